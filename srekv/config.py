@@ -1,0 +1,184 @@
+"""Config: every value a command needs, validated before the first call.
+
+What differs between AWS and the local cloud is a value here (endpoint, keys, resolver, port, speed), never a branch elsewhere.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+from dataclasses import dataclass, field
+
+from srekv.errors import UsageError
+
+DEFAULT_STACK = "srekv"
+DEFAULT_REGION = "us-east-1"
+VPC_RESOLVER = "169.254.169.253"
+"""The VPC's resolver, the same link-local address in every VPC (aws-facts 2.7)."""
+
+INTERVALS = (10, 30)
+"""The only request intervals Route 53 accepts, in seconds (aws-recorded R35)."""
+
+OPERATING_SYSTEMS = ("al2023", "al2")
+
+_STACK = re.compile(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,19}")
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
+_ZONE_NAME = re.compile(r"[a-z]{2}(?:-[a-z0-9]+)+-\d[a-z]")
+_TYPE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """One stack on one target.
+
+    Durations are in AWS-equivalent seconds; divide by `speed` for wall-clock seconds.
+
+    Attributes:
+        stack: the stack's name; every resource carries it as the tag `srekv:stack`.
+        target: "local" or "aws"; for display only, nothing decides by it.
+        region: AWS Region.
+        profile: a profile of the AWS configuration files, or None for boto3's ordinary chain.
+        endpoint: one URL for every service, or None for AWS's own endpoints (or AWS_ENDPOINT_URL).
+        access_key: key id for `endpoint`, or None for boto3's ordinary chain.
+        secret_key: its secret.
+        resolver: address and port of the resolver that clients inside the VPC ask.
+        port: the service's TCP port; the health checks, the security group and the URL follow it.
+        speed: how many AWS-equivalent seconds pass in one wall-clock second.
+        interval: health check request interval, seconds: 10 or 30.
+        threshold: consecutive passes or failures that flip one checker, 1-10.
+        ttl: TTL of the failover records, seconds.
+
+    Raises:
+        UsageError: a value that can never work, with the nearest valid one.
+    """
+
+    stack: str = DEFAULT_STACK
+    target: str = "local"
+    region: str = DEFAULT_REGION
+    profile: str | None = None
+    endpoint: str | None = None
+    access_key: str | None = None
+    secret_key: str | None = field(default=None, repr=False)
+    resolver: tuple[str, int] = (VPC_RESOLVER, 53)
+    port: int = 80
+    speed: float = 1.0
+
+    zone: str | None = None
+    record: str = "svc"
+
+    vpc_id: str | None = None
+    azs: tuple[str, ...] = ()
+    subnets: tuple[str, ...] = ()
+    fix_vpc: bool = False
+    allow_cidrs: tuple[str, ...] = ()
+    key_name: str | None = None
+    create_key: str | None = None
+    instance_type: str = "t2.micro"
+    os: str = "al2023"
+    ami: str | None = None
+    deletion_protection: bool = False
+    interval: int = 10
+    threshold: int = 3
+    ttl: int = 10
+    alarms: bool = False
+
+    def __post_init__(self) -> None:
+        _matches(_STACK, self.stack, "--stack", "1-20 lower-case letters, digits and inner hyphens, a letter first")
+        _matches(_REGION, self.region, "--region", "for example us-east-1")
+        _one_of(self.os, OPERATING_SYSTEMS, "--os")
+        _matches(_TYPE, self.instance_type, "--instance-type", "for example t2.micro")
+        _one_of(self.interval, INTERVALS, "--interval")
+        _between(self.threshold, 1, 10, "--threshold")
+        _between(self.ttl, 0, 2_147_483_647, "--ttl")
+        _between(self.port, 1, 65535, "--port")
+        if not 0.1 <= self.speed <= 100:
+            raise UsageError(f"--speed {self.speed} is impossible", why="it must be between 0.1 and 100")
+        self._check_names()
+        self._check_network()
+
+    def _check_names(self) -> None:
+        for label in (self.record, *self.zone_name.split(".")):
+            _matches(_LABEL, label, "--record" if label == self.record else "--zone", "a DNS label: a-z, 0-9, hyphen")
+        if len(self.name) > 253:
+            raise UsageError(f"{self.name} is too long for a DNS name", why="the limit is 253 characters")
+        if self.key_name and self.create_key:
+            raise UsageError("--key-name and --create-key exclude each other", next_step="give one of the two")
+
+    def _check_network(self) -> None:
+        for zone in self.azs:
+            _matches(_ZONE_NAME, zone, "--azs", "for example us-east-1a,us-east-1b")
+            if not zone.startswith(self.region):
+                raise UsageError(
+                    f"--azs {zone} is not in {self.region}", next_step=f"--azs {self.region}a,{self.region}b"
+                )
+        for option, values in (("--azs", self.azs), ("--subnet", self.subnets)):
+            if values and len(set(values)) != 2:
+                raise UsageError(
+                    f"{option} needs two different values, got {', '.join(values)}",
+                    why="a failover needs two Availability Zones",
+                )
+        for cidr in self.allow_cidrs:
+            _check_cidr(cidr)
+
+    @property
+    def is_default(self) -> bool:
+        """Whether this is the stack with the lab's names."""
+        return self.stack == DEFAULT_STACK
+
+    @property
+    def zone_name(self) -> str:
+        """The private zone, without the trailing dot."""
+        if self.zone:
+            return self.zone.rstrip(".").lower()
+        return "sre-test.local" if self.is_default else f"{self.stack}.sre-test.local"
+
+    @property
+    def name(self) -> str:
+        """The service's DNS name, without the trailing dot."""
+        return f"{self.record}.{self.zone_name}"
+
+    @property
+    def url(self) -> str:
+        """The service's base URL."""
+        return f"http://{self.name}" + ("" if self.port == 80 else f":{self.port}")
+
+    def wall(self, seconds: float) -> float:
+        """AWS-equivalent seconds as wall-clock seconds."""
+        return seconds / self.speed
+
+
+def _matches(pattern: re.Pattern[str], value: str, option: str, expectation: str) -> None:
+    if not pattern.fullmatch(value):
+        raise UsageError(f"{option} {value!r} is impossible", why=f"expected {expectation}")
+
+
+def _one_of(value: object, allowed: tuple[object, ...], option: str) -> None:
+    if value in allowed:
+        return
+    nearest = difflib.get_close_matches(str(value), [str(one) for one in allowed], n=1, cutoff=0)
+    raise UsageError(
+        f"{option} {value} is impossible",
+        why=f"it must be one of {', '.join(str(one) for one in allowed)}",
+        next_step=f"did you mean {nearest[0]}?" if nearest else "",
+    )
+
+
+def _between(value: int, low: int, high: int, option: str) -> None:
+    if not low <= value <= high:
+        nearest = min(max(value, low), high)
+        raise UsageError(
+            f"{option} {value} is impossible", why=f"it must be {low} to {high}", next_step=f"nearest: {nearest}"
+        )
+
+
+def _check_cidr(cidr: str) -> None:
+    try:
+        network = ipaddress.ip_network(cidr)
+    except ValueError as error:
+        raise UsageError(
+            f"--allow-cidr {cidr} is not a CIDR block", why=str(error), next_step="for example 203.0.113.7/32"
+        ) from None
+    if network.version != 4:
+        raise UsageError(f"--allow-cidr {cidr} is IPv6", why="the nodes have IPv4 addresses only")

@@ -1,0 +1,86 @@
+"""One tree of errors: each says what happened, why, what to do next, and which exit code that means.
+
+SrekvError              exit 3   could not do what was asked
+├── UsageError          exit 2   an impossible request, refused before the first call
+├── FindingError        exit 1   done, and the answer is no: violated, worse, absent, leftovers
+├── UnknownError        exit 4   done, and nobody can say
+├── TimeoutExceeded     exit 3   waited until a deadline for something that has a name
+├── NotOursError        exit 3   a resource of that name exists and belongs to somebody else
+└── ImmutableError      exit 3   a field that cannot change differs from what was asked
+"""
+
+from __future__ import annotations
+
+
+class SrekvError(Exception):
+    """Something could not be done.
+
+    Args:
+        what: what happened, one sentence.
+        why: the cause as far as it is known, for example the service's own words.
+        next_step: what the user should do now, preferably a command.
+    """
+
+    exit_code = 3
+
+    def __init__(self, what: str, *, why: str = "", next_step: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.next_step = next_step
+
+    def lines(self) -> tuple[str, ...]:
+        """The message as lines for a terminal: what, then why, then what next."""
+        labelled = (("", self.what), ("why: ", self.why), ("next: ", self.next_step))
+        return tuple(label + text for label, text in labelled if text)
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+
+class UsageError(SrekvError):
+    """The request cannot be met as it stands; nothing was called."""
+
+    exit_code = 2
+
+
+class FindingError(SrekvError):
+    """The command ran to its end and the answer is no."""
+
+    exit_code = 1
+
+
+class UnknownError(SrekvError):
+    """The command ran to its end and cannot tell."""
+
+    exit_code = 4
+
+
+class TimeoutExceeded(SrekvError):  # noqa: N818 - "error" would say less
+    """A wait reached its deadline; `what` names what was waited for and `why` the last thing seen."""
+
+
+class NotOursError(SrekvError):
+    """A resource with the wanted name exists and does not carry this stack's tag."""
+
+
+class ImmutableError(SrekvError):
+    """A declared field differs and AWS cannot change it in place.
+
+    Args:
+        resource: what it is about, for example "instance srekv-az1 (i-0abc)".
+        field: the field's name.
+        have: its value in the cloud.
+        want: the value that was asked for.
+        next_step: how to get there.
+    """
+
+    def __init__(self, resource: str, *, field: str, have: object, want: object, next_step: str) -> None:
+        super().__init__(
+            f"{resource}: {field} cannot be changed",
+            why=f"it is {have}, you asked for {want}",
+            next_step=next_step,
+        )
+        self.field = field
+        self.have = have
+        self.want = want

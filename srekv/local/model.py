@@ -1,0 +1,107 @@
+"""What the control plane tells the data plane: the resources that exist, as plain data that survives JSON.
+
+The control plane (moto and its overlay) runs in one process, the data plane (machines, checkers, DNS, gateway) in another. After every
+mutating call the control plane sends a whole Snapshot; the data plane converges to it. Nothing here knows how a resource came to be.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+MachineState = Literal["running", "stopped", "terminated"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """An EC2 instance as the data plane must run it.
+
+    Attributes:
+        id: the instance id.
+        zone: its Availability Zone.
+        private_address: its private IPv4 address as EC2 shows it.
+        public_address: the loopback address that clients reach it by (Elastic IP or automatic), or None.
+        ports: TCP ports that its security groups open to anyone.
+        user_data: base64 of what RunInstances received, "" for none.
+        state: what the machine should be.
+        hard: stop without a graceful shutdown (StopInstances with SkipOsShutdown).
+        role: the name of the role in its instance profile, or None.
+    """
+
+    id: str
+    zone: str
+    private_address: str
+    public_address: str | None
+    ports: tuple[int, ...]
+    user_data: str
+    state: MachineState
+    hard: bool = False
+    role: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HealthCheck:
+    """A Route 53 health check; times are AWS-equivalent seconds. `type` is HTTP, HTTPS, TCP, HTTP_STR_MATCH ..."""
+
+    id: str
+    type: str
+    address: str
+    port: int
+    path: str
+    host: str
+    interval: int
+    threshold: int
+    search: str = ""
+    inverted: bool = False
+    disabled: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One resource record set. `failover` is "PRIMARY", "SECONDARY" or None; `ttl` is AWS-equivalent seconds."""
+
+    name: str
+    type: str
+    ttl: int
+    values: tuple[str, ...]
+    set_identifier: str | None = None
+    failover: str | None = None
+    health_check: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Zone:
+    """A hosted zone with everything in it, SOA and NS included. Names are absolute, lower case, with the trailing dot."""
+
+    id: str
+    name: str
+    records: tuple[Record, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """Everything the data plane has to run, complete: what is absent is to end."""
+
+    machines: tuple[Machine, ...] = ()
+    checks: tuple[HealthCheck, ...] = ()
+    zones: tuple[Zone, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Snapshot:
+        """The inverse of to_json, after a trip through JSON text."""
+        return cls(
+            machines=tuple(Machine(**{**item, "ports": tuple(item["ports"])}) for item in data["machines"]),
+            checks=tuple(HealthCheck(**item) for item in data["checks"]),
+            zones=tuple(
+                Zone(
+                    id=zone["id"],
+                    name=zone["name"],
+                    records=tuple(Record(**{**item, "values": tuple(item["values"])}) for item in zone["records"]),
+                )
+                for zone in data["zones"]
+            ),
+        )
