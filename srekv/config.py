@@ -1,6 +1,6 @@
 """Config: every value a command needs, validated before the first call.
 
-What differs between AWS and the local cloud is a value here (endpoint, keys, resolver, port, speed), never a branch elsewhere.
+What differs between AWS and the local cloud is a value here (endpoint, keys, resolver, port, speed), never a branch.
 """
 
 from __future__ import annotations

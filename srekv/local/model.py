@@ -1,7 +1,8 @@
 """What the control plane tells the data plane: the resources that exist, as plain data that survives JSON.
 
-The control plane (moto and its overlay) runs in one process, the data plane (machines, checkers, DNS, gateway) in another. After every
-mutating call the control plane sends a whole Snapshot; the data plane converges to it. Nothing here knows how a resource came to be.
+The control plane (moto and its overlay) runs in one process, the data plane (machines, checkers, DNS, gateway) in
+another. After every mutating call the control plane sends a whole Snapshot; the data plane converges to it. Nothing
+here knows how a resource came to be.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class Zone:
-    """A hosted zone with everything in it, SOA and NS included. Names are absolute, lower case, with the trailing dot."""
+    """A hosted zone with all its records, SOA and NS included. Names are absolute, lower case, with the trailing dot."""
 
     id: str
     name: str
