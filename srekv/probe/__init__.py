@@ -1,1 +1,1 @@
-"""The load client and observers; they travel to a vantage point: standard library only, Python 3.8 and later."""
+"""The load client and observers. They travel to a vantage point in the VPC: standard library only, Python 3.8+."""
