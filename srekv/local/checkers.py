@@ -1,0 +1,159 @@
+"""The health checkers: sixteen independent probers for each health check, two in each of Route 53's regions.
+
+They do not coordinate: each starts at a random moment of the interval and asks again one interval after it had its
+answer, so the endpoint sees bursts, as on AWS. One event loop runs them all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from srekv.local.health import Opinion, verdict
+from srekv.local.model import HealthCheck
+from srekv.local.prober import PROBED_TYPES, Report, probe
+
+REGIONS = (
+    "us-east-1",
+    "us-west-1",
+    "us-west-2",
+    "eu-west-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-northeast-1",
+    "sa-east-1",
+)
+"""Where Route 53 has health checkers (the API's HealthCheckRegion)."""
+
+PROBERS_PER_REGION = 2
+_JITTER = 0.02  # the share of the interval by which a prober may be early or late
+
+
+class Checkers:
+    """Runs the probers of every health check; all methods belong to the event loop's thread.
+
+    Args:
+        speed: how much faster than AWS the clock runs; divides every interval and time-out.
+        on_change: called without arguments whenever the verdict on a check has changed.
+        seed: makes the probers' moments repeatable; None for real randomness.
+    """
+
+    def __init__(self, *, speed: float, on_change: Callable[[], None], seed: int | None = None) -> None:
+        self._speed = speed
+        self._on_change = on_change
+        self._seed = random.randrange(1 << 30) if seed is None else seed  # noqa: S311 - spreads probes, guards nothing
+        self._watches: dict[str, _Watch] = {}
+        self._ended: set[asyncio.Task[None]] = set()
+
+    def apply(self, checks: Iterable[HealthCheck]) -> None:
+        """Converge to these health checks: start, update and end probers."""
+        wanted = {check.id: check for check in checks}
+        for gone in self._watches.keys() - wanted.keys():
+            self._end(self._watches.pop(gone))
+        for check_id, check in wanted.items():
+            watch = self._watches.get(check_id)
+            if watch is None:
+                watch = self._watches[check_id] = _Watch(check)
+            watch.check = check
+            looks = check.type in PROBED_TYPES and not check.disabled
+            if looks and not watch.probers:
+                self._begin(watch)
+            elif watch.probers and not looks:
+                self._end(watch)
+            self._judge(watch)
+
+    def observations(self, check_id: str) -> list[dict[str, Any]]:
+        """What each prober of the check saw last: checker, region, healthy, status, at (unix s); [] for an unknown one."""
+        watch = self._watches.get(check_id)
+        return [seen for prober in watch.probers if (seen := prober.observation())] if watch else []
+
+    def healthy(self, check_id: str) -> bool:
+        """The verdict on a check; a check that does not exist counts as healthy."""
+        watch = self._watches.get(check_id)
+        return watch is None or watch.verdict()
+
+    async def close(self) -> None:
+        """End every prober and wait until its sockets are closed."""
+        for watch in self._watches.values():
+            self._end(watch)
+        self._watches.clear()
+        if self._ended:
+            await asyncio.wait(set(self._ended))
+
+    def _begin(self, watch: _Watch) -> None:
+        places = ((region, number) for region in range(len(REGIONS)) for number in range(1, PROBERS_PER_REGION + 1))
+        watch.probers = [_Prober(REGIONS[region], f"127.54.{region}.{number}") for region, number in places]
+        for prober in watch.probers:
+            prober.task = asyncio.get_running_loop().create_task(self._run(watch, prober))
+
+    def _end(self, watch: _Watch) -> None:
+        for prober in watch.probers:
+            if prober.task is not None:
+                self._ended.add(prober.task)
+                prober.task.add_done_callback(self._ended.discard)
+                prober.task.cancel()
+        watch.probers = []
+
+    async def _run(self, watch: _Watch, prober: _Prober) -> None:
+        dice = random.Random(f"{self._seed}/{watch.check.id}/{prober.address}")  # noqa: S311 - spreads probes, guards
+        nothing await asyncio.sleep(dice.random() * watch.check.interval / self._speed)
+        while True:
+            check = watch.check
+            report = await probe(check, source=prober.address, speed=self._speed)
+            if _same_endpoint(check, watch.check):
+                prober.record(report, threshold=watch.check.threshold)
+                self._judge(watch)
+            await asyncio.sleep(dice.uniform(1 - _JITTER, 1 + _JITTER) * watch.check.interval / self._speed)
+
+    def _judge(self, watch: _Watch) -> None:
+        now = watch.verdict()
+        if now is not watch.last_verdict:
+            watch.last_verdict = now
+            self._on_change()
+
+
+class _Watch:
+    """A health check with its probers; `last_verdict` starts as DNS takes a check that it has never heard of: healthy."""
+
+    def __init__(self, check: HealthCheck) -> None:
+        self.check = check
+        self.probers: list[_Prober] = []
+        self.last_verdict = True
+
+    def verdict(self) -> bool:
+        opinions = [prober.opinion.healthy for prober in self.probers]
+        return verdict(opinions, inverted=self.check.inverted, disabled=self.check.disabled)
+
+
+class _Prober:
+    """One checker's memory: its opinion and the last thing it saw."""
+
+    def __init__(self, region: str, address: str) -> None:
+        self.region = region
+        self.address = address
+        self.opinion = Opinion()
+        self.task: asyncio.Task[None] | None = None
+        self._seen: tuple[Report, float] | None = None
+
+    def record(self, report: Report, *, threshold: int) -> None:
+        self.opinion = self.opinion.after(report.passed, threshold=threshold)
+        self._seen = (report, time.time())
+
+    def observation(self) -> dict[str, Any] | None:
+        """As the control plane wants it, or None before the first look. Without an opinion yet, the last look speaks."""
+        if self._seen is None:
+            return None
+        report, at = self._seen
+        healthy = report.passed if self.opinion.healthy is None else self.opinion.healthy
+        return {"checker": self.address, "region": self.region, "healthy": healthy, "status": report.status, "at": at}
+
+
+def _same_endpoint(one: HealthCheck, other: HealthCheck) -> bool:
+    """Whether what was seen with one configuration says something about the other."""
+    if one is other:
+        return True
+    asked = ("type", "address", "port", "path", "host", "search")
+    return all(getattr(one, field) == getattr(other, field) for field in asked)
