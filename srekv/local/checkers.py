@@ -66,7 +66,7 @@ class Checkers:
             self._judge(watch)
 
     def observations(self, check_id: str) -> list[dict[str, Any]]:
-        """What each prober of the check saw last: checker, region, healthy, status, at (unix s); [] for an unknown one."""
+        """What each prober saw last: checker, region, healthy, status, at (unix seconds); [] for an unknown check."""
         watch = self._watches.get(check_id)
         return [seen for prober in watch.probers if (seen := prober.observation())] if watch else []
 
@@ -98,8 +98,8 @@ class Checkers:
         watch.probers = []
 
     async def _run(self, watch: _Watch, prober: _Prober) -> None:
-        dice = random.Random(f"{self._seed}/{watch.check.id}/{prober.address}")  # noqa: S311 - spreads probes, guards
-        nothing await asyncio.sleep(dice.random() * watch.check.interval / self._speed)
+        dice = random.Random(f"{self._seed}/{watch.check.id}/{prober.address}")  # noqa: S311 - guards nothing
+        await asyncio.sleep(dice.random() * watch.check.interval / self._speed)
         while True:
             check = watch.check
             report = await probe(check, source=prober.address, speed=self._speed)
@@ -116,7 +116,7 @@ class Checkers:
 
 
 class _Watch:
-    """A health check with its probers; `last_verdict` starts as DNS takes a check that it has never heard of: healthy."""
+    """A health check with its probers; `last_verdict` starts as DNS takes an unknown check: healthy."""
 
     def __init__(self, check: HealthCheck) -> None:
         self.check = check
@@ -143,7 +143,7 @@ class _Prober:
         self._seen = (report, time.time())
 
     def observation(self) -> dict[str, Any] | None:
-        """As the control plane wants it, or None before the first look. Without an opinion yet, the last look speaks."""
+        """As the control plane wants it, None before the first look. Without an opinion, the last look speaks."""
         if self._seen is None:
             return None
         report, at = self._seen

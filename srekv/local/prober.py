@@ -42,8 +42,7 @@ _HEADER_LINE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+:.*")
 
 _TIMED_OUT = (
     "Connection timed out. The endpoint or the internet connection is down, or requests are being blocked "
-    "by your firewall. See
-    https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-router-firewall-rules.html"
+    "by your firewall. See https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-router-firewall-rules.html"
 )
 _NO_ANSWER = "The connection was made, but no HTTP status came within 2 seconds."
 _BAD_ANSWER = "The answer is not valid HTTP."
