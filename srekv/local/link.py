@@ -1,14 +1,14 @@
 """The link between the control plane and the data plane: newline-delimited JSON both ways over one socketpair.
 
-A request is `{"id": n, "method": m, "params": {...}}`, its answer `{"id": n, "result": ...}` or `{"id": n, "error": "text"}`;
-a message with a method and without an id is a notification. Ids count per direction, so both sides may ask at the same time.
+A request is `{"id": n, "method": m, "params": {...}}`, its answer `{"id": n, "result": ...}` or `{"id": n, "error": ...}`;
+a message with a method and without an id is a notification. Ids count per direction: both sides may ask at the same time.
 
-`ThreadLink` serves programs made of threads (the control plane), `AsyncLink` those on one event loop (the supervisor).
+`ThreadLink` serves programs made of threads (the control plane, a machine's init), `AsyncLink` those on one event loop (the
+supervisor). asyncio is imported only for the latter: it takes longer to load than a machine to boot.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
 import json
@@ -16,9 +16,12 @@ import socket
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from srekv.errors import SrekvError
+
+if TYPE_CHECKING:
+    import asyncio
 
 FD_VARIABLE = "SREKV_LINK_FD"
 """The environment variable with the number of the inherited socket."""
@@ -203,6 +206,8 @@ class AsyncLink:
 
     async def serve(self) -> None:
         """Read and answer until the other side has gone."""
+        import asyncio
+
         reader, self._writer = await asyncio.open_connection(sock=self._sock, limit=MAXIMUM_LINE)
         try:
             while line := await reader.readline():
@@ -219,6 +224,8 @@ class AsyncLink:
             LinkError: its handler failed; the text is its own.
             LinkClosedError: it has gone.
         """
+        import asyncio
+
         number = next(self._numbers)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
@@ -248,6 +255,8 @@ class AsyncLink:
         elif "id" not in message:
             await self._handle(message)
         else:
+            import asyncio
+
             task = asyncio.create_task(self._handle(message))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -274,6 +283,8 @@ class AsyncLink:
                 self._send(line)
 
     async def _end(self) -> None:
+        import asyncio
+
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
