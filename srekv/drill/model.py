@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from srekv.provision.model import Check, CommandResult, Deployment, Node, Observation
+
+CONNECT_TIMEOUT_S = 4.0
+"""How long a Route 53 checker waits for a TCP connection (aws-facts 1.1), AWS-equivalent seconds."""
+
+HEALTHY_SHARE = 0.18
+"""A check is healthy while MORE than this share of its checkers say so (aws-facts 1.1)."""
 
 
 class Hands(Protocol):
@@ -32,3 +40,146 @@ class Hands(Protocol):
             SrekvError: the node does not take commands (not registered, stopped).
             TimeoutExceeded: no answer within timeout_s wall-clock seconds.
         """
+
+
+class Narrator(Protocol):
+    """Whom a drill tells what it does, as it does it."""
+
+    def started(self, phase: str) -> None:
+        """A phase of the drill began, for example "steady state"."""
+
+    def finished(self, phase: str, detail: str) -> None:
+        """The phase is over; `detail` is what it measured."""
+
+    def note(self, message: str) -> None:
+        """Something worth knowing happened."""
+
+    def warn(self, message: str) -> None:
+        """Something needs the user's attention, for example a node that could not be started again."""
+
+
+class Clock(Protocol):
+    """The tool's own clock, in wall-clock seconds; tests bring one that does not wait."""
+
+    def time(self) -> float:
+        """Seconds since the epoch."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let that much time pass."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How a drill is carried out. Durations are AWS-equivalent seconds; divide by `speed` for wall-clock seconds.
+
+    Attributes:
+        resolver: address and port of the resolver that clients inside the VPC ask.
+        port: the service's TCP port.
+        run_id: names the run's keys and files; lower-case letters, digits and hyphens.
+        speed: AWS-equivalent seconds in one wall-clock second.
+        rate: operations a second over all clients.
+        keys: how many keys the clients share.
+        clients: how many clients operate at once.
+        seed: decides the clients' choices.
+        op_timeout_s: a client's time-out for one operation.
+        steady_s: how long the load runs before the fault, and after each switch.
+        steady_wait_s: how long to wait for the steady state before refusing to start.
+        boot_wait_s: how long a started node may take until it answers /health.
+        switch_wait_s: how long the name may take to switch; None: twice the worst case, and 30 s.
+    """
+
+    resolver: tuple[str, int]
+    port: int
+    run_id: str
+    speed: float = 1.0
+    rate: float = 10.0
+    keys: int = 20
+    clients: int = 5
+    seed: int = 1
+    op_timeout_s: float = 2.0
+    steady_s: float = 8.0
+    steady_wait_s: float = 60.0
+    boot_wait_s: float = 600.0
+    switch_wait_s: float | None = None
+
+    def wall(self, seconds: float) -> float:
+        """AWS-equivalent seconds as wall-clock seconds."""
+        return seconds / self.speed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One acceptance test: what was expected, whether it was so, what was seen. `elapsed_s` is wall-clock."""
+
+    name: str
+    passed: bool
+    detail: str
+    elapsed_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Switch:
+    """A name that changed its answer. Durations are AWS-equivalent seconds since the stop or the start was asked for.
+
+    Attributes:
+        address: what the name answers now.
+        ready_s: when the started node answered /health itself; None for a stop.
+        switched_s: when the name answered `address`.
+    """
+
+    address: str
+    ready_s: float | None
+    switched_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrillResult:
+    """A drill that ran to its end: the history to be judged, and what the history does not say.
+
+    Attributes:
+        run_id: the run's name.
+        fault: what was done, for a person, for example "stop az1".
+        history: the history file; its times are AWS-equivalent seconds.
+        speed: AWS-equivalent seconds in one wall-clock second.
+        wall_s: how long the drill took, wall-clock seconds.
+        bound_s: the longest outage that the stack's settings explain, AWS-equivalent seconds.
+    """
+
+    run_id: str
+    fault: str
+    history: Path
+    speed: float
+    wall_s: float
+    bound_s: float
+
+
+def is_healthy(check: Check, observations: tuple[Observation, ...]) -> bool:
+    """Route 53's verdict over its checkers' reports (aws-facts 1.1): disabled and brand-new checks are healthy.
+
+    GetHealthCheckStatus gives reports, never the verdict, so the 18 % rule is applied here (aws-facts 1.2).
+    """
+    if check.disabled or not observations:
+        return check.disabled or not check.inverted
+    share = sum(one.healthy for one in observations) / len(observations)
+    return (share > HEALTHY_SHARE) != check.inverted
+
+
+def detection_bound_s(check: Check) -> float:
+    """The longest a stopped endpoint can look healthy: threshold x (interval + connect time-out).
+
+    A checker that succeeded just before the stop sends its next request `interval` later and gives up on it after
+    CONNECT_TIMEOUT_S; `threshold` such failures in a row flip it. 10 s x 3: 42 s; 30 s x 3: 102 s (aws-facts 1.3).
+    """
+    return check.threshold * (check.interval + CONNECT_TIMEOUT_S)
+
+
+def outage_bound_s(check: Check, *, ttl: int, settings: Settings) -> float:
+    """The longest outage that a client should see when the primary stops.
+
+    Detection at its worst; then a cached answer lives for one TTL (the resolver counts it down and the client honours
+    what is left); then a client may still wait out one operation that it began just before, and may have been idle for
+    one pause between two operations before the stop. How fast a verdict reaches the name servers is not published
+    (aws-facts 1.3) and counts as nothing here.
+    """
+    pause = settings.clients / settings.rate
+    return detection_bound_s(check) + ttl + settings.op_timeout_s + pause

@@ -115,7 +115,7 @@ def _fetch(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _status(arguments: argparse.Namespace) -> dict[str, Any]:
-    return transfer.status(arguments.file)
+    return transfer.settle(arguments.file, stop=arguments.stop, wait_s=arguments.wait)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -158,6 +158,8 @@ def _parser() -> argparse.ArgumentParser:
 
     status = commands.add_parser("status", help="how far a load has come")
     status.add_argument("file")
+    status.add_argument("--stop", action="store_true", help="tell it to stop")
+    status.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="wait so long for its end")
     status.set_defaults(run=_status)
     return parser
 

@@ -69,7 +69,7 @@ class Service:
         self._name = Name(target, timeout_s)
 
     def read(self, key: str) -> Outcome:
-        """The key's value, None when there is no such key. A failed read is `fail`: it has no effect to be unsure of."""
+        """The key's value, None when there is no such key. A failed read is `fail`: it has no effect to doubt."""
         outcome = self._call("GET", key)
         if outcome.status == 404:
             return outcome._replace(outcome="ok", value=None)

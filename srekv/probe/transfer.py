@@ -33,6 +33,18 @@ def fetch(path: str, *, offset: int, limit: int) -> dict[str, Any]:
     }
 
 
+def settle(path: str, *, stop: bool, wait_s: float) -> dict[str, Any]:
+    """The status of a load, after telling it to stop (`stop`) and waiting wait_s wall-clock seconds for its end."""
+    if stop:
+        pathlib.Path(path + ".stop").touch()
+    deadline = time.monotonic() + wait_s
+    while True:
+        seen = status(path)
+        if seen["done"] or not seen["running"] or time.monotonic() >= deadline:
+            return seen
+        time.sleep(0.05)
+
+
 def status(path: str) -> dict[str, Any]:
     """How far a load has come; `now` is this host's wall clock, for aligning events recorded elsewhere."""
     file = pathlib.Path(path)

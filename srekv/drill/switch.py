@@ -1,0 +1,100 @@
+"""Make the name switch, one way or the other, and wait until it has (the lab's section 4.4)."""
+
+from __future__ import annotations
+
+from srekv.drill.acceptance import vantage
+from srekv.drill.clock import Deadline, SystemClock
+from srekv.drill.model import Clock, Hands, Narrator, Settings, Switch, outage_bound_s
+from srekv.drill.vantage import Vantage
+from srekv.errors import FindingError
+from srekv.provision.model import Deployment, Node
+
+HEALTH_POLL_S = 2.0
+"""How often a booting node is asked for /health, AWS-equivalent seconds."""
+
+
+def fail_over(hands: Hands, settings: Settings, narrator: Narrator, *, clock: Clock | None = None) -> Switch:
+    """Stop the primary and wait until the name answers the secondary.
+
+    The primary stays stopped; `fail_back` starts it again.
+
+    Raises:
+        FindingError: the name did not switch in time.
+    """
+    clock = clock or SystemClock()
+    deployment = hands.deployment()
+    primary, secondary = deployment.node("primary"), deployment.node("secondary")
+    view = vantage(hands, settings, deployment, secondary)
+    narrator.started(f"stop {primary.name}")
+    begin = clock.time()
+    hands.stop(primary)
+    narrator.finished(f"stop {primary.name}", f"{primary.instance_id} is stopping")
+    await_answer(view, secondary, settings, deployment, narrator)
+    return Switch(address=secondary.address, ready_s=None, switched_s=(clock.time() - begin) * settings.speed)
+
+
+def fail_back(hands: Hands, settings: Settings, narrator: Narrator, *, clock: Clock | None = None) -> Switch:
+    """Start the primary and wait until it answers /health, then until the name answers it.
+
+    Raises:
+        TimeoutExceeded: the node did not answer /health in time.
+        FindingError: the name did not switch back in time.
+    """
+    clock = clock or SystemClock()
+    deployment = hands.deployment()
+    primary = deployment.node("primary")
+    view = vantage(hands, settings, deployment, deployment.node("secondary"))
+    begin = clock.time()
+    narrator.started(f"start {primary.name}")
+    hands.start(primary)
+    await_health(view, primary, settings, clock)
+    ready_s = (clock.time() - begin) * settings.speed
+    narrator.finished(f"start {primary.name}", f"/health answers after {ready_s:.0f} s")
+    await_answer(view, primary, settings, deployment, narrator)
+    return Switch(address=primary.address, ready_s=ready_s, switched_s=(clock.time() - begin) * settings.speed)
+
+
+def await_health(view: Vantage, node: Node, settings: Settings, clock: Clock) -> None:
+    """Wait until the node itself answers /health with 200, asked from the vantage point by its public address.
+
+    Raises:
+        TimeoutExceeded: not within settings.boot_wait_s.
+    """
+    deadline = Deadline(clock, f"{node.name} answers /health", settings.wall(settings.boot_wait_s))
+    while True:
+        response = view.request("GET", "/health", address=node.address, timeout_s=settings.wall(settings.op_timeout_s))
+        if response.status == 200:
+            return
+        deadline.pause(
+            settings.wall(HEALTH_POLL_S),
+            last=response.error or f"HTTP {response.status}",
+            next_step=f"read the console output of {node.instance_id}",
+        )
+
+
+def await_answer(view: Vantage, node: Node, settings: Settings, deployment: Deployment, narrator: Narrator) -> None:
+    """Wait until the name answers that node's address and nothing else.
+
+    Raises:
+        FindingError: it did not within settings.switch_wait_s.
+    """
+    phase = f"the name switches to {node.name}"
+    narrator.started(phase)
+    wait_s = switch_wait_s(settings, deployment)
+    watched = view.watch((node.address,), timeout_s=wait_s)
+    if not watched.matched:
+        last = watched.transitions[-1]
+        raise FindingError(
+            f"{deployment.name} did not switch to {node.name} ({node.address}) within {wait_s:.0f} s",
+            why=f"it answers {', '.join(last.addresses) or last.rcode}",
+            next_step="srekv status shows what the health checks say",
+        )
+    narrator.finished(phase, f"{deployment.name} answers {node.address}")
+
+
+def switch_wait_s(settings: Settings, deployment: Deployment) -> float:
+    """How long to wait for a switch: what the settings say, else twice the worst case and 30 s."""
+    if settings.switch_wait_s is not None:
+        return settings.switch_wait_s
+    worst = max(outage_bound_s(check, ttl=deployment.ttl, settings=settings) for check in deployment.checks)
+    return 2 * worst + 30

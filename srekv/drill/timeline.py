@@ -1,0 +1,81 @@
+"""What the tool did and saw, put on the history's clock and into the history's file."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from srekv.drill.model import Clock
+from srekv.errors import SrekvError
+
+
+@dataclass
+class ClockOffset:
+    """How far the vantage point's wall clock is ahead of ours, known within bounds that every round trip narrows."""
+
+    low: float = float("-inf")
+    high: float = float("inf")
+
+    def measured(self, *, sent: float, theirs: float, received: float) -> None:
+        """Learn from one round trip: they looked at their clock after we sent and before we received."""
+        low, high = max(self.low, theirs - received), min(self.high, theirs - sent)
+        if low <= high:  # else a clock was set meanwhile: believe the latest round trip
+            self.low, self.high = low, high
+        else:
+            self.low, self.high = theirs - received, theirs - sent
+
+    @property
+    def seconds(self) -> float:
+        """0 while nothing contradicts that both clocks agree (NTP keeps them so), else the middle of the bounds."""
+        if self.low <= 0 <= self.high:
+            return 0.0
+        return (self.low + self.high) / 2
+
+
+@dataclass
+class Timeline:
+    """Events in the order they were recorded, each at our wall clock's time."""
+
+    clock: Clock
+    offset: ClockOffset = field(default_factory=ClockOffset)
+    _events: list[tuple[float, dict[str, Any]]] = field(default_factory=list, init=False)
+
+    def record(self, event: str, *, at: float | None = None, **members: Any) -> None:
+        """Remember an event; `at` is our wall clock's time, now by default."""
+        self._events.append((self.clock.time() if at is None else at, {"event": event, **members}))
+
+    def merged(self, history: bytes) -> bytes:
+        """The history with our events appended, on its clock.
+
+        Raises:
+            SrekvError: the history has no beginning.
+        """
+        start = _start(history)
+        lines = [
+            {**members, "at": round((at + self.offset.seconds - start["epoch"]) * start["speed"], 4)}
+            for at, members in self._events
+        ]
+        return history + b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
+
+
+def _start(history: bytes) -> dict[str, Any]:
+    """The line that a load writes first: its wall clock at the start, and its speed."""
+    for text in history.splitlines():
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(line, dict) and line.get("event") == "start":
+            return line
+    raise SrekvError("the history has no beginning", why="the load never started", next_step="run the drill again")
+
+
+def save(path: Path, data: bytes) -> None:
+    """Write a file and sync it: a history is on disk before it is judged."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,247 @@
+"""A place inside the VPC from which a drill looks at the service: the probe's subcommands as typed functions.
+
+What the probe measures it measures there, by that node's resolver, network and clock; here is only the asking.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from srekv.drill.model import Hands, Settings
+from srekv.drill.parcel import ABSENT, Parcel, parcel
+from srekv.errors import SrekvError
+from srekv.provision.model import CommandResult, Node
+
+MARGIN_S = 60.0
+"""Wall-clock seconds that a command may need on top of its own work: Run Command's way there and back."""
+
+_STDERR_SHOWN = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolution:
+    """What the resolver says of a name. `ttl` is as on the wire; `system` is getaddrinfo's answer, None: it failed."""
+
+    rcode: str
+    addresses: tuple[str, ...]
+    ttl: int
+    system: tuple[str, ...] | None
+    system_error: str
+    elapsed_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transition:
+    """The name's answer changed: when by the node's clock (seconds since the epoch), and to what."""
+
+    epoch: float
+    addresses: tuple[str, ...]
+    rcode: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """A wait for an answer: whether it came, and every change seen on the way. `elapsed_s` is wall-clock."""
+
+    matched: bool
+    transitions: tuple[Transition, ...]
+    elapsed_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """One HTTP exchange. `status` None: no whole answer, `error` says why. `elapsed_s` is wall-clock."""
+
+    status: int | None
+    node: str | None
+    address: str | None
+    body: bytes
+    headers: Mapping[str, str]
+    error: str
+    elapsed_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadStatus:
+    """How far a load has come. `now` is the node's wall clock, seconds since the epoch."""
+
+    exists: bool
+    size: int
+    running: bool
+    done: bool
+    now: float
+
+
+@dataclass
+class Vantage:
+    """A node, the name as it is seen from there, and the resolver it asks.
+
+    Durations are AWS-equivalent seconds unless they say otherwise; `speed` turns them into wall-clock seconds.
+
+    Every function raises SrekvError when the node does not take commands or the probe does not run there.
+    """
+
+    hands: Hands
+    node: Node
+    name: str
+    resolver: tuple[str, int]
+    port: int
+    speed: float = 1.0
+    parcel: Parcel = field(default_factory=parcel)
+    _shipped: bool = field(default=False, init=False)
+
+    def resolve(self, *, system: bool = True) -> Resolution:
+        """Ask the resolver for the name once, and getaddrinfo if `system`."""
+        arguments = ["resolve", self.name, "--resolver", self._resolver, *(["--system"] if system else [])]
+        document = self._probe(*arguments)
+        asked = document.get("system")
+        return Resolution(
+            rcode=document["rcode"],
+            addresses=tuple(answer["address"] for answer in document["answers"]),
+            ttl=min((answer["ttl"] for answer in document["answers"]), default=0),
+            system=tuple(asked) if isinstance(asked, list) else None,
+            system_error=asked["error"] if isinstance(asked, dict) else "",
+            elapsed_s=document["elapsed_s"],
+        )
+
+    def watch(self, addresses: tuple[str, ...], *, timeout_s: float, interval_s: float = 1.0) -> Watched:
+        """Wait until the name answers exactly these addresses, asking each interval_s."""
+        wall_s = timeout_s / self.speed
+        document = self._probe(
+            *("watch", self.name, "--resolver", self._resolver, "--until", ",".join(addresses)),
+            *("--timeout", f"{wall_s:.3f}", "--interval", f"{interval_s / self.speed:.3f}"),
+            work_s=wall_s,
+        )
+        transitions = tuple(
+            Transition(epoch=item["epoch"], addresses=tuple(item["answer"]), rcode=item["rcode"])
+            for item in document["transitions"]
+        )
+        return Watched(matched=document["matched"], transitions=transitions, elapsed_s=document["elapsed_s"])
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        address: str | None = None,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 5.0,
+    ) -> Response:
+        """Send one HTTP request through the name, or to `address`; timeout_s is wall-clock."""
+        arguments = ["request", method, path, *self._target(), "--timeout", str(timeout_s)]
+        arguments += ["--body-b64", base64.b64encode(body).decode()] if body else []
+        arguments += ["--address", address] if address else []
+        for header, value in (headers or {}).items():
+            arguments += ["--header", f"{header}:{value}"]
+        document = self._probe(*arguments, work_s=timeout_s)
+        return Response(
+            status=document["status"],
+            node=document.get("node"),
+            address=document["address"],
+            body=base64.b64decode(document.get("body_b64", "")),
+            headers=document.get("headers", {}),
+            error=document.get("error", ""),
+            elapsed_s=document["elapsed_s"],
+        )
+
+    def start_load(self, settings: Settings, *, seconds: float) -> None:
+        """Start the load in the background; it stops by itself after `seconds`."""
+        choices = {
+            "--run": settings.run_id,
+            "--keys": settings.keys,
+            "--clients": settings.clients,
+            "--rate": settings.rate,
+            "--seconds": seconds,
+            "--timeout": settings.op_timeout_s,
+            "--seed": settings.seed,
+            "--speed": settings.speed,
+        }
+        words = [str(word) for option in choices.items() for word in option]
+        self._run("load", *self._target(), *words, "--out", _history(settings.run_id), background=True)
+
+    def load_status(self, run_id: str) -> LoadStatus:
+        """How far the load has come."""
+        return _load_status(self._probe("status", _history(run_id)))
+
+    def stop_load(self, run_id: str, *, wait_s: float) -> LoadStatus:
+        """Tell the load to stop and wait for its final reads, at most wait_s wall-clock seconds."""
+        return _load_status(self._probe("status", _history(run_id), "--stop", "--wait", str(wait_s), work_s=wait_s))
+
+    def fetch_history(self, run_id: str) -> bytes:
+        """The whole history, piece by piece.
+
+        Raises:
+            SrekvError: a piece arrived damaged.
+        """
+        pieces: list[bytes] = []
+        offset = 0
+        while True:
+            document = self._probe("fetch", _history(run_id), "--offset", str(offset))
+            pieces.append(_piece(document))
+            offset += document["size"]
+            if document["eof"] or not document["size"]:
+                return b"".join(pieces)
+
+    @property
+    def _resolver(self) -> str:
+        address, port = self.resolver
+        return f"{address}:{port}"
+
+    def _target(self) -> tuple[str, ...]:
+        return ("--name", self.name, "--port", str(self.port), "--resolver", self._resolver)
+
+    def _probe(self, *arguments: str, work_s: float = 5.0) -> dict[str, Any]:
+        result = self._run(*arguments, work_s=work_s)
+        try:
+            document = json.loads(result.stdout)
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            raise self._failed(arguments[0], result)
+        return document
+
+    def _run(self, *arguments: str, work_s: float = 5.0, background: bool = False) -> CommandResult:
+        """Run the probe, bringing it along the first time, and again where it has vanished (a reboot empties /tmp)."""
+        timeout_s = work_s + MARGIN_S
+        script = self.parcel.script(*arguments, ship=not self._shipped, background=background)
+        result = self.hands.run(self.node, script, timeout_s=timeout_s)
+        if result.code == ABSENT:
+            script = self.parcel.script(*arguments, ship=True, background=background)
+            result = self.hands.run(self.node, script, timeout_s=timeout_s)
+        if result.code != 0:
+            raise self._failed(arguments[0], result)
+        self._shipped = True
+        return result
+
+    def _failed(self, subcommand: str, result: CommandResult) -> SrekvError:
+        said = (result.stderr.strip() or result.stdout.strip())[-_STDERR_SHOWN:]
+        return SrekvError(
+            f"the probe could not {subcommand} on {self.node.name} ({self.node.instance_id})",
+            why=f"{result.status}, exit code {result.code}: {said}",
+            next_step="srekv status shows whether the node is up",
+        )
+
+
+def _history(run_id: str) -> str:
+    """The history's place on the node, as a word of the shell (see Parcel.script)."""
+    return f'"$d/{run_id}.jsonl"'
+
+
+def _load_status(document: dict[str, Any]) -> LoadStatus:
+    return LoadStatus(**{name: document[name] for name in ("exists", "size", "running", "done", "now")})
+
+
+def _piece(document: dict[str, Any]) -> bytes:
+    data = zlib.decompress(base64.b64decode(document["data_b64"]))
+    if hashlib.sha256(data).hexdigest() != document["sha256"]:
+        raise SrekvError(
+            "a piece of the history arrived damaged", why="its checksum differs", next_step="run the drill again"
+        )
+    return data
