@@ -1,0 +1,177 @@
+"""The local cloud's DNS servers, on UDP and TCP: the hosted zones' own, and the caching resolver that clients ask.
+
+TTLs on the wire are wall-clock seconds: the name server divides a record's TTL by the speed (never down to 0 unless
+it is 0, which would forbid caching), the resolver counts the exact quotient down and says the whole seconds that are
+left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import struct
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import cast
+
+import dns.name
+import dns.rdatatype
+
+from srekv.errors import SrekvError
+from srekv.local.model import Zone
+from srekv.local.resolver import Resolver
+from srekv.local.wire import Lookup, respond
+from srekv.local.zones import Answer, ZoneTable
+
+_TCP_IDLE = 10.0  # wall seconds without a query before a TCP connection is closed (RFC 7766)
+
+
+class NameServers:
+    """Serves hosted zones; all methods belong to the event loop's thread.
+
+    Args:
+        authoritative: address and port of the zones' name server.
+        resolver: address and port of the caching resolver.
+        speed: how much faster than AWS the clock runs.
+        healthy: the verdict on a health check, by its id; asked when zones or health have changed, never per query.
+    """
+
+    def __init__(
+        self,
+        *,
+        authoritative: tuple[str, int],
+        resolver: tuple[str, int],
+        speed: float,
+        healthy: Callable[[str], bool],
+    ) -> None:
+        self._healthy = healthy
+        self._zones: tuple[Zone, ...] = ()
+        self._table = ZoneTable((), healthy)
+        self._resolver = Resolver(self._lookup, speed=speed, clock=time.monotonic)
+
+        def scaled(ttl: float) -> int:
+            return max(1, round(ttl / speed)) if ttl else 0
+
+        self._servers = (
+            _Server(_Face(authoritative, recursive=False, lookup=self._lookup, seconds=scaled)),
+            _Server(_Face(resolver, recursive=True, lookup=self._resolver.lookup, seconds=math.floor)),
+        )
+
+    async def start(self) -> None:
+        """Bind and serve.
+
+        Raises:
+            SrekvError: an address or port cannot be bound.
+        """
+        try:
+            for server in self._servers:
+                await server.start()
+        except BaseException:
+            await self.close()
+            raise
+
+    def apply(self, zones: Iterable[Zone]) -> None:
+        """Serve these zones and no others from now on; the resolver keeps what it has of those that stay, as on AWS."""
+        self._zones = tuple(zones)
+        self._resolver.keep_only({zone.id for zone in self._zones})
+        self.health_changed()
+
+    def health_changed(self) -> None:
+        """Decide every failover anew."""
+        self._table = ZoneTable(self._zones, self._healthy)
+
+    async def close(self) -> None:
+        """Stop serving and close every connection."""
+        for server in self._servers:
+            await server.close()
+
+    def _lookup(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Answer:
+        return self._table.lookup(name, kind)
+
+
+@dataclass(frozen=True)
+class _Face:
+    """One server as its clients see it."""
+
+    place: tuple[str, int]
+    recursive: bool
+    lookup: Lookup
+    seconds: Callable[[float], int]
+
+    def respond(self, packet: bytes, *, tcp: bool) -> bytes | None:
+        return respond(packet, tcp=tcp, recursive=self.recursive, lookup=self.lookup, seconds=self.seconds)
+
+
+class _Server:
+    """The sockets of one face."""
+
+    def __init__(self, face: _Face) -> None:
+        self._face = face
+        self._udp: asyncio.DatagramTransport | None = None
+        self._tcp: asyncio.Server | None = None
+        self._conversations: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        host, port = self._face.place
+        loop = asyncio.get_running_loop()
+        try:
+            self._udp, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self._face), local_addr=(host, port))
+            self._tcp = await asyncio.start_server(self._converse, host, port)
+        except OSError as error:
+            raise SrekvError(
+                f"cannot serve DNS on {host} port {port}",
+                why=error.strerror or str(error),
+                next_step="end the program that has the port, or choose another DNS port",
+            ) from error
+
+    async def close(self) -> None:
+        if self._udp is not None:
+            self._udp.close()
+        if self._tcp is not None:
+            self._tcp.close()
+        for conversation in self._conversations:
+            conversation.cancel()
+        if self._conversations:
+            await asyncio.wait(set(self._conversations))
+        # Transports close their sockets in the loop's next round.
+        await asyncio.sleep(0)
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._conversations.add(task)
+            task.add_done_callback(self._conversations.discard)
+        try:
+            with contextlib.suppress(OSError, EOFError, TimeoutError):
+                while True:
+                    await self._answer_one(reader, writer)
+        finally:
+            writer.close()
+
+    async def _answer_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with asyncio.timeout(_TCP_IDLE):
+            (size,) = struct.unpack("!H", await reader.readexactly(2))
+            packet = await reader.readexactly(size)
+            response = self._face.respond(packet, tcp=True)
+            if response is None:
+                raise EOFError
+            writer.write(struct.pack("!H", len(response)) + response)
+            await writer.drain()
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    """Answers UDP packets."""
+
+    def __init__(self, face: _Face) -> None:
+        self._face = face
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        response = self._face.respond(data, tcp=False)
+        if response is not None and self._transport is not None:
+            self._transport.sendto(response, addr)

@@ -1,0 +1,81 @@
+"""The VPC's caching resolver: asks the name server once, then counts TTLs down. Pure: it is given its clock.
+
+It keeps exact remaining times and leaves rounding to the wire. Recorded on AWS and followed here: a negative answer
+is kept for at most 300 s whatever the zone says, and comes from the cache without its SOA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+
+import dns.name
+import dns.rdatatype
+
+from srekv.local.wire import Lookup
+from srekv.local.zones import Answer, RecordSet
+
+LONGEST_NEGATIVE = 300.0
+"""AWS-equivalent seconds for which the VPC resolver believes that something does not exist."""
+
+_ROOM = 10_000  # answers; when that is not enough, the expired ones go, and if need be all
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    answer: Answer  # TTLs in wall seconds from `since`
+    since: float
+    until: float
+
+
+class Resolver:
+    """Looks up through a cache.
+
+    Args:
+        ask: the zones' name server, which gives TTLs in AWS-equivalent seconds.
+        speed: how much faster than AWS the clock runs.
+        clock: monotonic wall seconds.
+    """
+
+    def __init__(self, ask: Lookup, *, speed: float, clock: Callable[[], float]) -> None:
+        self._ask = ask
+        self._speed = speed
+        self._clock = clock
+        self._kept: dict[tuple[dns.name.Name, dns.rdatatype.RdataType], _Kept] = {}
+
+    def lookup(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Answer:
+        """The answer with the TTLs that remain, in wall seconds."""
+        now = self._clock()
+        kept = self._kept.get((name, kind))
+        if kept is not None and now < kept.until:
+            return _aged(kept.answer, now - kept.since)
+        answer = self._in_wall_seconds(self._ask(name, kind))
+        lasts = min((records.ttl for records in (*answer.answer, *answer.authority)), default=0.0)
+        if answer.zone is not None and lasts > 0:
+            self._make_room(now)
+            self._kept[name, kind] = _Kept(answer, now, now + lasts)
+        return answer
+
+    def keep_only(self, zones: Collection[str]) -> None:
+        """Forget what came from any other zone: a zone that was deleted and created again is another one."""
+        self._kept = {key: kept for key, kept in self._kept.items() if kept.answer.zone in zones}
+
+    def _in_wall_seconds(self, answer: Answer) -> Answer:
+        def scaled(records: RecordSet, longest: float) -> RecordSet:
+            return replace(records, ttl=min(records.ttl, longest) / self._speed)
+
+        return replace(
+            answer,
+            answer=tuple(scaled(records, float("inf")) for records in answer.answer),
+            authority=tuple(scaled(records, LONGEST_NEGATIVE) for records in answer.authority),
+        )
+
+    def _make_room(self, now: float) -> None:
+        if len(self._kept) >= _ROOM:
+            self._kept = {key: kept for key, kept in self._kept.items() if now < kept.until}
+        if len(self._kept) >= _ROOM:
+            self._kept.clear()
+
+
+def _aged(answer: Answer, seconds: float) -> Answer:
+    return replace(answer, answer=tuple(replace(r, ttl=r.ttl - seconds) for r in answer.answer), authority=())

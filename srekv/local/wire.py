@@ -1,0 +1,112 @@
+"""DNS on the wire: a packet in, a packet or silence out. Pure; the sockets are elsewhere.
+
+Whatever arrives, nothing is raised: noise too short for a header and answers (which would loop) are met with silence,
+a query that cannot be read with FORMERR.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.opcode
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+import dns.rrset
+
+from srekv.local.zones import Answer, RecordSet
+
+UDP_PAYLOAD = 1232
+"""The largest UDP answer in bytes, also to a client that would take more (DNS flag day 2020)."""
+
+_HEADER_BYTES = 12
+_QR = 0x8000
+_KEPT_FLAGS = 0x7900  # opcode and RD, which an answer repeats
+_FROM_CLASSIC_CLIENTS = 512
+_TCP_LIMIT = 65_535
+_TRANSFERS = frozenset({dns.rdatatype.AXFR, dns.rdatatype.IXFR})
+
+Lookup = Callable[[dns.name.Name, dns.rdatatype.RdataType], Answer]
+
+
+def respond(
+    packet: bytes, *, tcp: bool, recursive: bool, lookup: Lookup, seconds: Callable[[float], int]
+) -> bytes | None:
+    """Answer one packet.
+
+    Args:
+        packet: what arrived, without TCP's length prefix.
+        tcp: whether it came over TCP, where the answer may have any size.
+        recursive: answer as a resolver (RA) or as the zone's own name server (AA).
+        lookup: finds the answer.
+        seconds: a record set's TTL as it goes on the wire.
+
+    Returns:
+        The packet to send back, None to stay silent.
+    """
+    if len(packet) < _HEADER_BYTES or struct.unpack_from("!H", packet, 2)[0] & _QR:
+        return None
+    try:
+        query = dns.message.from_wire(packet)
+    except (dns.exception.DNSException, ValueError, IndexError, struct.error):
+        return _form_error(packet)
+    response = dns.message.make_response(query, recursion_available=recursive, our_payload=UDP_PAYLOAD)
+    refusal = _refusal(query)
+    if refusal is None:
+        question = query.question[0]
+        _fill(response, lookup(question.name, question.rdtype), seconds, recursive=recursive)
+    else:
+        response.set_rcode(refusal)
+    return _pack(response, _TCP_LIMIT if tcp else _udp_limit(query))
+
+
+def _form_error(packet: bytes) -> bytes:
+    number, flags = struct.unpack_from("!HH", packet)
+    return struct.pack("!HHHHHH", number, _QR | flags & _KEPT_FLAGS | dns.rcode.FORMERR, 0, 0, 0, 0)
+
+
+def _refusal(query: dns.message.Message) -> dns.rcode.Rcode | None:
+    """Why a query that could be read is not looked up; None when it is."""
+    if query.opcode() != dns.opcode.QUERY:
+        return dns.rcode.NOTIMP
+    if query.edns > 0:
+        return dns.rcode.BADVERS
+    if len(query.question) != 1:
+        return dns.rcode.FORMERR
+    question = query.question[0]
+    if question.rdclass != dns.rdataclass.IN or question.rdtype in _TRANSFERS:
+        return dns.rcode.REFUSED
+    return None
+
+
+def _fill(response: dns.message.Message, found: Answer, seconds: Callable[[float], int], *, recursive: bool) -> None:
+    response.set_rcode(found.rcode)
+    if found.rcode != dns.rcode.REFUSED and not recursive:
+        response.flags |= dns.flags.AA
+    response.answer = [_rrset(records, seconds) for records in found.answer]
+    response.authority = [_rrset(records, seconds) for records in found.authority]
+
+
+def _rrset(records: RecordSet, seconds: Callable[[float], int]) -> dns.rrset.RRset:
+    return dns.rrset.from_rdata_list(records.name, seconds(records.ttl), records.values)
+
+
+def _udp_limit(query: dns.message.Message) -> int:
+    if query.edns < 0:
+        return _FROM_CLASSIC_CLIENTS
+    return max(_FROM_CLASSIC_CLIENTS, min(query.payload, UDP_PAYLOAD))
+
+
+def _pack(response: dns.message.Message, limit: int) -> bytes:
+    """The packet; an answer that does not fit is left out and marked so (TC): the client asks again over TCP."""
+    try:
+        return response.to_wire(max_size=limit)
+    except dns.exception.TooBig:
+        response.answer, response.authority = [], []
+        response.flags |= dns.flags.TC
+        return response.to_wire(max_size=limit)
