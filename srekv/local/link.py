@@ -1,10 +1,11 @@
 """The link between the control plane and the data plane: newline-delimited JSON both ways over one socketpair.
 
-A request is `{"id": n, "method": m, "params": {...}}`, its answer `{"id": n, "result": ...}` or `{"id": n, "error": ...}`;
-a message with a method and without an id is a notification. Ids count per direction: both sides may ask at the same time.
+A request is `{"id": n, "method": m, "params": {...}}`; its answer has the same id and either a result or an error text.
+A message with a method and without an id is a notification. Ids count per direction: both sides may ask at the same
+time.
 
-`ThreadLink` serves programs made of threads (the control plane, a machine's init), `AsyncLink` those on one event loop (the
-supervisor). asyncio is imported only for the latter: it takes longer to load than a machine to boot.
+`ThreadLink` serves programs made of threads (the control plane, a machine's init), `AsyncLink` those on one event loop
+(the supervisor). asyncio is imported only for the latter: it takes longer to load than a machine to boot.
 """
 
 from __future__ import annotations

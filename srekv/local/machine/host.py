@@ -1,0 +1,146 @@
+"""A running machine as its parts see it.
+
+Its directories, its environment, its console, and how to start a process in it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from srekv.local.machine.paths import SKELETON, Rewriter
+from srekv.local.machine.processes import TOKEN
+
+CONSOLE = "console.log"
+ROOT = "root"
+CONTROL = "control.sock"
+"""Names in a machine's directory.
+
+The control socket is opened relative to it, because socket paths have a short limit.
+"""
+
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class Settings(NamedTuple):
+    """What the supervisor tells a machine at power on.
+
+    Attributes:
+        id: the instance id.
+        token: what its processes carry, unique among all machines of all clouds.
+        directory: the machine's own directory.
+        shims: directory of the replaced commands.
+        shim_names: their names.
+        network: directory of the module that gives Python programs the machine's network.
+        keep: prefixes of paths that are not the machine's, as strings.
+        user_data: base64.
+        speed: AWS-equivalent seconds per wall-clock second.
+        environment: variables for every process, beside those that follow from the above.
+    """
+
+    id: str
+    token: str
+    directory: str
+    shims: str
+    shim_names: tuple[str, ...]
+    network: str
+    keep: tuple[str, ...]
+    user_data: str
+    speed: float
+    environment: dict[str, str]
+
+
+class Host:
+    """Shared by everything in one machine's init; safe to use from several threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.id = settings.id
+        self.token = settings.token
+        self.speed = settings.speed
+        self.directory = Path(settings.directory)
+        self.root = self.directory / ROOT
+        self.rewriter = Rewriter(
+            self.root,
+            shims=Path(settings.shims),
+            names=settings.shim_names,
+            keep=[Path(path) for path in settings.keep],
+        )
+        self.environment = {
+            "HOME": str(self.root / "root"),
+            "TMPDIR": str(self.root / "tmp"),
+            "PATH": f"{settings.shims}:{self.root}/usr/local/bin:{SYSTEM_PATH}",
+            "LANG": "C.UTF-8",
+            "PYTHONPATH": settings.network,
+            "SREKV_MACHINE_DIRECTORY": str(self.directory),
+            TOKEN: settings.token,
+            **settings.environment,
+        }
+        self._lock = threading.Lock()
+        self._children: list[subprocess.Popen[bytes]] = []
+        self._started = time.monotonic()
+        self._off = False
+
+    def install(self) -> None:
+        """Make the directories that a fresh machine has."""
+        for part in SKELETON:
+            self.root.joinpath(part).mkdir(parents=True, exist_ok=True)
+
+    def log(self, source: str, text: str) -> None:
+        """Lines for the console."""
+        stamp = f"[{time.monotonic() - self._started:9.3f}] {source}: "
+        lines = "".join(f"{stamp}{line}\n" for line in text.splitlines())
+        with self.open_console() as console:
+            console.write(lines.encode())
+
+    def open_console(self) -> IO[bytes]:
+        """The console for appending; processes write to it directly."""
+        return open(self.directory / CONSOLE, "ab", buffering=0)  # noqa: PTH123 - unbuffered
+
+    def spawn(
+        self,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        directory: Path | None = None,
+        output: IO[bytes] | int,
+        errors: IO[bytes] | int = subprocess.STDOUT,
+    ) -> subprocess.Popen[bytes]:
+        """A process of this machine, leader of its own session. Raises OSError, also once the machine goes off."""
+        with self._lock:
+            if self._off:
+                raise ProcessLookupError("the machine is off")
+            child = subprocess.Popen(  # noqa: S603 - running what user data says is the purpose
+                list(argv),
+                env=dict(self.environment if environment is None else environment),
+                cwd=directory or self.root,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+                start_new_session=True,
+            )
+            self._children = [one for one in self._children if one.returncode is None]
+            self._children.append(child)
+            return child
+
+    def reap(self) -> None:
+        """Collect dead processes that were left to us by parents of theirs that ended; never a child of `spawn`."""
+        with self._lock:
+            own = {child.pid for child in self._children if child.returncode is None}
+            while True:
+                try:
+                    dead: Any = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                except ChildProcessError:
+                    return
+                if dead is None or dead.si_pid in own:
+                    return
+                os.waitpid(dead.si_pid, os.WNOHANG)
+
+    def switch_off(self) -> None:
+        """No process starts from now on."""
+        with self._lock:
+            self._off = True

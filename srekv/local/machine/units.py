@@ -1,0 +1,260 @@
+"""One service of a machine, kept running by the rules of systemd.service(5): start, restart, stop, kill."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
+from srekv.local.machine.host import Host
+from srekv.local.machine.unitfile import Unit, UnitError, command, environment_file
+
+CLEAN_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
+"""Deaths that systemd counts as success."""
+
+SHORTEST_PAUSE_S = 0.1
+"""Wall-clock floor of RestartSec: on a fast clock a broken unit must not eat the laptop."""
+
+SHORTEST_STOP_S = 2.0
+"""Wall-clock floor of TimeoutStopSec: programs do not end faster because the clock does."""
+
+
+class Service:
+    """A unit that was started at least once.
+
+    Attributes:
+        state: systemd's word: inactive, activating, active, deactivating or failed.
+        result: why it failed, in systemd's words, "" otherwise.
+    """
+
+    def __init__(self, name: str, host: Host) -> None:
+        self.name = name
+        self.state = "inactive"
+        self.result = ""
+        self._host = host
+        self._verbs = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._starts: deque[float] = deque()
+        self._unit: Unit | None = None
+
+    @property
+    def pid(self) -> int:
+        """The main process, 0 when there is none."""
+        process = self._process
+        return process.pid if process is not None and process.returncode is None else 0
+
+    def start(self, unit: Unit) -> str:
+        """Start it unless it runs; returns "" or the reason why the job failed."""
+        with self._verbs:
+            if self._thread is not None and self._thread.is_alive():
+                return ""
+            self._unit = unit
+            self._stopping.clear()
+            first: queue.SimpleQueue[str] = queue.SimpleQueue()
+            self._thread = threading.Thread(target=self._keep, args=(unit, first), name=self.name, daemon=True)
+            self._thread.start()
+        return first.get()
+
+    def stop(self) -> None:
+        """Stop it and wait: KillSignal first, SIGKILL after TimeoutStopSec."""
+        with self._verbs:
+            self._stopping.set()
+            if self._thread is None or self._unit is None:
+                return
+            if self._thread.is_alive():
+                self.state = "deactivating"
+                self.kill(self._unit.kill_signal)
+                self._thread.join(max(self._unit.stop_s / self._host.speed, SHORTEST_STOP_S))
+            if self._thread.is_alive():
+                self._say("State 'stop-sigterm' timed out. Killing.")
+                self.kill(signal.SIGKILL)
+                self._thread.join()
+            self.state = "inactive"
+            self._starts.clear()
+
+    def kill(self, number: int) -> bool:
+        """Send a signal to all its processes; False when there are none."""
+        pid = self.pid
+        if not pid:
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, number)
+        return True
+
+    def reset_failed(self) -> None:
+        """Forget a failure and the count of starts."""
+        self._starts.clear()
+        if self.state == "failed":
+            self.state, self.result = "inactive", ""
+
+    def _keep(self, unit: Unit, first: queue.SimpleQueue[str]) -> None:
+        while True:
+            if self._limited(unit):
+                self._fail("start-limit-hit", "Start request repeated too quickly.")
+                first.put("start-limit-hit")
+                return
+            self.state = "activating"
+            outcome = self._once(unit, first)
+            first.put("" if outcome == "success" else outcome)
+            self._clean_up(unit)
+            if self._stopping.is_set() or not _restarts(unit.restart, outcome):
+                self._settle(outcome)
+                return
+            self.state = "activating"
+            if self._stopping.wait(max(unit.restart_s / self._host.speed, SHORTEST_PAUSE_S)):
+                self.state = "inactive"
+                return
+            self._say("Scheduled restart job.")
+
+    def _settle(self, outcome: str) -> None:
+        if self._stopping.is_set() or outcome == "success":
+            self.state = "inactive"
+        else:
+            self._fail(outcome, "")
+
+    def _fail(self, result: str, text: str) -> None:
+        self.state, self.result = "failed", result
+        self._say(f"{text} Failed with result '{result}'.".strip())
+
+    def _limited(self, unit: Unit) -> bool:
+        """Whether StartLimitBurst starts happened within StartLimitIntervalSec."""
+        now = time.monotonic()
+        while self._starts and now - self._starts[0] > unit.burst_s / self._host.speed:
+            self._starts.popleft()
+        if unit.burst_s and len(self._starts) >= unit.burst > 0:
+            return True
+        self._starts.append(now)
+        return False
+
+    def _once(self, unit: Unit, first: queue.SimpleQueue[str]) -> str:
+        """Run it until it ends; the result in systemd's words."""
+        try:
+            environment = self._environment(unit)
+            directory = self._directory(unit)
+            for line in unit.before:
+                if outcome := self._run(line, environment, directory):
+                    self._say(f"Control process exited: {line}")
+                    return outcome
+            if unit.type == "oneshot":
+                return self._oneshot(unit, environment, directory, first)
+            return self._main(unit, environment, directory, first)
+        except (UnitError, OSError) as error:
+            self._say(str(error))
+            return "resources"
+
+    def _main(self, unit: Unit, environment: dict[str, str], directory: Path, first: queue.SimpleQueue[str]) -> str:
+        words, forgiving = command(self._host.rewriter.text(unit.start[0]), environment)
+        try:
+            process = self._spawn(words, environment, directory)
+        except OSError as error:
+            self._say(f"Failed at step EXEC spawning {words[0]}: {error.strerror}")
+            if unit.type != "exec":
+                first.put("")  # a simple service counts as started before its program is executed
+            return "exit-code"
+        self.state = "active"
+        first.put("")
+        self._say(f"Started {unit.description}.")
+        return _outcome(self._wait(process), forgiving=forgiving)
+
+    def _oneshot(self, unit: Unit, environment: dict[str, str], directory: Path, first: queue.SimpleQueue[str]) -> str:
+        for line in unit.start:
+            if outcome := self._run(line, environment, directory):
+                return outcome
+        self._say(f"Finished {unit.description}.")
+        if unit.remain:
+            self.state = "active"
+            first.put("")
+            self._stopping.wait()
+        return "success"
+
+    def _run(self, line: str, environment: dict[str, str], directory: Path) -> str:
+        """Run a command to its end; "" or the result of its failure."""
+        words, forgiving = command(self._host.rewriter.text(line), environment)
+        outcome = _outcome(self._wait(self._spawn(words, environment, directory)), forgiving=forgiving)
+        return "" if outcome == "success" else outcome
+
+    def _spawn(self, words: list[str], environment: dict[str, str], directory: Path) -> subprocess.Popen[bytes]:
+        program = words[0] if "/" in words[0] else shutil.which(words[0], path=self._host.environment["PATH"])
+        if program is None:
+            raise FileNotFoundError(2, "No such file or directory", words[0])
+        with self._host.open_console() as console:
+            self._process = self._host.spawn(
+                [program, *words[1:]], environment=environment, directory=directory, output=console
+            )
+        if self._stopping.is_set():
+            self.kill(signal.SIGKILL)  # asked to stop while it was being started
+        return self._process
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> int:
+        code = process.wait()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)  # what the main process left behind, as KillMode=control-group does
+        return code
+
+    def _environment(self, unit: Unit) -> dict[str, str]:
+        rewrite = self._host.rewriter.text
+        environment = dict(self._host.environment)
+        environment.update((key, rewrite(value)) for key, value in unit.environment)
+        for entry in unit.environment_files:
+            path = Path(rewrite(entry.removeprefix("-")))
+            try:
+                pairs = environment_file(path.read_text())
+            except OSError as error:
+                if entry.startswith("-"):
+                    continue
+                raise UnitError(f"Failed to load environment files: {path}: {error.strerror}") from None
+            environment.update((key, rewrite(value)) for key, value in pairs.items())
+        if unit.runtime_directories:
+            paths = [self._host.root / "run" / name for name in unit.runtime_directories]
+            for path in paths:
+                path.mkdir(parents=True, exist_ok=True)
+            environment["RUNTIME_DIRECTORY"] = ":".join(str(path) for path in paths)
+        return environment
+
+    def _directory(self, unit: Unit) -> Path:
+        given = unit.directory
+        if not given or given == "/":
+            return self._host.root
+        if given == "~":
+            return Path(self._host.environment["HOME"])
+        path = Path(self._host.rewriter.text(given.removeprefix("-")))
+        if not path.is_dir():
+            if given.startswith("-"):
+                return self._host.root
+            raise UnitError(f"Changing to the requested working directory failed: {path}: No such file or directory")
+        return path
+
+    def _clean_up(self, unit: Unit) -> None:
+        if unit.preserve_runtime and not self._stopping.is_set():
+            return
+        for name in unit.runtime_directories:
+            shutil.rmtree(self._host.root / "run" / name, ignore_errors=True)
+
+    def _say(self, text: str) -> None:
+        self._host.log("systemd", f"{self.name}: {text}")
+
+
+def _outcome(code: int, *, forgiving: bool) -> str:
+    if code == 0 or forgiving or -code in CLEAN_SIGNALS:
+        return "success"
+    return "signal" if code < 0 else "exit-code"
+
+
+def _restarts(policy: str, outcome: str) -> bool:
+    """The table of Restart= in systemd.service(5)."""
+    return {
+        "no": False,
+        "always": True,
+        "on-success": outcome == "success",
+        "on-failure": outcome != "success",
+        "on-abnormal": outcome == "signal",
+    }[policy]
