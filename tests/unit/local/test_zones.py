@@ -1,0 +1,164 @@
+"""Lookups in the hosted zones."""
+
+from __future__ import annotations
+
+import dns.name
+import dns.rcode
+import dns.rdatatype
+import pytest
+
+from srekv.local.model import Record, Zone
+from srekv.local.zones import Answer, ZoneTable
+
+SOA = "ns-1536.awsdns-00.co.uk. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400"
+
+
+def zone(*records: Record, name: str = "sre-test.local.", soa: str = SOA) -> Zone:
+    """A zone as CreateHostedZone makes it, with more records."""
+    return Zone(
+        id=f"Z-{name}",
+        name=name,
+        records=(
+            Record(name=name, type="SOA", ttl=900, values=(soa,)),
+            Record(name=name, type="NS", ttl=172800, values=("ns-1536.awsdns-00.co.uk.",)),
+            *records,
+        ),
+    )
+
+
+def record(name: str, kind: str, *values: str, ttl: int = 60) -> Record:
+    """A simple record."""
+    return Record(name=name, type=kind, ttl=ttl, values=values)
+
+
+def ask(zones: list[Zone], name: str, kind: str = "A") -> Answer:
+    """What the zones answer while everything is healthy."""
+    return ZoneTable(zones, lambda _: True).lookup(dns.name.from_text(name), dns.rdatatype.from_text(kind))
+
+
+def values(answer: Answer) -> list[str]:
+    """The answer's records as text."""
+    return [f"{one.name} {value.to_text()}" for one in answer.answer for value in one.values]
+
+
+def test_a_record_is_found_whatever_the_case() -> None:
+    """Names are compared as DNS does, and nothing is in the authority section of a positive answer."""
+    answer = ask([zone(record("svc.sre-test.local.", "A", "127.0.0.1", "127.0.0.2"))], "SVC.sre-test.LOCAL.")
+    assert values(answer) == ["svc.sre-test.local. 127.0.0.1", "svc.sre-test.local. 127.0.0.2"]
+    assert answer.rcode == dns.rcode.NOERROR
+    assert answer.authority == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "rcode"),
+    [
+        ("svc.sre-test.local.", "AAAA", dns.rcode.NOERROR),
+        ("sre-test.local.", "A", dns.rcode.NOERROR),
+        ("b.sre-test.local.", "A", dns.rcode.NOERROR),  # only a.b exists
+        ("nobody.sre-test.local.", "A", dns.rcode.NXDOMAIN),
+        ("x.svc.sre-test.local.", "A", dns.rcode.NXDOMAIN),
+    ],
+)
+def test_nodata_and_nxdomain_carry_the_soa(name: str, kind: str, rcode: dns.rcode.Rcode) -> None:
+    """A name that exists without the type is NODATA, another one NXDOMAIN; both say how long that may be cached."""
+    zones = [zone(record("svc.sre-test.local.", "A", "127.0.0.1"), record("a.b.sre-test.local.", "A", "127.0.0.1"))]
+    answer = ask(zones, name, kind)
+    assert (answer.rcode, answer.answer) == (rcode, ())
+    assert [(one.type, one.ttl) for one in answer.authority] == [(dns.rdatatype.SOA, 900)]
+
+
+def test_the_negative_ttl_is_the_smaller_of_soa_ttl_and_minimum() -> None:
+    """A lowered SOA minimum shortens negative caching (RFC 2308)."""
+    answer = ask([zone(soa=SOA.replace("86400", "15"))], "nobody.sre-test.local.")
+    assert [one.ttl for one in answer.authority] == [15]
+
+
+@pytest.mark.parametrize("name", ["example.com.", "local.", ".", "other-sre-test.local."])
+def test_outside_the_zones_is_refused(name: str) -> None:
+    """Only the hosted zones are answered."""
+    assert ask([zone()], name) == Answer(dns.rcode.REFUSED)
+
+
+def test_the_most_specific_zone_decides_alone() -> None:
+    """A zone below another hides everything the upper one says about its names."""
+    zones = [zone(record("a.sub.sre-test.local.", "A", "127.0.0.1")), zone(name="sub.sre-test.local.")]
+    answer = ask(zones, "a.sub.sre-test.local.")
+    assert (answer.rcode, answer.zone) == (dns.rcode.NXDOMAIN, "Z-sub.sre-test.local.")
+
+
+def test_a_cname_is_followed_into_any_zone() -> None:
+    """The chain and its end are one answer; it stops where the zones end."""
+    zones = [
+        zone(
+            record("www.sre-test.local.", "CNAME", "svc.other.test."),
+            record("out.sre-test.local.", "CNAME", "example.com."),
+            record("gone.sre-test.local.", "CNAME", "nobody.sre-test.local."),
+        ),
+        zone(record("svc.other.test.", "A", "127.0.0.9"), name="other.test."),
+    ]
+    assert values(ask(zones, "www.sre-test.local.")) == [
+        "www.sre-test.local. svc.other.test.",
+        "svc.other.test. 127.0.0.9",
+    ]
+    assert values(ask(zones, "out.sre-test.local.")) == ["out.sre-test.local. example.com."]
+    assert ask(zones, "gone.sre-test.local.").rcode == dns.rcode.NXDOMAIN
+    assert values(ask(zones, "www.sre-test.local.", "CNAME")) == ["www.sre-test.local. svc.other.test."]
+
+
+def test_a_circle_of_cnames_ends() -> None:
+    """Two names that point at each other are answered, not followed for ever."""
+    zones = [
+        zone(
+            record("a.sre-test.local.", "CNAME", "b.sre-test.local."),
+            record("b.sre-test.local.", "CNAME", "a.sre-test.local."),
+        )
+    ]
+    assert len(ask(zones, "a.sre-test.local.").answer) == 8
+
+
+@pytest.mark.parametrize("star", [r"\052", "*"])
+def test_a_wildcard_answers_for_names_that_do_not_exist(star: str) -> None:
+    """Route 53 writes the asterisk in octal; the answer carries the name that was asked for."""
+    zones = [zone(record(f"{star}.sre-test.local.", "A", "127.0.0.7"), record("svc.sre-test.local.", "TXT", '"x"'))]
+    assert values(ask(zones, "any.sre-test.local.")) == ["any.sre-test.local. 127.0.0.7"]
+    assert values(ask(zones, "a.b.sre-test.local.")) == ["a.b.sre-test.local. 127.0.0.7"]
+    assert values(ask(zones, "svc.sre-test.local.")) == []
+
+
+def test_any_gives_everything_at_the_name() -> None:
+    """The query type ANY is answered with every type."""
+    kinds = {one.type for one in ask([zone(record("sre-test.local.", "TXT", '"x"'))], "sre-test.local.", "ANY").answer}
+    assert kinds == {dns.rdatatype.SOA, dns.rdatatype.NS, dns.rdatatype.TXT}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        record("svc.sre-test.local.", "A", "not an address"),
+        record("svc.sre-test.local.", "NOSUCHTYPE", "x"),
+        record("svc..sre-test.local.", "A", "127.0.0.1"),
+        record("svc.elsewhere.test.", "A", "127.0.0.1"),
+    ],
+)
+def test_a_record_that_is_not_dns_does_not_spoil_the_others(bad: Record) -> None:
+    """What cannot be served is left out."""
+    assert values(ask([zone(bad, record("good.sre-test.local.", "A", "127.0.0.1"))], "good.sre-test.local."))
+
+
+def test_failover_is_decided_when_the_table_is_built() -> None:
+    """Lookups do not ask about health; a new table does."""
+    pair = [
+        Record(name="svc.sre-test.local.", type="A", ttl=10, values=(address,), failover=role, health_check=check)
+        for role, check, address in (("PRIMARY", "hc-az1", "127.0.0.1"), ("SECONDARY", "hc-az2", "127.0.0.2"))
+    ]
+    asked: list[str] = []
+
+    def healthy(check: str) -> bool:
+        asked.append(check)
+        return check == "hc-az2"
+
+    table = ZoneTable([zone(*pair)], healthy)
+    asked.clear()
+    answer = table.lookup(dns.name.from_text("svc.sre-test.local."), dns.rdatatype.A)
+    assert values(answer) == ["svc.sre-test.local. 127.0.0.2"]
+    assert asked == []
