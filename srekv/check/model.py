@@ -1,0 +1,176 @@
+"""What a history holds and what a verdict says: frozen data, nothing computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["read", "write", "cas", "delete"]
+Outcome = Literal["ok", "conflict", "fail", "unknown"]
+Ruling = Literal["held", "violated", "unknown"]
+
+WORST_FIRST: tuple[Ruling, ...] = ("violated", "unknown", "held")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One operation of one client on one key. Times are seconds since the start of the history.
+
+    Attributes:
+        client: who did it.
+        op: read, write, cas or delete.
+        key: on which key.
+        value: what was written, or what a read found; None: no such key.
+        expect: what a cas expected; None: no such key.
+        invoke: when it began.
+        complete: when its outcome was known; None for an unknown one, which may take effect at any time after invoke.
+        outcome: ok, conflict (cas only), fail (certainly no effect), unknown.
+        node: which node answered, "" if none did.
+        final: a read after the load had ended.
+    """
+
+    client: str
+    op: Kind
+    key: str
+    value: str | None = None
+    expect: str | None = None
+    invoke: float
+    complete: float | None
+    outcome: Outcome
+    node: str = ""
+    final: bool = False
+
+    @property
+    def mutates(self) -> bool:
+        """Whether it may have changed the key."""
+        return self.op != "read" and self.outcome in {"ok", "unknown"}
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether the service said that the change was made."""
+        return self.op != "read" and self.outcome == "ok"
+
+    @property
+    def leaves(self) -> str | None:
+        """The key's value after it took effect; meaningful if it mutates."""
+        return None if self.op == "delete" else self.value
+
+    def to_json(self) -> dict[str, Any]:
+        """As a line of a history file."""
+        line: dict[str, Any] = {"client": self.client, "op": self.op, "key": self.key, "value": self.value}
+        if self.op == "cas":
+            line["expect"] = self.expect
+        line |= {"invoke": self.invoke, "complete": self.complete, "outcome": self.outcome}
+        return line | ({"node": self.node} if self.node else {}) | ({"final": True} if self.final else {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that is not an operation: start, drill, fault, heal, dns, health ... with its own members."""
+
+    event: str
+    at: float
+    members: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """A history as it was read. `damaged` says which lines could not be understood, and why."""
+
+    operations: tuple[Operation, ...]
+    events: tuple[Event, ...]
+    damaged: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What one checker says. `proof` is the smallest set of operations it found that shows it."""
+
+    checker: str
+    verdict: Ruling
+    summary: str
+    proof: tuple[Operation, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As a member of a JSON document."""
+        return {
+            "checker": self.checker,
+            "verdict": self.verdict,
+            "summary": self.summary,
+            "proof": [operation.to_json() for operation in self.proof],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientOutage:
+    """The longest time that a client was without a good answer while it tried; `recovered` False: to the very end."""
+
+    name: str
+    outage_s: float
+    errors: int
+    begin: float
+    end: float
+    recovered: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """A fault as the clients saw it, in the history's seconds; None: it did not happen.
+
+    Attributes:
+        fault: what was done, for a person.
+        fault_at: when it was asked for.
+        heal_at: when the healing was asked for.
+        outage_s: the longest outage that any client saw.
+        detection_s: from the fault to the health verdict.
+        switch_s: from the health verdict to the first answer with the secondary's address.
+        recovery_s: from the switch to the first good answer for the client that waited longest.
+        failback_s: from the heal to the first answer with the primary's address.
+        bound_s: the longest outage that the stack's settings explain.
+        clients: every client's own outage.
+    """
+
+    fault: str
+    fault_at: float
+    heal_at: float | None
+    outage_s: float
+    detection_s: float | None
+    switch_s: float | None
+    recovery_s: float | None
+    failback_s: float | None
+    bound_s: float | None
+    clients: tuple[ClientOutage, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What a history shows. The worst finding decides: violated over unknown over held.
+
+    Attributes:
+        verdict: the worst of the findings.
+        operations: how many operations were judged.
+        acknowledged: how many changes the service acknowledged.
+        lost: how many of those were gone in the end.
+        linearizable: whether one order of the operations explains every answer; None: undecided.
+        findings: one for each checker.
+        timing: None when the history holds no fault.
+    """
+
+    verdict: Ruling
+    operations: int
+    acknowledged: int
+    lost: int
+    linearizable: bool | None
+    findings: tuple[Judgement, ...]
+    timing: Timing | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `check --output json`."""
+        return {
+            "verdict": self.verdict,
+            "operations": self.operations,
+            "acknowledged": self.acknowledged,
+            "lost": self.lost,
+            "linearizable": self.linearizable,
+            "findings": [finding.to_json() for finding in self.findings],
+        }

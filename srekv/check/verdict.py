@@ -1,0 +1,65 @@
+"""The verdict over a history: every checker's word, the worst of them last word.
+
+A checker that crashes says unknown; it does not take the others down with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from srekv.check.history import parse
+from srekv.check.linear import judge_linear
+from srekv.check.lost import judge_lost, losses
+from srekv.check.model import WORST_FIRST, History, Judgement, Ruling, Verdict
+from srekv.check.timing import judge_timing, measure
+
+
+def judge(source: Path | str | Iterable[str]) -> Verdict:
+    """Judge a history: the path of a file, or its lines."""
+    if isinstance(source, Path | str):
+        with Path(source).open(encoding="utf-8", errors="replace", newline="\n") as file:
+            return judge_history(parse(file))
+    return judge_history(parse(source))
+
+
+def judge_history(history: History) -> Verdict:
+    """Judge a parsed history with every checker that applies to it."""
+    found = losses(history.operations, finals_expected=_has_load(history))
+    timing = measure(history)
+    findings = [
+        _guarded("lost", lambda: judge_lost(found)),
+        _guarded("linear", lambda: judge_linear(history.operations)),
+    ]
+    if timing is not None:
+        findings.append(_guarded("timing", lambda: judge_timing(timing)))
+    if history.damaged:
+        summary = f"{len(history.damaged)} lines could not be understood: {history.damaged[0]}"
+        findings.append(Judgement(checker="history", verdict="unknown", summary=summary))
+    linear = next(one.verdict for one in findings if one.checker == "linear")
+    return Verdict(
+        verdict=worst(one.verdict for one in findings),
+        operations=len(history.operations),
+        acknowledged=sum(one.acknowledged for one in history.operations),
+        lost=found.lost,
+        linearizable=None if linear == "unknown" else linear == "held",
+        findings=tuple(findings),
+        timing=timing,
+    )
+
+
+def worst(rulings: Iterable[Ruling]) -> Ruling:
+    """The worst ruling: violated over unknown over held; held when nobody said anything."""
+    return min(rulings, key=WORST_FIRST.index, default="held")
+
+
+def _has_load(history: History) -> bool:
+    """Whether our own load wrote the history: it reads every key in the end, unless it was killed."""
+    return any(event.event == "start" for event in history.events)
+
+
+def _guarded(checker: str, judgement: Callable[[], Judgement]) -> Judgement:
+    try:
+        return judgement()
+    except Exception as error:  # noqa: BLE001 - a crashed checker knows nothing, whatever it crashed of
+        return Judgement(checker=checker, verdict="unknown", summary=f"the checker failed: {error!r}")
