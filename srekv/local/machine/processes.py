@@ -103,7 +103,7 @@ def _descendants(parents: dict[int, int], root: int) -> set[int]:
 
 
 def _from_ps(token: str) -> set[int]:
-    listing = subprocess.run(  # noqa: S603 - fixed words
+    listing = subprocess.run(
         ["/bin/ps", "-axww", "-E", "-o", "pid=,command="], capture_output=True, text=True, check=False
     ).stdout
     wanted = f"{TOKEN}={token}"

@@ -1,0 +1,183 @@
+"""Process one of a machine: `python -S -P -m srekv.local.machine.init`, started by the supervisor.
+
+It speaks the link's protocol over the inherited socket: `boot {settings}` -> null once the machine runs, `run {command,
+script, timeout}`, and the notification `power_off {hard}`. When the link closes, the supervisor has gone or wants the
+machine off at once: every process is killed and init ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from srekv.local.link import FD_VARIABLE, ThreadLink
+from srekv.local.machine import cloudinit, commands
+from srekv.local.machine.host import CONSOLE, CONTROL, Host, Settings
+from srekv.local.machine.paths import is_shell
+from srekv.local.machine.processes import adopt_orphans, kill_all
+from srekv.local.machine.systemctl import Systemctl
+
+FIRST_BOOT_MARK = "var/lib/cloud/instance/boot-finished"
+CONSOLE_LIMIT = 4 * 1024 * 1024
+"""A longer console log starts anew at the next boot."""
+
+_VOLATILE = ("run", "tmp")
+"""Directories that are empty after a boot: they are tmpfs on Amazon Linux 2023."""
+
+_REAP_S = 2.0
+
+
+class Init:
+    """The machine's life from power on to power off."""
+
+    def __init__(self) -> None:
+        self._host: Host | None = None
+        self._systemctl: Systemctl | None = None
+
+    def boot(self, settings: dict[str, Any]) -> None:
+        """Prepare the root and start everything; the rest of the boot goes on in the background."""
+        host = Host(Settings(**settings))
+        console = host.directory / CONSOLE
+        if console.exists() and console.stat().st_size > CONSOLE_LIMIT:
+            console.unlink()
+        for name in _VOLATILE:
+            shutil.rmtree(host.root / name, ignore_errors=True)
+        host.install()
+        host.log("kernel", f"machine {host.id} boots")
+        systemctl = Systemctl(host)
+        self._host, self._systemctl = host, systemctl
+        _serve(host, lambda words: systemctl.handle(words)._asdict())
+        _background(lambda: self._continue(host, systemctl, settings["user_data"]))
+        _background(lambda: _reap_forever(host))
+
+    def run(self, command: str, script: str, timeout: float) -> dict[str, Any]:
+        """The link's `run`, for a machine that is up."""
+        if self._host is None:
+            raise ProcessLookupError("not running")
+        return commands.run(self._host, command, script, timeout)
+
+    def power_off(self, *, hard: bool) -> None:
+        """End the machine: services first and orderly, unless it is the plug that is pulled."""
+        if self._systemctl is not None and not hard:
+            self._systemctl.stop_all()
+        self.end()
+
+    def end(self) -> None:
+        """Kill every process of the machine and end init itself."""
+        if self._host is not None:
+            self._host.switch_off()
+            kill_all(self._host.token, os.getpid())
+        os._exit(0)
+
+    def _continue(self, host: Host, systemctl: Systemctl, user_data: str) -> None:
+        try:
+            _run_user_data(host, systemctl, cloudinit.parse(user_data))
+        except OSError as error:
+            host.log("cloud-init", f"stopped: {error}")
+
+
+def _run_user_data(host: Host, systemctl: Systemctl, plan: cloudinit.Plan) -> None:
+    """What cloud-init does in a boot; enabled units start beside it, as multi-user.target does."""
+    mark = host.root / FIRST_BOOT_MARK
+    first = not mark.exists()
+    for note in plan.notes if first else ():
+        host.log("cloud-init", note)
+    for script in plan.boot:
+        _run_script(host, script)
+    if not first:
+        systemctl.start_enabled()
+        return
+    for file in plan.files:
+        _write(host, file)
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.touch()  # before the scripts: they run once, even if the machine goes off half-way
+    for script in plan.first:
+        _run_script(host, script)
+    host.log("cloud-init", "finished")
+
+
+def _run_script(host: Host, script: cloudinit.Script) -> None:
+    path = host.root / "var/lib/cloud/instance/scripts" / script.name.replace(" ", "-")
+    words = commands.write_script(host, path, script.body)
+    try:
+        with host.open_console() as console:
+            code = host.spawn(words, output=console).wait()
+    except FileNotFoundError as error:
+        host.log("cloud-init", f"{script.name}: cannot run: {error}")
+        return
+    if code:
+        host.log("cloud-init", f"{script.name}: failed with exit code {code}")
+
+
+def _write(host: Host, file: cloudinit.File) -> None:
+    path = host.rewriter.file(file.path)
+    content = file.content
+    with contextlib.suppress(UnicodeDecodeError):
+        if is_shell(text := content.decode()):
+            content = host.rewriter.text(text).encode()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab" if file.append else "wb") as target:
+            target.write(content)
+        path.chmod(file.permissions)
+    except OSError as error:
+        host.log("cloud-init", f"write_files: {file.path}: {error.strerror}")
+
+
+def _serve(host: Host, handle: Callable[[list[str]], dict[str, Any]]) -> None:
+    """Listen for the machine's systemctl."""
+    os.chdir(host.directory)
+    with contextlib.suppress(FileNotFoundError):
+        Path(CONTROL).unlink()
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    server.bind(CONTROL)  # relative: a socket's path has room for about 100 bytes
+    server.listen(16)
+
+    def accept() -> None:
+        while True:
+            connection, _ = server.accept()
+            _background(lambda connection=connection: _answer(connection, handle))  # type: ignore[misc]
+
+    _background(accept)
+
+
+def _answer(connection: socket.socket, handle: Callable[[list[str]], dict[str, Any]]) -> None:
+    with contextlib.suppress(OSError, ValueError), connection, connection.makefile("rb") as lines:
+        connection.sendall(json.dumps(handle(json.loads(lines.readline()))).encode() + b"\n")
+
+
+def _reap_forever(host: Host) -> None:
+    pause = threading.Event()
+    while not pause.wait(_REAP_S):
+        host.reap()
+
+
+def _background(work: Callable[[], object]) -> None:
+    threading.Thread(target=work, daemon=True).start()
+
+
+def main() -> None:
+    """Boot when told to, and end with the link."""
+    adopt_orphans()
+    init = Init()
+    link = ThreadLink(
+        socket.socket(fileno=int(os.environ.pop(FD_VARIABLE))),
+        {"boot": init.boot, "run": init.run, "power_off": init.power_off},
+    )
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda _number, _frame: init.end())
+    link.start()
+    link.wait()
+    init.end()
+
+
+if __name__ == "__main__":
+    main()

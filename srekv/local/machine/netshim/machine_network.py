@@ -1,0 +1,201 @@
+"""A machine's network, for the Python programs in it (Python 3.8+): what a network namespace would do if it did not
+need root.
+
+- Binding a wildcard address binds the machine's own loopback address, so that two machines can serve the same port.
+- Names with a dot ask the VPC's resolver first, and the host's resolver when that knows nothing.
+- 169.254.169.253 (and the VPC's network plus two) is the resolver, 169.254.169.254 the machine's metadata service.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import struct
+from pathlib import Path
+from typing import Any
+
+RESOLVERS = ("169.254.169.253", "172.31.0.2")
+METADATA = "169.254.169.254"
+TIMEOUT_S = 1.0
+ATTEMPTS = 2
+
+_ADDRESS = os.environ.get("SREKV_MACHINE_ADDRESS", "")
+_RESOLVER = os.environ.get("SREKV_MACHINE_RESOLVER", "")
+_SERVICE = os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT", "")
+
+_bind = socket.socket.bind
+_connect = socket.socket.connect
+_connect_ex = socket.socket.connect_ex
+_sendto: Any = socket.socket.sendto
+_recvfrom = socket.socket.recvfrom
+_getaddrinfo: Any = socket.getaddrinfo
+_gethostbyname = socket.gethostbyname
+
+
+def lookup(name: str) -> list[str]:
+    """The IPv4 addresses that the VPC's resolver has for a name; empty when it has none or does not answer."""
+    if not _RESOLVER:
+        return []
+    server = _pair(_RESOLVER)
+    for _ in range(ATTEMPTS):
+        number = secrets.randbelow(65536)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+            asker.settimeout(TIMEOUT_S)
+            try:
+                _connect(asker, server)
+                asker.send(_question(number, name))
+                return _answers(asker.recv(4096), number)
+            except (OSError, ValueError, IndexError, struct.error):
+                continue
+    return []
+
+
+def install() -> None:
+    """Put the machine's network in place of the host's for this process; nothing outside a machine."""
+    if not _ADDRESS:
+        return
+    methods: dict[str, Any] = {
+        "bind": bind,
+        "connect": connect,
+        "connect_ex": connect_ex,
+        "sendto": sendto,
+        "recvfrom": recvfrom,
+    }
+    functions: dict[str, Any] = {"getaddrinfo": getaddrinfo, "gethostbyname": gethostbyname}
+    for name, method in methods.items():
+        setattr(socket.socket, name, method)
+    for name, function in functions.items():
+        setattr(socket, name, function)
+
+
+def bind(self: socket.socket, address: Any) -> None:
+    """Bind, a wildcard to the machine's address."""
+    if self.family == socket.AF_INET and address[0] in ("", "0.0.0.0"):  # noqa: S104 - the wildcard is what we replace
+        _bind(self, (_ADDRESS, *address[1:]))
+    elif self.family == socket.AF_INET6 and address[0] in ("", "::"):
+        try:
+            _bind(self, ("::ffff:" + _ADDRESS, address[1]))
+        except OSError:
+            _bind(self, ("::1", *address[1:]))  # an IPv6-only socket cannot have an IPv4 address
+    else:
+        _bind(self, address)
+
+
+def connect(self: socket.socket, address: Any) -> None:
+    """Connect, the VPC's special addresses to where they are, names through the VPC's resolver."""
+    _connect(self, _outward(self, address))
+
+
+def connect_ex(self: socket.socket, address: Any) -> int:
+    """As connect, with an error number."""
+    return _connect_ex(self, _outward(self, address))
+
+
+def sendto(self: socket.socket, data: Any, *rest: Any) -> int:
+    """Send a datagram, the VPC's special addresses to where they are."""
+    sent: int = _sendto(self, data, *rest[:-1], _outward(self, rest[-1]))
+    return sent
+
+
+def recvfrom(self: socket.socket, *args: Any) -> tuple[bytes, Any]:
+    """Receive a datagram; one from the resolver comes from the address that a program in a VPC asked."""
+    data, address = _recvfrom(self, *args)
+    if _RESOLVER and address == _pair(_RESOLVER):
+        address = (RESOLVERS[0], 53)
+    return data, address
+
+
+def getaddrinfo(host: Any, port: Any, family: int = 0, *rest: int, **named: int) -> Any:
+    """The addresses of a name: those of the VPC's resolver, else the host's."""
+    if _is_name(host) and family in (socket.AF_UNSPEC, socket.AF_INET):
+        addresses = lookup(_text(host))
+        found = [entry for address in addresses for entry in _getaddrinfo(address, port, family, *rest, **named)]
+        if found:
+            return found
+    return _getaddrinfo(host, port, family, *rest, **named)
+
+
+def gethostbyname(name: str) -> str:
+    """The first address of a name."""
+    found = lookup(name) if _is_name(name) else []
+    return found[0] if found else _gethostbyname(name)
+
+
+def _outward(self: socket.socket, address: Any) -> Any:
+    if self.family != socket.AF_INET:
+        return address
+    host, port = address[0], address[1]
+    if host in RESOLVERS and port == 53:
+        return _pair(_RESOLVER)
+    if host == METADATA and port == 80 and _SERVICE:
+        return _pair(_SERVICE.split("://", 1)[-1].strip("/"))
+    if _is_name(host):
+        found = lookup(host)
+        return (found[0], port) if found else address
+    return address
+
+
+def _is_name(host: Any) -> bool:
+    """Whether this is a name with a dot, not an address."""
+    text = _text(host)
+    if "." not in text or ":" in text:
+        return False
+    return not text.replace(".", "").isdigit()
+
+
+def _text(host: Any) -> str:
+    if isinstance(host, (bytes, bytearray)):
+        return host.decode("ascii", "replace")
+    return host if isinstance(host, str) else ""
+
+
+def _pair(text: str) -> tuple[str, int]:
+    host, port = text.rsplit(":", 1)
+    return host, int(port)
+
+
+def _question(number: int, name: str) -> bytes:
+    labels = [label.encode("idna") for label in name.rstrip(".").split(".")]
+    encoded = b"".join(bytes((len(label),)) + label for label in labels) + b"\0"
+    return struct.pack("!6H", number, 0x0100, 1, 0, 0, 0) + encoded + struct.pack("!2H", 1, 1)
+
+
+def _answers(message: bytes, number: int) -> list[str]:
+    """The A records of an answer. Raises ValueError for an answer to something else."""
+    got, flags, questions, answers = struct.unpack("!4H", message[:8])
+    if got != number:
+        raise ValueError("an answer to another question")
+    if flags & 0x000F:
+        return []
+    at = 12
+    for _ in range(questions):
+        at = _skip_name(message, at) + 4
+    found = []
+    for _ in range(answers):
+        at = _skip_name(message, at)
+        kind, _class, _ttl, length = struct.unpack("!HHIH", message[at : at + 10])
+        at += 10
+        if kind == 1 and length == 4:
+            found.append(socket.inet_ntoa(message[at : at + 4]))
+        at += length
+    return found
+
+
+def _skip_name(message: bytes, at: int) -> int:
+    while True:
+        length = message[at]
+        if length >= 0xC0:
+            return at + 2
+        at += 1 + length
+        if not length:
+            return at
+
+
+def next_on_path(name: str, own: Path, path: list[str]) -> str | None:
+    """The file of the module of that name that would have been imported were it not for the directory `own`."""
+    for directory in map(Path, path):
+        candidate = directory / (name + ".py")
+        if directory.resolve() != own and candidate.is_file():
+            return str(candidate)
+    return None

@@ -1,0 +1,105 @@
+"""The commands of a machine that are not the host's: package tools that do nothing, python, systemctl, sudo and others.
+
+They lie in one directory that comes first in every machine's PATH; all machines of a local cloud share it.
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+PACKAGE_TOOLS = ("amazon-linux-extras", "apt", "apt-get", "dnf", "microdnf", "pip", "pip3", "rpm", "uv", "yum")
+"""Installers: a machine borrows the packages of the tool's own environment."""
+
+ADMIN_TOOLS = (
+    "chgrp",
+    "chown",
+    "getent",
+    "groupadd",
+    "hostnamectl",
+    "loginctl",
+    "restorecon",
+    "setcap",
+    "setenforce",
+    "sysctl",
+    "timedatectl",
+    "useradd",
+    "usermod",
+)
+"""Commands that need root on a real machine and change nothing that matters here."""
+
+PYTHONS = ("python", "python3", *(f"python3.{minor}" for minor in range(8, 16)))
+
+NAMES = (*PACKAGE_TOOLS, *ADMIN_TOOLS, *PYTHONS, "curl", "dig", "journalctl", "sudo", "systemctl")
+
+_NOTHING = """#!/bin/sh
+echo "${0##*/} $*: nothing to do on a local machine" >&2
+"""
+
+_SUDO = """#!/bin/sh
+# Everything runs as one user; the options that choose another one are dropped.
+while [ $# -gt 0 ]; do
+  case "$1" in
+    -u | -g | -U | -C | -h | -p) shift 2 ;;
+    --) shift; break ;;
+    -*) shift ;;
+    *=*) export "${1?}"; shift ;;
+    *) break ;;
+  esac
+done
+[ $# -eq 0 ] || exec "$@"
+"""
+
+_PYTHON = """#!/bin/sh
+if [ "$1" = -m ] && [ "$2" = venv ]; then
+  shift 2
+  exec {python} -S -E {client} venv "$@"
+fi
+exec {python} "$@"
+"""
+
+_CLIENT = """#!/bin/sh
+exec {python} -S -E {client} {name} "$@"
+"""
+
+_JOURNALCTL = """#!/bin/sh
+# One log for everything; -n or --lines is the only option that matters.
+lines=1000
+while [ $# -gt 0 ]; do
+  case "$1" in
+    -n | --lines) lines="$2"; shift ;;
+    -n*) lines="${1#-n}" ;;
+    --lines=*) lines="${1#--lines=}" ;;
+  esac
+  shift
+done
+exec tail -n "$lines" "$SREKV_MACHINE_DIRECTORY/console.log"
+"""
+
+
+def install(directory: Path, interpreter: str) -> None:
+    """Write the commands; `interpreter` is the Python whose packages the machines borrow."""
+    directory.mkdir(parents=True, exist_ok=True)
+    client = Path(__file__).with_name("client.py")
+    quoted = {"python": shlex.quote(interpreter), "client": shlex.quote(str(client))}
+    _write(directory / "nothing", _NOTHING)
+    _write(directory / "python3", _PYTHON.format(**quoted))
+    _write(directory / "sudo", _SUDO)
+    _write(directory / "journalctl", _JOURNALCTL)
+    for name in ("systemctl", "curl", "dig"):
+        _write(directory / name, _CLIENT.format(name=name, **quoted))
+    for name in (*PACKAGE_TOOLS, *ADMIN_TOOLS):
+        _link(directory / name, "nothing")
+    for name in PYTHONS:
+        if name != "python3":
+            _link(directory / name, "python3")
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def _link(path: Path, target: str) -> None:
+    if not path.is_symlink():
+        path.symlink_to(target)
