@@ -1,0 +1,53 @@
+"""`python -m srekv.app`: exit code 0 after SIGTERM, 2 for impossible settings, 3 when it cannot listen."""
+
+import logging
+import os
+import re
+import signal
+import sys
+import threading
+from typing import Mapping
+
+from srekv.app import server
+
+
+def setting(environ: Mapping[str, str], name: str, pattern: str = r"[\w.-]{1,255}", default: str = "") -> str:
+    """The variable's value; raises ValueError when it can never work."""
+    value = environ.get(name) or default
+    if not re.fullmatch(pattern, value, re.ASCII):
+        raise ValueError(f"{name}={value!r} is impossible, expected {pattern}" if value else f"{name} is not set")
+    return value
+
+
+def main(environ: Mapping[str, str]) -> int:
+    """Serve until told to stop; the exit code."""
+    try:
+        table = setting(environ, "SREKV_TABLE", r"[\w.-]{3,255}")
+        node = setting(environ, "SREKV_NODE")
+        region = setting(environ, "AWS_REGION", default=environ.get("AWS_DEFAULT_REGION", ""))
+        host = setting(environ, "SREKV_HOST", r"[\w.:-]+", "0.0.0.0")  # noqa: S104 - a node serves its network
+        sock = server.listen(host, int(setting(environ, "SREKV_PORT", r"\d{1,5}", "80")))
+    except (ValueError, OverflowError) as error:
+        sys.stderr.write(f"srekv.app: {error}\n")
+        return 2
+    except OSError as error:
+        sys.stderr.write(f"srekv.app: cannot listen on {host}: {error}\n")
+        return 3
+    # Clients may connect from here on; what is slow to import comes now.
+    from srekv.app.dynamodb import DynamoStore, connect
+    from srekv.app.faults import Faults, FaultyStore
+    from srekv.app.routes import create_app
+
+    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(message)s")
+    stopping = threading.Event()
+    faults = Faults(environ.get("SREKV_FAULT_FILE", ""))
+    store = FaultyStore(DynamoStore(table, lambda: connect(region)), faults)
+    serving = server.Server(create_app(store, node, faults, stopping), sock, node, stopping)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: serving.stop())
+    serving.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(os.environ))

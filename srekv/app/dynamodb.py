@@ -1,0 +1,196 @@
+"""The store on DynamoDB: a write is one conditional UpdateItem, sent again only when that can do no harm (README)."""
+
+import random
+import threading
+import time
+import uuid
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterable, Iterator, Optional
+
+from botocore import exceptions as aws
+from botocore.config import Config
+from botocore.parsers import ResponseParserError
+from botocore.session import Session
+
+from srekv.app.model import CALLS, PATIENCE_S, QUEUE, Condition, Conflict, Item, Unavailable
+
+ATTEMPTS = 3
+BUDGET_S = 2.0
+"""No attempt begins later."""
+
+_THROTTLED = ("ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded")
+_NOT_SENT = (aws.ConnectTimeoutError, aws.EndpointConnectionError, aws.ProxyConnectionError)
+_NO_KEYS = (aws.NoCredentialsError, aws.CredentialRetrievalError)
+_FAILURES = (aws.BotoCoreError, aws.ClientError, ResponseParserError)
+
+
+def connect(region: str) -> Any:
+    """A client, or NoCredentialsError while there are none."""
+    session = Session()
+    if session.get_credentials() is None:
+        raise aws.NoCredentialsError
+    config = Config(
+        connect_timeout=1,
+        read_timeout=1.5,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        max_pool_connections=CALLS,
+        tcp_keepalive=True,
+    )
+    return session.create_client("dynamodb", region_name=region, config=config)
+
+
+class DynamoStore:
+    """A thread-safe Store; `connect` is called until it succeeds."""
+
+    def __init__(self, table: str, connect: Callable[[], Any]) -> None:
+        self._table = table
+        self._connect = connect
+        self._client: Any = None
+        self._problem = "no DynamoDB client yet"
+        self._ready = threading.Event()
+        self._calls, self._places = threading.Semaphore(CALLS), threading.Semaphore(CALLS + QUEUE)
+        threading.Thread(target=self._prepare, daemon=True).start()
+
+    def get(self, key: str, *, consistent: bool = True) -> Optional[Item]:
+        """See Store."""
+        with self._turn():
+            item = self._read(key, _attempts(time.monotonic() + BUDGET_S), consistent=consistent)
+        if "value" not in item:
+            return None
+        (value,) = item["value"].values()
+        return Item(value if isinstance(value, bytes) else str(value).encode(), _version(item))
+
+    def put(self, key: str, value: bytes, condition: Condition) -> int:
+        """See Store."""
+        try:
+            attribute: Any = {"S": value.decode()}
+        except UnicodeDecodeError:
+            attribute = {"B": value}
+        return self._write(key, "SET #value = :value, ", condition, {":value": attribute})
+
+    def delete(self, key: str, condition: Condition) -> None:
+        """See Store."""
+        always = condition == Condition()
+        try:
+            self._write(key, "REMOVE #value SET ", Condition(exists=True) if always else condition, {})
+        except Conflict:
+            if not always:
+                raise
+
+    def _write(self, key: str, update: str, condition: Condition, values: Dict[str, Any]) -> int:
+        end, write = time.monotonic() + BUDGET_S, {"S": uuid.uuid4().hex}
+        values.update({":now": {"N": str(int(time.time() * 1000))}, ":one": {"N": "1"}, ":write": write})
+        request = {
+            "TableName": self._table,
+            "Key": {"key": {"S": key}},
+            "UpdateExpression": update + "#version = if_not_exists(#version, :now) + :one, #write = :write",
+            "ExpressionAttributeNames": {"#value": "value", "#version": "version", "#write": "write"},
+            "ExpressionAttributeValues": values,
+            "ReturnValues": "UPDATED_NEW",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            **_demand(condition, values),
+        }
+        unsure, failure = False, None
+        with self._turn():
+            for _ in _attempts(end):
+                try:
+                    return _version(self._client.update_item(**request)["Attributes"])
+                except _FAILURES as error:
+                    failure, kind = error, _kind(error)
+                    if kind == "condition":
+                        return _judge(error, write, unsure=unsure)
+                    unsure = unsure or kind == "unsure"
+                    if kind == "final" or (unsure and condition.version is None):
+                        break
+            if unsure and time.monotonic() < end:
+                item = self._read(key, [1], outcome="unknown")
+                if item.get("write") == write:
+                    return _version(item)
+        raise Unavailable(f"DynamoDB: {failure}", "unknown" if unsure else "failed")
+
+    def _read(self, key: str, attempts: Iterable[int], *, consistent: bool = True, outcome: str = "failed") -> Any:
+        failure = None
+        request = {"TableName": self._table, "Key": {"key": {"S": key}}, "ConsistentRead": consistent}
+        for _ in attempts:
+            try:
+                return self._client.get_item(**request).get("Item", {})
+            except _FAILURES as error:
+                failure = error
+                if _kind(error) == "final":
+                    break
+        raise Unavailable(f"DynamoDB: {failure}", outcome)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One of the requests that may use the client."""
+        if not self._places.acquire(blocking=False):
+            raise Unavailable("too many requests wait for the table")
+        try:
+            if not self._calls.acquire(timeout=PATIENCE_S):
+                raise Unavailable("the table is too slow for so many requests")
+            try:
+                if not self._ready.wait(BUDGET_S):
+                    raise Unavailable(self._problem)
+                yield
+            finally:
+                self._calls.release()
+        finally:
+            self._places.release()
+
+    def _prepare(self) -> None:
+        while not self._client:
+            try:
+                self._client = self._connect()
+            except Exception as error:  # noqa: BLE001 - every request tells it until it goes away
+                self._problem = f"no DynamoDB client: {error}"
+                time.sleep(0.5)
+        self._ready.set()
+
+
+def _attempts(end: float) -> Iterator[int]:
+    """Up to ATTEMPTS turns with jittered pauses, none begun after `end`."""
+    for turn in range(ATTEMPTS):
+        time.sleep(random.uniform(0, 0.1 * 2**turn) if turn else 0)  # noqa: S311 - hides nothing
+        if turn and time.monotonic() > end:
+            return
+        yield turn
+
+
+def _demand(condition: Condition, values: Dict[str, Any]) -> Dict[str, str]:
+    if condition == Condition():
+        return {}
+    text = "attribute_not_exists(#value)" if condition.exists is False else "attribute_exists(#value)"
+    if condition.version:
+        values[":version"] = {"N": str(condition.version)}
+        text += " AND #version = :version"
+    elif condition.version == 0:
+        text += " AND attribute_not_exists(#version)"
+    return {"ConditionExpression": text}
+
+
+def _kind(error: Exception) -> str:
+    """What a failure means: "condition"; "again" and "final", certainly without effect; "unsure"."""
+    if isinstance(error, aws.ClientError):
+        code = error.response["Error"]["Code"]
+        if code == "ConditionalCheckFailedException":
+            return "condition"
+        if code in _THROTTLED:
+            return "again"
+        return "unsure" if error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500 else "final"
+    if isinstance(error, _NOT_SENT):
+        return "again"
+    return "final" if isinstance(error, _NO_KEYS) else "unsure"
+
+
+def _judge(error: Any, write: Any, *, unsure: bool) -> int:
+    """The condition fails: because of this very write, for certain, or who knows."""
+    item = error.response.get("Item", {})
+    if item.get("write") == write:
+        return _version(item)
+    if unsure:
+        raise Unavailable("the condition fails, perhaps since an earlier attempt took effect", "unknown")
+    raise Conflict("the condition does not hold")
+
+
+def _version(item: Any) -> int:
+    return int(item.get("version", {}).get("N", 0))

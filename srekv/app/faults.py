@@ -1,0 +1,65 @@
+"""Misbehaviour for drills: words in one file, written over SSM, never over HTTP (README)."""
+
+import time
+from pathlib import Path
+from typing import Dict, FrozenSet, Optional
+
+from srekv.app.model import Condition, Item, Store, Unavailable
+
+_NONE: FrozenSet[str] = frozenset()
+
+
+class Faults:
+    """The words in a file, read again when it changes; "" or no file: none."""
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path) if path else None
+        self._cache = (0, 0, _NONE)
+
+    def active(self) -> FrozenSet[str]:
+        """The words that hold now."""
+        if self._path is None:
+            return _NONE
+        try:
+            about = self._path.stat()
+            if self._cache[:2] != (about.st_mtime_ns, about.st_size):
+                words = self._path.read_text("utf-8", "replace").split()
+                self._cache = (about.st_mtime_ns, about.st_size, frozenset(words))
+        except OSError:
+            self._cache = (0, 0, _NONE)
+        return self._cache[2]
+
+
+class FaultyStore:
+    """A Store that does what the faults say, else what the real one does."""
+
+    def __init__(self, store: Store, faults: Faults) -> None:
+        self._store = store
+        self._faults = faults
+        self._old: Dict[str, Optional[Item]] = {}
+
+    def get(self, key: str, *, consistent: bool = True) -> Optional[Item]:
+        """See Store."""
+        if "stale-reads" in self._prepare(key):
+            return self._old.get(key)
+        return self._store.get(key, consistent=consistent)
+
+    def put(self, key: str, value: bytes, condition: Condition) -> int:
+        """See Store."""
+        lost = "lost-writes" in self._prepare(key)
+        return int(time.time() * 1000) if lost else self._store.put(key, value, condition)
+
+    def delete(self, key: str, condition: Condition) -> None:
+        """See Store."""
+        if "lost-writes" not in self._prepare(key):
+            self._store.delete(key, condition)
+
+    def _prepare(self, key: str) -> FrozenSet[str]:
+        words = self._faults.active()
+        if "no-table" in words:
+            raise Unavailable("a drill put the table out of reach")
+        if "stale-reads" not in words:
+            self._old = {}
+        elif key not in self._old:
+            self._old.setdefault(key, self._store.get(key))
+        return words

@@ -1,0 +1,82 @@
+"""What routes and store share: data, errors, DynamoDB's limits in bytes, and the Store interface."""
+
+from dataclasses import dataclass
+from typing import Optional, Protocol
+
+MAX_KEY = 2048
+"""Bytes of a partition key."""
+
+MAX_ITEM = 400 * 1024
+"""Bytes of an item: attribute names and values."""
+
+OVERHEAD = 72
+"""What our items hold beside key and value: the names, a number of at most 21 bytes, a write's id of 32."""
+
+CALLS, QUEUE, PATIENCE_S = 24, 24, 0.25
+"""Requests that may use the table at a time, that may wait for that, and how long: other threads serve /health."""
+
+
+class ServiceError(Exception):
+    """An answer that is no success: its HTTP status and word, and why."""
+
+    status, word = 500, "internal error"
+    outcome = ""
+
+
+class Refused(ServiceError):  # noqa: N818
+    """The request can never succeed as it is."""
+
+    status, word = 400, "bad request"
+
+
+class Conflict(ServiceError):  # noqa: N818
+    """The condition of a write does not hold; nothing was written."""
+
+    status, word = 412, "precondition failed"
+
+
+class Unavailable(ServiceError):  # noqa: N818
+    """The store does not answer as it should; with the outcome "unknown" a write may have taken effect."""
+
+    status, word = 503, "unavailable"
+
+    def __init__(self, reason: str, outcome: str = "failed") -> None:
+        super().__init__(reason)
+        self.outcome = outcome
+
+
+@dataclass(frozen=True)
+class Item:
+    """A value and its version, which grows with every write of its key, deletes included."""
+
+    value: bytes
+    version: int
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a write demands: this version of the key, or that it exists (True) or does not (False)."""
+
+    version: Optional[int] = None
+    exists: Optional[bool] = None
+
+
+class Store(Protocol):
+    """Keys with versions; every method may raise Unavailable."""
+
+    def get(self, key: str, *, consistent: bool = True) -> Optional[Item]:
+        """The item or None; without `consistent` perhaps an old one."""
+
+    def put(self, key: str, value: bytes, condition: Condition) -> int:
+        """Write, or raise Conflict; the new version."""
+
+    def delete(self, key: str, condition: Condition) -> None:
+        """Remove, or raise Conflict; without a condition, an absent key is fine."""
+
+
+def check(what: str, size: Optional[int], most: int) -> None:
+    """Refuse what is missing (None), empty or larger than `most` bytes."""
+    if not size:
+        raise Refused(f"the {what} is {'missing' if size is None else 'empty'}")
+    if size > most:
+        raise Refused(f"the {what} has {size} bytes, at most {most} are allowed")

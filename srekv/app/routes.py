@@ -1,0 +1,177 @@
+"""The HTTP face: the lab's three routes to the byte, and /v1/keys/KEY with versions as ETags."""
+
+import json
+import logging
+import re
+import threading
+from typing import Optional
+from urllib.parse import parse_qsl
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BaseConverter
+
+from srekv.app.faults import Faults
+from srekv.app.model import MAX_ITEM, MAX_KEY, OVERHEAD, Condition, Conflict, Refused, ServiceError, Store, check
+
+LOG = logging.getLogger(__name__)
+
+_TAG = re.compile(r'(W/)?"(0|[1-9][0-9]{0,19})?[^"]*"')
+
+
+class _Rest(BaseConverter):
+    """The rest of the path: slashes, line breaks, nothing at all."""
+
+    regex = "(?s:.*)"
+    part_isolating = False
+
+
+def create_app(store: Store, node: str, faults: Faults, stopping: threading.Event) -> Flask:
+    """The application; `node` signs every answer, `stopping` ends what a fault lets hang."""
+    app = Flask("srekv.app", static_folder=None)
+    app.url_map.converters["rest"] = _Rest
+    app.url_map.merge_slashes = False
+    _add_faults(app, faults, stopping)
+    _add_answers(app, node)
+    _add_lab(app, store)
+    _add_keys(app, store)
+    return app
+
+
+def _add_faults(app: Flask, faults: Faults, stopping: threading.Event) -> None:
+    @app.before_request
+    def misbehave() -> Optional[Response]:
+        while "hang" in faults.active() and not stopping.wait(0.1):
+            pass
+        word = "unhealthy" if request.path == "/health" else "lying"
+        return _problem(500, word, "a drill says so") if word in faults.active() else None
+
+
+def _add_answers(app: Flask, node: str) -> None:
+    @app.after_request
+    def sign(response: Response) -> Response:
+        response.headers["X-Srekv-Node"] = node
+        response.headers["Cache-Control"] = "no-store"
+        # Values are anybody's, and the lab's routes serve them as HTML: no browser may run them.
+        response.headers["Content-Security-Policy"] = "sandbox"
+        return response
+
+    @app.errorhandler(Exception)
+    def explain(error: Exception) -> Response:
+        if isinstance(error, HTTPException):
+            response = _problem(error.code or 500, error.name.lower(), str(error.description))
+            response.headers.update({name: value for name, value in error.get_headers() if name == "Allow"})
+            return response
+        failure = error if isinstance(error, ServiceError) else ServiceError("see the service's log")
+        if failure.status >= 500:
+            line = {"node": node, "status": failure.status, "path": request.path, "reason": str(error)}
+            LOG.error(json.dumps(line), exc_info=None if failure is error else error)
+        response = _problem(failure.status, failure.word, str(failure), failure.outcome)
+        if failure.status == 503:
+            response.headers["Retry-After"] = "1"
+        return response
+
+
+def _problem(status: int, word: str, reason: str, outcome: str = "") -> Response:
+    body = {"error": word, "reason": reason, **({"outcome": outcome} if outcome else {})}
+    return Response(json.dumps(body), status, mimetype="application/json")
+
+
+def _add_lab(app: Flask, store: Store) -> None:
+    @app.get("/health")
+    def health() -> str:
+        return "OK"
+
+    @app.get("/write")
+    def write() -> str:
+        key, value = _key(_argument("key")), _argument("value")
+        _check_value(key, None if value is None else len(value.encode()))
+        store.put(key, str(value).encode(), Condition())
+        return json.dumps({"status": "written"})
+
+    @app.get("/read")
+    def read() -> str:
+        key = _key(_argument("key"))
+        item = store.get(key, consistent=_consistent())
+        try:
+            return json.dumps({"key": key, "value": item.value.decode()} if item else {})
+        except UnicodeDecodeError:
+            raise Refused("the value is not text: read it at /v1/keys/") from None
+
+
+def _add_keys(app: Flask, store: Store) -> None:
+    @app.get("/v1/keys/<rest:key>")
+    def get(key: str) -> Response:
+        item = store.get(_path_key(key), consistent=_consistent())
+        if item is None:
+            return _problem(404, "not found", "there is no such key")
+        tag, known = f'"{item.version}"', request.headers.get("If-None-Match", "")
+        if tag in known or known == "*":
+            return Response(status=304, headers={"ETag": tag})
+        try:
+            item.value.decode()
+            kind = "text/plain"
+        except UnicodeDecodeError:
+            kind = "application/octet-stream"
+        return Response(item.value, headers={"ETag": tag}, mimetype=kind)
+
+    @app.put("/v1/keys/<rest:key>")
+    def put(key: str) -> Response:
+        _check_value(_path_key(key), request.content_length or 0)
+        version = store.put(key, request.get_data(cache=False), _condition())
+        return Response('{"status": "written"}', headers={"ETag": f'"{version}"'}, mimetype="application/json")
+
+    @app.delete("/v1/keys/<rest:key>")
+    def delete(key: str) -> Response:
+        store.delete(_path_key(key), _condition())
+        return Response(status=204)
+
+
+def _key(key: Optional[str]) -> str:
+    check("key", None if key is None else len(key.encode()), MAX_KEY)
+    return str(key)
+
+
+def _check_value(key: str, size: Optional[int]) -> None:
+    check("value", size, MAX_ITEM - OVERHEAD - len(key.encode()))
+
+
+def _path_key(key: str) -> str:
+    try:
+        request.environ["PATH_INFO"].encode("latin-1").decode()
+    except UnicodeDecodeError:
+        raise Refused("the path is not UTF-8") from None
+    return _key(key)
+
+
+def _argument(name: str) -> Optional[str]:
+    """The first query argument of that name; werkzeug's own parser lets broken UTF-8 pass as other text."""
+    try:
+        pairs = parse_qsl(request.query_string.decode(), keep_blank_values=True, errors="strict")
+    except ValueError as error:
+        raise Refused(f"the query is not UTF-8: {error}") from None
+    return next((value for given, value in pairs if given == name), None)
+
+
+def _consistent() -> bool:
+    text = _argument("consistent") or "true"
+    if text not in ("true", "false"):
+        raise Refused("consistent must be true or false")
+    return text == "true"
+
+
+def _condition() -> Condition:
+    """If-Match and If-None-Match of a write."""
+    match, none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
+    if none_match is not None:
+        if match is not None or none_match != "*":
+            raise Refused("a write takes If-None-Match: * or one If-Match")
+        return Condition(exists=False)
+    if match is None or match == "*":
+        return Condition(exists=True if match else None)
+    tag = _TAG.fullmatch(match)
+    if tag is None:
+        raise Refused('If-Match takes * or one quoted version, for example "7"')
+    if match != f'"{tag[2]}"':
+        raise Conflict("no version has such a tag")
+    return Condition(version=int(tag[2]))
