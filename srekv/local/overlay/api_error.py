@@ -1,0 +1,17 @@
+"""The error that overlay methods raise; moto writes it in the shape of its service."""
+
+from __future__ import annotations
+
+from moto.core.exceptions import ServiceException
+
+
+class ApiError(ServiceException):
+    """An answer with Error.Code and message. A class of our own: moto looks for a code in the service that defines the class.
+
+    Args:
+        code: the Error.Code that a client sees.
+        message: its text.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code, message)

@@ -1,0 +1,102 @@
+"""The services of the local cloud by their signing names, imported on first use or in the background.
+
+moto's EC2 costs a second to import; everything else is served meanwhile, and a request for EC2 waits for it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+
+from srekv.local.overlay.service import Service
+from srekv.local.overlay.world import World
+
+
+def _dynamodb(_: World) -> Service:
+    from moto.dynamodb.responses import DynamoHandler
+
+    # Its own lock: conditional writes must be atomic, and must not wait for a control plane call.
+    return Service(protocol="json", make=DynamoHandler, lock=threading.RLock())
+
+
+def _ec2(world: World) -> Service:
+    from srekv.local.overlay.ec2 import Ec2
+
+    return Service(
+        protocol="ec2",
+        make=lambda: Ec2(world),
+        lock=world.lock,
+        unlocked=frozenset({"GetConsoleOutput"}),
+        publishes=True,
+    )
+
+
+def _iam(world: World) -> Service:
+    from srekv.local.overlay.iam import Iam
+
+    return Service(protocol="query", make=Iam, lock=world.lock, publishes=True)
+
+
+def _monitoring(world: World) -> Service:
+    from moto.cloudwatch.responses import CloudWatchResponse
+
+    return Service(protocol="query", make=CloudWatchResponse, lock=world.lock)
+
+
+def _route53(world: World) -> Service:
+    from srekv.local.overlay.route53 import ASKS_DATA_PLANE, Route53
+
+    return Service(
+        protocol="rest-xml", make=lambda: Route53(world), lock=world.lock, unlocked=ASKS_DATA_PLANE, publishes=True
+    )
+
+
+def _ssm(world: World) -> Service:
+    from srekv.local.overlay.ssm import Ssm
+
+    return Service(protocol="json", make=lambda: Ssm(world), lock=world.lock)
+
+
+def _sts(world: World) -> Service:
+    from moto.sts.responses import TokenResponse
+
+    return Service(protocol="query", make=TokenResponse, lock=world.lock)
+
+
+LOADERS: Mapping[str, Callable[[World], Service]] = {
+    "iam": _iam,
+    "dynamodb": _dynamodb,
+    "route53": _route53,
+    "sts": _sts,
+    "ec2": _ec2,
+    "ssm": _ssm,
+    "monitoring": _monitoring,
+}
+"""The services served here, in the order in which they are loaded in the background; every other one is moto's own server."""
+
+
+class Services:
+    """The services loaded so far."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._loaded: dict[str, Service] = {}
+        self._locks = {name: threading.Lock() for name in LOADERS}
+
+    def get(self, name: str) -> Service | None:
+        """The service of that signing name, imported if need be; None for one that is not served here."""
+        if name not in LOADERS:
+            return None
+        with self._locks[name]:
+            if name not in self._loaded:
+                self._loaded[name] = LOADERS[name](self._world)
+            return self._loaded[name]
+
+    def warm(self) -> None:
+        """Import everything and prepare the default Region before anybody asks for it."""
+        for name in LOADERS:
+            self.get(name)
+            if name == "ec2":
+                from srekv.local.overlay.network import warm
+
+                warm(self._world)

@@ -1,0 +1,92 @@
+"""What the handlers of all services share: settings, the way to the data plane, the lock, and moto's backends."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from srekv.local.overlay.memory import Memory
+
+if TYPE_CHECKING:  # importing them costs a second; annotations alone must not
+    from moto.dynamodb.models import DynamoDBBackend
+    from moto.ec2.models import EC2Backend
+    from moto.iam.models import IAMBackend
+    from moto.route53.models import Route53Backend
+
+PARTITION = "aws"
+
+
+class Link(Protocol):
+    """The way to the data plane; `srekv.local.link.ThreadLink` fulfils it."""
+
+    def call(self, method: str, /, **params: Any) -> Any:
+        """Ask and wait for the answer; raises LinkError."""
+
+    def notify(self, method: str, /, **params: Any) -> None:
+        """Tell, expecting no answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What is fixed for the life of a local cloud.
+
+    Attributes:
+        account: the AWS account id that it plays.
+        region: the Region prepared in advance; every other one works as well.
+        subnet: the first three octets of the /24 it owns, for example "127.53.0".
+        speed: AWS-equivalent seconds in a wall-clock second.
+        cloud_id: what its ping answers.
+    """
+
+    account: str
+    region: str
+    subnet: str
+    speed: float = 1.0
+    cloud_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """One local cloud's control plane.
+
+    `lock` guards moto's backends, which were written for one thread; nobody asks the data plane while holding it.
+    """
+
+    settings: Settings
+    link: Link
+    memory: Memory = field(default_factory=Memory)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def ec2(self) -> dict[str, EC2Backend]:
+        """The EC2 backends of the Regions used so far."""
+        return dict(self._used("moto.ec2.models", "ec2_backends"))
+
+    def dynamodb(self) -> dict[str, DynamoDBBackend]:
+        """The DynamoDB backends of the Regions used so far."""
+        return dict(self._used("moto.dynamodb.models", "dynamodb_backends"))
+
+    def cloudwatch(self) -> dict[str, Any]:
+        """The CloudWatch backends of the Regions used so far."""
+        return dict(self._used("moto.cloudwatch.models", "cloudwatch_backends"))
+
+    def route53(self) -> Route53Backend:
+        """The one Route 53 backend."""
+        from moto.route53.models import route53_backends
+
+        return route53_backends[self.settings.account][PARTITION]
+
+    def iam(self) -> IAMBackend:
+        """The one IAM backend."""
+        from moto.iam.models import iam_backends
+
+        return iam_backends[self.settings.account][PARTITION]
+
+    def _used(self, module: str, name: str) -> Iterator[tuple[str, Any]]:
+        """Backends that exist; asking must neither import a service nor create a Region."""
+        if module in sys.modules:
+            accounts = getattr(sys.modules[module], name, {})
+            if accounts:
+                yield from dict.items(accounts[self.settings.account])
