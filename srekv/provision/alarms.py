@@ -1,0 +1,186 @@
+"""Optional CloudWatch: an alarm for each health check, one for a throttled table, and a dashboard."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import Any
+
+from srekv.provision.answers import found, gone
+from srekv.provision.clients import GLOBAL_REGION
+from srekv.provision.health import HealthChecks
+from srekv.provision.model import Resource
+from srekv.provision.naming import NODES
+from srekv.provision.run import Op, Ops, Run, Step, leave
+from srekv.provision.table import Table
+
+
+class Alarms:
+    """Three alarms and a dashboard when --alarms was given; looked for and removed in any case."""
+
+    section = "CloudWatch"
+
+    def __init__(self, run: Run, checks: HealthChecks, table: Table) -> None:
+        self._run = run
+        self._checks = checks
+        self.needs: tuple[Step, ...] = (checks, table)
+
+    def observe(self) -> tuple[Resource, ...]:
+        """Alarms and dashboard of our names."""
+        alarms = [*self._present(self._global, self._check_alarms), *self._present(self._regional, [self._table_alarm])]
+        resources = [
+            Resource(kind="alarm", id=alarm["AlarmArn"], name=alarm["AlarmName"], state=alarm.get("StateValue", ""))
+            for alarm in alarms
+        ]
+        if self._dashboard_body() is not None:
+            name = self._run.names.dashboard
+            resources.append(Resource(kind="dashboard", id=name, name=name, state="present"))
+        return tuple(resources)
+
+    def ensure(self) -> Ops:
+        """Put what is missing or differs; PutMetricAlarm and PutDashboard replace the whole (aws-facts 8)."""
+        if not self._run.config.alarms:
+            return
+        wanted = [(self._global, self._check_alarm(node)) for node in NODES] + [
+            (self._regional, self._throttle_alarm())
+        ]
+        for client, alarm in wanted:
+            yield self._alarm_op(client, alarm)
+        yield self._dashboard_op()
+
+    def settle(self) -> Ops:
+        """Nothing to wait for: a new check's first data takes minutes (aws-facts 8)."""
+        return iter(())
+
+    def destroy(self) -> Ops:
+        """Remove the alarms and the dashboard."""
+        for client, names in ((self._global, self._check_alarms), (self._regional, [self._table_alarm])):
+            for alarm in self._present(client, names):
+                name = alarm["AlarmName"]
+                yield Op(
+                    kind="alarm",
+                    name=name,
+                    id=alarm["AlarmArn"],
+                    action="delete",
+                    call=partial(gone, client.delete_alarms, AlarmNames=[name]),
+                )
+        if self._dashboard_body() is not None:
+            name = self._run.names.dashboard
+            yield Op(
+                kind="dashboard",
+                name=name,
+                id=name,
+                action="delete",
+                call=lambda: gone(self._regional.delete_dashboards, DashboardNames=[name]),
+            )
+
+    @property
+    def _global(self) -> Any:
+        return self._run.clients.cloudwatch_global
+
+    @property
+    def _regional(self) -> Any:
+        return self._run.clients.cloudwatch
+
+    @property
+    def _check_alarms(self) -> list[str]:
+        return [self._run.names.alarm(f"{node}-unhealthy") for node in NODES]
+
+    @property
+    def _table_alarm(self) -> str:
+        return self._run.names.alarm("table-throttled")
+
+    def _present(self, client: Any, names: list[str]) -> list[dict[str, Any]]:
+        return list(client.describe_alarms(AlarmNames=names)["MetricAlarms"])
+
+    def _dashboard_body(self) -> str | None:
+        answer = found(self._regional.get_dashboard, DashboardName=self._run.names.dashboard)
+        return str(answer["DashboardBody"]) if answer else None
+
+    def _check_alarm(self, node: str) -> dict[str, Any]:
+        return {
+            "AlarmName": self._run.names.alarm(f"{node}-unhealthy"),
+            "AlarmDescription": f"Route 53 sees {self._run.names.instance(node)} unhealthy",
+            "Namespace": "AWS/Route53",
+            "MetricName": "HealthCheckStatus",
+            "Dimensions": [{"Name": "HealthCheckId", "Value": self._checks.check_id.get(node, "")}],
+            "Statistic": "Minimum",
+            "Period": 60,
+            "EvaluationPeriods": 1,
+            "Threshold": 1.0,
+            "ComparisonOperator": "LessThanThreshold",
+        }
+
+    def _throttle_alarm(self) -> dict[str, Any]:
+        def events(number: str, metric: str) -> dict[str, Any]:
+            dimensions = [{"Name": "TableName", "Value": self._run.names.table}]
+            source = {"Namespace": "AWS/DynamoDB", "MetricName": metric, "Dimensions": dimensions}
+            return {"Id": number, "ReturnData": False, "MetricStat": {"Metric": source, "Period": 60, "Stat": "Sum"}}
+
+        return {
+            "AlarmName": self._table_alarm,
+            "AlarmDescription": f"DynamoDB throttles requests to {self._run.names.table}",
+            "Metrics": [
+                events("reads", "ReadThrottleEvents"),
+                events("writes", "WriteThrottleEvents"),
+                {"Id": "throttled", "Expression": "FILL(reads, 0) + FILL(writes, 0)", "ReturnData": True},
+            ],
+            "EvaluationPeriods": 1,
+            "Threshold": 0.0,
+            "ComparisonOperator": "GreaterThanThreshold",
+            "TreatMissingData": "notBreaching",
+        }
+
+    def _alarm_op(self, client: Any, want: dict[str, Any]) -> Op:
+        name = want["AlarmName"]
+        have = self._present(client, [name])
+        if have and all(have[0].get(key) == value for key, value in want.items() if key != "Metrics"):
+            return leave("alarm", name, have[0]["AlarmArn"])
+        tags = self._run.names.tags(name)
+
+        def put() -> str:
+            client.put_metric_alarm(**want, Tags=tags)
+            return str(name)
+
+        return Op(kind="alarm", name=name, action="change" if have else "create", call=put)
+
+    def _dashboard_op(self) -> Op:
+        name, body, have = self._run.names.dashboard, self._dashboard(), self._dashboard_body()
+        if have is not None and json.loads(have) == body:
+            return leave("dashboard", name, name)
+
+        def put() -> str:
+            self._regional.put_dashboard(DashboardName=name, DashboardBody=json.dumps(body))
+            return name
+
+        return Op(kind="dashboard", name=name, action="create" if have is None else "change", call=put)
+
+    def _dashboard(self) -> dict[str, Any]:
+        table, region = self._run.names.table, self._run.config.region
+        checks = [
+            ["AWS/Route53", "HealthCheckStatus", "HealthCheckId", self._checks.check_id.get(node, ""), {"label": node}]
+            for node in NODES
+        ]
+        requests = [
+            ["AWS/DynamoDB", metric, "TableName", table]
+            for metric in ("ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits", "WriteThrottleEvents")
+        ]
+        return {
+            "widgets": [
+                _widget("Health checks", checks, region=GLOBAL_REGION, x=0, statistic="Minimum"),
+                _widget(f"Table {table}", requests, region=region, x=12, statistic="Sum"),
+            ]
+        }
+
+
+def _widget(title: str, metrics: list[list[Any]], *, region: str, x: int, statistic: str) -> dict[str, Any]:
+    """One line chart, half the dashboard's 24 columns wide."""
+    properties = {
+        "title": title,
+        "metrics": metrics,
+        "region": region,
+        "period": 60,
+        "stat": statistic,
+        "view": "timeSeries",
+    }
+    return {"type": "metric", "x": x, "y": 0, "width": 12, "height": 6, "properties": properties}

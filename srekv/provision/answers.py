@@ -1,0 +1,163 @@
+"""AWS's answers, read in one place: what means "not there", and what a refusal says to a person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
+from botocore.exceptions import (
+    ConnectionError as BotoConnectionError,
+)
+
+from srekv.errors import SrekvError, UsageError
+
+T = TypeVar("T")
+
+ABSENT = frozenset(
+    {
+        # IAM (aws-facts 4.7), DynamoDB (B3), Route 53 (R12, R42)
+        "NoSuchEntity",
+        "ResourceNotFoundException",
+        "NoSuchHostedZone",
+        "NoSuchHealthCheck",
+        # EC2, see E10, E15, E27 and E35
+        "InvalidInstanceID.NotFound",
+        "InvalidAllocationID.NotFound",
+        "InvalidAssociationID.NotFound",
+        "InvalidGroup.NotFound",
+        "InvalidGroupId.NotFound",
+        "InvalidKeyPair.NotFound",
+        "InvalidVpcID.NotFound",
+        "InvalidSubnetID.NotFound",
+        # CloudWatch
+        "ResourceNotFound",
+        "DashboardNotFoundError",
+    }
+)
+"""Error codes that say "it is not there"."""
+
+EXPIRED = frozenset({"RequestExpired", "ExpiredToken", "ExpiredTokenException"})
+"""All three mean that the session's credentials have expired (C1)."""
+
+INVALID_KEYS = frozenset({"AuthFailure", "InvalidClientTokenId", "UnrecognizedClientException", "OptInRequired"})
+"""A bad key, or a Region that is not enabled (C2, C4)."""
+
+SKEWED = frozenset({"SignatureDoesNotMatch", "InvalidSignatureException", "RequestTimeTooSkewed"})
+
+DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+"""IAM said no (R17, E14, S5)."""
+
+QUOTA_NEXT = {
+    "AddressLimitExceeded": "release an Elastic IP you do not need, or raise the quota (5 per Region by default)",
+    "VcpuLimitExceeded": "end instances you do not need, choose a smaller --instance-type, or raise the vCPU quota",
+    "TooManyHealthChecks": "delete health checks you do not need, or raise the quota (200 by default)",
+    "InsufficientInstanceCapacity": "try again later, or choose other zones (--azs) or another --instance-type",
+    "RulesPerSecurityGroupLimitExceeded": "give fewer --allow-cidr, or raise the quota (60 rules per group)",
+    "PendingVerification": "wait: AWS is still validating this account for this Region",
+}
+
+
+def code_of(error: Exception) -> str:
+    """The service's error code, or "" for errors that are not a service's answer."""
+    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+def message_of(error: Exception) -> str:
+    """The service's message, or the exception's text."""
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Message") or "") or str(error)
+    return str(error)
+
+
+def is_absent(error: Exception) -> bool:
+    """Whether the answer means that the thing asked for is not there."""
+    return code_of(error) in ABSENT
+
+
+def found(call: Callable[..., T], **arguments: Any) -> T | None:
+    """The call's answer, or None when the thing asked for is not there."""
+    try:
+        return call(**arguments)
+    except ClientError as error:
+        if is_absent(error):
+            return None
+        raise
+
+
+def gone(call: Callable[..., object], **arguments: Any) -> None:
+    """Make a deleting call; a thing that is already gone is fine."""
+    try:
+        call(**arguments)
+    except ClientError as error:
+        if not is_absent(error):
+            raise
+
+
+def explain(error: Exception, doing: str) -> SrekvError:
+    """Any failure of an AWS call as an error for a person.
+
+    Args:
+        error: what the call raised.
+        doing: what was being done, for example "creating the table SREKeyValue".
+    """
+    if isinstance(error, SrekvError):
+        return error
+    if isinstance(error, ClientError):
+        return _explain_answer(error, doing)
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return SrekvError(
+            f"no AWS credentials: {doing}", why=str(error), next_step="aws configure, aws sso login, or --profile NAME"
+        )
+    if isinstance(error, ProfileNotFound):
+        return UsageError(str(error), next_step="aws configure list-profiles")
+    if isinstance(error, UnauthorizedSSOTokenError | SSOError | TokenRetrievalError):
+        return SrekvError(f"the SSO session is not valid: {doing}", why=str(error), next_step="aws sso login")
+    if isinstance(error, NoRegionError):
+        return UsageError("no AWS Region is known", next_step="--region us-east-1")
+    if isinstance(error, BotoConnectionError | HTTPClientError):
+        return SrekvError(
+            f"no answer from AWS: {doing}",
+            why=str(error),
+            next_step="check the network, the Region and AWS_ENDPOINT_URL",
+        )
+    if isinstance(error, BotoCoreError):
+        return SrekvError(f"failed: {doing}", why=str(error))
+    raise error
+
+
+def _explain_answer(error: ClientError, doing: str) -> SrekvError:
+    code, message = code_of(error), message_of(error)
+    why = f"{error.operation_name}: {code}: {message}"
+    if code in EXPIRED:
+        return SrekvError(
+            f"the credentials have expired: {doing}", why=why, next_step="aws sso login, or renew the keys"
+        )
+    if code in SKEWED:
+        return SrekvError(
+            f"AWS refused the signature: {doing}", why=why, next_step="check the secret key and this machine's clock"
+        )
+    if code in INVALID_KEYS and error.operation_name != "ReleaseAddress":
+        return SrekvError(
+            f"AWS does not accept these credentials here: {doing}",
+            why=why,
+            next_step="check the keys, and that the Region is enabled for the account",
+        )
+    if code in DENIED:
+        return SrekvError(
+            f"not permitted: {doing}",
+            why=why,
+            next_step=f"allow the action behind {error.operation_name} for these credentials",
+        )
+    return SrekvError(f"failed: {doing}", why=why, next_step=QUOTA_NEXT.get(code, ""))

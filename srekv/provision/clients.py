@@ -1,0 +1,98 @@
+"""The AWS clients of one command: low-level, made once each, safe to share between threads."""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config as BotoConfig
+
+from srekv.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_route53 import Route53Client
+    from mypy_boto3_ssm import SSMClient
+
+GLOBAL_REGION = "us-east-1"
+"""Route 53's metrics and alarms live here only (aws-facts 8)."""
+
+_PATIENT = BotoConfig(
+    retries={"mode": "standard", "total_max_attempts": 6},
+    connect_timeout=5,
+    read_timeout=20,
+    max_pool_connections=16,
+    user_agent_extra="srekv",
+)
+
+_ONCE = _PATIENT.merge(BotoConfig(retries={"mode": "standard", "total_max_attempts": 1}))
+"""For creates that take no token: a retry after a lost answer would make a second one (aws-facts 4.2)."""
+
+
+class Clients:
+    """One lazily made client per service.
+
+    A botocore session is not safe between threads, so making a client is serialised; a made client may be shared.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._lock = threading.RLock()
+        self._endpoint = config.endpoint
+        self._session = boto3.Session(
+            profile_name=config.profile,
+            region_name=config.region,
+            aws_access_key_id=config.access_key,
+            aws_secret_access_key=config.secret_key,
+        )
+        self.region = config.region
+
+    def _make(self, service: str, *, region: str | None = None, config: BotoConfig = _PATIENT) -> Any:
+        with self._lock:
+            return self._session.client(  # type: ignore[call-overload]
+                service, region_name=region or self.region, endpoint_url=self._endpoint, config=config
+            )
+
+    @cached_property
+    def ec2(self) -> EC2Client:
+        """EC2, with retries."""
+        return self._make("ec2")  # type: ignore[no-any-return]
+
+    @cached_property
+    def ec2_once(self) -> EC2Client:
+        """EC2, without retries: for AllocateAddress."""
+        return self._make("ec2", config=_ONCE)  # type: ignore[no-any-return]
+
+    @cached_property
+    def iam(self) -> IAMClient:
+        """IAM."""
+        return self._make("iam")  # type: ignore[no-any-return]
+
+    @cached_property
+    def dynamodb(self) -> DynamoDBClient:
+        """DynamoDB's control plane."""
+        return self._make("dynamodb")  # type: ignore[no-any-return]
+
+    @cached_property
+    def route53(self) -> Route53Client:
+        """Route 53."""
+        return self._make("route53")  # type: ignore[no-any-return]
+
+    @cached_property
+    def ssm(self) -> SSMClient:
+        """Systems Manager."""
+        return self._make("ssm")  # type: ignore[no-any-return]
+
+    @cached_property
+    def cloudwatch(self) -> CloudWatchClient:
+        """CloudWatch in the stack's Region."""
+        return self._make("cloudwatch")  # type: ignore[no-any-return]
+
+    @cached_property
+    def cloudwatch_global(self) -> CloudWatchClient:
+        """CloudWatch where Route 53 publishes its metrics."""
+        return self._make("cloudwatch", region=GLOBAL_REGION)  # type: ignore[no-any-return]

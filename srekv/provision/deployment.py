@@ -1,0 +1,161 @@
+"""Reads a whole stack back from the cloud: what `status` shows and drills work on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from srekv.errors import SrekvError
+from srekv.provision.existing import Existing, of_node
+from srekv.provision.health import PATH
+from srekv.provision.model import Check, Deployment, Node, Role
+from srekv.provision.naming import NODE_TAG, NODES
+from srekv.provision.run import Run
+
+ROLES: dict[str, Role] = {"az1": "primary", "az2": "secondary"}
+
+
+def read(run: Run) -> Deployment:
+    """The stack as it is now, with at least one call to each service.
+
+    Raises:
+        SrekvError: a part is missing; it says which, and `up` repairs it.
+    """
+    existing = Existing(run.clients, run.names)
+    with ThreadPoolExecutor(4, thread_name_prefix="read") as pool:
+        instances = pool.submit(existing.fresh_instances)
+        addresses = pool.submit(existing.fresh_addresses)
+        checks = pool.submit(_checks, run)
+        zone = pool.submit(_zone, run)
+        nodes = _nodes(instances.result(), addresses.result())
+        zone_name, records = zone.result()
+        return _complete(run, nodes, checks.result(), zone_name, records)
+
+
+def assemble(
+    run: Run, instances: Sequence[Mapping[str, Any]], *, addresses: Mapping[str, str], checks: Mapping[str, str]
+) -> Deployment:
+    """The stack that `up` has just made sure of, from what its steps know: no need to ask for it again.
+
+    Args:
+        run: the settings.
+        instances: the live instances as EC2 describes them.
+        addresses: each node's Elastic IP.
+        checks: the id of each node's health check.
+    """
+    config = run.config
+    given = [{"PublicIp": address, "Tags": [{"Key": NODE_TAG, "Value": node}]} for node, address in addresses.items()]
+    return Deployment(
+        stack=config.stack,
+        region=config.region,
+        zone_name=config.zone_name,
+        name=config.name,
+        port=config.port,
+        ttl=config.ttl,
+        table=run.names.table,
+        nodes=_nodes(instances, given),
+        checks=tuple(
+            Check(
+                name=run.names.check(node),
+                id=checks[node],
+                address=addresses[node],
+                port=config.port,
+                path=PATH,
+                interval=config.interval,
+                threshold=config.threshold,
+            )
+            for node in NODES
+        ),
+    )
+
+
+def _complete(
+    run: Run,
+    nodes: Sequence[Node],
+    checks: Sequence[Check],
+    zone_name: str,
+    records: Sequence[Mapping[str, Any]],
+) -> Deployment:
+    missing = [f"instance {name}" for name in NODES if name not in {node.name for node in nodes}]
+    missing += [f"address of {node.name}" for node in nodes if not node.address]
+    missing += [] if len(checks) == len(NODES) else ["health checks"]
+    missing += [] if zone_name else ["hosted zone"]
+    missing += [] if len(records) == len(NODES) or not zone_name else ["failover records"]
+    if missing:
+        nothing = not nodes and not checks and not zone_name
+        raise SrekvError(
+            f"there is no stack {run.config.stack} in {run.config.region}"
+            if nothing
+            else f"the stack {run.config.stack} is not complete",
+            why="" if nothing else f"missing: {', '.join(missing)}",
+            next_step="srekv up",
+        )
+    return Deployment(
+        stack=run.config.stack,
+        region=run.config.region,
+        zone_name=zone_name,
+        name=records[0]["Name"].rstrip("."),
+        port=checks[0].port,
+        ttl=max(int(record.get("TTL", 0)) for record in records),
+        table=run.names.table,
+        nodes=tuple(nodes),
+        checks=tuple(checks),
+    )
+
+
+def _nodes(instances: Sequence[Mapping[str, Any]], addresses: Sequence[Mapping[str, Any]]) -> tuple[Node, ...]:
+    nodes = []
+    for name in NODES:
+        for instance in of_node(instances, name)[:1]:
+            public = [one["PublicIp"] for one in of_node(addresses, name)]
+            nodes.append(
+                Node(
+                    name=name,
+                    role=ROLES[name],
+                    zone=instance["Placement"]["AvailabilityZone"],
+                    instance_id=instance["InstanceId"],
+                    address=public[0] if public else "",
+                    private_address=instance.get("PrivateIpAddress", ""),
+                    state=instance["State"]["Name"],
+                )
+            )
+    return tuple(nodes)
+
+
+def _checks(run: Run) -> tuple[Check, ...]:
+    found: dict[str, Check] = {}
+    for page in run.clients.route53.get_paginator("list_health_checks").paginate():
+        for check in page["HealthChecks"]:
+            for node in NODES:
+                if check["CallerReference"].startswith(run.names.reference_prefix(node)):
+                    found[node] = _check(run.names.check(node), check)
+    return tuple(found[node] for node in NODES if node in found)
+
+
+def _check(name: str, check: Mapping[str, Any]) -> Check:
+    config = check["HealthCheckConfig"]
+    return Check(
+        name=name,
+        id=check["Id"],
+        address=config.get("IPAddress", ""),
+        port=config.get("Port", 80),
+        path=config.get("ResourcePath", "/"),
+        interval=config.get("RequestInterval", 30),
+        threshold=config.get("FailureThreshold", 3),
+        inverted=bool(config.get("Inverted")),
+        disabled=bool(config.get("Disabled")),
+    )
+
+
+def _zone(run: Run) -> tuple[str, list[Mapping[str, Any]]]:
+    """The zone's name without the trailing dot, and its failover A records."""
+    prefix = run.names.reference_prefix("zone")
+    route53 = run.clients.route53
+    for page in route53.get_paginator("list_hosted_zones").paginate():
+        for zone in page["HostedZones"]:
+            if zone["CallerReference"].startswith(prefix):
+                pages = route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone["Id"])
+                records = [record for part in pages for record in part["ResourceRecordSets"]]
+                return zone["Name"].rstrip("."), [one for one in records if one.get("Failover") and one["Type"] == "A"]
+    return "", []

@@ -1,0 +1,268 @@
+"""The private zone and its PRIMARY and SECONDARY records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from srekv.errors import ImmutableError, NotOursError
+from srekv.provision.addresses import Addresses
+from srekv.provision.answers import code_of, found, gone, message_of
+from srekv.provision.health import HealthChecks
+from srekv.provision.model import Resource
+from srekv.provision.naming import NODES, STACK_TAG, tag_map
+from srekv.provision.network import Network
+from srekv.provision.run import Op, Ops, Run, Step, leave
+
+INSYNC_TIMEOUT_S = 180
+FAILOVER = {"az1": "PRIMARY", "az2": "SECONDARY"}
+APEX_TYPES = frozenset({"SOA", "NS"})
+
+
+class PrivateZone:
+    """The zone, found by its CallerReference because Route 53 takes no tags at creation, and the failover records."""
+
+    section = "Route 53"
+
+    def __init__(self, run: Run, *, network: Network, addresses: Addresses, checks: HealthChecks) -> None:
+        self._run = run
+        self._route53 = run.clients.route53
+        self._network = network
+        self._addresses = addresses
+        self._checks = checks
+        self.needs: tuple[Step, ...] = (network, addresses, checks)
+        self.zone_id = ""
+        self._change_id = ""
+
+    @property
+    def _zone_name(self) -> str:
+        return self._run.config.zone_name + "."
+
+    @property
+    def _record_name(self) -> str:
+        return self._run.config.name + "."
+
+    def observe(self) -> tuple[Resource, ...]:
+        """Zones of ours and the records in them that are not the zone's own."""
+        resources = []
+        for zone in self._ours():
+            zone_id = bare(zone["Id"])
+            resources.append(Resource(kind="hosted zone", id=zone_id, name=zone["Name"], state="present"))
+            resources += [
+                Resource(kind="record", id=f"{zone_id}/{_label(record)}", name=record["Name"], state=record["Type"])
+                for record in self._removable(zone)
+            ]
+        return tuple(resources)
+
+    def ensure(self) -> Ops:
+        """Create the zone, tag it, associate it with the VPC; put both records with one change."""
+        zones = self._ours()
+        for zone in zones:
+            self._refuse_other_name(zone)
+        if zones:
+            self.zone_id = bare(zones[0]["Id"])
+            yield from self._repair_zone()
+        else:
+            yield Op(kind="hosted zone", name=self._zone_name, action="create", call=self._create)
+        yield from self._ensure_records()
+
+    def settle(self) -> Ops:
+        """Wait until Route 53's servers have the change; resolvers may still cache (aws-facts 2.4)."""
+        if self._change_id:
+            self._run.wait(
+                self.section,
+                "the records to be INSYNC",
+                lambda: self._route53.get_change(Id=self._change_id)["ChangeInfo"]["Status"] == "INSYNC" or None,
+                timeout_s=INSYNC_TIMEOUT_S,
+            )
+        return iter(())
+
+    def destroy(self) -> Ops:
+        """Records first, then the zone: only SOA and NS may remain in a zone that is deleted (R14)."""
+        for zone in self._ours():
+            zone_id = bare(zone["Id"])
+            records = self._removable(zone)
+            if records:
+                yield Op(
+                    kind="record",
+                    name=", ".join(sorted({record["Name"] for record in records})),
+                    id=zone_id,
+                    action="delete",
+                    detail=f"{len(records)} record sets",
+                    call=partial(self._delete_records, zone_id, records),
+                )
+            yield Op(
+                kind="hosted zone",
+                name=zone["Name"],
+                id=zone_id,
+                action="delete",
+                call=partial(gone, self._route53.delete_hosted_zone, Id=zone_id),
+            )
+
+    def _ours(self) -> list[Mapping[str, Any]]:
+        prefix = self._run.names.reference_prefix("zone")
+        return [
+            zone
+            for page in self._route53.get_paginator("list_hosted_zones").paginate()
+            for zone in page["HostedZones"]
+            if zone["CallerReference"].startswith(prefix)
+        ]
+
+    def _refuse_other_name(self, zone: Mapping[str, Any]) -> None:
+        if zone["Name"] != self._zone_name:
+            raise ImmutableError(
+                f"hosted zone {bare(zone['Id'])}",
+                field="name",
+                have=zone["Name"].rstrip("."),
+                want=self._run.config.zone_name,
+                next_step="srekv down, then up with the new --zone; or use another --stack",
+            )
+
+    def _create(self) -> str:
+        try:
+            answer = self._route53.create_hosted_zone(
+                Name=self._zone_name,
+                VPC={"VPCRegion": self._run.config.region, "VPCId": self._network.vpc_id},  # type: ignore[typeddict-item]
+                CallerReference=self._run.names.new_reference("zone"),
+                HostedZoneConfig={"Comment": f"srekv stack {self._run.config.stack}", "PrivateZone": True},
+            )
+        except ClientError as error:
+            if code_of(error) == "ConflictingDomainExists":
+                raise NotOursError(
+                    f"the VPC {self._network.vpc_id} already has a zone {self._run.config.zone_name}, not this stack's",
+                    why=message_of(error),
+                    next_step="choose another --zone or another --stack",
+                ) from error
+            raise
+        self.zone_id = bare(answer["HostedZone"]["Id"])
+        self._change_id = bare(answer["ChangeInfo"]["Id"])
+        self._tag()
+        return self.zone_id
+
+    def _tag(self) -> None:
+        # botocore does not strip "/hostedzone/" for the tagging calls (aws-facts 1.2, R45): the id is bare here.
+        tags: Any = self._run.names.tags(self._run.config.zone_name)
+        self._route53.change_tags_for_resource(ResourceType="hostedzone", ResourceId=self.zone_id, AddTags=tags)
+
+    def _repair_zone(self) -> Ops:
+        answer = self._route53.list_tags_for_resource(ResourceType="hostedzone", ResourceId=self.zone_id)
+        tags: Any = answer["ResourceTagSet"].get("Tags")
+        changes = []
+        if tag_map(tags).get(STACK_TAG) != self._run.config.stack:
+            changes.append(self._zone_op("tags", self._tag))
+        vpcs = self._route53.get_hosted_zone(Id=self.zone_id).get("VPCs", [])
+        if self._network.vpc_id not in {vpc.get("VPCId") for vpc in vpcs}:
+            changes.append(self._zone_op(f"associated with {self._network.vpc_id}", self._associate))
+        yield from changes
+        if not changes:
+            yield leave("hosted zone", self._zone_name, self.zone_id)
+
+    def _zone_op(self, detail: str, call: Any) -> Op:
+        return Op(kind="hosted zone", name=self._zone_name, id=self.zone_id, action="change", detail=detail, call=call)
+
+    def _associate(self) -> None:
+        self._route53.associate_vpc_with_hosted_zone(
+            HostedZoneId=self.zone_id,
+            VPC={"VPCRegion": self._run.config.region, "VPCId": self._network.vpc_id},  # type: ignore[typeddict-item]
+        )
+
+    def _wanted(self, node: str) -> dict[str, Any]:
+        return {
+            "Name": self._record_name,
+            "Type": "A",
+            "SetIdentifier": self._run.names.instance(node),
+            "Failover": FAILOVER[node],
+            "TTL": self._run.config.ttl,
+            "ResourceRecords": [{"Value": self._addresses.public.get(node, "")}],
+            "HealthCheckId": self._checks.check_id.get(node, ""),
+        }
+
+    def _ensure_records(self) -> Ops:
+        have = self._same_name() if self.zone_id else []
+        want = {node: self._wanted(node) for node in NODES}
+        by_id = {record.get("SetIdentifier"): record for record in have}
+        drifted = {node: record for node, record in want.items() if by_id.get(record["SetIdentifier"]) != record}
+        wanted_ids = {record["SetIdentifier"] for record in want.values()}
+        strangers = [record for record in have if record.get("SetIdentifier") not in wanted_ids]
+        for node, record in want.items():
+            if node not in drifted:
+                yield leave("record", f"{FAILOVER[node]} {self._record_name}", record["SetIdentifier"])
+        if drifted or strangers:
+            yield Op(
+                kind="record",
+                name=self._record_name,
+                id=self.zone_id,
+                action="change" if have else "create",
+                detail=_difference(by_id, drifted, strangers),
+                call=lambda: self._change(strangers, list(drifted.values())),
+            )
+
+    def _same_name(self) -> list[dict[str, Any]]:
+        """The A records of our name; the listing starts at the name and goes on to later ones."""
+        answer = self._route53.list_resource_record_sets(
+            HostedZoneId=self.zone_id, StartRecordName=self._record_name, StartRecordType="A", MaxItems="10"
+        )
+        return [
+            dict(record)
+            for record in answer["ResourceRecordSets"]
+            if record["Name"] == self._record_name and record["Type"] == "A"
+        ]
+
+    def _change(self, remove: Sequence[Mapping[str, Any]], put: Sequence[Mapping[str, Any]]) -> str:
+        """One batch, all or nothing: a record of another policy under this name must go in the same change (R26)."""
+        changes: Any = [{"Action": "DELETE", "ResourceRecordSet": record} for record in remove]
+        changes += [{"Action": "UPSERT", "ResourceRecordSet": record} for record in put]
+        answer = self._route53.change_resource_record_sets(
+            HostedZoneId=self.zone_id, ChangeBatch={"Comment": "srekv up", "Changes": changes}
+        )
+        self._change_id = bare(answer["ChangeInfo"]["Id"])
+        return self.zone_id
+
+    def _removable(self, zone: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Every record set but the zone's own SOA and NS."""
+        pages = self._route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone["Id"])
+        try:
+            records: list[Any] = [record for page in pages for record in page["ResourceRecordSets"]]
+        except ClientError as error:
+            if code_of(error) == "NoSuchHostedZone":
+                return []
+            raise
+        return [record for record in records if not (record["Name"] == zone["Name"] and record["Type"] in APEX_TYPES)]
+
+    def _delete_records(self, zone_id: str, records: Sequence[Mapping[str, Any]]) -> None:
+        changes: Any = [{"Action": "DELETE", "ResourceRecordSet": record} for record in records]
+        found(
+            self._route53.change_resource_record_sets,
+            HostedZoneId=zone_id,
+            ChangeBatch={"Comment": "srekv down", "Changes": changes},
+        )
+
+
+def bare(resource_id: str) -> str:
+    """An id without "/hostedzone/" or "/change/" in front."""
+    return resource_id.rpartition("/")[2]
+
+
+def _label(record: Mapping[str, Any]) -> str:
+    return "/".join(str(record[part]) for part in ("Name", "Type", "SetIdentifier") if record.get(part))
+
+
+def _difference(
+    have: Mapping[str | None, Mapping[str, Any]],
+    drifted: Mapping[str, Mapping[str, Any]],
+    strangers: Sequence[Mapping[str, Any]],
+) -> str:
+    """The fields that change, for a person."""
+    parts = []
+    for node, want in drifted.items():
+        old = have.get(want["SetIdentifier"])
+        if old is None:
+            parts.append(f"{FAILOVER[node]} {want['ResourceRecords'][0]['Value']}")
+        else:
+            fields = [key for key in want if old.get(key) != want[key]]
+            parts.append(f"{FAILOVER[node]} " + ", ".join(f"{key} {old.get(key)} -> {want[key]}" for key in fields))
+    parts += [f"{_label(record)} removed" for record in strangers]
+    return "; ".join(parts)

@@ -1,0 +1,142 @@
+"""The engine: runs steps beside each other as far as their needs allow, forwards to create, backwards to remove.
+
+It knows no service. Issue first, wait last: a step's `settle` starts as soon as its own `ensure` is done, while other
+steps are still being ensured, so the whole takes as long as its longest chain, not the sum of its waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from srekv.errors import SrekvError
+from srekv.provision.answers import explain
+from srekv.provision.model import Resource
+from srekv.provision.run import CancelledError, Run, Step
+
+WORKERS = 12
+
+Job = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A piece of work and the names of the tasks that must be done before it starts."""
+
+    name: str
+    section: str
+    after: frozenset[str]
+    job: Job
+
+
+def ensure_all(run: Run, steps: Sequence[Step]) -> None:
+    """Create or repair everything.
+
+    Raises:
+        SrekvError: the first failure; what had been started is allowed to finish its current call.
+    """
+    tasks = []
+    for step in steps:
+        needs = frozenset(f"{_key(steps, need)}:ensure" for need in step.needs)
+        ensure, settle = f"{_key(steps, step)}:ensure", f"{_key(steps, step)}:settle"
+        tasks.append(Task(ensure, step.section, needs, _job(run, step, "ensure")))
+        tasks.append(Task(settle, step.section, frozenset({ensure}), _job(run, step, "settle")))
+    _run_tasks(run, tasks)
+
+
+def destroy_all(run: Run, steps: Sequence[Step]) -> None:
+    """Remove everything, each step after all steps that need it."""
+    tasks = []
+    for step in steps:
+        dependents = frozenset(_key(steps, other) for other in steps if step in other.needs)
+        tasks.append(Task(_key(steps, step), step.section, dependents, _job(run, step, "destroy")))
+    _run_tasks(run, tasks)
+
+
+def observe_all(steps: Sequence[Step]) -> tuple[Resource, ...]:
+    """Everything that exists, step by step in order, asked side by side."""
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="observe") as pool:
+        futures = [pool.submit(_observe, step) for step in steps]
+        return tuple(resource for future in futures for resource in future.result())
+
+
+def _observe(step: Step) -> tuple[Resource, ...]:
+    try:
+        return step.observe()
+    except (ClientError, BotoCoreError) as error:
+        raise explain(error, f"listing {step.section}") from error
+
+
+def _key(steps: Sequence[Step], step: Step) -> str:
+    return str(steps.index(step))
+
+
+def _job(run: Run, step: Step, verb: str) -> Job:
+    operations = {"ensure": step.ensure, "settle": step.settle, "destroy": step.destroy}[verb]
+
+    def job() -> None:
+        try:
+            run.carry_out(step.section, operations())
+        except (ClientError, BotoCoreError) as error:
+            raise explain(error, f"{step.section} ({verb})") from error
+
+    return job
+
+
+def _run_tasks(run: Run, tasks: Sequence[Task]) -> None:
+    """Run every task as soon as those before it are done; on the first failure cancel the rest and raise it."""
+    remaining = {task.name: task for task in tasks}
+    done: set[str] = set()
+    running: dict[Future[None], Task] = {}
+    pending = {section: sum(task.section == section for task in tasks) for section in {task.section for task in tasks}}
+    failure: BaseException | None = None
+    pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="step")
+    try:
+        while running or (remaining and failure is None):
+            if failure is None:
+                _start_ready(run, pool, remaining, done, running)
+            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                task = running.pop(future)
+                error = future.exception()
+                failure = _worse(failure, error)
+                if error is not None:
+                    run.cancelled.set()
+                    continue
+                done.add(task.name)
+                pending[task.section] -= 1
+                if not pending[task.section]:
+                    run.watcher.finished(task.section)
+    except BaseException:
+        run.cancelled.set()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    if failure is not None:
+        raise failure
+
+
+def _start_ready(
+    run: Run,
+    pool: ThreadPoolExecutor,
+    remaining: dict[str, Task],
+    done: set[str],
+    running: dict[Future[None], Task],
+) -> None:
+    ready = [task for task in remaining.values() if task.after <= done]
+    if not ready and not running:
+        raise SrekvError("the steps need each other in a circle", why=", ".join(sorted(remaining)))
+    for task in ready:
+        del remaining[task.name]
+        run.watcher.started(task.section)
+        running[pool.submit(task.job)] = task
+
+
+def _worse(one: BaseException | None, other: BaseException | None) -> BaseException | None:
+    """The failure to report: the first one that is a cause and not a consequence."""
+    if one is None or (isinstance(one, CancelledError) and other is not None):
+        return other
+    return one

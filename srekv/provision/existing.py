@@ -1,0 +1,60 @@
+"""What on EC2 carries the stack's tag, asked once per run: several steps look at the same instances and addresses."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from srekv.provision.clients import Clients
+from srekv.provision.naming import NODE_TAG, Names, tag_map
+
+LIVE = frozenset({"pending", "running", "stopping", "stopped"})
+"""Instance states that can run again and cost money; shutting-down and terminated ones are on their way out."""
+
+
+class Existing:
+    """The stack's instances, addresses and security groups as they were when first asked for."""
+
+    def __init__(self, clients: Clients, names: Names) -> None:
+        self._ec2 = clients.ec2
+        self._names = names
+        self._instances_lock = threading.Lock()
+        self._addresses_lock = threading.Lock()
+
+    def fresh_instances(self) -> list[Mapping[str, Any]]:
+        """The live instances now, each with at least one call."""
+        pages = self._ec2.get_paginator("describe_instances").paginate(
+            Filters=[self._names.tag_filter, {"Name": "instance-state-name", "Values": sorted(LIVE)}]  # type: ignore[list-item]
+        )
+        return [one for page in pages for group in page["Reservations"] for one in group["Instances"]]
+
+    def fresh_addresses(self) -> list[Mapping[str, Any]]:
+        """The Elastic IPs now."""
+        return list(self._ec2.describe_addresses(Filters=[self._names.tag_filter])["Addresses"])  # type: ignore[list-item]
+
+    @cached_property
+    def _instances(self) -> list[Mapping[str, Any]]:
+        return self.fresh_instances()
+
+    @cached_property
+    def _addresses(self) -> list[Mapping[str, Any]]:
+        return self.fresh_addresses()
+
+    @property
+    def instances(self) -> Sequence[Mapping[str, Any]]:
+        """The live instances at the beginning of the run."""
+        with self._instances_lock:
+            return self._instances
+
+    @property
+    def addresses(self) -> Sequence[Mapping[str, Any]]:
+        """The Elastic IPs at the beginning of the run."""
+        with self._addresses_lock:
+            return self._addresses
+
+
+def of_node(resources: Sequence[Mapping[str, Any]], node: str) -> list[Mapping[str, Any]]:
+    """Those that belong to a node, by their srekv:node tag."""
+    return [one for one in resources if tag_map(one.get("Tags")).get(NODE_TAG) == node]

@@ -1,0 +1,245 @@
+"""The nodes' security group: the service's port for the operator, the health checkers and the nodes themselves.
+
+The lab opened port 80 to "your IP" only: the checkers were shut out, both checks failed, and a failover could never
+happen (aws-facts 10 a). Rules that srekv made carry its mark in their description; other rules are left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from srekv.errors import NotOursError
+from srekv.provision.addresses import Addresses
+from srekv.provision.answers import code_of, gone, message_of
+from srekv.provision.checker_ranges import PUBLISHED, RANGES
+from srekv.provision.model import Resource
+from srekv.provision.naming import STACK_TAG, tag_map
+from srekv.provision.network import Network
+from srekv.provision.run import Op, Ops, Run, Step, leave
+
+MARK = "srekv: "
+IN_USE = frozenset({"DependencyViolation", "InvalidGroup.InUse"})
+FRESH = frozenset({"InvalidGroup.NotFound", "InvalidGroupId.NotFound"})
+INTERFACES_TIMEOUT_S = 300
+"""Terminated instances' network interfaces can hold the group for minutes (E30)."""
+
+
+@dataclass(frozen=True, order=True)
+class Rule:
+    """One inbound TCP rule: a port and where from, a CIDR block or a prefix list id."""
+
+    port: int
+    source: str
+
+    def permission(self, description: str) -> dict[str, Any]:
+        """As one of EC2's IpPermissions."""
+        peer = (
+            {"PrefixListIds": [{"PrefixListId": self.source, "Description": description}]}
+            if self.source.startswith("pl-")
+            else {"IpRanges": [{"CidrIp": self.source, "Description": description}]}
+        )
+        return {"IpProtocol": "tcp", "FromPort": self.port, "ToPort": self.port, **peer}
+
+
+class Firewall:
+    """The security group; `group_id` is there after ensure."""
+
+    section = "Network"
+
+    def __init__(
+        self, run: Run, network: Network, addresses: Addresses, *, operator: Callable[[], tuple[str, ...]]
+    ) -> None:
+        """`operator` tells the operator's CIDR blocks; it may ask the network, so it is called only when needed."""
+        self._run = run
+        self._ec2 = run.clients.ec2
+        self._network = network
+        self._addresses = addresses
+        self._operator = operator
+        self.needs: tuple[Step, ...] = (network, addresses)
+        self.group_id = ""
+
+    @property
+    def _name(self) -> str:
+        return self._run.names.security_group
+
+    def observe(self) -> tuple[Resource, ...]:
+        """Groups with our tag, in any VPC."""
+        return tuple(
+            Resource(kind="security group", id=group["GroupId"], name=group["GroupName"], state="present")
+            for group in self._ours()
+        )
+
+    def ensure(self) -> Ops:
+        """Create the group; add the rules that are missing, take away those of ours that are not wanted any more."""
+        group = self._in_vpc()
+        if group is None:
+            yield Op(kind="security group", name=self._name, action="create", call=self._create)
+        else:
+            self.group_id = group["GroupId"]
+        want = self._wanted()
+        have = dict(_rules(group["IpPermissions"])) if group else {}
+        missing = {rule: text for rule, text in want.items() if rule not in have}
+        surplus = [rule for rule, text in have.items() if text.startswith(MARK) and rule not in want]
+        if missing:
+            yield self._authorize(missing)
+        if surplus:
+            yield self._revoke({rule: have[rule] for rule in surplus})
+        if group and not missing and not surplus:
+            yield leave("security group", self._name, self.group_id)
+
+    def settle(self) -> Ops:
+        """Nothing to wait for."""
+        return iter(())
+
+    def destroy(self) -> Ops:
+        """Delete the group, again and again while network interfaces of terminated instances still hold it."""
+        for group in self._ours():
+            group_id = group["GroupId"]
+            yield Op(
+                kind="security group",
+                name=group["GroupName"],
+                id=group_id,
+                action="delete",
+                call=partial(self._delete, group_id),
+            )
+
+    def _ours(self) -> list[Mapping[str, Any]]:
+        filters: Any = [self._run.names.tag_filter]
+        return list(self._ec2.describe_security_groups(Filters=filters)["SecurityGroups"])
+
+    def _in_vpc(self) -> Mapping[str, Any] | None:
+        """The group of our name in the VPC; names are unique in a VPC (aws-facts 3)."""
+        groups = self._ec2.describe_security_groups(
+            Filters=[
+                {"Name": "group-name", "Values": [self._name]},
+                {"Name": "vpc-id", "Values": [self._network.vpc_id]},
+            ]
+        )["SecurityGroups"]
+        if not groups:
+            return None
+        if tag_map(groups[0].get("Tags")).get(STACK_TAG) != self._run.config.stack:  # type: ignore[arg-type]
+            raise NotOursError(
+                f"the security group {self._name} in {self._network.vpc_id} is not this stack's",
+                why=f"it lacks the tag {STACK_TAG}={self._run.config.stack}",
+                next_step="choose another stack name (--stack NAME), or rename that group",
+            )
+        return groups[0]
+
+    def _create(self) -> str:
+        tags: Any = self._run.names.tags(self._name)
+        self.group_id = self._ec2.create_security_group(
+            GroupName=self._name,
+            Description=f"srekv stack {self._run.config.stack}: the web servers",
+            VpcId=self._network.vpc_id,
+            TagSpecifications=[{"ResourceType": "security-group", "Tags": tags}],
+        )["GroupId"]
+        return self.group_id
+
+    def _wanted(self) -> dict[Rule, str]:
+        """Every rule and the description that says why it is there."""
+        config = self._run.config
+        operator = self._operator()
+        rules = {Rule(config.port, cidr): MARK + "operator" for cidr in operator}
+        if config.key_name or config.create_key:
+            rules |= {Rule(22, cidr): MARK + "operator SSH" for cidr in operator}
+        rules |= {Rule(config.port, source): MARK + "health checkers" for source in self._checkers()}
+        return rules | {Rule(config.port, f"{ip}/32"): MARK + "node" for ip in self._addresses.public_addresses}
+
+    def _checkers(self) -> tuple[str, ...]:
+        """Where the health checkers come from: AWS's prefix list, else its own answer, else the published ranges."""
+        return self._prefix_list() or self._told_ranges() or self._published_ranges()
+
+    def _prefix_list(self) -> tuple[str, ...]:
+        name = f"com.amazonaws.{self._run.config.region}.route53-healthchecks"
+        try:
+            lists = self._ec2.describe_managed_prefix_lists(Filters=[{"Name": "prefix-list-name", "Values": [name]}])[
+                "PrefixLists"
+            ]
+        except ClientError as error:
+            self._run.watcher.warn(f"cannot look up the prefix list {name}: {message_of(error)}")
+            return ()
+        return tuple(one["PrefixListId"] for one in lists if one["PrefixListName"] == name)[:1]
+
+    def _told_ranges(self) -> tuple[str, ...]:
+        try:
+            return tuple(self._run.clients.route53.get_checker_ip_ranges()["CheckerIpRanges"])
+        except ClientError as error:
+            self._run.watcher.warn(f"cannot ask Route 53 for its checkers' addresses: {message_of(error)}")
+            return ()
+
+    def _published_ranges(self) -> tuple[str, ...]:
+        self._run.watcher.warn(
+            f"the checkers' addresses are those published by {PUBLISHED}: if a check stays unhealthy, compare them "
+            "with ROUTE53_HEALTHCHECKS in AWS's ip-ranges.json"
+        )
+        return RANGES
+
+    def _authorize(self, rules: Mapping[Rule, str]) -> Op:
+        def authorize() -> str:
+            permissions: Any = [rule.permission(text) for rule, text in sorted(rules.items())]
+            try:
+                self._run.persist(
+                    self.section,
+                    f"the new security group {self._name}",
+                    self._ec2.authorize_security_group_ingress,
+                    on=FRESH,
+                    GroupId=self.group_id,
+                    IpPermissions=permissions,
+                )
+            except ClientError as error:
+                if code_of(error) != "InvalidPermission.Duplicate":
+                    raise
+            return self.group_id
+
+        return Op(
+            kind="security group rules",
+            name=self._name,
+            action="create",
+            detail=", ".join(f"{rule.port} from {rule.source}" for rule in sorted(rules)),
+            call=authorize,
+        )
+
+    def _revoke(self, rules: Mapping[Rule, str]) -> Op:
+        def revoke() -> str:
+            permissions: Any = [rule.permission(text) for rule, text in sorted(rules.items())]
+            self._ec2.revoke_security_group_ingress(GroupId=self.group_id, IpPermissions=permissions)
+            return self.group_id
+
+        return Op(
+            kind="security group rules",
+            name=self._name,
+            id=self.group_id,
+            action="delete",
+            detail=", ".join(f"{rule.port} from {rule.source}" for rule in sorted(rules)),
+            call=revoke,
+        )
+
+    def _delete(self, group_id: str) -> None:
+        def delete(**arguments: Any) -> None:
+            gone(self._ec2.delete_security_group, **arguments)
+
+        self._run.persist(
+            self.section,
+            f"network interfaces to let go of {group_id}",
+            delete,
+            on=IN_USE,
+            timeout_s=INTERFACES_TIMEOUT_S,
+            GroupId=group_id,
+        )
+
+
+def _rules(permissions: Iterable[Mapping[str, Any]]) -> Iterable[tuple[Rule, str]]:
+    """EC2 merges rules of equal ports into one permission (E36); here they are apart again, with their description."""
+    for permission in permissions:
+        if permission.get("IpProtocol") != "tcp" or permission.get("FromPort") != permission.get("ToPort"):
+            continue
+        port = int(permission["FromPort"])
+        for peer in permission.get("IpRanges", ()):
+            yield Rule(port, peer["CidrIp"]), peer.get("Description", "")
+        for peer in permission.get("PrefixListIds", ()):
+            yield Rule(port, peer["PrefixListId"]), peer.get("Description", "")

@@ -1,0 +1,164 @@
+"""What a drill may do to a deployment, done with the AWS API: it fulfils `srekv.drill.model.Hands`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from srekv.errors import SrekvError
+from srekv.provision.answers import code_of, explain, message_of
+from srekv.provision.deployment import read
+from srekv.provision.model import Check, CommandResult, Deployment, Node, Observation
+from srekv.provision.run import Run
+
+SECTION = "SSM"
+ENDED = frozenset({"Success", "Failed", "TimedOut", "Cancelled", "Undeliverable", "Terminated"})
+SHORTEST_DELIVERY_S = 30
+"""SSM's least TimeoutSeconds (aws-facts 4.10)."""
+
+STOPPED_TIMEOUT_S = 300
+REGISTRATION_TIMEOUT_S = 300
+
+
+class AwsHands:
+    """Stops, starts, inverts, looks, and runs commands inside the VPC by SSM Run Command; SSH is not needed."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._ec2 = run.clients.ec2
+        self._route53 = run.clients.route53
+        self._ssm = run.clients.ssm
+
+    def deployment(self) -> Deployment:
+        """The stack as it is now."""
+        try:
+            return read(self._run)
+        except (ClientError, BotoCoreError) as error:
+            raise explain(error, f"reading the stack {self._run.config.stack}") from error
+
+    def stop(self, node: Node, *, skip_os_shutdown: bool = False) -> None:
+        """Ask for the instance to stop; SkipOsShutdown is closest to a power loss (aws-facts 4.4)."""
+        more: Any = {"SkipOsShutdown": True} if skip_os_shutdown else {}
+        self._call(f"stopping {node.name}", self._ec2.stop_instances, InstanceIds=[node.instance_id], **more)
+
+    def start(self, node: Node) -> None:
+        """Start the instance; one that is still stopping must have stopped first."""
+        self._run.wait(
+            "EC2",
+            f"{node.instance_id} to have stopped",
+            lambda: True if self._state(node) != "stopping" else None,
+            timeout_s=STOPPED_TIMEOUT_S,
+        )
+        self._call(f"starting {node.name}", self._ec2.start_instances, InstanceIds=[node.instance_id])
+
+    def invert(self, check: Check, *, inverted: bool) -> None:
+        """Set or clear the check's Inverted flag."""
+        self._call(
+            f"inverting {check.name}", self._route53.update_health_check, HealthCheckId=check.id, Inverted=inverted
+        )
+
+    def observations(self, check: Check) -> tuple[Observation, ...]:
+        """The checkers' last reports; only the prefix of the status text is meaningful (aws-facts 1.2)."""
+        answer = self._call(f"asking for {check.name}", self._route53.get_health_check_status, HealthCheckId=check.id)
+        return tuple(
+            Observation(
+                checker=one.get("IPAddress", ""),
+                region=one.get("Region", ""),
+                healthy=one["StatusReport"]["Status"].startswith("Success"),
+                status=one["StatusReport"]["Status"],
+                at=one["StatusReport"]["CheckedTime"],
+            )
+            for one in answer["HealthCheckObservations"]
+        )
+
+    def await_commands(self, nodes: Sequence[Node]) -> None:
+        """Wait until the SSM agents of these nodes are online (aws-facts 4.9)."""
+        ids = {node.instance_id for node in nodes}
+        seen: set[str] = set()
+
+        def look() -> bool | None:
+            filters: Any = [{"Key": "InstanceIds", "Values": sorted(ids)}]
+            answer = self._ssm.describe_instance_information(Filters=filters)
+            seen.update(
+                one["InstanceId"] for one in answer["InstanceInformationList"] if one.get("PingStatus") == "Online"
+            )
+            return True if ids <= seen else None
+
+        try:
+            self._run.wait(
+                SECTION,
+                "the nodes to take commands",
+                look,
+                timeout_s=REGISTRATION_TIMEOUT_S,
+                next_step="check that the nodes reach the internet, and the role's policy (srekv up repairs it)",
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise explain(error, "looking for the SSM agents") from error
+
+    def run(self, node: Node, script: str, *, timeout_s: float) -> CommandResult:
+        """Run a shell script on the node and wait for its end."""
+        command_id = self._send(node, script, timeout_s)
+        answer: Any = self._run.wait(
+            SECTION,
+            f"a command on {node.name}",
+            lambda: self._ended(command_id, node),
+            timeout_s=timeout_s + SHORTEST_DELIVERY_S,
+        )
+        return CommandResult(
+            status=answer["Status"],
+            code=answer.get("ResponseCode", -1),
+            stdout=answer.get("StandardOutputContent", ""),
+            stderr=answer.get("StandardErrorContent", ""),
+        )
+
+    def console(self, node: Node, lines: int = 15) -> str:
+        """The end of the instance's console output; "" where there is none yet."""
+        try:
+            output = self._ec2.get_console_output(InstanceId=node.instance_id).get("Output", "")
+        except (ClientError, BotoCoreError):
+            return ""
+        return "\n".join(output.rstrip().splitlines()[-lines:])
+
+    def _send(self, node: Node, script: str, timeout_s: float) -> str:
+        try:
+            answer = self._ssm.send_command(
+                InstanceIds=[node.instance_id],
+                DocumentName="AWS-RunShellScript",
+                Comment="srekv",
+                TimeoutSeconds=max(SHORTEST_DELIVERY_S, int(timeout_s)),
+                Parameters={"commands": [script], "executionTimeout": [str(max(1, int(timeout_s + 0.999)))]},
+            )
+        except ClientError as error:
+            if code_of(error) != "InvalidInstanceId":
+                raise explain(error, f"sending a command to {node.name}") from error
+            raise SrekvError(
+                f"{node.name} ({node.instance_id}) does not take commands",
+                why=message_of(error) or "its SSM agent is not registered",
+                next_step="srekv status shows whether it runs; an agent registers a minute or two after boot",
+            ) from error
+        except BotoCoreError as error:
+            raise explain(error, f"sending a command to {node.name}") from error
+        return answer["Command"]["CommandId"]
+
+    def _ended(self, command_id: str, node: Node) -> dict[str, Any] | None:
+        """The invocation when it has ended; right after SendCommand it may not exist yet (S2)."""
+        try:
+            answer: Any = self._ssm.get_command_invocation(CommandId=command_id, InstanceId=node.instance_id)
+        except ClientError as error:
+            if code_of(error) == "InvocationDoesNotExist":
+                return None
+            raise explain(error, f"asking for a command on {node.name}") from error
+        return answer if answer["Status"] in ENDED else None
+
+    def _state(self, node: Node) -> str:
+        answer = self._call(f"looking at {node.name}", self._ec2.describe_instances, InstanceIds=[node.instance_id])
+        groups = answer["Reservations"]
+        return str(groups[0]["Instances"][0]["State"]["Name"]) if groups else ""
+
+    def _call(self, doing: str, call: Any, **arguments: Any) -> Any:
+        try:
+            return call(**arguments)
+        except (ClientError, BotoCoreError) as error:
+            raise explain(error, doing) from error

@@ -1,0 +1,251 @@
+"""The role of the nodes: item actions on one table, and what the SSM agent needs; nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from srekv.errors import NotOursError
+from srekv.provision.answers import found, gone
+from srekv.provision.model import Resource
+from srekv.provision.naming import STACK_TAG, tag_map
+from srekv.provision.run import Op, Ops, Run, Step, leave
+from srekv.provision.settings import as_tags
+
+POLICY = "srekv-node"
+FRESH = frozenset({"NoSuchEntity"})
+"""What IAM says for a moment about a role it has just created (I7)."""
+
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
+
+TABLE_ACTIONS = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+"""Item actions only (aws-facts 6.2), in place of the lab's AmazonDynamoDBFullAccess (10 g)."""
+
+AGENT_ACTIONS = [
+    "ec2messages:AcknowledgeMessage",
+    "ec2messages:DeleteMessage",
+    "ec2messages:FailMessage",
+    "ec2messages:GetEndpoint",
+    "ec2messages:GetMessages",
+    "ec2messages:SendReply",
+    "ssm:ListAssociations",
+    "ssm:ListInstanceAssociations",
+    "ssm:UpdateInstanceInformation",
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+]
+"""The part of AmazonSSMManagedInstanceCore that Run Command uses, inline: an endpoint need not carry AWS's policies."""
+
+
+def node_policy(region: str, table: str) -> dict[str, Any]:
+    """The node's permissions. The account is left open: the table's name and Region identify it inside its account."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "Items",
+                "Effect": "Allow",
+                "Action": TABLE_ACTIONS,
+                "Resource": f"arn:*:dynamodb:{region}:*:table/{table}",
+            },
+            {"Sid": "Agent", "Effect": "Allow", "Action": AGENT_ACTIONS, "Resource": "*"},
+        ],
+    }
+
+
+class Identity:
+    """Role, inline policy and instance profile; the role's tags also hold the stack's settings."""
+
+    section = "IAM"
+    needs: tuple[Step, ...] = ()
+
+    def __init__(self, run: Run, role: Mapping[str, Any] | None) -> None:
+        """`role` is GetRole's answer at the beginning of the run, None when there was none."""
+        self._run = run
+        self._iam = run.clients.iam
+        self._role = role
+        self.profile = run.names.role
+
+    @property
+    def _name(self) -> str:
+        return self._run.names.role
+
+    @property
+    def _tags(self) -> list[dict[str, str]]:
+        settings = [{"Key": key, "Value": value} for key, value in as_tags(self._run.config).items()]
+        return self._run.names.tags(self._name) + settings
+
+    def observe(self) -> tuple[Resource, ...]:
+        """The role and the profile, if they are ours."""
+        resources = []
+        role = found(self._iam.get_role, RoleName=self._name)
+        if role and self._is_ours(role["Role"]):
+            resources.append(Resource(kind="role", id=role["Role"]["Arn"], name=self._name, state="present"))
+        profile = self._find_profile()
+        if profile and self._is_ours(profile):
+            resources.append(Resource(kind="instance profile", id=profile["Arn"], name=self._name, state="present"))
+        return tuple(resources)
+
+    def ensure(self) -> Ops:
+        """Create what is missing; repair trust, policy, tags and the profile's role."""
+        yield from self._ensure_role()
+        yield from self._ensure_policy()
+        yield from self._ensure_profile()
+
+    def settle(self) -> Ops:
+        """Nothing to wait for: whether EC2 sees the profile yet only RunInstances can tell (aws-facts 4.2)."""
+        return iter(())
+
+    def destroy(self) -> Ops:
+        """Profile first, then the role's policies, then the role (aws-facts 4.7)."""
+        profile = self._find_profile()
+        if profile and self._is_ours(profile):
+            yield Op(
+                kind="instance profile", name=self._name, id=profile["Arn"], action="delete", call=self._drop_profile
+            )
+        role = found(self._iam.get_role, RoleName=self._name)
+        if role and self._is_ours(role["Role"]):
+            yield Op(kind="role", name=self._name, id=role["Role"]["Arn"], action="delete", call=self._drop_role)
+
+    def _is_ours(self, resource: Mapping[str, Any]) -> bool:
+        return tag_map(resource.get("Tags")).get(STACK_TAG) == self._run.config.stack
+
+    def _refuse_foreign(self, kind: str, resource: Mapping[str, Any]) -> None:
+        if not self._is_ours(resource):
+            raise NotOursError(
+                f"the {kind} {self._name} exists and is not this stack's",
+                why=f"it lacks the tag {STACK_TAG}={self._run.config.stack}",
+                next_step="choose another stack name (--stack NAME): its resources carry that name",
+            )
+
+    def _ensure_role(self) -> Ops:
+        if self._role is None:
+            yield Op(kind="role", name=self._name, action="create", call=self._create_role)
+            return
+        self._refuse_foreign("role", self._role)
+        arn = self._role["Arn"]
+        changes = list(self._role_drift())
+        yield from changes
+        if not changes:
+            yield leave("role", self._name, arn)
+
+    def _role_drift(self) -> Ops:
+        role = self._role or {}
+        have, want = tag_map(role.get("Tags")), tag_map(self._tags)
+        wrong = {key: value for key, value in want.items() if have.get(key) != value}
+        if wrong:
+            tags: Any = [{"Key": key, "Value": value} for key, value in wrong.items()]
+            detail = ", ".join(f"{key} {have.get(key, 'missing')} -> {value}" for key, value in wrong.items())
+            yield self._change_role(detail, lambda: self._iam.tag_role(RoleName=self._name, Tags=tags))
+        if role.get("AssumeRolePolicyDocument") != TRUST:
+            yield self._change_role(
+                "trust policy",
+                lambda: self._iam.update_assume_role_policy(RoleName=self._name, PolicyDocument=json.dumps(TRUST)),
+            )
+
+    def _change_role(self, detail: str, call: Any) -> Op:
+        def change() -> None:
+            call()
+
+        return Op(
+            kind="role", name=self._name, id=(self._role or {})["Arn"], action="change", detail=detail, call=change
+        )
+
+    def _create_role(self) -> str:
+        answer = self._iam.create_role(
+            RoleName=self._name,
+            Path=self._run.names.path,
+            AssumeRolePolicyDocument=json.dumps(TRUST),
+            Description=f"srekv stack {self._run.config.stack}: the web servers",
+            Tags=self._tags,  # type: ignore[arg-type]
+        )
+        return answer["Role"]["Arn"]
+
+    def _ensure_policy(self) -> Ops:
+        want = node_policy(self._run.config.region, self._run.names.table)
+        have = None
+        if self._role is not None:
+            have = found(self._iam.get_role_policy, RoleName=self._name, PolicyName=POLICY)
+        if have and have["PolicyDocument"] == want:
+            yield leave("role policy", POLICY, self._name)
+            return
+
+        def put() -> str:
+            self._run.persist(
+                self.section,
+                f"the new role {self._name}",
+                self._iam.put_role_policy,
+                on=FRESH,
+                RoleName=self._name,
+                PolicyName=POLICY,
+                PolicyDocument=json.dumps(want),
+            )
+            return self._name
+
+        yield Op(kind="role policy", name=POLICY, action="change" if have else "create", call=put)
+
+    def _find_profile(self) -> Mapping[str, Any] | None:
+        answer = found(self._iam.get_instance_profile, InstanceProfileName=self.profile)
+        return answer["InstanceProfile"] if answer else None
+
+    def _ensure_profile(self) -> Ops:
+        profile = self._find_profile()
+        if profile:
+            self._refuse_foreign("instance profile", profile)
+        else:
+            yield Op(kind="instance profile", name=self.profile, action="create", call=self._create_profile)
+        roles = [role["RoleName"] for role in profile["Roles"]] if profile else []
+        if profile and roles == [self._name]:
+            yield leave("instance profile", self.profile, profile["Arn"])
+            return
+        for other in roles:
+            if other != self._name:
+                yield self._change_profile(f"role {other} removed", self._iam.remove_role_from_instance_profile, other)
+        if self._name not in roles:
+            yield self._change_profile(f"role {self._name} added", self._iam.add_role_to_instance_profile, self._name)
+
+    def _create_profile(self) -> str:
+        answer = self._iam.create_instance_profile(
+            InstanceProfileName=self.profile,
+            Path=self._run.names.path,
+            Tags=self._run.names.tags(self.profile),  # type: ignore[arg-type]
+        )
+        return answer["InstanceProfile"]["Arn"]
+
+    def _change_profile(self, detail: str, call: Any, role: str) -> Op:
+        def change() -> None:
+            self._run.persist(
+                self.section,
+                f"the new role {role}",
+                call,
+                on=FRESH,
+                InstanceProfileName=self.profile,
+                RoleName=role,
+            )
+
+        return Op(kind="instance profile", name=self.profile, action="change", detail=detail, call=change)
+
+    def _drop_profile(self) -> None:
+        profile = self._find_profile()
+        for role in profile["Roles"] if profile else ():
+            gone(
+                self._iam.remove_role_from_instance_profile,
+                InstanceProfileName=self.profile,
+                RoleName=role["RoleName"],
+            )
+        gone(self._iam.delete_instance_profile, InstanceProfileName=self.profile)
+
+    def _drop_role(self) -> None:
+        inline: Any = found(self._iam.list_role_policies, RoleName=self._name) or {"PolicyNames": []}
+        for name in inline["PolicyNames"]:
+            gone(self._iam.delete_role_policy, RoleName=self._name, PolicyName=name)
+        attached: Any = found(self._iam.list_attached_role_policies, RoleName=self._name) or {"AttachedPolicies": []}
+        for policy in attached["AttachedPolicies"]:
+            gone(self._iam.detach_role_policy, RoleName=self._name, PolicyArn=policy["PolicyArn"])
+        gone(self._iam.delete_role, RoleName=self._name)

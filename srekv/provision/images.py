@@ -1,0 +1,88 @@
+"""Which machine image the nodes boot: the newest Amazon Linux of the public SSM parameter, or the one given."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from botocore.exceptions import ClientError
+
+from srekv.errors import SrekvError, UsageError
+from srekv.provision.answers import code_of, message_of
+from srekv.provision.run import Run
+
+PARAMETERS = {
+    ("al2023", "x86_64"): "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64",
+    ("al2023", "arm64"): "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64",
+    ("al2", "x86_64"): "/aws/service/ami-amazon-linux-latest/amzn2-ami-hvm-x86_64-gp2",
+    ("al2", "arm64"): "/aws/service/ami-amazon-linux-latest/amzn2-ami-hvm-arm64-gp2",
+}
+"""aws-facts 4.8."""
+
+AMAZON_ROOT = "/dev/xvda"
+"""Amazon Linux's root device."""
+
+AMAZON_ROOT_GIB = 8
+"""The size of Amazon Linux's root snapshot; a volume may not be smaller than its snapshot."""
+
+AL2_ENDED = "Amazon Linux 2 has been out of support since 2026-06-30; use it to follow the lab, not for work"
+
+_ARM = re.compile(r"[a-z]+\d+[a-z]*g[a-z]*\.")
+
+
+@dataclass(frozen=True)
+class Image:
+    """A machine image, the name of its root device and that device's size in GiB."""
+
+    id: str
+    root_device: str
+    root_gib: int
+
+
+def is_arm(instance_type: str) -> bool:
+    """Whether the type has a Graviton processor: a "g" after the generation, as in t4g.micro."""
+    return bool(_ARM.match(instance_type))
+
+
+def newest(run: Run) -> Image:
+    """The image for new nodes; the parameter moves, so instances that exist are never compared with it.
+
+    Raises:
+        UsageError: --ami names an image that is not there.
+        SrekvError: the public parameter cannot be read.
+    """
+    config = run.config
+    if config.ami:
+        return _given(run, config.ami)
+    if config.os == "al2":
+        run.watcher.warn(AL2_ENDED)
+    parameter = PARAMETERS[config.os, "arm64" if is_arm(config.instance_type) else "x86_64"]
+    try:
+        value = run.clients.ssm.get_parameter(Name=parameter)["Parameter"]["Value"]
+    except ClientError as error:
+        raise SrekvError(
+            f"cannot learn the newest image of {config.os}",
+            why=f"{parameter}: {code_of(error)}: {message_of(error)}",
+            next_step="give one with --ami",
+        ) from error
+    return Image(value, AMAZON_ROOT, AMAZON_ROOT_GIB)
+
+
+def _given(run: Run, ami: str) -> Image:
+    try:
+        images = run.clients.ec2.describe_images(ImageIds=[ami])["Images"]
+    except ClientError as error:
+        if not code_of(error).startswith("InvalidAMIID"):
+            raise
+        images = []
+    if not images:
+        raise UsageError(
+            f"there is no image {ami} in {run.config.region}", next_step="leave --ami out for the newest one"
+        )
+    root = images[0].get("RootDeviceName") or AMAZON_ROOT
+    sizes = [
+        mapping.get("Ebs", {}).get("VolumeSize", AMAZON_ROOT_GIB)
+        for mapping in images[0].get("BlockDeviceMappings", ())
+        if mapping.get("DeviceName") == root
+    ]
+    return Image(ami, root, max([AMAZON_ROOT_GIB, *sizes]))

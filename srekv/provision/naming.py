@@ -1,0 +1,104 @@
+"""Names, tags and tokens of a stack: the one place they come from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from dataclasses import dataclass
+
+from srekv.config import DEFAULT_STACK, Config
+
+STACK_TAG = "srekv:stack"
+NODE_TAG = "srekv:node"
+PAYLOAD_TAG = "srekv:payload"
+"""A digest of the user data an instance booted with, so that an outdated node can be told apart."""
+
+NODES = ("az1", "az2")
+"""The node names; the first is the primary."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """Every name of one stack. The default stack has the lab's names, another one carries its own in each of them."""
+
+    stack: str
+
+    def _own(self, name: str) -> str:
+        return name if self.stack == DEFAULT_STACK else f"{name}-{self.stack}"
+
+    @property
+    def role(self) -> str:
+        """The instances' IAM role and their instance profile."""
+        return self._own("EC2_DynamoDB_Access")
+
+    @property
+    def path(self) -> str:
+        """The IAM path of role and profile (aws-facts 6.1)."""
+        return f"/srekv/{self.stack}/"
+
+    @property
+    def table(self) -> str:
+        """The DynamoDB table."""
+        return self._own("SREKeyValue")
+
+    @property
+    def security_group(self) -> str:
+        """The nodes' security group."""
+        return self._own("srekv-web")
+
+    @property
+    def key_pair(self) -> str:
+        """The key pair that --create-key makes."""
+        return self._own("srekv-key")
+
+    @property
+    def dashboard(self) -> str:
+        """The CloudWatch dashboard."""
+        return self._own("srekv-dashboard")
+
+    def instance(self, node: str) -> str:
+        """The Name tag of a node's instance, volume and address."""
+        return self._own(f"srekv-{node}")
+
+    def check(self, node: str) -> str:
+        """The Name tag of a node's health check."""
+        return self._own(f"hc-{node}")
+
+    def alarm(self, subject: str) -> str:
+        """A CloudWatch alarm's name."""
+        return self._own(f"srekv-{subject}")
+
+    def tags(self, name: str, **more: str) -> list[dict[str, str]]:
+        """AWS's usual tag list: the stack, the Name, and `more` as srekv:KEY."""
+        own = {STACK_TAG: self.stack, "Name": name, **{f"srekv:{key}": value for key, value in more.items()}}
+        return [{"Key": key, "Value": value} for key, value in own.items()]
+
+    @property
+    def tag_filter(self) -> dict[str, object]:
+        """An EC2 filter that matches this stack's resources only."""
+        return {"Name": f"tag:{STACK_TAG}", "Values": [self.stack]}
+
+    def reference_prefix(self, what: str) -> str:
+        """How a Route 53 CallerReference of ours begins: Route 53 takes no tags at creation (aws-facts 1.2)."""
+        return f"srekv:{self.stack}:{what}:"
+
+    def new_reference(self, what: str) -> str:
+        """A CallerReference never used before: the reference of a deleted check or zone is refused (R6, R41)."""
+        return self.reference_prefix(what) + secrets.token_hex(8)
+
+
+def names_of(config: Config) -> Names:
+    """The names that belong to a Config."""
+    return Names(config.stack)
+
+
+def tag_map(tags: list[dict[str, str]] | None) -> dict[str, str]:
+    """AWS's tag list as a mapping."""
+    return {tag["Key"]: tag["Value"] for tag in tags or []}
+
+
+def digest(value: object) -> str:
+    """A short stable digest of plain data."""
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

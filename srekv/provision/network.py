@@ -1,0 +1,266 @@
+"""Where the nodes go: a VPC that answers private names, and a public subnet in each of two Availability Zones.
+
+Nothing here is created: the VPC and its subnets belong to the user. With --fix-vpc its two DNS attributes are set.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from srekv.errors import ImmutableError, SrekvError, UsageError
+from srekv.provision.answers import message_of
+from srekv.provision.existing import Existing
+from srekv.provision.images import is_arm
+from srekv.provision.model import Resource
+from srekv.provision.naming import NODE_TAG, NODES, tag_map
+from srekv.provision.run import Op, Ops, Run, Step
+
+DNS_ATTRIBUTES = (
+    ("enableDnsSupport", "EnableDnsSupport", "--enable-dns-support"),
+    ("enableDnsHostnames", "EnableDnsHostnames", "--enable-dns-hostnames"),
+)
+"""In this order: hostnames can be enabled only after support (aws-facts 2.2)."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """One node's subnet and its zone."""
+
+    zone: str
+    subnet_id: str
+
+
+class Network:
+    """Chooses the VPC and two subnets; `vpc_id` and `places` are there after ensure."""
+
+    section = "Network"
+    needs: tuple[Step, ...] = ()
+
+    def __init__(self, run: Run, existing: Existing, *, waits_for_health: bool) -> None:
+        self._run = run
+        self._ec2 = run.clients.ec2
+        self._existing = existing
+        self._waits_for_health = waits_for_health
+        self.vpc_id = ""
+        self.places: tuple[Place, ...] = ()
+
+    def observe(self) -> tuple[Resource, ...]:
+        """Nothing: none of it is ours."""
+        return ()
+
+    def ensure(self) -> Ops:
+        """Choose, check, and with --fix-vpc switch the VPC's DNS attributes on."""
+        subnets = self._candidates()
+        self.vpc_id = self._one_vpc(subnets)
+        yield from self._check_attributes()
+        self.places = self._choose(subnets)
+        self._refuse_moves()
+        self._check_routes([place.subnet_id for place in self.places])
+
+    def settle(self) -> Ops:
+        """Nothing to wait for."""
+        return iter(())
+
+    def destroy(self) -> Ops:
+        """Nothing to remove."""
+        return iter(())
+
+    def _candidates(self) -> list[Mapping[str, Any]]:
+        """The subnets to choose from: the given ones, or those of the VPC."""
+        config = self._run.config
+        if config.subnets:
+            return list(self._ec2.describe_subnets(SubnetIds=list(config.subnets))["Subnets"])
+        lived_in = self._existing.instances[0]["VpcId"] if self._existing.instances else None
+        vpc_id = lived_in or config.vpc_id or self._default_vpc()
+        subnets = self._ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])["Subnets"]
+        if not subnets:
+            raise SrekvError(
+                f"the VPC {vpc_id} has no subnets", next_step="create two public subnets, or give --vpc-id"
+            )
+        return list(subnets)
+
+    def _default_vpc(self) -> str:
+        vpcs = self._ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+        if not vpcs:
+            raise SrekvError(
+                f"there is no default VPC in {self._run.config.region}",
+                next_step="aws ec2 create-default-vpc, or give --vpc-id",
+            )
+        return vpcs[0]["VpcId"]
+
+    def _one_vpc(self, subnets: Sequence[Mapping[str, Any]]) -> str:
+        vpcs = sorted({subnet["VpcId"] for subnet in subnets})
+        if len(vpcs) != 1:
+            raise UsageError(f"the subnets are in different VPCs: {', '.join(vpcs)}", next_step="give two of one VPC")
+        wanted = self._run.config.vpc_id
+        if wanted and wanted != vpcs[0]:
+            if self._existing.instances:
+                raise ImmutableError(
+                    f"stack {self._run.config.stack}",
+                    field="VPC",
+                    have=vpcs[0],
+                    want=wanted,
+                    next_step="srekv down, then up with --vpc-id; or use another --stack",
+                )
+            raise UsageError(f"the subnets are in {vpcs[0]}, not in {wanted}", next_step="correct --vpc-id or --subnet")
+        return str(vpcs[0])
+
+    def _check_attributes(self) -> Ops:
+        for attribute, member, flag in DNS_ATTRIBUTES:
+            answer: Any = self._ec2.describe_vpc_attribute(VpcId=self.vpc_id, Attribute=attribute)  # type: ignore[arg-type]
+            if answer[member]["Value"]:
+                continue
+            if not self._run.config.fix_vpc:
+                raise SrekvError(
+                    f"the VPC {self.vpc_id} has {attribute} switched off",
+                    why="private zones need both DNS attributes",
+                    next_step=f"aws ec2 modify-vpc-attribute --vpc-id {self.vpc_id} {flag}, or srekv up --fix-vpc",
+                )
+            yield self._fix(attribute, member)
+
+    def _fix(self, attribute: str, member: str) -> Op:
+        def fix() -> None:
+            arguments: Any = {"VpcId": self.vpc_id, member: {"Value": True}}
+            self._ec2.modify_vpc_attribute(**arguments)
+
+        return Op(kind="VPC", name=self.vpc_id, id=self.vpc_id, action="change", detail=f"{attribute} on", call=fix)
+
+    def _kept(self) -> dict[str, Place]:
+        """The places of the nodes that exist."""
+        return {
+            _node_of(one): Place(one["Placement"]["AvailabilityZone"], one["SubnetId"])
+            for one in self._existing.instances
+        }
+
+    def _choose(self, subnets: Sequence[Mapping[str, Any]]) -> tuple[Place, ...]:
+        """One place for each node, in their order: where it is, where it was asked for, or the next free zone."""
+        config, kept = self._run.config, self._kept()
+        missing = [node for node in NODES if node not in kept]
+        if not missing:
+            return tuple(kept[node] for node in NODES)
+        by_zone = self._subnet_by_zone(subnets)
+        asked = list(config.azs) or [zone for zone in by_zone if config.subnets]
+        taken = {place.zone for place in kept.values()}
+        zones = (
+            [asked[NODES.index(node)] for node in missing] if asked else [zone for zone in by_zone if zone not in taken]
+        )
+        self._check_zones(zones, by_zone, len(missing))
+        offered = self._offered(zones)
+        usable = [zone for zone in zones if zone in offered]
+        if len(usable) < len(missing) or (asked and usable != zones):
+            raise self._not_offered(zones, offered)
+        chosen = dict(zip(missing, usable, strict=False))
+        return tuple(kept.get(node) or Place(chosen[node], by_zone[chosen[node]]) for node in NODES)
+
+    def _subnet_by_zone(self, subnets: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+        """One subnet for each zone, in the order asked for, else by name; a default subnet before others."""
+        if self._run.config.subnets:
+            zone_of = {subnet["SubnetId"]: subnet["AvailabilityZone"] for subnet in subnets}
+            return {zone_of[subnet]: subnet for subnet in self._run.config.subnets}
+        by_zone: dict[str, str] = {}
+        for subnet in sorted(subnets, key=lambda one: (not one.get("DefaultForAz"), one["SubnetId"])):
+            by_zone.setdefault(subnet["AvailabilityZone"], subnet["SubnetId"])
+        return dict(sorted(by_zone.items()))
+
+    def _check_zones(self, zones: Sequence[str], by_zone: Mapping[str, str], needed: int) -> None:
+        for zone in zones:
+            if zone not in by_zone:
+                raise UsageError(
+                    f"the VPC {self.vpc_id} has no subnet in {zone}",
+                    why=f"it has subnets in {', '.join(sorted(by_zone))}",
+                )
+        if len(by_zone) < 2 or len(zones) < needed:
+            raise UsageError(
+                "two Availability Zones are needed",
+                why=f"the subnets to choose from are all in {', '.join(sorted(by_zone))}",
+                next_step="give --subnet twice, in two zones",
+            )
+
+    def _refuse_moves(self) -> None:
+        """An instance cannot move: asking for other zones or subnets than the nodes have is an error."""
+        config = self._run.config
+        for option, want, have in (
+            ("zones", config.azs, tuple(place.zone for place in self.places)),
+            ("subnets", config.subnets, tuple(place.subnet_id for place in self.places)),
+        ):
+            if self._existing.instances and want and want != have:
+                raise ImmutableError(
+                    f"stack {config.stack}",
+                    field=option,
+                    have=", ".join(have),
+                    want=", ".join(want),
+                    next_step="srekv down, then up with the new ones; or use another --stack",
+                )
+
+    def _offered(self, zones: Sequence[str]) -> frozenset[str]:
+        """The zones that offer the instance type (offered, not necessarily in stock: aws-facts 4.2)."""
+        return frozenset(
+            offer["Location"] for offer in self._offerings(zones, [self._run.config.instance_type], otherwise=zones)
+        )
+
+    def _offerings(self, zones: Sequence[str], types: list[str], *, otherwise: Sequence[str]) -> list[Any]:
+        try:
+            return list(
+                self._ec2.describe_instance_type_offerings(
+                    LocationType="availability-zone",
+                    Filters=[{"Name": "instance-type", "Values": types}, {"Name": "location", "Values": list(zones)}],
+                )["InstanceTypeOfferings"]
+            )
+        except ClientError as error:
+            self._run.watcher.warn(f"cannot ask which zones offer {types[0]}: {message_of(error)}")
+            return [{"Location": zone, "InstanceType": types[0]} for zone in otherwise]
+
+    def _not_offered(self, zones: Sequence[str], offered: frozenset[str]) -> SrekvError:
+        wanted = self._run.config.instance_type
+        size = wanted.partition(".")[2]
+        arm = is_arm(wanted)
+        lacking = [zone for zone in zones if zone not in offered]
+        offers = self._offerings(lacking, [f"{wanted[0]}*.{size}"], otherwise=())
+        per_type: dict[str, set[str]] = {}
+        for offer in offers:
+            if is_arm(offer["InstanceType"]) == arm:
+                per_type.setdefault(offer["InstanceType"], set()).add(offer["Location"])
+        everywhere = [name for name, there in per_type.items() if there >= set(lacking)]
+        nearest = difflib.get_close_matches(wanted, sorted(everywhere), n=1, cutoff=0)
+        return SrekvError(
+            f"{wanted} is not offered in {', '.join(lacking)}",
+            why=f"of {', '.join(zones)} only {', '.join(sorted(offered)) or 'none'} offers it",
+            next_step=f"--instance-type {nearest[0]}" if nearest else "choose other zones with --azs",
+        )
+
+    def _check_routes(self, subnet_ids: Sequence[str]) -> None:
+        """Each subnet needs a default route to an internet gateway: checkers come from outside (aws-facts 2.2).
+
+        With --no-wait nobody promised a healthy node, so there it is a warning.
+        """
+        tables = self._ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [self.vpc_id]}])["RouteTables"]
+        closed = [subnet for subnet in subnet_ids if not _is_public(subnet, tables)]
+        if not closed:
+            return
+        what = f"no route to an internet gateway from {', '.join(closed)}"
+        why = "the health checkers and the SSM agent use the internet, so the nodes would never become healthy"
+        if not self._waits_for_health:
+            self._run.watcher.warn(f"{what}: {why}")
+            return
+        raise SrekvError(what, why=why, next_step="give public subnets (--subnet twice), or add the route")
+
+
+def _node_of(instance: Mapping[str, Any]) -> str:
+    return tag_map(instance.get("Tags")).get(NODE_TAG, "")
+
+
+def _is_public(subnet: str, tables: Sequence[Mapping[str, Any]]) -> bool:
+    explicit = [table for table in tables if any(link.get("SubnetId") == subnet for link in table["Associations"])]
+    main = [table for table in tables if any(link.get("Main") for link in table["Associations"])]
+    return any(
+        route.get("DestinationCidrBlock") == "0.0.0.0/0"
+        and str(route.get("GatewayId", "")).startswith("igw-")
+        and route.get("State", "active") == "active"
+        for table in explicit or main
+        for route in table["Routes"]
+    )

@@ -1,0 +1,387 @@
+"""The two web servers, one in each Availability Zone."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from srekv.errors import ImmutableError, SrekvError
+from srekv.provision import userdata
+from srekv.provision.addresses import Addresses
+from srekv.provision.answers import QUOTA_NEXT, code_of, found, message_of
+from srekv.provision.existing import Existing, of_node
+from srekv.provision.firewall import Firewall
+from srekv.provision.iam import Identity
+from srekv.provision.images import Image, newest
+from srekv.provision.keypair import KeyPair
+from srekv.provision.model import Resource
+from srekv.provision.naming import NODES, PAYLOAD_TAG, digest, tag_map
+from srekv.provision.network import Network, Place
+from srekv.provision.run import Op, Ops, Run, Step, leave
+
+RUNNING_TIMEOUT_S = 300
+STOPPED_TIMEOUT_S = 300
+TERMINATED_TIMEOUT_S = 600
+PROFILE_TIMEOUT_S = 150
+"""Terraform and kops wait two minutes for EC2 to see a new instance profile (aws-facts 4.2, E1)."""
+
+PROFILE_UNSEEN = ("iamInstanceProfile", "IAM Instance Profile")
+NOT_RUNNING_YET = frozenset({"InvalidInstanceID", "InvalidInstanceID.NotFound", "IncorrectInstanceState"})
+"""EC2's refusals to associate an address with a pending instance (E20, E21)."""
+
+REPLACED_TOKEN = frozenset({"IdempotentInstanceTerminated"})
+ENDED = frozenset({"shutting-down", "terminated"})
+
+
+class Nodes:
+    """Two instances and the association of their addresses; `instance_id` is there after ensure."""
+
+    section = "EC2"
+
+    def __init__(
+        self,
+        run: Run,
+        existing: Existing,
+        *,
+        identity: Identity,
+        network: Network,
+        firewall: Firewall,
+        addresses: Addresses,
+        keys: KeyPair,
+    ) -> None:
+        self._run = run
+        self._ec2 = run.clients.ec2
+        self._existing = existing
+        self._identity = identity
+        self._network = network
+        self._firewall = firewall
+        self._addresses = addresses
+        self._keys = keys
+        self.needs: tuple[Step, ...] = (identity, network, firewall, addresses, keys)
+        self.instance_id: dict[str, str] = {}
+        self._running: set[str] = set()
+
+    def observe(self) -> tuple[Resource, ...]:
+        """Every instance of ours that has not ended."""
+        return tuple(
+            Resource(
+                kind="instance",
+                id=one["InstanceId"],
+                name=tag_map(one.get("Tags")).get("Name", ""),
+                state=one["State"]["Name"],
+            )
+            for one in self._existing.fresh_instances()
+        )
+
+    def ensure(self) -> Ops:
+        """Launch what is missing, start what is stopped, repair what can be changed on a running instance."""
+        for node, place in zip(NODES, self._network.places, strict=True):
+            instances = sorted(of_node(self._existing.instances, node), key=lambda one: one["LaunchTime"])
+            for surplus in instances[1:]:
+                yield self._terminate_op(surplus)
+            if not instances:
+                yield Op(
+                    kind="instance",
+                    name=self._run.names.instance(node),
+                    action="create",
+                    detail=f"{self._run.config.instance_type} in {place.zone}",
+                    call=partial(self._launch, node, place),
+                )
+                continue
+            self.instance_id[node] = instances[0]["InstanceId"]
+            yield from self._repair(node, instances[0])
+
+    def settle(self) -> Ops:
+        """Wait until both run, then give them their addresses: a pending instance takes none (E20)."""
+        if self._run.dry:
+            return
+        for node in NODES:
+            if node not in self._running:
+                self._wait_state(node, "running")
+            yield from self._associate(node)
+
+    def destroy(self) -> Ops:
+        """Terminate every instance of ours and wait for it: interfaces and addresses are held until then.
+
+        boto3's waiter fails on an instance that is still stopping (aws-facts 4.2), so the states are polled here.
+        """
+        instances = self._existing.fresh_instances()
+        for one in instances:
+            yield self._terminate_op(one)
+        if instances and not self._run.dry:
+            self._run.wait(
+                self.section,
+                "the instances to be terminated",
+                lambda: True if not self._existing.fresh_instances() and self._all_ended(instances) else None,
+                timeout_s=TERMINATED_TIMEOUT_S,
+            )
+
+    def _all_ended(self, instances: Sequence[Mapping[str, Any]]) -> bool:
+        return all(self._state(one["InstanceId"]) in {"", "terminated"} for one in instances)
+
+    def _state(self, instance_id: str) -> str:
+        answer = found(self._ec2.describe_instances, InstanceIds=[instance_id])
+        groups = answer["Reservations"] if answer else []
+        return groups[0]["Instances"][0]["State"]["Name"] if groups else ""
+
+    def _terminate_op(self, instance: Mapping[str, Any]) -> Op:
+        instance_id = instance["InstanceId"]
+
+        def terminate() -> None:
+            found(self._ec2.terminate_instances, InstanceIds=[instance_id])
+
+        name = tag_map(instance.get("Tags")).get("Name", instance_id)
+        return Op(kind="instance", name=name, id=instance_id, action="delete", call=terminate)
+
+    @cached_property
+    def _image(self) -> Image:
+        return newest(self._run)
+
+    def _launch(self, node: str, place: Place) -> str:
+        """RunInstances, patient while EC2 does not see the new instance profile."""
+        arguments = self._launch_arguments(node, place)
+        token = digest([self._addresses.allocation[node], arguments])
+        instance = self._run_instance(arguments, token)
+        if instance is None or instance["State"]["Name"] in ENDED:
+            # The token belongs to an instance that was terminated less than a day ago (E12): this is a new life.
+            instance = self._run_instance(arguments, f"{token}-{secrets.token_hex(4)}")
+        if instance is None:
+            raise SrekvError(f"EC2 did not launch {node}", next_step="run up again")
+        self.instance_id[node] = instance["InstanceId"]
+        return str(instance["InstanceId"])
+
+    def _run_instance(self, arguments: Mapping[str, Any], token: str) -> Mapping[str, Any] | None:
+        try:
+            answer = self._run.persist(
+                self.section,
+                f"EC2 to see the instance profile {self._identity.profile}",
+                self._ec2.run_instances,
+                on=frozenset({"InvalidParameterValue"}),
+                saying=PROFILE_UNSEEN,
+                timeout_s=PROFILE_TIMEOUT_S,
+                ClientToken=token,
+                **arguments,
+            )
+        except ClientError as error:
+            if code_of(error) in REPLACED_TOKEN:
+                return None
+            raise _explain_launch(error) from error
+        return answer["Instances"][0]
+
+    def _launch_arguments(self, node: str, place: Place) -> dict[str, Any]:
+        config, names = self._run.config, self._run.names
+        payload = self._user_data(node)
+        tags = names.tags(names.instance(node), node=node)
+        machine_tags = [*tags, {"Key": PAYLOAD_TAG, "Value": digest(payload)}]
+        arguments: dict[str, Any] = {
+            "ImageId": self._image.id,
+            "InstanceType": config.instance_type,
+            "MinCount": 1,
+            "MaxCount": 1,
+            "IamInstanceProfile": {"Name": self._identity.profile},
+            "MetadataOptions": {"HttpTokens": "required", "HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 1},
+            "BlockDeviceMappings": [
+                {
+                    "DeviceName": self._image.root_device,
+                    "Ebs": {
+                        "Encrypted": True,
+                        "VolumeType": "gp3",
+                        "VolumeSize": self._image.root_gib,
+                        "DeleteOnTermination": True,
+                    },
+                }
+            ],
+            "NetworkInterfaces": [
+                {
+                    "DeviceIndex": 0,
+                    "SubnetId": place.subnet_id,
+                    "Groups": [self._firewall.group_id],
+                    # The Elastic IP can only come once the instance runs; the first boot needs the internet before.
+                    "AssociatePublicIpAddress": True,
+                    "DeleteOnTermination": True,
+                }
+            ],
+            "TagSpecifications": [
+                {"ResourceType": "instance", "Tags": machine_tags},
+                {"ResourceType": "volume", "Tags": tags},
+            ],
+            "UserData": payload,
+        }
+        if self._keys.name:
+            arguments["KeyName"] = self._keys.name
+        return arguments
+
+    def _user_data(self, node: str) -> str:
+        config = self._run.config
+        return userdata.render(
+            table=self._run.names.table,
+            region=config.region,
+            port=config.port,
+            node=node,
+            zone=config.zone_name,
+            os=config.os,
+        )
+
+    def _repair(self, node: str, instance: Mapping[str, Any]) -> Ops:
+        """Bring a live instance to what was asked, or say what cannot be changed."""
+        name, instance_id = self._run.names.instance(node), instance["InstanceId"]
+        self._refuse_other_type(name, instance)
+        operations = list(self._drift(node, name, instance))
+        if instance["State"]["Name"] == "running":
+            self._running.add(node)
+        if instance["State"]["Name"] in {"stopping", "stopped"}:
+            operations.append(self._start_op(node, name, instance_id))
+        yield from operations
+        if not operations:
+            yield leave("instance", name, instance_id, instance["Placement"]["AvailabilityZone"])
+        self._warn_outdated(node, name, instance)
+
+    def _refuse_other_type(self, name: str, instance: Mapping[str, Any]) -> None:
+        if instance["InstanceType"] != self._run.config.instance_type:
+            raise ImmutableError(
+                f"instance {name} ({instance['InstanceId']})",
+                field="type",
+                have=instance["InstanceType"],
+                want=self._run.config.instance_type,
+                next_step="srekv down, then up with the new type; or terminate the instance and run up again",
+            )
+
+    def _drift(self, node: str, name: str, instance: Mapping[str, Any]) -> Ops:
+        instance_id = instance["InstanceId"]
+        groups = _groups(instance)
+        if self._firewall.group_id not in groups:
+            yield self._change_op(
+                name,
+                instance_id,
+                "security group",
+                self._ec2.modify_instance_attribute,
+                Groups=[self._firewall.group_id],
+            )
+        if instance.get("MetadataOptions", {}).get("HttpTokens") == "optional":
+            yield self._change_op(
+                name,
+                instance_id,
+                "IMDSv2 required",
+                self._ec2.modify_instance_metadata_options,
+                HttpTokens="required",
+                HttpEndpoint="enabled",
+            )
+        if not instance.get("IamInstanceProfile"):
+            yield self._change_op(
+                name,
+                instance_id,
+                "instance profile",
+                self._ec2.associate_iam_instance_profile,
+                IamInstanceProfile={"Name": self._identity.profile},
+            )
+        tags = tag_map(instance.get("Tags"))
+        want: Any = self._run.names.tags(name, node=node)
+        if any(tags.get(tag["Key"]) != tag["Value"] for tag in want):
+            yield Op(
+                kind="instance",
+                name=name,
+                id=instance_id,
+                action="change",
+                detail="tags",
+                call=lambda: self._tag(instance_id, want),
+            )
+
+    def _tag(self, instance_id: str, tags: Any) -> None:
+        self._ec2.create_tags(Resources=[instance_id], Tags=tags)
+
+    def _change_op(self, name: str, instance_id: str, detail: str, call: Any, **arguments: Any) -> Op:
+        def change() -> None:
+            call(InstanceId=instance_id, **arguments)
+
+        return Op(kind="instance", name=name, id=instance_id, action="change", detail=detail, call=change)
+
+    def _start_op(self, node: str, name: str, instance_id: str) -> Op:
+        def start() -> None:
+            self._wait_state(node, "stopped", "running", "pending")
+            try:
+                self._ec2.start_instances(InstanceIds=[instance_id])
+            except ClientError as error:
+                raise _explain_launch(error) from error
+
+        return Op(kind="instance", name=name, id=instance_id, action="change", detail="stopped -> running", call=start)
+
+    def _warn_outdated(self, node: str, name: str, instance: Mapping[str, Any]) -> None:
+        booted_with = tag_map(instance.get("Tags")).get(PAYLOAD_TAG)
+        if booted_with != digest(self._user_data(node)):
+            self._run.watcher.warn(
+                f"{name} ({instance['InstanceId']}) booted with other user data than this version would give it, and "
+                "user data cannot change on a running instance: terminate it and run up again to replace it"
+            )
+
+    def _wait_state(self, node: str, *states: str) -> None:
+        seen = ""
+
+        def look() -> bool | None:
+            nonlocal seen
+            seen = self._state(self.instance_id[node])
+            if seen in ENDED:
+                raise SrekvError(
+                    f"the instance {self.instance_id[node]} ended by itself",
+                    why=self._state_reason(node),
+                    next_step="run up again: it launches another one",
+                )
+            return True if seen in states else None
+
+        self._run.wait(
+            self.section,
+            f"{self._run.names.instance(node)} to be {states[0]}",
+            look,
+            timeout_s=RUNNING_TIMEOUT_S if "running" in states else STOPPED_TIMEOUT_S,
+            last_seen=lambda: seen,
+        )
+
+    def _state_reason(self, node: str) -> str:
+        answer = found(self._ec2.describe_instances, InstanceIds=[self.instance_id[node]])
+        if not answer or not answer["Reservations"]:
+            return ""
+        instance: Mapping[str, Any] = answer["Reservations"][0]["Instances"][0]
+        return str(instance.get("StateReason", {}).get("Message", ""))
+
+    def _associate(self, node: str) -> Ops:
+        instance_id, allocation = self.instance_id[node], self._addresses.allocation[node]
+        known = [one for one in self._existing.addresses if one["AllocationId"] == allocation]
+        if known and known[0].get("InstanceId") == instance_id:
+            return
+        yield Op(
+            kind="address association",
+            name=self._addresses.public[node],
+            action="create",
+            detail=f"with {self._run.names.instance(node)}",
+            call=lambda: self._run.persist(
+                self.section,
+                f"{instance_id} to take its address",
+                self._ec2.associate_address,
+                on=NOT_RUNNING_YET,
+                AllocationId=allocation,
+                InstanceId=instance_id,
+            )["AssociationId"],
+        )
+
+
+def _groups(instance: Mapping[str, Any]) -> set[str]:
+    """The security groups of the instance's network interfaces."""
+    interfaces = instance.get("NetworkInterfaces", ())
+    return {group["GroupId"] for interface in interfaces for group in interface.get("Groups", ())}
+
+
+def _explain_launch(error: ClientError) -> Exception:
+    """Capacity and offering errors with what to do; any other error as it is."""
+    code = code_of(error)
+    if code == "Unsupported":
+        return SrekvError(
+            "the zone does not offer this instance type",
+            why=message_of(error),
+            next_step="choose other zones (--azs) or another --instance-type",
+        )
+    if code in QUOTA_NEXT:
+        return SrekvError(f"EC2 refused the launch: {code}", why=message_of(error), next_step=QUOTA_NEXT[code])
+    return error

@@ -1,0 +1,192 @@
+"""One run of a command over a stack: what every step is given, how an operation is carried out, how a step waits."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol, TypeVar
+
+from botocore.exceptions import ClientError
+
+from srekv.config import Config
+from srekv.errors import SrekvError, TimeoutExceeded
+from srekv.provision.answers import code_of, explain, message_of
+from srekv.provision.clients import Clients
+from srekv.provision.model import Action, Change, Resource, Watcher
+from srekv.provision.naming import Names
+
+T = TypeVar("T")
+
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 2.0
+PAUSE_GROWTH = 1.4
+
+
+class CancelledError(SrekvError):
+    """This step stopped because another one failed or the user interrupted; never shown by itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Op:
+    """One operation on one resource: what it is, and the call that does it.
+
+    Attributes:
+        call: does it and returns the resource's id; None when the resource is left alone.
+    """
+
+    kind: str
+    name: str
+    action: Action
+    id: str = ""
+    detail: str = ""
+    call: Callable[[], str | None] | None = None
+
+
+Ops = Iterator[Op]
+
+
+class Step(Protocol):
+    """The owner of one kind of resource.
+
+    `ensure`, `settle` and `destroy` are generators: they look, yield one Op for each thing to do, and are resumed when
+    it is done, or, in a dry run, when it has been shown. So a plan and its execution are one and the same code.
+    """
+
+    section: str
+    needs: tuple[Step, ...]
+
+    def observe(self) -> tuple[Resource, ...]:
+        """What exists of this kind and costs or blocks something."""
+
+    def ensure(self) -> Ops:
+        """Create or repair; starts what takes time and does not wait for it."""
+
+    def settle(self) -> Ops:
+        """Wait for what `ensure` started, and do what can only be done then."""
+
+    def destroy(self) -> Ops:
+        """Remove everything of this kind, tolerant of anything already gone."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every step of one command shares.
+
+    Attributes:
+        dry: show operations, carry out none.
+        cancelled: set when the rest of the run has become pointless; every wait ends at once.
+    """
+
+    config: Config
+    clients: Clients
+    watcher: Watcher
+    dry: bool = False
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    @cached_property
+    def names(self) -> Names:
+        """The stack's names."""
+        return Names(self.config.stack)
+
+    def carry_out(self, section: str, operations: Ops) -> None:
+        """Do what a step yields, one by one, and tell the watcher."""
+        for op in operations:
+            if self.cancelled.is_set():
+                raise CancelledError(f"{section} was interrupted")
+            self.watcher.changed(self._change(section, op))
+
+    def _change(self, section: str, op: Op) -> Change:
+        done: str | None = None
+        if op.call is not None and not self.dry:
+            try:
+                done = op.call()
+            except ClientError as error:
+                raise explain(error, f"{op.action} {op.kind} {op.name}") from error
+        return Change(section=section, kind=op.kind, name=op.name, id=done or op.id, action=op.action, detail=op.detail)
+
+    def wait(
+        self,
+        section: str,
+        what: str,
+        look: Callable[[], T | None],
+        *,
+        timeout_s: float,
+        next_step: str = "",
+        last_seen: Callable[[], object] = lambda: "",
+        shortest_pause_s: float = FIRST_PAUSE_S,
+    ) -> T:
+        """Look again and again, with growing pauses, until there is something.
+
+        Args:
+            section: who waits.
+            what: what for, to be read after "waiting for".
+            look: returns something when the wait is over, None while it is not.
+            timeout_s: deadline, wall-clock seconds from now.
+            next_step: advice when the deadline passes.
+            last_seen: tells the last thing seen, for the error.
+            shortest_pause_s: the first pause, for calls that must not be made often.
+
+        Raises:
+            TimeoutExceeded: the deadline has passed.
+            CancelledError: the run was cancelled meanwhile.
+        """
+        deadline = time.monotonic() + timeout_s
+        pause = shortest_pause_s
+        told = False
+        while True:
+            seen = look()
+            if seen is not None:
+                return seen
+            if not told:
+                self.watcher.waiting(section, what)
+                told = True
+            if time.monotonic() + pause > deadline:
+                raise TimeoutExceeded(
+                    f"{section}: gave up waiting for {what} after {timeout_s:.0f} s",
+                    why=f"last seen: {last_seen()}" if last_seen() else "",
+                    next_step=next_step or "run the command again: it goes on where this one stopped",
+                )
+            if self.cancelled.wait(pause):
+                raise CancelledError(f"{section} was interrupted")
+            pause = max(shortest_pause_s, min(pause * PAUSE_GROWTH, LONGEST_PAUSE_S))
+
+    def persist(
+        self,
+        section: str,
+        what: str,
+        call: Callable[..., T],
+        *,
+        on: frozenset[str],
+        saying: tuple[str, ...] = (),
+        timeout_s: float = 60,
+        **arguments: Any,
+    ) -> T:
+        """Make a call again while AWS's parts do not agree yet that its arguments exist.
+
+        Args:
+            section: who calls.
+            what: what is waited for meanwhile.
+            call: the API call.
+            on: the error codes that mean "not yet".
+            saying: if given, the message must contain one of these too.
+            timeout_s: how long to try.
+            arguments: the call's arguments.
+        """
+
+        def attempt() -> tuple[T] | None:
+            try:
+                return (call(**arguments),)
+            except ClientError as error:
+                if code_of(error) not in on or (saying and not any(part in message_of(error) for part in saying)):
+                    raise
+                return None
+
+        return self.wait(section, what, attempt, timeout_s=timeout_s)[0]
+
+
+def leave(kind: str, name: str, id: str, detail: str = "") -> Op:  # noqa: A002 - AWS calls it an id
+    """The Op for a resource that is as it should be."""
+    return Op(kind=kind, name=name, action="leave", id=id, detail=detail)

@@ -1,0 +1,73 @@
+"""The settings a stack was made with, kept as tags on its role: there is no state file, the cloud is the state.
+
+The role is the first thing `up` makes and the last thing `down` removes, so whatever exists of a stack, its settings do
+too. A setting given on the command line wins over the stored one, the stored one over the default.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from srekv.config import Config
+from srekv.provision.answers import found
+from srekv.provision.clients import Clients
+from srekv.provision.naming import Names, tag_map
+
+PREFIX = "srekv:"
+
+INTEGERS = ("port", "interval", "threshold", "ttl")
+TEXTS = ("zone", "record", "instance_type", "os")
+FLAGS = ("deletion_protection", "alarms")
+LISTS = ("allow_cidrs",)
+STORED = INTEGERS + TEXTS + FLAGS + LISTS
+
+
+def stored(role: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The settings in the tags of a role as IAM's GetRole shows it; empty without a role."""
+    tags = tag_map(role.get("Tags")) if role else {}
+    values: dict[str, Any] = {}
+    for name in STORED:
+        text = tags.get(_key(name))
+        if text is None:
+            continue
+        if name in INTEGERS:
+            values[name] = int(text)
+        elif name in FLAGS:
+            values[name] = text == "true"
+        elif name in LISTS:
+            values[name] = tuple(text.split())
+        else:
+            values[name] = text
+    return values
+
+
+def as_tags(config: Config) -> dict[str, str]:
+    """A Config's settings as tags (IAM allows 256 characters a value, letters, digits and _.:/=+-@ and spaces)."""
+    texts: dict[str, str] = {}
+    for name in STORED:
+        value = config.zone_name if name == "zone" else getattr(config, name)
+        if isinstance(value, bool):
+            texts[_key(name)] = "true" if value else "false"
+        elif isinstance(value, tuple):
+            texts[_key(name)] = " ".join(value)
+        else:
+            texts[_key(name)] = str(value)
+    return texts
+
+
+def _key(name: str) -> str:
+    return PREFIX + name.replace("_", "-")
+
+
+def resolve(config: Config, given: Mapping[str, Any], clients: Clients) -> tuple[Config, Mapping[str, Any] | None]:
+    """The Config that counts: `given` over what the stack was made with over the defaults in `config`.
+
+    Returns:
+        the Config, and the role as GetRole showed it (None when there is none), so that nobody needs to ask again.
+    """
+    answer = found(clients.iam.get_role, RoleName=Names(config.stack).role)
+    role = answer["Role"] if answer else None
+    ours = role if role and tag_map(role.get("Tags")).get("srekv:stack") == config.stack else None  # type: ignore[arg-type]
+    return dataclasses.replace(config, **{**stored(ours), **given}), role

@@ -1,0 +1,181 @@
+"""A stack's commands: all its steps, put together once, and what `up`, `down` and `status` ask of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from srekv.config import Config
+from srekv.provision.addresses import Addresses
+from srekv.provision.alarms import Alarms
+from srekv.provision.answers import explain
+from srekv.provision.clients import Clients
+from srekv.provision.deployment import assemble
+from srekv.provision.dns import PrivateZone
+from srekv.provision.engine import destroy_all, ensure_all, observe_all
+from srekv.provision.existing import Existing
+from srekv.provision.firewall import Firewall
+from srekv.provision.hands import AwsHands
+from srekv.provision.health import HealthChecks
+from srekv.provision.iam import Identity
+from srekv.provision.keypair import KeyPair
+from srekv.provision.model import Deployment, Resource, Watcher
+from srekv.provision.network import Network
+from srekv.provision.nodes import Nodes
+from srekv.provision.operator import operator_cidrs
+from srekv.provision.ready import await_healthy
+from srekv.provision.run import Run, Step
+from srekv.provision.settings import resolve
+from srekv.provision.table import Table
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One stack on one target, ready to be worked on.
+
+    Attributes:
+        run: what the steps share.
+        role: the stack's role as it was when the command began, None when there was none.
+    """
+
+    run: Run
+    role: Mapping[str, Any] | None
+
+    def up(self, *, wait: bool) -> Deployment | None:
+        """Create or repair everything; with `wait` until both checks pass on observations newer than this call.
+
+        Returns:
+            the whole stack; None after a dry run.
+        """
+        since = time.time()
+        steps = Steps.of(self.run, self.role, waits_for_health=wait)
+        ensure_all(self.run, steps.all)
+        if self.run.dry:
+            return None
+        deployment = steps.deployment()
+        if wait:
+            await_healthy(self.run, self.hands, deployment, since=since)
+        return deployment
+
+    def down(self) -> tuple[Resource, ...]:
+        """Remove everything, then list every kind again.
+
+        Returns:
+            what is left: nothing, unless somebody made more meanwhile.
+        """
+        steps = Steps.of(self.run, self.role).all
+        destroy_all(self.run, steps)
+        return () if self.run.dry else observe_all(steps)
+
+    def resources(self) -> tuple[Resource, ...]:
+        """Everything of the stack that exists, by native listings."""
+        return observe_all(Steps.of(self.run, self.role).all)
+
+    def items(self) -> int | None:
+        """About how many items the table holds, None without a table."""
+        return Table(self.run, needs=()).items()
+
+    @property
+    def hands(self) -> AwsHands:
+        """What a drill may do to this stack."""
+        return AwsHands(self.run)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """Every step of a stack, each given the ones it needs."""
+
+    run: Run
+    existing: Existing
+    identity: Identity
+    network: Network
+    addresses: Addresses
+    keys: KeyPair
+    firewall: Firewall
+    table: Table
+    nodes: Nodes
+    checks: HealthChecks
+    zone: PrivateZone
+    alarms: Alarms
+
+    @classmethod
+    def of(cls, run: Run, role: Mapping[str, Any] | None, *, waits_for_health: bool = False) -> Steps:
+        """The steps of one run; nothing is called yet."""
+        existing = Existing(run.clients, run.names)
+        identity = Identity(run, role)
+        network = Network(run, existing, waits_for_health=waits_for_health)
+        addresses = Addresses(run, existing)
+        keys = KeyPair(run)
+        operator = operator_cidrs(run.config, _custom_endpoint(run.clients))
+        firewall = Firewall(run, network, addresses, operator=operator)
+        table = Table(run, needs=(identity,))
+        checks = HealthChecks(run, addresses)
+        return cls(
+            run=run,
+            existing=existing,
+            identity=identity,
+            network=network,
+            addresses=addresses,
+            keys=keys,
+            firewall=firewall,
+            table=table,
+            nodes=Nodes(
+                run, existing, identity=identity, network=network, firewall=firewall, addresses=addresses, keys=keys
+            ),
+            checks=checks,
+            zone=PrivateZone(run, network=network, addresses=addresses, checks=checks),
+            alarms=Alarms(run, checks, table),
+        )
+
+    @property
+    def all(self) -> tuple[Step, ...]:
+        """The steps in the order of the lab's sections."""
+        return (
+            self.identity,
+            self.network,
+            self.addresses,
+            self.keys,
+            self.firewall,
+            self.nodes,
+            self.table,
+            self.checks,
+            self.zone,
+            self.alarms,
+        )
+
+    def deployment(self) -> Deployment:
+        """What has been ensured, as one Deployment."""
+        instances = self.existing.fresh_instances()
+        return assemble(self.run, instances, addresses=self.addresses.public, checks=self.checks.check_id)
+
+
+def connect(config: Config, given: Mapping[str, Any], watcher: Watcher, *, dry: bool = False) -> Stack:
+    """Reach the target and read the stack's settings.
+
+    Args:
+        config: the target and the defaults.
+        given: the settings given on the command line; they win over those the stack was made with.
+        watcher: whom to tell.
+        dry: show, do not do.
+
+    Raises:
+        SrekvError: no credentials, no answer, or not permitted.
+    """
+    try:
+        clients = Clients(config)
+        settled, role = resolve(config, given, clients)
+    except (ClientError, BotoCoreError) as error:
+        raise explain(error, f"reading the stack {config.stack}") from error
+    return Stack(Run(settled, clients, watcher, dry=dry), role)
+
+
+def _custom_endpoint(clients: Clients) -> str | None:
+    """The URL in place of AWS's own, wherever boto3 took it from; None for AWS itself."""
+    url = clients.ec2.meta.endpoint_url
+    host = urlsplit(url).hostname or ""
+    return None if host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")) else url

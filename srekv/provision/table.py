@@ -1,0 +1,193 @@
+"""The DynamoDB table: on demand, tagged, encrypted at rest (always on), with point-in-time recovery."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from srekv.errors import ImmutableError, NotOursError, SrekvError
+from srekv.provision.answers import found, gone
+from srekv.provision.model import Resource
+from srekv.provision.naming import STACK_TAG, tag_map
+from srekv.provision.run import Op, Ops, Run, Step, leave
+
+KEY_SCHEMA = [{"AttributeName": "key", "KeyType": "HASH"}]
+ACTIVE_TIMEOUT_S = 180
+GONE_TIMEOUT_S = 180
+BUSY = frozenset({"ResourceInUseException"})
+TOO_EARLY = frozenset({"ContinuousBackupsUnavailableException", "TableNotFoundException"})
+
+
+class Table:
+    """The table that holds the state of the service."""
+
+    section = "DynamoDB"
+
+    def __init__(self, run: Run, *, needs: tuple[Step, ...]) -> None:
+        self._run = run
+        self._dynamodb = run.clients.dynamodb
+        self.needs = needs
+        self._created = False
+        self._active = False
+
+    @property
+    def _name(self) -> str:
+        return self._run.names.table
+
+    def observe(self) -> tuple[Resource, ...]:
+        """The table, if it is ours."""
+        table = self._find()
+        if not table or not self._is_ours(table):
+            return ()
+        return (Resource(kind="table", id=table["TableArn"], name=self._name, state=table["TableStatus"]),)
+
+    def items(self) -> int | None:
+        """About how many items it holds (DynamoDB updates the figure every six hours), None without our table."""
+        table = self._find()
+        return int(table.get("ItemCount", 0)) if table and self._is_ours(table) else None
+
+    def ensure(self) -> Ops:
+        """Create the table, or repair what can be changed."""
+        table = self._find()
+        if table is not None and table["TableStatus"] == "DELETING":
+            self._wait_gone()
+            table = None
+        if table is None:
+            self._created = True
+            yield Op(kind="table", name=self._name, action="create", call=self._create)
+            return
+        self._refuse_foreign(table)
+        self._active = table["TableStatus"] == "ACTIVE"
+        changes = list(self._drift(table))
+        yield from changes
+        if not changes:
+            yield leave("table", self._name, table["TableArn"])
+
+    def settle(self) -> Ops:
+        """Wait for ACTIVE, then switch point-in-time recovery on: not possible earlier (aws-facts 5)."""
+        if self._created and self._run.dry:
+            yield Op(kind="point-in-time recovery", name=self._name, action="create")
+            return
+        if not self._active:
+            self._wait_active()
+        if not self._created and self._recovery_on():
+            yield leave("point-in-time recovery", self._name, self._name)
+            return
+        yield Op(kind="point-in-time recovery", name=self._name, action="create", call=self._switch_recovery_on)
+
+    def _wait_active(self) -> None:
+        self._run.wait(
+            self.section,
+            f"the table {self._name} to be ACTIVE",
+            lambda: (self._find() or {}).get("TableStatus") == "ACTIVE" or None,
+            timeout_s=ACTIVE_TIMEOUT_S,
+        )
+
+    def destroy(self) -> Ops:
+        """Delete the table and wait until it is gone."""
+        table = self._find()
+        if not table or not self._is_ours(table):
+            return
+        if table.get("DeletionProtectionEnabled"):
+            raise SrekvError(
+                f"the table {self._name} is protected against deletion",
+                why="it was made with --deletion-protection",
+                next_step="srekv up --no-deletion-protection, then down again",
+            )
+        yield Op(kind="table", name=self._name, id=table["TableArn"], action="delete", call=self._delete)
+        if not self._run.dry:
+            self._wait_gone()
+
+    def _find(self) -> Mapping[str, Any] | None:
+        answer = found(self._dynamodb.describe_table, TableName=self._name)
+        return answer["Table"] if answer else None
+
+    def _is_ours(self, table: Mapping[str, Any]) -> bool:
+        answer = found(self._dynamodb.list_tags_of_resource, ResourceArn=table["TableArn"])
+        return answer is not None and tag_map(answer.get("Tags")).get(STACK_TAG) == self._run.config.stack  # type: ignore[arg-type]
+
+    def _refuse_foreign(self, table: Mapping[str, Any]) -> None:
+        if not self._is_ours(table):
+            raise NotOursError(
+                f"the table {self._name} exists and is not this stack's",
+                why=f"it lacks the tag {STACK_TAG}={self._run.config.stack}",
+                next_step="choose another stack name (--stack NAME): its table carries that name",
+            )
+
+    def _create(self) -> str:
+        answer = self._dynamodb.create_table(
+            TableName=self._name,
+            KeySchema=KEY_SCHEMA,  # type: ignore[arg-type]
+            AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+            DeletionProtectionEnabled=self._run.config.deletion_protection,
+            Tags=self._run.names.tags(self._name),  # type: ignore[arg-type]
+        )
+        return answer["TableDescription"]["TableArn"]
+
+    def _drift(self, table: Mapping[str, Any]) -> Ops:
+        have_keys = table.get("KeySchema", KEY_SCHEMA)
+        if have_keys != KEY_SCHEMA:
+            raise ImmutableError(
+                f"table {self._name}",
+                field="KeySchema",
+                have=have_keys,
+                want=KEY_SCHEMA,
+                next_step="back the table up, delete it, and run up again",
+            )
+        billing = table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")
+        if billing != "PAY_PER_REQUEST":
+            yield self._update(f"billing {billing} -> PAY_PER_REQUEST", BillingMode="PAY_PER_REQUEST")
+        have, want = bool(table.get("DeletionProtectionEnabled")), self._run.config.deletion_protection
+        if have != want:
+            yield self._update(f"deletion protection {have} -> {want}", DeletionProtectionEnabled=want)
+
+    def _update(self, detail: str, **arguments: Any) -> Op:
+        def update() -> None:
+            self._run.persist(
+                self.section,
+                f"the table {self._name} to take changes",
+                self._dynamodb.update_table,
+                on=BUSY,
+                TableName=self._name,
+                **arguments,
+            )
+
+        return Op(kind="table", name=self._name, action="change", detail=detail, call=update)
+
+    def _recovery_on(self) -> bool:
+        answer = self._dynamodb.describe_continuous_backups(TableName=self._name)
+        description = answer["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
+        return description.get("PointInTimeRecoveryStatus") == "ENABLED"
+
+    def _switch_recovery_on(self) -> str:
+        self._run.persist(
+            self.section,
+            "point-in-time recovery to be possible",
+            self._dynamodb.update_continuous_backups,
+            on=TOO_EARLY,
+            TableName=self._name,
+            PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
+        )
+        return self._name
+
+    def _delete(self) -> None:
+        def delete(**arguments: Any) -> None:
+            gone(self._dynamodb.delete_table, **arguments)
+
+        self._run.persist(
+            self.section,
+            f"the table {self._name} to take a deletion",
+            delete,
+            on=BUSY,
+            timeout_s=ACTIVE_TIMEOUT_S,
+            TableName=self._name,
+        )
+
+    def _wait_gone(self) -> None:
+        self._run.wait(
+            self.section,
+            f"the table {self._name} to be gone",
+            lambda: True if self._find() is None else None,
+            timeout_s=GONE_TIMEOUT_S,
+        )
