@@ -203,13 +203,21 @@ class AsyncLink:
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._numbers = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
-    async def serve(self) -> None:
-        """Read and answer until the other side has gone."""
+    async def open(self) -> None:
+        """Attach the socket to the loop; from now on calls can be made (they are answered while `serve` runs)."""
         import asyncio
 
-        reader, self._writer = await asyncio.open_connection(sock=self._sock, limit=MAXIMUM_LINE)
+        self._reader, self._writer = await asyncio.open_connection(sock=self._sock, limit=MAXIMUM_LINE)
+
+    async def serve(self) -> None:
+        """Read and answer until the other side has gone; opens the link if need be."""
+        if self._reader is None:
+            await self.open()
+        reader = self._reader
+        assert reader is not None  # noqa: S101 - open() has just set it
         try:
             while line := await reader.readline():
                 await self._dispatch(json.loads(line))

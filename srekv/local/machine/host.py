@@ -37,7 +37,6 @@ class Settings(NamedTuple):
         shims: directory of the replaced commands.
         shim_names: their names.
         network: directory of the module that gives Python programs the machine's network.
-        keep: prefixes of paths that are not the machine's, as strings.
         user_data: base64.
         speed: AWS-equivalent seconds per wall-clock second.
         environment: variables for every process, beside those that follow from the above.
@@ -49,7 +48,6 @@ class Settings(NamedTuple):
     shims: str
     shim_names: tuple[str, ...]
     network: str
-    keep: tuple[str, ...]
     user_data: str
     speed: float
     environment: dict[str, str]
@@ -68,7 +66,6 @@ class Host:
             self.root,
             shims=Path(settings.shims),
             names=settings.shim_names,
-            keep=[Path(path) for path in settings.keep],
         )
         self.environment = {
             "HOME": str(self.root / "root"),

@@ -42,13 +42,12 @@ class Rewriter:
         root: the machine's root directory.
         shims: the directory of the commands that replace the system's.
         names: those commands' names; /usr/bin/NAME becomes the shim.
-        keep: prefixes outside the root that are not to be moved, even if they look like a machine's own.
     """
 
-    def __init__(self, root: Path, *, shims: Path, names: Iterable[str], keep: Iterable[Path] = ()) -> None:
+    def __init__(self, root: Path, *, shims: Path, names: Iterable[str]) -> None:
         self.root = root
         self._shims = str(shims)
-        kept = "|".join(re.escape(str(path)) for path in (root, shims, *keep))
+        kept = "|".join(re.escape(str(path)) for path in (root, shims))
         moved = "|".join(MOVED)
         commands = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
         self._pattern = re.compile(

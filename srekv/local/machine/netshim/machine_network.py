@@ -1,5 +1,4 @@
-"""A machine's network, for the Python programs in it (Python 3.8+): what a network namespace would do if it did not
-need root.
+"""What a network namespace would do for a machine if it did not need root, for its Python programs (Python 3.8+).
 
 - Binding a wildcard address binds the machine's own loopback address, so that two machines can serve the same port.
 - Names with a dot ask the VPC's resolver first, and the host's resolver when that knows nothing.

@@ -1,0 +1,280 @@
+"""Start, find, join and stop a local cloud. The command line uses this; it imports neither moto nor the DNS library."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from srekv.errors import SrekvError, TimeoutExceeded, UsageError
+from srekv.local.runtime import LOG, MACHINES, RUNTIME, START_LOCK, Runtime, home, is_alive, locked, read
+
+__all__ = [
+    "DEFAULT_SPEED",
+    "Runtime",
+    "ensure",
+    "environment",
+    "find",
+    "home",
+    "logs",
+    "release",
+    "status",
+    "stop",
+]
+
+DEFAULT_SPEED = 10.0
+"""Of a local cloud that is started without a wish."""
+
+LOG_LIMIT = 8 * 1024 * 1024
+"""A longer supervisor log starts anew with the next cloud."""
+
+_PING_S = 5.0
+_STOP_S = 15.0
+_TAIL_LINES = 15
+_PACKAGE_ROOT = Path(__file__).resolve().parents[2]
+_LAUNCH = 'log="$1"; shift; exec </dev/null >>"$log" 2>&1; "$@" &'
+"""Starts the supervisor as nobody's child, so that whoever started it need not collect it."""
+
+
+def find(directory: Path) -> Runtime | None:
+    """The cloud that runs in this directory; a stale description counts for nothing."""
+    runtime = read(directory)
+    if runtime is None or not is_alive(directory):
+        return None
+    try:
+        answer = _get(runtime, "/_srekv/ping")
+    except (OSError, ValueError):
+        return None
+    return runtime if answer.get("cloud") == runtime.cloud_id else None
+
+
+def ensure(
+    directory: Path,
+    *,
+    speed: float | None = None,
+    dns_port: int = 5300,
+    timeout_s: float = 20,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> Runtime:
+    """Join the cloud that runs in this directory, or start one.
+
+    Args:
+        directory: see `home`.
+        speed: the wished speed, or None for whatever runs (DEFAULT_SPEED when nothing does).
+        dns_port: port of the name servers of a new cloud.
+        timeout_s: wall-clock seconds until it must serve.
+        meanwhile: called while a new cloud starts, for work that does not need it (imports, for example).
+
+    Raises:
+        UsageError: it runs at another speed.
+        SrekvError: it cannot be started; the message says why.
+        TimeoutExceeded: it did not serve in time.
+    """
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with locked(directory / START_LOCK, timeout_s=timeout_s) as held:
+        if not held:
+            raise TimeoutExceeded(
+                "somebody else has been starting the local cloud for too long",
+                why=f"{directory / START_LOCK} is locked",
+                next_step="srekv local logs",
+            )
+        running = find(directory)
+        if running is not None:
+            return _joined(running, speed)
+        if is_alive(directory):
+            raise SrekvError(
+                "a local cloud runs here and does not answer",
+                why=f"its supervisor lives, its endpoint is silent; see {directory / LOG}",
+                next_step="srekv local stop",
+            )
+        return _start(directory, DEFAULT_SPEED if speed is None else speed, dns_port, timeout_s, meanwhile)
+
+
+def stop(directory: Path) -> bool:
+    """End the cloud and everything in it; False when none ran. Takes some seconds at most."""
+    runtime = read(directory)
+    if not is_alive(directory):
+        if runtime is not None:
+            _sweep(runtime)
+            (directory / RUNTIME).unlink(missing_ok=True)
+        return False
+    if runtime is None:
+        raise SrekvError(
+            "the local cloud is just starting or ending",
+            why=f"{directory} is locked by its supervisor and has no {RUNTIME}",
+            next_step="try again in a few seconds",
+        )
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(runtime.pid, number)
+        deadline = time.monotonic() + _STOP_S
+        while is_alive(directory) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        if not is_alive(directory):
+            break
+    _sweep(runtime)
+    (directory / RUNTIME).unlink(missing_ok=True)
+    return True
+
+
+def release(directory: Path) -> bool:
+    """Stop the cloud if no resource is left in it; True when it was stopped."""
+    runtime = find(directory)
+    if runtime is None:
+        return False
+    try:
+        empty = _get(runtime, "/_srekv/empty").get("empty") is True
+    except (OSError, ValueError):
+        return False
+    return empty and stop(directory)
+
+
+def logs(directory: Path) -> Iterator[str]:
+    """The lines of the supervisor's log, then of every machine's console, each machine under a heading."""
+    if (directory / LOG).exists():
+        yield from _lines(directory / LOG)
+    for console in sorted(directory.glob(f"{MACHINES}/*/console.log")):
+        yield f"==> {console.parent.name} <=="
+        yield from _lines(console)
+
+
+def environment(runtime: Runtime, region: str) -> dict[str, str]:
+    """The variables that lead any AWS tool to this cloud."""
+    return {
+        "AWS_ACCESS_KEY_ID": runtime.access_key,
+        "AWS_SECRET_ACCESS_KEY": runtime.secret_key,
+        "AWS_ENDPOINT_URL": runtime.endpoint,
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+    }
+
+
+def status(runtime: Runtime) -> dict[str, Any]:
+    """What can be said about a running cloud, as JSON values and without its secret."""
+    left = _get(runtime, "/_srekv/empty")
+    return {
+        "cloud_id": runtime.cloud_id,
+        "pid": runtime.pid,
+        "endpoint": runtime.endpoint,
+        "resolver": {"address": runtime.resolver[0], "port": runtime.resolver[1]},
+        "authoritative": {"address": runtime.authoritative[0], "port": runtime.authoritative[1]},
+        "speed": runtime.speed,
+        "directory": str(runtime.directory),
+        "uptime_s": round(time.time() - runtime.started_at, 1),
+        "empty": left.get("empty"),
+        "resources": left.get("resources", []),
+    }
+
+
+def _joined(running: Runtime, speed: float | None) -> Runtime:
+    if speed is None or speed == running.speed:
+        return running
+    raise UsageError(
+        f"--speed {speed:g} is not possible now",
+        why=f"the local cloud runs at speed {running.speed:g}, and speed is fixed for its life",
+        next_step=f"leave --speed out, say --speed {running.speed:g}, or end it first: srekv local stop",
+    )
+
+
+def _start(directory: Path, speed: float, dns_port: int, timeout_s: float, meanwhile: Callable[[], object]) -> Runtime:
+    log = directory / LOG
+    if log.exists() and log.stat().st_size > LOG_LIMIT:
+        log.unlink()
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as answer:
+        try:
+            _launch(directory, speed, dns_port, writing)
+        finally:
+            os.close(writing)
+        meanwhile()
+        message = _await_answer(answer.fileno(), log, timeout_s)
+    runtime = find(directory) if message.get("ready") else None
+    if runtime is not None:
+        return runtime
+    raise SrekvError(
+        message.get("what", "the local cloud ended while it was starting"),
+        why=message.get("why") or _tail(log),
+        next_step=message.get("next_step") or "srekv local logs",
+    )
+
+
+def _launch(directory: Path, speed: float, dns_port: int, descriptor: int) -> None:
+    supervisor = [sys.executable, "-P", "-m", "srekv.local.supervisor"]
+    options = ["--directory", str(directory), "--speed", str(speed), "--dns-port", str(dns_port)]
+    log = directory / LOG
+    log.touch(mode=0o600)
+    subprocess.run(
+        ["/bin/sh", "-c", _LAUNCH, "sh", str(log), *supervisor, *options, "--ready-fd", str(descriptor)],
+        env=_supervisor_environment(os.environ),
+        pass_fds=[descriptor],
+        cwd=directory,
+        start_new_session=True,
+        check=True,
+    )
+
+
+def _supervisor_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """What the background process keeps of ours: none of the operator's AWS settings or keys."""
+    kept = ("HOME", "PATH", "LANG", "LC_ALL", "TMPDIR", "TZ")
+    return {**{key: environ[key] for key in kept if key in environ}, "PYTHONPATH": str(_PACKAGE_ROOT)}
+
+
+def _await_answer(descriptor: int, log: Path, timeout_s: float) -> dict[str, str]:
+    """What the starting supervisor says; {} when it ended without a word."""
+    deadline = time.monotonic() + timeout_s
+    text = b""
+    while True:
+        ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            raise TimeoutExceeded(
+                f"the local cloud did not serve within {timeout_s:g} s", why=_tail(log), next_step="srekv local logs"
+            )
+        chunk = os.read(descriptor, 65536)
+        if not chunk:
+            break
+        text += chunk
+    answer: dict[str, str] = json.loads(text) if text else {}
+    return answer
+
+
+def _tail(log: Path) -> str:
+    lines = list(_lines(log))[-_TAIL_LINES:]
+    return "\n".join(("the end of its log:", *lines)) if lines else f"its log {log} is empty"
+
+
+def _lines(path: Path) -> Iterator[str]:
+    with path.open(errors="replace") as file:
+        for line in file:
+            yield line.rstrip("\n")
+
+
+def _get(runtime: Runtime, path: str) -> dict[str, Any]:
+    """A document that the control plane serves about itself. Raises OSError or ValueError."""
+    host, port = f"{runtime.subnet}.1", int(runtime.endpoint.rsplit(":", 1)[1])
+    request = f"GET {path} HTTP/1.0\r\nHost: {host}:{port}\r\nX-Srekv-Key: {runtime.secret_key}\r\n\r\n"
+    answer = b""
+    with socket.create_connection((host, port), timeout=_PING_S) as connection:
+        connection.sendall(request.encode())
+        while chunk := connection.recv(65536):
+            answer += chunk
+    document = json.loads(answer.partition(b"\r\n\r\n")[2])
+    if not isinstance(document, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - the peer's mistake, not a type error of ours
+    return document
+
+
+def _sweep(runtime: Runtime) -> None:
+    """End what is left of the machines of a cloud that did not end orderly."""
+    from srekv.local.machine.processes import kill_all
+
+    for machine in runtime.directory.glob(f"{MACHINES}/*"):
+        kill_all(f"{runtime.cloud_id}/{machine.name}")

@@ -1,0 +1,214 @@
+"""The instance metadata service, version 2, of one machine: role credentials and what an instance knows about itself.
+
+
+A token comes from `PUT /latest/api/token` with a lifetime; every other request needs one (401 without), as on an
+instance that was launched with HttpTokens=required. Paths and shapes: EC2UG/instancedata-data-categories.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from srekv.local.model import Machine
+
+PORT = 1338
+"""Where it listens on a machine's private address (the real one is port 80 of 169.254.169.254)."""
+
+VPC_CIDR = "172.31.0.0/16"
+TOKEN_PATH = "/latest/api/token"  # noqa: S105 - a path
+TTL_HEADER = "x-aws-ec2-metadata-token-ttl-seconds"
+TOKEN_HEADER = "x-aws-ec2-metadata-token"  # noqa: S105 - a header's name
+LONGEST_TTL_S = 21600
+REFRESH_S = 300
+"""Credentials are renewed when they have less than this left, wall-clock seconds."""
+
+_REQUEST_LIMIT = 16 * 1024
+_IDLE_S = 30
+
+Credentials = Mapping[str, str]
+Source = Callable[[], Awaitable[Credentials | None]]
+
+
+@dataclass(frozen=True)
+class Response:
+    """An HTTP answer."""
+
+    status: int
+    body: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+_REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+}
+
+
+class MetadataService:
+    """Answers for one machine.
+
+    Args:
+        machine: the machine as it is now; asked for every request, because addresses change.
+        credentials: fresh credentials of its role, or None without a role.
+        account: the account's number, for the identity document.
+    """
+
+    def __init__(self, *, machine: Callable[[], Machine], credentials: Source, account: str) -> None:
+        self._machine = machine
+        self._source = credentials
+        self._account = account
+        self._tokens: dict[str, float] = {}
+        self._cached: Credentials | None = None
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
+
+    async def start(self, address: str, port: int = PORT) -> None:
+        """Listen on the machine's private address. Raises OSError."""
+        self._server = await asyncio.start_server(self._converse, address, port, limit=_REQUEST_LIMIT)
+
+    async def close(self) -> None:
+        """Stop listening and drop every connection."""
+        if self._server is None:
+            return
+        self._server.close()
+        for writer in tuple(self._open):
+            writer.close()
+        await self._server.wait_closed()
+
+    async def respond(self, method: str, path: str, headers: Mapping[str, str]) -> Response:
+        """The answer to one request; header names are lower case."""
+        if path == TOKEN_PATH:
+            return self._issue(method, headers)
+        if method not in ("GET", "HEAD"):
+            return Response(405)
+        if self._tokens.get(headers.get(TOKEN_HEADER, ""), 0.0) <= time.monotonic():
+            return Response(401)
+        body = await self._find(path.removesuffix("/"))
+        return Response(404) if body is None else Response(200, body)
+
+    def _issue(self, method: str, headers: Mapping[str, str]) -> Response:
+        if method != "PUT":
+            return Response(405)
+        if "x-forwarded-for" in headers:
+            return Response(403)
+        ttl = headers.get(TTL_HEADER, "")
+        if not ttl.isdigit() or not 1 <= int(ttl) <= LONGEST_TTL_S:
+            return Response(400)
+        now = time.monotonic()
+        self._tokens = {token: end for token, end in self._tokens.items() if end > now}
+        token = secrets.token_urlsafe(40)
+        self._tokens[token] = now + int(ttl)
+        return Response(200, token, ((TTL_HEADER, ttl),))
+
+    async def _find(self, path: str) -> str | None:
+        machine = self._machine()
+        role_path = "/latest/meta-data/iam/security-credentials"
+        if path == role_path:
+            return machine.role
+        if machine.role and path == f"{role_path}/{machine.role}":
+            return await self._credentials()
+        return documents(machine, self._account).get(path)
+
+    async def _credentials(self) -> str | None:
+        if self._cached is None or _expires(self._cached) - time.time() < REFRESH_S:
+            self._cached = await self._source()
+        if self._cached is None:
+            return None
+        known = ("AccessKeyId", "SecretAccessKey", "Token", "Expiration")
+        updated = datetime.now().astimezone().isoformat(timespec="seconds")
+        fixed = {"Code": "Success", "LastUpdated": updated, "Type": "AWS-HMAC"}
+        return json.dumps({**fixed, **{key: self._cached[key] for key in known}}, indent=2)
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
+        try:
+            with contextlib.suppress(OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+                while True:
+                    async with asyncio.timeout(_IDLE_S):
+                        head = await reader.readuntil(b"\r\n\r\n")
+                    method, path, headers = _parse(head)
+                    await reader.readexactly(min(int(headers.get("content-length", "0")), _REQUEST_LIMIT))
+                    writer.write(_render(await self.respond(method, path, headers)))
+                    await writer.drain()
+        finally:
+            self._open.discard(writer)
+            writer.close()
+
+
+def documents(machine: Machine, account: str) -> dict[str, str]:
+    """Every path without credentials in it, with its text; listings of the folders that clients walk through."""
+    mac = mac_address(machine.id)
+    region = machine.zone[:-1]
+    meta = "/latest/meta-data"
+    interface = f"{meta}/network/interfaces/macs/{mac}"
+    public = {"public-ipv4": machine.public_address} if machine.public_address else {}
+    own = {"local-ipv4": machine.private_address, "instance-id": machine.id, "mac": mac, **public}
+    texts = {f"{meta}/{key}": value for key, value in own.items()}
+    texts |= {
+        f"{meta}/placement": "availability-zone\nregion",
+        f"{meta}/placement/availability-zone": machine.zone,
+        f"{meta}/placement/region": region,
+        f"{meta}/network/interfaces/macs": f"{mac}/",
+        f"{interface}/vpc-ipv4-cidr-block": VPC_CIDR,
+        f"{interface}/local-ipv4s": machine.private_address,
+        "/latest/dynamic/instance-identity/document": json.dumps(
+            {
+                "accountId": account,
+                "availabilityZone": machine.zone,
+                "instanceId": machine.id,
+                "privateIp": machine.private_address,
+                "region": region,
+                "version": "2017-09-30",
+            },
+            indent=2,
+        ),
+    }
+    texts[meta] = "\n".join((*sorted(own), "iam/", "network/", "placement/"))
+    if machine.user_data:
+        with contextlib.suppress(binascii.Error, ValueError):
+            texts["/latest/user-data"] = base64.b64decode(machine.user_data).decode("latin-1")
+    return texts
+
+
+def mac_address(machine_id: str) -> str:
+    """A locally administered MAC address that follows from the instance id."""
+    digest = hashlib.sha256(machine_id.encode()).digest()
+    return ":".join(f"{byte:02x}" for byte in (0x0A, *digest[:5]))
+
+
+def _expires(credentials: Credentials) -> float:
+    return datetime.fromisoformat(credentials["Expiration"]).timestamp()
+
+
+def _parse(head: bytes) -> tuple[str, str, dict[str, str]]:
+    """Method, path without its query, headers. Raises ValueError."""
+    first, *lines = head.decode("latin-1").split("\r\n")
+    method, target, _version = first.split(" ")
+    pairs = (line.partition(":") for line in lines if line)
+    return method, target.partition("?")[0], {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+def _render(response: Response) -> bytes:
+    body = response.body.encode("latin-1", "replace")
+    lines = [
+        f"HTTP/1.1 {response.status} {_REASONS[response.status]}",
+        "Content-Type: text/plain",
+        "Server: EC2ws",
+        f"Content-Length: {len(body)}",
+        *(f"{name}: {value}" for name, value in response.headers),
+    ]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body

@@ -1,0 +1,128 @@
+"""The runtime directory of a local cloud.
+
+Where it is, what lies in it, and the description of the cloud that runs there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+RUNTIME = "runtime.json"
+START_LOCK = "lock"
+LIFE_LOCK = "alive"
+LOG = "supervisor.log"
+MACHINES = "machines"
+SHIMS = "shims"
+"""Names in the runtime directory.
+
+LIFE_LOCK is held by the supervisor for as long as it lives, START_LOCK by who starts one.
+"""
+
+API_PORT = 8000
+MACHINE_HOSTS = range(64, 128)
+"""Last bytes of the machines' private addresses."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """A running local cloud.
+
+    Attributes:
+        pid: of its supervisor.
+        cloud_id: its random name.
+        endpoint: URL of every AWS service.
+        access_key: key id of the operator; `secret_key` is the secret.
+        resolver: address and port of the caching resolver, what clients ask.
+        authoritative: address and port of the zones' name server.
+        speed: AWS-equivalent seconds per wall-clock second.
+        subnet: the first three bytes of its addresses.
+        directory: its runtime directory.
+        started_at: Unix time.
+    """
+
+    pid: int
+    cloud_id: str
+    endpoint: str
+    access_key: str
+    secret_key: str = field(repr=False)
+    resolver: tuple[str, int]
+    authoritative: tuple[str, int]
+    speed: float
+    subnet: str
+    directory: Path
+    started_at: float
+
+
+def home(environ: Mapping[str, str]) -> Path:
+    """The runtime directory: below $SREKV_HOME, else below XDG's state directory."""
+    if environ.get("SREKV_HOME"):
+        base = Path(environ["SREKV_HOME"])
+    elif environ.get("XDG_STATE_HOME"):
+        base = Path(environ["XDG_STATE_HOME"], "srekv")
+    else:
+        base = Path(environ.get("HOME") or Path.home(), ".local", "state", "srekv")
+    return base.absolute() / "local"
+
+
+def write(runtime: Runtime) -> None:
+    """Store the description, readable by its owner alone, all at once."""
+    path = runtime.directory / RUNTIME
+    fresh = path.with_suffix(".new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        os.fchmod(descriptor, 0o600)
+        json.dump({**asdict(runtime), "directory": str(runtime.directory)}, file, indent=1)
+    fresh.replace(path)
+
+
+def read(directory: Path) -> Runtime | None:
+    """The description that was stored last, of a cloud that may have gone; None without a readable one."""
+    try:
+        data = json.loads((directory / RUNTIME).read_text())
+        known = {one.name: data[one.name] for one in fields(Runtime)}
+        return Runtime(
+            **{
+                **known,
+                "directory": directory,
+                "resolver": (str(data["resolver"][0]), int(data["resolver"][1])),
+                "authoritative": (str(data["authoritative"][0]), int(data["authoritative"][1])),
+            }
+        )
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return None
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, timeout_s: float) -> Iterator[bool]:
+    """Hold the lock file exclusively; yields False when somebody else kept it for timeout_s wall-clock seconds."""
+    deadline = time.monotonic() + timeout_s
+    with path.open("a") as file:
+        while not (held := try_lock(file.fileno())) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        yield held
+
+
+def try_lock(descriptor: int) -> bool:
+    """Lock an open file until it is closed; False when another process has it."""
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def is_alive(directory: Path) -> bool:
+    """Whether a supervisor lives in this directory: it holds its lock, whatever process ids say."""
+    try:
+        with (directory / LIFE_LOCK).open("r+") as file:
+            return not try_lock(file.fileno())
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,339 @@
+"""The data plane's process: `python -m srekv.local.supervisor`, started in the background by `srekv.local.control`.
+
+It claims a loopback network, starts the control plane as its child, and runs machines, gateway, checkers and name
+servers on one event loop. It ends at SIGTERM, or when the control plane does; nothing that it started outlives it,
+however it ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import contextlib
+import errno
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from srekv.errors import SrekvError
+from srekv.local import runtime as runtimes
+from srekv.local.checkers import Checkers
+from srekv.local.dns import NameServers
+from srekv.local.gateway import Gateway
+from srekv.local.link import FD_VARIABLE, AsyncLink, LinkClosedError
+from srekv.local.machine.processes import die_with_parent
+from srekv.local.machines import PACKAGE_ROOT, Machines, Site, State
+from srekv.local.model import Snapshot
+from srekv.local.runtime import API_PORT, Runtime
+
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+"""The control plane's Region for requests that name none."""
+
+NETWORKS = 256
+_NEEDED_HOSTS = (1, 2, 3, 64, 65, 128, 129, 130, 131)
+"""Addresses that two nodes use; those that a system without a whole 127.0.0.0/8 must be given."""
+
+_CHILD_END_S = 5.0
+
+_log = logging.getLogger("srekv.local.supervisor")
+
+
+def claim_network() -> tuple[str, socket.socket]:
+    """The first free 127.53.N, and the listening API socket that claims it.
+
+    Raises:
+        SrekvError: the addresses do not exist here, or every network is taken.
+    """
+    for number in range(NETWORKS):
+        subnet = f"127.53.{number}"
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((f"{subnet}.1", API_PORT))
+            listener.listen(128)
+        except OSError as error:
+            listener.close()
+            if error.errno == errno.EADDRINUSE:
+                continue
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise _no_aliases(subnet) from None
+            raise SrekvError(f"cannot listen on {subnet}.1 port {API_PORT}", why=str(error)) from None
+        return subnet, listener
+    raise SrekvError(
+        "no loopback network is free for a local cloud",
+        why=f"port {API_PORT} is taken on 127.53.0.1 to 127.53.{NETWORKS - 1}.1",
+        next_step=f"stop what listens on port {API_PORT} of every address",
+    )
+
+
+def _no_aliases(subnet: str) -> SrekvError:
+    commands = "\n".join(f"sudo ifconfig lo0 alias {subnet}.{host} up" for host in _NEEDED_HOSTS)
+    return SrekvError(
+        f"{subnet}.1 is not an address of this computer",
+        why="only 127.0.0.1 is configured on its loopback interface",
+        next_step=f"add the addresses that a local cloud needs (until the next restart):\n{commands}",
+    )
+
+
+class Supervisor:
+    """Everything of one local cloud that is not AWS's API.
+
+    Args:
+        runtime: what the cloud will be known by.
+        listener: the API's socket; the control plane inherits it.
+    """
+
+    def __init__(self, runtime: Runtime, listener: socket.socket) -> None:
+        self._runtime = runtime
+        self._listener = listener
+        self._ready = asyncio.Event()
+        self._gateway = Gateway()
+        self._checkers = Checkers(speed=runtime.speed, on_change=self._health_changed)
+        self._names = NameServers(
+            authoritative=runtime.authoritative,
+            resolver=runtime.resolver,
+            speed=runtime.speed,
+            healthy=self._checkers.healthy,
+        )
+        self._machines = Machines(
+            Site(
+                directory=runtime.directory,
+                cloud_id=runtime.cloud_id,
+                subnet=runtime.subnet,
+                endpoint=runtime.endpoint,
+                resolver=runtime.resolver,
+                speed=runtime.speed,
+                account=ACCOUNT,
+            ),
+            on_state=self._machine_state,
+            on_uplinks=self._route,
+            credentials=self._credentials,
+        )
+        self._child: subprocess.Popen[bytes] | None = None
+        self._link: AsyncLink | None = None
+
+    async def run(self, started: "Starter", stop: asyncio.Event) -> None:
+        """Live until `stop` is set or the control plane ends."""
+        serving: asyncio.Task[None] | None = None
+        try:
+            await self._names.start()
+            self._link = await self._start_control_plane()
+            serving = asyncio.create_task(self._link.serve())
+            await _first(self._ready.wait(), serving, stop.wait())
+            if self._ready.is_set():
+                runtimes.write(self._runtime)
+                started.succeed()
+                await _first(serving, stop.wait())
+            if serving.done() and not stop.is_set():
+                raise SrekvError("the control plane ended by itself", next_step="srekv local logs")
+        finally:
+            await self._close()
+            if serving is not None:
+                await asyncio.wait([serving])
+
+    async def _start_control_plane(self) -> AsyncLink:
+        ours, theirs = socket.socketpair()
+        with theirs, self._listener as listener:
+            descriptors = (theirs.fileno(), listener.fileno())
+            self._child = subprocess.Popen(
+                [sys.executable, "-P", "-m", "srekv.local.cloud", *self._arguments()],
+                env={**_environment(self._runtime), FD_VARIABLE: str(descriptors[0]), "SREKV_API_FD":
+                str(descriptors[1])}, pass_fds=descriptors, stdin=subprocess.DEVNULL, stdout=sys.stderr,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - this process has no threads yet
+            )
+        link = AsyncLink(
+            ours,
+            {
+                "apply": self._apply,
+                "observations": self._observations,
+                "run": self._run_command,
+                "console": self._console,
+                "machines": self._states,
+                "ready": self._control_plane_ready,
+            },
+        )
+        await link.open()
+        return link
+
+    def _arguments(self) -> list[str]:
+        runtime = self._runtime
+        return [
+            *("--region-default", REGION),
+            *("--account", ACCOUNT),
+            *("--subnet", runtime.subnet),
+            *("--speed", str(runtime.speed)),
+        ]
+
+    async def _close(self) -> None:
+        await self._machines.close()
+        await self._checkers.close()
+        await self._gateway.close()
+        await self._names.close()
+        if self._link is not None:
+            self._link.close()
+        if self._child is not None:
+            self._child.terminate()
+            await asyncio.to_thread(_bury, self._child)
+
+    # What the control plane asks.
+
+    async def _apply(self, snapshot: dict[str, Any]) -> None:
+        wanted = Snapshot.from_json(snapshot)
+        self._machines.apply(wanted.machines)
+        self._checkers.apply(wanted.checks)
+        self._names.apply(wanted.zones)
+
+    async def _observations(self, check: str) -> list[dict[str, Any]]:
+        return self._checkers.observations(check)
+
+    async def _run_command(self, machine: str, command: str, script: str, timeout: float) -> dict[str, Any]:  # noqa:
+    ASYNC109 - the seam's name
+        return await self._machines.run(machine, command, script, timeout)
+
+    async def _console(self, machine: str) -> str:
+        return self._machines.console(machine)
+
+    async def _states(self) -> dict[str, State]:
+        return self._machines.states()
+
+    async def _control_plane_ready(self) -> None:
+        self._ready.set()
+
+    # What the parts report.
+
+    def _health_changed(self) -> None:
+        self._names.health_changed()
+
+    def _route(self) -> None:
+        self._gateway.apply(self._machines.uplinks())
+
+    def _machine_state(self, machine: str, state: State) -> None:
+        _log.info("%s is %s", machine, state)
+        if self._link is not None:
+            with contextlib.suppress(LinkClosedError):
+                self._link.notify("machine_state", machine=machine, state=state)
+
+    async def _credentials(self, machine: str) -> dict[str, str] | None:
+        if self._link is None:
+            return None
+        answer: dict[str, str] | None = await self._link.call("credentials", machine=machine)
+        return answer
+
+
+class Starter:
+    """Whom the supervisor tells that it runs, or why not: a pipe that `control.ensure` reads."""
+
+    def __init__(self, descriptor: int | None) -> None:
+        self._descriptor = descriptor
+
+    def succeed(self) -> None:
+        """The local cloud serves."""
+        self._tell({"ready": True})
+
+    def fail(self, error: SrekvError) -> None:
+        """It cannot; the parts of the error are for the user."""
+        self._tell({"what": error.what, "why": error.why, "next_step": error.next_step})
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        if self._descriptor is None:
+            return
+        with contextlib.suppress(BrokenPipeError), os.fdopen(self._descriptor, "w") as pipe:
+            json.dump(message, pipe)
+        self._descriptor = None
+
+
+async def _first(*awaitables: Any) -> None:
+    """Wait until the first of these is done; the others that were made for this are cancelled."""
+    tasks = [asyncio.ensure_future(one) for one in awaitables]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task, given in zip(tasks, awaitables, strict=True):
+        if task is not given:
+            task.cancel()
+
+
+def _bury(child: subprocess.Popen[bytes]) -> None:
+    try:
+        child.wait(_CHILD_END_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def _environment(runtime: Runtime) -> dict[str, str]:
+    """For the control plane: nothing of the operator's AWS settings."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "BOTO", "MOTO"))}
+    return {
+        **kept,
+        "PYTHONPATH": str(PACKAGE_ROOT),
+        "SREKV_ROOT_KEY": runtime.access_key,
+        "SREKV_ROOT_SECRET": runtime.secret_key,
+        "SREKV_CLOUD_ID": runtime.cloud_id,
+    }
+
+
+def _new_runtime(directory: Path, *, subnet: str, speed: float, dns_port: int) -> Runtime:
+    return Runtime(
+        pid=os.getpid(),
+        cloud_id=secrets.token_hex(8),
+        endpoint=f"http://{subnet}.1:{API_PORT}",
+        access_key="AKIA" + base64.b32encode(secrets.token_bytes(10)).decode(),
+        secret_key=secrets.token_hex(20),
+        resolver=(f"{subnet}.2", dns_port),
+        authoritative=(f"{subnet}.3", dns_port),
+        speed=speed,
+        subnet=subnet,
+        directory=directory,
+        started_at=time.time(),
+    )
+
+
+async def _live(runtime: Runtime, listener: socket.socket, starter: Starter) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, stop.set)
+    await Supervisor(runtime, listener).run(starter, stop)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve one local cloud; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m srekv.local.supervisor")
+    parser.add_argument("--directory", type=Path, required=True)
+    parser.add_argument("--speed", type=float, required=True)
+    parser.add_argument("--dns-port", type=int, required=True)
+    parser.add_argument("--ready-fd", type=int)
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    starter = Starter(options.ready_fd)
+    directory: Path = options.directory
+    with (directory / runtimes.LIFE_LOCK).open("a") as life:
+        try:
+            if not runtimes.try_lock(life.fileno()):
+                raise SrekvError(f"another local cloud runs in {directory}", next_step="srekv local status")
+            subnet, listener = claim_network()
+            runtime = _new_runtime(directory, subnet=subnet, speed=options.speed, dns_port=options.dns_port)
+            _log.info("starts as %s on %s.0/24, pid %d", runtime.cloud_id, subnet, runtime.pid)
+            asyncio.run(_live(runtime, listener, starter))
+        except SrekvError as error:
+            _log.error("%s", error)  # noqa: TRY400 - a traceback would say less
+            starter.fail(error)
+            return error.exit_code
+        finally:
+            (directory / runtimes.RUNTIME).unlink(missing_ok=True)
+            _log.info("ended")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
