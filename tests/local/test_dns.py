@@ -1,0 +1,318 @@
+"""Both DNS servers on the wire, asked by dnspython and, where it is installed, by dig."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import shutil
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import dns.asyncquery
+import dns.flags
+import dns.message
+import dns.rcode
+import pytest
+
+from srekv.errors import SrekvError
+from srekv.local.dns import NameServers
+from srekv.local.model import Record, Zone
+
+pytestmark = pytest.mark.local
+
+PORT = 5300
+SOON = 20.0  # a deadline, never a pause
+PRIMARY, SECONDARY = "127.53.0.128", "127.53.0.129"
+
+
+def failover(role: str, address: str, health_check: str | None) -> Record:
+    """One half of the lab's pair."""
+    return Record(
+        name="svc.sre-test.local.",
+        type="A",
+        ttl=60,
+        values=(address,),
+        set_identifier=role.lower(),
+        failover=role,
+        health_check=health_check,
+    )
+
+
+SOA = "ns-1536.awsdns-00.co.uk. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400"
+ZONE = Zone(
+    id="Z1",
+    name="sre-test.local.",
+    records=(
+        Record(name="sre-test.local.", type="SOA", ttl=900, values=(SOA,)),
+        Record(name="sre-test.local.", type="NS", ttl=172800, values=("ns-1536.awsdns-00.co.uk.",)),
+        Record(name="big.sre-test.local.", type="TXT", ttl=60, values=tuple(f'"{n:03}{"x" * 97}"' for n in range(40))),
+        Record(name="zero.sre-test.local.", type="A", ttl=0, values=(PRIMARY,)),
+        failover("PRIMARY", PRIMARY, "hc-az1"),
+        failover("SECONDARY", SECONDARY, "hc-az2"),
+    ),
+)
+
+
+class Cloud:
+    """Name servers on addresses of their own, with health that the test decides."""
+
+    def __init__(self, speed: float) -> None:
+        block = f"127.{random.randint(64, 250)}.{random.randint(1, 250)}"
+        self.authoritative, self.resolver = (f"{block}.3", PORT), (f"{block}.2", PORT)
+        self.dead: set[str] = set()
+        self.servers = NameServers(
+            authoritative=self.authoritative,
+            resolver=self.resolver,
+            speed=speed,
+            healthy=lambda check: check not in self.dead,
+        )
+
+    def fail(self, *checks: str) -> None:
+        """These checks fail, all others pass."""
+        self.dead = set(checks)
+        self.servers.health_changed()
+
+
+@asynccontextmanager
+async def cloud(*zones: Zone, speed: float = 1) -> AsyncIterator[Cloud]:
+    """Serving these zones."""
+    running = Cloud(speed)
+    await running.servers.start()
+    running.servers.apply(zones or (ZONE,))
+    try:
+        yield running
+    finally:
+        await running.servers.close()
+
+
+async def ask(
+    server: tuple[str, int], name: str = "svc.sre-test.local.", kind: str = "A", *, tcp: bool = False
+) -> dns.message.Message:
+    """One query on the wire."""
+    query = dns.message.make_query(name, kind)
+    how = dns.asyncquery.tcp if tcp else dns.asyncquery.udp
+    return await how(query, server[0], port=server[1], timeout=SOON)
+
+
+async def address(server: tuple[str, int], name: str = "svc.sre-test.local.") -> str:
+    """The one address that a server answers."""
+    response = await ask(server, name)
+    assert [len(records) for records in response.answer] == [1]
+    return response.answer[0][0].to_text()
+
+
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    """Run a test's coroutine with a loop of its own."""
+
+    async def bounded() -> None:
+        async with asyncio.timeout(90):
+            await test()
+
+    asyncio.run(bounded())
+
+
+@pytest.mark.parametrize("tcp", [False, True])
+def test_both_servers_answer_on_udp_and_tcp(tcp: bool) -> None:
+    """The name server authoritatively, the resolver recursively, both with the record's TTL."""
+
+    async def test() -> None:
+        async with cloud() as running:
+            own = await ask(running.authoritative, tcp=tcp)
+            cached = await ask(running.resolver, tcp=tcp)
+            assert own.flags & (dns.flags.AA | dns.flags.RA) == dns.flags.AA
+            assert cached.flags & (dns.flags.AA | dns.flags.RA) == dns.flags.RA
+            assert own.answer == cached.answer
+            assert own.answer[0].ttl == cached.answer[0].ttl == 60
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("dead", "answer"),
+    [
+        ((), PRIMARY),
+        (("hc-az1",), SECONDARY),
+        (("hc-az2",), PRIMARY),
+        (("hc-az1", "hc-az2"), PRIMARY),
+    ],
+)
+def test_the_name_server_follows_health_at_once(dead: tuple[str, ...], answer: str) -> None:
+    """The failover truth table on the wire, there and back."""
+
+    async def test() -> None:
+        async with cloud() as running:
+            running.fail(*dead)
+            assert await address(running.authoritative) == answer
+            running.fail()
+            assert await address(running.authoritative) == PRIMARY
+
+    run(test)
+
+
+def test_a_secondary_without_a_check_is_answered_even_when_everything_is_dead() -> None:
+    """What nobody checks counts as healthy."""
+    records = (*ZONE.records[:-1], failover("SECONDARY", SECONDARY, None))
+
+    async def test() -> None:
+        async with cloud(Zone(id="Z1", name=ZONE.name, records=records)) as running:
+            running.fail("hc-az1", "hc-az2")
+            assert await address(running.authoritative) == SECONDARY
+
+    run(test)
+
+
+def test_ttls_on_the_wire_are_wall_clock_seconds() -> None:
+    """A TTL is divided by the speed, rounded, never down to 0; a TTL of 0 stays 0."""
+
+    async def test() -> None:
+        for speed, ttl in ((1, 60), (10, 6), (7, 9), (1000, 1)):
+            async with cloud(speed=speed) as running:
+                assert (await ask(running.authoritative)).answer[0].ttl == ttl
+                assert (await ask(running.authoritative, "zero.sre-test.local.")).answer[0].ttl == 0
+
+    run(test)
+
+
+def test_no_such_name_and_no_such_type_differ() -> None:
+    """NXDOMAIN and NODATA, each with the SOA that bounds its life; outside the zones REFUSED."""
+
+    async def test() -> None:
+        async with cloud() as running:
+            for server, ttl in ((running.authoritative, 900), (running.resolver, 300)):
+                nobody = await ask(server, "nobody.sre-test.local.")
+                nothing = await ask(server, kind="AAAA")
+                assert (nobody.rcode(), nothing.rcode()) == (dns.rcode.NXDOMAIN, dns.rcode.NOERROR)
+                assert nobody.answer == nothing.answer == []
+                assert nobody.authority[0].ttl == nothing.authority[0].ttl == ttl
+                assert (await ask(server, "example.com.")).rcode() == dns.rcode.REFUSED
+
+    run(test)
+
+
+def test_a_large_answer_is_truncated_on_udp_and_whole_on_tcp() -> None:
+    """TC and nothing else, then everything."""
+
+    async def test() -> None:
+        async with cloud() as running:
+            cut = await ask(running.authoritative, "big.sre-test.local.", "TXT")
+            whole = await ask(running.authoritative, "big.sre-test.local.", "TXT", tcp=True)
+            assert cut.flags & dns.flags.TC
+            assert cut.answer == []
+            assert len(whole.answer[0]) == 40
+
+    run(test)
+
+
+def test_several_queries_on_one_tcp_connection() -> None:
+    """A client may send the next query before it has read the last answer, in whatever pieces."""
+
+    async def test() -> None:
+        async with cloud() as running:
+            reader, writer = await asyncio.open_connection(*running.authoritative)
+            queries = [dns.message.make_query("svc.sre-test.local.", "A") for _ in range(5)]
+            stream = b"".join(struct.pack("!H", len(query.to_wire())) + query.to_wire() for query in queries)
+            for cut in (stream[:1], stream[1:40], stream[40:]):
+                writer.write(cut)
+                await writer.drain()
+            async with asyncio.timeout(SOON):
+                for query in queries:
+                    (size,) = struct.unpack("!H", await reader.readexactly(2))
+                    assert query.is_response(dns.message.from_wire(await reader.readexactly(size)))
+            writer.transport.abort()
+
+    run(test)
+
+
+def test_noise_does_not_stop_a_server() -> None:
+    """Random packets and half a TCP message are survived; unreadable queries get FORMERR."""
+
+    async def test() -> None:
+        dice = random.Random(7)
+        async with cloud() as running:
+            loop = asyncio.get_running_loop()
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as noisy:
+                noisy.setblocking(False)
+                noisy.connect(running.authoritative)
+                for size in range(100):
+                    await loop.sock_sendall(noisy, dice.randbytes(size))
+                await loop.sock_sendall(noisy, b"\xab\xcd\x01\x00\x00\x01" + bytes(6) + b"\xff\xff\xff")
+                async with asyncio.timeout(SOON):
+                    while not (reply := await loop.sock_recv(noisy, 2000)).startswith(b"\xab\xcd"):
+                        pass
+                assert reply[3] & 15 == dns.rcode.FORMERR
+            _, writer = await asyncio.open_connection(*running.authoritative)
+            writer.write(b"\x00\x50half")
+            await writer.drain()
+            writer.transport.abort()
+            assert await address(running.authoritative) == PRIMARY
+
+    run(test)
+
+
+def test_zones_come_and_go() -> None:
+    """A new zone is answered at once, a removed one refused at once, by both servers."""
+    other = Zone(
+        id="Z2", name="other.test.", records=(Record(name="other.test.", type="A", ttl=60, values=("127.0.0.9",)),)
+    )
+
+    async def test() -> None:
+        async with cloud() as running:
+            for server in (running.authoritative, running.resolver):
+                assert (await ask(server, "other.test.")).rcode() == dns.rcode.REFUSED
+            running.servers.apply((ZONE, other))
+            for server in (running.authoritative, running.resolver):
+                assert await address(server, "other.test.") == "127.0.0.9"
+            running.servers.apply((ZONE,))
+            for server in (running.authoritative, running.resolver):
+                assert (await ask(server, "other.test.")).rcode() == dns.rcode.REFUSED
+
+    run(test)
+
+
+def test_a_port_that_is_taken_is_an_error_with_a_way_out() -> None:
+    """The error names the address and what to do, and nothing stays bound."""
+
+    async def test() -> None:
+        running = Cloud(1)
+        with socket.create_server(running.resolver):
+            with pytest.raises(SrekvError) as caught:
+                await running.servers.start()
+            assert f"{running.resolver[0]} port {PORT}" in caught.value.what
+            assert caught.value.next_step
+        await running.servers.start()
+        await running.servers.close()
+
+    run(test)
+
+
+@pytest.mark.skipif(shutil.which("dig") is None, reason="dig is not installed")
+@pytest.mark.parametrize("tcp", [False, True])
+def test_dig_works_against_both(tcp: bool, tmp_path: object) -> None:
+    """The tool that everybody reaches for sees the switch."""
+
+    async def dig(server: tuple[str, int]) -> str:
+        process = await asyncio.create_subprocess_exec(
+            "dig",
+            f"@{server[0]}",
+            "-p",
+            str(server[1]),
+            "+short",
+            "+tcp" if tcp else "+notcp",
+            "svc.sre-test.local",
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        output, _ = await process.communicate()
+        return output.decode().split("\n")[-2]
+
+    async def test() -> None:
+        async with cloud() as running:
+            assert await dig(running.authoritative) == await dig(running.resolver) == PRIMARY
+            running.fail("hc-az1")
+            assert await dig(running.authoritative) == SECONDARY
+            assert await dig(running.resolver) == PRIMARY
+
+    run(test)
