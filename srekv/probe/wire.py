@@ -56,10 +56,10 @@ def resolve(name: str, resolver: tuple[str, int], *, timeout_s: float = 3.0) -> 
             return Answer(rcode, (), time.monotonic() - begin)
         try:
             rcode, addresses = _ask(name, resolver, min(left, TRY_S))
-        except (socket.timeout, MalformedError):  # its own class before Python 3.10
+        except socket.timeout:  # its own class before Python 3.10
             rcode = "TIMEOUT"
-        except OSError:
-            rcode = "UNREACHABLE"
+        except (MalformedError, OSError) as error:
+            rcode = "TIMEOUT" if isinstance(error, MalformedError) else "UNREACHABLE"
             time.sleep(min(0.05, max(0.0, deadline - time.monotonic())))
         else:
             return Answer(rcode, addresses, time.monotonic() - begin)
