@@ -1,6 +1,5 @@
 """The instance metadata service, version 2, of one machine: role credentials and what an instance knows about itself.
 
-
 A token comes from `PUT /latest/api/token` with a lifetime; every other request needs one (401 without), as on an
 instance that was launched with HttpTokens=required. Paths and shapes: EC2UG/instancedata-data-categories.
 """

@@ -39,6 +39,9 @@ CONSOLE_TAIL = 64 * 1024
 SHUTDOWN_S = 10.0
 """Longest orderly shutdown, wall-clock seconds; then the plug is pulled."""
 
+LAST_PATIENCE_S = 2.0
+"""The same when the whole cloud ends."""
+
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 """The directory that `import srekv` finds the package in."""
 
@@ -147,7 +150,7 @@ class Machines:
             return ""
 
     async def close(self) -> None:
-        """Pull every plug and wait until nothing runs."""
+        """Shut every machine down and wait until nothing runs."""
         await asyncio.gather(*(runner.close() for runner in self._runners.values()))
 
     async def credentials(self, machine: str) -> dict[str, str] | None:
@@ -231,11 +234,11 @@ class _Runner:
         return result
 
     async def close(self) -> None:
-        """Pull the plug and end the task."""
+        """End the machine, with little patience, and its task."""
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
-        await self._off(hard=True)
+        await self._off(patience_s=LAST_PATIENCE_S)
 
     async def _work(self) -> None:
         """Work off the wanted states, and notice when the machine goes off by itself."""
@@ -250,7 +253,7 @@ class _Runner:
             if wanted.done() and not wanted.cancelled():
                 await self._become(wanted.result())
             elif self.state == "running":
-                await self._off(hard=True)
+                await self._off(patience_s=0)
                 self._set("stopped")
 
     async def _become(self, wanted: str) -> None:
@@ -259,7 +262,7 @@ class _Runner:
             return
         if self.state in ("running", "stopping", "pending"):
             self._set("stopping")
-            await self._off(hard=self.machine.hard)
+            await self._off(patience_s=0 if self.machine.hard else SHUTDOWN_S)
         if wanted == "terminated":
             await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
             self._set("terminated")
@@ -268,23 +271,27 @@ class _Runner:
 
     async def _on(self) -> None:
         self._set("pending")
-        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = _spawn_init(self._site.token(self.machine.id), theirs.fileno())
-        self._link = AsyncLink(ours, {})
-        await self._link.open()
-        self._served = asyncio.create_task(self._link.serve())
         try:
-            await self._metadata.start(self.address)
-            await self._link.call("boot", settings=self._settings()._asdict())
+            await self._boot()
         except (OSError, LinkError) as error:
+            self._directory.mkdir(parents=True, exist_ok=True)
             with (self._directory / CONSOLE).open("a") as console:
                 console.write(f"the machine did not boot: {error}\n")
-            await self._off(hard=True)
+            await self._off(patience_s=0)
             self._set("stopped")
-            return
-        self._set("running")
+        else:
+            self._set("running")
+
+    async def _boot(self) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        ours, theirs = socket.socketpair()
+        self._link = AsyncLink(ours, {})
+        with theirs:
+            self._process = _spawn_init(self._site.token(self.machine.id), theirs.fileno())
+        await self._link.open()
+        self._served = asyncio.create_task(self._link.serve())
+        await self._metadata.start(self.address)
+        await self._link.call("boot", settings=self._settings()._asdict())
 
     def _settings(self) -> Settings:
         site_, machine = self._site, self.machine
@@ -310,17 +317,19 @@ class _Runner:
             },
         )
 
-    async def _off(self, *, hard: bool) -> None:
-        """Switch off; when this returns no process of the machine is left."""
+    async def _off(self, *, patience_s: float) -> None:
+        """Switch off, orderly if there is patience; when this returns no process of the machine is left."""
         process, link, served = self._process, self._link, self._served
         self._process = self._link = self._served = None
-        if process is not None and link is not None and served is not None:
-            if not hard:
-                with contextlib.suppress(LinkClosedError):
-                    link.notify("power_off", hard=False)
-                await asyncio.wait([served], timeout=SHUTDOWN_S)
+        if served is not None and link is not None and patience_s:
+            with contextlib.suppress(LinkClosedError):
+                link.notify("power_off", hard=False)
+            await asyncio.wait([served], timeout=patience_s)
+        if link is not None:
             link.close()
+        if served is not None:
             await asyncio.wait([served])
+        if process is not None:
             await asyncio.to_thread(_bury, process, self._site.token(self.machine.id))
         await self._metadata.close()
 

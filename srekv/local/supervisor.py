@@ -30,7 +30,7 @@ from srekv.local import runtime as runtimes
 from srekv.local.checkers import Checkers
 from srekv.local.dns import NameServers
 from srekv.local.gateway import Gateway
-from srekv.local.link import FD_VARIABLE, AsyncLink, LinkClosedError
+from srekv.local.link import FD_VARIABLE, AsyncHandler, AsyncLink, LinkClosedError
 from srekv.local.machine.processes import die_with_parent
 from srekv.local.machines import PACKAGE_ROOT, Machines, Site, State
 from srekv.local.model import Snapshot
@@ -123,7 +123,7 @@ class Supervisor:
         self._child: subprocess.Popen[bytes] | None = None
         self._link: AsyncLink | None = None
 
-    async def run(self, started: "Starter", stop: asyncio.Event) -> None:
+    async def run(self, started: Starter, stop: asyncio.Event) -> None:
         """Live until `stop` is set or the control plane ends."""
         serving: asyncio.Task[None] | None = None
         try:
@@ -145,26 +145,28 @@ class Supervisor:
     async def _start_control_plane(self) -> AsyncLink:
         ours, theirs = socket.socketpair()
         with theirs, self._listener as listener:
-            descriptors = (theirs.fileno(), listener.fileno())
-            self._child = subprocess.Popen(
-                [sys.executable, "-P", "-m", "srekv.local.cloud", *self._arguments()],
-                env={**_environment(self._runtime), FD_VARIABLE: str(descriptors[0]), "SREKV_API_FD":
-                str(descriptors[1])}, pass_fds=descriptors, stdin=subprocess.DEVNULL, stdout=sys.stderr,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - this process has no threads yet
-            )
-        link = AsyncLink(
-            ours,
-            {
-                "apply": self._apply,
-                "observations": self._observations,
-                "run": self._run_command,
-                "console": self._console,
-                "machines": self._states,
-                "ready": self._control_plane_ready,
-            },
-        )
+            self._child = self._spawn(theirs.fileno(), listener.fileno())
+        handlers: dict[str, AsyncHandler] = {
+            "apply": self._apply,
+            "observations": self._observations,
+            "run": self._run_command,
+            "console": self._console,
+            "machines": self._states,
+            "ready": self._control_plane_ready,
+        }
+        link = AsyncLink(ours, handlers)
         await link.open()
         return link
+
+    def _spawn(self, link: int, api: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - our own interpreter and our own words
+            [sys.executable, "-P", "-m", "srekv.local.cloud", *self._arguments()],
+            env={**_environment(self._runtime), FD_VARIABLE: str(link), "SREKV_API_FD": str(api)},
+            pass_fds=(link, api),
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - no other thread holds a lock this early
+        )
 
     def _arguments(self) -> list[str]:
         runtime = self._runtime
@@ -197,9 +199,8 @@ class Supervisor:
     async def _observations(self, check: str) -> list[dict[str, Any]]:
         return self._checkers.observations(check)
 
-    async def _run_command(self, machine: str, command: str, script: str, timeout: float) -> dict[str, Any]:  # noqa:
-    ASYNC109 - the seam's name
-        return await self._machines.run(machine, command, script, timeout)
+    async def _run_command(self, machine: str, command: str, script: str, **rest: float) -> dict[str, Any]:
+        return await self._machines.run(machine, command, script, rest["timeout"])
 
     async def _console(self, machine: str) -> str:
         return self._machines.console(machine)
@@ -298,6 +299,11 @@ def _new_runtime(directory: Path, *, subnet: str, speed: float, dns_port: int) -
     )
 
 
+def _claim_life(directory: Path, descriptor: int) -> None:
+    if not runtimes.try_lock(descriptor):
+        raise SrekvError(f"another local cloud runs in {directory}", next_step="srekv local status")
+
+
 async def _live(runtime: Runtime, listener: socket.socket, starter: Starter) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -319,20 +325,25 @@ def main(arguments: Sequence[str]) -> int:
     directory: Path = options.directory
     with (directory / runtimes.LIFE_LOCK).open("a") as life:
         try:
-            if not runtimes.try_lock(life.fileno()):
-                raise SrekvError(f"another local cloud runs in {directory}", next_step="srekv local status")
-            subnet, listener = claim_network()
-            runtime = _new_runtime(directory, subnet=subnet, speed=options.speed, dns_port=options.dns_port)
-            _log.info("starts as %s on %s.0/24, pid %d", runtime.cloud_id, subnet, runtime.pid)
-            asyncio.run(_live(runtime, listener, starter))
+            _claim_life(directory, life.fileno())
+            _live_in(directory, options.speed, options.dns_port, starter)
         except SrekvError as error:
-            _log.error("%s", error)  # noqa: TRY400 - a traceback would say less
+            _log.error("%s", error)
             starter.fail(error)
             return error.exit_code
-        finally:
-            (directory / runtimes.RUNTIME).unlink(missing_ok=True)
-            _log.info("ended")
     return 0
+
+
+def _live_in(directory: Path, speed: float, dns_port: int, starter: Starter) -> None:
+    """Live once, in a directory that is ours."""
+    subnet, listener = claim_network()
+    runtime = _new_runtime(directory, subnet=subnet, speed=speed, dns_port=dns_port)
+    _log.info("starts as %s on %s.0/24, pid %d", runtime.cloud_id, subnet, runtime.pid)
+    try:
+        asyncio.run(_live(runtime, listener, starter))
+    finally:
+        (directory / runtimes.RUNTIME).unlink(missing_ok=True)
+        _log.info("ended")
 
 
 if __name__ == "__main__":
