@@ -200,7 +200,7 @@ class Firewall:
             kind="security group rules",
             name=self._name,
             action="create",
-            detail=", ".join(f"{rule.port} from {rule.source}" for rule in sorted(rules)),
+            detail=_words(rules),
             call=authorize,
         )
 
@@ -215,7 +215,7 @@ class Firewall:
             name=self._name,
             id=self.group_id,
             action="delete",
-            detail=", ".join(f"{rule.port} from {rule.source}" for rule in sorted(rules)),
+            detail=_words(rules),
             call=revoke,
         )
 
@@ -231,6 +231,14 @@ class Firewall:
             timeout_s=INTERFACES_TIMEOUT_S,
             GroupId=group_id,
         )
+
+
+def _words(rules: Mapping[Rule, str]) -> str:
+    """Rules for a person, grouped by why they are there."""
+    groups: dict[tuple[str, int], list[str]] = {}
+    for rule, text in sorted(rules.items()):
+        groups.setdefault((text.removeprefix(MARK), rule.port), []).append(rule.source)
+    return "; ".join(f"{port} for {why}: {', '.join(sources)}" for (why, port), sources in groups.items())
 
 
 def _rules(permissions: Iterable[Mapping[str, Any]]) -> Iterable[tuple[Rule, str]]:

@@ -23,6 +23,8 @@ T = TypeVar("T")
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
 PAUSE_GROWTH = 1.4
+WORTH_TELLING_S = 1.5
+"""A shorter wait is over before anybody has read about it."""
 
 
 class CancelledError(SrekvError):
@@ -133,14 +135,15 @@ class Run:
             TimeoutExceeded: the deadline has passed.
             CancelledError: the run was cancelled meanwhile.
         """
-        deadline = time.monotonic() + timeout_s
+        begin = time.monotonic()
+        deadline = begin + timeout_s
         pause = shortest_pause_s
         told = False
         while True:
             seen = look()
             if seen is not None:
                 return seen
-            if not told:
+            if not told and time.monotonic() - begin > WORTH_TELLING_S:
                 self.watcher.waiting(section, what)
                 told = True
             if time.monotonic() + pause > deadline:

@@ -18,7 +18,7 @@ from srekv.provision.naming import Names, tag_map
 PREFIX = "srekv:"
 
 INTEGERS = ("port", "interval", "threshold", "ttl")
-TEXTS = ("zone", "record", "instance_type", "os")
+TEXTS = ("zone", "record", "instance_type", "os", "key_name")
 FLAGS = ("deletion_protection", "alarms")
 LISTS = ("allow_cidrs",)
 STORED = INTEGERS + TEXTS + FLAGS + LISTS
@@ -47,7 +47,9 @@ def as_tags(config: Config) -> dict[str, str]:
     """A Config's settings as tags (IAM allows 256 characters a value, letters, digits and _.:/=+-@ and spaces)."""
     texts: dict[str, str] = {}
     for name in STORED:
-        value = config.zone_name if name == "zone" else getattr(config, name)
+        value = _value(config, name)
+        if value is None:
+            continue
         if isinstance(value, bool):
             texts[_key(name)] = "true" if value else "false"
         elif isinstance(value, tuple):
@@ -55,6 +57,14 @@ def as_tags(config: Config) -> dict[str, str]:
         else:
             texts[_key(name)] = str(value)
     return texts
+
+
+def _value(config: Config, name: str) -> Any:
+    if name == "zone":
+        return config.zone_name
+    if name == "key_name" and config.create_key:
+        return Names(config.stack).key_pair
+    return getattr(config, name)
 
 
 def _key(name: str) -> str:
@@ -70,4 +80,7 @@ def resolve(config: Config, given: Mapping[str, Any], clients: Clients) -> tuple
     answer = found(clients.iam.get_role, RoleName=Names(config.stack).role)
     role = answer["Role"] if answer else None
     ours = role if role and tag_map(role.get("Tags")).get("srekv:stack") == config.stack else None  # type: ignore[arg-type]
-    return dataclasses.replace(config, **{**stored(ours), **given}), role
+    kept = stored(ours)
+    if given.get("create_key"):
+        kept.pop("key_name", None)
+    return dataclasses.replace(config, **{**kept, **given}), role

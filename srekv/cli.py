@@ -1,0 +1,346 @@
+"""The command line: options become a call, errors become exit codes. Nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from srekv import __version__
+from srekv.config import DEFAULT_STACK, OPERATING_SYSTEMS
+from srekv.errors import SrekvError, UsageError
+
+if TYPE_CHECKING:
+    from srekv.commands import Invocation
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SREKV", "max_content_width": 100}
+INTERRUPTED = 130
+
+
+@click.group(context_settings=CONTEXT)
+@click.option("--target", type=click.Choice(["local", "aws"]), default="local", show_default=True, help="Where to run.")
+@click.option("--stack", default=DEFAULT_STACK, show_default=True, help="The stack's name, in every resource's tags.")
+@click.option("--region", help="AWS Region.  [default: the environment's or the profile's, else us-east-1]")
+@click.option("--profile", help="Profile of the AWS configuration files (target aws).")
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="For whom.")
+@click.option("--quiet", "-q", is_flag=True, help="Show results and warnings only.")
+@click.version_option(__version__, prog_name="srekv")
+@click.pass_context
+def main_group(context: click.Context, /, **options: Any) -> None:
+    """A highly available key-value service, its failover, and the proof that it works.
+
+    Start with: srekv up, srekv test, srekv failover-test. Then: srekv down.
+
+    On the local target (the default) everything runs on this machine's loopback and costs nothing.
+    """
+    context.obj = options
+
+
+def _invocation(context: click.Context) -> Invocation:
+    from srekv.commands import Invocation
+    from srekv.console import Screen
+    from srekv.local.control import home
+
+    options = context.obj
+    return Invocation(
+        target=options["target"],
+        stack=options["stack"],
+        region=options["region"] or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
+        profile=options["profile"],
+        home=home(os.environ),
+        screen=Screen(as_json=options["output"] == "json", quiet=options["quiet"]),
+    )
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that were really given: the others keep what the stack was made with."""
+    return {name: value for name, value in options.items() if value is not None and value != ()}
+
+
+def _comma(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",")) if value else ()
+
+
+def placement_options(command: F) -> F:
+    """Where the nodes go and what they are."""
+    for option in reversed(
+        (
+            click.option("--vpc-id", help="The VPC.  [default: the default VPC]"),
+            click.option("--azs", callback=_comma, help="Two Availability Zones: us-east-1a,us-east-1b."),
+            click.option("--subnet", "subnets", multiple=True, help="A public subnet; give it twice."),
+            click.option("--fix-vpc", is_flag=True, default=None, help="Switch the VPC's DNS attributes on."),
+            click.option("--instance-type", help="EC2 instance type.  [default: t2.micro]"),
+            click.option("--os", "os", type=click.Choice(OPERATING_SYSTEMS), help="Amazon Linux.  [default: al2023]"),
+            click.option("--ami", help="A machine image in place of the newest Amazon Linux."),
+            click.option("--key-name", help="An existing key pair; opens port 22 to you."),
+            click.option("--create-key", metavar="FILE", help="Create a key pair, write its private key to FILE."),
+            click.option(
+                "--allow-cidr",
+                "allow_cidrs",
+                multiple=True,
+                help="Who may reach the service; repeatable.  [default: this machine's address]",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def failover_options(command: F) -> F:
+    """How fast a failover is: 30 s x 3 with TTL 300 can never meet the lab's "wait about 30 s"."""
+    for option in reversed(
+        (
+            click.option("--zone", help="The private zone.  [default: sre-test.local]"),
+            click.option("--record", help="The service's record in it.  [default: svc]"),
+            click.option("--port", type=int, help="The service's port.  [default: 80; on the local target 8080]"),
+            click.option(
+                "--interval",
+                type=int,
+                help="Seconds between a checker's requests, 10 or 30; the console's 30 cannot meet the lab's "
+                "'wait ~30 s'.  [default: 10]",
+            ),
+            click.option("--threshold", type=int, help="Failures in a row that count, 1-10.  [default: 3]"),
+            click.option(
+                "--ttl", type=int, help="The records' TTL, seconds; the console's 300 hides a switch.  [default: 10]"
+            ),
+            click.option("--deletion-protection/--no-deletion-protection", default=None, help="Protect the table."),
+            click.option("--alarms/--no-alarms", default=None, help="CloudWatch alarms and a dashboard."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@main_group.command()
+@placement_options
+@failover_options
+@click.option("--speed", type=float, help="Local target: seconds that pass in one, for its whole life.  [default: 10]")
+@click.option("--dns-port", type=int, help="Local target: the resolver's port.  [default: 5300]")
+@click.option("--wait/--no-wait", default=True, help="Wait until both checks pass and the name answers.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
+@click.pass_context
+def up(
+    context: click.Context, /, *, speed: float | None, dns_port: int | None, wait: bool, dry_run: bool, **settings: Any
+) -> None:
+    """Create or repair everything, section by section.
+
+    Run it again at any time: it repairs what differs and leaves the rest alone. A setting that you do not give keeps
+    the value the stack was made with.
+    """
+    from srekv import commands
+
+    commands.up(_invocation(context), _given(settings), wait=wait, dry_run=dry_run, speed=speed, dns_port=dns_port)
+
+
+@main_group.command()
+@click.pass_context
+def test(context: click.Context) -> None:
+    """Test the name, a write and a read, from both nodes (lab 4.1-4.3)."""
+    from srekv import commands
+
+    commands.test(_invocation(context))
+
+
+@main_group.command()
+@click.option("--back", is_flag=True, help="Start the primary again and wait for the failback.")
+@click.pass_context
+def failover(context: click.Context, *, back: bool) -> None:
+    """Stop the primary and wait until the name answers the secondary (lab 4.4)."""
+    from srekv import commands
+
+    commands.failover(_invocation(context), back=back)
+
+
+@main_group.command("failover-test")
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("srekv-drills"),
+    show_default=True,
+    help="Where the run's history goes, in a folder of its own.",
+)
+@click.option("--rate", type=float, help="Operations a second over all clients, by the clock of the target.")
+@click.option("--clients", type=int, help="Clients that operate at once.")
+@click.pass_context
+def failover_test(context: click.Context, *, directory: Path, rate: float | None, clients: int | None) -> None:
+    """Drill: load, fault, switch, heal, failback, and a verdict from the client's side.
+
+    The primary is stopped and always started again, also after Ctrl-C or an error.
+    """
+    from srekv import commands
+
+    commands.failover_test(_invocation(context), directory=directory, rate=rate, clients=clients)
+
+
+@main_group.command()
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Show what would be removed; change nothing.")
+@click.pass_context
+def down(context: click.Context, *, yes: bool, dry_run: bool) -> None:
+    """Remove everything and prove that nothing is left."""
+    from srekv import commands
+
+    def confirm(question: str) -> bool:
+        return yes or click.confirm(question, err=True)
+
+    commands.down(_invocation(context), dry_run=dry_run, confirm=confirm)
+
+
+@main_group.command()
+@click.pass_context
+def status(context: click.Context) -> None:
+    """Show what exists, its health, and what the name answers."""
+    from srekv import commands
+
+    commands.status(_invocation(context))
+
+
+@main_group.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.pass_context
+def check(context: click.Context, file: Path) -> None:
+    """Judge a recorded history again."""
+    from srekv import commands
+    from srekv.console import Screen
+
+    commands.check(Screen(as_json=context.obj["output"] == "json"), file)
+
+
+@main_group.group()
+def kv() -> None:
+    """Talk to the service through its DNS name."""
+
+
+@kv.command("put")
+@click.argument("key")
+@click.argument("value")
+@click.pass_context
+def kv_put(context: click.Context, *, key: str, value: str) -> None:
+    """Store VALUE under KEY."""
+    from srekv import commands
+
+    commands.kv(_invocation(context), "PUT", key, value.encode())
+
+
+@kv.command("get")
+@click.argument("key")
+@click.pass_context
+def kv_get(context: click.Context, *, key: str) -> None:
+    """Print the value of KEY; exit 1 if there is none."""
+    from srekv import commands
+
+    value = commands.kv(_invocation(context), "GET", key, None)
+    if context.obj["output"] == "text":
+        click.echo(value)
+
+
+@kv.command("delete")
+@click.argument("key")
+@click.pass_context
+def kv_delete(context: click.Context, *, key: str) -> None:
+    """Remove KEY; removing an absent one is fine."""
+    from srekv import commands
+
+    commands.kv(_invocation(context), "DELETE", key, None)
+
+
+@main_group.group()
+def local() -> None:
+    """Look after the local cloud."""
+
+
+@local.command("status")
+@click.pass_context
+def local_status(context: click.Context) -> None:
+    """Show whether it runs, and where."""
+    from srekv import commands
+
+    commands.local_status(_invocation(context))
+
+
+@local.command("logs")
+@click.pass_context
+def local_logs(context: click.Context) -> None:
+    """Print its log and its machines' consoles."""
+    from srekv import commands
+
+    for line in commands.local_logs(_invocation(context)):
+        click.echo(line)
+
+
+@local.command("env")
+@click.pass_context
+def local_env(context: click.Context) -> None:
+    """Print exports for any AWS tool: eval "$(srekv local env)"."""
+    from srekv import commands
+
+    commands.local_env(_invocation(context))
+
+
+@local.command("stop")
+@click.pass_context
+def local_stop(context: click.Context) -> None:
+    """Stop it, with everything in it."""
+    from srekv import commands
+
+    commands.local_stop(_invocation(context))
+
+
+def main() -> None:
+    """The entry point: never a traceback, always an exit code that means something."""
+    sys.exit(_run(sys.argv[1:]))
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        main_group.main(args=arguments, prog_name="srekv", standalone_mode=False)
+    except SrekvError as error:
+        return _failed(error)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return UsageError.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away; keep the interpreter from complaining about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 - a user never sees a traceback
+        return _surprised(error)
+    return 0
+
+
+def _failed(error: SrekvError) -> int:
+    from srekv.console import Screen
+
+    Screen(as_json=False).failed(error)
+    return error.exit_code
+
+
+def _surprised(error: Exception) -> int:
+    """An error nobody foresaw; SREKV_DEBUG shows where it came from."""
+    if os.environ.get("SREKV_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    return _failed(
+        SrekvError(
+            "srekv itself failed",
+            why=f"{type(error).__name__}: {error}",
+            next_step="SREKV_DEBUG=1 srekv ... shows where; please report it",
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

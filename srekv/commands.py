@@ -1,0 +1,526 @@
+"""What each command does: the one place where target, provisioning, drill, verdict and screen are put together."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from srekv.config import DEFAULT_REGION, Config
+from srekv.console import (
+    Narration,
+    Screen,
+    changes_json,
+    grid,
+    node_json,
+    node_table,
+    reach,
+    resource_json,
+    resource_table,
+    tally,
+)
+from srekv.errors import FindingError, SrekvError, UnknownError, UsageError
+from srekv.local import control
+from srekv.provision.model import Deployment, Node
+
+if TYPE_CHECKING:
+    from srekv.drill.model import Settings
+    from srekv.drill.vantage import Vantage
+    from srekv.provision.stack import Stack
+
+LOCAL_PORT = 8080
+LOCAL_SPEED = 10.0
+DNS_PORT = 5300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invocation:
+    """The options before the command.
+
+    Attributes:
+        home: the directory of the local cloud's runtime files.
+        region: as given, or from the environment; None when nobody said.
+    """
+
+    target: str
+    stack: str
+    region: str | None
+    profile: str | None
+    home: Path
+    screen: Screen
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the target is the local cloud."""
+        return self.target == "local"
+
+
+def target_config(invocation: Invocation, runtime: control.Runtime | None) -> Config:
+    """The Config of the target, with every setting at its default."""
+    if runtime is None:
+        return Config(
+            stack=invocation.stack,
+            target=invocation.target,
+            region=invocation.region or _profile_region(invocation.profile) or DEFAULT_REGION,
+            profile=invocation.profile,
+        )
+    return Config(
+        stack=invocation.stack,
+        target=invocation.target,
+        region=invocation.region or DEFAULT_REGION,
+        endpoint=runtime.endpoint,
+        access_key=runtime.access_key,
+        secret_key=runtime.secret_key,
+        resolver=runtime.resolver,
+        port=LOCAL_PORT,
+        speed=runtime.speed,
+    )
+
+
+def _profile_region(profile: str | None) -> str | None:
+    import boto3
+    from botocore.exceptions import ProfileNotFound
+
+    try:
+        return boto3.Session(profile_name=profile).region_name
+    except ProfileNotFound as error:
+        raise UsageError(str(error), next_step="aws configure list-profiles") from None
+
+
+@contextmanager
+def opened(invocation: Invocation, *, dry: bool = False) -> Iterator[tuple[Stack, Narration]]:
+    """The stack of this invocation, on a target that is already there."""
+    from srekv.provision.stack import connect
+
+    config = target_config(invocation, _running(invocation))
+    with invocation.screen.progress(dry=dry) as narration:
+        yield connect(config, {}, narration, dry=dry), narration
+
+
+def _running(invocation: Invocation) -> control.Runtime | None:
+    """The local cloud, which must run by now; None for AWS."""
+    if not invocation.is_local:
+        return None
+    runtime = control.find(invocation.home)
+    if runtime is None:
+        raise SrekvError(
+            "there is no local cloud running",
+            why=f"nothing answers for {invocation.home}",
+            next_step="srekv up (or srekv --target aws ... for AWS)",
+        )
+    return runtime
+
+
+def up(
+    invocation: Invocation,
+    given: Mapping[str, Any],
+    *,
+    wait: bool,
+    dry_run: bool,
+    speed: float | None,
+    dns_port: int | None,
+) -> None:
+    """Create or repair everything, then show how to reach it."""
+    from srekv.provision.stack import connect
+
+    runtime = _started(invocation, given, speed=speed, dns_port=dns_port)
+    config = target_config(invocation, runtime)
+    with invocation.screen.progress(dry=dry_run) as narration:
+        stack = connect(config, given, narration, dry=dry_run)
+        deployment = _noted(narration, lambda: stack.up(wait=wait))
+        if wait and deployment is not None:
+            _await_answer(stack, deployment, narration)
+        changes, elapsed = narration.changes, narration.elapsed_s
+    screen, settled = invocation.screen, stack.run.config
+    document: dict[str, Any] = {
+        "stack": settled.stack,
+        "target": settled.target,
+        "region": settled.region,
+        "dry_run": dry_run,
+        "changes": changes_json(changes),
+        "left": [],
+        "elapsed_s": round(elapsed, 3),
+    }
+    screen.show(f"\n{tally(changes, dry=dry_run)} in {elapsed:.1f} s")
+    if deployment is not None:
+        document |= {"url": deployment.url, "name": deployment.name, "nodes": _nodes_json(deployment, {})}
+        health: dict[str, bool | None] = {node.name: True if wait else None for node in deployment.nodes}
+        screen.show(node_table(deployment.nodes, health), "", reach(deployment, resolver=settled.resolver))
+        screen.show(grid(("next", "srekv test" if wait else "srekv status")))
+    screen.document(document)
+
+
+def _started(
+    invocation: Invocation, given: Mapping[str, Any], *, speed: float | None, dns_port: int | None
+) -> control.Runtime | None:
+    """The local cloud, started if need be; None for AWS. Impossible settings are refused before it starts."""
+    if not invocation.is_local:
+        if speed is not None or dns_port is not None:
+            raise UsageError("--speed and --dns-port are for the local target", next_step="leave them out")
+        return None
+    Config(
+        stack=invocation.stack,
+        region=invocation.region or DEFAULT_REGION,
+        **{"port": LOCAL_PORT, "speed": speed or LOCAL_SPEED, **given},
+    )
+    return control.ensure(invocation.home, speed=speed, dns_port=dns_port or DNS_PORT, meanwhile=_get_ready)
+
+
+def _get_ready() -> None:
+    """Import what provisioning needs while the local cloud starts in its own processes."""
+    import srekv.drill.vantage
+    import srekv.provision.stack  # noqa: F401
+
+
+def _noted(narration: Narration, work: Callable[[], Deployment | None]) -> Deployment | None:
+    """Do it; if the user interrupts, say what exists by now."""
+    try:
+        return work()
+    except KeyboardInterrupt:
+        made = [change for change in narration.changes if change.action == "create"]
+        narration.warn(f"interrupted: {len(made)} resources were created so far; srekv up goes on, srekv down removes")
+        raise
+
+
+def _await_answer(stack: Stack, deployment: Deployment, narration: Narration) -> None:
+    """Wait until the name answers the primary, asked from inside the VPC."""
+    hands = stack.hands
+    narration.started("Name")
+    hands.await_commands(deployment.nodes)
+    primary = deployment.node("primary")
+    view = _vantage(stack, deployment, deployment.node("secondary"))
+    watched = view.watch((primary.address,), timeout_s=120)
+    if not watched.matched:
+        seen = watched.transitions[-1].addresses if watched.transitions else ()
+        raise SrekvError(
+            f"{deployment.name} does not answer {primary.address}",
+            why=f"the resolver answers {', '.join(seen) or 'nothing'}",
+            next_step="srekv status; a name asked for before it existed is cached as missing for up to five minutes",
+        )
+    narration.finished("Name")
+
+
+def _vantage(stack: Stack, deployment: Deployment, node: Node) -> Vantage:
+    from srekv.drill.vantage import Vantage
+
+    config = stack.run.config
+    return Vantage(stack.hands, node, deployment.name, config.resolver, deployment.port, config.speed)
+
+
+def _nodes_json(deployment: Deployment, health: Mapping[str, bool | None]) -> list[dict[str, Any]]:
+    return [node_json(node, port=deployment.port, healthy=health.get(node.name)) for node in deployment.nodes]
+
+
+def down(invocation: Invocation, *, dry_run: bool, confirm: Callable[[str], bool]) -> None:
+    """Remove everything and prove it; stop the local cloud when nothing is left in it.
+
+    Raises:
+        FindingError: something is left.
+    """
+    if invocation.is_local and control.find(invocation.home) is None:
+        invocation.screen.show("there is no local cloud running: 0 left")
+        invocation.screen.document({"stack": invocation.stack, "dry_run": dry_run, "changes": [], "left": []})
+        return
+    with opened(invocation, dry=dry_run) as (stack, narration):
+        if not dry_run:
+            _ask(stack, confirm)
+        left = stack.down()
+        changes, elapsed = narration.changes, narration.elapsed_s
+    screen = invocation.screen
+    screen.show(f"\n{tally(changes, dry=dry_run)} in {elapsed:.1f} s")
+    if not dry_run:
+        screen.show(f"{len(left)} left" + ("" if left else ": every kind was listed again"))
+    screen.document(
+        {
+            "stack": invocation.stack,
+            "dry_run": dry_run,
+            "changes": changes_json(changes),
+            "left": [resource_json(one) for one in left],
+            "elapsed_s": round(elapsed, 3),
+        }
+    )
+    if left:
+        screen.show(resource_table(left))
+        raise FindingError(f"{len(left)} resources are left", next_step="srekv down again, or remove them by hand")
+    if invocation.is_local and not dry_run and control.release(invocation.home):
+        screen.show("the local cloud has stopped: nothing was left in it")
+
+
+def _ask(stack: Stack, confirm: Callable[[str], bool]) -> None:
+    items = stack.items()
+    data = f" and its table with about {items} items" if items else ""
+    config = stack.run.config
+    if not confirm(f"Remove the stack {config.stack} on {config.target} ({config.region}){data}?"):
+        raise UsageError("nothing was removed", next_step="srekv down --yes removes without asking")
+
+
+def status(invocation: Invocation) -> None:
+    """What exists, its health, and what the name answers."""
+    with opened(invocation) as (stack, narration):
+        resources = stack.resources()
+        try:
+            deployment: Deployment | None = stack.hands.deployment()
+        except SrekvError as error:
+            deployment, problem = None, error
+        health = _health(stack, deployment) if deployment else {}
+        answer = _answer(stack, deployment, narration) if deployment else []
+    config, screen = stack.run.config, invocation.screen
+    screen.document(
+        {
+            "stack": config.stack,
+            "target": config.target,
+            "region": config.region,
+            "name": deployment.name if deployment else config.name,
+            "url": deployment.url if deployment else None,
+            "resolver": {"address": config.resolver[0], "port": config.resolver[1]},
+            "answer": answer,
+            "nodes": _nodes_json(deployment, {node: one["healthy"] for node, one in health.items()})
+            if deployment
+            else [],
+            "checks": [
+                {"name": one["name"], "id": one["id"], "healthy": one["healthy"], "observations": one["reports"]}
+                for one in health.values()
+            ],
+            "resources": [resource_json(one) for one in resources],
+            "speed": config.speed,
+        }
+    )
+    if deployment is None:
+        screen.show(resource_table(resources))
+        raise problem
+    screen.show(node_table(deployment.nodes, {node: one["healthy"] for node, one in health.items()}), "")
+    screen.show(grid(("answer", ", ".join(answer) or "unknown")), reach(deployment, resolver=config.resolver), "")
+    screen.show(resource_table(resources))
+
+
+def _health(stack: Stack, deployment: Deployment) -> dict[str, dict[str, Any]]:
+    """By node name: its check, the checkers' reports and the verdict over them."""
+    from srekv.drill.model import is_healthy
+
+    found = {}
+    for node in deployment.nodes:
+        check = deployment.check(node.role)
+        observations = stack.hands.observations(check)
+        found[node.name] = {
+            "name": check.name,
+            "id": check.id,
+            "healthy": is_healthy(check, observations),
+            "reports": [
+                {"checker": one.checker, "region": one.region, "status": one.status, "at": one.at.isoformat()}
+                for one in observations
+            ],
+        }
+    return found
+
+
+def _answer(stack: Stack, deployment: Deployment, narration: Narration) -> list[str]:
+    """What the name answers, asked from a node that runs; empty when none can be asked."""
+    for node in reversed(deployment.nodes):
+        if node.state == "running":
+            try:
+                return list(_vantage(stack, deployment, node).resolve(system=False).addresses)
+            except SrekvError as error:
+                narration.warn(f"cannot ask for the name from {node.name}: {error.what}")
+    return []
+
+
+def _settings(stack: Stack, **choices: Any) -> Settings:
+    from srekv.drill.model import Settings
+
+    config = stack.run.config
+    return Settings(
+        resolver=config.resolver, port=config.port, speed=config.speed, run_id=secrets.token_hex(4), **choices
+    )
+
+
+def test(invocation: Invocation) -> None:
+    """The lab's sections 4.1 to 4.3, from both nodes.
+
+    Raises:
+        FindingError: a test failed.
+    """
+    from srekv.drill.acceptance import acceptance
+    from srekv.report.terminal import acceptance_table
+
+    with opened(invocation) as (stack, narration):
+        narration.started("Tests")
+        findings = acceptance(stack.hands, _settings(stack))
+        narration.finished("Tests")
+    screen = invocation.screen
+    screen.show(acceptance_table(findings))
+    failed = [finding for finding in findings if not finding.passed]
+    screen.document(
+        {
+            "stack": invocation.stack,
+            "passed": not failed,
+            "findings": [
+                {"name": one.name, "passed": one.passed, "detail": one.detail, "elapsed_s": round(one.elapsed_s, 3)}
+                for one in findings
+            ],
+        }
+    )
+    if failed:
+        raise FindingError(f"{len(failed)} of {len(findings)} tests failed", next_step="srekv status")
+    screen.show(grid(("next", "srekv failover-test")))
+
+
+def failover(invocation: Invocation, *, back: bool) -> None:
+    """The lab's section 4.4: the primary fails and the name switches; `back` heals and waits for the failback."""
+    from srekv.drill.switch import fail_back, fail_over
+
+    with opened(invocation) as (stack, narration):
+        work = fail_back if back else fail_over
+        switch = work(stack.hands, _settings(stack), narration)
+    screen = invocation.screen
+    screen.show(f"the name answers {switch.address} after {switch.switched_s:.1f} s (AWS-equivalent)")
+    screen.show(grid(("next", "srekv failover-test" if back else "srekv failover --back")))
+    screen.document(
+        {
+            "stack": invocation.stack,
+            "answer": [switch.address],
+            "switched_s": round(switch.switched_s, 3),
+            "ready_s": None if switch.ready_s is None else round(switch.ready_s, 3),
+            "speed": stack.run.config.speed,
+        }
+    )
+
+
+def failover_test(invocation: Invocation, *, directory: Path, rate: float | None, clients: int | None) -> None:
+    """The whole drill: steady state, load, fault, switch, heal, failback, verdict.
+
+    Raises:
+        FindingError: the verdict is violated.
+        UnknownError: the verdict is unknown.
+    """
+    from srekv.check.verdict import judge
+    from srekv.drill.runner import failover_test as drill
+    from srekv.report.data import failover_document
+    from srekv.report.terminal import drill_view
+
+    choices = {key: value for key, value in (("rate", rate), ("clients", clients)) if value is not None}
+    with opened(invocation) as (stack, narration):
+        settings = _settings(stack, **choices)
+        workdir = directory / settings.run_id
+        workdir.mkdir(parents=True, exist_ok=True)
+        result = drill(stack.hands, settings, narration, workdir=workdir)
+    verdict = judge(result.history)
+    screen = invocation.screen
+    screen.show("", drill_view(result, verdict))
+    screen.document(failover_document(result, verdict))
+    _conclude(verdict.verdict)
+
+
+def check(screen: Screen, file: Path) -> None:
+    """Judge a recorded history again.
+
+    Raises:
+        FindingError: violated.
+        UnknownError: unknown.
+    """
+    from srekv.check.verdict import judge
+    from srekv.report.terminal import verdict_view
+
+    verdict = judge(file)
+    screen.show(verdict_view(verdict))
+    screen.document(
+        {
+            "verdict": verdict.verdict,
+            "operations": verdict.operations,
+            "findings": [finding.to_json() for finding in verdict.findings],
+        }
+    )
+    _conclude(verdict.verdict)
+
+
+def _conclude(verdict: str) -> None:
+    if verdict == "violated":
+        raise FindingError("the verdict is: violated", next_step="the proof is above and in the history")
+    if verdict == "unknown":
+        raise UnknownError("the verdict is: unknown", next_step="the findings above say what is missing")
+
+
+def kv(invocation: Invocation, method: str, key: str, value: bytes | None) -> bytes | None:
+    """Talk to the service through its DNS name, from inside the VPC.
+
+    Returns:
+        the value for get, None for put and delete.
+
+    Raises:
+        FindingError: get of an absent key.
+    """
+    from urllib.parse import quote
+
+    with opened(invocation) as (stack, _):
+        deployment = stack.hands.deployment()
+        running = [node for node in deployment.nodes if node.state == "running"]
+        if not running:
+            raise SrekvError("no node runs", next_step="srekv up starts them again")
+        view = _vantage(stack, deployment, running[-1])
+        response = view.request(method, f"/v1/keys/{quote(key, safe='')}", body=value or b"")
+    if response.status == 404 and method == "GET":
+        raise FindingError(f"{key} is absent")
+    if response.status is None or response.status >= 400:
+        said = response.error or response.body.decode(errors="replace")
+        raise SrekvError(
+            f"{method} {key} failed", why=f"{response.status or 'no answer'}: {said}", next_step="srekv status"
+        )
+    invocation.screen.document(
+        {
+            "key": key,
+            "status": response.status,
+            "node": response.node,
+            "value": response.body.decode(errors="replace") if method == "GET" else None,
+            "value_b64": base64.b64encode(response.body).decode() if method == "GET" else None,
+        }
+    )
+    return response.body if method == "GET" else None
+
+
+def local_status(invocation: Invocation) -> None:
+    """Whether the local cloud runs, and where.
+
+    Raises:
+        FindingError: it does not run.
+    """
+    runtime = control.find(invocation.home)
+    if runtime is None:
+        invocation.screen.document({"running": False})
+        raise FindingError("the local cloud is not running", next_step="srekv up")
+    address, port = runtime.resolver
+    invocation.screen.show(
+        grid(
+            ("endpoint", runtime.endpoint),
+            ("resolver", f"{address}:{port}"),
+            ("speed", f"{runtime.speed:g}"),
+            ("process", str(runtime.pid)),
+            ("files", str(invocation.home)),
+        )
+    )
+    invocation.screen.document({"running": True, **control.status(runtime)})
+
+
+def local_logs(invocation: Invocation) -> Iterator[str]:
+    """The lines of the local cloud's logs."""
+    return iter(control.logs(invocation.home))
+
+
+def local_env(invocation: Invocation) -> None:
+    """Exports that let any AWS tool talk to the local cloud."""
+    runtime = control.find(invocation.home)
+    if runtime is None:
+        raise SrekvError("the local cloud is not running", next_step="srekv up")
+    values = control.environment(runtime, invocation.region or DEFAULT_REGION)
+    for name, value in values.items():
+        invocation.screen.show(f"export {name}={value}")
+    invocation.screen.document(values)
+
+
+def local_stop(invocation: Invocation) -> None:
+    """End the local cloud with everything in it."""
+    stopped = control.stop(invocation.home)
+    invocation.screen.show("the local cloud has stopped" if stopped else "the local cloud was not running")
+    invocation.screen.document({"stopped": stopped})
