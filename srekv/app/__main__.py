@@ -26,12 +26,13 @@ def main(environ: Mapping[str, str]) -> int:
         node = setting(environ, "SREKV_NODE")
         region = setting(environ, "AWS_REGION", default=environ.get("AWS_DEFAULT_REGION", ""))
         host = setting(environ, "SREKV_HOST", r"[\w.:-]+", "0.0.0.0")  # noqa: S104 - a node serves its network
-        sock = server.listen(host, int(setting(environ, "SREKV_PORT", r"\d{1,5}", "80")))
-    except (ValueError, OverflowError) as error:
+        port = int(setting(environ, "SREKV_PORT", r"\d{1,5}", "80"))
+        sock = server.listen(host, port)
+    except ValueError as error:
         sys.stderr.write(f"srekv.app: {error}\n")
         return 2
     except OSError as error:
-        sys.stderr.write(f"srekv.app: cannot listen on {host}: {error}\n")
+        sys.stderr.write(f"srekv.app: cannot listen on {host}:{port}: {error}\n")
         return 3
     # Clients may connect from here on; what is slow to import comes now.
     from srekv.app.dynamodb import DynamoStore, connect

@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.parsers import ResponseParserError
 from botocore.session import Session
 
-from srekv.app.model import CALLS, PATIENCE_S, QUEUE, Condition, Conflict, Item, Unavailable
+from srekv.app.model import CALLS, PATIENCE_S, QUEUE, Condition, Conflict, Item, Refused, Unavailable
 
 ATTEMPTS = 3
 BUDGET_S = 2.0
@@ -97,6 +97,8 @@ class DynamoStore:
                     return _version(self._client.update_item(**request)["Attributes"])
                 except _FAILURES as error:
                     failure, kind = error, _kind(error)
+                    if kind == "too large":
+                        raise Refused(str(error)) from None
                     if kind == "condition":
                         return _judge(error, write, unsure=unsure)
                     unsure = unsure or kind == "unsure"
@@ -169,13 +171,15 @@ def _demand(condition: Condition, values: Dict[str, Any]) -> Dict[str, str]:
 
 
 def _kind(error: Exception) -> str:
-    """What a failure means: "condition"; "again" and "final", certainly without effect; "unsure"."""
+    """What a failure means: "condition"; "too large"; "again" and "final", certainly without effect; "unsure"."""
     if isinstance(error, aws.ClientError):
         code = error.response["Error"]["Code"]
         if code == "ConditionalCheckFailedException":
             return "condition"
         if code in _THROTTLED:
             return "again"
+        if code == "ValidationException" and "tem size" in str(error):
+            return "too large"
         return "unsure" if error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500 else "final"
     if isinstance(error, _NOT_SENT):
         return "again"

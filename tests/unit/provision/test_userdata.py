@@ -1,0 +1,189 @@
+"""The user data: what it carries, that it fits, and that cloud-init and the shell understand it."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import os
+import shutil
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from srekv.errors import SrekvError, UsageError
+from srekv.provision import userdata
+
+ARGUMENTS: dict[str, Any] = {
+    "table": "SREKeyValue",
+    "region": "us-east-1",
+    "port": 80,
+    "node": "az1",
+    "zone": "sre-test.local",
+    "os": "al2023",
+}
+ROOT = Path(__file__).parents[3]
+
+
+def render(**changes: Any) -> str:
+    """The lab's user data, with changes."""
+    return userdata.render(**{**ARGUMENTS, **changes})
+
+
+def files(text: str) -> dict[str, bytes]:
+    """The files as cloud-init would write them."""
+    entries = yaml.safe_load(text)["write_files"]
+    return {
+        entry["path"]: gzip.decompress(base64.b64decode(entry["content"]))
+        if entry.get("encoding") == "gz+b64"
+        else entry["content"].encode()
+        for entry in entries
+    }
+
+
+def test_carries_the_package_itself() -> None:
+    """Each Python file of srekv.app, byte for byte, and the pins."""
+    carried = files(render())
+    for source in resources.files("srekv.app").iterdir():
+        if source.name.endswith(".py"):
+            assert carried.pop(f"/opt/srekv/srekv/app/{source.name}") == source.read_bytes()
+    pins = resources.files("srekv.provision").joinpath("requirements.txt").read_bytes()
+    assert carried.pop("/opt/srekv/requirements.txt") == pins
+    assert set(carried) == {
+        "/opt/srekv/srekv/__init__.py",
+        "/etc/systemd/system/srekv.service",
+        "/etc/systemd/resolved.conf.d/srekv.conf",
+    }
+
+
+def test_the_resolver_is_told_about_the_zone() -> None:
+    """Without the drop-in, systemd-resolved would never ask a DNS server for a .local name."""
+    conf = files(render(zone="x.sre-test.local"))["/etc/systemd/resolved.conf.d/srekv.conf"]
+    assert conf == b"[Resolve]\nDomains=~x.sre-test.local\n"
+
+
+def test_the_unit_survives_and_restarts() -> None:
+    """Enabled for every boot, restarted without end, with its whole configuration in the environment."""
+    unit = files(render(port=8080, node="az2"))["/etc/systemd/system/srekv.service"].decode()
+    for line in (
+        "Environment=SREKV_TABLE=SREKeyValue",
+        "Environment=SREKV_PORT=8080",
+        "Environment=SREKV_NODE=az2",
+        "Environment=SREKV_FAULT_FILE=/run/srekv/fault",
+        "Environment=AWS_REGION=us-east-1",
+        "ExecStart=/opt/srekv/venv/bin/python -m srekv.app",
+        "Restart=always",
+        "StartLimitIntervalSec=0",
+        "WantedBy=multi-user.target",
+    ):
+        assert line in unit.splitlines()
+    assert yaml.safe_load(render())["runcmd"][-1] == "systemctl enable --now srekv.service"
+
+
+@pytest.mark.parametrize(("port", "bound"), [(80, True), (1023, True), (1024, False), (8080, False)])
+def test_low_ports_need_a_capability(port: int, bound: bool) -> None:
+    """Only a port below 1024 asks for CAP_NET_BIND_SERVICE."""
+    assert ("AmbientCapabilities=CAP_NET_BIND_SERVICE" in render(port=port)) is bound
+
+
+def test_is_deterministic() -> None:
+    """Equal arguments make equal user data: a second `up` finds nothing to change."""
+    assert render() == render()
+    assert render() != render(node="az2")
+
+
+@pytest.mark.parametrize("system", ["al2023", "al2"])
+def test_fits_with_the_longest_names(system: str) -> None:
+    """The longest table, Region and zone that AWS allows still fit into what EC2 accepts."""
+    text = render(table="T" * 255, region="us-gov-northeast-1", node="n" * 64, zone="z" * 253, port=65535, os=system)
+    assert len(text.encode()) <= userdata.LIMIT
+
+
+def test_too_large_is_an_error() -> None:
+    """Names that would burst EC2's limit are an error with the size, before any call."""
+    with pytest.raises(SrekvError, match="user data has") as caught:
+        render(node="n" * 255, table="T" * 255, zone="z" * 253, region="r" * 32)
+    assert "16384" in caught.value.why
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"table": "a\nb c"}, {"node": "az1\nExecStart=/bin/x"}, {"zone": "x y"}, {"zone": "%h"}, {"region": ""}],
+)
+def test_nothing_can_be_smuggled_into_the_unit(changes: dict[str, str]) -> None:
+    """A value that could add a line or a specifier to a unit file is refused."""
+    with pytest.raises(UsageError):
+        render(**changes)
+
+
+def test_each_system_gets_a_python_that_its_pins_know() -> None:
+    """AL2023 gets 3.13 from dnf, AL2 gets 3.8 from its extras; neither uses the system's python3."""
+    assert "dnf install -y python3.13 python3.13-pip" in render(os="al2023")
+    assert "amazon-linux-extras install -y python3.8" in render(os="al2")
+    for system, python in (("al2023", "python3.13"), ("al2", "python3.8")):
+        assert f"{python} -m venv /opt/srekv/venv" in yaml.safe_load(render(os=system))["runcmd"]
+
+
+def test_every_requirement_is_pinned() -> None:
+    """Nothing is left to the day on which a node boots."""
+    lines = resources.files("srekv.provision").joinpath("requirements.txt").read_text().splitlines()
+    assert all("==" in line for line in lines if not line.startswith("#"))
+
+
+@pytest.mark.parametrize("system", ["al2023", "al2"])
+def test_the_commands_are_plain_shell(system: str, tmp_path: Path) -> None:
+    """cloud-init runs the commands as one POSIX script; shellcheck finds nothing in it."""
+    shellcheck = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if shellcheck is None:
+        pytest.skip("shellcheck is not installed")
+    script = tmp_path / "runcmd"
+    script.write_text("#!/bin/sh\n" + "\n".join(yaml.safe_load(render(os=system))["runcmd"]) + "\n")
+    # SC2015: "|| true" after a command that may fail is meant.
+    check = subprocess.run([shellcheck, script], capture_output=True, text=True, check=False, timeout=60)
+    assert (check.returncode, check.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("system", ["al2023", "al2"])
+def test_cloud_init_accepts_it(system: str, tmp_path: Path) -> None:
+    """cloud-init's own schema knows every key."""
+    if shutil.which("cloud-init") is None:
+        pytest.skip("cloud-init is not installed")
+    file = tmp_path / "user-data"
+    file.write_text(render(os=system))
+    check = subprocess.run(
+        ["cloud-init", "schema", "--config-file", file], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert check.returncode == 0, check.stdout + check.stderr
+
+
+def test_an_installed_wheel_renders_the_same(tmp_path: Path) -> None:
+    """What travels comes from the installed package: a wheel unpacked elsewhere makes the same user data."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
+    source = tmp_path / "source"
+    shutil.copytree(ROOT / "srekv", source / "srekv", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        if (ROOT / name).exists():
+            shutil.copy(ROOT / name, source / name)
+    (source / "README.md").touch()
+    build = [*pip, "wheel", source, "--no-deps", "--no-build-isolation", "-w", tmp_path]
+    subprocess.run(build, check=True, capture_output=True, timeout=100)
+    target = tmp_path / "installed"
+    subprocess.run(
+        [*pip, "install", "--no-deps", "--target", target, *tmp_path.glob("*.whl")],
+        check=True,
+        capture_output=True,
+        timeout=100,
+    )
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from srekv.provision import userdata\n"
+        "assert userdata.__file__.startswith(sys.argv[1])\n"
+        f"sys.stdout.write(userdata.render(**{ARGUMENTS!r}))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script, target], cwd=tmp_path, check=True, capture_output=True, text=True, timeout=60
+    )
+    assert run.stdout == render()
