@@ -52,7 +52,7 @@ class Checkers:
         """Converge to these health checks: start, update and end probers."""
         wanted = {check.id: check for check in checks}
         for gone in self._watches.keys() - wanted.keys():
-            self._end(self._watches.pop(gone))
+            self._forget(self._watches.pop(gone))
         for check_id, check in wanted.items():
             watch = self._watches.get(check_id)
             if watch is None:
@@ -82,6 +82,12 @@ class Checkers:
         self._watches.clear()
         if self._ended:
             await asyncio.wait(set(self._ended))
+
+    def _forget(self, watch: _Watch) -> None:
+        """A check that is gone counts as healthy, which may be news."""
+        self._end(watch)
+        if not watch.last_verdict:
+            self._on_change()
 
     def _begin(self, watch: _Watch) -> None:
         places = ((region, number) for region in range(len(REGIONS)) for number in range(1, PROBERS_PER_REGION + 1))

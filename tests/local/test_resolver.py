@@ -140,7 +140,7 @@ class Cloud:
 async def until(question: Callable[[], Awaitable[str]], answer: str) -> None:
     """Ask until the answer is this one; names and connections announce nothing."""
     async with asyncio.timeout(SOON):
-        while await question() != answer:
+        while await question() != answer:  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.02)
 
 
