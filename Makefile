@@ -1,0 +1,38 @@
+# Two targets to begin with: `make drill` and `make test`. Everything lives in .venv; nothing else is touched.
+
+PYTHON ?= python3
+BIN := .venv/bin
+WORKERS ?= 4
+
+.PHONY: help drill test lint bench clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-8s %s\n", $$1, $$2}'
+
+.venv/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("srekv needs Python 3.11 or later, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/developed: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
+	@touch $@
+
+drill: .venv/installed ## Up, test, failover-test and down on the local target
+	@bash scripts/drill $(BIN)/srekv
+
+test: .venv/developed ## The whole test suite
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+lint: .venv/developed ## ruff, mypy, shellcheck
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/shellcheck .ci/run scripts/drill
+
+bench: .venv/developed ## Measure what README.md states
+	$(BIN)/python benchmarks/run.py
+
+clean: ## Remove .venv and what tools left behind
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
