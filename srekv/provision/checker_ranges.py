@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-PUBLISHED = "2026-10-01"
-"""The day up to which copies of ip-ranges.json showed these."""
+COLLECTED = "2026-11-23"
+"""The day on which this list was put together from public copies of ip-ranges.json that agree with each other."""
 
 RANGES = (
     "15.177.0.0/18",

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from srekv.errors import NotOursError
 from srekv.provision.addresses import Addresses
 from srekv.provision.answers import code_of, gone, message_of
-from srekv.provision.checker_ranges import PUBLISHED, RANGES
+from srekv.provision.checker_ranges import COLLECTED, RANGES
 from srekv.provision.model import Resource
 from srekv.provision.naming import STACK_TAG, tag_map
 from srekv.provision.network import Network
@@ -174,7 +174,7 @@ class Firewall:
 
     def _published_ranges(self) -> tuple[str, ...]:
         self._run.watcher.warn(
-            f"the checkers' addresses are those published by {PUBLISHED}: if a check stays unhealthy, compare them "
+            f"the checkers' addresses are those collected on {COLLECTED}: if a check stays unhealthy, compare them "
             "with ROUTE53_HEALTHCHECKS in AWS's ip-ranges.json"
         )
         return RANGES
