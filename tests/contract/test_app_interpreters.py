@@ -1,0 +1,210 @@
+"""The payload on every interpreter found: the user data's own files, its own pins, a real DynamoDB API behind them."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import gzip
+import hashlib
+import http.client
+import os
+import re
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+import boto3
+import pytest
+import yaml
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from srekv.provision import userdata
+
+pytestmark = [pytest.mark.local, pytest.mark.timeout(400)]
+
+PINS = resources.files("srekv.provision").joinpath("requirements.txt").read_bytes()
+
+
+def interpreters() -> dict[str, Path]:
+    """One CPython for each minor version from 3.8 on: pyenv's, else what is on the PATH."""
+    found: dict[str, Path] = {}
+    for minor in range(8, 15):
+        version = f"3.{minor}"
+        on_path = shutil.which(f"python{version}")
+        candidates = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
+        candidates += [Path(on_path)] if on_path and "shims" not in on_path else []
+        if candidates:
+            found[version] = candidates[0]
+    return found
+
+
+def cached_venv(version: str, interpreter: Path) -> Path:
+    """The python of a virtual environment with the pinned requirements, made once for each set of pins.
+
+    Skips the test when pip reaches no index.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "srekv-tests"
+    home = cache / f"py{version}-{hashlib.sha256(PINS).hexdigest()[:16]}"
+    home.parent.mkdir(parents=True, exist_ok=True)
+    python = home / "bin" / "python"
+    with Path(f"{home}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (home / "complete").exists():
+            shutil.rmtree(home, ignore_errors=True)
+            subprocess.run([interpreter, "-m", "venv", home], check=True, capture_output=True, timeout=120)
+            requirements = home / "requirements.txt"
+            requirements.write_bytes(PINS)
+            install(python, requirements)
+            (home / "complete").touch()
+    return python
+
+
+def install(python: Path, requirements: Path) -> None:
+    """As a node does it; a pin that does not exist fails the test, an unreachable index skips it."""
+    command = [python, "-m", "pip", "install", "-q", "--no-input", "--disable-pip-version-check", "-r", requirements]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    if run.returncode:
+        # pip lists the versions it knows as "(from versions: ...)"; none at all means that it asked nobody.
+        unreachable = "Retrying (" in run.stderr or "from versions: none" in run.stderr
+        if unreachable:
+            pytest.skip(f"pip reaches no package index: {run.stderr.strip().splitlines()[-1]}")
+        pytest.fail(run.stderr)
+
+
+class Quiet(WSGIRequestHandler):
+    """Logs nothing."""
+
+    def log_request(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """A DynamoDB API on loopback with the lab's table."""
+    server = make_server(
+        "127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=True, request_handler=Quiet
+    )
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    client = boto3.client(
+        "dynamodb",
+        region_name="us-east-1",
+        endpoint_url=url,
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+    )
+    client.create_table(
+        TableName="SREKeyValue",
+        KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    client.close()
+    yield url
+    server.shutdown()
+    thread.join(20)
+    server.server_close()
+
+
+def unpack(text: str, root: Path) -> Path:
+    """Write the user data's files below root, as cloud-init would; the folder that the service runs in."""
+    for entry in yaml.safe_load(text)["write_files"]:
+        content = entry["content"].encode()
+        if entry.get("encoding") == "gz+b64":
+            content = gzip.decompress(base64.b64decode(content))
+        file = root / entry["path"].lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    return root / "opt/srekv"
+
+
+def environment(root: Path, port: int, endpoint: str) -> dict[str, str]:
+    """What the unit says, with what differs here: the address, the fault file's place, the API and its keys."""
+    unit = (root / "etc/systemd/system/srekv.service").read_text()
+    return {
+        **dict(re.findall(r"^Environment=(\w+)=(.*)$", unit, re.MULTILINE)),
+        "HOME": str(root),
+        "PYTHONWARNINGS": "error::SyntaxWarning",
+        "SREKV_HOST": "127.0.0.1",
+        "SREKV_PORT": str(port),
+        "SREKV_FAULT_FILE": str(root / "fault"),
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+    }
+
+
+class Client:
+    """Asks one service; retries a refused connection until the service listens."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def __call__(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes, str]:
+        """Status, body, ETag."""
+        pause, end = threading.Event(), time.monotonic() + 60
+        while True:
+            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+            try:
+                connection.request(method, path, body, {name.replace("_", "-"): text for name, text in headers.items()})
+                answer = connection.getresponse()
+                return answer.status, answer.read(), answer.headers.get("ETag", "")
+            except ConnectionRefusedError:
+                assert time.monotonic() < end, "the service never listened"
+                pause.wait(0.02)
+            finally:
+                connection.close()
+
+
+@pytest.mark.parametrize("version", sorted(interpreters(), key=lambda name: int(name[2:])))
+def test_the_payload_works(version: str, endpoint: str, tmp_path: Path) -> None:
+    """The lab's routes, one key's life at /v1, and a clean stop, with the pins of that Python."""
+    python = cached_venv(version, interpreters()[version])
+    text = userdata.render(
+        table="SREKeyValue", region="us-east-1", port=80, node="az1", zone="sre-test.local", os="al2023"
+    )
+    folder = unpack(text, tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    service = subprocess.Popen(
+        [python, "-m", "srekv.app"],
+        cwd=folder,
+        env=environment(tmp_path, port, endpoint),
+        stderr=subprocess.PIPE,
+    )
+    try:
+        exercise(Client(port), version)
+        service.terminate()
+        _, errors = service.communicate(timeout=20)
+    finally:
+        service.kill()
+        service.communicate(timeout=20)
+    assert (service.returncode, errors) == (0, b"")
+
+
+def exercise(ask: Client, version: str) -> None:
+    """The lab's session, then a compare-and-set life."""
+    key = f"k{version}"
+    assert ask("GET", "/health")[:2] == (200, b"OK")
+    assert ask("GET", f"/write?key={key}&value=bar")[:2] == (200, b'{"status": "written"}')
+    assert ask("GET", f"/read?key={key}")[:2] == (200, f'{{"key": "{key}", "value": "bar"}}'.encode())
+    assert ask("GET", "/read?key=absent")[:2] == (200, b"{}")
+    assert ask("GET", "/write?key=")[0] == 400
+    path = f"/v1/keys/a//b/{version}"
+    status, _, tag = ask("PUT", path, b"\xff1", If_None_Match="*")
+    assert status == 200
+    assert ask("GET", path) == (200, b"\xff1", tag)
+    assert ask("PUT", path, b"2", If_None_Match="*")[0] == 412
+    assert ask("DELETE", path, If_Match='"1"')[0] == 412
+    assert ask("DELETE", path, If_Match=tag)[0] == 204
+    assert ask("GET", path)[0] == 404
+    status, _, later = ask("PUT", path, b"3", If_None_Match="*")
+    assert status == 200
+    assert int(later.strip('"')) > int(tag.strip('"'))

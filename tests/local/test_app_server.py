@@ -1,0 +1,241 @@
+"""The service as a process on loopback: start, health beside a hanging table, refusals, faults, stop."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.local
+
+
+class HangingTable:
+    """A DynamoDB that accepts connections and requests and never answers; `asked` counts connections."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self._changed = threading.Condition()
+        self._sockets: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self.endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._accept)
+        self._thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                accepted, _ = self._listener.accept()
+            except OSError:
+                return
+            with self._changed:
+                self._sockets.append(accepted)
+                self.asked += 1
+                self._changed.notify_all()
+
+    def wait_for(self, connections: int) -> None:
+        """Until so many requests hang here."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.asked >= connections, timeout=20)
+
+    def close(self) -> None:
+        """Let go of everybody."""
+        with contextlib.suppress(OSError):  # closed by the test already
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(10)
+        for accepted in self._sockets:
+            accepted.close()
+
+
+class Service:
+    """A running service; `get` asks it."""
+
+    def __init__(self, port: int, process: subprocess.Popen[bytes]) -> None:
+        self.port = port
+        self.process = process
+
+    def get(self, path: str, timeout: float = 10) -> http.client.HTTPResponse:
+        """The answer to a GET on a connection of its own, its body read."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            answer.read()
+            return answer
+        finally:
+            connection.close()
+
+
+@pytest.fixture
+def table() -> Iterator[HangingTable]:
+    """A table that hangs."""
+    hanging = HangingTable()
+    yield hanging
+    hanging.close()
+
+
+@pytest.fixture
+def start(table: HangingTable, tmp_path: Path) -> Iterator[Callable[[], Service]]:
+    """Starts a service on a free port in front of the hanging table; whatever still runs afterwards is killed."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def run() -> Service:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_ENDPOINT_URL": table.endpoint,
+            "AWS_REGION": "us-east-1",
+            "SREKV_TABLE": "SREKeyValue",
+            "SREKV_NODE": "az1",
+            "SREKV_HOST": "127.0.0.1",
+            "SREKV_PORT": str(port),
+            "SREKV_FAULT_FILE": str(tmp_path / "fault"),
+        }
+        process = subprocess.Popen([sys.executable, "-m", "srekv.app"], env=environ, stderr=subprocess.PIPE)
+        started.append(process)
+        service = Service(port, process)
+        until(lambda: listens(port))
+        return service
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate(timeout=10)
+
+
+def listens(port: int) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def until(holds: Callable[[], bool], seconds: float = 20) -> None:
+    """Until it holds, or an error after that many seconds."""
+    pause, end = threading.Event(), time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it never came true"
+        pause.wait(0.01)
+
+
+def timed(call: Callable[[], http.client.HTTPResponse]) -> tuple[int, float]:
+    """The status and the seconds that it took."""
+    began = time.monotonic()
+    return call().status, time.monotonic() - began
+
+
+def test_health_never_waits_behind_a_hanging_table(start: Callable[[], Service], table: HangingTable) -> None:
+    """64 readers hang or are turned away; 30 health probes meanwhile are all OK within 0.5 s each."""
+    service = start()
+    assert service.get("/health").status == 200
+    with ThreadPoolExecutor(64) as pool:
+        readers = [pool.submit(timed, lambda: service.get("/read?key=k", timeout=20)) for _ in range(64)]
+        table.wait_for(24)
+        probes = [timed(lambda: service.get("/health", timeout=5)) for _ in range(30)]
+        answers = [reader.result() for reader in readers]
+    assert {status for status, _ in probes} == {200}
+    assert max(seconds for _, seconds in probes) < 0.5
+    assert {status for status, _ in answers} == {503}
+    assert max(seconds for _, seconds in answers) < 8  # 4.5 s by design; the machine may be busy
+
+
+def test_an_unreachable_table(start: Callable[[], Service], table: HangingTable) -> None:
+    """Nobody listens at the table's address: 503 with Retry-After, and a write that certainly failed."""
+    service = start()
+    table.close()
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)
+    connection.request("PUT", "/v1/keys/k", b"v")
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+    assert b'"outcome": "failed"' in body
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"nonsense\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n", b"400"),
+        (b"GET /v1/keys/%FF HTTP/1.0\r\n\r\n", b"400"),
+        (b"PUT /v1/keys/k HTTP/1.1\r\nContent-Length: 4000001\r\n\r\n", b"413"),
+        (b"PUT /v1/keys/k HTTP/1.0\r\nContent-Length: 500000\r\n\r\n" + b"v" * 500_000, b"400"),
+    ],
+)
+def test_refusals_are_signed(start: Callable[[], Service], request_bytes: bytes, status: bytes) -> None:
+    """What the server itself refuses carries the node's name like any other answer."""
+    service = start()
+    with socket.create_connection(("127.0.0.1", service.port), timeout=20) as raw:
+        raw.sendall(request_bytes)
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            received = raw.recv(65536)
+            assert received, answer
+            answer += received
+    assert answer.split()[1] == status
+    assert b"X-Srekv-Node: az1" in answer
+
+
+def test_hang_and_heal(start: Callable[[], Service], tmp_path: Path) -> None:
+    """With `hang` nothing answers, health included; without it the same process answers again."""
+    service = start()
+    assert service.get("/health").status == 200
+    (tmp_path / "fault").write_text("hang\n")
+    for path in ("/health", "/read?key=k"):
+        with pytest.raises(TimeoutError):
+            service.get(path, timeout=0.3)
+    (tmp_path / "fault").unlink()
+    assert service.get("/health").status == 200
+
+
+def test_stops_at_once_when_idle(start: Callable[[], Service]) -> None:
+    """SIGTERM with a client that only keeps its connection open: exit code 0, and the port is closed."""
+    service = start()
+    with socket.create_connection(("127.0.0.1", service.port), timeout=20):
+        assert service.get("/health").status == 200
+        began = time.monotonic()
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(10) == 0
+    assert time.monotonic() - began < 2
+    assert not listens(service.port)
+
+
+def test_stops_although_the_table_hangs(start: Callable[[], Service], table: HangingTable) -> None:
+    """A request that waits for the table does not keep the service from ending."""
+    service = start()
+    with ThreadPoolExecutor(1) as pool:
+        stuck = pool.submit(service.get, "/read?key=k")
+        table.wait_for(1)
+        began = time.monotonic()
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(10) == 0
+        assert time.monotonic() - began < 4  # 2 s by design; the machine may be busy
+        assert stuck.exception() is not None
+
+
+def test_stops_while_it_hangs_on_request(start: Callable[[], Service], tmp_path: Path) -> None:
+    """The `hang` fault does not outlive the process: SIGTERM answers who hung, and ends it."""
+    service = start()
+    assert service.get("/health").status == 200
+    (tmp_path / "fault").write_text("hang")
+    with ThreadPoolExecutor(1) as pool:
+        hung = pool.submit(service.get, "/health")
+        with pytest.raises(TimeoutError):
+            service.get("/health", timeout=0.3)
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(10) == 0
+        assert hung.result().status == 200
