@@ -24,16 +24,17 @@ def smallest(
     tries = TRIES
     size = max(1, len(part) // 2)
     while size and tries > 0:
-        position = 0
+        position, before = 0, len(part)
         while position < len(part) and tries > 0:
-            smaller = _without(part, range(position, position + size))
+            smaller = without(part, range(position, position + size))
             tries -= 1
             if len(smaller) < len(part) and contradicts(smaller):
                 part = smaller
             else:
                 position += size
-        size //= 2
-    return tuple(sorted(part, key=lambda one: one.invoke))
+        if size > 1 or len(part) == before:  # what was left out last may be what another one depended on
+            size //= 2
+    return tuple(part)
 
 
 def _until(history: Sequence[Operation], failed: Operation) -> list[Operation]:
@@ -48,16 +49,25 @@ def _weakened(operation: Operation) -> Operation:
     return replace(operation, outcome="unknown", complete=None)
 
 
-def _without(part: Sequence[Operation], chosen: range) -> list[Operation]:
-    """The part without the chosen answers, and without the chosen changes as far as nothing else depends on them."""
+def without(part: Sequence[Operation], chosen: range) -> list[Operation]:
+    """The part without the chosen answers, and without the chosen changes as far as nothing else depends on them.
+
+    A change that is left out may have been undone by the next one unseen; one that something depends on is weakened.
+    What remains depends on the values that it read or expected, and, where an expectation failed, on every change.
+    """
     kept = [one for index, one in enumerate(part) if index not in chosen]
-    answers = [one for one in kept if one.op == "read" or one.outcome == "conflict" or one.op == "cas"]
-    seen = {one.value for one in answers if one.op == "read"} | {one.expect for one in answers if one.op == "cas"}
-    conflicts = any(one.outcome == "conflict" for one in answers)
-    result = []
-    for index, one in enumerate(part):
-        if index not in chosen:
-            result.append(one)
-        elif one.mutates and (conflicts or one.leaves in seen):
-            result.append(_weakened(one))
-    return result
+    open_question = [one for index, one in enumerate(part) if index in chosen and one.mutates]
+    conflicts = any(one.outcome == "conflict" for one in kept)
+    needed = {value for one in kept for value in _needed(one)}
+    while found := [one for one in open_question if conflicts or one.leaves in needed]:
+        open_question = [one for one in open_question if one not in found]
+        kept += [_weakened(one) for one in found]
+        needed |= {value for one in found for value in _needed(one)}
+    return sorted(kept, key=lambda one: one.invoke)
+
+
+def _needed(operation: Operation) -> tuple[str | None, ...]:
+    """The value that the operation saw or expected."""
+    if operation.op == "read":
+        return (operation.value,)
+    return (operation.expect,) if operation.op == "cas" else ()

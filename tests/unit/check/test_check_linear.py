@@ -1,0 +1,196 @@
+"""Linearizability against a brute-force reference, and on histories with known answers."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from srekv.check.linear import Budget, OutOfBudgetError, after, contradiction, judge_linear, needs
+from srekv.check.model import Operation
+from srekv.check.proof import without
+
+VALUES = ("a", "b", None)
+
+
+def op(kind: str, value: str | None, begin: float, end: float | None, **fields: Any) -> Operation:
+    """An operation on key k; without an end it is of unknown outcome."""
+    outcome = fields.pop("outcome", "ok" if end is not None else "unknown")
+    return Operation(
+        client=fields.pop("client", "0"),
+        op=kind,  # type: ignore[arg-type] - tests name kinds as strings
+        key=fields.pop("key", "k"),
+        value=value,
+        invoke=begin,
+        complete=end,
+        outcome=outcome,
+        **fields,
+    )
+
+
+def brute_force(history: Sequence[Operation]) -> bool:
+    """The definition itself: some subset of the unknown ones, some order that respects time, every answer right."""
+    relevant = [one for one in history if one.outcome != "fail" and (one.op, one.outcome) != ("read", "unknown")]
+    sure = [one for one in relevant if one.outcome != "unknown"]
+    unsure = [one for one in relevant if one.outcome == "unknown"]
+    for size in range(len(unsure) + 1):
+        for chosen in itertools.combinations(unsure, size):
+            if any(_explains(order) for order in itertools.permutations([*sure, *chosen])):
+                return True
+    return False
+
+
+def _explains(order: Sequence[Operation]) -> bool:
+    state = None
+    for index, one in enumerate(order):
+        if any(later.complete is not None and later.complete < one.invoke for later in order[index + 1 :]):
+            return False
+        if not needs(one, state):
+            return False
+        state = after(one, state)
+    return True
+
+
+@st.composite
+def _operations(draw: st.DrawFn) -> Operation:
+    kind = draw(st.sampled_from(["read", "write", "cas", "delete"]))
+    begin = draw(st.integers(0, 8))
+    outcomes = ["ok", "ok", "unknown", "fail"] + (["conflict"] if kind == "cas" else [])
+    outcome = draw(st.sampled_from(outcomes))
+    end = None if outcome == "unknown" else float(begin + draw(st.integers(0, 5)))
+    written = draw(st.sampled_from(VALUES[:2]))
+    value = {"read": draw(st.sampled_from(VALUES)), "delete": None}.get(kind, written)
+    expect = draw(st.sampled_from(VALUES)) if kind == "cas" else None
+    return op(kind, value, float(begin), end, outcome=outcome, expect=expect)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(_operations(), max_size=5))
+def test_agrees_with_the_definition(history: list[Operation]) -> None:
+    """The search and the brute-force reference give the same answer, values repeated or not."""
+    assert (contradiction(history, Budget()) is None) == brute_force(history)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(_operations(), max_size=5), st.integers(0, 4), st.integers(1, 4))
+def test_a_smaller_part_proves_something_about_the_whole(history: list[Operation], first: int, size: int) -> None:
+    """Whatever is left out, a history that has an order keeps having one: a proof never accuses an innocent."""
+    relevant = [one for one in history if one.outcome != "fail" and (one.op, one.outcome) != ("read", "unknown")]
+    if brute_force(relevant):
+        assert brute_force(without(relevant, range(first, first + size)))
+
+
+def register_history(seed: int, *, operations: int, clients: int, unknown: float) -> list[Operation]:
+    """What a correct register may answer: every operation takes effect at one moment between its ends."""
+    chance = random.Random(seed)
+    free = [0.0] * clients
+    planned = []
+    for number in range(operations):
+        client = min(range(clients), key=free.__getitem__)
+        begin = free[client]
+        effect = begin + chance.random()
+        end = effect + chance.random()
+        free[client] = end + chance.random() / 5
+        planned.append((effect, number, client, begin, end))
+    state: str | None = None
+    history = []
+    for _, number, client, begin, end in sorted(planned):
+        kind = chance.choices(["write", "read", "cas", "delete"], [40, 40, 15, 5])[0]
+        lost = chance.random() < unknown
+        effective = not lost or chance.random() < 0.5
+        expect = state if chance.random() < 0.7 else "other"
+        outcome = "unknown" if lost else "conflict" if kind == "cas" and expect != state else "ok"
+        value = state if kind == "read" else None if kind == "delete" else f"v{number}"
+        one = op(
+            kind,
+            value,
+            begin,
+            None if lost else end,
+            outcome=outcome,
+            client=str(client),
+            expect=expect if kind == "cas" else None,
+        )
+        history.append(one)
+        if effective and one.mutates and needs(one, state):
+            state = after(one, state)
+    return history
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_correct_register_is_never_accused(seed: int) -> None:
+    """Three hundred operations of five clients with a dozen unknowns, decided well within the budget."""
+    history = register_history(seed, operations=300, clients=5, unknown=0.04)
+    assert judge_linear(history, budget=50_000).verdict == "held"
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=40, deadline=None)
+def test_a_stale_read_is_found_and_proved(seed: int) -> None:
+    """A read of a value that was certainly overwritten is a violation, and the proof alone is one too."""
+    history = register_history(seed, operations=60, clients=3, unknown=0.05)
+    end = max(one.complete or one.invoke for one in history)
+    tail = [
+        op("write", "old", end + 1, end + 2),
+        op("write", "new", end + 3, end + 4),
+        op("read", "old", end + 5, end + 6),
+    ]
+    judgement = judge_linear([*history, *tail])
+
+    assert judgement.verdict == "violated"
+    assert contradiction(judgement.proof, Budget()) is not None
+    assert len(judgement.proof) <= 4
+
+
+def test_the_classic_stale_read() -> None:
+    """Write a, write b, read a: three operations, and all three are the proof."""
+    history = [op("write", "a", 0, 1), op("write", "b", 2, 3), op("read", "a", 4, 5)]
+    assert judge_linear(history).proof == tuple(history)
+
+
+@pytest.mark.parametrize(
+    ("history", "verdict"),
+    [
+        ([], "held"),
+        ([op("read", None, 0, 1)], "held"),
+        ([op("read", "a", 0, 1)], "violated"),
+        ([op("write", "a", 0, 1), op("read", None, 1, 2)], "held"),
+        ([op("write", "a", 0, None), op("read", None, 1, 2), op("read", "a", 3, 4)], "held"),
+        ([op("write", "a", 0, None), op("read", "a", 1, 2), op("read", None, 3, 4)], "violated"),
+        ([op("delete", None, 0, None), op("write", "a", 1, 2), op("read", None, 3, 4)], "held"),
+        ([op("cas", "a", 0, 1, expect=None), op("cas", "b", 2, 3, expect=None)], "violated"),
+        ([op("write", "a", 0, 1), op("cas", "b", 2, 3, expect="a", outcome="conflict")], "violated"),
+        ([op("write", "a", 0, 1), op("cas", "b", 2, 3, expect="c", outcome="conflict")], "held"),
+        ([op("write", "a", 0, 1, outcome="fail"), op("read", "a", 2, 3)], "violated"),
+    ],
+)
+def test_known_answers(history: list[Operation], verdict: str) -> None:
+    """Small histories whose answer is plain."""
+    assert judge_linear(history).verdict == verdict
+
+
+def test_keys_are_judged_apart() -> None:
+    """The same value on two keys is no contradiction; one bad key is enough."""
+    good = [op("write", "a", 0, 1, key="x"), op("read", None, 2, 3, key="y")]
+    assert judge_linear(good).verdict == "held"
+    assert judge_linear([*good, op("read", "a", 2, 3, key="y")]).verdict == "violated"
+
+
+def test_too_hard_is_unknown() -> None:
+    """Out of budget is unknown, never held, and says which key."""
+    history = register_history(1, operations=100, clients=5, unknown=0)
+    with pytest.raises(OutOfBudgetError):
+        contradiction(history, Budget(3))
+    judgement = judge_linear(history, budget=3)
+    assert judgement.verdict == "unknown"
+    assert "k" in judgement.summary
+
+
+def test_a_violation_outweighs_a_key_that_is_too_hard() -> None:
+    """A later key is still judged after one was given up."""
+    hard = register_history(1, operations=200, clients=5, unknown=0)
+    assert judge_linear([*hard, op("read", "a", 0, 1, key="z")], budget=20).verdict == "violated"

@@ -1,0 +1,211 @@
+"""Histories as files: reading them, losses, timing, and the verdict over all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from srekv.check.history import parse
+from srekv.check.lost import losses
+from srekv.check.timing import measure
+from srekv.check.verdict import judge, worst
+
+PRIMARY, SECONDARY = "192.0.2.1", "192.0.2.2"
+
+
+def line(op: str, value: Any, begin: float, end: float | None, **members: Any) -> str:
+    """An operation on key k as a line of a history."""
+    outcome = "unknown" if end is None else "ok"
+    base = {"client": 0, "op": op, "key": "k", "value": value, "invoke": begin, "complete": end, "outcome": outcome}
+    return json.dumps({**base, **members}) + "\n"
+
+
+def event(kind: str, at: float, **members: Any) -> str:
+    """An event as a line of a history."""
+    return json.dumps({"event": kind, "at": at, **members}) + "\n"
+
+
+def drill(*, switches: bool = True, back: bool = True, recovers: bool = True) -> list[str]:
+    """A drill as it is written: fault at 10, unhealthy at 50, switch at 55, good at 60, heal at 70, back at 95."""
+    lines = [
+        event("start", 0, epoch=1, speed=10),
+        event("drill", 10, primary={"address": PRIMARY}, secondary={"address": SECONDARY}, bound_s=54.5),
+        event("dns", 9, answer=[PRIMARY]),
+        event("fault", 10, what="stop az1"),
+        event("health", 50, check="hc-az1", healthy=False),
+        event("heal", 70),
+    ]
+    lines += [event("dns", 55, answer=[SECONDARY])] if switches else []
+    lines += [event("dns", 95, answer=[PRIMARY])] if back else []
+    lines += [line("write", f"v{second}", second, second + 0.5) for second in range(10)]
+    lines += [line("write", f"w{second}", second, None) for second in range(11, 59, 2)]
+    if recovers:
+        lines += [line("write", f"x{second}", second, second + 0.5) for second in range(60, 100)]
+        lines.append(line("read", "x99", 101, 102, final=True, client=5))
+    return lines
+
+
+def test_phases_of_an_outage() -> None:
+    """Every phase is measured from the end of the one before, and they end where the outage ends."""
+    timing = measure(parse(drill()))
+
+    assert timing is not None
+    assert (timing.detection_s, timing.switch_s, timing.recovery_s) == (40, 5, 5.5)
+    assert timing.failback_s == 25
+    assert timing.outage_s == pytest.approx(60.5 - 9.5)
+    assert [(one.name, one.errors, one.recovered) for one in timing.clients] == [("0", 24, True)]
+
+
+def test_a_drill_that_held() -> None:
+    """Nothing lost, one order, within the bound: held."""
+    verdict = judge(drill())
+
+    assert (verdict.verdict, verdict.lost, verdict.linearizable) == ("held", 0, True)
+    assert verdict.operations == 10 + 24 + 40 + 1
+    assert verdict.acknowledged == 50
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        ({"switches": False}, "never switched"),
+        ({"back": False}, "never came back"),
+        ({"recovers": False}, "never recovered: 0"),
+    ],
+)
+def test_a_failover_that_does_not_end_is_violated(broken: dict[str, bool], words: str) -> None:
+    """A name that stays, or a client that stays out, is a violation that says so."""
+    verdict = judge(drill(**broken))
+    timing = next(one for one in verdict.findings if one.checker == "timing")
+
+    assert verdict.verdict == "violated"
+    assert words in timing.summary
+
+
+def test_no_errors_is_no_outage() -> None:
+    """Idle time between good answers is no outage."""
+    lines = [line("write", "a", 0, 1), event("fault", 5), line("write", "b", 90, 91)]
+    timing = measure(parse(lines))
+    assert timing is not None
+    assert timing.outage_s == 0
+
+
+def test_a_name_that_switched_before_the_poll_saw_it() -> None:
+    """The health verdict was there at the latest when the name switched: no negative phase."""
+    lines = [text for text in drill() if '"health"' not in text] + [event("health", 57, healthy=False)]
+    timing = measure(parse(lines))
+    assert timing is not None
+    assert (timing.detection_s, timing.switch_s) == (45, 0)
+
+
+@given(st.permutations(drill()))
+def test_the_order_of_lines_does_not_matter(lines: list[str]) -> None:
+    """A history is a set of lines."""
+    assert judge(lines) == judge(drill())
+
+
+def test_the_last_line_of_an_id_wins() -> None:
+    """An announced operation is unknown until its outcome is written; ids may be numbers or strings."""
+    announced = [line("write", "a", 0, None, id="1.1"), line("write", "b", 0, None, id="1.2")]
+    history = parse([*announced, line("write", "a", 0, 1, id="1.1")])
+
+    assert sorted((one.value, one.outcome) for one in history.operations) == [("a", "ok"), ("b", "unknown")]
+
+
+def test_unknown_members_are_ignored_and_values_may_be_any_json() -> None:
+    """What another tool adds does no harm."""
+    history = parse([line("write", {"n": 1}, 0, 1, shoe_size=43)])
+    assert history.damaged == ()
+    assert history.operations[0].value == '{"n": 1}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no json\n",
+        "[]\n",
+        line("scan", "a", 0, 1),
+        line("write", None, 0, 1),
+        line("write", "a", 2, 1),
+        line("write", "a", 0, 1, outcome="conflict"),
+        line("write", "a", True, 1),
+        line("write", "a", 0, None, outcome="ok"),
+        line("write", "a", 0, 1, key=None),
+        event("dns", float("nan")),
+        '{"event": 3}\n',
+    ],
+)
+def test_damage_is_unknown(text: str) -> None:
+    """A line that cannot be understood leaves the verdict open, with the line's number."""
+    verdict = judge([line("write", "a", 0, 1), text, line("write", "b", 2, 3)])
+    assert verdict.verdict == "unknown"
+    assert "line 2" in verdict.findings[-1].summary
+
+
+def test_half_a_line_at_the_end_is_no_damage() -> None:
+    """A killed drill leaves half a line: the operation was announced before."""
+    assert judge([line("write", "a", 0, None, id=1), '{"id": 1, "op": "wri']).verdict == "held"
+
+
+@given(st.lists(st.text(max_size=30)))
+def test_nothing_crashes_the_reader(lines: list[str]) -> None:
+    """Whatever a file holds, there is a verdict."""
+    assert judge(lines).verdict in {"held", "unknown"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "lost"),
+    [
+        ([line("write", "a", 0, 1), line("read", "a", 2, 3, final=True)], 0),
+        ([line("write", "a", 0, 1), line("read", None, 2, 3, final=True)], 1),
+        ([line("write", "a", 0, 1), line("write", "b", 2, 3), line("read", "a", 4, 5, final=True)], 1),
+        ([line("write", "a", 0, 1), line("write", "b", 0, 2), line("read", "a", 4, 5, final=True)], 0),
+        ([line("write", "a", 0, None), line("write", "b", 2, 3), line("read", "a", 4, 5, final=True)], 0),
+        ([line("delete", None, 2, None), line("write", "a", 0, 1), line("read", None, 4, 5, final=True)], 0),
+        ([line("write", "a", 0, 1), line("delete", None, 2, 3), line("read", "a", 4, 5, final=True)], 1),
+        ([line("write", "a", 0, 9), line("read", None, 4, 5, final=True)], 0),
+    ],
+)
+def test_lost_only_if_no_order_explains_it(lines: list[str], lost: int) -> None:
+    """An acknowledged change counts as lost when the final read contradicts it, and only then."""
+    assert losses(parse(lines).operations, finals_expected=True).lost == lost
+
+
+def test_a_value_that_nobody_wrote() -> None:
+    """A phantom is a violation of its own."""
+    verdict = judge([line("write", "a", 0, 1), line("read", "z", 2, 3)])
+    assert verdict.verdict == "violated"
+    assert verdict.findings[0].proof[0].value == "z"
+
+
+def test_changes_that_were_never_read_back() -> None:
+    """A load that ends without final reads leaves its acknowledged changes unknown."""
+    verdict = judge([event("start", 0), line("write", "a", 0, 1)])
+    assert verdict.verdict == "unknown"
+
+
+def test_worst_wins() -> None:
+    """The order is violated, unknown, held."""
+    assert worst(["held", "unknown", "violated"]) == "violated"
+    assert worst(["held", "unknown"]) == "unknown"
+    assert worst([]) == "held"
+
+
+def test_judged_from_a_file(tmp_path: Path) -> None:
+    """A file can be judged by its path, again and again."""
+    path = tmp_path / "history.jsonl"
+    path.write_text("".join(drill()))
+    assert judge(path) == judge(str(path)) == judge(drill())
+
+
+def test_as_json() -> None:
+    """The document of check has the members that the design names, and survives JSON."""
+    document = json.loads(json.dumps(judge([line("read", "z", 2, 3)]).to_json()))
+    assert {"verdict", "operations", "findings"} <= set(document)
+    assert set(document["findings"][0]) == {"checker", "verdict", "summary", "proof"}
+    assert document["findings"][0]["proof"][0]["value"] == "z"
