@@ -1,0 +1,118 @@
+"""Drills and verdicts on a terminal: 80 columns, no colour, verdict first."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console, RenderableType
+
+from srekv.check.model import ClientOutage, Judgement, Operation, Timing, Verdict
+from srekv.drill.model import DrillResult, Finding
+from srekv.report.data import Phase, failover_document, phases
+from srekv.report.terminal import BAR_WIDTH, acceptance_table, bar, drill_view, verdict_view
+
+TIMING = Timing(
+    fault="stop az1",
+    fault_at=10,
+    heal_at=70,
+    outage_s=49.5,
+    detection_s=40,
+    switch_s=2.5,
+    recovery_s=6.5,
+    failback_s=25,
+    bound_s=54.5,
+    clients=(ClientOutage(name="0", outage_s=49.5, errors=24, begin=9.5, end=59, recovered=True),),
+)
+READ = Operation(client="3", op="read", key="k", value="a", invoke=1.25, complete=1.5, outcome="ok", node="az2")
+HELD = Verdict(
+    verdict="held",
+    operations=700,
+    acknowledged=400,
+    lost=0,
+    linearizable=True,
+    findings=(Judgement(checker="linear", verdict="held", summary="one order explains every answer on 20 keys"),),
+    timing=TIMING,
+)
+RESULT = DrillResult(
+    run_id="r1", fault="stop az1", history=Path("/tmp/history.jsonl"), speed=10, wall_s=12.5, bound_s=54.5
+)
+
+
+def shown(renderable: RenderableType) -> list[str]:
+    """The lines that an 80-column terminal without colour shows."""
+    out = io.StringIO()
+    Console(file=out, width=80, color_system=None, force_terminal=False).print(renderable)
+    return out.getvalue().splitlines()
+
+
+def test_a_drill_reads_verdict_first() -> None:
+    """The first line is the verdict, the second the outage; every phase has its seconds; nothing is wider than 80."""
+    lines = shown(drill_view(RESULT, HELD))
+
+    assert lines[0].startswith("HELD")
+    assert "49.5 s" in lines[1]
+    assert all(len(line) <= 80 for line in lines)
+    text = "\n".join(lines)
+    assert all(word in text for word in ("detection", "40.0", "DNS switch", "2.5", "client recovery", "failback"))
+    assert text.isascii()
+
+
+def test_bars_follow_each_other() -> None:
+    """A phase begins where the one before ended."""
+    scale = BAR_WIDTH / 80
+    rows = phases(TIMING)
+    assert [(row.name, row.begin) for row in rows] == [
+        ("detection", 0),
+        ("DNS switch", 40),
+        ("client recovery", 42.5),
+        ("failback", 60),
+    ]
+    assert bar(rows[0], scale) == "=" * 20
+    assert bar(rows[3], scale).count(" ") == 30
+
+
+def test_a_switch_that_never_came_is_an_arrow() -> None:
+    """A phase without an end says never, and nothing follows it."""
+    stuck = replace(HELD, verdict="violated", timing=replace(TIMING, switch_s=None, recovery_s=None, heal_at=None))
+    lines = shown(drill_view(RESULT, stuck))
+
+    assert lines[0].startswith("VIOLATED")
+    assert any("never" in line and line.rstrip().endswith(">") for line in lines)
+    assert not any("client recovery" in line for line in lines)
+
+
+def test_an_instant_phase_is_still_seen() -> None:
+    """A phase of no length is one mark, not nothing."""
+    assert bar(Phase(name="x", begin=0, seconds=0), 1.0) == "="
+
+
+def test_a_proof_is_shown_below_its_finding() -> None:
+    """The operations that contradict each other are listed in words."""
+    bad = Judgement(checker="linear", verdict="violated", summary="no order explains it", proof=(READ,))
+    lines = shown(verdict_view(replace(HELD, verdict="violated", findings=(bad,), timing=None)))
+
+    assert any("client 3: read -> 'a' (ok) at az2" in line for line in lines)
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_acceptance_counts(*, passed: bool) -> None:
+    """Every finding has a line and its detail; the last line counts."""
+    finding = Finding(name="az1: the resolver answers", passed=passed, detail="127.53.0.128 [TTL 1]", elapsed_s=0.3)
+    lines = shown(acceptance_table([finding]))
+
+    assert any("127.53.0.128 [TTL 1]" in line for line in lines)
+    assert lines[-1] == ("all 1 passed" if passed else "1 of 1 failed")
+
+
+def test_document_has_the_agreed_members() -> None:
+    """The JSON document of failover-test carries every member of the design, and survives JSON."""
+    document = json.loads(json.dumps(failover_document(RESULT, HELD)))
+    agreed = "verdict fault outage_s detection_s switch_s recovery_s failback_s operations acknowledged lost"
+    agreed += " linearizable speed wall_s clients bound_s report"
+
+    assert set(agreed.split()) <= set(document)
+    assert document["clients"] == [{"name": "0", "outage_s": 49.5, "errors": 24}]
