@@ -129,9 +129,16 @@ class _Door:
             client = self._accept_one()
             if client is None or self._machine is None:
                 return
-            relay = Relay(client, self._machine, self._relays.discard)
-            self._relays.add(relay)
-            relay.start()
+            self._join(client, self._machine)
+
+    def _join(self, client: socket.socket, machine: tuple[str, int]) -> None:
+        try:
+            relay = Relay(client, machine, self._relays.discard)
+        except OSError:  # out of file descriptors between the two ends
+            close_with_reset(client)
+            return
+        self._relays.add(relay)
+        relay.start()
 
     def _accept_one(self) -> socket.socket | None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import resource
 import socket
 import struct
 import sys
@@ -432,6 +433,32 @@ def test_an_address_that_is_gone_is_closed(net: Net) -> None:
             assert await ask(again) == b"m"
             for _, writer in (streams, again):
                 writer.transport.abort()
+
+    run(test)
+
+
+def test_running_out_of_file_descriptors_is_survived(net: Net) -> None:
+    """Clients that come while no descriptor is left are reset or wait; afterwards everybody is served again."""
+
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        async with machine(net.private, named(b"m")), gateway(net.uplink()):
+            clients = [socket.socket() for _ in range(20)]
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(client.fileno() for client in clients) + 2, hard))
+            try:
+                for client in clients:
+                    client.setblocking(False)
+                    with suppress(ConnectionResetError):
+                        await loop.sock_connect(client, (net.public, PORT))
+                await is_silent(asyncio.StreamReader())
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            streams = await net.connect()
+            assert await ask(streams) == b"m"
+            streams[1].transport.abort()
+            for client in clients:
+                client.close()
 
     run(test)
 
