@@ -1,4 +1,4 @@
-"""Misbehaviour for drills: words in one file, written over SSM, never over HTTP (README)."""
+"""Misbehaviour for drills: words in one file, never set over HTTP (README)."""
 
 import time
 from pathlib import Path

@@ -1,7 +1,7 @@
 """The cloud-config that makes an Amazon Linux instance a node of the service.
 
-It carries the package `srekv.app` itself, file by file, and the pins of its dependencies, both read from the installed
-package. cloud-init runs it once, at the first boot; the systemd unit is what survives reboot, stop and start
+It carries the package `srekv.app` itself, file by file, and requirements.txt, which pins for each Python the newest
+releases that still support it; both are read from the installed package. cloud-init runs it once, at the first boot; the systemd unit is what survives reboot, stop and start
 (aws-facts 4.3). Files get cloud-init's default mode, 0644.
 """
 
@@ -76,7 +76,7 @@ def _app_files() -> tuple[str, ...]:
     app = sorted(resources.files("srekv.app").iterdir(), key=lambda entry: entry.name)
     sources = [entry for entry in app if entry.name.endswith(".py")]
     return (
-        _plain(f"{HOME}/srekv/__init__.py", "# The package's root on a node.\n"),
+        _plain(f"{HOME}/srekv/__init__.py", "#\n"),
         *(_packed(f"{HOME}/srekv/app/{source.name}", source.read_bytes()) for source in sources),
     )
 
