@@ -38,12 +38,16 @@ class Clients:
     """One lazily made client per service.
 
     A botocore session is not safe between threads, so making a client is serialised; a made client may be shared.
+
+    Args:
+        config: where the target is and who asks.
+        session: makes the clients, in place of a new session; whoever brings it can listen to its events.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, session: boto3.Session | None = None) -> None:
         self._lock = threading.RLock()
         self._endpoint = config.endpoint
-        self._session = boto3.Session(
+        self._session = session or boto3.Session(
             profile_name=config.profile,
             region_name=config.region,
             aws_access_key_id=config.access_key,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from srekv.config import Config
@@ -154,7 +156,14 @@ class Steps:
         return assemble(self.run, instances, addresses=self.addresses.public, checks=self.checks.check_id)
 
 
-def connect(config: Config, given: Mapping[str, Any], watcher: Watcher, *, dry: bool = False) -> Stack:
+def connect(
+    config: Config,
+    given: Mapping[str, Any],
+    watcher: Watcher,
+    *,
+    dry: bool = False,
+    session: boto3.Session | None = None,
+) -> Stack:
     """Reach the target and read the stack's settings.
 
     Args:
@@ -162,12 +171,15 @@ def connect(config: Config, given: Mapping[str, Any], watcher: Watcher, *, dry: 
         given: the settings given on the command line; they win over those the stack was made with.
         watcher: whom to tell.
         dry: show, do not do.
+        session: makes the clients, in place of a new session.
 
     Raises:
+        UsageError: a given setting is impossible; nothing was called.
         SrekvError: no credentials, no answer, or not permitted.
     """
+    dataclasses.replace(config, **given)
     try:
-        clients = Clients(config)
+        clients = Clients(config, session)
         settled, role = resolve(config, given, clients)
     except (ClientError, BotoCoreError) as error:
         raise explain(error, f"reading the stack {config.stack}") from error

@@ -1,0 +1,340 @@
+"""An ordinary moto server, and a world in which every API call is seen and can be made to fail."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ConnectionClosedError
+from botocore.httpsession import URLLib3Session
+
+from srekv.config import Config
+from srekv.provision.model import Change, Resource
+from srekv.provision.stack import Stack, Steps, connect
+
+READING = ("Describe", "Get", "List")
+"""How the names of operations begin that change nothing."""
+
+LIVE = [{"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}]
+KEYS = {"aws_access_key_id": "AKIAOPERATOR", "aws_secret_access_key": "secret"}
+
+
+class Killed(BaseException):  # noqa: N818 - what SIGKILL would be, as far as the code under test can see
+    """The process ends here: nobody can catch it, and no later call is made."""
+
+
+@dataclass
+class Calls:
+    """Every API call by name, in order; and what is to happen to some of them.
+
+    Attributes:
+        log: the operations that were asked for.
+        answers: operation -> what answers it in place of the server: a function of the call's parameters that returns
+            an answer, raises `refusal`'s exception, or returns None to let the server answer.
+    """
+
+    log: list[str] = field(default_factory=list)
+    answers: dict[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
+    _kill_at: tuple[str, int] | None = None
+    _lose_at: tuple[str, int] | None = None
+    _dead: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def mutating(self) -> list[str]:
+        """The calls that may have changed something."""
+        return [name for name in self.log if not name.startswith(READING)]
+
+    def clear(self) -> None:
+        """Forget what was called; nothing is to happen to any call from now on."""
+        self.log.clear()
+        self.answers.clear()
+        self._kill_at, self._lose_at, self._dead = None, None, False
+
+    def kill_after(self, operation: str, number: int) -> None:
+        """Let the process die when that call has taken effect and before it has its answer."""
+        self._kill_at = (operation, number)
+
+    def lose_answer(self, operation: str, number: int) -> None:
+        """Let the connection break when that call has taken effect: the process lives and gets no answer."""
+        self._lose_at = (operation, number)
+
+    def before(self, *, model: Any, context: dict[str, Any], params: Mapping[str, Any], **_: Any) -> Any:
+        """Listens to botocore's before-call; an answer from here is the call's answer."""
+        with self._lock:
+            if self._dead:
+                raise Killed
+            self.log.append(model.name)
+            context["number"] = (model.name, self.log.count(model.name))
+        answer = self.answers.get(model.name)
+        return answer(params.get("body", {})) if answer else None
+
+    def after(self, *, context: Mapping[str, Any], **_: Any) -> None:
+        """Listens to botocore's after-call: the server has answered, nobody has heard it yet."""
+        if self._kill_at is not None and context.get("number") == self._kill_at:
+            self._dead = True
+        if self._dead:
+            raise Killed
+
+    def send(self, *, request: Any, event_name: str, **_: Any) -> None:
+        """Listens to botocore's before-send: makes the call itself when its answer is to be lost."""
+        if self._lose_at is None:
+            return
+        operation, number = self._lose_at
+        if event_name.endswith(f".{operation}") and self.log.count(operation) == number:
+            self._lose_at = None
+            http = URLLib3Session()
+            try:
+                http.send(request)
+            finally:
+                http.close()
+            raise ConnectionClosedError(endpoint_url=request.url)
+
+
+def refusal(code: str, message: str = "", status: int = 400) -> tuple[AWSResponse, dict[str, Any]]:
+    """An answer for `Calls.answers` that botocore turns into a ClientError."""
+    return AWSResponse("http://refused", status, {}, None), {"Error": {"Code": code, "Message": message}}
+
+
+def success(**members: Any) -> tuple[AWSResponse, dict[str, Any]]:
+    """An answer for `Calls.answers` with these members."""
+    return AWSResponse("http://answered", 200, {}, None), members
+
+
+@dataclass
+class Log:
+    """A Watcher that remembers."""
+
+    changes: list[Change] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    waits: list[str] = field(default_factory=list)
+
+    def started(self, section: str) -> None:
+        """A section began."""
+
+    def changed(self, change: Change) -> None:
+        """A resource was dealt with."""
+        self.changes.append(change)
+
+    def waiting(self, section: str, what: str) -> None:
+        """A section waits."""
+        self.waits.append(f"{section}: {what}")
+
+    def finished(self, section: str) -> None:
+        """A section is done."""
+
+    def warn(self, message: str) -> None:
+        """Something optional could not be had."""
+        self.warnings.append(message)
+
+    @property
+    def done(self) -> Counter[tuple[str, str]]:
+        """What was done or is planned: (kind, action), resources left alone excepted."""
+        return Counter((one.kind, one.action) for one in self.changes if one.action != "leave")
+
+    @property
+    def repairs(self) -> list[tuple[str, str, str]]:
+        """The same with the detail, sorted."""
+        return sorted((one.kind, one.action, one.detail) for one in self.changes if one.action != "leave")
+
+
+class World:
+    """One account on one moto server: the commands under test, and a hand that goes past them."""
+
+    refusal = staticmethod(refusal)
+    success = staticmethod(success)
+    Killed = Killed
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self.config = Config(target="aws", endpoint=endpoint)
+        self.calls = Calls()
+        self._session = boto3.Session(region_name="us-east-1", **KEYS)
+        events = self._session.events
+        events.register("before-call", self.calls.before)
+        events.register("after-call", self.calls.after)
+        events.register("before-send", self.calls.send)
+        self._by_hand = boto3.Session(region_name="us-east-1", **KEYS)
+        self._clients: dict[tuple[str, str], Any] = {}
+
+    def reset(self) -> None:
+        """Empty the account."""
+        self.calls.clear()
+        request = urllib.request.Request(f"{self.endpoint}/moto-api/reset", method="POST")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            answer.read()
+
+    def close(self) -> None:
+        """Close every connection of the hand."""
+        for client in self._clients.values():
+            client.close()
+
+    def by_hand(self, service: str, region: str = "us-east-1") -> Any:
+        """A client whose calls nobody records: the user's own hand, or a neighbour's."""
+        if (service, region) not in self._clients:
+            self._clients[service, region] = self._by_hand.client(
+                service, region_name=region, endpoint_url=self.endpoint
+            )
+        return self._clients[service, region]
+
+    def stack(self, stack: str = "srekv", *, dry: bool = False, **given: Any) -> tuple[Stack, Log]:
+        """A stack as a command would open it, and its log."""
+        log = Log()
+        config = Config(target="aws", endpoint=self.endpoint, stack=stack)
+        return connect(config, given, log, dry=dry, session=self._session), log
+
+    def up(self, stack: str = "srekv", *, dry: bool = False, wait: bool = False, **given: Any) -> Log:
+        """Run `up`; `calls.log` holds this run's calls only."""
+        self.calls.log.clear()
+        opened, log = self.stack(stack, dry=dry, **given)
+        opened.up(wait=wait)
+        return log
+
+    def down(self, stack: str = "srekv", *, dry: bool = False) -> tuple[tuple[Resource, ...], Log]:
+        """Run `down`: what is left, and the log."""
+        self.calls.log.clear()
+        opened, log = self.stack(stack, dry=dry)
+        return opened.down(), log
+
+    def steps(self, stack: str = "srekv", **given: Any) -> Steps:
+        """The steps of a stack as `up` puts them together."""
+        opened, _ = self.stack(stack, **given)
+        return Steps.of(opened.run, opened.role)
+
+    def listing(self) -> dict[str, Any]:
+        """Everything in the account, as its services describe it; what has ended is left out."""
+        return {**_ec2(self.by_hand("ec2")), **_iam(self.by_hand("iam")), **self._services()}
+
+    def census(self) -> dict[str, int]:
+        """How many of each kind there are."""
+        return {kind: len(found) for kind, found in self.listing().items() if found}
+
+    def _services(self) -> dict[str, Any]:
+        return {
+            **_tables(self.by_hand("dynamodb")),
+            **_route53(self.by_hand("route53")),
+            **_cloudwatch(self.by_hand("cloudwatch")),
+        }
+
+
+def _ec2(ec2: Any) -> dict[str, Any]:
+    groups = ec2.describe_instances(Filters=LIVE)["Reservations"]
+    return {
+        "instances": [one for group in groups for one in group["Instances"]],
+        "volumes": ec2.describe_volumes()["Volumes"],
+        "addresses": ec2.describe_addresses()["Addresses"],
+        "security groups": ec2.describe_security_groups()["SecurityGroups"],
+        "security group rules": ec2.describe_security_group_rules()["SecurityGroupRules"],
+        "key pairs": ec2.describe_key_pairs()["KeyPairs"],
+        "interfaces": ec2.describe_network_interfaces()["NetworkInterfaces"],
+        "vpcs": ec2.describe_vpcs()["Vpcs"],
+        "subnets": ec2.describe_subnets()["Subnets"],
+        "route tables": ec2.describe_route_tables()["RouteTables"],
+    }
+
+
+def _iam(iam: Any) -> dict[str, Any]:
+    names = [role["RoleName"] for role in iam.list_roles()["Roles"]]
+    return {
+        "roles": [iam.get_role(RoleName=name)["Role"] for name in names],
+        "role policies": [
+            _said(iam.get_role_policy(RoleName=name, PolicyName=policy))
+            for name in names
+            for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]
+        ],
+        "attached policies": [
+            (name, policy)
+            for name in names
+            for policy in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+        ],
+        "profiles": [
+            iam.get_instance_profile(InstanceProfileName=one["InstanceProfileName"])["InstanceProfile"]
+            for one in iam.list_instance_profiles()["InstanceProfiles"]
+        ],
+    }
+
+
+def _tables(dynamodb: Any) -> dict[str, Any]:
+    tables = [dynamodb.describe_table(TableName=name)["Table"] for name in dynamodb.list_tables()["TableNames"]]
+    return {
+        "tables": tables,
+        "table tags": [dynamodb.list_tags_of_resource(ResourceArn=one["TableArn"])["Tags"] for one in tables],
+        "recovery": [
+            description["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]
+            for table in tables
+            for description in [
+                dynamodb.describe_continuous_backups(TableName=table["TableName"])["ContinuousBackupsDescription"]
+            ]
+        ],
+    }
+
+
+def _route53(route53: Any) -> dict[str, Any]:
+    zones = [_said(route53.get_hosted_zone(Id=one["Id"])) for one in route53.list_hosted_zones()["HostedZones"]]
+    checks = route53.list_health_checks()["HealthChecks"]
+    return {
+        "zones": zones,
+        "zone tags": [_tags(route53, "hostedzone", zone["HostedZone"]["Id"].rpartition("/")[2]) for zone in zones],
+        "records": [
+            record
+            for zone in zones
+            for record in route53.list_resource_record_sets(HostedZoneId=zone["HostedZone"]["Id"])["ResourceRecordSets"]
+        ],
+        "checks": checks,
+        "check tags": [_tags(route53, "healthcheck", check["Id"]) for check in checks],
+    }
+
+
+def _tags(route53: Any, kind: str, resource_id: str) -> list[dict[str, str]]:
+    found = route53.list_tags_for_resource(ResourceType=kind, ResourceId=resource_id)["ResourceTagSet"]["Tags"]
+    return sorted(found, key=lambda tag: tag["Key"])
+
+
+def _cloudwatch(cloudwatch: Any) -> dict[str, Any]:
+    names = [one["DashboardName"] for one in cloudwatch.list_dashboards()["DashboardEntries"]]
+    return {
+        "alarms": cloudwatch.describe_alarms()["MetricAlarms"],
+        "dashboards": [_said(cloudwatch.get_dashboard(DashboardName=name)) for name in names],
+    }
+
+
+def _said(answer: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in answer.items() if key != "ResponseMetadata"}
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[str]:
+    """The URL of an ordinary moto server in this process."""
+    from moto.server import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import make_server
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=True)
+    thread = threading.Thread(target=server.serve_forever, name="moto", kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join(timeout=10)
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def _world(moto_server: str) -> Iterator[World]:
+    world = World(moto_server)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def world(_world: World) -> World:
+    """An empty account."""
+    _world.reset()
+    return _world
