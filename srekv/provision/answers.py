@@ -96,6 +96,25 @@ def found(call: Callable[..., T], **arguments: Any) -> T | None:
         raise
 
 
+def made(call: Callable[[], T], *, exists: str, look: Callable[[], T | None]) -> T:
+    """Create something; if it exists by now, an answer was lost and this was botocore's retry, or somebody was faster.
+
+    Args:
+        call: creates it.
+        exists: the error code that says so.
+        look: finds it and refuses it if it is not ours; None if it is not there after all.
+    """
+    try:
+        return call()
+    except ClientError as error:
+        if code_of(error) != exists:
+            raise
+        found_after_all = look()
+        if found_after_all is None:
+            raise
+        return found_after_all
+
+
 def gone(call: Callable[..., object], **arguments: Any) -> None:
     """Make a deleting call; a thing that is already gone is fine."""
     try:

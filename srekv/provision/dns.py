@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from srekv.errors import ImmutableError, NotOursError
 from srekv.provision.addresses import Addresses
-from srekv.provision.answers import code_of, found, gone, message_of
+from srekv.provision.answers import code_of, found, gone, made, message_of
 from srekv.provision.health import HealthChecks
 from srekv.provision.model import Resource
 from srekv.provision.naming import NODES, STACK_TAG, tag_map
@@ -122,12 +122,18 @@ class PrivateZone:
             )
 
     def _create(self) -> str:
+        reference = self._run.names.new_reference("zone")
+        vpc: Any = {"VPCRegion": self._run.config.region, "VPCId": self._network.vpc_id}
         try:
-            answer = self._route53.create_hosted_zone(
-                Name=self._zone_name,
-                VPC={"VPCRegion": self._run.config.region, "VPCId": self._network.vpc_id},  # type: ignore[typeddict-item]
-                CallerReference=self._run.names.new_reference("zone"),
-                HostedZoneConfig={"Comment": f"srekv stack {self._run.config.stack}", "PrivateZone": True},
+            zone = made(
+                lambda: self._route53.create_hosted_zone(
+                    Name=self._zone_name,
+                    VPC=vpc,
+                    CallerReference=reference,
+                    HostedZoneConfig={"Comment": f"srekv stack {self._run.config.stack}", "PrivateZone": True},
+                )["HostedZone"]["Id"],
+                exists="HostedZoneAlreadyExists",
+                look=lambda: next((zone["Id"] for zone in self._ours()), None),
             )
         except ClientError as error:
             if code_of(error) == "ConflictingDomainExists":
@@ -137,8 +143,7 @@ class PrivateZone:
                     next_step="choose another --zone or another --stack",
                 ) from error
             raise
-        self.zone_id = bare(answer["HostedZone"]["Id"])
-        self._change_id = bare(answer["ChangeInfo"]["Id"])
+        self.zone_id = bare(zone)
         self._tag()
         return self.zone_id
 

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from srekv.errors import NotOursError
 from srekv.provision.addresses import Addresses
-from srekv.provision.answers import code_of, gone, message_of
+from srekv.provision.answers import code_of, gone, made, message_of
 from srekv.provision.checker_ranges import COLLECTED, RANGES
 from srekv.provision.model import Resource
 from srekv.provision.naming import STACK_TAG, tag_map
@@ -132,12 +132,16 @@ class Firewall:
 
     def _create(self) -> str:
         tags: Any = self._run.names.tags(self._name)
-        self.group_id = self._ec2.create_security_group(
-            GroupName=self._name,
-            Description=f"srekv stack {self._run.config.stack}: the web servers",
-            VpcId=self._network.vpc_id,
-            TagSpecifications=[{"ResourceType": "security-group", "Tags": tags}],
-        )["GroupId"]
+        self.group_id = made(
+            lambda: self._ec2.create_security_group(
+                GroupName=self._name,
+                Description=f"srekv stack {self._run.config.stack}: the web servers",
+                VpcId=self._network.vpc_id,
+                TagSpecifications=[{"ResourceType": "security-group", "Tags": tags}],
+            )["GroupId"],
+            exists="InvalidGroup.Duplicate",
+            look=lambda: (self._in_vpc() or {}).get("GroupId"),
+        )
         return self.group_id
 
     def _wanted(self) -> dict[Rule, str]:

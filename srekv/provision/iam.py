@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from srekv.errors import NotOursError
-from srekv.provision.answers import found, gone
+from srekv.provision.answers import found, gone, made
 from srekv.provision.model import Resource
 from srekv.provision.naming import STACK_TAG, tag_map
 from srekv.provision.run import Op, Ops, Run, Step, leave
@@ -158,13 +158,24 @@ class Identity:
         )
 
     def _create_role(self) -> str:
-        answer = self._iam.create_role(
-            RoleName=self._name,
-            Path=self._run.names.path,
-            AssumeRolePolicyDocument=json.dumps(TRUST),
-            Description=f"srekv stack {self._run.config.stack}: the web servers",
-            Tags=self._tags,  # type: ignore[arg-type]
+        tags: Any = self._tags
+        return made(
+            lambda: self._iam.create_role(
+                RoleName=self._name,
+                Path=self._run.names.path,
+                AssumeRolePolicyDocument=json.dumps(TRUST),
+                Description=f"srekv stack {self._run.config.stack}: the web servers",
+                Tags=tags,
+            )["Role"]["Arn"],
+            exists="EntityAlreadyExists",
+            look=self._our_role,
         )
+
+    def _our_role(self) -> str | None:
+        answer = found(self._iam.get_role, RoleName=self._name)
+        if answer is None:
+            return None
+        self._refuse_foreign("role", answer["Role"])
         return answer["Role"]["Arn"]
 
     def _ensure_policy(self) -> Ops:
@@ -211,12 +222,21 @@ class Identity:
             yield self._change_profile(f"role {self._name} added", self._iam.add_role_to_instance_profile, self._name)
 
     def _create_profile(self) -> str:
-        answer = self._iam.create_instance_profile(
-            InstanceProfileName=self.profile,
-            Path=self._run.names.path,
-            Tags=self._run.names.tags(self.profile),  # type: ignore[arg-type]
+        tags: Any = self._run.names.tags(self.profile)
+        return made(
+            lambda: self._iam.create_instance_profile(
+                InstanceProfileName=self.profile, Path=self._run.names.path, Tags=tags
+            )["InstanceProfile"]["Arn"],
+            exists="EntityAlreadyExists",
+            look=self._our_profile,
         )
-        return answer["InstanceProfile"]["Arn"]
+
+    def _our_profile(self) -> str | None:
+        profile = self._find_profile()
+        if profile is None:
+            return None
+        self._refuse_foreign("instance profile", profile)
+        return str(profile["Arn"])
 
     def _change_profile(self, detail: str, call: Any, role: str) -> Op:
         def change() -> None:

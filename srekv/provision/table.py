@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from srekv.errors import ImmutableError, NotOursError, SrekvError
-from srekv.provision.answers import found, gone
+from srekv.provision.answers import found, gone, made
 from srekv.provision.model import Resource
 from srekv.provision.naming import STACK_TAG, tag_map
 from srekv.provision.run import Op, Ops, Run, Step, leave
@@ -115,15 +115,27 @@ class Table:
             )
 
     def _create(self) -> str:
-        answer = self._dynamodb.create_table(
-            TableName=self._name,
-            KeySchema=KEY_SCHEMA,  # type: ignore[arg-type]
-            AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-            DeletionProtectionEnabled=self._run.config.deletion_protection,
-            Tags=self._run.names.tags(self._name),  # type: ignore[arg-type]
+        schema: Any = KEY_SCHEMA
+        tags: Any = self._run.names.tags(self._name)
+        return made(
+            lambda: self._dynamodb.create_table(
+                TableName=self._name,
+                KeySchema=schema,
+                AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
+                BillingMode="PAY_PER_REQUEST",
+                DeletionProtectionEnabled=self._run.config.deletion_protection,
+                Tags=tags,
+            )["TableDescription"]["TableArn"],
+            exists="ResourceInUseException",
+            look=self._our_arn,
         )
-        return answer["TableDescription"]["TableArn"]
+
+    def _our_arn(self) -> str | None:
+        table = self._find()
+        if table is None:
+            return None
+        self._refuse_foreign(table)
+        return str(table["TableArn"])
 
     def _drift(self, table: Mapping[str, Any]) -> Ops:
         have_keys = table.get("KeySchema", KEY_SCHEMA)

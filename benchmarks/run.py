@@ -1,0 +1,129 @@
+"""Measures what README.md states: run it with `make bench`; name a part to run only that.
+
+Parts: help, local, moto, latency. Quote medians; these are whole processes, interpreter start included.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from servers import CALL_S, INSTANCE_RUNNING_AFTER_S, TABLE_ACTIVE_AFTER_S, moto
+from timing import Sample, command, sample
+
+SREKV = str(Path(sys.executable).with_name("srekv"))
+STRAIGHT = str(Path(__file__).with_name("straight.py"))
+CRITICAL_CALLS = 7
+"""Calls that follow one another before the instances can run: look for the role, create it, its policy, look for the
+profile, create it, put the role into it, RunInstances. One more after that, for the address."""
+
+
+def environment(home: str, **more: str) -> dict[str, str]:
+    """A clean environment with an empty HOME."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    return {**kept, "HOME": home, "AWS_EC2_METADATA_DISABLED": "true", **more}
+
+
+def measure_help(home: str) -> None:
+    """`srekv --help` against the import of click."""
+    env = environment(home)
+    baseline = sample("python -c 'import click'", lambda: command([sys.executable, "-c", "import click"], env), runs=15)
+    helped = sample("srekv --help", lambda: command([SREKV, "--help"], env), runs=15)
+    show(baseline, helped)
+    print(f"ratio {helped.median / baseline.median:.2f} (at most 2.5)\n")
+
+
+def measure_local(home: str) -> None:
+    """A cold `up`, a second one and `down` on the local target."""
+    env = environment(home)
+    cold, second, down = [], [], []
+    for _ in range(5):
+        cold.append(command([SREKV, "up"], env))
+        second.append(command([SREKV, "up"], env))
+        down.append(command([SREKV, "down", "--yes"], env))
+    show(
+        Sample("local up, cold, to both nodes healthy", tuple(cold)),
+        Sample("local up again", tuple(second)),
+        Sample("local down", tuple(down)),
+    )
+    print("(at most 5 s, 1 s, 2 s)\n")
+
+
+def measure_moto(home: str) -> None:
+    """`up --no-wait` against a straight-line script, on a warm, ordinary moto server."""
+    with moto() as url:
+        env = environment(home, AWS_ENDPOINT_URL=url, AWS_ACCESS_KEY_ID="key", AWS_SECRET_ACCESS_KEY="secret")
+        aws = [SREKV, "--target", "aws"]
+        command([*aws, "up", "--no-wait"], env)
+        command([*aws, "down", "--yes"], env)
+        straight, up = [], []
+        for _ in range(7):
+            reset(url)
+            straight.append(command([sys.executable, STRAIGHT, url], env))
+            reset(url)
+            up.append(command([*aws, "up", "--no-wait"], env))
+    one, other = Sample("straight-line script", tuple(straight)), Sample("srekv up --no-wait", tuple(up))
+    show(one, other)
+    print(f"ratio {other.median / one.median:.2f} (at most 2)\n")
+
+
+def measure_latency(home: str) -> None:
+    """The same with AWS's pace: the longest chain of waits is what counts."""
+    critical = CRITICAL_CALLS * CALL_S + INSTANCE_RUNNING_AFTER_S + CALL_S
+    with moto(slow=True) as url:
+        env = environment(home, AWS_ENDPOINT_URL=url, AWS_ACCESS_KEY_ID="key", AWS_SECRET_ACCESS_KEY="secret")
+        up = [SREKV, "--target", "aws", "up", "--no-wait"]
+        reset(url)
+        slow = sample("srekv up --no-wait", lambda: command(up, env), runs=1)
+        reset(url)
+        script = [sys.executable, STRAIGHT, url, "--waiters"]
+        straight = sample("straight-line script, boto3's waiters", lambda: command(script, env), runs=1)
+    print(
+        f"{CALL_S * 1000:.0f} ms a call, table ACTIVE after {TABLE_ACTIVE_AFTER_S:.0f} s, "
+        f"instances running after {INSTANCE_RUNNING_AFTER_S:.0f} s"
+    )
+    show(straight, slow)
+    print(f"critical path {critical:.2f} s, ratio {slow.median / critical:.2f} (at most 1.35)\n")
+
+
+def reset(url: str) -> None:
+    """Empty a moto server."""
+    request = urllib.request.Request(f"{url}/moto-api/reset", method="POST")
+    urllib.request.urlopen(request, timeout=10).close()
+
+
+def show(*samples: Sample) -> None:
+    """One line each."""
+    for one in samples:
+        print(one)
+
+
+PARTS: dict[str, Callable[[str], None]] = {
+    "help": measure_help,
+    "local": measure_local,
+    "moto": measure_moto,
+    "latency": measure_latency,
+}
+
+
+def main(names: list[str]) -> None:
+    """Every part asked for, in a HOME that is removed afterwards."""
+    home = tempfile.mkdtemp(prefix="srekv-bench-")
+    try:
+        for name in names or PARTS:
+            PARTS[name](home)
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"{' '.join(error.cmd)} failed:\n{error.stderr.decode(errors='replace')}")
+    finally:
+        subprocess.run([SREKV, "local", "stop"], env=environment(home), check=False, capture_output=True)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
