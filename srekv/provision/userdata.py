@@ -1,8 +1,8 @@
 """The cloud-config that makes an Amazon Linux instance a node of the service.
 
 It carries the package `srekv.app` itself, file by file, and requirements.txt, which pins for each Python the newest
-releases that still support it; both are read from the installed package. cloud-init runs it once, at the first boot; the systemd unit is what survives reboot, stop and start
-(aws-facts 4.3). Files get cloud-init's default mode, 0644.
+releases that still support it; both are read from the installed package. cloud-init runs it once, at the first boot;
+the systemd unit is what survives reboot, stop and start (aws-facts 4.3). Files get cloud-init's default mode, 0644.
 """
 
 from __future__ import annotations
