@@ -1,7 +1,7 @@
 """Who may call the local cloud: Signature Version 4 verification, the operator's key, and expiring role credentials.
 
-Every request is signed with the one key that this cloud was born with or with credentials it minted for a machine's role. Nothing else
-is let in: the port is open to every user of this computer.
+Every request is signed with the one key that this cloud was born with or with credentials it minted for a machine's
+role. Nothing else is let in: the port is open to every user of this computer.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Scope:
 
 @dataclass(frozen=True, kw_only=True)
 class HttpRequest:
-    """The parts of a request that a signature covers. `headers` has lower-case names; `path` and `query` are as sent."""
+    """What a signature covers of a request. `headers` has lower-case names; `path` and `query` are as sent."""
 
     method: str
     path: str

@@ -1,7 +1,7 @@
 """The control plane's process: `python -m srekv.local.cloud`, a child of the supervisor.
 
-It serves AWS's APIs on an inherited listening socket (SREKV_API_FD) and speaks to the data plane over an inherited socketpair
-(SREKV_LINK_FD). It ends when the supervisor does.
+It serves AWS's APIs on an inherited listening socket (SREKV_API_FD) and speaks to the data plane over an inherited
+socketpair (SREKV_LINK_FD). It ends when the supervisor does.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ class ControlPlane:
 
     def credentials(self, machine: str) -> dict[str, str] | None:
         """Fresh credentials of a machine's role, or None without a role."""
+        self.services.get("ec2")
         from srekv.local.overlay.ec2 import find_instance
 
         with self.world.lock:
@@ -65,6 +66,7 @@ class ControlPlane:
 
     def machine_state(self, machine: str, state: str) -> None:
         """A machine reports its state; what follows from that may concern the data plane again."""
+        self.services.get("ec2")
         from srekv.local.overlay.ec2 import follow
 
         follow(self.world, machine, state)
@@ -144,5 +146,4 @@ def _settings(arguments: Sequence[str], environ: Mapping[str, str]) -> Settings:
 
 
 if __name__ == "__main__":
-    os.environ["MOTO_ACCOUNT_ID"] = _settings(sys.argv[1:], os.environ).account
     sys.exit(main(sys.argv[1:], os.environ))

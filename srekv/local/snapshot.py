@@ -38,8 +38,8 @@ class Publisher:
     def publish(self) -> None:
         """Send what is now; returns when the data plane has accepted it.
 
-        One at a time, so that snapshots arrive in the order they were taken; who waits for its turn finds its own change
-        already sent.
+        One at a time, so that snapshots arrive in the order they were taken; who waits for its turn finds its own
+        change already sent.
         """
         with self._turn:
             with self._world.lock:
@@ -74,7 +74,7 @@ def _machines(world: World) -> Iterator[Machine]:
 def role_of(world: World, instance: Instance) -> str | None:
     """The name of the role in an instance's profile, or None."""
     association = (instance.iam_instance_profile or {}).get("Arn")
-    for profile in world.iam().instance_profiles.values():
+    for profile in world.profiles():
         if profile.arn == association and profile.roles:
             return str(profile.roles[0].name)
     return None
@@ -94,7 +94,8 @@ def _ports(backend: EC2Backend, instance: Instance) -> tuple[int, ...]:
 
 
 def _checks(world: World) -> Iterator[HealthCheck]:
-    for check in world.route53().health_checks.values():
+    checks = (check for backend in world.route53().values() for check in backend.health_checks.values())
+    for check in checks:
         yield HealthCheck(
             id=check.id,
             type=check.type_ or "HTTP",
@@ -111,8 +112,9 @@ def _checks(world: World) -> Iterator[HealthCheck]:
 
 
 def _zones(world: World) -> Iterator[Zone]:
-    for zone in world.route53().zones.values():
-        yield Zone(id=zone.resource_id, name=absolute(zone.name), records=tuple(_records(zone)))
+    for backend in world.route53().values():
+        for zone in backend.zones.values():
+            yield Zone(id=zone.resource_id, name=absolute(zone.name), records=tuple(_records(zone)))
 
 
 def _records(zone: FakeZone) -> Iterator[Record]:

@@ -1,1 +1,1 @@
-"""What AWS answers and moto does not: one module per service, each a moto response class with methods added or replaced."""
+"""What AWS answers and moto does not: one module per service, a moto response class with methods added or replaced."""

@@ -6,7 +6,9 @@ from moto.core.exceptions import ServiceException
 
 
 class ApiError(ServiceException):
-    """An answer with Error.Code and message. A class of our own: moto looks for a code in the service that defines the class.
+    """An answer with Error.Code and message.
+
+    A class of our own: moto looks codes up in the service whose module defines the class.
 
     Args:
         code: the Error.Code that a client sees.

@@ -82,6 +82,7 @@ class Application:
             return render(protocol, refusal_fault(protocol, refusal), _request_id())
         if request.path == EMPTY and caller.role is None:
             return self._empty()
+        environ["HTTP_X_MOTO_ACCOUNT_ID"] = self._world.settings.account  # moto asks this header whose backends to use
         try:
             if service is None:
                 return self._other(environ, protocol, scope, caller)
@@ -116,11 +117,14 @@ class Application:
         return _plain(answer)
 
     def _other(self, environ: Environ, protocol: Protocol, scope: Scope, caller: Caller) -> Answer:
-        """A service without a module here, served by moto's own application. Machines' roles have no business there."""
+        """A service without a module here, by moto's own application. Machines' roles have no business there.
+
+        One request at a time and while nothing else is imported: each of these services is imported by its first request.
+        """
         if caller.role is not None:
             message = f"{caller.role} is not authorized to use {scope.service}"
             return render(protocol, denial_fault(protocol, message), _request_id())
-        with self._world.lock:
+        with self._world.importing:
             if self._others is None:
                 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 

@@ -14,7 +14,7 @@ class InvalidCheckError(Exception):
 
 
 def normalise(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration with Route 53's defaults filled in (aws-recorded R43) and a path that begins with a slash (aws-facts 1.1)."""
+    """A configuration with Route 53's defaults (aws-recorded R43) and a path with a leading slash (aws-facts 1.1)."""
     kept = {name: value for name, value in config.items() if value not in (None, "", [])}
     defaults = {"Disabled": False, "Inverted": False, "EnableSNI": False}
     if kept.get("Type") != "CALCULATED":
@@ -66,16 +66,16 @@ def _check_numbers(config: Mapping[str, Any]) -> None:
     interval, threshold, port = config["RequestInterval"], config["FailureThreshold"], config["Port"]
     if interval not in INTERVALS:
         raise InvalidCheckError(
-            "Invalid XML ; javax.xml.stream.XMLStreamException: org.xml.sax.SAXParseException; lineNumber: 1; columnNumber: 1; "
-            f"cvc-enumeration-valid: Value '{interval}' is not facet-valid with respect to enumeration '[10, 30]'. "
-            "It must be a value from the enumeration."
+            "Invalid XML ; javax.xml.stream.XMLStreamException: org.xml.sax.SAXParseException; lineNumber: 1; "
+            f"columnNumber: 1; cvc-enumeration-valid: Value '{interval}' is not facet-valid with respect to "
+            "enumeration '[10, 30]'. It must be a value from the enumeration."
         )
     for value, low, high, member in ((threshold, 1, 10, "failureThreshold"), (port, 1, 65535, "port")):
         if not low <= value <= high:
             bound = f"less than or equal to {high}" if value > high else f"greater than or equal to {low}"
             raise InvalidCheckError(
-                f"1 validation error detected: Value '{value}' at 'healthCheckConfig.{member}' failed to satisfy constraint: "
-                f"Member must have value {bound}"
+                f"1 validation error detected: Value '{value}' at 'healthCheckConfig.{member}' failed to satisfy "
+                f"constraint: Member must have value {bound}"
             )
 
 

@@ -88,7 +88,8 @@ class Ec2(Network):
         if all(instance.state == "terminated" for instance in reservation.instances):
             raise ApiError(
                 "IdempotentInstanceTerminated",
-                "The client token you have provided is associated with a terminated instance. Please use a different client token.",
+                "The client token you have provided is associated with a terminated instance. "
+                "Please use a different client token.",
             )
         return reservation
 
@@ -106,10 +107,9 @@ class Ec2(Network):
         name, arn = self._get_param("IamInstanceProfile.Name"), self._get_param("IamInstanceProfile.Arn")
         if not (name or arn):
             return
-        profiles = self.world.iam().instance_profiles.values()
-        profile = next((one for one in profiles if one.name == name or one.arn == arn), None)
+        profile = next((one for one in self.world.profiles() if one.name == name or one.arn == arn), None)
         if profile is None:
-            kind, member = ("Name", "name") if name else ("ARN", "arn")
+            kind, member = ("name", "name") if name else ("ARN", "arn")
             raise ApiError(
                 "InvalidParameterValue",
                 f"Value ({name or arn}) for parameter iamInstanceProfile.{member} is invalid. "
@@ -151,7 +151,7 @@ class Ec2(Network):
         return _change(instance, before)
 
     def stop_instances(self) -> ActionResult:
-        """A running instance becomes stopping; row E16 for one that never ran. SkipOsShutdown stops its machine hard."""
+        """A running instance becomes stopping; row E16 for one that never ran. SkipOsShutdown stops it hard."""
         instances = self._named("stopped", allowed=("running", "stopping", "stopped"))
         changes = [self._stop(instance) for instance in instances]
         settle_addresses(self.world, self.ec2_backend)
@@ -176,9 +176,8 @@ class Ec2(Network):
     def _terminate(self, instance: Instance) -> dict[str, Any]:
         before = instance.state
         if before not in ("shutting-down", "terminated"):
-            for address in self.ec2_backend.addresses:
-                if address.instance is instance:
-                    detach(address)
+            for nic in instance.nics.values():
+                detach(self.ec2_backend, nic)
             instance.terminate()
             set_state(instance, "shutting-down")
         return _change(instance, before)
@@ -203,7 +202,8 @@ class Ec2(Network):
             attribute = "disableApiTermination" if verb == "terminated" else "disableApiStop"
             raise ApiError(
                 "OperationNotPermitted",
-                f"The instance '{instance.id}' may not be {verb}. Modify its '{attribute}' instance attribute and try again.",
+                f"The instance '{instance.id}' may not be {verb}. "
+                f"Modify its '{attribute}' instance attribute and try again.",
             )
 
     def _refusal(self, instance: Instance, verb: str) -> str:
@@ -212,7 +212,7 @@ class Ec2(Network):
         return f"The instance '{instance.id}' is not in a state from which it can be {verb}."
 
     def get_console_output(self) -> ActionResult:
-        """The end of the machine's console log. Waits for the data plane, so it does not hold the lock while it does."""
+        """The end of the machine's console log. Waits for the data plane, so it does not hold the lock."""
         with self.world.lock:
             instance = self.ec2_backend.get_instance(self._get_param("InstanceId"))
         text = self.world.link.call("console", machine=instance.id) or ""

@@ -26,8 +26,8 @@ class Fault:
 _INVALID_TOKEN = "The security token included in the request is invalid"  # noqa: S105 - AWS's text, not a token
 _EXPIRED_TOKEN = "The security token included in the request is expired"  # noqa: S105 - AWS's text, not a token
 _MISMATCH = (
-    "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing "
-    "method. Consult the service documentation for details."
+    "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key "
+    "and signing method. Consult the service documentation for details."
 )
 _EC2_INVALID = Fault(
     status=401, code="AuthFailure", message="AWS was not able to validate the provided access credentials"
@@ -60,7 +60,8 @@ def render(protocol: Protocol, fault: Fault, request_id: str) -> Answer:
     if protocol == "ec2":
         body = f"<Response><Errors><Error>{error}</Error></Errors><RequestID>{request_id}</RequestID></Response>"
     else:
-        body = f"<ErrorResponse><Error><Type>Sender</Type>{error}</Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+        error = f"<Error><Type>Sender</Type>{error}</Error>"
+        body = f"<ErrorResponse>{error}<RequestId>{request_id}</RequestId></ErrorResponse>"
     return fault.status, headers, b'<?xml version="1.0"?>\n' + body.encode()
 
 

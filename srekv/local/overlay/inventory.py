@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
 from srekv.local.overlay.world import World
@@ -24,15 +23,13 @@ def _ec2(world: World) -> Iterator[str]:
 
 
 def _route53(world: World) -> Iterator[str]:
-    if "moto.route53.models" in sys.modules:
-        backend = world.route53()
+    for backend in world.route53().values():
         yield from (f"hosted-zone {zone.resource_id}" for zone in backend.zones.values())
         yield from (f"health-check {name}" for name in backend.health_checks)
 
 
 def _iam(world: World) -> Iterator[str]:
-    if "moto.iam.models" in sys.modules:
-        backend = world.iam()
+    for backend in world.iam().values():
         yield from (f"role {role.name}" for role in backend.roles.values())
         yield from (f"instance-profile {profile.name}" for profile in backend.instance_profiles.values())
 

@@ -25,7 +25,7 @@ class CheckReference:
 
 @dataclass(kw_only=True)
 class Invocation:
-    """One SSM command on one instance. `timeout` is AWS-equivalent seconds; `code` is -1 until the command has ended."""
+    """One SSM command on one instance. `timeout` is AWS-equivalent seconds; `code` is -1 until it has ended."""
 
     command: str
     instance: str
@@ -51,7 +51,7 @@ class Memory:
         ran: instances that have reached "running" at least once.
         hard: instances whose last stop skipped the OS shutdown.
         automatic: instance -> its automatic public address.
-        last_address: last octet given out last; addresses go round so that a stopped instance comes back with another one.
+        last_address: last octet given out last; addresses go round, so a stopped instance comes back with another.
         check_references: caller reference -> health check, also of deleted ones.
         zone_references: caller references of hosted zones, also of deleted ones.
         failures: health check -> checker address -> the last failure it reported.

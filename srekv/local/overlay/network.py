@@ -1,10 +1,12 @@
-"""EC2's network: what every AWS Region starts with and moto's does not, Elastic IPs from loopback, security groups in use."""
+"""EC2's network: what every AWS Region starts with and moto's does not, Elastic IPs, security groups in use."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from moto.core.responses import ActionResult
+from moto.core.utils import get_service_model
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.responses import EC2Response
 
@@ -12,6 +14,8 @@ from srekv.local.overlay.api_error import ApiError
 from srekv.local.overlay.world import World
 
 if TYPE_CHECKING:
+    from moto.ec2.models.elastic_ip_addresses import ElasticAddress
+    from moto.ec2.models.elastic_network_interfaces import NetworkInterface
     from moto.ec2.models.instances import Instance
 
 FIRST_ADDRESS, LAST_ADDRESS = 128, 254
@@ -26,13 +30,10 @@ CHECKER_RANGE = "127.0.0.0/8"
 ENDED = ("shutting-down", "terminated")
 
 
-def warm(world: World) -> None:
-    """Prepare the default Region, so that the first request does not wait for it."""
-    from moto.core.utils import get_service_model
-
+def load(world: World) -> None:
+    """Read what the first request would wait for, the API model and the default Region, while no lock is held."""
     get_service_model("ec2")
-    with world.lock:
-        prepared(world, world.settings.region)
+    _ = ec2_backends[world.settings.account][world.settings.region]
 
 
 def prepared(world: World, region: str) -> EC2Backend:
@@ -85,14 +86,20 @@ def take_address(world: World) -> str:
 
 
 def settle_addresses(world: World, backend: EC2Backend) -> None:
-    """Give every instance the public address it must have: its Elastic IP, else an automatic one while it runs, else none."""
-    elastic = {address.instance.id: address for address in backend.addresses if address.instance is not None}
+    """Give every instance its public address: its Elastic IP, else an automatic one while it runs, else none."""
+    elastic = {nic.id: address.public_ip for nic, address in _holders(backend)}
     for instance in backend.all_instances():
         nic = instance.nics.get(0)
         if nic is not None:
-            nic.public_ip = _public_address(
-                world, instance, elastic[instance.id].public_ip if instance.id in elastic else None
-            )
+            nic.public_ip = _public_address(world, instance, elastic.get(nic.id))
+
+
+def _holders(backend: EC2Backend) -> Iterator[tuple[NetworkInterface, ElasticAddress]]:
+    """Every associated Elastic IP with the interface that has it."""
+    for address in backend.addresses:
+        nic: NetworkInterface | None = address.eni  # moto's own annotation says None only
+        if nic is not None:
+            yield nic, address
 
 
 def _public_address(world: World, instance: Instance, elastic: str | None) -> str | None:
@@ -127,28 +134,34 @@ class Network(EC2Response):
         return super().allocate_address()
 
     def associate_address(self) -> ActionResult:
-        """Row E20 for an instance that is not there yet or no more; otherwise an address moves silently (aws-facts 4.5)."""
-        instance_id = self._get_param("InstanceId")
-        if instance_id:
-            instance = self.ec2_backend.get_instance(instance_id)
-            if instance.state in ("pending", *ENDED):
-                word = "pending" if instance.state == "pending" else "terminated"
-                raise ApiError(
-                    "InvalidInstanceID",
-                    f"The {word} instance '{instance_id}' is not in a valid state for this operation.",
-                )
-            self._free_instance(instance)
+        """Rows E20, E21 for an instance that is not there yet or no more; else addresses move silently."""
+        nic = self._interface()
+        if nic is not None:
+            wanted = (self._get_param("AllocationId"), self._get_param("PublicIp"))
+            detach(self.ec2_backend, nic, keep=wanted)
         self.params.setdefault("AllowReassociation", True)
         result = super().associate_address()
         settle_addresses(self.world, self.ec2_backend)
         return result
 
-    def _free_instance(self, instance: Instance) -> None:
-        """An instance's primary interface has one Elastic IP: another one replaces it."""
-        wanted = (self._get_param("AllocationId"), self._get_param("PublicIp"))
-        for address in self.ec2_backend.addresses:
-            if address.instance is instance and address.allocation_id != wanted[0] and address.public_ip != wanted[1]:
-                detach(address)
+    def _interface(self) -> NetworkInterface | None:
+        """The interface that is to get an address, in a state that allows it; None lets moto say what is missing."""
+        instance_id, nic_id = self._get_param("InstanceId"), self._get_param("NetworkInterfaceId")
+        if instance_id:
+            instance = self.ec2_backend.get_instance(instance_id)
+            if instance.state in ("pending", *ENDED):
+                word = "pending" if instance.state == "pending" else "terminated"
+                text = f"The {word} instance '{instance_id}' is not in a valid state for this operation."
+                raise ApiError("InvalidInstanceID", text)
+            return instance.nics[0]
+        nic = self.ec2_backend.get_network_interface(nic_id) if nic_id else None
+        if nic is not None and nic.instance is not None and nic.instance.state == "pending":
+            raise ApiError(
+                "IncorrectInstanceState",
+                f"The pending-instance-creation instance to which '{nic_id}' is attached is not in a valid state "
+                "for this operation",
+            )
+        return nic
 
     def disassociate_address(self) -> ActionResult:
         """As moto, with the automatic address of a running instance coming from this cloud's range."""
@@ -176,10 +189,11 @@ class Network(EC2Response):
         return group.id if group else None
 
 
-def detach(address: object) -> None:
-    """Take an Elastic IP off whatever has it."""
-    for member in ("instance", "eni", "association_id"):
-        setattr(address, member, None)
+def detach(backend: EC2Backend, nic: NetworkInterface, keep: tuple[str | None, str | None] = (None, None)) -> None:
+    """Take any Elastic IP off an interface, except the one with the allocation id or address to keep."""
+    for holder, address in _holders(backend):
+        if holder.id == nic.id and address.allocation_id != keep[0] and address.public_ip != keep[1]:
+            address.instance = address.eni = address.association_id = None
 
 
 def group_in_use(backend: EC2Backend, group_id: str) -> bool:

@@ -1,6 +1,6 @@
-"""What a machine's role may do: the small part of IAM's policy language that a local run needs to notice a wrong policy.
+"""What a machine's role may do: the part of IAM's policy language that a local run needs to notice a wrong policy.
 
-Conditions are not evaluated: an Allow with a condition does not count and a Deny with one does, the strict side of both.
+Conditions are not evaluated: an Allow with a condition does not count and a Deny with one does, the strict sides.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ def denial(world: World, caller: Caller, *, service: str, region: str, action: s
     if caller.role is None or service in _AGENT_SERVICES or f"{service}:{action}" in _ALWAYS:
         return None
     account = world.settings.account
-    with world.lock:
-        documents = tuple(_documents(world, caller.role))
+    documents = tuple(_documents(world, caller.role))
     for resource in _resources(service, f"arn:aws:{service}:{region}:{account}", params):
         if not allows(documents, f"{service}:{action}", resource):
+            who = f"arn:aws:sts::{account}:assumed-role/{caller.role}/{caller.machine}"
             return (
-                f"User: arn:aws:sts::{account}:assumed-role/{caller.role}/{caller.machine} is not authorized to perform: "
-                f"{service}:{action} on resource: {resource} because no identity-based policy allows the {service}:{action} action"
+                f"User: {who} is not authorized to perform: {service}:{action} on resource: {resource} "
+                f"because no identity-based policy allows the {service}:{action} action"
             )
     return None
 
@@ -50,11 +50,13 @@ def allows(documents: Iterable[str], action: str, resource: str) -> bool:
 
 
 def _documents(world: World, role_name: str) -> Iterator[str]:
-    role = next((role for role in world.iam().roles.values() if role.name == role_name), None)
+    """A role's policy documents, from copies: item calls must not wait for the control plane's lock."""
+    roles = (role for backend in world.iam().values() for role in list(backend.roles.values()))
+    role = next((role for role in roles if role.name == role_name), None)
     if role is None:
         return
-    yield from (str(document) for document in role.policies.values())
-    for policy in role.managed_policies.values():
+    yield from (str(document) for document in list(role.policies.values()))
+    for policy in list(role.managed_policies.values()):
         yield from (str(version.document) for version in policy.versions if version.is_default)
 
 

@@ -1,7 +1,7 @@
-"""Route 53's rules for changing record sets, as pure data: the record sets that are, a batch of changes, the record sets that will be.
+"""Route 53's rules for changing record sets, as pure data: what is, a batch of changes, what will be.
 
-Names are absolute and in lower case. A batch applies as a whole or not at all (aws-facts 2.4); texts and codes are those of
-aws-recorded section 2.
+Names are absolute and in lower case. A batch applies as a whole or not at all (aws-facts 2.4); texts and codes are
+those of aws-recorded section 2.
 """
 
 from __future__ import annotations
@@ -86,7 +86,8 @@ def key(record: RecordSet) -> tuple[str, str, str]:
 def _where(change: Change) -> str:
     record = change.record
     identifier = record.get("SetIdentifier", "null")
-    return f"Change with [Action={change.action}, Name={record['Name']}, Type={record['Type']}, SetIdentifier={identifier}]"
+    members = f"Action={change.action}, Name={record['Name']}, Type={record['Type']}, SetIdentifier={identifier}"
+    return f"Change with [{members}]"
 
 
 def _check_shape(number: int, change: Change) -> None:
@@ -116,8 +117,9 @@ def _check_shape(number: int, change: Change) -> None:
     if record.get("TTL", 0) > LARGEST_TTL:
         raise BatchError(
             "InvalidInput",
-            f"1 validation error detected: Value '{record['TTL']}' at 'changeBatch.changes.{number}.member.resourceRecordSet.tTL' "
-            f"failed to satisfy constraint: Member must have value less than or equal to {LARGEST_TTL}",
+            f"1 validation error detected: Value '{record['TTL']}' at "
+            f"'changeBatch.changes.{number}.member.resourceRecordSet.tTL' failed to satisfy constraint: "
+            f"Member must have value less than or equal to {LARGEST_TTL}",
         )
 
 
@@ -137,22 +139,25 @@ def _check_meaning(change: Change, zone: str) -> Iterable[str]:
             yield "A non-alias primary ResourceRecordSet must have an associated health check. No changes made."
         elif str(alias.get("EvaluateTargetHealth")).lower() != "true":
             yield (
-                f"RRSet with DNS name {name}, type {kind}, SetIdentifier {record['SetIdentifier']} cannot be a primary without "
-                "EvaluateTargetHealth set to true or an associated health check as a secondary would never be returned."
+                f"RRSet with DNS name {name}, type {kind}, SetIdentifier {record['SetIdentifier']} cannot be a primary "
+                "without EvaluateTargetHealth set to true or an associated health check as a secondary would never be "
+                "returned."
             )
     if "HealthCheckId" in record and "SetIdentifier" not in record:
         yield (
-            "DNS name must have alternate ResourceRecordSet responses configured via a routing policy (e.g., Weight, Region, etc.) "
-            "if a health check is attached. No changes made."
+            "DNS name must have alternate ResourceRecordSet responses configured via a routing policy "
+            "(e.g., Weight, Region, etc.) if a health check is attached. No changes made."
         )
     yield from _bad_values(record)
 
 
 def _bad_values(record: RecordSet) -> Iterable[str]:
-    family = {"A": ipaddress.IPv4Address, "AAAA": ipaddress.IPv6Address}.get(record["Type"])
-    for value in (one["Value"] for one in record.get("ResourceRecords", []) if family):
+    families = {"A": ipaddress.IPv4Address, "AAAA": ipaddress.IPv6Address}
+    if record["Type"] not in families:
+        return
+    for value in (one["Value"] for one in record.get("ResourceRecords", [])):
         try:
-            family(value)  # type: ignore[misc] - the loop is empty without a family
+            families[record["Type"]](value)
         except ValueError:
             version = "4" if record["Type"] == "A" else "6"
             yield (
@@ -201,7 +206,7 @@ def _change(after: dict[tuple[str, str, str], RecordSet], change: Change) -> str
 
 
 def _check_policies(records: Iterable[RecordSet], touched: set[tuple[str, str]]) -> None:
-    """Rows R26 to R28: record sets of one name and type follow one routing policy, and a failover role is taken once."""
+    """Rows R26 to R28: record sets of a name and type follow one routing policy; a failover role is taken once."""
     by_name: dict[tuple[str, str], list[RecordSet]] = {}
     for record in records:
         by_name.setdefault(key(record)[:2], []).append(record)
@@ -220,16 +225,16 @@ def _policy_conflict(records: Sequence[RecordSet]) -> str | None:
         )
         if len(policies) > 1 and role:
             return (
-                f"{subject} marked as {role.lower()} cannot be created because a non-failover RRSet with the same name and type "
-                "already exists"
+                f"{subject} marked as {role.lower()} cannot be created because a non-failover RRSet with the same name "
+                "and type already exists"
             )
         if role and role in roles:
-            return f"{subject} cannot be created because a failover RRSet with the same name, type and role {role} already exists."
+            return f"{subject} cannot be created because a failover RRSet of that name, type and role already exists."
         roles.add(role)
     if len(policies) > 1:
         first = records[0]
         return (
-            f"RRSet with DNS name {first['Name']}, type {first['Type']} cannot be created because other RRSets exist with the same "
-            "name and type."
+            f"RRSet with DNS name {first['Name']}, type {first['Type']} cannot be created because other RRSets exist "
+            "with the same name and type."
         )
     return None

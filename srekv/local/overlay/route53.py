@@ -1,4 +1,4 @@
-"""Route 53 with AWS's rules: references that are used once, batches that are checked, health as the real checkers report it."""
+"""Route 53 with AWS's rules: references used once, batches checked, health as the real checkers report it."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Route53(MotoRoute53):
         self.world.memory.zone_references.add(reference)
         zone: FakeZone = result["HostedZone"]
         if zone.private_zone:
-            zone.rrsets = _born_with(zone.name)
+            _set_records(zone, _born_with(zone.name))
         return ActionResult({**result, "ChangeInfo": _change_info()})
 
     def _check_vpc(self, vpc_id: str, vpc_region: str) -> None:
@@ -109,7 +109,8 @@ class Route53(MotoRoute53):
                 )
 
     def _vpc(self, vpc_id: str, vpc_region: str) -> VPC | None:
-        from srekv.local.overlay.network import prepared
+        with self.world.importing:
+            from srekv.local.overlay.network import prepared
 
         return prepared(self.world, vpc_region).vpcs.get(vpc_id)
 
@@ -150,13 +151,13 @@ class Route53(MotoRoute53):
             )
         except BatchError as error:
             raise ApiError(error.code, str(error)) from None
-        zone.rrsets = [_as_moto(record) for record in after]
+        _set_records(zone, after)
         return ActionResult({"ChangeInfo": _change_info()})
 
     # Health checks
 
     def create_health_check(self) -> ActionResult:
-        """Rows R34 to R38, R41: the same reference and configuration give the check that exists; a used one gives no other."""
+        """Rows R34 to R38, R41: the same reference and configuration give the existing check, else none."""
         reference = self._get_param("CallerReference")
         config = normalise(self._get_param("HealthCheckConfig"))
         known = self.world.memory.check_references.get(reference)
@@ -276,11 +277,12 @@ class Route53(MotoRoute53):
             self.backend.get_hosted_zone(identifier)
 
 
-def _born_with(name: str) -> list[RecordSet]:
+def _born_with(name: str) -> list[dict[str, Any]]:
     """The records of a fresh private zone (row R10)."""
+    servers = [{"Value": server} for server in PRIVATE_NAME_SERVERS]
     return [
-        RecordSet({"Name": name, "Type": "NS", "TTL": 172800, "ResourceRecords": list(PRIVATE_NAME_SERVERS)}),
-        RecordSet({"Name": name, "Type": "SOA", "TTL": 900, "ResourceRecords": [PRIVATE_SOA]}),
+        {"Name": name, "Type": "NS", "TTL": 172800, "ResourceRecords": servers},
+        {"Name": name, "Type": "SOA", "TTL": 900, "ResourceRecords": [{"Value": PRIVATE_SOA}]},
     ]
 
 
@@ -289,8 +291,11 @@ def _as_api(record: RecordSet) -> dict[str, Any]:
     return normalise_record({**members, "ResourceRecords": [{"Value": value} for value in values_of(record)]})
 
 
-def _as_moto(record: dict[str, Any]) -> RecordSet:
-    return RecordSet({**record, "ResourceRecords": [one["Value"] for one in record.get("ResourceRecords", [])]})
+def _set_records(zone: FakeZone, records: list[dict[str, Any]]) -> None:
+    """Replace a zone's records; moto keeps values as plain texts."""
+    zone.rrsets = []
+    for record in records:
+        zone.add_rrset({**record, "ResourceRecords": [one["Value"] for one in record.get("ResourceRecords", [])]})
 
 
 def _as_observation(report: dict[str, Any]) -> dict[str, Any]:

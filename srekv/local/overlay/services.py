@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from importlib import import_module
 
 from srekv.local.overlay.service import Service
 from srekv.local.overlay.world import World
 
 
 def _dynamodb(_: World) -> Service:
-    from moto.dynamodb.responses import DynamoHandler
+    from srekv.local.overlay.dynamodb import DynamoDb
 
     # Its own lock: conditional writes must be atomic, and must not wait for a control plane call.
-    return Service(protocol="json", make=DynamoHandler, lock=threading.RLock())
+    return Service(protocol="json", make=DynamoDb, lock=threading.RLock())
 
 
 def _ec2(world: World) -> Service:
     from srekv.local.overlay.ec2 import Ec2
+    from srekv.local.overlay.network import load
 
+    load(world)
     return Service(
         protocol="ec2",
         make=lambda: Ec2(world),
@@ -68,11 +71,17 @@ LOADERS: Mapping[str, Callable[[World], Service]] = {
     "dynamodb": _dynamodb,
     "route53": _route53,
     "sts": _sts,
+    "monitoring": _monitoring,
     "ec2": _ec2,
     "ssm": _ssm,
-    "monitoring": _monitoring,
 }
-"""The services served here, in the order in which they are loaded in the background; every other one is moto's own server."""
+"""The services served here, in the order of loading; every other one is moto's own server."""
+
+
+def _load_core() -> None:
+    """What moto's dispatch imports inside its functions, so that no request does."""
+    import_module("moto.core.request")
+    import_module("moto.iam.models")
 
 
 class Services:
@@ -81,22 +90,19 @@ class Services:
     def __init__(self, world: World) -> None:
         self._world = world
         self._loaded: dict[str, Service] = {}
-        self._locks = {name: threading.Lock() for name in LOADERS}
 
     def get(self, name: str) -> Service | None:
         """The service of that signing name, imported if need be; None for one that is not served here."""
         if name not in LOADERS:
             return None
-        with self._locks[name]:
-            if name not in self._loaded:
-                self._loaded[name] = LOADERS[name](self._world)
-            return self._loaded[name]
+        if name not in self._loaded:
+            with self._world.importing:
+                if name not in self._loaded:
+                    _load_core()
+                    self._loaded[name] = LOADERS[name](self._world)
+        return self._loaded[name]
 
     def warm(self) -> None:
-        """Import everything and prepare the default Region before anybody asks for it."""
+        """Import everything before anybody asks for it."""
         for name in LOADERS:
             self.get(name)
-            if name == "ec2":
-                from srekv.local.overlay.network import warm
-
-                warm(self._world)

@@ -72,7 +72,7 @@ class Ssm(SimpleSystemManagerResponse):
             text = f"Instances [[{', '.join(missing)}]] not in a valid state for account {self.current_account}"
             raise ApiError("InvalidInstanceId", text)
         command = str(uuid.uuid4())
-        seconds = float((parameters.get("executionTimeout") or [DEFAULT_EXECUTION])[0])
+        seconds = float((parameters.get("executionTimeout") or [str(DEFAULT_EXECUTION)])[0])
         for instance in instances:
             invocation = Invocation(
                 command=command,
@@ -126,7 +126,7 @@ class Ssm(SimpleSystemManagerResponse):
         }
 
     def get_command_invocation(self) -> ActionResult:
-        """How a command stands on one instance; row S2 for a command that is not known. Output only when it has ended."""
+        """How a command stands on one instance, with output once it has ended; row S2 for an unknown command."""
         place = (self._get_param("CommandId"), self._get_param("InstanceId"))
         invocation = self.world.memory.invocations.get(place)
         if invocation is None:

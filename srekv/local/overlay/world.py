@@ -13,10 +13,8 @@ from srekv.local.overlay.memory import Memory
 if TYPE_CHECKING:  # importing them costs a second; annotations alone must not
     from moto.dynamodb.models import DynamoDBBackend
     from moto.ec2.models import EC2Backend
-    from moto.iam.models import IAMBackend
+    from moto.iam.models import IAMBackend, InstanceProfile
     from moto.route53.models import Route53Backend
-
-PARTITION = "aws"
 
 
 class Link(Protocol):
@@ -53,12 +51,15 @@ class World:
     """One local cloud's control plane.
 
     `lock` guards moto's backends, which were written for one thread; nobody asks the data plane while holding it.
+    `importing` is held to import any part of moto: its modules import each other in circles, which two threads at once
+    break.
     """
 
     settings: Settings
     link: Link
     memory: Memory = field(default_factory=Memory)
     lock: threading.RLock = field(default_factory=threading.RLock)
+    importing: threading.RLock = field(default_factory=threading.RLock)
 
     def ec2(self) -> dict[str, EC2Backend]:
         """The EC2 backends of the Regions used so far."""
@@ -72,21 +73,20 @@ class World:
         """The CloudWatch backends of the Regions used so far."""
         return dict(self._used("moto.cloudwatch.models", "cloudwatch_backends"))
 
-    def route53(self) -> Route53Backend:
-        """The one Route 53 backend."""
-        from moto.route53.models import route53_backends
+    def route53(self) -> dict[str, Route53Backend]:
+        """The one Route 53 backend, or none while nothing has used it."""
+        return dict(self._used("moto.route53.models", "route53_backends"))
 
-        return route53_backends[self.settings.account][PARTITION]
+    def iam(self) -> dict[str, IAMBackend]:
+        """The one IAM backend, or none while nothing has used it."""
+        return dict(self._used("moto.iam.models", "iam_backends"))
 
-    def iam(self) -> IAMBackend:
-        """The one IAM backend."""
-        from moto.iam.models import iam_backends
-
-        return iam_backends[self.settings.account][PARTITION]
+    def profiles(self) -> list[InstanceProfile]:
+        """Every instance profile."""
+        return [profile for backend in self.iam().values() for profile in list(backend.instance_profiles.values())]
 
     def _used(self, module: str, name: str) -> Iterator[tuple[str, Any]]:
-        """Backends that exist; asking must neither import a service nor create a Region."""
-        if module in sys.modules:
-            accounts = getattr(sys.modules[module], name, {})
-            if accounts:
-                yield from dict.items(accounts[self.settings.account])
+        """Backends that exist; asking neither imports a service, nor waits for an import, nor creates a Region."""
+        accounts = getattr(sys.modules.get(module), name, None)
+        if accounts:
+            yield from list(dict.items(accounts[self.settings.account]))
