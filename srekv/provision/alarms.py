@@ -6,17 +6,22 @@ import json
 from functools import partial
 from typing import Any
 
+from srekv.errors import NotOursError
 from srekv.provision.answers import found, gone
 from srekv.provision.clients import GLOBAL_REGION
 from srekv.provision.health import HealthChecks
 from srekv.provision.model import Resource
-from srekv.provision.naming import NODES
+from srekv.provision.naming import NODES, STACK_TAG, tag_map
 from srekv.provision.run import Op, Ops, Run, Step, leave
 from srekv.provision.table import Table
 
 
 class Alarms:
-    """Three alarms and a dashboard when --alarms was given; looked for and removed in any case."""
+    """Three alarms and a dashboard when --alarms was given; looked for and removed in any case.
+
+    They are found by name, so an alarm counts as ours only with our tag. A dashboard takes tags at its creation only
+    (aws-facts 8) and is told by its first widget, which names the stack.
+    """
 
     section = "CloudWatch"
 
@@ -26,13 +31,12 @@ class Alarms:
         self.needs: tuple[Step, ...] = (checks, table)
 
     def observe(self) -> tuple[Resource, ...]:
-        """Alarms and dashboard of our names."""
-        alarms = [*self._present(self._global, self._check_alarms), *self._present(self._regional, [self._table_alarm])]
+        """Our alarms and our dashboard."""
         resources = [
             Resource(kind="alarm", id=alarm["AlarmArn"], name=alarm["AlarmName"], state=alarm.get("StateValue", ""))
-            for alarm in alarms
+            for _, alarm in self._ours()
         ]
-        if self._dashboard_body() is not None:
+        if self._is_our_dashboard(self._dashboard_body()):
             name = self._run.names.dashboard
             resources.append(Resource(kind="dashboard", id=name, name=name, state="present"))
         return tuple(resources)
@@ -41,11 +45,11 @@ class Alarms:
         """Put what is missing or differs; PutMetricAlarm and PutDashboard replace the whole (aws-facts 8)."""
         if not self._run.config.alarms:
             return
-        wanted = [(self._global, self._check_alarm(node)) for node in NODES] + [
-            (self._regional, self._throttle_alarm())
-        ]
-        for client, alarm in wanted:
-            yield self._alarm_op(client, alarm)
+        checks, table = [self._check_alarm(node) for node in NODES], [self._throttle_alarm()]
+        for client, wanted in ((self._global, checks), (self._regional, table)):
+            have = {alarm["AlarmName"]: alarm for alarm in self._present(client, [one["AlarmName"] for one in wanted])}
+            for alarm in wanted:
+                yield self._alarm_op(client, alarm, have.get(alarm["AlarmName"]))
         yield self._dashboard_op()
 
     def settle(self) -> Ops:
@@ -54,17 +58,16 @@ class Alarms:
 
     def destroy(self) -> Ops:
         """Remove the alarms and the dashboard."""
-        for client, names in ((self._global, self._check_alarms), (self._regional, [self._table_alarm])):
-            for alarm in self._present(client, names):
-                name = alarm["AlarmName"]
-                yield Op(
-                    kind="alarm",
-                    name=name,
-                    id=alarm["AlarmArn"],
-                    action="delete",
-                    call=partial(gone, client.delete_alarms, AlarmNames=[name]),
-                )
-        if self._dashboard_body() is not None:
+        for client, alarm in self._ours():
+            name = alarm["AlarmName"]
+            yield Op(
+                kind="alarm",
+                name=name,
+                id=alarm["AlarmArn"],
+                action="delete",
+                call=partial(gone, client.delete_alarms, AlarmNames=[name]),
+            )
+        if self._is_our_dashboard(self._dashboard_body()):
             name = self._run.names.dashboard
             yield Op(
                 kind="dashboard",
@@ -92,6 +95,34 @@ class Alarms:
 
     def _present(self, client: Any, names: list[str]) -> list[dict[str, Any]]:
         return list(client.describe_alarms(AlarmNames=names)["MetricAlarms"])
+
+    def _ours(self) -> list[tuple[Any, dict[str, Any]]]:
+        """Our alarms, each with the client of its Region."""
+        return [
+            (client, alarm)
+            for client, names in ((self._global, self._check_alarms), (self._regional, [self._table_alarm]))
+            for alarm in self._present(client, names)
+            if self._is_our_alarm(client, alarm)
+        ]
+
+    def _is_our_alarm(self, client: Any, alarm: dict[str, Any]) -> bool:
+        answer = found(client.list_tags_for_resource, ResourceARN=alarm["AlarmArn"])
+        return tag_map((answer or {}).get("Tags")).get(STACK_TAG) == self._run.config.stack
+
+    def _is_our_dashboard(self, body: str | None) -> bool:
+        widgets = json.loads(body).get("widgets", []) if body else []
+        return bool(widgets) and widgets[0].get("properties") == {"markdown": self._title}
+
+    @property
+    def _title(self) -> str:
+        return f"srekv stack {self._run.config.stack}"
+
+    def _foreign(self, kind: str, name: str) -> NotOursError:
+        return NotOursError(
+            f"the {kind} {name} exists and is not this stack's",
+            why=f"it does not name the stack {self._run.config.stack}",
+            next_step="choose another stack name (--stack NAME), rename it, or leave --alarms out",
+        )
 
     def _dashboard_body(self) -> str | None:
         answer = found(self._regional.get_dashboard, DashboardName=self._run.names.dashboard)
@@ -131,11 +162,12 @@ class Alarms:
             "TreatMissingData": "notBreaching",
         }
 
-    def _alarm_op(self, client: Any, want: dict[str, Any]) -> Op:
+    def _alarm_op(self, client: Any, want: dict[str, Any], have: dict[str, Any] | None) -> Op:
         name = want["AlarmName"]
-        have = self._present(client, [name])
-        if have and all(have[0].get(key) == value for key, value in want.items() if key != "Metrics"):
-            return leave("alarm", name, have[0]["AlarmArn"])
+        if have and _covers(have, want):
+            return leave("alarm", name, have["AlarmArn"])
+        if have and not self._is_our_alarm(client, have):
+            raise self._foreign("alarm", name)
         tags = self._run.names.tags(name)
 
         def put() -> str:
@@ -148,6 +180,8 @@ class Alarms:
         name, body, have = self._run.names.dashboard, self._dashboard(), self._dashboard_body()
         if have is not None and json.loads(have) == body:
             return leave("dashboard", name, name)
+        if have is not None and not self._is_our_dashboard(have):
+            raise self._foreign("dashboard", name)
 
         def put() -> str:
             self._regional.put_dashboard(DashboardName=name, DashboardBody=json.dumps(body))
@@ -167,6 +201,7 @@ class Alarms:
         ]
         return {
             "widgets": [
+                {"type": "text", "x": 0, "y": 0, "width": 24, "height": 1, "properties": {"markdown": self._title}},
                 _widget("Health checks", checks, region=GLOBAL_REGION, x=0, statistic="Minimum"),
                 _widget(f"Table {table}", requests, region=region, x=12, statistic="Sum"),
             ]
@@ -183,4 +218,13 @@ def _widget(title: str, metrics: list[list[Any]], *, region: str, x: int, statis
         "stat": statistic,
         "view": "timeSeries",
     }
-    return {"type": "metric", "x": x, "y": 0, "width": 12, "height": 6, "properties": properties}
+    return {"type": "metric", "x": x, "y": 1, "width": 12, "height": 6, "properties": properties}
+
+
+def _covers(have: Any, want: Any) -> bool:
+    """Whether everything wanted is so; what the service adds by itself does not count."""
+    if isinstance(want, dict):
+        return isinstance(have, dict) and all(_covers(have.get(key), value) for key, value in want.items())
+    if isinstance(want, list):
+        return isinstance(have, list) and len(have) == len(want) and all(map(_covers, have, want))
+    return bool(have == want)

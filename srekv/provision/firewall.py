@@ -62,6 +62,7 @@ class Firewall:
         self._operator = operator
         self.needs: tuple[Step, ...] = (network, addresses)
         self.group_id = ""
+        self._have: dict[Rule, str] = {}
 
     @property
     def _name(self) -> str:
@@ -75,26 +76,26 @@ class Firewall:
         )
 
     def ensure(self) -> Ops:
-        """Create the group; add the rules that are missing, take away those of ours that are not wanted any more."""
+        """Create the group: an instance can be launched into it before it has rules."""
         group = self._in_vpc()
         if group is None:
             yield Op(kind="security group", name=self._name, action="create", call=self._create)
-        else:
-            self.group_id = group["GroupId"]
-        want = self._wanted()
-        have = dict(_rules(group["IpPermissions"])) if group else {}
+            return
+        self.group_id = group["GroupId"]
+        self._have = dict(_rules(group["IpPermissions"]))
+        yield leave("security group", self._name, self.group_id)
+
+    def settle(self) -> Ops:
+        """Add the rules that are missing, take away those of ours that are not wanted any more."""
+        want, have = self._wanted(), self._have
         missing = {rule: text for rule, text in want.items() if rule not in have}
         surplus = [rule for rule, text in have.items() if text.startswith(MARK) and rule not in want]
         if missing:
             yield self._authorize(missing)
         if surplus:
             yield self._revoke({rule: have[rule] for rule in surplus})
-        if group and not missing and not surplus:
-            yield leave("security group", self._name, self.group_id)
-
-    def settle(self) -> Ops:
-        """Nothing to wait for."""
-        return iter(())
+        if not missing and not surplus:
+            yield leave("security group rules", self._name, self.group_id)
 
     def destroy(self) -> Ops:
         """Delete the group, again and again while network interfaces of terminated instances still hold it."""

@@ -93,14 +93,16 @@ class Identity:
         return tuple(resources)
 
     def ensure(self) -> Ops:
-        """Create what is missing; repair trust, policy, tags and the profile's role."""
+        """Create what is missing; repair trust, tags and the profile's role: all that RunInstances asks for."""
         yield from self._ensure_role()
-        yield from self._ensure_policy()
         yield from self._ensure_profile()
 
     def settle(self) -> Ops:
-        """Nothing to wait for: whether EC2 sees the profile yet only RunInstances can tell (aws-facts 4.2)."""
-        return iter(())
+        """Put the policy: the nodes need it when they serve, not when they are launched.
+
+        Whether EC2 sees the profile yet only RunInstances can tell (aws-facts 4.2).
+        """
+        yield from self._ensure_policy()
 
     def destroy(self) -> Ops:
         """Profile first, then the role's policies, then the role (aws-facts 4.7)."""

@@ -9,7 +9,10 @@ from botocore.exceptions import ClientError
 
 from srekv.errors import SrekvError, UsageError
 from srekv.provision.answers import code_of, message_of
-from srekv.provision.run import Run
+from srekv.provision.existing import Existing, of_node
+from srekv.provision.model import Resource
+from srekv.provision.naming import NODES
+from srekv.provision.run import Ops, Run, Step
 
 PARAMETERS = {
     ("al2023", "x86_64"): "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64",
@@ -37,6 +40,36 @@ class Image:
     id: str
     root_device: str
     root_gib: int
+
+
+class Images:
+    """Looks the image up beside the other steps, if a node has to be launched; `image` is there after ensure."""
+
+    section = "EC2"
+    needs: tuple[Step, ...] = ()
+
+    def __init__(self, run: Run, existing: Existing) -> None:
+        self._run = run
+        self._existing = existing
+        self.image = Image("", AMAZON_ROOT, AMAZON_ROOT_GIB)
+
+    def observe(self) -> tuple[Resource, ...]:
+        """Nothing: images are not ours."""
+        return ()
+
+    def ensure(self) -> Ops:
+        """Look the image up if a node is missing."""
+        if not all(of_node(self._existing.instances, node) for node in NODES):
+            self.image = newest(self._run)
+        return iter(())
+
+    def settle(self) -> Ops:
+        """Nothing to wait for."""
+        return iter(())
+
+    def destroy(self) -> Ops:
+        """Nothing to remove."""
+        return iter(())
 
 
 def is_arm(instance_type: str) -> bool:

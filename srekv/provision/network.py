@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,10 +58,13 @@ class Network:
         """Choose, check, and with --fix-vpc switch the VPC's DNS attributes on."""
         subnets = self._candidates()
         self.vpc_id = self._one_vpc(subnets)
-        yield from self._check_attributes()
-        self.places = self._choose(subnets)
-        self._refuse_moves()
-        self._check_routes([place.subnet_id for place in self.places])
+        with ThreadPoolExecutor(4, thread_name_prefix="network") as pool:
+            attributes = [pool.submit(self._attribute, attribute, member) for attribute, member, _ in DNS_ATTRIBUTES]
+            tables = pool.submit(self._route_tables)
+            self.places = self._choose(subnets)
+            self._refuse_moves()
+        yield from self._check_attributes([attribute.result() for attribute in attributes])
+        self._check_routes([place.subnet_id for place in self.places], tables.result())
 
     def settle(self) -> Ops:
         """Nothing to wait for."""
@@ -110,10 +114,13 @@ class Network:
             raise UsageError(f"the subnets are in {vpcs[0]}, not in {wanted}", next_step="correct --vpc-id or --subnet")
         return str(vpcs[0])
 
-    def _check_attributes(self) -> Ops:
-        for attribute, member, flag in DNS_ATTRIBUTES:
-            answer: Any = self._ec2.describe_vpc_attribute(VpcId=self.vpc_id, Attribute=attribute)  # type: ignore[arg-type]
-            if answer[member]["Value"]:
+    def _attribute(self, attribute: str, member: str) -> bool:
+        answer: Any = self._ec2.describe_vpc_attribute(VpcId=self.vpc_id, Attribute=attribute)  # type: ignore[arg-type]
+        return bool(answer[member]["Value"])
+
+    def _check_attributes(self, values: Sequence[bool]) -> Ops:
+        for (attribute, member, flag), value in zip(DNS_ATTRIBUTES, values, strict=True):
+            if value:
                 continue
             if not self._run.config.fix_vpc:
                 raise SrekvError(
@@ -233,12 +240,15 @@ class Network:
             next_step=f"--instance-type {nearest[0]}" if nearest else "choose other zones with --azs",
         )
 
-    def _check_routes(self, subnet_ids: Sequence[str]) -> None:
+    def _route_tables(self) -> Sequence[Mapping[str, Any]]:
+        filters: Any = [{"Name": "vpc-id", "Values": [self.vpc_id]}]
+        return self._ec2.describe_route_tables(Filters=filters)["RouteTables"]
+
+    def _check_routes(self, subnet_ids: Sequence[str], tables: Sequence[Mapping[str, Any]]) -> None:
         """Each subnet needs a default route to an internet gateway: checkers come from outside (aws-facts 2.2).
 
         With --no-wait nobody promised a healthy node, so there it is a warning.
         """
-        tables = self._ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [self.vpc_id]}])["RouteTables"]
         closed = [subnet for subnet in subnet_ids if not _is_public(subnet, tables)]
         if not closed:
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -16,7 +16,7 @@ from srekv.provision.answers import QUOTA_NEXT, code_of, found, message_of
 from srekv.provision.existing import Existing, of_node
 from srekv.provision.firewall import Firewall
 from srekv.provision.iam import Identity
-from srekv.provision.images import Image, newest
+from srekv.provision.images import Images
 from srekv.provision.keypair import KeyPair
 from srekv.provision.model import Resource
 from srekv.provision.naming import NODES, PAYLOAD_TAG, digest, tag_map
@@ -52,6 +52,7 @@ class Nodes:
         firewall: Firewall,
         addresses: Addresses,
         keys: KeyPair,
+        images: Images,
     ) -> None:
         self._run = run
         self._ec2 = run.clients.ec2
@@ -61,7 +62,8 @@ class Nodes:
         self._firewall = firewall
         self._addresses = addresses
         self._keys = keys
-        self.needs: tuple[Step, ...] = (identity, network, firewall, addresses, keys)
+        self._images = images
+        self.needs: tuple[Step, ...] = (identity, network, firewall, addresses, keys, images)
         self.instance_id: dict[str, str] = {}
         self._running: set[str] = set()
 
@@ -137,10 +139,6 @@ class Nodes:
         name = tag_map(instance.get("Tags")).get("Name", instance_id)
         return Op(kind="instance", name=name, id=instance_id, action="delete", call=terminate)
 
-    @cached_property
-    def _image(self) -> Image:
-        return newest(self._run)
-
     def _launch(self, node: str, place: Place) -> str:
         """RunInstances, patient while EC2 does not see the new instance profile."""
         arguments = self._launch_arguments(node, place)
@@ -178,7 +176,7 @@ class Nodes:
         tags = names.tags(names.instance(node), node=node)
         machine_tags = [*tags, {"Key": PAYLOAD_TAG, "Value": digest(payload)}]
         arguments: dict[str, Any] = {
-            "ImageId": self._image.id,
+            "ImageId": self._images.image.id,
             "InstanceType": config.instance_type,
             "MinCount": 1,
             "MaxCount": 1,
@@ -186,11 +184,11 @@ class Nodes:
             "MetadataOptions": {"HttpTokens": "required", "HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 1},
             "BlockDeviceMappings": [
                 {
-                    "DeviceName": self._image.root_device,
+                    "DeviceName": self._images.image.root_device,
                     "Ebs": {
                         "Encrypted": True,
                         "VolumeType": "gp3",
-                        "VolumeSize": self._image.root_gib,
+                        "VolumeSize": self._images.image.root_gib,
                         "DeleteOnTermination": True,
                     },
                 }

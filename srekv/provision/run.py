@@ -21,7 +21,7 @@ from srekv.provision.naming import Names
 T = TypeVar("T")
 
 FIRST_PAUSE_S = 0.1
-LONGEST_PAUSE_S = 2.0
+LONGEST_PAUSE_S = 1.0
 PAUSE_GROWTH = 1.4
 WORTH_TELLING_S = 1.5
 """A shorter wait is over before anybody has read about it."""

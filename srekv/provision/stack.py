@@ -25,6 +25,7 @@ from srekv.provision.firewall import Firewall
 from srekv.provision.hands import AwsHands
 from srekv.provision.health import HealthChecks
 from srekv.provision.iam import Identity
+from srekv.provision.images import Images
 from srekv.provision.keypair import KeyPair
 from srekv.provision.model import Deployment, Resource, Watcher
 from srekv.provision.network import Network
@@ -98,6 +99,7 @@ class Steps:
     network: Network
     addresses: Addresses
     keys: KeyPair
+    images: Images
     firewall: Firewall
     table: Table
     nodes: Nodes
@@ -113,6 +115,7 @@ class Steps:
         network = Network(run, existing, waits_for_health=waits_for_health)
         addresses = Addresses(run, existing)
         keys = KeyPair(run)
+        images = Images(run, existing)
         operator = operator_cidrs(run.config, _custom_endpoint(run.clients))
         firewall = Firewall(run, network, addresses, operator=operator)
         table = Table(run, needs=(identity,))
@@ -124,10 +127,18 @@ class Steps:
             network=network,
             addresses=addresses,
             keys=keys,
+            images=images,
             firewall=firewall,
             table=table,
             nodes=Nodes(
-                run, existing, identity=identity, network=network, firewall=firewall, addresses=addresses, keys=keys
+                run,
+                existing,
+                identity=identity,
+                network=network,
+                firewall=firewall,
+                addresses=addresses,
+                keys=keys,
+                images=images,
             ),
             checks=checks,
             zone=PrivateZone(run, network=network, addresses=addresses, checks=checks),
@@ -142,6 +153,7 @@ class Steps:
             self.network,
             self.addresses,
             self.keys,
+            self.images,
             self.firewall,
             self.nodes,
             self.table,
