@@ -127,7 +127,7 @@ def _cloud_config(text: str) -> Plan:
 
     try:
         data = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # impossible dates, thousands of brackets
         return Plan(notes=(f"failed loading yaml of the cloud-config: {error}",))
     if not isinstance(data, dict):
         return Plan(notes=("the cloud-config is not a mapping",))

@@ -80,8 +80,8 @@ class Init:
     def _continue(self, host: Host, systemctl: Systemctl, user_data: str) -> None:
         try:
             _run_user_data(host, systemctl, cloudinit.parse(user_data))
-        except OSError as error:
-            host.log("cloud-init", f"stopped: {error}")
+        except Exception as error:  # noqa: BLE001 - the machine stays up and says on its console what went wrong
+            host.log("cloud-init", f"stopped: {error!r}")
 
 
 def _run_user_data(host: Host, systemctl: Systemctl, plan: cloudinit.Plan) -> None:

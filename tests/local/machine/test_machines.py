@@ -1,0 +1,437 @@
+"""Machines boot from user data, keep their services running, and leave nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from srekv.local.machine.processes import members
+
+pytestmark = pytest.mark.local
+
+APP = """
+import http.server, os
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(os.environ.get("ANSWER", "hello").encode())
+
+    def log_message(self, *args):
+        pass
+
+server = http.server.HTTPServer(("0.0.0.0", 8080), Handler)
+with open("/var/bell", "w") as bell:
+    bell.write("serving\\n")
+server.serve_forever()
+"""
+
+DAEMONS = """#!/bin/bash
+sleep 1000 &
+nohup sleep 1001 > /dev/null 2>&1 &
+setsid sleep 1002 &
+setsid bash -c 'sleep 1003 & env -i sleep 1004 & wait' &
+echo started > /var/bell
+"""
+
+
+def indented(text: str) -> str:
+    """Four columns to the right."""
+    return "\n".join(f"    {line}" for line in text.splitlines())
+
+
+def cloud_config(app: str = APP, unit: str = "", extra: str = "") -> str:
+    """The usual shape: an app, a unit with those settings more, and a venv."""
+    return f"""#cloud-config
+packages: [python3]
+write_files:
+- path: /opt/app/start.sh
+  permissions: '0755'
+  content: |
+    #!/bin/sh
+    exec /opt/app/venv/bin/python -c "$(cat <<'END'
+{indented(app)}
+    END
+    )"
+- path: /etc/systemd/system/app.service
+  content: |
+    [Service]
+    ExecStart=/opt/app/start.sh
+{indented(unit)}
+    [Install]
+    WantedBy=multi-user.target
+runcmd:
+- dnf install -y python3.11
+- [python3.11, -m, venv, /opt/app/venv]
+- /opt/app/venv/bin/pip install flask
+- systemctl daemon-reload
+- systemctl enable --now app
+{extra}"""
+
+
+def scenario(open_lab: Any, play: Any) -> None:
+    """Run a coroutine function with a lab and its bell."""
+
+    async def go() -> None:
+        async with open_lab() as (lab, bell):
+            await play(lab, bell)
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("pack", [str.encode, lambda text: gzip.compress(text.encode())], ids=["plain", "gzip"])
+def test_a_cloud_config_serves(open_lab: Any, pack: Any) -> None:
+    """A unit from cloud-config answers on the public address, though it binds the wildcard; gzipped or not."""
+
+    async def play(lab: Any, bell: Any) -> None:
+        lab.machines.apply([lab.machine(pack(cloud_config(unit="Environment=ANSWER=from-the-unit")))])
+        assert await bell.ring() == "serving"
+        await lab.reach("running")
+        assert await lab.fetch() == "from-the-unit"
+        assert lab.history == [("i-1", "pending"), ("i-1", "running")]
+
+    scenario(open_lab, play)
+
+
+def test_the_labs_kind_of_script_serves_until_it_is_stopped(open_lab: Any) -> None:
+    """A script that starts Flask with `sudo python3 app.py &` serves; after stop and start nothing does, as on EC2."""
+    script = """#!/bin/bash
+yum update -y
+yum install -y python3-pip
+pip3 install flask boto3
+
+cat <<'EOF' > /home/ec2-user/app.py
+from flask import Flask
+import boto3
+
+app = Flask(__name__)
+
+@app.route('/health')
+def health():
+    return 'OK', 200
+
+if __name__ == '__main__':
+    app.run(host='0.0.0.0', port=8080)
+EOF
+
+sudo python3 /home/ec2-user/app.py &
+"""
+    ask = "curl -s --retry 9 --retry-connrefused --retry-delay 1 http://$SREKV_MACHINE_ADDRESS:8080/health"
+
+    async def play(lab: Any, _bell: Any) -> None:
+        lab.machines.apply([lab.machine(script)])
+        await lab.reach("running")
+        assert (await lab.run(ask))["stdout"] == "OK"
+        lab.machines.apply([lab.machine(script, state="stopped")])
+        await lab.reach("stopped")
+        lab.machines.apply([lab.machine(script)])
+        await lab.reach("running")
+        assert (await lab.run("curl -s http://$SREKV_MACHINE_ADDRESS:8080/health"))["code"] == 7
+
+    scenario(open_lab, play)
+
+
+def test_user_data_runs_once_and_enabled_units_at_every_boot(open_lab: Any) -> None:
+    """After stop and start the unit runs again, runcmd does not, and the root is as it was left."""
+    data = cloud_config(extra="- echo once >> /var/log/runs\n- echo done > /var/bell\n")
+
+    async def play(lab: Any, bell: Any) -> None:
+        lab.machines.apply([lab.machine(data)])
+        assert {await bell.ring(), await bell.ring()} == {"serving", "done"}
+        lab.machines.apply([lab.machine(data, state="stopped")])
+        await lab.reach("stopped")
+        lab.machines.apply([lab.machine(data)])
+        assert await bell.ring() == "serving"
+        await lab.reach("running")
+        assert await lab.fetch() == "hello"
+        assert lab.root().joinpath("var/log/runs").read_text() == "once\n"
+
+    scenario(open_lab, play)
+
+
+def test_a_broken_unit_leaves_the_machine_up_and_says_why(open_lab: Any) -> None:
+    """A service that cannot start fails like systemd's, the reason is on the console, and commands still run."""
+    data = cloud_config(
+        app="raise SystemExit('no such table')",
+        extra="- until systemctl is-failed -q app; do sleep 0.05; done\n- echo failed > /var/bell\n",
+    )
+
+    async def play(lab: Any, bell: Any) -> None:
+        lab.machines.apply([lab.machine(data)])
+        assert await bell.ring() == "failed"
+        assert (await lab.run("systemctl status app"))["code"] == 3
+        console = lab.machines.console("i-1")
+        assert "no such table" in console
+        assert "Failed with result 'exit-code'" in console
+
+    scenario(open_lab, play)
+
+
+def test_systemctl_answers_like_systemds(open_lab: Any) -> None:
+    """Exit codes and words are those that scripts test for."""
+    extra = """- printf '[Service]\\nType=exec\\nExecStart=/nowhere/app\\n' > /etc/systemd/system/missing.service
+- printf '[Service]\\nRestart=always\\n' > /etc/systemd/system/bad.service
+- echo done > /var/bell
+"""
+    cases = [
+        ("start nothing", 5, "Unit nothing.service not found."),
+        ("status nothing", 4, "could not be found"),
+        ("is-active app", 0, "active"),
+        ("is-active nothing", 3, "inactive"),
+        ("is-enabled app", 0, "enabled"),
+        ("is-enabled nothing", 1, "No such file"),
+        ("show -p ActiveState --value app", 0, "active"),
+        ("restart systemd-resolved", 0, ""),
+        ("start bad", 1, "bad unit file setting"),
+        ("start missing", 1, "exit-code"),
+        ("frobnicate app", 1, "Unknown command verb"),
+        ("stop app", 0, ""),
+        ("is-active app", 3, "inactive"),
+        ("disable app", 0, ""),
+        ("is-enabled app", 1, "disabled"),
+    ]
+
+    async def play(lab: Any, bell: Any) -> None:
+        lab.machines.apply([lab.machine(cloud_config(extra=extra))])
+        assert {await bell.ring(), await bell.ring()} == {"serving", "done"}
+        await lab.reach("running")
+        for words, code, output in cases:
+            answer = await lab.run(f"systemctl {words}")
+            assert (words, answer["code"]) == (words, code)
+            assert output in answer["stdout"] + answer["stderr"]
+
+    scenario(open_lab, play)
+
+
+def test_a_killed_service_is_restarted(open_lab: Any) -> None:
+    """Restart=always brings the service back after kill -9, with another process."""
+    data = cloud_config(unit="Restart=always\nRestartSec=1\nStartLimitIntervalSec=0")
+
+    async def play(lab: Any, bell: Any) -> None:
+        lab.machines.apply([lab.machine(data)])
+        await bell.ring()
+        await lab.reach("running")
+        before = (await lab.run("systemctl show -p MainPID --value app"))["stdout"]
+        assert (await lab.run("systemctl kill -s KILL app"))["code"] == 0
+        await bell.ring()
+        assert (await lab.run("systemctl show -p MainPID --value app"))["stdout"] not in (before, "0\n")
+
+    scenario(open_lab, play)
+
+
+def test_a_service_that_keeps_failing_hits_the_start_limit(open_lab: Any) -> None:
+    """Five starts within the interval, then systemd gives up."""
+    script = """#!/bin/sh
+printf '[Service]\\nExecStart=/bin/false\\nRestart=always\\nStartLimitIntervalSec=1h\\n' \
+  > /etc/systemd/system/app.service
+systemctl start app
+until systemctl is-failed -q app; do sleep 0.05; done
+echo failed > /var/bell
+"""
+
+    async def play(lab: Any, bell: Any) -> None:
+        lab.machines.apply([lab.machine(script)])
+        assert await bell.ring() == "failed"
+        assert "start-limit-hit" in lab.machines.console("i-1")
+
+    scenario(open_lab, play)
+
+
+def still_there(pids: set[int]) -> list[int]:
+    """Those of the processes that exist, zombies included."""
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+def init_of(token: str) -> int:
+    """The machine's first process."""
+    return next(pid for pid in members(token) if b"machine.init" in Path(f"/proc/{pid}/cmdline").read_bytes())
+
+
+async def assert_silent(lab: Any) -> None:
+    """Nobody answers at the machine's public address, not even with a refusal."""
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await asyncio.open_connection(f"{lab.subnet}.128", 8080)
+
+
+def test_a_hard_stop_is_silent_and_so_is_the_address_of_a_dead_machine(open_lab: Any) -> None:
+    """Established connections get neither data nor an end, new ones no answer, also after termination."""
+
+    async def play(lab: Any, bell: Any) -> None:
+        lab.machines.apply([lab.machine(cloud_config())])
+        await bell.ring()
+        await lab.reach("running")
+        reader, writer = await asyncio.open_connection(f"{lab.subnet}.128", 8080)
+        writer.write(b"GET / HTTP/1.1\r\n")
+        lab.machines.apply([lab.machine(cloud_config(), state="stopped", hard=True)])
+        await lab.reach("stopped")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await reader.read()
+        writer.close()
+        await assert_silent(lab)
+        lab.machines.apply([])
+        await lab.reach("terminated")
+        await assert_silent(lab)
+        assert not lab.root().exists()
+
+    scenario(open_lab, play)
+
+
+def test_a_graceful_stop_lets_services_finish(open_lab: Any) -> None:
+    """SIGTERM arrives and is waited for."""
+    app = """
+import os, signal
+def end(*_):
+    with open("/var/log/ended", "w") as file:
+        file.write("orderly")
+        file.flush()
+        os._exit(0)
+signal.signal(signal.SIGTERM, end)
+open("/var/bell", "w").write("ready\\n")
+while True:
+    signal.pause()
+"""
+
+    async def play(lab: Any, bell: Any) -> None:
+        lab.machines.apply([lab.machine(cloud_config(app=app))])
+        await bell.ring()
+        lab.machines.apply([lab.machine(cloud_config(app=app), state="stopped")])
+        await lab.reach("stopped")
+        assert lab.root().joinpath("var/log/ended").read_text() == "orderly"
+
+    scenario(open_lab, play)
+
+
+def test_a_stop_followed_by_a_start_is_still_a_stop(open_lab: Any) -> None:
+    """Wanted states are worked off in their order."""
+
+    async def play(lab: Any, bell: Any) -> None:
+        lab.machines.apply([lab.machine(cloud_config())])
+        await bell.ring()
+        await lab.reach("running")
+        lab.machines.apply([lab.machine(cloud_config(), state="stopped")])
+        lab.machines.apply([lab.machine(cloud_config())])
+        await lab.reach("stopped")
+        await lab.reach("running")
+        assert [state for _, state in lab.history] == [
+            "pending",
+            "running",
+            "stopping",
+            "stopped",
+            "pending",
+            "running",
+        ]
+
+    scenario(open_lab, play)
+
+
+def test_daemons_end_with_their_machine(open_lab: Any) -> None:
+    """Nothing that user data started survives a stop, in whatever session or environment it hides."""
+
+    async def play(lab: Any, bell: Any) -> None:
+        lab.machines.apply([lab.machine(DAEMONS)])
+        await bell.ring()
+        await lab.reach("running")
+        pids = members(f"{lab.cloud_id}/i-1")
+        assert len(pids) >= 5
+        lab.machines.apply([lab.machine(DAEMONS, state="stopped")])
+        await lab.reach("stopped")
+        assert not members(f"{lab.cloud_id}/i-1")
+        assert not still_there(pids)
+
+    scenario(open_lab, play)
+
+
+def test_a_machine_whose_init_dies_is_stopped(open_lab: Any) -> None:
+    """Killing init itself powers the machine off, with everything that it ran."""
+
+    async def play(lab: Any, bell: Any) -> None:
+        lab.machines.apply([lab.machine(DAEMONS)])
+        await bell.ring()
+        await lab.reach("running")
+        os.kill(init_of(f"{lab.cloud_id}/i-1"), signal.SIGKILL)
+        await lab.reach("stopped")
+        assert not members(f"{lab.cloud_id}/i-1")
+
+    scenario(open_lab, play)
+
+
+def test_commands_tell_their_output_and_code(open_lab: Any) -> None:
+    """Run Command's answer carries both streams, the exit code and the word for it; paths are the machine's."""
+
+    async def play(lab: Any, bell: Any) -> None:
+        lab.machines.apply([lab.machine("#!/bin/sh\necho here > /etc/motd\necho x > /var/bell\n")])
+        await bell.ring()
+        await lab.reach("running")
+        answer = await lab.run("cat /etc/motd; echo oops >&2; exit 3")
+        assert answer == {"code": 3, "stdout": "here\n", "stderr": "oops\n", "status": "Failed"}
+        assert (await lab.run("true"))["status"] == "Success"
+        assert (await lab.run("#!/usr/bin/env python3\nprint('python')"))["stdout"] == "python\n"
+
+    scenario(open_lab, play)
+
+
+def test_commands_run_side_by_side_and_time_out(open_lab: Any) -> None:
+    """A command that hangs is killed at its deadline and keeps nobody waiting."""
+
+    async def play(lab: Any, _bell: Any) -> None:
+        lab.machines.apply([lab.machine()])
+        await lab.reach("running")
+        slow = asyncio.create_task(lab.run("echo begun; sleep 1000", timeout_s=1))
+        assert (await lab.run("echo quick"))["stdout"] == "quick\n"
+        assert not slow.done()
+        assert await slow == {"code": 137, "stdout": "begun\n", "stderr": "", "status": "TimedOut"}
+
+    scenario(open_lab, play)
+
+
+def test_output_is_bounded_and_background_jobs_survive_their_command(open_lab: Any) -> None:
+    """One mebibyte is kept; a daemon that holds the command's output neither delays the answer nor dies of it."""
+    script = "setsid sh -c 'while echo more; do sleep 0.05; done' & head -c 3000000 /dev/zero; echo $! >&2"
+
+    async def play(lab: Any, _bell: Any) -> None:
+        lab.machines.apply([lab.machine()])
+        await lab.reach("running")
+        answer = await lab.run(script)
+        assert (answer["code"], len(answer["stdout"])) == (0, 1024 * 1024)
+        assert (await lab.run(f"sleep 0.2; kill -0 {answer['stderr']}"))["code"] == 0
+
+    scenario(open_lab, play)
+
+
+def test_nothing_of_the_operator_is_in_a_machine(open_lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key, no profile, no variable of the operator reaches a machine's programs."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAOPERATOR")
+    monkeypatch.setenv("OPERATORS_SECRET", "s3cret")
+
+    async def play(lab: Any, _bell: Any) -> None:
+        lab.machines.apply([lab.machine()])
+        await lab.reach("running")
+        variables = (await lab.run("env"))["stdout"]
+        assert "OPERATOR" not in variables
+        assert "AWS_ACCESS_KEY_ID" not in variables
+        assert f"AWS_ENDPOINT_URL=http://{lab.subnet}.1:8000" in variables
+
+    scenario(open_lab, play)
+
+
+def test_two_machines_have_their_own_addresses(open_lab: Any) -> None:
+    """Both bind the wildcard and the same port, and each gets its own address."""
+    program = "import socket; print(socket.create_server(('', 8080)).getsockname()[0])"
+
+    async def play(lab: Any, _bell: Any) -> None:
+        lab.machines.apply([lab.machine(), lab.machine(id="i-2", public_address=None)])
+        await lab.reach("running", "i-1")
+        await lab.reach("running", "i-2")
+        answers = [await lab.machines.run(name, "c", f'python3 -c "{program}"', 30) for name in ("i-1", "i-2")]
+        assert [answer["stdout"] for answer in answers] == [f"{lab.subnet}.64\n", f"{lab.subnet}.65\n"]
+
+    scenario(open_lab, play)
