@@ -154,9 +154,10 @@ class DrillResult:
 
 
 def is_healthy(check: Check, observations: tuple[Observation, ...]) -> bool:
-    """Route 53's verdict over its checkers' reports (aws-facts 1.1): disabled and brand-new checks are healthy.
+    """Route 53's 18 % rule over its checkers' LAST reports (aws-facts 1.1); disabled and brand-new checks are healthy.
 
-    GetHealthCheckStatus gives reports, never the verdict, so the 18 % rule is applied here (aws-facts 1.2).
+    A glance for a steady state: each checker changes its mind only after `threshold` such reports, so while the
+    endpoint is changing `srekv.drill.health.HealthWatch` is to be asked instead.
     """
     if check.disabled or not observations:
         return check.disabled or not check.inverted

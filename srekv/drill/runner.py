@@ -9,6 +9,7 @@ from pathlib import Path
 
 from srekv.drill.acceptance import vantage
 from srekv.drill.clock import Deadline, SystemClock
+from srekv.drill.health import HealthWatch
 from srekv.drill.model import (
     Clock,
     DrillResult,
@@ -23,7 +24,7 @@ from srekv.drill.switch import await_health, switch_wait_s
 from srekv.drill.timeline import Timeline, save
 from srekv.drill.vantage import Vantage
 from srekv.errors import SrekvError, TimeoutExceeded
-from srekv.provision.model import Check, Deployment, Node
+from srekv.provision.model import Deployment, Node
 
 CHECK_POLL_S = 2.5
 """AWS-equivalent seconds between two looks at one check: 0.4 calls/s against a refill of 1/s (aws-facts 2.6)."""
@@ -50,7 +51,8 @@ def failover_test(
     clock = clock or SystemClock()
     deployment = hands.deployment()
     view = vantage(hands, settings, deployment, deployment.node("secondary"))
-    drill = Drill(hands, settings, watcher, clock, deployment, view, Timeline(clock))
+    health = HealthWatch(deployment.check("primary"), speed=settings.speed)
+    drill = Drill(hands, settings, watcher, clock, deployment, view, Timeline(clock), health)
     begin = clock.time()
     with _phase(watcher, "steady state"):
         drill.steady_state()
@@ -93,6 +95,7 @@ class Drill:
     deployment: Deployment
     view: Vantage
     timeline: Timeline
+    health: HealthWatch
 
     @property
     def primary(self) -> Node:
@@ -121,6 +124,8 @@ class Drill:
             observations = self.hands.observations(check)
             if not observations:
                 return f"health check {check.name} has no observations"
+            if check == self.deployment.check("primary"):
+                self.health.feed(observations)
             if not is_healthy(check, observations):
                 return f"health check {check.name} is unhealthy"
         addresses = self.view.resolve(system=False).addresses
@@ -236,16 +241,17 @@ class Drill:
 
     def await_detection(self) -> None:
         """Wait until the primary's check is unhealthy; a check that never notices is left to the verdict."""
-        check = self.deployment.check("primary")
-        self._await_health_verdict(check, healthy=False, wait_s=2 * detection_bound_s(check) + 30)
+        self._await_health_verdict(healthy=False)
 
-    def _await_health_verdict(self, check: Check, *, healthy: bool, wait_s: float) -> None:
+    def _await_health_verdict(self, *, healthy: bool) -> None:
+        check = self.deployment.check("primary")
+        wait_s = 2 * detection_bound_s(check) + 30
         word = "healthy" if healthy else "unhealthy"
         phase = f"{check.name} becomes {word}"
         self.watcher.started(phase)
         deadline = Deadline(self.clock, phase, self.settings.wall(wait_s))
         begin = self.clock.time()
-        while is_healthy(check, self.hands.observations(check)) != healthy:
+        while self.health.feed(self.hands.observations(check)) != healthy:
             try:
                 self._pause(CHECK_POLL_S, deadline, last=f"it is not {word}")
             except TimeoutExceeded as error:
@@ -270,8 +276,7 @@ class Drill:
         self.watcher.started(phase)
         await_health(self.view, self.primary, self.settings, self.clock)
         self.watcher.finished(phase, "")
-        check = self.deployment.check("primary")
-        self._await_health_verdict(check, healthy=True, wait_s=2 * detection_bound_s(check) + 30)
+        self._await_health_verdict(healthy=True)
         self.await_switch(self.primary)
 
     def settle(self) -> None:

@@ -1,6 +1,7 @@
 """The probe's command line: resolve, watch, request, load, fetch, status; each prints one JSON document.
 
 Durations on this command line are wall-clock seconds, except those of `load`, which has a clock of its own (--speed).
+A subcommand imports what it needs when it runs: looks are many and short.
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ import sys
 import time
 from typing import Any, Sequence
 
-from srekv.probe import exchange, load, transfer, wire
-from srekv.probe.service import Target
+from srekv.probe import wire
 
 
 def main(argv: Sequence[str]) -> int:
@@ -65,6 +65,9 @@ def _watch(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _request(arguments: argparse.Namespace) -> dict[str, Any]:
+    from srekv.probe import exchange
+    from srekv.probe.service import Name, Target
+
     begin = time.monotonic()
     target = Target(arguments.name, arguments.port, arguments.resolver)
     headers = dict(header.split(":", 1) for header in arguments.header)
@@ -72,7 +75,7 @@ def _request(arguments: argparse.Namespace) -> dict[str, Any]:
     request = exchange.Request(arguments.method, arguments.path, target.host, headers, body)
     document: dict[str, Any] = {"address": None}
     try:
-        document["address"] = arguments.address or _first(target, arguments.timeout)
+        document["address"] = arguments.address or Name(target, arguments.timeout).address()
         reply = exchange.send(request, document["address"], target.port, timeout_s=arguments.timeout)
     except (exchange.NotSentError, exchange.BrokenError) as error:
         document.update(status=None, error=str(error))
@@ -86,14 +89,10 @@ def _request(arguments: argparse.Namespace) -> dict[str, Any]:
     return {**document, "elapsed_s": round(time.monotonic() - begin, 4)}
 
 
-def _first(target: Target, timeout_s: float) -> str:
-    answer = wire.resolve(target.name, target.resolver, timeout_s=timeout_s)
-    if not answer.addresses:
-        raise exchange.NotSentError("%s: %s" % (target.name, answer.rcode))
-    return answer.names[0]
-
-
 def _load(arguments: argparse.Namespace) -> dict[str, Any]:
+    from srekv.probe import load
+    from srekv.probe.service import Target
+
     plan = load.Plan(
         target=Target(arguments.name, arguments.port, arguments.resolver),
         run=arguments.run_id,
@@ -111,10 +110,14 @@ def _load(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _fetch(arguments: argparse.Namespace) -> dict[str, Any]:
+    from srekv.probe import transfer
+
     return transfer.fetch(arguments.file, offset=arguments.offset, limit=arguments.limit)
 
 
 def _status(arguments: argparse.Namespace) -> dict[str, Any]:
+    from srekv.probe import transfer
+
     return transfer.settle(arguments.file, stop=arguments.stop, wait_s=arguments.wait)
 
 

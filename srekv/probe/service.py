@@ -72,7 +72,7 @@ class Service:
         """The key's value, None when there is no such key. A failed read is `fail`: it has no effect to doubt."""
         outcome = self._call("GET", key)
         if outcome.status == 404:
-            return outcome._replace(outcome="ok", value=None)
+            return outcome._replace(outcome="ok", value=None, error=None)
         return outcome if outcome.outcome == "ok" else outcome._replace(outcome="fail")
 
     def write(self, key: str, value: str) -> Outcome:
@@ -83,7 +83,7 @@ class Service:
         """Set the key if it still has that version; None: if it is still absent."""
         condition = {"If-None-Match": "*"} if etag is None else {"If-Match": etag}
         outcome = self._call("PUT", key, value, condition)
-        return outcome._replace(outcome="conflict") if outcome.status == 412 else outcome
+        return outcome._replace(outcome="conflict", error=None) if outcome.status == 412 else outcome
 
     def delete(self, key: str) -> Outcome:
         """Remove the key, if it is there."""

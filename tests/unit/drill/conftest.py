@@ -21,6 +21,7 @@ from srekv.provision.model import Check, CommandResult, Deployment, Node, Observ
 
 PRIMARY, SECONDARY = "127.53.0.128", "127.53.0.129"
 DETECTION_S, SWITCH_S, BOOT_S, RECOVERY_S = 40.0, 5.0, 12.0, 22.0
+PROBE_S = 13.0
 
 
 @dataclass
@@ -134,15 +135,19 @@ class World:
         raise NotImplementedError(check, inverted)
 
     def observations(self, check: Check) -> tuple[Observation, ...]:
-        """Sixteen reports that agree."""
+        """Sixteen checkers' last reports, each every PROBE_S, uncoordinated."""
         self._act(f"observations {check.name}")
-        if not self.observed:
-            return ()
-        healthy = check.address != PRIMARY or self._primary_healthy()
-        at = datetime.fromtimestamp(self.clock.now, UTC)
-        return tuple(
-            Observation(checker=f"127.0.1.{n}", region="us-east-1", healthy=healthy, status="", at=at)
-            for n in range(16)
+        return tuple(self._report(check, number) for number in range(16)) if self.observed else ()
+
+    def _report(self, check: Check, number: int) -> Observation:
+        phase = number * PROBE_S / 16
+        probed = (self.clock.now - phase) // PROBE_S * PROBE_S + phase
+        return Observation(
+            checker=f"127.0.1.{number}",
+            region="us-east-1",
+            healthy=check.address != PRIMARY or self._primary_up(probed),
+            status="",
+            at=datetime.fromtimestamp(probed, UTC),
         )
 
     def run(self, node: Node, script: str, *, timeout_s: float) -> CommandResult:
@@ -172,15 +177,11 @@ class World:
         self.acts.append(name)
         self.clock.sleep(0.1)
 
-    def _primary_up(self) -> bool:
-        if self.stopped_at is None:
+    def _primary_up(self, at: float | None = None) -> bool:
+        at = self.clock.now if at is None else at
+        if self.stopped_at is None or at < self.stopped_at:
             return True
-        return self.started_at is not None and self.clock.now >= self.started_at + BOOT_S
-
-    def _primary_healthy(self) -> bool:
-        if self.stopped_at is None or self.clock.now < self.stopped_at + DETECTION_S:
-            return True
-        return self.started_at is not None and self.clock.now >= self.started_at + BOOT_S + RECOVERY_S
+        return self.started_at is not None and at >= self.started_at + BOOT_S
 
     def _resolve(self, words: list[str]) -> dict[str, Any]:
         answers = [{"address": address, "ttl": 10} for address in self.answer()]

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from srekv.drill.health import HealthWatch
 from srekv.drill.model import Settings, detection_bound_s, is_healthy, outage_bound_s
 from srekv.drill.parcel import parcel
 from srekv.drill.timeline import ClockOffset, Timeline
@@ -36,6 +37,54 @@ def _reports(healthy: int, unhealthy: int) -> tuple[Observation, ...]:
 def test_more_than_18_percent(healthy: int, unhealthy: int, *, verdict: bool) -> None:
     """Three healthy checkers of sixteen keep a check healthy, two do not; a new check is healthy."""
     assert is_healthy(_check(), _reports(healthy, unhealthy)) is verdict
+
+
+def _seen(watch: HealthWatch, second: float, *, healthy: int, unhealthy: int) -> bool:
+    """Feed sixteen reports made at that second."""
+    at = datetime.fromtimestamp(1_000_000 + second, UTC)
+    reports = _reports(healthy, unhealthy)
+    return watch.feed(replace(one, checker=str(number), at=at) for number, one in enumerate(reports))
+
+
+def test_the_verdict_waits_for_the_threshold() -> None:
+    """One failure of every checker changes nothing, three in a row do; two looks at one report count once."""
+    watch = HealthWatch(_check(), speed=1)
+    seen = [_seen(watch, second, healthy=0 if second else 16, unhealthy=16 if second else 0) for second in (0, 10, 10)]
+    seen += [_seen(watch, 24, healthy=0, unhealthy=16), _seen(watch, 38, healthy=0, unhealthy=16)]
+
+    assert seen == [True, True, True, True, False]
+
+
+def test_a_success_in_between_starts_the_count_again() -> None:
+    """Only failures in a row count."""
+    watch = HealthWatch(_check(), speed=1)
+    up = {"healthy": 16, "unhealthy": 0}
+    down = {"healthy": 0, "unhealthy": 16}
+    steps = [up, down, down, up, down, down]
+    assert all(_seen(watch, 10 * number, **step) for number, step in enumerate(steps))
+    assert not _seen(watch, 60, **down)
+
+
+def test_recovery_needs_three_checkers() -> None:
+    """Down, the verdict comes back when more than 18 % of the checkers passed three times."""
+    watch = HealthWatch(_check(threshold=1), speed=1)
+    assert not _seen(watch, 0, healthy=0, unhealthy=16)
+    assert not _seen(watch, 10, healthy=2, unhealthy=14)
+    assert _seen(watch, 20, healthy=3, unhealthy=13)
+
+
+def test_reports_missed_between_two_looks_are_made_up_for() -> None:
+    """Failing at two looks far apart is failing at every probe between, as far as anybody can tell."""
+    watch = HealthWatch(_check(), speed=10)
+    _seen(watch, 0, healthy=16, unhealthy=0)
+    assert _seen(watch, 1, healthy=0, unhealthy=16)
+    assert not _seen(watch, 1 + 3.3, healthy=0, unhealthy=16)
+
+
+def test_a_watched_check_that_is_inverted_or_disabled() -> None:
+    """The flags count for the verdict as they do for Route 53."""
+    assert not _seen(HealthWatch(_check(inverted=True), speed=1), 0, healthy=16, unhealthy=0)
+    assert _seen(HealthWatch(_check(disabled=True), speed=1), 0, healthy=0, unhealthy=16)
 
 
 def test_inverted_and_disabled() -> None:

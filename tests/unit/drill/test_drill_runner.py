@@ -32,7 +32,7 @@ def test_runs_to_its_end(world: Any, log: Any, settings: Settings, tmp_path: Pat
     events = _events(result.history)
     fault, heal = events["fault"][0]["at"], events["heal"][0]["at"]
     unhealthy, healthy = (event["at"] for event in events["health"])
-    assert 40 <= unhealthy - fault <= 44
+    assert 2 * 13 <= unhealthy - fault <= 3 * 13 + 2.6
     assert fault < unhealthy < heal < healthy
     assert events["drill"][0]["secondary"] == {"node": "az2", "address": "127.53.0.129"}
     assert len(events["op"]) == 1
