@@ -12,6 +12,10 @@ from srekv.drill.model import Clock
 from srekv.errors import SrekvError
 
 
+RESOLUTION_S = 0.001
+"""Two round trips that contradict each other by less than this agree: clocks are read no better."""
+
+
 @dataclass
 class ClockOffset:
     """How far the vantage point's wall clock is ahead of ours, known within bounds that every round trip narrows."""
@@ -22,7 +26,7 @@ class ClockOffset:
     def measured(self, *, sent: float, theirs: float, received: float) -> None:
         """Learn from one round trip: they looked at their clock after we sent and before we received."""
         low, high = max(self.low, theirs - received), min(self.high, theirs - sent)
-        if low <= high:  # else a clock was set meanwhile: believe the latest round trip
+        if low <= high + RESOLUTION_S:  # else a clock was set meanwhile: believe the latest round trip
             self.low, self.high = low, high
         else:
             self.low, self.high = theirs - received, theirs - sent

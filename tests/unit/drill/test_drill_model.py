@@ -119,7 +119,7 @@ def test_offset_is_within_the_round_trips(offset: float, trips: list[tuple[float
         sent = 1000.0 * number
         measured.measured(sent=sent, theirs=sent + there + offset, received=sent + there + back)
 
-    assert abs(measured.seconds - offset) <= min(there + back for there, back in trips) + 1e-6
+    assert abs(measured.seconds - offset) <= min(there + back for there, back in trips) + 1e-3
 
 
 def test_clocks_that_agree_are_believed() -> None:
