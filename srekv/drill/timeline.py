@@ -11,7 +11,6 @@ from typing import Any
 from srekv.drill.model import Clock
 from srekv.errors import SrekvError
 
-
 RESOLUTION_S = 0.001
 """Two round trips that contradict each other by less than this agree: clocks are read no better."""
 
