@@ -7,6 +7,7 @@ socketpair (SREKV_LINK_FD). It ends when the supervisor does.
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import socket
@@ -109,6 +110,18 @@ def serve(plane: ControlPlane, listener: socket.socket) -> Any:
     )
 
 
+def warm(services: Services) -> None:
+    """Load every service with the garbage collector at rest.
+
+    Loading makes a million objects that live for ever; collecting among them again and again took as long as the
+    loading itself (1.8 s instead of 1.0 s, measured). Frozen, they cost later collections nothing either.
+    """
+    gc.disable()
+    services.warm()
+    gc.freeze()
+    gc.enable()
+
+
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Serve until the supervisor goes away."""
     settings = _settings(arguments, environ)
@@ -123,7 +136,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     late.connect(link)
     link.start()
     server = serve(plane, socket.socket(fileno=int(environ[API_FD_VARIABLE])))
-    threading.Thread(target=plane.services.warm, name="warm", daemon=True).start()
+    threading.Thread(target=warm, args=(plane.services,), name="warm", daemon=True).start()
     link.notify("ready")
     server.run()
     return 0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from srekv.errors import SrekvError
 from srekv.local.model import HealthCheck, Machine, MachineState, Record, Snapshot, Zone
 from srekv.local.overlay.world import World
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:  # importing moto's EC2 costs a second; annotations alone must
     from moto.ec2.models import EC2Backend
     from moto.ec2.models.instances import Instance
     from moto.route53.models import FakeZone, RecordSet
+
+_log = logging.getLogger(__name__)
 
 MOST_PORTS = 64
 """How many ports of one rule a machine is given at most: a rule for all of TCP must not open 65,536 sockets."""
@@ -45,8 +49,12 @@ class Publisher:
             with self._world.lock:
                 snapshot = take(self._world)
             if snapshot != self._last:
-                self._world.link.call("apply", snapshot=snapshot.to_json())
-                self._last = snapshot
+                try:
+                    self._world.link.call("apply", snapshot=snapshot.to_json())
+                except SrekvError as error:  # the change is made; the next one carries it to the data plane as well
+                    _log.error("the data plane did not take a snapshot: %s", error)
+                else:
+                    self._last = snapshot
 
 
 def take(world: World) -> Snapshot:

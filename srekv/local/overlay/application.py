@@ -119,7 +119,7 @@ class Application:
     def _other(self, environ: Environ, protocol: Protocol, scope: Scope, caller: Caller) -> Answer:
         """A service without a module here, by moto's own application. Machines' roles have no business there.
 
-        One request at a time and while nothing else is imported: each of these services is imported by its first request.
+        One request at a time and while nothing else is imported: their first requests import them.
         """
         if caller.role is not None:
             message = f"{caller.role} is not authorized to use {scope.service}"

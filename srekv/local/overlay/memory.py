@@ -25,7 +25,7 @@ class CheckReference:
 
 @dataclass(kw_only=True)
 class Invocation:
-    """One SSM command on one instance. `timeout` is AWS-equivalent seconds; `code` is -1 until it has ended."""
+    """One SSM command on one instance. `timeout` is wall-clock seconds; `code` is -1 until it has ended."""
 
     command: str
     instance: str
