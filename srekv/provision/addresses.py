@@ -17,6 +17,9 @@ HELD = frozenset({"InvalidIPAddress.InUse", "AuthFailure"})
 
 RELEASE_TIMEOUT_S = 120
 
+UNKNOWN = "(new address)"
+"""In a dry run, the address that is not allocated."""
+
 
 class Addresses:
     """One Elastic IP for each node; `allocation` and `public` are there after ensure."""
@@ -61,6 +64,7 @@ class Addresses:
                     action="create",
                     call=partial(self._allocate, node),
                 )
+                self.public.setdefault(node, UNKNOWN)
                 continue
             kept = candidates[0]
             self.allocation[node], self.public[node] = kept["AllocationId"], kept["PublicIp"]

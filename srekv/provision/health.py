@@ -58,7 +58,7 @@ class HealthChecks:
                     kind="health check",
                     name=self._run.names.check(node),
                     action="create",
-                    detail=f"http://{self._addresses.public.get(node, '?')}:{self._run.config.port}{PATH}",
+                    detail=f"http://{self._addresses.public[node]}:{self._run.config.port}{PATH}",
                     call=partial(self._create, node),
                 )
 

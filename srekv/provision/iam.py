@@ -60,7 +60,7 @@ def node_policy(region: str, table: str) -> dict[str, Any]:
 
 
 class Identity:
-    """Role, inline policy and instance profile; the role's tags also hold the stack's settings."""
+    """Role, inline policy and instance profile; a new role's tags also hold the stack's settings."""
 
     section = "IAM"
     needs: tuple[Step, ...] = ()
@@ -75,11 +75,6 @@ class Identity:
     @property
     def _name(self) -> str:
         return self._run.names.role
-
-    @property
-    def _tags(self) -> list[dict[str, str]]:
-        settings = [{"Key": key, "Value": value} for key, value in as_tags(self._run.config).items()]
-        return self._run.names.tags(self._name) + settings
 
     def observe(self) -> tuple[Resource, ...]:
         """The role and the profile, if they are ours."""
@@ -139,7 +134,7 @@ class Identity:
 
     def _role_drift(self) -> Ops:
         role = self._role or {}
-        have, want = tag_map(role.get("Tags")), tag_map(self._tags)
+        have, want = tag_map(role.get("Tags")), tag_map(self._run.names.tags(self._name))
         wrong = {key: value for key, value in want.items() if have.get(key) != value}
         if wrong:
             tags: Any = [{"Key": key, "Value": value} for key, value in wrong.items()]
@@ -160,7 +155,8 @@ class Identity:
         )
 
     def _create_role(self) -> str:
-        tags: Any = self._tags
+        settings = [{"Key": key, "Value": value} for key, value in as_tags(self._run.config).items()]
+        tags: Any = [*self._run.names.tags(self._name), *settings]
         return made(
             lambda: self._iam.create_role(
                 RoleName=self._name,

@@ -11,9 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from srekv.config import Config
+from srekv.errors import SrekvError
 from srekv.provision.answers import found
 from srekv.provision.clients import Clients
+from srekv.provision.model import Resource
 from srekv.provision.naming import Names, tag_map
+from srekv.provision.run import Op, Ops, Run, Step
 
 PREFIX = "srekv:"
 
@@ -33,7 +36,7 @@ def stored(role: Mapping[str, Any] | None) -> dict[str, Any]:
         if text is None:
             continue
         if name in INTEGERS:
-            values[name] = int(text)
+            values[name] = _integer(name, text)
         elif name in FLAGS:
             values[name] = text == "true"
         elif name in LISTS:
@@ -41,6 +44,17 @@ def stored(role: Mapping[str, Any] | None) -> dict[str, Any]:
         else:
             values[name] = text
     return values
+
+
+def _integer(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise SrekvError(
+            f"the stack's role has the tag {_key(name)}={text}, which is no number",
+            why="srekv keeps a stack's settings in its role's tags, and somebody changed this one",
+            next_step="remove the tag: aws iam untag-role",
+        ) from None
 
 
 def as_tags(config: Config) -> dict[str, str]:
@@ -84,3 +98,51 @@ def resolve(config: Config, given: Mapping[str, Any], clients: Clients) -> tuple
     if given.get("create_key"):
         kept.pop("key_name", None)
     return dataclasses.replace(config, **{**kept, **given}), role
+
+
+class Settings:
+    """Stores changed settings of a role that exists, when everything else is done.
+
+    Earlier would be wrong: a setting that another step refuses (a field that cannot change, a key that is not there)
+    would stay, and every later `up` would ask for it again. A new role is born with its settings.
+    """
+
+    section = "IAM"
+
+    def __init__(self, run: Run, role: Mapping[str, Any] | None, *, needs: tuple[Step, ...]) -> None:
+        """`role` is GetRole's answer at the beginning of the run, None when there was none."""
+        self._run = run
+        self._role = role
+        self.needs = needs
+
+    def observe(self) -> tuple[Resource, ...]:
+        """Nothing: the role is shown by its own step."""
+        return ()
+
+    def ensure(self) -> Ops:
+        """Tag the role where a setting differs from the stored one."""
+        if self._role is None:
+            return
+        have = tag_map(self._role.get("Tags"))
+        wrong = {key: value for key, value in as_tags(self._run.config).items() if have.get(key) != value}
+        if wrong:
+            yield Op(
+                kind="role",
+                name=self._run.names.role,
+                id=self._role["Arn"],
+                action="change",
+                detail=", ".join(f"{key} {have.get(key, 'missing')} -> {value}" for key, value in wrong.items()),
+                call=lambda: self._store(wrong),
+            )
+
+    def settle(self) -> Ops:
+        """Nothing to wait for."""
+        return iter(())
+
+    def destroy(self) -> Ops:
+        """Nothing: the tags go with the role."""
+        return iter(())
+
+    def _store(self, tags: Mapping[str, str]) -> None:
+        pairs: Any = [{"Key": key, "Value": value} for key, value in tags.items()]
+        self._run.clients.iam.tag_role(RoleName=self._run.names.role, Tags=pairs)

@@ -33,7 +33,7 @@ from srekv.provision.nodes import Nodes
 from srekv.provision.operator import operator_cidrs
 from srekv.provision.ready import await_healthy
 from srekv.provision.run import Run, Step
-from srekv.provision.settings import resolve
+from srekv.provision.settings import Settings, resolve
 from srekv.provision.table import Table
 
 
@@ -106,6 +106,7 @@ class Steps:
     checks: HealthChecks
     zone: PrivateZone
     alarms: Alarms
+    settings: Settings
 
     @classmethod
     def of(cls, run: Run, role: Mapping[str, Any] | None, *, waits_for_health: bool = False) -> Steps:
@@ -120,6 +121,18 @@ class Steps:
         firewall = Firewall(run, network, addresses, operator=operator)
         table = Table(run, needs=(identity,))
         checks = HealthChecks(run, addresses)
+        zone = PrivateZone(run, network=network, addresses=addresses, checks=checks)
+        alarms = Alarms(run, checks, table)
+        nodes = Nodes(
+            run,
+            existing,
+            identity=identity,
+            network=network,
+            firewall=firewall,
+            addresses=addresses,
+            keys=keys,
+            images=images,
+        )
         return cls(
             run=run,
             existing=existing,
@@ -130,19 +143,11 @@ class Steps:
             images=images,
             firewall=firewall,
             table=table,
-            nodes=Nodes(
-                run,
-                existing,
-                identity=identity,
-                network=network,
-                firewall=firewall,
-                addresses=addresses,
-                keys=keys,
-                images=images,
-            ),
+            nodes=nodes,
             checks=checks,
-            zone=PrivateZone(run, network=network, addresses=addresses, checks=checks),
-            alarms=Alarms(run, checks, table),
+            zone=zone,
+            alarms=alarms,
+            settings=Settings(run, role, needs=(identity, nodes, table, zone, alarms)),
         )
 
     @property
@@ -160,6 +165,7 @@ class Steps:
             self.checks,
             self.zone,
             self.alarms,
+            self.settings,
         )
 
     def deployment(self) -> Deployment:

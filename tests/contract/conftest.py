@@ -27,7 +27,7 @@ LIVE = [{"Name": "instance-state-name", "Values": ["pending", "running", "stoppi
 KEYS = {"aws_access_key_id": "AKIAOPERATOR", "aws_secret_access_key": "secret"}
 
 
-class Killed(BaseException):  # noqa: N818 - what SIGKILL would be, as far as the code under test can see
+class Killed(BaseException):
     """The process ends here: nobody can catch it, and no later call is made."""
 
 
