@@ -43,23 +43,22 @@ def members(token: str, root: int | None = None) -> set[int]:
 
 def kill_all(token: str, root: int | None = None) -> bool:
     """Kill the machine's processes until none is left; False when some would not end within about two seconds."""
+    killed: set[int] = set()
     for attempt in range(_ROUNDS):
         left = members(token, root)
         if not left:
-            return True
+            break
+        killed |= left
         for pid in left:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-        reap_all_dead(left)
         time.sleep(0.002 if attempt < 10 else 0.02)
+    _reap(killed)
     return not members(token, root)
 
 
-def reap_all_dead(pids: set[int]) -> None:
-    """Collect those of the processes that are dead children of ours.
-
-    For use when nobody else waits for them any more.
-    """
+def _reap(pids: set[int]) -> None:
+    """Collect those of the dead that are children of ours; nobody else waits for them any more."""
     for pid in pids:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
