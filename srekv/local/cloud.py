@@ -33,6 +33,9 @@ CLOUD_VARIABLE = "SREKV_CLOUD_ID"
 WORKERS = 16
 """Threads that serve requests: both nodes' item calls, and some that wait for the data plane."""
 
+CONNECTIONS = 500
+"""Clients keep theirs open; waitress stops accepting at its limit."""
+
 LARGEST_REQUEST = 16 * 1024 * 1024
 """Bytes; DynamoDB's largest request is 16 MB."""
 
@@ -104,6 +107,8 @@ def serve(plane: ControlPlane, listener: socket.socket) -> Any:
         plane.application,
         sockets=[listener],
         threads=WORKERS,
+        connection_limit=CONNECTIONS,
+        asyncore_use_poll=True,
         max_request_body_size=LARGEST_REQUEST,
         ident="srekv",
         clear_untrusted_proxy_headers=False,

@@ -128,6 +128,23 @@ class Route53(MotoRoute53):
         self.backend.resource_tags.pop(zone.resource_id, None)
         return ActionResult({"ChangeInfo": _change_info()})
 
+    def list_hosted_zones_by_name(self) -> ActionResult:
+        """All zones from a name on, ordered by reversed labels: a place to begin, not a filter (aws-facts 2.3)."""
+        start = self._get_param("DNSName")
+        limit = int(self._get_param("MaxItems") or 100)
+        zones = sorted(self.backend.zones.values(), key=lambda zone: (_reversed_labels(zone.name), zone.resource_id))
+        if start:
+            zones = [zone for zone in zones if _reversed_labels(zone.name) >= _reversed_labels(start)]
+        page = {
+            "HostedZones": zones[:limit],
+            "DNSName": start,
+            "MaxItems": str(limit),
+            "IsTruncated": len(zones) > limit,
+        }
+        if len(zones) > limit:
+            page |= {"NextDNSName": zones[limit].name, "NextHostedZoneId": zones[limit].resource_id}
+        return ActionResult(page)
+
     def get_change(self) -> ActionResult:
         """The data plane has every change before its call returns, so whoever asks finds it in sync."""
         identifier = str(self._get_param("Id")).removeprefix("/change/")
@@ -275,6 +292,10 @@ class Route53(MotoRoute53):
             self.backend.get_health_check(identifier)
         else:
             self.backend.get_hosted_zone(identifier)
+
+
+def _reversed_labels(name: str) -> list[str]:
+    return list(reversed(absolute(name).split(".")[:-1]))
 
 
 def _born_with(name: str) -> list[dict[str, Any]]:

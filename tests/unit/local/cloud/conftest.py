@@ -18,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from srekv.local.cloud import ControlPlane
+from srekv.local.link import LinkError
 from srekv.local.model import Snapshot
 from srekv.local.overlay.world import Settings
 
@@ -39,13 +40,14 @@ class FakeDataPlane:
     result: dict[str, Any] = field(
         default_factory=lambda: {"code": 0, "stdout": "out", "stderr": "", "status": "Success"}
     )
+    is_broken: bool = False
     began: threading.Event = field(default_factory=threading.Event)
     may_end: threading.Event = field(default_factory=threading.Event)
 
     def call(self, method: str, /, **params: Any) -> Any:
         """Answer as the supervisor does, with data that went through JSON's types."""
         answers: dict[str, Callable[..., Any]] = {
-            "apply": lambda snapshot: self.snapshots.append(Snapshot.from_json(snapshot)),
+            "apply": self._apply,
             "observations": lambda **_: self.observations,
             "console": lambda machine: f"console of {machine}",
             "run": self._run,
@@ -54,6 +56,11 @@ class FakeDataPlane:
 
     def notify(self, method: str, /, **params: Any) -> None:
         """Nothing listens."""
+
+    def _apply(self, snapshot: dict[str, Any]) -> None:
+        if self.is_broken:
+            raise LinkError("out of order")
+        self.snapshots.append(Snapshot.from_json(snapshot))
 
     def _run(self, **params: Any) -> dict[str, Any]:
         self.commands.append(params)

@@ -46,6 +46,15 @@ def test_the_data_plane_hears_what_each_machine_should_be(cloud: Any) -> None:
     assert len(cloud.data.snapshots) == sent
 
 
+def test_a_data_plane_that_refuses_does_not_undo_the_call(cloud: Any) -> None:
+    """The call succeeds, and the next snapshot carries its change as well."""
+    cloud.data.is_broken = True
+    first = cloud.launch()
+    cloud.data.is_broken = False
+    second = cloud.launch()
+    assert {machine.id for machine in cloud.data.last.machines} == {first, second}
+
+
 def test_late_news_of_a_machine_changes_nothing(cloud: Any) -> None:
     """A machine that came up after TerminateInstances does not bring its instance back."""
     instance = cloud.launch()

@@ -83,6 +83,18 @@ def test_zone_references_and_names_are_used_once(cloud: Any, refusal: Any) -> No
     create_zone(cloud, reference="z4")
 
 
+def test_zones_by_name_begin_at_a_name(cloud: Any) -> None:
+    """Ordered by reversed labels, from the name on: callers must compare names themselves (aws-facts 2.3)."""
+    for reference, name in enumerate(("b.test", "a.zone", "a.test")):
+        create_zone(cloud, reference=str(reference), name=name)
+    route53 = cloud.client("route53")
+    listed = route53.list_hosted_zones_by_name(DNSName="b.test")
+    assert [zone["Name"] for zone in listed["HostedZones"]] == ["b.test.", "a.zone."]
+    page = route53.list_hosted_zones_by_name(MaxItems="1")
+    assert ([zone["Name"] for zone in page["HostedZones"]], page["IsTruncated"]) == (["a.test."], True)
+    assert page["NextDNSName"] == "b.test."
+
+
 def test_records_reach_the_data_plane_and_keep_their_zone(cloud: Any, refusal: Any) -> None:
     """A failover record as the DNS server needs it; a zone with records is not deleted (R14)."""
     zone, check = create_zone(cloud)["HostedZone"]["Id"], create_check(cloud)["Id"]
