@@ -99,10 +99,8 @@ class Nodes:
 
     def settle(self) -> Ops:
         """Wait until both run, then give them their addresses: a pending instance takes none (E20)."""
-        if self._run.dry:
-            return
         for node in NODES:
-            if node not in self._running:
+            if node not in self._running and not self._run.dry:
                 self._wait_state(node, "running")
             yield from self._associate(node)
 
@@ -172,9 +170,9 @@ class Nodes:
 
     def _launch_arguments(self, node: str, place: Place) -> dict[str, Any]:
         config, names = self._run.config, self._run.names
-        payload = self._user_data(node)
+        payload = userdata.render(**self._payload(node))
         tags = names.tags(names.instance(node), node=node)
-        machine_tags = [*tags, {"Key": PAYLOAD_TAG, "Value": digest(payload)}]
+        machine_tags = [*tags, {"Key": PAYLOAD_TAG, "Value": userdata.fingerprint(**self._payload(node))}]
         arguments: dict[str, Any] = {
             "ImageId": self._images.image.id,
             "InstanceType": config.instance_type,
@@ -213,16 +211,17 @@ class Nodes:
             arguments["KeyName"] = self._keys.name
         return arguments
 
-    def _user_data(self, node: str) -> str:
+    def _payload(self, node: str) -> dict[str, Any]:
+        """The arguments of a node's user data."""
         config = self._run.config
-        return userdata.render(
-            table=self._run.names.table,
-            region=config.region,
-            port=config.port,
-            node=node,
-            zone=config.zone_name,
-            os=config.os,
-        )
+        return {
+            "table": self._run.names.table,
+            "region": config.region,
+            "port": config.port,
+            "node": node,
+            "zone": config.zone_name,
+            "os": config.os,
+        }
 
     def _repair(self, node: str, instance: Mapping[str, Any]) -> Ops:
         """Bring a live instance to what was asked, or say what cannot be changed."""
@@ -309,7 +308,7 @@ class Nodes:
 
     def _warn_outdated(self, node: str, name: str, instance: Mapping[str, Any]) -> None:
         booted_with = tag_map(instance.get("Tags")).get(PAYLOAD_TAG)
-        if booted_with != digest(self._user_data(node)):
+        if booted_with != userdata.fingerprint(**self._payload(node)):
             self._run.watcher.warn(
                 f"{name} ({instance['InstanceId']}) booted with other user data than this version would give it, and "
                 "user data cannot change on a running instance: terminate it and run up again to replace it"
@@ -345,9 +344,9 @@ class Nodes:
         return str(instance.get("StateReason", {}).get("Message", ""))
 
     def _associate(self, node: str) -> Ops:
-        instance_id, allocation = self.instance_id[node], self._addresses.allocation[node]
+        instance_id, allocation = self.instance_id.get(node), self._addresses.allocation.get(node, "")
         known = [one for one in self._existing.addresses if one["AllocationId"] == allocation]
-        if known and known[0].get("InstanceId") == instance_id:
+        if known and instance_id and known[0].get("InstanceId") == instance_id:
             return
         yield Op(
             kind="address association",

@@ -2,14 +2,17 @@
 
 It carries the package `srekv.app` itself, file by file, and requirements.txt, which pins for each Python the newest
 releases that still support it; both are read from the installed package. cloud-init runs it once, at the first boot;
-the systemd unit is what survives reboot, stop and start (aws-facts 4.3). Files get cloud-init's default mode, 0644.
+the systemd unit is what survives reboot, stop and start, and what installs (aws-facts 4.3). Files get cloud-init's
+default mode, 0644.
 """
 
 from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
 import re
+from collections.abc import Iterator
 from importlib import resources
 
 from srekv.errors import SrekvError, UsageError
@@ -25,6 +28,19 @@ _PYTHONS = {
     "al2023": ("python3.13", "dnf install -y python3.13 python3.13-pip"),
     "al2": ("python3.8", "amazon-linux-extras install -y python3.8"),
 }
+
+_PRIVILEGED = {"al2023": "+", "al2": ""}
+"""What makes an ExecStartPre run as root; AL2's systemd 219 does not know it and runs everything as root."""
+
+COMMANDS = (
+    "systemctl try-restart systemd-resolved.service || true",
+    "systemctl daemon-reload",
+    "systemctl enable --now --no-block srekv.service",
+)
+"""What cloud-init runs at the first boot, and never again."""
+
+READABLE = 1000
+"""Bytes up to which a file stays readable inside the user data."""
 
 _SAFE = {
     "table": re.compile(r"[A-Za-z0-9_.-]{3,255}"),
@@ -52,17 +68,20 @@ def render(*, table: str, region: str, port: int, node: str, zone: str, os: str)
     for name, value in (("table", table), ("region", region), ("node", node), ("zone", zone)):
         if not _SAFE[name].fullmatch(value):
             raise UsageError(f"{name} {value!r} cannot go into user data", why=f"expected {_SAFE[name].pattern}")
-    python, install = _PYTHONS[os]
-    files = (
-        *_app_files(),
-        _packed(
-            f"{HOME}/requirements.txt", resources.files("srekv.provision").joinpath("requirements.txt").read_bytes()
-        ),
-        _plain("/etc/systemd/system/srekv.service", _unit(table=table, region=region, port=port, node=node)),
-        # A .local zone is never sent to a DNS server unless it is configured as a domain (aws-facts 2.8).
-        _plain("/etc/systemd/resolved.conf.d/srekv.conf", f"[Resolve]\nDomains=~{zone}\n"),
+    text = "#cloud-config\nwrite_files:\n" + "".join(
+        _entry(path, content)
+        for path, content in _files(table=table, region=region, port=port, node=node, zone=zone, os=os)
     )
-    text = "#cloud-config\nwrite_files:\n" + "".join(files) + "runcmd:\n" + _commands(python, install)
+    text += "runcmd:\n" + "".join(f"- {command}\n" for command in COMMANDS)
+    return fitting(text)
+
+
+def fitting(text: str) -> str:
+    """The text itself, if EC2 accepts so much.
+
+    Raises:
+        SrekvError: it is too large.
+    """
     if len(text.encode()) > LIMIT:
         raise SrekvError(
             f"the user data has {len(text.encode())} bytes",
@@ -72,13 +91,31 @@ def render(*, table: str, region: str, port: int, node: str, zone: str, os: str)
     return text
 
 
-def _app_files() -> tuple[str, ...]:
-    app = sorted(resources.files("srekv.app").iterdir(), key=lambda entry: entry.name)
-    sources = [entry for entry in app if entry.name.endswith(".py")]
-    return (
-        _plain(f"{HOME}/srekv/__init__.py", "#\n"),
-        *(_packed(f"{HOME}/srekv/app/{source.name}", source.read_bytes()) for source in sources),
-    )
+def fingerprint(*, table: str, region: str, port: int, node: str, zone: str, os: str) -> str:
+    """A digest of what `render` would carry; unlike its text it does not depend on this machine's zlib."""
+    content = hashlib.sha256("\n".join(COMMANDS).encode())
+    for path, data in _files(table=table, region=region, port=port, node=node, zone=zone, os=os):
+        content.update(f"{path} {len(data)}\n".encode() + data)
+    return content.hexdigest()[:16]
+
+
+def _files(*, table: str, region: str, port: int, node: str, zone: str, os: str) -> Iterator[tuple[str, bytes]]:
+    """Every file of a node: its path and its bytes."""
+    yield f"{HOME}/srekv/__init__.py", b"#\n"
+    for source in sorted(resources.files("srekv.app").iterdir(), key=lambda entry: entry.name):
+        if source.name.endswith(".py"):
+            yield f"{HOME}/srekv/app/{source.name}", source.read_bytes()
+    yield f"{HOME}/requirements.txt", resources.files("srekv.provision").joinpath("requirements.txt").read_bytes()
+    yield f"{HOME}/install", _install(*_PYTHONS[os]).encode()
+    unit = _unit(table=table, region=region, port=port, node=node, root=_PRIVILEGED[os])
+    yield "/etc/systemd/system/srekv.service", unit.encode()
+    # A .local zone is never sent to a DNS server unless it is configured as a domain (aws-facts 2.8).
+    yield "/etc/systemd/resolved.conf.d/srekv.conf", f"[Resolve]\nDomains=~{zone}\n".encode()
+
+
+def _entry(path: str, content: bytes) -> str:
+    """One item of write_files: small files readable, the others as gzip in base64."""
+    return _plain(path, content.decode()) if len(content) < READABLE else _packed(path, content)
 
 
 def _packed(path: str, content: bytes) -> str:
@@ -95,7 +132,7 @@ def _indent(text: str) -> str:
     return "".join(f"    {line}\n" for line in text.splitlines())
 
 
-def _unit(*, table: str, region: str, port: int, node: str) -> str:
+def _unit(*, table: str, region: str, port: int, node: str, root: str) -> str:
     # AL2's systemd 219 knows neither DynamicUser nor AmbientCapabilities and serves as root, as the lab does; its
     # name for StartLimitIntervalSec is the one in [Service], which newer ones accept as well.
     privilege = "AmbientCapabilities=CAP_NET_BIND_SERVICE\n" if port < 1024 else ""
@@ -114,6 +151,8 @@ Environment=SREKV_NODE={node}
 Environment=SREKV_FAULT_FILE=/run/srekv/fault
 Environment=AWS_REGION={region}
 WorkingDirectory={HOME}
+ExecStartPre={root}/bin/sh {HOME}/install
+TimeoutStartSec=900
 ExecStart={HOME}/venv/bin/python -m srekv.app
 Restart=always
 RestartSec=1
@@ -131,18 +170,19 @@ WantedBy=multi-user.target
 """
 
 
-def _commands(python: str, install: str) -> str:
-    """One shell command an item; what needs the network is tried again for about two minutes."""
-    commands = (
-        _retried(install),
-        f"{python} -m venv {HOME}/venv",
-        _retried(f"{HOME}/venv/bin/pip install -q --no-input -r {HOME}/requirements.txt"),
-        "systemctl try-restart systemd-resolved.service || true",
-        "systemctl daemon-reload",
-        "systemctl enable --now srekv.service",
-    )
-    return "".join(f"- {command}\n" for command in commands)
+def _install(python: str, packages: str) -> str:
+    """Installs once, before the first start that finds nothing installed.
 
-
-def _retried(command: str) -> str:
-    return f"for pause in 2 5 10 20 40 40; do {command} && break; sleep $pause; done"
+    systemd runs it again until it succeeds: a network that comes late, or an instance stopped in the middle of its
+    first boot, heals by itself.
+    """
+    return f"""\
+#!/bin/sh
+set -e
+cd {HOME}
+[ ! -e installed ] || exit 0
+{packages}
+{python} -m venv venv
+venv/bin/pip install -q --no-input -r requirements.txt
+touch installed
+"""

@@ -54,6 +54,7 @@ def test_carries_the_package_itself() -> None:
     pins = resources.files("srekv.provision").joinpath("requirements.txt").read_bytes()
     assert carried.pop("/opt/srekv/requirements.txt") == pins
     assert set(carried) == {
+        "/opt/srekv/install",
         "/opt/srekv/srekv/__init__.py",
         "/etc/systemd/system/srekv.service",
         "/etc/systemd/resolved.conf.d/srekv.conf",
@@ -81,7 +82,19 @@ def test_the_unit_survives_and_restarts() -> None:
         "WantedBy=multi-user.target",
     ):
         assert line in unit.splitlines()
-    assert yaml.safe_load(render())["runcmd"][-1] == "systemctl enable --now srekv.service"
+    assert yaml.safe_load(render())["runcmd"][-1] == "systemctl enable --now --no-block srekv.service"
+
+
+@pytest.mark.parametrize(("system", "root"), [("al2023", "+"), ("al2", "")])
+def test_installing_is_tried_again_at_every_start(system: str, root: str) -> None:
+    """A first boot that was cut short heals: the unit installs as root before it serves, until that succeeded once."""
+    carried = files(render(os=system))
+    unit = carried["/etc/systemd/system/srekv.service"].decode().splitlines()
+    assert f"ExecStartPre={root}/bin/sh /opt/srekv/install" in unit
+    script = carried["/opt/srekv/install"].decode().splitlines()
+    assert script[:2] == ["#!/bin/sh", "set -e"]
+    assert "[ ! -e installed ] || exit 0" in script
+    assert script[-1] == "touch installed"
 
 
 @pytest.mark.parametrize(("port", "bound"), [(80, True), (1023, True), (1024, False), (8080, False)])
@@ -104,9 +117,10 @@ def test_fits_with_the_longest_names(system: str) -> None:
 
 
 def test_too_large_is_an_error() -> None:
-    """Names that would burst EC2's limit are an error with the size, before any call."""
-    with pytest.raises(SrekvError, match="user data has") as caught:
-        render(node="n" * 255, table="T" * 255, zone="z" * 253, region="r" * 32)
+    """What would burst EC2's limit is an error with the size, before any call."""
+    assert userdata.fitting("x" * userdata.LIMIT)
+    with pytest.raises(SrekvError, match="user data has 16385 bytes") as caught:
+        userdata.fitting("x" * (userdata.LIMIT + 1))
     assert "16384" in caught.value.why
 
 
@@ -125,7 +139,15 @@ def test_each_system_gets_a_python_that_its_pins_know() -> None:
     assert "dnf install -y python3.13 python3.13-pip" in render(os="al2023")
     assert "amazon-linux-extras install -y python3.8" in render(os="al2")
     for system, python in (("al2023", "python3.13"), ("al2", "python3.8")):
-        assert f"{python} -m venv /opt/srekv/venv" in yaml.safe_load(render(os=system))["runcmd"]
+        assert f"{python} -m venv venv" in files(render(os=system))["/opt/srekv/install"].decode().splitlines()
+
+
+def test_a_fingerprint_tells_what_is_carried() -> None:
+    """Equal for equal arguments, different for each other one: an outdated node can be told apart."""
+    assert userdata.fingerprint(**ARGUMENTS) == userdata.fingerprint(**ARGUMENTS)
+    others = {"table": "Other", "region": "eu-west-1", "port": 81, "node": "az2", "zone": "other.local", "os": "al2"}
+    digests = {userdata.fingerprint(**{**ARGUMENTS, name: value}) for name, value in others.items()}
+    assert len(digests | {userdata.fingerprint(**ARGUMENTS)}) == len(others) + 1
 
 
 def test_every_requirement_is_pinned() -> None:
@@ -136,12 +158,14 @@ def test_every_requirement_is_pinned() -> None:
 
 @pytest.mark.parametrize("system", ["al2023", "al2"])
 def test_the_commands_are_plain_shell(system: str, tmp_path: Path) -> None:
-    """cloud-init runs the commands as one POSIX script; shellcheck finds nothing in it."""
+    """cloud-init runs the commands as one POSIX script, the unit another; shellcheck finds nothing in them."""
     shellcheck = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if shellcheck is None:
         pytest.skip("shellcheck is not installed")
     script = tmp_path / "runcmd"
-    script.write_text("#!/bin/sh\n" + "\n".join(yaml.safe_load(render(os=system))["runcmd"]) + "\n")
+    text = render(os=system)
+    install = files(text)["/opt/srekv/install"].decode()
+    script.write_text("#!/bin/sh\n" + "\n".join(yaml.safe_load(text)["runcmd"]) + f"\n{install}")
     # SC2015: "|| true" after a command that may fail is meant.
     check = subprocess.run([shellcheck, script], capture_output=True, text=True, check=False, timeout=60)
     assert (check.returncode, check.stdout) == (0, "")
