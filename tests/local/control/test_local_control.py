@@ -1,0 +1,224 @@
+"""A local cloud is started once, joined, ended, and never in anybody's way."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from srekv.errors import SrekvError, UsageError
+from srekv.local import control
+from srekv.local.machine.processes import members
+from srekv.local.runtime import is_alive, read, write
+
+pytestmark = pytest.mark.local
+
+
+def test_start_join_and_stop(directory: Path) -> None:
+    """The second `ensure` joins the first one's cloud; after `stop` nothing is found and nothing is left to stop."""
+    first = control.ensure(directory)
+    assert first.speed == control.DEFAULT_SPEED
+    assert control.ensure(directory) == first
+    assert control.find(directory) == first
+    assert control.stop(directory) is True
+    assert control.find(directory) is None
+    assert control.stop(directory) is False
+
+
+def test_work_can_be_done_while_it_starts(directory: Path) -> None:
+    """`meanwhile` is called once for a start and not at all for a join."""
+    called: list[int] = []
+    control.ensure(directory, meanwhile=lambda: called.append(1))
+    control.ensure(directory, meanwhile=lambda: called.append(2))
+    assert called == [1]
+
+
+def test_two_starts_at_once_start_one_cloud(directory: Path) -> None:
+    """Who comes second waits for the first and joins."""
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: control.ensure(directory), range(2))
+    assert first == second
+
+
+def test_two_clouds_run_beside_each_other(directory: Path, tmp_path: Path) -> None:
+    """Another directory is another cloud, with addresses of its own."""
+    other = tmp_path / "other"
+    try:
+        assert control.ensure(directory).subnet != control.ensure(other).subnet
+    finally:
+        control.stop(other)
+
+
+def test_speed_is_fixed_for_life(directory: Path) -> None:
+    """The same speed joins, another one is refused with both numbers."""
+    control.ensure(directory, speed=20)
+    control.ensure(directory, speed=20)
+    with pytest.raises(UsageError, match="runs at speed 20"):
+        control.ensure(directory, speed=5)
+
+
+def test_a_stale_description_blocks_nobody(directory: Path) -> None:
+    """A description without a living supervisor counts for nothing, even if its process id belongs to somebody."""
+    directory.mkdir()
+    first = control.ensure(directory)
+    control.stop(directory)
+    write(dataclasses.replace(first, pid=os.getpid()))
+    assert control.find(directory) is None
+    assert control.ensure(directory).cloud_id != first.cloud_id
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}', '{"resolver": 3}'])
+def test_a_damaged_description_is_none(directory: Path, text: str) -> None:
+    """Whatever lies in the file, reading it does not fail."""
+    directory.mkdir()
+    (directory / "runtime.json").write_text(text)
+    assert read(directory) is None
+    assert control.find(directory) is None
+    assert control.stop(directory) is False
+
+
+def test_the_secret_stays_secret(directory: Path) -> None:
+    """The description is its owner's alone; neither its repr nor the logs nor the status show the secret."""
+    runtime = control.ensure(directory)
+    assert stat.S_IMODE((directory / "runtime.json").stat().st_mode) == 0o600
+    shown = repr(runtime) + json.dumps(control.status(runtime)) + "\n".join(control.logs(directory))
+    assert runtime.secret_key not in shown
+
+
+def test_release_stops_an_empty_cloud_only(directory: Path, client: Any) -> None:
+    """While a resource exists the cloud stays; without one it ends."""
+    runtime = control.ensure(directory)
+    table = {
+        "TableName": "t",
+        "KeySchema": [{"AttributeName": "k", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "k", "AttributeType": "S"}],
+        "BillingMode": "PAY_PER_REQUEST",
+    }
+    dynamodb = client(runtime, "dynamodb")
+    dynamodb.create_table(**table)
+    assert control.release(directory) is False
+    assert "empty" in control.status(runtime)
+    dynamodb.delete_table(TableName="t")
+    assert control.release(directory) is True
+    assert control.release(directory) is False
+
+
+def test_a_start_that_fails_says_why(directory: Path) -> None:
+    """The end of the supervisor's log is part of the error, and the next start is not blocked."""
+    with pytest.raises(SrekvError, match=r"0-65535") as caught:
+        control.ensure(directory, dns_port=70000)
+    assert not is_alive(directory)
+    assert caught.value.next_step
+    assert control.ensure(directory)
+
+
+def test_the_environment_leads_tools_to_the_cloud(directory: Path) -> None:
+    """The variables are those that every SDK reads."""
+    runtime = control.ensure(directory)
+    assert control.environment(runtime, "eu-central-1") == {
+        "AWS_ACCESS_KEY_ID": runtime.access_key,
+        "AWS_SECRET_ACCESS_KEY": runtime.secret_key,
+        "AWS_ENDPOINT_URL": runtime.endpoint,
+        "AWS_REGION": "eu-central-1",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"SREKV_HOME": "/a", "XDG_STATE_HOME": "/b", "HOME": "/c"}, "/a/local"),
+        ({"XDG_STATE_HOME": "/b", "HOME": "/c"}, "/b/srekv/local"),
+        ({"HOME": "/c"}, "/c/.local/state/srekv/local"),
+    ],
+)
+def test_where_it_lives(environ: dict[str, str], expected: str) -> None:
+    """SREKV_HOME wins over XDG's state directory, which wins over the home directory."""
+    assert control.home(environ) == Path(expected)
+
+
+DAEMONS = """#!/bin/bash
+sleep 1000 &
+nohup sleep 1001 > /dev/null 2>&1 &
+setsid sleep 1002 &
+setsid bash -c 'sleep 1003 & env -i sleep 1004 & wait' &
+echo started > PIPE
+"""
+
+
+def boot(ec2: Any, pipe: Any, user_data: str = DAEMONS) -> str:
+    """Launch an instance and wait for its user data's word; its id."""
+    launched = ec2.run_instances(
+        ImageId="ami-12c6146b",
+        InstanceType="t2.micro",
+        MinCount=1,
+        MaxCount=1,
+        UserData=user_data.replace("PIPE", pipe.path),
+    )
+    assert pipe.read() == "started\n"
+    return str(launched["Instances"][0]["InstanceId"])
+
+
+def everything_of(runtime: control.Runtime, machine: str) -> set[int]:
+    """The supervisor's descendants and the machine's processes."""
+    return members(f"{runtime.cloud_id}/{machine}", runtime.pid) | {runtime.pid}
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_nothing_outlives_the_supervisor(directory: Path, client: Any, pipe: Any, ended: Any, number: int) -> None:
+    """However the supervisor ends, the control plane, the machines and their daemons end with it."""
+    runtime = control.ensure(directory)
+    machine = boot(client(runtime, "ec2"), pipe)
+    pids = everything_of(runtime, machine)
+    assert len(pids) >= 7
+    os.kill(runtime.pid, number)
+    ended(pids)
+    assert not members(f"{runtime.cloud_id}/{machine}")
+    assert control.find(directory) is None
+
+
+def test_everything_ends_with_the_control_plane(directory: Path, client: Any, pipe: Any, ended: Any) -> None:
+    """Without a control plane the supervisor ends the rest and says so in its log."""
+    runtime = control.ensure(directory)
+    machine = boot(client(runtime, "ec2"), pipe)
+    pids = everything_of(runtime, machine)
+    plane = next(pid for pid in pids if b"srekv.local.cloud" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    os.kill(plane, signal.SIGKILL)
+    ended(pids)
+    assert any("the control plane ended by itself" in line for line in control.logs(directory))
+
+
+def test_an_instance_obeys_ec2(directory: Path, client: Any, pipe: Any) -> None:
+    """Launched by hand it runs its user data; stop ends that, start runs its unit again, terminate removes it."""
+    user_data = """#cloud-config
+write_files:
+- path: /etc/systemd/system/app.service
+  content: |
+    [Service]
+    ExecStart=/bin/sh -c 'echo started > PIPE; exec sleep 1000'
+    [Install]
+    WantedBy=multi-user.target
+runcmd:
+- systemctl enable --now app
+"""
+    runtime = control.ensure(directory)
+    ec2 = client(runtime, "ec2")
+    machine = boot(ec2, pipe, user_data)
+    quick = {"WaiterConfig": {"Delay": 0.05, "MaxAttempts": 400}}
+    ec2.stop_instances(InstanceIds=[machine])
+    ec2.get_waiter("instance_stopped").wait(InstanceIds=[machine], **quick)
+    assert not members(f"{runtime.cloud_id}/{machine}")
+    ec2.start_instances(InstanceIds=[machine])
+    assert pipe.read() == "started\n"
+    ec2.get_waiter("instance_running").wait(InstanceIds=[machine], **quick)
+    assert any("Started app.service" in line for line in control.logs(directory))
+    ec2.terminate_instances(InstanceIds=[machine])
+    ec2.get_waiter("instance_terminated").wait(InstanceIds=[machine], **quick)
+    assert not members(f"{runtime.cloud_id}/{machine}")
