@@ -8,9 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from srekv.errors import SrekvError, UsageError
-from srekv.provision.answers import found
+from botocore.exceptions import ClientError
+
+from srekv.errors import NotOursError, SrekvError, UsageError
+from srekv.provision.answers import code_of, found
 from srekv.provision.model import Resource
+from srekv.provision.naming import STACK_TAG
 from srekv.provision.run import Op, Ops, Run, Step, leave
 
 
@@ -49,13 +52,12 @@ class KeyPair:
     def destroy(self) -> Ops:
         """Delete the key pair that we made; a file on this machine is the user's."""
         for pair in self._ours():
-            key_id = pair["KeyPairId"]
             yield Op(
                 kind="key pair",
                 name=pair["KeyName"],
-                id=key_id,
+                id=pair["KeyPairId"],
                 action="delete",
-                call=partial(self._delete, key_id),
+                call=partial(self._delete, pair["KeyName"]),
             )
 
     def _ours(self) -> list[Mapping[str, Any]]:
@@ -71,13 +73,13 @@ class KeyPair:
 
     def _ensure_own(self, file: Path) -> Ops:
         existing = self._ours()
-        if existing and file.exists():
+        if existing and file.exists() and file.stat().st_size:
             yield leave("key pair", existing[0]["KeyName"], existing[0]["KeyPairId"])
             return
         if existing:
             raise SrekvError(
-                f"the key pair {self.name} exists, but {file} does not",
-                why="AWS gives the private key away only once",
+                f"the key pair {self.name} exists, but {file} does not hold its private key",
+                why="AWS gives a private key away only once",
                 next_step=f"aws ec2 delete-key-pair --key-name {self.name}, then up again",
             )
         if file.exists():
@@ -101,11 +103,21 @@ class KeyPair:
                     KeyType="ed25519",
                     TagSpecifications=[{"ResourceType": "key-pair", "Tags": tags}],
                 )
-            except BaseException:
+            except BaseException as error:
                 file.unlink()
+                if isinstance(error, ClientError) and code_of(error) == "InvalidKeyPair.Duplicate":
+                    raise self._taken() from error
                 raise
             handle.write(pair["KeyMaterial"])
         return pair["KeyPairId"]
 
-    def _delete(self, key_id: str) -> None:
-        self._ec2.delete_key_pair(KeyPairId=key_id)
+    def _taken(self) -> NotOursError:
+        return NotOursError(
+            f"the key pair {self.name} exists and is not this stack's",
+            why=f"it lacks the tag {STACK_TAG}={self._run.config.stack}",
+            next_step=f"use it with --key-name {self.name}, or choose another stack name (--stack NAME)",
+        )
+
+    def _delete(self, name: str) -> None:
+        """By name, unique in its Region: moto accepts a deletion by id and deletes nothing."""
+        self._ec2.delete_key_pair(KeyName=name)

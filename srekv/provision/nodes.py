@@ -360,6 +360,7 @@ class Nodes:
                 on=NOT_RUNNING_YET,
                 AllocationId=allocation,
                 InstanceId=instance_id,
+                AllowReassociation=True,
             )["AssociationId"],
         )
 

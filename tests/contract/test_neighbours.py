@@ -1,0 +1,162 @@
+"""Law 4: what is not this stack's survives whatever is done, and a taken name is refused, not taken over."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from srekv.errors import NotOursError
+from srekv.provision.iam import TRUST
+
+OURS_BY_NAME = "EC2_DynamoDB_Access"
+
+
+def _role(world: Any) -> None:
+    world.by_hand("iam").create_role(RoleName=OURS_BY_NAME, AssumeRolePolicyDocument=json.dumps(TRUST))
+
+
+def _profile(world: Any) -> None:
+    world.by_hand("iam").create_instance_profile(InstanceProfileName=OURS_BY_NAME)
+
+
+def _table(world: Any, name: str = "SREKeyValue") -> None:
+    world.by_hand("dynamodb").create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+def _vpc(world: Any) -> str:
+    vpcs = world.by_hand("ec2").describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+    return str(vpcs[0]["VpcId"])
+
+
+def _group(world: Any, name: str = "srekv-web") -> str:
+    ec2 = world.by_hand("ec2")
+    group: str = ec2.create_security_group(GroupName=name, Description="mine", VpcId=_vpc(world))["GroupId"]
+    return group
+
+
+def _alarm(world: Any) -> None:
+    world.by_hand("cloudwatch").put_metric_alarm(
+        AlarmName="srekv-az1-unhealthy",
+        Namespace="mine",
+        MetricName="mine",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="LessThanThreshold",
+    )
+
+
+def _dashboard(world: Any) -> None:
+    body = json.dumps({"widgets": [{"type": "text", "properties": {"markdown": "mine"}}]})
+    world.by_hand("cloudwatch").put_dashboard(DashboardName="srekv-dashboard", DashboardBody=body)
+
+
+def _key_pair(world: Any) -> None:
+    world.by_hand("ec2").create_key_pair(KeyName="srekv-key")
+
+
+def _check(world: Any) -> None:
+    world.by_hand("route53").create_health_check(
+        CallerReference="mine",
+        HealthCheckConfig={"Type": "HTTP", "IPAddress": "8.8.8.8", "Port": 80, "ResourcePath": "/health"},
+    )
+
+
+def _zone(world: Any, name: str = "mine.local") -> None:
+    route53 = world.by_hand("route53")
+    zone = route53.create_hosted_zone(
+        Name=name, VPC={"VPCRegion": "us-east-1", "VPCId": _vpc(world)}, CallerReference="mine"
+    )["HostedZone"]["Id"]
+    record = {"Name": f"svc.{name}", "Type": "A", "TTL": 5, "ResourceRecords": [{"Value": "10.9.9.9"}]}
+    changes = [{"Action": "CREATE", "ResourceRecordSet": record}]
+    route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
+
+
+def _instance(world: Any) -> None:
+    """An instance with an Elastic IP, in the same VPC."""
+    ec2 = world.by_hand("ec2")
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    instance = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+    address = ec2.allocate_address(Domain="vpc")["AllocationId"]
+    ec2.associate_address(AllocationId=address, InstanceId=instance)
+
+
+FOREIGN: tuple[Callable[[Any], object], ...] = (_role, _profile, _table, _group, _alarm, _dashboard)
+
+
+@pytest.mark.parametrize("make", [*FOREIGN, _key_pair])
+def test_a_taken_name_is_refused(world: Any, make: Callable[[Any], object], tmp_path: Any) -> None:
+    """A foreign resource of the wanted name: NotOursError, and after `down` everything is as it was before."""
+    make(world)
+    before = world.listing()
+    key = tmp_path / "key"
+    with pytest.raises(NotOursError) as caught:
+        world.up(alarms=True, create_key=str(key))
+    assert caught.value.why
+    assert "--stack" in caught.value.next_step
+
+    assert world.down()[0] == ()
+    assert world.listing() == before
+
+
+def test_a_taken_zone_is_refused(world: Any) -> None:
+    """AWS itself refuses a second zone of a name in one VPC (R8); that becomes NotOursError."""
+    before = world.listing()
+    world.calls.answers["CreateHostedZone"] = lambda _: world.refusal(
+        "ConflictingDomainExists", "The VPC vpc-x in region R has already been associated with the hosted zone Z ..."
+    )
+    with pytest.raises(NotOursError, match=r"sre-test\.local"):
+        world.up()
+    world.calls.clear()
+    assert world.down()[0] == ()
+    assert world.listing() == before
+
+
+def test_neighbours_survive(world: Any) -> None:
+    """Another stack, and hand-made resources of every kind in the same VPC: byte for byte as before."""
+    world.up("other", alarms=True)
+    _instance(world)
+    _group(world, "mine")
+    _table(world, "mine")
+    _zone(world)
+    _check(world)
+    _key_pair(world)
+    world.by_hand("iam").create_role(RoleName="mine", AssumeRolePolicyDocument=json.dumps(TRUST))
+    world.by_hand("iam").create_instance_profile(InstanceProfileName="mine")
+    before = world.listing()
+
+    world.up(alarms=True)
+    beside = world.listing()
+    world.up(ttl=60, threshold=2)
+    world.down()
+
+    assert world.listing() == before
+    for kind, resources in before.items():
+        if kind != "subnets":  # these count their free addresses
+            assert all(one in beside[kind] for one in resources), kind
+
+
+def test_two_stacks_do_not_collide(world: Any) -> None:
+    """Two stacks of one account share no name and no zone, and each is quiet beside the other."""
+    world.up()
+    world.up("other")
+    assert world.up().done == {}
+    assert world.up("other").done == {}
+    resources = world.stack()[0].resources(), world.stack("other")[0].resources()
+    names = [{(one.kind, one.name) for one in stack if one.kind != "address"} for stack in resources]
+    ids = [{one.id for one in stack} for stack in resources]
+    assert not names[0] & names[1]
+    assert not ids[0] & ids[1]
+    zones = [zone["HostedZone"]["Name"] for zone in world.listing()["zones"]]
+    assert sorted(zones) == ["other.sre-test.local.", "sre-test.local."]
+    world.down()
+    assert world.up("other").done == {}
