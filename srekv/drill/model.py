@@ -6,13 +6,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from srekv.provision.model import Check, CommandResult, Deployment, Node, Observation
+from srekv.provision.model import Check, CommandResult, Deployment, Node, Observation, Place
 
 CONNECT_TIMEOUT_S = 4.0
 """How long a Route 53 checker waits for a TCP connection (aws-facts 1.1), AWS-equivalent seconds."""
 
+HEADLINE = "ttl"
+"""The kind of client whose outage is the headline: the one that honours the record's TTL."""
+
+ZOO = ("every-time", HEADLINE, "keep-alive", "for-ever", "ten-seconds", "retry")
+"""The kinds of clients that a load may have, one closed-loop client each: they resolve the name for each operation,
+when its TTL has passed, only after their connection broke, once in their life, every 10 s; the last one as the second,
+with retries."""
+
 HEALTHY_SHARE = 0.18
 """A check is healthy while MORE than this share of its checkers say so (aws-facts 1.1)."""
+
+ZOO = ("every-time", "ttl", "keep-alive", "for-ever", "ten-seconds", "retry")
+"""The kinds of clients: what each does with the name it resolved and with an error (srekv.probe.service)."""
+
+HEADLINE = "ttl"
+"""The kind whose outage is a drill's headline: it keeps an address as long as the TTL on the wire says."""
 
 
 class Hands(Protocol):
@@ -33,13 +47,26 @@ class Hands(Protocol):
     def observations(self, check: Check) -> tuple[Observation, ...]:
         """The checkers' last reports; callers poll no faster than one check a second (aws-facts 2.6)."""
 
-    def run(self, node: Node, script: str, *, timeout_s: float) -> CommandResult:
-        """Run a shell script on the node inside the VPC and wait for its end.
+    def run(self, node: Place, script: str, *, timeout_s: float) -> CommandResult:
+        """Run a shell script on the node, or another instance, inside the VPC and wait for its end.
 
         Raises:
             SrekvError: the node does not take commands (not registered, stopped).
             TimeoutExceeded: no answer within timeout_s wall-clock seconds.
         """
+
+
+    def remember(self, node: Node, text: str) -> None:
+        """Write a note to the node's instance, where it outlives this process; `Deployment.fault` shows it."""
+
+    def forget(self, node: Node) -> None:
+        """Remove the note; fine when there is none."""
+
+    def admit(self, instance_id: str) -> str:
+        """Let another instance of the VPC reach the service; returns its address, what `dismiss` takes."""
+
+    def dismiss(self, address: str) -> None:
+        """Take that permission back; fine when there is none."""
 
 
 class Narrator(Protocol):
@@ -79,7 +106,8 @@ class Settings:
         speed: AWS-equivalent seconds in one wall-clock second.
         rate: operations a second over all clients.
         keys: how many keys the clients share.
-        clients: how many clients operate at once.
+        zoo: the kinds of clients, see ZOO.
+        clients: how many clients of each kind operate at once.
         seed: decides the clients' choices.
         op_timeout_s: a client's time-out for one operation.
         steady_s: how long the load runs before the fault, and after each switch.
@@ -94,6 +122,7 @@ class Settings:
     speed: float = 1.0
     rate: float = 10.0
     keys: int = 20
+    zoo: tuple[str, ...] = (HEADLINE,)
     clients: int = 5
     seed: int = 1
     op_timeout_s: float = 2.0
@@ -105,6 +134,48 @@ class Settings:
     def wall(self, seconds: float) -> float:
         """AWS-equivalent seconds as wall-clock seconds."""
         return seconds / self.speed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """What a fault must do to clients that honour the TTL. It goes into the history, so that a file can be judged alone.
+
+    Attributes:
+        switch: True: the name must switch to the secondary and back; False: it must not; None: either is right.
+        outage: True: clients see one, which is reported; False: no operation may fail.
+        lost: how many acknowledged writes may be lost.
+    """
+
+    switch: bool | None
+    outage: bool
+    lost: int = 0
+
+    def to_json(self) -> dict[str, bool | int | None]:
+        """As the member `expect` of a history's `drill` event."""
+        return {"switch": self.switch, "outage": self.outage, "lost": self.lost}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promises:
+    """What a run is held to, for the clients that honour the TTL; None: nothing was promised.
+
+    Attributes:
+        max_outage_s: the longest outage allowed, AWS-equivalent seconds.
+        max_lost: how many acknowledged writes may be lost.
+        min_availability: the least share of good operations, 0 to 1.
+    """
+
+    max_outage_s: float | None = None
+    max_lost: int = 0
+    min_availability: float | None = None
+
+    def to_json(self) -> dict[str, float | int | None]:
+        """As the member `promises` of a history's `drill` event."""
+        return {
+            "max_outage_s": self.max_outage_s,
+            "max_lost": self.max_lost,
+            "min_availability": self.min_availability,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,5 +253,5 @@ def outage_bound_s(check: Check, *, ttl: int, settings: Settings) -> float:
     one pause between two operations before the stop. How fast a verdict reaches the name servers is not published
     (aws-facts 1.3) and counts as nothing here.
     """
-    pause = settings.clients / settings.rate
+    pause = len(settings.zoo) * settings.clients / settings.rate
     return detection_bound_s(check) + ttl + settings.op_timeout_s + pause

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from srekv.errors import SrekvError
 from srekv.provision.answers import code_of, explain, message_of
 from srekv.provision.deployment import read
-from srekv.provision.model import Check, CommandResult, Deployment, Node, Observation
+from srekv.provision.model import Check, CommandResult, Deployment, Node, Observation, Place
 from srekv.provision.run import Run
 
 SECTION = "SSM"
@@ -97,7 +97,7 @@ class AwsHands:
         except (ClientError, BotoCoreError) as error:
             raise explain(error, "looking for the SSM agents") from error
 
-    def run(self, node: Node, script: str, *, timeout_s: float) -> CommandResult:
+    def run(self, node: Place, script: str, *, timeout_s: float) -> CommandResult:
         """Run a shell script on the node and wait for its end."""
         command_id = self._send(node, script, timeout_s)
         answer: Any = self._run.wait(
@@ -121,7 +121,7 @@ class AwsHands:
             return ""
         return "\n".join(output.rstrip().splitlines()[-lines:])
 
-    def _send(self, node: Node, script: str, timeout_s: float) -> str:
+    def _send(self, node: Place, script: str, timeout_s: float) -> str:
         try:
             answer = self._ssm.send_command(
                 InstanceIds=[node.instance_id],
@@ -142,7 +142,7 @@ class AwsHands:
             raise explain(error, f"sending a command to {node.name}") from error
         return answer["Command"]["CommandId"]
 
-    def _ended(self, command_id: str, node: Node) -> dict[str, Any] | None:
+    def _ended(self, command_id: str, node: Place) -> dict[str, Any] | None:
         """The invocation when it has ended; right after SendCommand it may not exist yet (S2)."""
         try:
             answer: Any = self._ssm.get_command_invocation(CommandId=command_id, InstanceId=node.instance_id)

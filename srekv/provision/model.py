@@ -57,6 +57,30 @@ class Node:
     state: str
 
 
+class Place(Protocol):
+    """An instance that takes commands, for example a Node."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+
+    @property
+    def instance_id(self) -> str:
+        """What EC2 and SSM call it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instance:
+    """An instance of the VPC of which nothing but its id is known."""
+
+    instance_id: str
+
+    @property
+    def name(self) -> str:
+        """Its id: it has no other name."""
+        return self.instance_id
+
+
 @dataclass(frozen=True, kw_only=True)
 class Check:
     """One Route 53 health check. Times are AWS-equivalent seconds."""
@@ -85,7 +109,10 @@ class Observation:
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """A whole stack as it exists now, complete enough to be tested and made to fail."""
+    """A whole stack as it exists now, complete enough to be tested and made to fail.
+
+    `fault` is the note that a drill left on the primary before it injected a fault, "" without one.
+    """
 
     stack: str
     region: str
@@ -96,6 +123,7 @@ class Deployment:
     table: str
     nodes: tuple[Node, ...]
     checks: tuple[Check, ...]
+    fault: str = ""
 
     def node(self, role: Role) -> Node:
         """The node with that role."""
