@@ -22,12 +22,6 @@ with retries."""
 HEALTHY_SHARE = 0.18
 """A check is healthy while MORE than this share of its checkers say so (aws-facts 1.1)."""
 
-ZOO = ("every-time", "ttl", "keep-alive", "for-ever", "ten-seconds", "retry")
-"""The kinds of clients: what each does with the name it resolved and with an error (srekv.probe.service)."""
-
-HEADLINE = "ttl"
-"""The kind whose outage is a drill's headline: it keeps an address as long as the TTL on the wire says."""
-
 
 class Hands(Protocol):
     """What a drill may do to a deployment. `srekv.provision.hands` fulfils it; tests bring fakes."""
@@ -54,7 +48,6 @@ class Hands(Protocol):
             SrekvError: the node does not take commands (not registered, stopped).
             TimeoutExceeded: no answer within timeout_s wall-clock seconds.
         """
-
 
     def remember(self, node: Node, text: str) -> None:
         """Write a note to the node's instance, where it outlives this process; `Deployment.fault` shows it."""
