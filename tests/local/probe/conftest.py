@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -118,7 +118,10 @@ class Web(ThreadingHTTPServer):
 
 @dataclass
 class Dns:
-    """A DNS server on one port, UDP and TCP, that answers whatever `addresses` are."""
+    """A DNS server on one port, UDP and TCP, that answers whatever `addresses` are.
+
+    `then`, if given, is called once, after the next answer has been sent.
+    """
 
     addresses: list[str]
     ttl: int = 0
@@ -128,6 +131,7 @@ class Dns:
     asked: int = 0
     drop: int = 0
     endpoint: tuple[str, int] = ("127.0.0.1", 0)
+    then: Callable[[], None] | None = None
 
     def reply(self, question: bytes, *, udp: bool) -> bytes:
         """An answer to one question."""
@@ -150,6 +154,9 @@ def _serve_dns(dns: Dns) -> Iterator[Dns]:
                 dns.drop -= 1
                 return
             sock.sendto(dns.reply(data, udp=True), self.client_address)
+            if dns.then is not None:
+                act, dns.then = dns.then, None
+                act()
 
     class Tcp(socketserver.StreamRequestHandler):
         def handle(self) -> None:

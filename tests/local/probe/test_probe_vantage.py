@@ -93,7 +93,7 @@ def test_garbage_is_no_answer(site: Any) -> None:
 def test_watch_sees_the_transition(site: Any) -> None:
     """Watching ends when the name answers exactly the wanted address, with every change on the way."""
     site.unhealthy = False
-    site._later(lambda: site._health(unhealthy=True, address="127.0.0.2"))
+    site.dns.then = lambda: site._health(unhealthy=True, address="127.0.0.2")
     watched = _view(site).watch(("127.0.0.2",), timeout_s=20, interval_s=0.02)
 
     assert watched.matched

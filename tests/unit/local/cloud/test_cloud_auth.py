@@ -88,7 +88,7 @@ def test_a_changed_body_is_refused() -> None:
 def test_a_clock_too_far_off_is_refused(offset: timedelta, kind: str, text: str) -> None:
     """Fifteen minutes either way, in AWS's words (aws-recorded C3)."""
     with pytest.raises(Refusal) as refusal:
-        verify(Keyring("AKIA1", "s", now=lambda: NOW + offset), signed())
+        verify(Keyring("AKIA1", "s", now=lambda: datetime.now(UTC) + offset), signed())
     assert (refusal.value.kind, refusal.value.message.startswith(text)) == (kind, True)
 
 
