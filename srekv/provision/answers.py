@@ -20,8 +20,12 @@ from botocore.exceptions import (
 from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
+from botocore.parsers import ResponseParserError
 
 from srekv.errors import SrekvError, UsageError
+
+FAILURES = (ClientError, BotoCoreError, ResponseParserError)
+"""All that an AWS call raises."""
 
 T = TypeVar("T")
 
@@ -150,6 +154,12 @@ def explain(error: Exception, doing: str) -> SrekvError:
             f"no answer from AWS: {doing}",
             why=str(error),
             next_step="check the network, the Region and AWS_ENDPOINT_URL",
+        )
+    if isinstance(error, ResponseParserError):
+        return SrekvError(
+            f"no proper answer from AWS: {doing}",
+            why=str(error).partition("\n")[0],
+            next_step="check AWS_ENDPOINT_URL and the proxy; if it was AWS, run the command again",
         )
     if isinstance(error, BotoCoreError):
         return SrekvError(f"failed: {doing}", why=str(error))

@@ -62,6 +62,8 @@ class PrivateZone:
         zones = self._ours()
         for zone in zones:
             self._refuse_other_name(zone)
+        for surplus in zones[1:]:
+            yield from self._remove(surplus)
         if zones:
             self.zone_id = bare(zones[0]["Id"])
             yield from self._repair_zone()
@@ -83,24 +85,27 @@ class PrivateZone:
     def destroy(self) -> Ops:
         """Records first, then the zone: only SOA and NS may remain in a zone that is deleted (R14)."""
         for zone in self._ours():
-            zone_id = bare(zone["Id"])
-            records = self._removable(zone)
-            if records:
-                yield Op(
-                    kind="record",
-                    name=", ".join(sorted({record["Name"] for record in records})),
-                    id=zone_id,
-                    action="delete",
-                    detail=f"{len(records)} record sets",
-                    call=partial(self._delete_records, zone_id, records),
-                )
+            yield from self._remove(zone)
+
+    def _remove(self, zone: Mapping[str, Any]) -> Ops:
+        zone_id = bare(zone["Id"])
+        records = self._removable(zone)
+        if records:
             yield Op(
-                kind="hosted zone",
-                name=zone["Name"],
+                kind="record",
+                name=", ".join(sorted({record["Name"] for record in records})),
                 id=zone_id,
                 action="delete",
-                call=partial(gone, self._route53.delete_hosted_zone, Id=zone_id),
+                detail=f"{len(records)} record sets",
+                call=partial(self._delete_records, zone_id, records),
             )
+        yield Op(
+            kind="hosted zone",
+            name=zone["Name"],
+            id=zone_id,
+            action="delete",
+            call=partial(gone, self._route53.delete_hosted_zone, Id=zone_id),
+        )
 
     def _ours(self) -> list[Mapping[str, Any]]:
         prefix = self._run.names.reference_prefix("zone")
@@ -136,13 +141,16 @@ class PrivateZone:
                 look=lambda: next((zone["Id"] for zone in self._ours()), None),
             )
         except ClientError as error:
-            if code_of(error) == "ConflictingDomainExists":
+            if code_of(error) != "ConflictingDomainExists":
+                raise
+            ours = self._ours()
+            if not ours:
                 raise NotOursError(
                     f"the VPC {self._network.vpc_id} already has a zone {self._run.config.zone_name}, not this stack's",
                     why=message_of(error),
                     next_step="choose another --zone or another --stack",
                 ) from error
-            raise
+            zone = ours[0]["Id"]
         self.zone_id = bare(zone)
         self._tag()
         return self.zone_id

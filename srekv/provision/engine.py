@@ -10,10 +10,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from srekv.errors import SrekvError
-from srekv.provision.answers import explain
+from srekv.provision.answers import FAILURES, explain
 from srekv.provision.model import Resource
 from srekv.provision.run import CancelledError, Run, Step
 
@@ -66,7 +64,7 @@ def observe_all(steps: Sequence[Step]) -> tuple[Resource, ...]:
 def _observe(step: Step) -> tuple[Resource, ...]:
     try:
         return step.observe()
-    except (ClientError, BotoCoreError) as error:
+    except FAILURES as error:
         raise explain(error, f"listing {step.section}") from error
 
 
@@ -80,7 +78,7 @@ def _job(run: Run, step: Step, verb: str) -> Job:
     def job() -> None:
         try:
             run.carry_out(step.section, operations())
-        except (ClientError, BotoCoreError) as error:
+        except FAILURES as error:
             raise explain(error, f"{step.section} ({verb})") from error
 
     return job

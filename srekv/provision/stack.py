@@ -10,12 +10,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 
 from srekv.config import Config
 from srekv.provision.addresses import Addresses
 from srekv.provision.alarms import Alarms
-from srekv.provision.answers import explain
+from srekv.provision.answers import FAILURES, explain
 from srekv.provision.clients import Clients
 from srekv.provision.deployment import assemble
 from srekv.provision.dns import PrivateZone
@@ -199,7 +198,7 @@ def connect(
     try:
         clients = Clients(config, session)
         settled, role = resolve(config, given, clients)
-    except (ClientError, BotoCoreError) as error:
+    except FAILURES as error:
         raise explain(error, f"reading the stack {config.stack}") from error
     return Stack(Run(settled, clients, watcher, dry=dry), role)
 

@@ -282,20 +282,21 @@ def _route53(route53: Any) -> dict[str, Any]:
     checks = route53.list_health_checks()["HealthChecks"]
     return {
         "zones": zones,
-        "zone tags": [_tags(route53, "hostedzone", zone["HostedZone"]["Id"].rpartition("/")[2]) for zone in zones],
+        "zone tags": _tags(route53, "hostedzone", [zone["HostedZone"]["Id"].rpartition("/")[2] for zone in zones]),
         "records": [
             record
             for zone in zones
             for record in route53.list_resource_record_sets(HostedZoneId=zone["HostedZone"]["Id"])["ResourceRecordSets"]
         ],
         "checks": checks,
-        "check tags": [_tags(route53, "healthcheck", check["Id"]) for check in checks],
+        "check tags": _tags(route53, "healthcheck", [check["Id"] for check in checks]),
     }
 
 
-def _tags(route53: Any, kind: str, resource_id: str) -> list[dict[str, str]]:
-    found = route53.list_tags_for_resource(ResourceType=kind, ResourceId=resource_id)["ResourceTagSet"]["Tags"]
-    return sorted(found, key=lambda tag: tag["Key"])
+def _tags(route53: Any, kind: str, ids: list[str]) -> list[tuple[str, str, str]]:
+    """Every tag of every one of these."""
+    sets = route53.list_tags_for_resources(ResourceType=kind, ResourceIds=ids)["ResourceTagSets"] if ids else []
+    return sorted((one["ResourceId"], tag["Key"], tag["Value"]) for one in sets for tag in one["Tags"])
 
 
 def _cloudwatch(cloudwatch: Any) -> dict[str, Any]:

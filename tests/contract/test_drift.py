@@ -1,4 +1,4 @@
-"""Law 5: drift in a declared field is repaired, exactly that; what cannot change is an error; the rest is left alone."""
+"""Law 5: drift in a declared field is repaired, exactly that; what cannot change is an error; the rest is left be."""
 
 from __future__ import annotations
 
