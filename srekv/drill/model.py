@@ -131,7 +131,7 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Expectation:
-    """What a fault must do to clients that honour the TTL. It goes into the history, so that a file can be judged alone.
+    """What a fault must do to clients that honour the TTL; it is in the history, so that a file can be judged alone.
 
     Attributes:
         switch: True: the name must switch to the secondary and back; False: it must not; None: either is right.

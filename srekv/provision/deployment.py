@@ -10,7 +10,7 @@ from srekv.errors import SrekvError
 from srekv.provision.existing import Existing, of_node
 from srekv.provision.health import PATH
 from srekv.provision.model import Check, Deployment, Node, Role
-from srekv.provision.naming import NODE_TAG, NODES
+from srekv.provision.naming import FAULT_TAG, NODE_TAG, NODES, tag_map
 from srekv.provision.run import Run
 
 ROLES: dict[str, Role] = {"az1": "primary", "az2": "secondary"}
@@ -30,7 +30,14 @@ def read(run: Run) -> Deployment:
         zone = pool.submit(_zone, run)
         nodes = _nodes(instances.result(), addresses.result())
         zone_name, records = zone.result()
-        return _complete(run, nodes, checks.result(), zone_name, records)
+        fault = noted_fault(instances.result())
+        return _complete(run, nodes, checks.result(), zone_name=zone_name, records=records, fault=fault)
+
+
+def noted_fault(instances: Sequence[Mapping[str, Any]]) -> str:
+    """The note that a drill left on the primary; "" without one."""
+    notes = (tag_map(one.get("Tags")).get(FAULT_TAG, "") for one in of_node(instances, NODES[0]))
+    return next((note for note in notes if note), "")
 
 
 def assemble(
@@ -67,6 +74,7 @@ def assemble(
             )
             for node in NODES
         ),
+        fault=noted_fault(instances),
     )
 
 
@@ -74,8 +82,10 @@ def _complete(
     run: Run,
     nodes: Sequence[Node],
     checks: Sequence[Check],
+    *,
     zone_name: str,
     records: Sequence[Mapping[str, Any]],
+    fault: str,
 ) -> Deployment:
     missing = [f"instance {name}" for name in NODES if name not in {node.name for node in nodes}]
     missing += [f"address of {node.name}" for node in nodes if not node.address]
@@ -101,6 +111,7 @@ def _complete(
         table=run.names.table,
         nodes=tuple(nodes),
         checks=tuple(checks),
+        fault=fault,
     )
 
 

@@ -10,7 +10,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from srekv.errors import SrekvError
 from srekv.provision.answers import code_of, explain, message_of
 from srekv.provision.deployment import read
+from srekv.provision.firewall import MARK, Rule
 from srekv.provision.model import Check, CommandResult, Deployment, Node, Observation, Place
+from srekv.provision.naming import FAULT_TAG
 from srekv.provision.run import Run
 
 SECTION = "SSM"
@@ -58,6 +60,75 @@ class AwsHands:
         self._call(
             f"inverting {check.name}", self._route53.update_health_check, HealthCheckId=check.id, Inverted=inverted
         )
+
+    def remember(self, node: Node, text: str) -> None:
+        """Write the note as a tag of the instance: tags survive a stop, and this process."""
+        self._call(
+            f"noting on {node.name} what is to be undone",
+            self._ec2.create_tags,
+            Resources=[node.instance_id],
+            Tags=[{"Key": FAULT_TAG, "Value": text}],
+        )
+
+    def forget(self, node: Node) -> None:
+        """Remove the note; EC2 does not mind when there is none."""
+        self._call(
+            f"removing the note from {node.name}",
+            self._ec2.delete_tags,
+            Resources=[node.instance_id],
+            Tags=[{"Key": FAULT_TAG}],
+        )
+
+    def admit(self, instance_id: str) -> str:
+        """Open the service's port to an instance's public address: that is where it comes from to an Elastic IP.
+
+        The rule carries srekv's mark, so that `up` takes it away should nobody else have done so.
+
+        Returns:
+            the address; "" when it was let in already, so that nothing needs to be taken back.
+
+        Raises:
+            SrekvError: the instance has no public address.
+        """
+        answer = self._call(f"looking at {instance_id}", self._ec2.describe_instances, InstanceIds=[instance_id])
+        instances = [one for group in answer["Reservations"] for one in group["Instances"]]
+        address = next((one.get("PublicIpAddress", "") for one in instances), "")
+        if not address:
+            raise SrekvError(
+                f"{instance_id} cannot be the vantage point",
+                why="it has no public IPv4 address, and the nodes let only known addresses in",
+                next_step="choose an instance with a public address, or leave --vantage out",
+            )
+        try:
+            self._ec2.authorize_security_group_ingress(
+                GroupId=self._group(), IpPermissions=[self._vantage_rule(address)]
+            )
+        except (ClientError, BotoCoreError) as error:
+            if code_of(error) == "InvalidPermission.Duplicate":
+                return ""
+            raise explain(error, f"letting {instance_id} in") from error
+        return str(address)
+
+    def dismiss(self, address: str) -> None:
+        """Close the port to that address again."""
+        if not address:
+            return
+        try:
+            self._ec2.revoke_security_group_ingress(GroupId=self._group(), IpPermissions=[self._vantage_rule(address)])
+        except (ClientError, BotoCoreError) as error:
+            if code_of(error) != "InvalidPermission.NotFound":
+                raise explain(error, f"closing the port to {address}") from error
+
+    def _group(self) -> str:
+        groups = self._call(
+            "looking for the security group", self._ec2.describe_security_groups, Filters=[self._run.names.tag_filter]
+        )["SecurityGroups"]
+        if not groups:
+            raise SrekvError("the stack has no security group", next_step="srekv up")
+        return str(groups[0]["GroupId"])
+
+    def _vantage_rule(self, address: str) -> Any:
+        return Rule(self._run.config.port, f"{address}/32").permission(f"{MARK}vantage point of a drill")
 
     def observations(self, check: Check) -> tuple[Observation, ...]:
         """The checkers' last reports; only the prefix of the status text is meaningful (aws-facts 1.2)."""

@@ -11,6 +11,9 @@ from srekv.config import DEFAULT_STACK, Config
 
 STACK_TAG = "srekv:stack"
 NODE_TAG = "srekv:node"
+FAULT_TAG = "srekv:fault"
+"""On the primary while a drill's fault is in it: what has to be undone."""
+
 PAYLOAD_TAG = "srekv:payload"
 """A digest of the user data an instance booted with, so that an outdated node can be told apart."""
 
