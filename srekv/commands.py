@@ -83,12 +83,14 @@ def target_config(invocation: Invocation, runtime: control.Runtime | None) -> Co
 
 def _profile_region(profile: str | None) -> str | None:
     import boto3
-    from botocore.exceptions import ProfileNotFound
+    from botocore.exceptions import BotoCoreError
+
+    from srekv.provision.answers import explain
 
     try:
         return boto3.Session(profile_name=profile).region_name
-    except ProfileNotFound as error:
-        raise UsageError(str(error), next_step="aws configure list-profiles") from None
+    except BotoCoreError as error:
+        raise explain(error, "reading the AWS configuration") from None
 
 
 @contextmanager

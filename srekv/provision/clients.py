@@ -10,6 +10,7 @@ import boto3
 from botocore.config import Config as BotoConfig
 
 from srekv.config import Config
+from srekv.errors import UsageError
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -56,10 +57,15 @@ class Clients:
         self.region = config.region
 
     def _make(self, service: str, *, region: str | None = None, config: BotoConfig = _PATIENT) -> Any:
-        with self._lock:
-            return self._session.client(  # type: ignore[call-overload]
-                service, region_name=region or self.region, endpoint_url=self._endpoint, config=config
-            )
+        try:
+            with self._lock:
+                return self._session.client(  # type: ignore[call-overload]
+                    service, region_name=region or self.region, endpoint_url=self._endpoint, config=config
+                )
+        except ValueError as error:
+            raise UsageError(
+                f"there is no client for {service}", why=str(error), next_step="correct AWS_ENDPOINT_URL"
+            ) from error
 
     @cached_property
     def ec2(self) -> EC2Client:

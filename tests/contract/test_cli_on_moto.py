@@ -1,0 +1,207 @@
+"""The command line as a user runs it, in processes of its own, against an ordinary moto server."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DEADLINE_S = 60
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Mapping[str, str]:
+    """A user without any AWS configuration, in an empty home."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "SREKV_HOME": str(tmp_path / "srekv"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+@pytest.fixture
+def srekv(environment: Mapping[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs `srekv ARGUMENTS`; keyword arguments are environment variables."""
+
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "srekv.cli", *arguments],
+            env={**environment, **variables},
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def on_moto(world: Any, srekv: Any) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs `srekv --target aws ARGUMENTS` with a moto server in AWS's place."""
+    keys = {"AWS_ACCESS_KEY_ID": "AKIAOPERATOR", "AWS_SECRET_ACCESS_KEY": "secret"}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        done: subprocess.CompletedProcess[str] = srekv(
+            "--target", "aws", *arguments, AWS_ENDPOINT_URL=world.endpoint, **keys
+        )
+        return done
+
+    return run
+
+
+def _document(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """The one JSON document on stdout."""
+    assert done.returncode == 0, done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def test_up_twice_and_down(world: Any, on_moto: Any) -> None:
+    """Each resource is created once, the second `up` changes nothing, `down` leaves the server as it was."""
+    before = world.listing()
+
+    first = _document(on_moto("--output", "json", "up", "--no-wait"))
+    assert {"section", "kind", "name", "id", "action"} <= set(first["changes"][0])
+    assert {change["action"] for change in first["changes"]} <= {"create", "change"}
+    created = world.listing()
+
+    second = _document(on_moto("--output", "json", "up", "--no-wait"))
+    assert {change["action"] for change in second["changes"]} == {"leave"}
+    assert world.listing() == created
+
+    planned = _document(on_moto("--output", "json", "down", "--dry-run"))
+    assert planned["dry_run"]
+    assert world.listing() == created
+
+    last = _document(on_moto("--output", "json", "down", "--yes"))
+    assert last["left"] == []
+    assert {change["action"] for change in last["changes"]} == {"delete"}
+    assert sorted(one["kind"] for one in planned["changes"]) == sorted(one["kind"] for one in last["changes"])
+    assert world.listing() == before
+
+
+def test_text_for_a_person(on_moto: Any) -> None:
+    """`up` tells each resource, the addresses, the URL and the next command; `down` says "0 left"."""
+    up = on_moto("up", "--no-wait")
+    assert up.returncode == 0
+    for words in ("created instance srekv-az1", "http://svc.sre-test.local", "next", "srekv status", "us-east-1a"):
+        assert words in up.stdout
+    down = on_moto("down", "--yes")
+    assert down.returncode == 0
+    assert "0 left" in down.stdout
+
+
+def test_down_asks_first(world: Any, on_moto: Any) -> None:
+    """Without --yes and with no answer nothing is removed."""
+    on_moto("up", "--no-wait")
+    before = world.listing()
+    down = on_moto("down")
+    assert down.returncode == 130
+    assert "Remove the stack srekv" in down.stderr
+    assert world.listing() == before
+
+
+def test_status_document(on_moto: Any) -> None:
+    """`status` lists every resource and both nodes, whether or not the nodes take commands."""
+    on_moto("up", "--no-wait")
+    status = _document(on_moto("--output", "json", "status"))
+    assert set(status) >= {
+        *("stack", "target", "region", "name", "url", "resolver", "answer", "nodes", "checks", "resources", "speed")
+    }
+    assert [(node["name"], node["role"], node["zone"]) for node in status["nodes"]] == [
+        ("az1", "primary", "us-east-1a"),
+        ("az2", "secondary", "us-east-1b"),
+    ]
+    assert {"instance", "table", "hosted zone", "record"} <= {one["kind"] for one in status["resources"]}
+
+
+def test_a_refusal_has_three_parts(world: Any, on_moto: Any) -> None:
+    """A taken name: exit 3; what, why and next on stderr; nothing on stdout with JSON."""
+    world.by_hand("ec2").create_key_pair(KeyName="srekv-key")
+    done = on_moto("--output", "json", "up", "--no-wait", "--key-name", "missing")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "there is no key pair missing" in done.stderr
+    assert "next: aws ec2 describe-key-pairs" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "code", "said"),
+    [
+        (("--target", "aws", "status"), {}, 3, "no AWS credentials"),
+        (("--target", "aws", "status"), {"AWS_ACCESS_KEY_ID": "half"}, 3, "no AWS credentials"),
+        (("--target", "aws", "--profile", "nobody", "status"), {}, 2, "nobody"),
+        (
+            ("--target", "aws", "status"),
+            {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
+            3,
+            "no answer from AWS",
+        ),
+        (
+            ("--target", "aws", "status"),
+            {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_ENDPOINT_URL": "nonsense"},
+            2,
+            "correct AWS_ENDPOINT_URL",
+        ),
+        (("--target", "aws", "up", "--interval", "20"), {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, 2, "--interval 20"),
+        (("--target", "aws", "up", "--speed", "5"), {}, 2, "local target"),
+        (("status",), {}, 3, "there is no local cloud running"),
+        (("local", "status"), {}, 1, "not running"),
+        (("local", "env"), {}, 3, "not running"),
+        (("up", "--threshold", "0"), {}, 2, "nearest: 1"),
+        (("nonsense",), {}, 2, "No such command"),
+        (("up", "--ttl", "soon"), {}, 2, "not a valid integer"),
+        (("check", "no-such-file"), {}, 2, "does not exist"),
+    ],
+)
+def test_exit_codes(srekv: Any, arguments: tuple[str, ...], variables: dict[str, str], code: int, said: str) -> None:
+    """Each failure has its exit code and its words; none has a traceback, none writes to stdout."""
+    done = srekv(*arguments, **variables)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "srekv itself failed" not in done.stderr
+
+
+def test_down_without_a_cloud(srekv: Any) -> None:
+    """There is nothing to remove where no local cloud runs: that is success, in both languages."""
+    assert "0 left" in srekv("down", "--yes").stdout
+    assert _document(srekv("--output", "json", "down", "--yes"))["left"] == []
+
+
+@pytest.fixture
+def silent() -> Iterator[socket.socket]:
+    """An endpoint that accepts and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(DEADLINE_S)
+        yield server
+
+
+def test_ctrl_c(environment: Mapping[str, str], silent: socket.socket) -> None:
+    """An interrupt while AWS is being asked: exit 130, one line, no traceback."""
+    endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+    keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_ENDPOINT_URL": endpoint}
+    with subprocess.Popen(
+        [sys.executable, "-m", "srekv.cli", "--target", "aws", "up", "--no-wait"],
+        env={**environment, **keys},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as child:
+        connection, _ = silent.accept()
+        with connection:
+            child.send_signal(signal.SIGINT)
+            out, err = child.communicate(timeout=DEADLINE_S)
+    assert (child.returncode, out) == (130, "")
+    assert "interrupted" in err
+    assert "Traceback" not in err
