@@ -19,6 +19,9 @@ from srekv.provision.run import Op, Ops, Run, Step, leave
 
 INSYNC_TIMEOUT_S = 180
 FAILOVER = {"az1": "PRIMARY", "az2": "SECONDARY"}
+FRESH = frozenset({"NoSuchHostedZone", "NoSuchHealthCheck"})
+"""What Route 53's parts may say of each other's resources for a moment."""
+
 APEX_TYPES = frozenset({"SOA", "NS"})
 
 
@@ -228,8 +231,13 @@ class PrivateZone:
         """One batch, all or nothing: a record of another policy under this name must go in the same change (R26)."""
         changes: Any = [{"Action": "DELETE", "ResourceRecordSet": record} for record in remove]
         changes += [{"Action": "UPSERT", "ResourceRecordSet": record} for record in put]
-        answer = self._route53.change_resource_record_sets(
-            HostedZoneId=self.zone_id, ChangeBatch={"Comment": "srekv up", "Changes": changes}
+        answer = self._run.persist(
+            self.section,
+            "the new zone and checks",
+            self._route53.change_resource_record_sets,
+            on=FRESH,
+            HostedZoneId=self.zone_id,
+            ChangeBatch={"Comment": "srekv up", "Changes": changes},
         )
         self._change_id = bare(answer["ChangeInfo"]["Id"])
         return self.zone_id

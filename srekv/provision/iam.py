@@ -43,17 +43,18 @@ AGENT_ACTIONS = [
 """The part of AmazonSSMManagedInstanceCore that Run Command uses, inline: an endpoint need not carry AWS's policies."""
 
 
-def node_policy(region: str, table: str) -> dict[str, Any]:
-    """The node's permissions. The account is left open: the table's name and Region identify it inside its account."""
+def table_arn(role_arn: str, region: str, table: str) -> str:
+    """The table's ARN, in the partition and the account that the role's ARN tells: the table need not exist yet."""
+    _, partition, _, _, account, _ = role_arn.split(":", 5)
+    return f"arn:{partition}:dynamodb:{region}:{account}:table/{table}"
+
+
+def node_policy(table: str) -> dict[str, Any]:
+    """The node's permissions; `table` is an ARN."""
     return {
         "Version": "2012-10-17",
         "Statement": [
-            {
-                "Sid": "Items",
-                "Effect": "Allow",
-                "Action": TABLE_ACTIONS,
-                "Resource": f"arn:*:dynamodb:{region}:*:table/{table}",
-            },
+            {"Sid": "Items", "Effect": "Allow", "Action": TABLE_ACTIONS, "Resource": table},
             {"Sid": "Agent", "Effect": "Allow", "Action": AGENT_ACTIONS, "Resource": "*"},
         ],
     }
@@ -70,6 +71,7 @@ class Identity:
         self._run = run
         self._iam = run.clients.iam
         self._role = role
+        self._arn = str(role["Arn"]) if role else ""
         self.profile = run.names.role
 
     @property
@@ -157,7 +159,7 @@ class Identity:
     def _create_role(self) -> str:
         settings = [{"Key": key, "Value": value} for key, value in as_tags(self._run.config).items()]
         tags: Any = [*self._run.names.tags(self._name), *settings]
-        return made(
+        self._arn = made(
             lambda: self._iam.create_role(
                 RoleName=self._name,
                 Path=self._run.names.path,
@@ -168,6 +170,7 @@ class Identity:
             exists="EntityAlreadyExists",
             look=self._our_role,
         )
+        return self._arn
 
     def _our_role(self) -> str | None:
         answer = found(self._iam.get_role, RoleName=self._name)
@@ -176,8 +179,12 @@ class Identity:
         self._refuse_foreign("role", answer["Role"])
         return answer["Role"]["Arn"]
 
+    def _table_arn(self) -> str:
+        """The table's ARN; a dry run without a role has none yet, and nothing to compare it with."""
+        return table_arn(self._arn, self._run.config.region, self._run.names.table) if self._arn else ""
+
     def _ensure_policy(self) -> Ops:
-        want = node_policy(self._run.config.region, self._run.names.table)
+        want = node_policy(self._table_arn())
         have = None
         if self._role is not None:
             have = found(self._iam.get_role_policy, RoleName=self._name, PolicyName=POLICY)

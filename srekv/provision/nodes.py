@@ -29,7 +29,10 @@ TERMINATED_TIMEOUT_S = 600
 PROFILE_TIMEOUT_S = 150
 """Terraform and kops wait two minutes for EC2 to see a new instance profile (aws-facts 4.2, E1)."""
 
-PROFILE_UNSEEN = ("iamInstanceProfile", "IAM Instance Profile")
+PROFILE_UNSEEN = {"InvalidParameterValue": ("iamInstanceProfile", "IAM Instance Profile")}
+NOT_SEEN_YET = frozenset({"InvalidParameterValue", "InvalidGroup.NotFound"})
+"""What RunInstances says while EC2 does not see a new instance profile, or a new security group."""
+
 NOT_RUNNING_YET = frozenset({"InvalidInstanceID", "InvalidInstanceID.NotFound", "IncorrectInstanceState"})
 """EC2's refusals to associate an address with a pending instance (E20, E21)."""
 
@@ -156,7 +159,7 @@ class Nodes:
                 self.section,
                 f"EC2 to see the instance profile {self._identity.profile}",
                 self._ec2.run_instances,
-                on=frozenset({"InvalidParameterValue"}),
+                on=NOT_SEEN_YET,
                 saying=PROFILE_UNSEEN,
                 timeout_s=PROFILE_TIMEOUT_S,
                 ClientToken=token,

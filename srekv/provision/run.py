@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
@@ -23,6 +23,7 @@ T = TypeVar("T")
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 1.0
 PAUSE_GROWTH = 1.4
+NOTHING_SAID: Mapping[str, tuple[str, ...]] = {}
 WORTH_TELLING_S = 1.5
 """A shorter wait is over before anybody has read about it."""
 
@@ -163,7 +164,7 @@ class Run:
         call: Callable[..., T],
         *,
         on: frozenset[str],
-        saying: tuple[str, ...] = (),
+        saying: Mapping[str, tuple[str, ...]] = NOTHING_SAID,
         timeout_s: float = 60,
         **arguments: Any,
     ) -> T:
@@ -174,7 +175,7 @@ class Run:
             what: what is waited for meanwhile.
             call: the API call.
             on: the error codes that mean "not yet".
-            saying: if given, the message must contain one of these too.
+            saying: for codes that mean other things as well: what the message must contain, one of several.
             timeout_s: how long to try.
             arguments: the call's arguments.
         """
@@ -183,7 +184,8 @@ class Run:
             try:
                 return (call(**arguments),)
             except ClientError as error:
-                if code_of(error) not in on or (saying and not any(part in message_of(error) for part in saying)):
+                code, message = code_of(error), message_of(error)
+                if code not in on or not any(part in message for part in saying.get(code, ("",))):
                     raise
                 return None
 

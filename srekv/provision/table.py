@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from srekv.errors import ImmutableError, NotOursError, SrekvError
+from srekv.errors import ImmutableError, NotOursError, SrekvError, TimeoutExceeded
 from srekv.provision.answers import found, gone, made
 from srekv.provision.model import Resource
 from srekv.provision.naming import STACK_TAG, tag_map
@@ -15,6 +16,8 @@ KEY_SCHEMA = [{"AttributeName": "key", "KeyType": "HASH"}]
 ACTIVE_TIMEOUT_S = 180
 GONE_TIMEOUT_S = 180
 BUSY = frozenset({"ResourceInUseException"})
+TAGS_TIMEOUT_S = 5
+NEW = timedelta(minutes=1)
 TOO_EARLY = frozenset({"ContinuousBackupsUnavailableException", "TableNotFoundException"})
 
 
@@ -103,6 +106,20 @@ class Table:
         return answer["Table"] if answer else None
 
     def _is_ours(self, table: Mapping[str, Any]) -> bool:
+        """Whether it carries our tag; a new table's tags may show a little later than the table (aws-facts 5)."""
+        if self._tagged(table):
+            return True
+        created = table.get("CreationDateTime")
+        if created is None or datetime.now(UTC) - created > NEW:
+            return False
+        try:
+            return self._run.wait(
+                self.section, "the new table's tags", lambda: self._tagged(table) or None, timeout_s=TAGS_TIMEOUT_S
+            )
+        except TimeoutExceeded:
+            return False
+
+    def _tagged(self, table: Mapping[str, Any]) -> bool:
         answer = found(self._dynamodb.list_tags_of_resource, ResourceArn=table["TableArn"])
         return answer is not None and tag_map(answer.get("Tags")).get(STACK_TAG) == self._run.config.stack  # type: ignore[arg-type]
 
