@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from srekv.check.model import Event, History, Operation
+from srekv.check.model import HEADLINE, Event, History, Operation
 
 _KINDS = ("read", "write", "cas", "delete")
 _OUTCOMES = ("ok", "conflict", "fail", "unknown")
@@ -88,6 +88,8 @@ def _operation(line: dict[str, Any]) -> Operation:
         outcome=outcome,
         node=str(line.get("node") or ""),
         final=bool(line.get("final")),
+        zoo=str(line.get("zoo") or HEADLINE),
+        error=str(line.get("error") or ""),
     )
 
 

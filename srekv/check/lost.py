@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from srekv.check.model import Judgement, Operation
 
+_ALL_THERE = "every acknowledged change is accounted for"
+
 
 @dataclass(frozen=True)
 class Losses:
@@ -81,9 +83,12 @@ def _end(operation: Operation) -> float:
     return math.inf if operation.complete is None else operation.complete
 
 
-def judge_lost(found: Losses) -> Judgement:
-    """Held when every acknowledged change is accounted for; unknown when its key could not be read in the end."""
-    if found.pairs:
+def judge_lost(found: Losses, *, allowed: int = 0) -> Judgement:
+    """Held when every acknowledged change is accounted for; unknown when its key could not be read in the end.
+
+    `allowed` is how many may be gone, if somebody promised no better.
+    """
+    if found.lost > allowed:
         change, read = found.pairs[0]
         summary = f"{found.lost} acknowledged change{'s' * (found.lost > 1)} gone at the end"
         return Judgement(checker="lost", verdict="violated", summary=summary, proof=(change, read))
@@ -93,4 +98,5 @@ def judge_lost(found: Losses) -> Judgement:
     if found.unread:
         summary = f"{found.unread} acknowledged changes on keys without a final read"
         return Judgement(checker="lost", verdict="unknown", summary=summary)
-    return Judgement(checker="lost", verdict="held", summary="every acknowledged change is accounted for")
+    summary = f"{found.lost} acknowledged changes gone, {allowed} allowed" if found.lost else _ALL_THERE
+    return Judgement(checker="lost", verdict="held", summary=summary)

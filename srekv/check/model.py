@@ -11,6 +11,9 @@ Ruling = Literal["held", "violated", "unknown"]
 
 WORST_FIRST: tuple[Ruling, ...] = ("violated", "unknown", "held")
 
+HEADLINE = "ttl"
+"""The kind of client whose outage is the headline: it keeps an answer exactly as long as the answer's TTL says."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
@@ -27,6 +30,8 @@ class Operation:
         outcome: ok, conflict (cas only), fail (certainly no effect), unknown.
         node: which node answered, "" if none did.
         final: a read after the load had ended.
+        zoo: what kind of client did it: how it treats the name's answer.
+        error: what went wrong, in the client's words; "" if nothing did.
     """
 
     client: str
@@ -39,6 +44,13 @@ class Operation:
     outcome: Outcome
     node: str = ""
     final: bool = False
+    zoo: str = HEADLINE
+    error: str = ""
+
+    @property
+    def good(self) -> bool:
+        """Whether the client got an answer that it can work with."""
+        return self.outcome in {"ok", "conflict"}
 
     @property
     def mutates(self) -> bool:
@@ -61,7 +73,9 @@ class Operation:
         if self.op == "cas":
             line["expect"] = self.expect
         line |= {"invoke": self.invoke, "complete": self.complete, "outcome": self.outcome}
-        return line | ({"node": self.node} if self.node else {}) | ({"final": True} if self.final else {})
+        more = {"node": self.node, "final": self.final, "error": self.error}
+        more["zoo"] = self.zoo if self.zoo != HEADLINE else ""
+        return line | {name: value for name, value in more.items() if value}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +117,21 @@ class Judgement:
 
 @dataclass(frozen=True, kw_only=True)
 class ClientOutage:
-    """The longest time that a client was without a good answer while it tried; `recovered` False: to the very end."""
+    """A fault as one kind of client saw it; several clients of a kind count as the worst of them.
+
+    Attributes:
+        name: the kind.
+        outage_s: the longest time that one of them was without a good answer while it tried.
+        errors: how many operations went wrong from the fault on.
+        begin: the last good answer before that outage.
+        end: the first good answer after it, or the last try.
+        recovered: whether there was a good answer after it.
+        availability: the share of time, not of requests, in which they had good answers; a client that waits for
+            time-outs asks less often, so counting requests would flatter the service.
+        operations: how many operations they made in all.
+        errors_by_kind: the errors from the fault on, by what went wrong, most frequent first.
+        advice: what to change about such a client, one line.
+    """
 
     name: str
     outage_s: float
@@ -111,6 +139,41 @@ class ClientOutage:
     begin: float
     end: float
     recovered: bool
+    availability: float = 1.0
+    operations: int = 0
+    errors_by_kind: tuple[tuple[str, int], ...] = ()
+    advice: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One bar of the waterfall, in the history's seconds; `end` None: it never ended. `note` says what is uncertain."""
+
+    name: str
+    begin: float
+    end: float | None
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What the stack's settings let expect, AWS-equivalent seconds, and where the measured outage lies in it.
+
+    Attributes:
+        best: the shortest simulated outage.
+        p50: half of them are shorter.
+        p95: nineteen in twenty are shorter.
+        worst: the longest that is possible.
+        percentile: the share of simulated outages that are shorter than the measured one, in percent.
+        curve: outages at the percentiles 0, 2, 4 ... 100.
+    """
+
+    best: float
+    p50: float
+    p95: float
+    worst: float
+    percentile: float
+    curve: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,13 +184,17 @@ class Timing:
         fault: what was done, for a person.
         fault_at: when it was asked for.
         heal_at: when the healing was asked for.
-        outage_s: the longest outage that any client saw.
+        outage_s: the longest outage that any client of the headline kind saw.
         detection_s: from the fault to the health verdict.
         switch_s: from the health verdict to the first answer with the secondary's address.
         recovery_s: from the switch to the first good answer for the client that waited longest.
         failback_s: from the heal to the first answer with the primary's address.
         bound_s: the longest outage that the stack's settings explain.
-        clients: every client's own outage.
+        clients: the outage of every kind of client, the headline first.
+        steps: the waterfall.
+        expected: the simulated outages; None when the history does not say the settings, or no switch is expected.
+        switch_expected: whether the fault must make the name switch; False: it must not; None: either is right.
+        outage_allowed: whether the clients may notice; if not, a single error is too much.
     """
 
     fault: str
@@ -140,6 +207,20 @@ class Timing:
     failback_s: float | None
     bound_s: float | None
     clients: tuple[ClientOutage, ...]
+    steps: tuple[Step, ...] = ()
+    expected: Expected | None = None
+    switch_expected: bool | None = True
+    outage_allowed: bool = True
+
+    @property
+    def headline(self) -> ClientOutage | None:
+        """The clients whose outage is the headline: those that honour the TTL, if there are any."""
+        return self.clients[0] if self.clients else None
+
+    @property
+    def availability(self) -> float | None:
+        """The share of time in which the headline's clients had good answers."""
+        return self.headline.availability if self.headline else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,13 +1,46 @@
-"""An outage as the clients saw it, and the phases it is made of: detection, DNS switch, recovery; then the failback."""
+"""An outage as the clients saw it, and what it was made of: detection, DNS switch, recovery; then the failback."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from srekv.check.model import ClientOutage, Event, History, Judgement, Operation, Timing
+from srekv.check.clients import zoo
+from srekv.check.model import HEADLINE, ClientOutage, Event, Expected, History, Judgement, Step, Timing
+from srekv.check.simulation import PROBE_FAILURE_S, REFUSED_S, SILENT_S, Scenario, outage
 
 EXCUSE = 2.0
 """An outage is a violation from so many times the bound on: beyond what a busy machine explains."""
+
+FIRST_PROBE = "first failed probe"
+AGREEMENT = "checkers agree"
+DETECTION = "detection"
+SWITCH = "name switches"
+CACHE = "last cached answer gone"
+RECOVERY = "first good request"
+FAILBACK = "failback"
+
+CURVE = tuple(range(0, 101, 2))
+"""The percentiles of the simulated outages that a report draws."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Moments:
+    """When what happened, in the history's seconds; None: it did not, or nobody saw it."""
+
+    fault: float
+    probe: float | None
+    unhealthy: float | None
+    renamed: float | None
+    switched: float | None
+    heal: float | None
+    back: float | None
+
+    @property
+    def detected(self) -> float | None:
+        """The health verdict was there at the latest when the name switched: polls see it late."""
+        return min((at for at in (self.unhealthy, self.renamed, self.switched) if at is not None), default=None)
 
 
 def measure(history: History) -> Timing | None:
@@ -16,24 +49,54 @@ def measure(history: History) -> Timing | None:
     if fault is None:
         return None
     drill = _first(history.events, "drill")
-    heal = _first(history.events, "heal", since=fault.at)
-    clients = _clients(history.operations, fault.at)
-    worst = max(clients, key=lambda one: one.outage_s, default=None)
-    switched = _answers(history.events, fault.at, _address(drill, "secondary"))
-    unhealthy = _first(history.events, "health", since=fault.at, healthy=False)
-    detected = min((at for at in (unhealthy.at if unhealthy else None, switched) if at is not None), default=None)
-    back = _answers(history.events, heal.at, _address(drill, "primary")) if heal and switched is not None else None
+    settings = drill.members if drill else {}
+    moments = _moments(history.events, fault, settings)
+    clients = zoo(history.operations, fault.at)
+    headline = clients[0] if clients else None
+    outage_s = headline.outage_s if headline else 0.0
+    switch, allowed = _expectation(settings)
     return Timing(
         fault=str(fault.members.get("what", "fault")),
         fault_at=fault.at,
-        heal_at=heal.at if heal else None,
-        outage_s=worst.outage_s if worst else 0.0,
-        detection_s=_span(fault.at, detected),
-        switch_s=_span(detected, switched),
-        recovery_s=_recovery(worst, switched),
-        failback_s=_span(heal.at if heal else None, back),
-        bound_s=drill.members.get("bound_s") if drill else None,
+        heal_at=moments.heal,
+        outage_s=outage_s,
+        detection_s=_span(fault.at, moments.detected),
+        switch_s=_span(moments.detected, moments.switched),
+        recovery_s=_recovery(headline, moments.switched),
+        failback_s=_span(moments.heal, moments.back),
+        bound_s=settings.get("bound_s"),
         clients=clients,
+        steps=tuple(_steps(moments, headline, settings, history.events)),
+        expected=_expected(settings, history, outage_s) if switch and allowed else None,
+        switch_expected=switch,
+        outage_allowed=allowed,
+    )
+
+
+def _expectation(settings: dict[str, Any]) -> tuple[bool | None, bool]:
+    """Whether the name must switch (None: either is right), and whether clients may notice; by default both are so."""
+    expect = settings.get("expect")
+    if not isinstance(expect, dict):
+        return True, True
+    switch = expect.get("switch", True)
+    return None if switch is None else bool(switch), bool(expect.get("outage", True))
+
+
+def _moments(events: Sequence[Event], fault: Event, settings: dict[str, Any]) -> _Moments:
+    heal = _first(events, "heal", since=fault.at)
+    primary, secondary = _address(settings, "primary"), _address(settings, "secondary")
+    switched = _answers(events, fault.at, secondary, authoritative=False)
+    unhealthy = _first_of(events, "health", fault.at, settings)
+    probe = _first_of(events, "observation", fault.at, settings)
+    back = _answers(events, heal.at, primary, authoritative=False) if heal and switched is not None else None
+    return _Moments(
+        fault=fault.at,
+        probe=probe.at if probe else None,
+        unhealthy=unhealthy.at if unhealthy else None,
+        renamed=_answers(events, fault.at, secondary, authoritative=True),
+        switched=switched,
+        heal=heal.at if heal else None,
+        back=back,
     )
 
 
@@ -48,67 +111,159 @@ def _first(events: Sequence[Event], kind: str, *, since: float = float("-inf"), 
     )
 
 
-def _address(drill: Event | None, role: str) -> str | None:
-    node = drill.members.get(role) if drill else None
+def _first_of(events: Sequence[Event], kind: str, since: float, settings: dict[str, Any]) -> Event | None:
+    """The first event after the fault that says unhealthy of the primary, as far as the event names its subject."""
+    node = settings.get("primary")
+    known = {value for value in node.values() if isinstance(value, str)} if isinstance(node, dict) else set()
+    for one in events:
+        if one.event == kind and one.at >= since and one.members.get("healthy") is False:
+            subjects = {one.members[name] for name in ("node", "check") if isinstance(one.members.get(name), str)}
+            others = _names_of(settings.get("secondary"))
+            if not subjects & others or subjects & known:
+                return one
+    return None
+
+
+def _names_of(node: object) -> set[str]:
+    return {value for value in node.values() if isinstance(value, str)} if isinstance(node, dict) else set()
+
+
+def _address(settings: dict[str, Any], role: str) -> str | None:
+    node = settings.get(role)
     return node.get("address") if isinstance(node, dict) else None
 
 
-def _answers(events: Sequence[Event], since: float, address: str | None) -> float | None:
+def _answers(events: Sequence[Event], since: float, address: str | None, *, authoritative: bool) -> float | None:
     """When the name first answered that address and nothing else."""
-    event = _first(events, "dns", since=since, answer=[address])
-    return event.at if event else None
+    found = (
+        one.at
+        for one in events
+        if one.event == "dns"
+        and one.at >= since
+        and one.members.get("answer") == [address]
+        and bool(one.members.get("authoritative")) == authoritative
+    )
+    return next(found, None)
 
 
 def _span(begin: float | None, end: float | None) -> float | None:
     return None if begin is None or end is None else round(end - begin, 4)
 
 
-def _recovery(worst: ClientOutage | None, switched: float | None) -> float | None:
+def _recovery(headline: ClientOutage | None, switched: float | None) -> float | None:
     """From the switch to the end of the longest outage; 0 when nobody had one or it was over by then."""
-    if switched is None or worst is None or not worst.recovered:
-        return None if switched is None or worst else 0.0
-    return round(max(0.0, worst.end - switched), 4) if worst.outage_s else 0.0
+    if switched is None or headline is None or not headline.recovered:
+        return None if switched is None or headline else 0.0
+    return round(max(0.0, headline.end - switched), 4) if headline.outage_s else 0.0
 
 
-def _clients(operations: Iterable[Operation], fault_at: float) -> tuple[ClientOutage, ...]:
-    by_client: dict[str, list[Operation]] = {}
-    for operation in operations:
-        if not operation.final:
-            by_client.setdefault(operation.client, []).append(operation)
-    return tuple(_outage(name, by_client[name], fault_at) for name in sorted(by_client))
+def _steps(
+    moments: _Moments, headline: ClientOutage | None, settings: dict[str, Any], events: Sequence[Event]
+) -> list[Step]:
+    """The waterfall: each step begins where the one before ended; one that never ended is the last before failback."""
+    marks: list[tuple[str, float | None, str]] = []
+    detected = moments.detected
+    if moments.probe is not None and detected is not None and moments.probe <= detected:
+        marks += [(FIRST_PROBE, moments.probe, ""), (AGREEMENT, detected, "")]
+    else:
+        marks.append((DETECTION, detected, ""))
+    if moments.renamed is not None:
+        marks += [(SWITCH, moments.renamed, ""), (CACHE, moments.switched, "")]
+    else:
+        note = _window(moments, settings, events)
+        marks.append((f"{SWITCH}, {CACHE}", moments.switched, note))
+    if headline is not None:
+        marks.append((RECOVERY, _good_again(headline, moments.switched), ""))
+    steps: list[Step] = []
+    begin = moments.fault
+    for name, end, note in marks:
+        steps.append(Step(name=name, begin=begin, end=None if end is None else max(begin, end), note=note))
+        if end is None:
+            break
+        begin = max(begin, end)
+    if moments.heal is not None:
+        steps.append(Step(name=FAILBACK, begin=moments.heal, end=moments.back))
+    return steps
 
 
-def _outage(name: str, operations: list[Operation], fault_at: float) -> ClientOutage:
-    """The longest time from one good answer to the next that ended after the fault and held at least one bad one.
+def _good_again(headline: ClientOutage, switched: float | None) -> float | None:
+    if not headline.recovered:
+        return None
+    return headline.end if headline.outage_s or switched is None else switched
 
-    A client waits for one operation before it begins the next, so its operations are in order. Idle time around a
-    failure counts: the client had nothing to show for it.
+
+def _window(moments: _Moments, settings: dict[str, Any], events: Sequence[Event]) -> str:
+    """When the name itself may have switched, from the TTLs that the resolver counted down.
+
+    A private name can only be asked through the VPC's caching resolver. An answer with r seconds left of its TTL was
+    fetched TTL - r seconds ago: the name switched between the last fetch of the old and the first of the new answer.
     """
-    longest = (0.0, fault_at, fault_at, True)
-    good_at = min((one.invoke for one in operations), default=fault_at)
-    bad = 0
-    for one in sorted(operations, key=lambda one: one.invoke):
-        if not _is_good(one):
-            bad += 1
-            continue
-        end = one.complete if one.complete is not None else one.invoke
-        if bad and end >= fault_at:
-            longest = max(longest, (end - good_at, good_at, end, True))
-        good_at, bad = end, 0
-    if bad:
-        end = max(one.complete or one.invoke for one in operations)
-        longest = max(longest, (end - good_at, good_at, end, False))
-    errors = sum(not _is_good(one) for one in operations if one.invoke >= fault_at)
-    seconds, begin, end, recovered = longest
-    return ClientOutage(name=name, outage_s=round(seconds, 4), errors=errors, begin=begin, end=end, recovered=recovered)
+    ttl = settings.get("ttl")
+    if not isinstance(ttl, int | float) or moments.switched is None:
+        return ""
+    seen = [one for one in events if one.event == "dns" and isinstance(one.members.get("ttl"), int | float)]
+    old = [one for one in seen if one.at < moments.switched and one.members.get("answer")]
+    new = next((one for one in seen if one.at == moments.switched), None)
+    if not old or new is None:
+        return ""
+    low = max(moments.fault, _fetched(old[-1], ttl))
+    high = max(low, min(moments.switched, _fetched(new, ttl)))
+    return f"the name itself changed {low - moments.fault:.1f} to {high - moments.fault:.1f} s after the fault"
 
 
-def _is_good(operation: Operation) -> bool:
-    return operation.outcome in {"ok", "conflict"}
+def _fetched(answer: Event, ttl: float) -> float:
+    return answer.at - max(0.0, ttl - float(answer.members["ttl"]))
+
+
+def scenario(settings: dict[str, Any], *, clients: int = 1) -> Scenario | None:
+    """The settings of a drill as its `drill` event tells them; None when it does not."""
+    interval, threshold, ttl = (settings.get(name) for name in ("interval", "threshold", "ttl"))
+    if not all(isinstance(one, int | float) and one > 0 for one in (interval, threshold, ttl)):
+        return None
+    default = SILENT_S if "fault" not in settings else REFUSED_S
+    rate, load = settings.get("rate"), settings.get("clients")
+    numbers = isinstance(rate, int | float) and rate > 0 and isinstance(load, int | float)
+    return Scenario(
+        interval=int(interval or 0),
+        threshold=int(threshold or 0),
+        ttl=int(ttl or 0),
+        probe_failure_s=PROBE_FAILURE_S.get(str(settings.get("fault")), default),
+        pause_s=float(load) / float(rate) if numbers and load and rate else Scenario.pause_s,
+        op_timeout_s=float(settings.get("op_timeout_s") or Scenario.op_timeout_s),
+        clients=max(1, clients),
+    )
+
+
+def _expected(settings: dict[str, Any], history: History, outage_s: float) -> Expected | None:
+    clients = {one.client for one in history.operations if one.zoo == HEADLINE and not one.final}
+    settled = scenario(settings, clients=len(clients))
+    if settled is None:
+        return None
+    simulated = outage(settled)
+    return Expected(
+        best=round(simulated.best, 1),
+        p50=round(simulated.quantile(0.5), 1),
+        p95=round(simulated.quantile(0.95), 1),
+        worst=round(settled.bound_s, 1),
+        percentile=round(simulated.percentile(outage_s), 1),
+        curve=tuple(round(simulated.quantile(share / 100), 2) for share in CURVE),
+    )
+
+
+def luck(expected: Expected) -> str:
+    """Whether a measured outage was luck, in words."""
+    if expected.percentile <= 0:
+        return f"shorter than every simulated one ({expected.best:.1f} to {expected.worst:.1f} s)"
+    if expected.percentile >= 100:
+        return f"longer than every simulated one ({expected.best:.1f} to {expected.worst:.1f} s)"
+    share = f"{expected.percentile:.0f} % of simulated failovers are shorter"
+    if expected.percentile < 10:
+        return f"luck: only {share}"
+    return f"bad luck: {share}" if expected.percentile > 90 else f"no luck: {share}"
 
 
 def judge_timing(timing: Timing) -> Judgement:
-    """Held when the name switched, every client recovered, and the name came back, all within reason."""
+    """Held when the fault did what it must: the name switched and came back, or stayed; and the clients recovered."""
     complaints = _complaints(timing)
     summary = "; ".join(complaints) or _account(timing)
     return Judgement(checker="timing", verdict="violated" if complaints else "held", summary=summary)
@@ -116,18 +271,34 @@ def judge_timing(timing: Timing) -> Judgement:
 
 def _complaints(timing: Timing) -> list[str]:
     complaints = []
-    if timing.switch_s is None:
+    switched = timing.switch_s is not None
+    if timing.switch_expected and not switched:
         complaints.append("the name never switched to the secondary")
-    if any(not client.recovered for client in timing.clients):
-        names = ", ".join(client.name for client in timing.clients if not client.recovered)
-        complaints.append(f"clients never recovered: {names}")
-    if timing.switch_s is not None and timing.heal_at is not None and timing.failback_s is None:
+    if timing.switch_expected is False and switched:
+        complaints.append("the name switched to the secondary, and had no reason to")
+    headline = timing.headline
+    if headline is not None and not headline.recovered:
+        complaints.append(f"clients never recovered: {headline.name}")
+    if switched and timing.heal_at is not None and timing.failback_s is None:
         complaints.append("the name never came back to the primary")
-    if timing.bound_s is not None and timing.outage_s > EXCUSE * timing.bound_s:
+    if headline is not None and not timing.outage_allowed and headline.errors:
+        complaints.append(f"{headline.errors} operations failed where none may: {timing.outage_s:.1f} s of outage")
+    if _bounded(timing) and timing.bound_s is not None and timing.outage_s > EXCUSE * timing.bound_s:
         complaints.append(f"an outage of {timing.outage_s:.1f} s, the settings explain {timing.bound_s:.1f} s")
     return complaints
 
 
+def _bounded(timing: Timing) -> bool:
+    """Whether the failover ends the outage: where no switch is expected, it lasts as long as the fault does."""
+    return bool(timing.switch_expected) and timing.outage_allowed
+
+
 def _account(timing: Timing) -> str:
+    if not timing.outage_allowed:
+        return "no client noticed"
+    if not timing.switch_expected:
+        stayed = "the name stayed" if timing.switch_s is None else "the name switched"
+        return f"{stayed}; the fault cost the clients {timing.outage_s:.1f} s"
     bound = "" if timing.bound_s is None else f" (at most {timing.bound_s:.1f} s expected)"
-    return f"an outage of {timing.outage_s:.1f} s{bound}"
+    chance = f"; {luck(timing.expected)}" if timing.expected else ""
+    return f"an outage of {timing.outage_s:.1f} s{bound}{chance}"

@@ -12,27 +12,31 @@ from srekv.check.history import parse
 from srekv.check.linear import judge_linear
 from srekv.check.lost import judge_lost, losses
 from srekv.check.model import WORST_FIRST, History, Judgement, Ruling, Verdict
+from srekv.check.promises import judge_promises, recorded
 from srekv.check.timing import judge_timing, measure
+from srekv.drill.model import Promises
 
 
-def judge(source: Path | str | Iterable[str]) -> Verdict:
-    """Judge a history: the path of a file, or its lines."""
+def judge(source: Path | str | Iterable[str], *, promises: Promises | None = None) -> Verdict:
+    """Judge a history: the path of a file, or its lines. Without `promises` those count that the history carries."""
     if isinstance(source, Path | str):
         with Path(source).open(encoding="utf-8", errors="replace", newline="\n") as file:
-            return judge_history(parse(file))
-    return judge_history(parse(source))
+            return judge_history(parse(file), promises=promises)
+    return judge_history(parse(source), promises=promises)
 
 
-def judge_history(history: History) -> Verdict:
+def judge_history(history: History, *, promises: Promises | None = None) -> Verdict:
     """Judge a parsed history with every checker that applies to it."""
+    promised = recorded(history.events) if promises is None else promises
     found = losses(history.operations, finals_expected=_has_load(history))
     timing = measure(history)
     findings = [
-        _guarded("lost", lambda: judge_lost(found)),
+        _guarded("lost", lambda: judge_lost(found, allowed=promised.max_lost)),
         _guarded("linear", lambda: judge_linear(history.operations)),
     ]
     if timing is not None:
         findings.append(_guarded("timing", lambda: judge_timing(timing)))
+    findings += judge_promises(promised, timing)
     if history.damaged:
         summary = f"{len(history.damaged)} lines could not be understood: {history.damaged[0]}"
         findings.append(Judgement(checker="history", verdict="unknown", summary=summary))

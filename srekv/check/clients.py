@@ -1,0 +1,106 @@
+"""What each kind of client saw of a fault: its longest outage, its availability, its errors, and what to change."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from srekv.check.model import HEADLINE, ClientOutage, Operation
+
+ADVICE = {
+    "every-time": "nothing: it asks for the name each time and moves with it, at the price of a query for each request",
+    "ttl": "nothing in the client; a lower TTL, interval or threshold shortens what it sees (srekv predict)",
+    "keep-alive": "give pooled connections a maximum age and drop them on an error, so that the name is asked again",
+    "for-ever": "stop caching names for ever: networkaddress.cache.ttl=10 in the JVM's java.security",
+    "ten-seconds": "do not keep names longer than their TTL: aiohttp's TCPConnector(ttl_dns_cache=...)",
+    "retry": "nothing: retries hide short gaps; give them a budget, and retry only what is safe to repeat",
+}
+"""One line for each kind of client; others get none."""
+
+_CAUSES = (
+    ("timed out", "time-out"),
+    ("refused", "connection refused"),
+    ("reset", "connection reset"),
+    ("closed connection", "connection closed"),
+    ("NXDOMAIN", "no such name"),
+    ("unreachable", "unreachable"),
+)
+"""What to look for in a client's words, and what to call it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Gap:
+    """A time without a good answer, in which something failed."""
+
+    begin: float
+    end: float
+    recovered: bool
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.begin
+
+
+def zoo(operations: Iterable[Operation], fault_at: float) -> tuple[ClientOutage, ...]:
+    """Every kind of client's outage after the fault, the headline first."""
+    kinds: dict[str, dict[str, list[Operation]]] = {}
+    for one in operations:
+        if not one.final:
+            kinds.setdefault(one.zoo, {}).setdefault(one.client, []).append(one)
+    names = sorted(kinds, key=lambda name: (name != HEADLINE, name))
+    return tuple(_kind(name, list(kinds[name].values()), fault_at) for name in names)
+
+
+def _kind(name: str, clients: Sequence[list[Operation]], fault_at: float) -> ClientOutage:
+    gaps = [[gap for gap in _gaps(client) if gap.end >= fault_at] for client in clients]
+    none = _Gap(begin=fault_at, end=fault_at, recovered=True)
+    longest = max((gap for found in gaps for gap in found), key=lambda gap: gap.seconds, default=none)
+    failed = [one for client in clients for one in client if not one.good and one.invoke >= fault_at]
+    spans = [_end(client) - client[0].invoke for client in clients]
+    dark = sum(gap.seconds for found in gaps for gap in found)
+    return ClientOutage(
+        name=name,
+        outage_s=round(longest.seconds, 4),
+        errors=len(failed),
+        begin=longest.begin,
+        end=longest.end,
+        recovered=all(found[-1].recovered for found in gaps if found),
+        availability=round(1 - dark / sum(spans), 6) if sum(spans) else 1.0,
+        operations=sum(len(client) for client in clients),
+        errors_by_kind=tuple(Counter(cause(one) for one in failed).most_common()),
+        advice=ADVICE.get(name, ""),
+    )
+
+
+def _gaps(operations: list[Operation]) -> Iterator[_Gap]:
+    """From one good answer to the next, if something failed in between.
+
+    A client waits for one operation before it begins the next, so its operations are in order. Idle time around a
+    failure counts: the client had nothing to show for it.
+    """
+    operations.sort(key=lambda one: one.invoke)
+    good_at = operations[0].invoke
+    bad = False
+    for one in operations:
+        if one.good:
+            end = one.invoke if one.complete is None else one.complete
+            if bad:
+                yield _Gap(begin=good_at, end=end, recovered=True)
+            good_at, bad = end, False
+        else:
+            bad = True
+    if bad:
+        yield _Gap(begin=good_at, end=_end(operations), recovered=False)
+
+
+def _end(operations: Iterable[Operation]) -> float:
+    return max(one.invoke if one.complete is None else one.complete for one in operations)
+
+
+def cause(operation: Operation) -> str:
+    """What went wrong, in few words."""
+    for word, name in _CAUSES:
+        if word in operation.error:
+            return name
+    return operation.error[:40] or operation.outcome

@@ -1,0 +1,55 @@
+"""The promises that a run is held to: the longest outage, the lost writes, the availability."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from srekv.check.model import Event, Judgement, Ruling, Timing
+from srekv.drill.model import Promises
+
+
+def recorded(events: tuple[Event, ...]) -> Promises:
+    """The promises that a history's `drill` event carries; none by default."""
+    drill = next((one for one in events if one.event == "drill"), None)
+    found = drill.members.get("promises") if drill else None
+    if not isinstance(found, dict):
+        return Promises()
+    lost = _number(found, "max_lost")
+    return Promises(
+        max_outage_s=_number(found, "max_outage_s"),
+        max_lost=int(lost) if lost is not None else 0,
+        min_availability=_number(found, "min_availability"),
+    )
+
+
+def _number(found: dict[str, Any], name: str) -> float | None:
+    value = found.get(name)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def judge_promises(promises: Promises, timing: Timing | None) -> tuple[Judgement, ...]:
+    """One finding for each promise made about time; `lost` judges the one about writes. Unknown without a fault."""
+    findings = []
+    headline = timing.headline if timing else None
+    if promises.max_outage_s is not None:
+        measured = headline.outage_s if headline else None
+        limit = f"{promises.max_outage_s:g} s promised"
+        findings.append(
+            _promise("max-outage", measured, measured is not None and measured <= promises.max_outage_s, limit)
+        )
+    if promises.min_availability is not None:
+        measured = headline.availability if headline else None
+        limit = f"{promises.min_availability:g} promised"
+        findings.append(
+            _promise(
+                "min-availability", measured, measured is not None and measured >= promises.min_availability, limit
+            )
+        )
+    return tuple(findings)
+
+
+def _promise(checker: str, measured: float | None, kept: bool, limit: str) -> Judgement:
+    if measured is None:
+        return Judgement(checker=checker, verdict="unknown", summary=f"nothing was measured, {limit}")
+    ruling: Ruling = "held" if kept else "violated"
+    return Judgement(checker=checker, verdict=ruling, summary=f"{measured:.4g} measured, {limit}")
