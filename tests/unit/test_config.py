@@ -1,0 +1,134 @@
+"""Config refuses what can never work, before any call, and names the nearest value that can."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from srekv.config import INTERVALS, Config
+from srekv.errors import UsageError
+
+TEXT = st.text(max_size=30)
+
+
+def refused(**values: Any) -> UsageError:
+    """The refusal of a Config with these values; it must be one, with exit code 2 and a reason."""
+    with pytest.raises(UsageError) as caught:
+        Config(**values)
+    assert caught.value.exit_code == 2
+    assert caught.value.why or caught.value.next_step
+    return caught.value
+
+
+def attempt(**values: Any) -> Config | UsageError:
+    """A Config with these values, or its refusal."""
+    try:
+        return Config(**values)
+    except UsageError as error:
+        return error
+
+
+@given(st.integers().filter(lambda value: value not in INTERVALS))
+def test_interval(value: int) -> None:
+    """Route 53 knows 10 and 30 seconds; another value is refused with one of them proposed."""
+    error = refused(interval=value)
+    assert str(value) in error.what
+    assert error.next_step in {"did you mean 10?", "did you mean 30?"}
+
+
+@pytest.mark.parametrize(
+    ("field", "low", "high"), [("threshold", 1, 10), ("ttl", 0, 2_147_483_647), ("port", 1, 65535)]
+)
+@given(data=st.data())
+def test_ranges(field: str, low: int, high: int, data: st.DataObject) -> None:
+    """Inside its range a number is accepted; outside it is refused and the nearest end is named."""
+    value = data.draw(st.integers())
+    if low <= value <= high:
+        assert getattr(Config(**{field: value}), field) == value
+    else:
+        assert refused(**{field: value}).next_step == f"nearest: {low if value < low else high}"
+
+
+@given(st.floats(allow_nan=True))
+def test_speed(value: float) -> None:
+    """A clock runs between a tenth and a hundred times as fast; infinities and NaN are no speeds."""
+    if 0.1 <= value <= 100:
+        assert Config(speed=value).wall(value) == pytest.approx(1)
+    else:
+        refused(speed=value)
+
+
+@pytest.mark.parametrize("field", ["stack", "region", "instance_type", "os"])
+@given(value=TEXT)
+def test_names(field: str, value: str) -> None:
+    """Whatever text comes: it is taken as it is or refused with a reason, never anything else."""
+    outcome = attempt(**{field: value})
+    if isinstance(outcome, UsageError):
+        assert outcome.why
+    else:
+        assert getattr(outcome, field) == value
+
+
+@given(zone=TEXT, record=TEXT)
+def test_zone_and_record(zone: str, record: str) -> None:
+    """A service's name is made of DNS labels and is at most 253 characters, or there is no Config."""
+    outcome = attempt(zone=zone, record=record)
+    if isinstance(outcome, UsageError):
+        assert outcome.why
+    else:
+        assert len(outcome.name) <= 253
+        assert all(0 < len(label) <= 63 and label.isascii() for label in outcome.name.split("."))
+
+
+@given(st.lists(TEXT, max_size=4).map(tuple))
+def test_cidrs(values: tuple[str, ...]) -> None:
+    """Every allowed CIDR is an IPv4 network, or there is no Config."""
+    outcome = attempt(allow_cidrs=values)
+    if isinstance(outcome, UsageError):
+        assert outcome.why
+    else:
+        assert outcome.allow_cidrs == values
+        assert all(":" not in value for value in values)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"azs": ("us-east-1a",)}, "two different values"),
+        ({"azs": ("us-east-1a", "us-east-1a")}, "two different values"),
+        ({"azs": ("eu-west-1a", "eu-west-1b")}, "not in us-east-1"),
+        ({"azs": ("a", "b")}, "--azs 'a'"),
+        ({"subnets": ("subnet-1",)}, "two different values"),
+        ({"subnets": ("subnet-1", "subnet-2", "subnet-3")}, "two different values"),
+        ({"key_name": "k", "create_key": "f"}, "exclude each other"),
+        ({"allow_cidrs": ("10.0.0.1/8",)}, "host bits"),
+        ({"allow_cidrs": ("::/0",)}, "IPv6"),
+        ({"zone": ".".join(["a" * 60] * 5)}, "too long"),
+        ({"zone": ""}, None),
+        ({"stack": "Upper"}, "lower-case"),
+        ({"stack": "a--b"}, "inner hyphens"),
+        ({"os": "ubuntu"}, "al2023, al2"),
+        ({"instance_type": "micro"}, "t2.micro"),
+    ],
+)
+def test_known_mistakes(values: dict[str, Any], said: str | None) -> None:
+    """Mistakes that people make, and the words that help; an empty --zone means the default one."""
+    if said is None:
+        assert Config(**values).zone_name == "sre-test.local"
+    else:
+        assert said in str(refused(**values))
+
+
+def test_names_of_a_stack() -> None:
+    """The default stack has the lab's names, another one carries its own; port 80 is not shown in a URL."""
+    assert Config().url == "http://svc.sre-test.local"
+    assert Config(stack="two").name == "svc.two.sre-test.local"
+    assert Config(zone="Example.Internal.", port=8080).url == "http://svc.example.internal:8080"
+
+
+def test_the_secret_is_not_shown() -> None:
+    """A Config in a log or a traceback does not give its secret key away."""
+    assert "hush" not in repr(Config(access_key="key", secret_key="hush"))

@@ -1,0 +1,208 @@
+"""The architecture, held by reading the imports: who may use whom, what is pure, what `--help` may load."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "srekv"
+
+ALLOWED = {
+    "app": (set(), {"flask", "botocore", "waitress", "werkzeug"}),
+    "probe": (set(), set()),
+    "errors": (set(), set()),
+    "config": ({"errors"}, set()),
+    "provision": ({"config", "errors"}, {"boto3", "botocore", "mypy_boto3"}),
+    "local": ({"config", "errors"}, {"moto", "dns", "boto3", "botocore", "waitress", "werkzeug", "yaml"}),
+    "drill": ({"config", "errors", "provision.model"}, set()),
+    "check": ({"drill.model", "errors"}, set()),
+    "report": ({"drill.model", "check.model", "errors"}, {"rich"}),
+    "cli": (None, {"click"}),
+    "commands": (None, {"boto3", "botocore"}),
+    "console": (None, {"rich"}),
+}
+"""Package -> what it may import from srekv besides itself (None: anything), and the third parties it owns."""
+
+STANDALONE = {"app": (3, 8), "probe": (3, 8)}
+"""Packages that travel to other machines, and the oldest Python they meet there."""
+
+PURE = (
+    "config",
+    "errors",
+    "provision.model",
+    "drill.model",
+    "local.health",
+    "local.failover",
+    "local.model",
+    "report.data",
+    "check",
+)
+"""Modules without a clock, sockets, processes or clients of their own."""
+
+IMPURE = {"socket", "subprocess", "time", "threading", "asyncio", "boto3", "botocore", "urllib", "http", "os"}
+
+READS_THE_ENVIRONMENT = ("cli", "app.__main__", "local.cloud", "local.supervisor", "local.control", "local.machine")
+"""Entry points of processes. `local.control` hands the user's environment on to the processes that it starts; what
+runs as `local.machine` is a machine's own process, with an environment that its supervisor made."""
+
+HEAVY = {"boto3", "botocore", "moto", "flask", "rich", "dns", "waitress", "werkzeug", "yaml", "asyncio"}
+
+
+@dataclass(frozen=True)
+class Module:
+    """One source file: its dotted name below srekv, and what it imports."""
+
+    name: str
+    path: Path
+    tree: ast.Module
+
+    @property
+    def package(self) -> str:
+        """The first part of the name: the row of the table that holds for it."""
+        return self.name.partition(".")[0]
+
+    @property
+    def imports(self) -> Iterator[str]:
+        """Every module named in an import statement, inside functions too."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{self.name}: relative import"
+                yield from self._from(node)
+
+    @staticmethod
+    def _from(node: ast.ImportFrom) -> Iterator[str]:
+        """`from srekv.local import control` imports srekv.local.control if that is a module."""
+        base = node.module or ""
+        inner = [f"{base}.{alias.name}" for alias in node.names]
+        modules = [name for name in inner if _is_module(name)]
+        yield from modules
+        if len(modules) < len(inner):
+            yield base
+
+
+def _is_module(name: str) -> bool:
+    path = PACKAGE.parent.joinpath(*name.split("."))
+    return name.startswith("srekv.") and (path.with_suffix(".py").exists() or (path / "__init__.py").exists())
+
+
+def _modules() -> Iterator[Module]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        name = ".".join(part for part in parts if part != "__init__")
+        if name:
+            yield Module(name, path, ast.parse(path.read_text()))
+
+
+MODULES = tuple(_modules())
+STDLIB = sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+def test_imports_follow_the_table(module: Module) -> None:
+    """Each module imports from srekv, and from others, only what its package may."""
+    ours, theirs = ALLOWED[module.package]
+    for name in module.imports:
+        top, _, rest = name.partition(".")
+        if top == "srekv":
+            own = not rest or rest.partition(".")[0] == module.package
+            assert ours is None or own or any(rest == one or rest.startswith(f"{one}.") for one in ours), name
+        elif top not in STDLIB and not _is_local_script(module, name):
+            assert any(name == one or name.startswith((f"{one}.", f"{one}_")) for one in theirs), name
+
+
+def _is_local_script(module: Module, name: str) -> bool:
+    """The network shim of a machine is found beside the file that imports it: it runs outside the package."""
+    return (module.path.parent / f"{name}.py").exists()
+
+
+@pytest.mark.parametrize("package", sorted(STANDALONE))
+def test_what_travels_stands_alone(package: str) -> None:
+    """The service and the probe import nothing else of srekv and parse on the oldest Python they meet."""
+    for module in MODULES:
+        if module.package == package:
+            ast.parse(module.path.read_text(), feature_version=STANDALONE[package])
+            for name in module.imports:
+                assert not name.startswith("srekv") or name.startswith(f"srekv.{package}"), f"{module.name}: {name}"
+
+
+@pytest.mark.parametrize(
+    "module",
+    [one for one in MODULES if one.name in PURE or one.package in PURE],
+    ids=lambda module: module.name,
+)
+def test_pure_modules_do_nothing_by_themselves(module: Module) -> None:
+    """No socket, process, clock, client or environment is imported where only values go in and out."""
+    assert not {imported.partition(".")[0] for imported in module.imports} & IMPURE
+
+
+def test_the_environment_is_read_at_the_entrance_only() -> None:
+    """`os.environ` appears in the entry points of processes, nowhere else."""
+    readers = {
+        module.name
+        for module in MODULES
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr in {"environ", "getenv"}
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "os"
+    }
+    assert {name for name in readers if not name.startswith(READS_THE_ENVIRONMENT)} == set()
+
+
+@pytest.mark.parametrize("package", ["provision", "drill"])
+def test_nobody_asks_which_target_it_is(package: str) -> None:
+    """Provisioning and drills know an endpoint and a Region, never the target's name: one code path for both."""
+    for module in MODULES:
+        if module.package == package:
+            asked = [
+                node for node in ast.walk(module.tree) if isinstance(node, ast.Attribute) and node.attr == "target"
+            ]
+            assert asked == [], module.name
+
+
+def test_no_import_cycles_at_the_top() -> None:
+    """Following top-level imports never leads back to where it began."""
+    edges = {module.name: set(_top_level(module)) for module in MODULES}
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, " -> ".join((*path, name))
+        if name in done:
+            return
+        for other in sorted(edges.get(name, ())):
+            visit(other, (*path, name))
+        done.add(name)
+
+    for name in sorted(edges):
+        visit(name, ())
+
+
+def _top_level(module: Module) -> Iterator[str]:
+    top = Module(module.name, module.path, ast.Module([], []))
+    top.tree.body = [node for node in module.tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    for name in top.imports:
+        if name.startswith("srekv."):
+            yield name.removeprefix("srekv.")
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """`srekv --help` imports Click and the standard library: none of what its commands need."""
+    script = (
+        "import sys\n"
+        "from srekv.cli import main_group\n"
+        "main_group.main(['--help'], standalone_mode=False)\n"
+        "print(*sorted(name.partition('.')[0] for name in sys.modules), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    loaded = set(done.stderr.split())
+    assert "failover-test" in done.stdout
+    assert "click" in loaded
+    assert not loaded & HEAVY
