@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from srekv.config import DEFAULT_REGION, Config
+from srekv.config import DEFAULT_REGION, DEFAULT_STACK, Config
 from srekv.console import (
     Narration,
     Screen,
@@ -52,6 +52,14 @@ class Invocation:
     profile: str | None
     home: Path
     screen: Screen
+
+    def command(self, words: str) -> str:
+        """Another command on the same stack, as it is to be typed."""
+        options = [] if self.is_local else ["--target aws"]
+        options += [] if self.stack == DEFAULT_STACK else [f"--stack {self.stack}"]
+        options += [f"--region {self.region}"] if self.region and self.region != DEFAULT_REGION else []
+        options += [f"--profile {self.profile}"] if self.profile else []
+        return " ".join(["srekv", *options, words])
 
     @property
     def is_local(self) -> bool:
@@ -152,7 +160,7 @@ def up(
         document |= {"url": deployment.url, "name": deployment.name, "nodes": _nodes_json(deployment, {})}
         health: dict[str, bool | None] = {node.name: True if wait else None for node in deployment.nodes}
         screen.show(node_table(deployment.nodes, health), "", reach(deployment, resolver=settled.resolver))
-        screen.show(grid(("next", "srekv test" if wait else "srekv status")))
+        screen.show(grid(("next", invocation.command("test" if wait else "status"))))
     screen.document(document)
 
 
@@ -367,7 +375,7 @@ def test(invocation: Invocation) -> None:
     )
     if failed:
         raise FindingError(f"{len(failed)} of {len(findings)} tests failed", next_step="srekv status")
-    screen.show(grid(("next", "srekv failover-test")))
+    screen.show(grid(("next", invocation.command("failover-test"))))
 
 
 def failover(invocation: Invocation, *, back: bool) -> None:
@@ -379,7 +387,7 @@ def failover(invocation: Invocation, *, back: bool) -> None:
         switch = work(stack.hands, _settings(stack), narration)
     screen = invocation.screen
     screen.show(f"the name answers {switch.address} after {switch.switched_s:.1f} s (AWS-equivalent)")
-    screen.show(grid(("next", "srekv failover-test" if back else "srekv failover --back")))
+    screen.show(grid(("next", invocation.command("failover-test" if back else "failover --back"))))
     screen.document(
         {
             "stack": invocation.stack,

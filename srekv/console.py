@@ -156,8 +156,10 @@ class Narration:
     def _line(self, line: Text) -> None:
         """One line: cut at the terminal's edge, whole in a log."""
         if not self._screen.quiet:
-            terminal = self._live.console.is_terminal
-            self._live.console.print(line, no_wrap=terminal, overflow="ellipsis", soft_wrap=not terminal)
+            if self._live.console.is_terminal:
+                self._live.console.print(line, no_wrap=True, overflow="ellipsis")
+            else:
+                self._live.console.print(line, soft_wrap=True)
 
 
 def grid(*rows: tuple[str, RenderableType]) -> Table:
