@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,11 +17,16 @@ from typing import Any
 from srekv.drill.model import Hands, Settings
 from srekv.drill.parcel import ABSENT, Parcel, parcel
 from srekv.errors import SrekvError
-from srekv.provision.model import CommandResult, Node
+from srekv.provision.model import CommandResult, Place
 
 MARGIN_S = 60.0
 """Wall-clock seconds that a command may need on top of its own work: Run Command's way there and back."""
 
+RUN_ID = re.compile("[a-z0-9-]+")
+"""What a run's name consists of; it becomes part of a word of the shell."""
+
+_DIRECTORY = '"$d/"'
+_PIECE = 12_000  # bytes, 16,000 characters in base64: with the probe itself well below a parameter's 64 KB
 _STDERR_SHOWN = 400
 
 
@@ -78,9 +84,18 @@ class LoadStatus:
     now: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run whose history lies on the vantage point; `written` is when it last grew, seconds since the epoch."""
+
+    run_id: str
+    written: float
+    status: LoadStatus
+
+
 @dataclass
 class Vantage:
-    """A node, the name as it is seen from there, and the resolver it asks.
+    """A node, or another instance of the VPC; the name as it is seen from there, and the resolver it asks.
 
     Durations are AWS-equivalent seconds unless they say otherwise; `speed` turns them into wall-clock seconds.
 
@@ -88,7 +103,7 @@ class Vantage:
     """
 
     hands: Hands
-    node: Node
+    node: Place
     name: str
     resolver: tuple[str, int]
     port: int
@@ -156,7 +171,8 @@ class Vantage:
         choices = {
             "--run": settings.run_id,
             "--keys": settings.keys,
-            "--clients": settings.clients,
+            "--clients": ",".join(settings.zoo),
+            "--each": settings.clients,
             "--rate": settings.rate,
             "--seconds": seconds,
             "--timeout": settings.op_timeout_s,
@@ -178,12 +194,51 @@ class Vantage:
         """The whole history, piece by piece.
 
         Raises:
-            SrekvError: a piece arrived damaged.
+            SrekvError: there is none, or a piece arrived damaged.
         """
+        history = self._fetch(_history(run_id))
+        if history is None:
+            raise SrekvError(
+                f"{self.node.name} has no history of the run {run_id}",
+                why="the load never started there, or its files have been removed",
+                next_step="run the drill again",
+            )
+        return history
+
+    def runs(self) -> tuple[Run, ...]:
+        """The runs whose histories are still there, the latest first."""
+        return tuple(
+            Run(run_id=one["run"], written=one["written"], status=_load_status(one))
+            for one in self._probe("runs", _DIRECTORY)["runs"]
+            if RUN_ID.fullmatch(one["run"])
+        )
+
+    def save_events(self, run_id: str, events: bytes) -> None:
+        """Leave what a later resume needs to know beside the history, in place of what was there before."""
+        packed = zlib.compress(events, 9)
+        for offset in range(0, len(packed), _PIECE):
+            piece = packed[offset : offset + _PIECE]
+            last = offset + _PIECE >= len(packed)
+            self._probe(
+                *("store", _events(run_id), "--offset", str(offset), "--data-b64", base64.b64encode(piece).decode()),
+                *(("--sha256", hashlib.sha256(packed).hexdigest()) if last else ()),
+            )
+
+    def fetch_events(self, run_id: str) -> bytes | None:
+        """What was left beside the history; None: nothing was."""
+        return self._fetch(_events(run_id))
+
+    def remove(self, run_id: str) -> None:
+        """Remove a run's files, once its history is at home; fine when there are none."""
+        self._probe("remove", _history(run_id))
+
+    def _fetch(self, file: str) -> bytes | None:
         pieces: list[bytes] = []
         offset = 0
         while True:
-            document = self._probe("fetch", _history(run_id), "--offset", str(offset))
+            document = self._probe("fetch", file, "--offset", str(offset))
+            if not document["exists"]:
+                return None
             pieces.append(_piece(document))
             offset += document["size"]
             if document["eof"] or not document["size"]:
@@ -232,6 +287,10 @@ class Vantage:
 def _history(run_id: str) -> str:
     """The history's place on the node, as a word of the shell (see Parcel.script)."""
     return f'"$d/{run_id}.jsonl"'
+
+
+def _events(run_id: str) -> str:
+    return f'"$d/{run_id}.json"'
 
 
 def _load_status(document: dict[str, Any]) -> LoadStatus:

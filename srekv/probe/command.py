@@ -1,4 +1,4 @@
-"""The probe's command line: resolve, watch, request, load, fetch, status; each prints one JSON document.
+"""The probe's command line: resolve, watch, request, load, and a run's files; each prints one JSON document.
 
 Durations on this command line are wall-clock seconds, except those of `load`, which has a clock of its own (--speed).
 A subcommand imports what it needs when it runs: looks are many and short.
@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Any, Sequence
 
-from srekv.probe import wire
+from srekv.probe import KINDS, wire
 
 
 def main(argv: Sequence[str]) -> int:
@@ -66,7 +66,7 @@ def _watch(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _request(arguments: argparse.Namespace) -> dict[str, Any]:
     from srekv.probe import exchange
-    from srekv.probe.service import Name, Target
+    from srekv.probe.names import Name, Target
 
     begin = time.monotonic()
     target = Target(arguments.name, arguments.port, arguments.resolver)
@@ -75,7 +75,7 @@ def _request(arguments: argparse.Namespace) -> dict[str, Any]:
     request = exchange.Request(arguments.method, arguments.path, target.host, headers, body)
     document: dict[str, Any] = {"address": None}
     try:
-        document["address"] = arguments.address or Name(target, arguments.timeout).address()
+        document["address"] = arguments.address or Name(target).address(arguments.timeout)
         reply = exchange.send(request, document["address"], target.port, timeout_s=arguments.timeout)
     except (exchange.NotSentError, exchange.BrokenError) as error:
         document.update(status=None, error=str(error))
@@ -91,13 +91,14 @@ def _request(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _load(arguments: argparse.Namespace) -> dict[str, Any]:
     from srekv.probe import load
-    from srekv.probe.service import Target
+    from srekv.probe.names import Target
 
     plan = load.Plan(
         target=Target(arguments.name, arguments.port, arguments.resolver),
         run=arguments.run_id,
         keys=arguments.keys,
-        clients=arguments.clients,
+        kinds=arguments.clients,
+        each=arguments.each,
         rate=arguments.rate,
         seconds=arguments.seconds,
         timeout_s=arguments.timeout,
@@ -119,6 +120,25 @@ def _status(arguments: argparse.Namespace) -> dict[str, Any]:
     from srekv.probe import transfer
 
     return transfer.settle(arguments.file, stop=arguments.stop, wait_s=arguments.wait)
+
+
+def _runs(arguments: argparse.Namespace) -> dict[str, Any]:
+    from srekv.probe import transfer
+
+    return transfer.runs(arguments.directory)
+
+
+def _store(arguments: argparse.Namespace) -> dict[str, Any]:
+    from srekv.probe import transfer
+
+    data = base64.b64decode(arguments.data_b64)
+    return transfer.store(arguments.file, offset=arguments.offset, data=data, sha256=arguments.sha256)
+
+
+def _remove(arguments: argparse.Namespace) -> dict[str, Any]:
+    from srekv.probe import transfer
+
+    return transfer.remove(arguments.file)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -153,6 +173,11 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_load(commands.add_parser("load", help="operate on keys and write a history"))
 
+    _add_files(commands)
+    return parser
+
+
+def _add_files(commands: Any) -> None:
     fetch = commands.add_parser("fetch", help="a piece of a file, compressed, with its checksum")
     fetch.add_argument("file")
     fetch.add_argument("--offset", type=int, default=0)
@@ -164,7 +189,21 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--stop", action="store_true", help="tell it to stop")
     status.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="wait so long for its end")
     status.set_defaults(run=_status)
-    return parser
+
+    runs = commands.add_parser("runs", help="the runs whose histories lie in a directory")
+    runs.add_argument("directory")
+    runs.set_defaults(run=_runs)
+
+    store = commands.add_parser("store", help="take a piece of a compressed file; the last piece brings the checksum")
+    store.add_argument("file")
+    store.add_argument("--offset", type=int, default=0)
+    store.add_argument("--data-b64", required=True)
+    store.add_argument("--sha256", default="")
+    store.set_defaults(run=_store)
+
+    remove = commands.add_parser("remove", help="remove a run's files, given its history")
+    remove.add_argument("file")
+    remove.set_defaults(run=_remove)
 
 
 def _add_target(parser: argparse.ArgumentParser) -> None:
@@ -177,8 +216,9 @@ def _add_load(parser: argparse.ArgumentParser) -> None:
     _add_target(parser)
     parser.add_argument("--run", dest="run_id", required=True, metavar="RUNID")
     parser.add_argument("--keys", type=int, default=20)
-    parser.add_argument("--clients", type=int, default=5)
-    parser.add_argument("--rate", type=_positive, default=10.0, help="operations a second, over all clients")
+    parser.add_argument("--clients", type=_kinds, default=KINDS, metavar="KIND[,KIND...]", help=", ".join(KINDS))
+    parser.add_argument("--each", type=int, default=1, help="clients of each kind")
+    parser.add_argument("--rate", type=_positive, default=20.0, help="operations a second, over all clients")
     parser.add_argument("--seconds", type=_positive, required=True, help="stop after so long")
     parser.add_argument("--timeout", type=_positive, default=2.0, help="time-out of one operation")
     parser.add_argument("--seed", type=int, default=0)
@@ -196,6 +236,13 @@ def _header(text: str) -> str:
     if ":" not in text:
         raise argparse.ArgumentTypeError("expected NAME:VALUE")
     return text
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    kinds = tuple(dict.fromkeys(text.split(",")))
+    if not set(kinds) <= set(KINDS):
+        raise argparse.ArgumentTypeError("expected some of " + ", ".join(KINDS))
+    return kinds
 
 
 def _positive(text: str) -> float:

@@ -1,4 +1,4 @@
-"""One HTTP request over its own connection, telling apart what was never sent from what was sent and not answered.
+"""HTTP requests over connections, telling apart what was never sent from what was sent and not answered.
 
 The difference decides what a drill may conclude: a write that was never sent certainly did not take effect, a write
 that was sent and not answered may have taken effect at any time after.
@@ -7,6 +7,7 @@ that was sent and not answered may have taken effect at any time after.
 from __future__ import annotations
 
 import http.client
+import select
 import time
 from typing import Mapping, NamedTuple
 
@@ -37,39 +38,63 @@ class Request(NamedTuple):
     body: bytes = b""
 
 
+class Connection:
+    """A TCP connection to the service, open from the beginning, for one request after the other.
+
+    Raises:
+        NotSentError: it could not connect within timeout_s (wall-clock).
+    """
+
+    def __init__(self, address: str, port: int, *, timeout_s: float) -> None:
+        self.address = address
+        self._http = http.client.HTTPConnection(address, port, timeout=timeout_s)
+        self._http.auto_open = 0  # a connection that broke is not opened again behind our back
+        try:
+            self._http.connect()
+        except OSError as error:
+            self._http.close()
+            raise NotSentError("connect: %s" % _words(error)) from error
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can take another request: nothing has broken it, and the service has not closed it meanwhile."""
+        return self._http.sock is not None and not select.select([self._http.sock], [], [], 0)[0]
+
+    def send(self, request: Request, *, timeout_s: float, keep: bool = False) -> Reply:
+        """Send a request and read the whole answer; without `keep` the service is asked to close after it.
+
+        Raises:
+            BrokenError: no whole answer; the connection is closed.
+        """
+        headers = {**request.headers, "Host": request.host, "Connection": "keep-alive" if keep else "close"}
+        try:
+            self._http.sock.settimeout(max(0.001, timeout_s))
+            self._http.request(request.method, request.path, request.body or None, headers)
+            with self._http.getresponse() as answer:
+                body = answer.read()
+                return Reply(answer.status, {key.lower(): value for key, value in answer.getheaders()}, body)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise BrokenError("%s %s: %s" % (request.method, request.path, _words(error))) from error
+
+    def close(self) -> None:
+        """Close it; it is not usable any more."""
+        self._http.close()
+
+
 def send(request: Request, address: str, port: int, *, timeout_s: float) -> Reply:
-    """Send one request to an address and read the whole answer; timeout_s is wall-clock, connecting included.
+    """Send one request over a connection of its own; timeout_s is wall-clock, connecting included.
 
     Raises:
         NotSentError: it could not connect.
         BrokenError: it connected and got no whole answer.
     """
     deadline = time.monotonic() + timeout_s
-    connection = http.client.HTTPConnection(address, port, timeout=timeout_s)
+    connection = Connection(address, port, timeout_s=timeout_s)
     try:
-        _connect(connection)
-        connection.sock.settimeout(max(0.001, deadline - time.monotonic()))
-        return _exchange(connection, request)
+        return connection.send(request, timeout_s=deadline - time.monotonic())
     finally:
         connection.close()
-
-
-def _connect(connection: http.client.HTTPConnection) -> None:
-    try:
-        connection.connect()
-    except OSError as error:
-        raise NotSentError("connect: %s" % _words(error)) from error
-
-
-def _exchange(connection: http.client.HTTPConnection, request: Request) -> Reply:
-    headers = {**request.headers, "Host": request.host, "Connection": "close"}
-    try:
-        connection.request(request.method, request.path, request.body or None, headers)
-        with connection.getresponse() as answer:
-            body = answer.read()
-            return Reply(answer.status, {key.lower(): value for key, value in answer.getheaders()}, body)
-    except (OSError, http.client.HTTPException) as error:
-        raise BrokenError("%s %s: %s" % (request.method, request.path, _words(error))) from error
 
 
 def _words(error: Exception) -> str:

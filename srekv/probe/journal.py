@@ -6,6 +6,7 @@ wins, so a drill that is killed loses nothing and claims nothing.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import threading
@@ -26,12 +27,26 @@ class Clock:
         return (time.monotonic() - self._start) * self.speed
 
 
+def rounded(seconds: float) -> float:
+    """A time as it is written. Rounding keeps the order of any two times, or makes them equal."""
+    return round(seconds, 4)
+
+
 class Journal:
-    """An append-only history file; safe to share between threads."""
+    """An append-only history file; safe to share between threads. It is locked: `alive` tells others that it grows.
+
+    Raises:
+        OSError: it cannot be opened, or another journal writes it.
+    """
 
     def __init__(self, path: str) -> None:
         self._file = open(path, "ab", buffering=0)  # noqa: SIM115, PTH123 - owned by this object, closed by close()
         self._lock = threading.Lock()
+        try:
+            _claim(self._file.fileno())
+        except OSError:
+            self._file.close()
+            raise
 
     def line(self, **members: Any) -> None:
         """Append one object."""
@@ -44,3 +59,25 @@ class Journal:
         with self._lock:
             os.fsync(self._file.fileno())
             self._file.close()
+
+
+def _claim(fileno: int) -> None:
+    """Lock the file; one who asks `alive` holds it for a moment."""
+    for _ in range(50):
+        try:
+            return fcntl.flock(fileno, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.02)
+    raise OSError("another load writes this history")
+
+
+def alive(path: str) -> bool:
+    """Whether a Journal of some process has this file open."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - as above
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False

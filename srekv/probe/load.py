@@ -7,22 +7,22 @@ then every key is read once more ("final": true) and removed, and FILE.done appe
 
 from __future__ import annotations
 
-import os
 import pathlib
-import random
 import signal
 import threading
 import time
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 from srekv.probe import wire
-from srekv.probe.journal import Clock, Journal
-from srekv.probe.service import Outcome, Service, Target
+from srekv.probe.clients import Client
+from srekv.probe.journal import Clock, Journal, rounded
+from srekv.probe.names import Target
 
-FINAL_TRIES = 8
-"""How often a final read is tried: it must tell whether an acknowledged write is lost, not whether a packet was."""
+CONCLUDE_S = 45.0
+"""How long final reads and removing the keys may take together, wall-clock seconds."""
 
-_WEIGHTS = (("write", 40), ("read", 40), ("cas", 15), ("delete", 5))
+OBSERVE_S = 1.0
+"""How often the name is asked for, AWS-equivalent seconds."""
 
 
 class Plan(NamedTuple):
@@ -31,7 +31,8 @@ class Plan(NamedTuple):
     target: Target
     run: str
     keys: int
-    clients: int
+    kinds: tuple[str, ...]
+    each: int
     rate: float
     seconds: float
     timeout_s: float
@@ -49,30 +50,57 @@ class Plan(NamedTuple):
         """The time-out of one operation in wall-clock seconds."""
         return self.timeout_s / self.speed
 
+    @property
+    def pause_s(self) -> float:
+        """Wall-clock seconds from one operation of a client to its next."""
+        return len(self.kinds) * self.each / (self.rate * self.speed)
+
+    @property
+    def clients(self) -> tuple[tuple[str, str], ...]:
+        """Each client's kind and its own name; they take turns by kind, so that the kinds' phases are spread."""
+        return tuple((kind, "%s-%d" % (kind, number)) for number in range(1, self.each + 1) for kind in self.kinds)
+
 
 def run(plan: Plan) -> None:
-    """Carry out the plan; returns when the final reads are written and the keys are gone."""
+    """Carry out the plan; returns when the final reads are written and the keys are gone.
+
+    Raises:
+        OSError: the history cannot be written, or another load writes it.
+    """
     stop = threading.Event()
-    previous = signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    pathlib.Path(plan.out + ".pid").write_text(str(os.getpid()))
     journal = Journal(plan.out)
+    previous = signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
         clock = Clock(plan.speed)
-        journal.line(
-            event="start", at=0.0, epoch=clock.epoch, speed=plan.speed, run=plan.run, seed=plan.seed, keys=plan.keys
-        )
+        journal.line(**_start(plan, clock))
         _drive(plan, clock, journal, stop)
         _conclude(plan, clock, journal)
     finally:
         journal.close()
-        pathlib.Path(plan.out + ".done").touch()
         signal.signal(signal.SIGTERM, previous)
+    pathlib.Path(plan.out + ".done").touch()
+
+
+def _start(plan: Plan, clock: Clock) -> dict[str, Any]:
+    return {
+        "event": "start",
+        "at": 0.0,
+        "epoch": clock.epoch,
+        "speed": plan.speed,
+        "run": plan.run,
+        "seed": plan.seed,
+        "keys": plan.keys,
+        "rate": plan.rate,
+        "timeout_s": plan.timeout_s,
+        "clients": [name for _, name in plan.clients],
+    }
 
 
 def _drive(plan: Plan, clock: Clock, journal: Journal, stop: threading.Event) -> None:
-    clients = [Client(number, plan, clock, journal) for number in range(plan.clients)]
-    threads = [threading.Thread(target=client.loop, args=(stop,)) for client in clients]
-    threads.append(threading.Thread(target=_observe, args=(plan, clock, journal, stop)))
+    jobs: list[Callable[[threading.Event], None]] = [lambda stop: _observe(plan, clock, journal, stop)]
+    jobs += [_client(plan, kind, name, clock, journal).loop for kind, name in plan.clients]
+    broken: list[BaseException] = []
+    threads = [threading.Thread(target=_guarded, args=(job, stop, broken)) for job in jobs]
     for thread in threads:
         thread.start()
     flag = pathlib.Path(plan.out + ".stop")
@@ -82,104 +110,51 @@ def _drive(plan: Plan, clock: Clock, journal: Journal, stop: threading.Event) ->
     stop.set()
     for thread in threads:
         thread.join()
+    if broken:
+        raise broken[0]
+
+
+def _guarded(job: Callable[[threading.Event], None], stop: threading.Event, broken: list[BaseException]) -> None:
+    """A job that breaks ends the load: a client that is silently missing would look like one without errors."""
+    try:
+        job(stop)
+    except BaseException as error:  # noqa: BLE001 - raised again by the main thread
+        broken.append(error)
+        stop.set()
+
+
+def _client(plan: Plan, kind: str, name: str, clock: Clock, journal: Journal) -> Client:
+    return Client(
+        plan.target,
+        kind=kind,
+        name=name,
+        run=plan.run,
+        keys=plan.names,
+        pause_s=plan.pause_s,
+        timeout_s=plan.wall_timeout_s,
+        seed=plan.seed,
+        clock=clock,
+        journal=journal,
+    )
 
 
 def _observe(plan: Plan, clock: Clock, journal: Journal, stop: threading.Event) -> None:
-    """Write what the name answers, each AWS-equivalent second; `ttl` is as on the wire."""
-    while not stop.wait(1 / plan.speed):
+    """Write what the name answers: `asked` to `at` is when that was so, `ttl` is as on the wire."""
+    every = OBSERVE_S / plan.speed
+    due = time.monotonic()
+    while not stop.wait(max(0.0, due - time.monotonic())):
+        due = max(due + every, time.monotonic())
+        asked = rounded(clock.now())
         answer = wire.resolve(plan.target.name, plan.target.resolver, timeout_s=plan.wall_timeout_s)
-        journal.line(event="dns", at=_round(clock.now()), answer=list(answer.names), ttl=answer.ttl, rcode=answer.rcode)
+        more = {"answer": list(answer.names), "ttl": answer.ttl, "rcode": answer.rcode}
+        journal.line(event="dns", at=rounded(clock.now()), asked=asked, **more)
 
 
 def _conclude(plan: Plan, clock: Clock, journal: Journal) -> None:
     """Read every key once more, then remove them all; removing is tidying up, not part of the history."""
-    last = Client(plan.clients, plan, clock, journal, timeout_s=max(plan.wall_timeout_s, 1.0))
+    last = _client(plan._replace(timeout_s=max(plan.timeout_s, plan.speed)), "every-time", "final", clock, journal)
+    deadline = time.monotonic() + CONCLUDE_S
     for key in plan.names:
-        last.final(key)
-    removed = sum(last.service.delete(key).outcome == "ok" for key in plan.names)
-    journal.line(event="end", at=_round(clock.now()), removed=removed)
-
-
-class Client:
-    """One client: its own connections, its own view of the name, its own seeded choices; one operation at a time."""
-
-    def __init__(self, number: int, plan: Plan, clock: Clock, journal: Journal, timeout_s: float | None = None) -> None:
-        self.service = Service(plan.target, timeout_s=timeout_s or plan.wall_timeout_s)
-        self._number = number
-        self._plan = plan
-        self._clock = clock
-        self._journal = journal
-        self._random = random.Random("%d/%d" % (plan.seed, number))  # noqa: S311 - choices of a test load, not secrets
-        self._count = 0
-
-    def loop(self, stop: threading.Event) -> None:
-        """Operate at the plan's pace until told to stop; a slow operation delays the next and is not made up for."""
-        pause = self._plan.clients / (self._plan.rate * self._plan.speed)
-        due = time.monotonic() + pause * self._random.random()
-        while not stop.wait(max(0.0, due - time.monotonic())):
-            due = max(due + pause, time.monotonic())
-            self._operate()
-
-    def final(self, key: str) -> None:
-        """Read a key until it answers, at most FINAL_TRIES times."""
-        for _ in range(FINAL_TRIES):
-            if self._read(key, final=True).outcome == "ok":
-                return
-            time.sleep(0.05)
-
-    def _operate(self) -> None:
-        names, weights = [name for name, _ in _WEIGHTS], [weight for _, weight in _WEIGHTS]
-        key = self._random.choice(self._plan.names)
-        kind = self._random.choices(names, weights)[0]
-        {"write": self._write, "read": self._read, "cas": self._cas, "delete": self._delete}[kind](key)
-
-    def _read(self, key: str, **more: Any) -> Outcome:
-        entry = self._invoke("read", key, value=None, **more)
-        return self._complete(entry, self.service.read(key))
-
-    def _write(self, key: str) -> Outcome:
-        entry = self._invoke("write", key, value=self._value())
-        return self._complete(entry, self.service.write(key, entry["value"]))
-
-    def _cas(self, key: str) -> Outcome:
-        seen = self._read(key)
-        if seen.outcome != "ok" or (seen.etag is None) != (seen.value is None):  # no version, nothing to compare
-            return seen
-        entry = self._invoke("cas", key, value=self._value(), expect=seen.value)
-        return self._complete(entry, self.service.cas(key, entry["value"], etag=seen.etag))
-
-    def _delete(self, key: str) -> Outcome:
-        entry = self._invoke("delete", key)
-        return self._complete(entry, self.service.delete(key))
-
-    def _value(self) -> str:
-        """A value that nobody wrote before."""
-        return "%s.%d.%d" % (self._plan.run, self._number, self._count)
-
-    def _invoke(self, op: str, key: str, **members: Any) -> dict[str, Any]:
-        ident = "%d.%d" % (self._number, self._count)
-        self._count += 1
-        entry = {
-            "id": ident,
-            "client": self._number,
-            "op": op,
-            "key": key,
-            **members,
-            "invoke": _round(self._clock.now()),
-        }
-        self._journal.line(**entry, complete=None, outcome="unknown")
-        return entry
-
-    def _complete(self, entry: dict[str, Any], outcome: Outcome) -> Outcome:
-        """Write the outcome; an unknown one has no end: it may take effect at any time after its invocation."""
-        known = outcome.outcome != "unknown"
-        entry = {**entry, "complete": _round(self._clock.now()) if known else None, "outcome": outcome.outcome}
-        if entry["op"] == "read" and outcome.outcome == "ok":
-            entry["value"] = outcome.value
-        extra = {"node": outcome.node, "address": outcome.address, "status": outcome.status, "error": outcome.error}
-        self._journal.line(**entry, **{name: value for name, value in extra.items() if value is not None})
-        return outcome
-
-
-def _round(seconds: float) -> float:
-    return round(seconds, 4)
+        last.final(key, deadline)
+    left = [key for key in plan.names if not last.remove(key, deadline)]
+    journal.line(event="end", at=rounded(clock.now()), removed=plan.keys - len(left), left=left)

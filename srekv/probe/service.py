@@ -1,4 +1,4 @@
-"""The service as a client sees it: an address by name, kept as long as its TTL says, and four honest operations.
+"""The service as a client sees it: an address by name, and four honest operations.
 
 Outcomes are the history's: ok, conflict (cas: the expectation did not hold), fail (certainly no effect), unknown (may
 have taken effect).
@@ -11,24 +11,15 @@ import time
 import urllib.parse
 from typing import Mapping, NamedTuple
 
-from srekv.probe import exchange, wire
-
-
-class Target(NamedTuple):
-    """Where the service is: its name, its port, and the resolver to ask for the name."""
-
-    name: str
-    port: int
-    resolver: tuple[str, int]
-
-    @property
-    def host(self) -> str:
-        """The Host header."""
-        return self.name if self.port == 80 else "%s:%d" % (self.name, self.port)
+from srekv.probe import exchange
+from srekv.probe.names import Name, Target
 
 
 class Outcome(NamedTuple):
-    """How an operation ended. `value` is what a read found (None: no such key), `etag` its version."""
+    """How an operation ended. `value` is what a read found (None: no such key), `etag` its version.
+
+    `attempts` is how many requests it took, for a client that tries again.
+    """
 
     outcome: str
     value: str | None = None
@@ -37,36 +28,25 @@ class Outcome(NamedTuple):
     node: str | None = None
     address: str | None = None
     error: str | None = None
-
-
-class Name:
-    """The service's name, resolved again when the TTL on the wire has passed, as a well-behaved client does."""
-
-    def __init__(self, target: Target, timeout_s: float) -> None:
-        self._target = target
-        self._timeout_s = timeout_s
-        self._address: str | None = None
-        self._until = 0.0
-
-    def address(self) -> str:
-        """The first address of the name; raises NotSentError when the name has none."""
-        if self._address is None or time.monotonic() >= self._until:
-            answer = wire.resolve(self._target.name, self._target.resolver, timeout_s=self._timeout_s)
-            if not answer.addresses:
-                self._address = None
-                raise exchange.NotSentError("%s: %s" % (self._target.name, answer.rcode))
-            self._address = answer.names[0]
-            self._until = time.monotonic() + answer.ttl
-        return self._address
+    attempts: int = 1
 
 
 class Service:
-    """Operations on keys through the name; one for each client, not shared between threads."""
+    """Operations on keys through the name; one for each client, not shared between threads.
 
-    def __init__(self, target: Target, *, timeout_s: float) -> None:
+    Args:
+        target: where the service is.
+        kind: what the client does with addresses and connections, one of srekv.probe.KINDS.
+        timeout_s: how long one operation may take, resolving and connecting included; wall-clock.
+        speed: AWS-equivalent seconds in one wall-clock second.
+    """
+
+    def __init__(self, target: Target, kind: str = "ttl", *, timeout_s: float, speed: float = 1.0) -> None:
         self._target = target
         self._timeout_s = timeout_s
-        self._name = Name(target, timeout_s)
+        self._name = Name(target, kind, speed=speed)
+        self._keep = kind == "keep-alive"
+        self._pinned: exchange.Connection | None = None
 
     def read(self, key: str) -> Outcome:
         """The key's value, None when there is no such key. A failed read is `fail`: it has no effect to doubt."""
@@ -82,25 +62,55 @@ class Service:
     def cas(self, key: str, value: str, *, etag: str | None) -> Outcome:
         """Set the key if it still has that version; None: if it is still absent."""
         condition = {"If-None-Match": "*"} if etag is None else {"If-Match": etag}
-        outcome = self._call("PUT", key, value, condition)
-        return outcome._replace(outcome="conflict", error=None) if outcome.status == 412 else outcome
+        return _conditional(self._call("PUT", key, value, condition))
 
-    def delete(self, key: str) -> Outcome:
-        """Remove the key, if it is there."""
-        return self._call("DELETE", key)
+    def delete(self, key: str, *, etag: str | None = None) -> Outcome:
+        """Remove the key if it is there, and if it still has that version; None: whatever it is."""
+        return _conditional(self._call("DELETE", key, headers={} if etag is None else {"If-Match": etag}))
+
+    def close(self) -> None:
+        """Close the connection that is kept, if one is."""
+        if self._pinned is not None:
+            self._pinned.close()
+            self._pinned = None
 
     def _call(self, method: str, key: str, value: str = "", headers: Mapping[str, str] | None = None) -> Outcome:
         path = "/v1/keys/" + urllib.parse.quote(key, safe="")
         request = exchange.Request(method, path, self._target.host, headers or {}, value.encode())
+        deadline = time.monotonic() + self._timeout_s
         address = None
         try:
-            address = self._name.address()
-            reply = exchange.send(request, address, self._target.port, timeout_s=self._timeout_s)
+            address = self._address()
+            reply = self._send(request, address, deadline)
         except exchange.NotSentError as error:
             return Outcome("fail", address=address, error=str(error))
         except exchange.BrokenError as error:
             return Outcome("unknown", address=address, error=str(error))
         return _judge(reply, address)
+
+    def _address(self) -> str:
+        """Where the kept connection leads while it works, else where the name does."""
+        if self._pinned is not None and self._pinned.usable:
+            return self._pinned.address
+        self.close()
+        return self._name.address(self._timeout_s)
+
+    def _send(self, request: exchange.Request, address: str, deadline: float) -> exchange.Reply:
+        if self._pinned is not None:
+            return self._pinned.send(request, timeout_s=deadline - time.monotonic(), keep=True)
+        left = max(0.001, deadline - time.monotonic())
+        connection = exchange.Connection(address, self._target.port, timeout_s=left)
+        self._pinned = connection if self._keep else None
+        try:
+            return connection.send(request, timeout_s=deadline - time.monotonic(), keep=self._keep)
+        finally:
+            if not self._keep:
+                connection.close()
+
+
+def _conditional(outcome: Outcome) -> Outcome:
+    """412 says that the expectation did not hold, which is an answer and not an error."""
+    return outcome._replace(outcome="conflict", error=None) if outcome.status == 412 else outcome
 
 
 def _judge(reply: exchange.Reply, address: str) -> Outcome:

@@ -1,4 +1,9 @@
-"""A history on its way home: through SSM, whose stdout ends after 24,000 characters (aws-facts 4.10)."""
+"""A run's files on the vantage point: how far they are, and their way home.
+
+A run RUN has RUN.jsonl, its history, and RUN.json, what the tool that started it wants remembered; beside the history
+lie FILE.stop (it shall end) and FILE.done (it has ended in order). SSM's stdout ends after 24,000 characters
+(aws-facts 4.10), so files go home in pieces, and come in pieces, each compressed and with a checksum.
+"""
 
 from __future__ import annotations
 
@@ -10,27 +15,89 @@ import time
 import zlib
 from typing import Any
 
+from srekv.probe import journal
+
 ROOM = 22_000
 """Characters of base64 in one answer, so that the whole JSON document stays below SSM's 24,000."""
 
+RUNS = 50
+"""How many runs are listed at most, the latest first; 50 of them fit in one answer."""
+
 
 def fetch(path: str, *, offset: int, limit: int) -> dict[str, Any]:
-    """A compressed piece of the file: as many of the `limit` bytes after `offset` as fit in one answer."""
-    with pathlib.Path(path).open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        file.seek(offset)
-        data = file.read(limit)
-    packed = zlib.compress(data, 9)
-    while len(packed) * 4 // 3 + 4 > ROOM:
-        data = data[: len(data) * 3 // 4]
-        packed = zlib.compress(data, 9)
+    """A compressed piece of the file: as many of the `limit` bytes after `offset` as fit in one answer.
+
+    A file that is not there is an empty piece, "exists": false.
+    """
+    try:
+        file = open(path, "rb")  # noqa: SIM115, PTH123 - closed below
+    except FileNotFoundError:
+        data, size = b"", -1
+    else:
+        with file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(offset)
+            data = file.read(limit)
+    data, packed = _fitting(data)
     return {
+        "exists": size >= 0,
         "size": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
         "offset": offset,
         "data_b64": base64.b64encode(packed).decode(),
         "eof": offset + len(data) >= size,
     }
+
+
+def _fitting(data: bytes) -> tuple[bytes, bytes]:
+    """The beginning of the data that fits, and that compressed."""
+    packed = zlib.compress(data, 9)
+    while len(packed) * 4 // 3 + 4 > ROOM:
+        data = data[: min(len(data) * 3 // 4, len(data) * ROOM // (len(packed) * 4 // 3))]
+        packed = zlib.compress(data, 9)
+    return data, packed
+
+
+def store(path: str, *, offset: int, data: bytes, sha256: str) -> dict[str, Any]:
+    """Take a piece of a compressed file; the last one brings the checksum of the whole, which then replaces the file.
+
+    Raises:
+        OSError: a piece is missing, or the whole is damaged; the file is as it was.
+    """
+    part = pathlib.Path(path + ".part")
+    with part.open("r+b" if offset else "wb") as file:
+        if file.seek(0, os.SEEK_END) < offset:
+            raise OSError("a piece before offset %d is missing" % offset)
+        file.seek(offset)
+        file.truncate()
+        file.write(data)
+    if sha256:
+        _unpack(part, pathlib.Path(path), sha256)
+    return {"stored": offset + len(data)}
+
+
+def _unpack(part: pathlib.Path, path: pathlib.Path, sha256: str) -> None:
+    packed = part.read_bytes()
+    if hashlib.sha256(packed).hexdigest() != sha256:
+        part.unlink()
+        raise OSError("what arrived is damaged")
+    part.write_bytes(zlib.decompress(packed))
+    part.replace(path)
+
+
+def remove(path: str) -> dict[str, Any]:
+    """Remove a run's files, given its history; fine when there are none."""
+    file = pathlib.Path(path)
+    found = list(file.parent.glob(file.stem + ".json*"))
+    for one in found:
+        one.unlink()
+    return {"removed": sorted(one.name for one in found)}
+
+
+def runs(directory: str) -> dict[str, Any]:
+    """The runs whose histories lie in the directory, the latest first."""
+    files = sorted(pathlib.Path(directory).glob("*.jsonl"), key=lambda file: file.stat().st_mtime, reverse=True)
+    return {"runs": [{"run": file.stem, "written": file.stat().st_mtime, **status(str(file))} for file in files[:RUNS]]}
 
 
 def settle(path: str, *, stop: bool, wait_s: float) -> dict[str, Any]:
@@ -48,18 +115,11 @@ def settle(path: str, *, stop: bool, wait_s: float) -> dict[str, Any]:
 def status(path: str) -> dict[str, Any]:
     """How far a load has come; `now` is this host's wall clock, for aligning events recorded elsewhere."""
     file = pathlib.Path(path)
+    running = journal.alive(path)  # before `done` is looked for: a load that ends between the two is done
     return {
         "exists": file.exists(),
         "size": file.stat().st_size if file.exists() else 0,
-        "running": _alive(pathlib.Path(path + ".pid")),
+        "running": running,
         "done": pathlib.Path(path + ".done").exists(),
         "now": time.time(),
     }
-
-
-def _alive(pid_file: pathlib.Path) -> bool:
-    try:
-        os.kill(int(pid_file.read_text()), 0)
-    except (OSError, ValueError):
-        return False
-    return True

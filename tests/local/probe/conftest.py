@@ -319,9 +319,9 @@ def site(dns: Dns, tmp_path: Path) -> Iterator[Site]:
 def _end_loads(directory: Path) -> None:
     """Wait for loads to end that the test has stopped; stop those that it has not."""
     deadline = time.monotonic() + 20
-    for pid_file in directory.glob("**/*.pid"):
-        done = pid_file.with_suffix(".done")
-        pid_file.with_suffix(".stop").touch()
+    for history in directory.glob("**/*.jsonl"):
+        done = history.with_name(history.name + ".done")
+        history.with_name(history.name + ".stop").touch()
         waiter = threading.Event()
         while not done.exists() and time.monotonic() < deadline:
             waiter.wait(0.02)

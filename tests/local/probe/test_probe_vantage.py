@@ -159,7 +159,7 @@ def test_every_python(site: Any, tmp_path: Path, python: str) -> None:
     endpoint = f"127.0.0.1:{site.dns.endpoint[1]}"
     target = ["--name", "svc.sre-test.local", "--port", str(site.port), "--resolver", endpoint]
     out = tmp_path / "h.jsonl"
-    size = ["--run", "r", "--keys", "2", "--clients", "2", "--rate", "200", "--seconds", "0.3", "--out", str(out)]
+    size = ["--run", "r", "--keys", "2", "--rate", "200", "--seconds", "0.3", "--out", str(out)]
 
     def run(*words: str) -> Any:
         command = [python, "-W", "error", str(probe), *words]

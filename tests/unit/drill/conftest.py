@@ -257,6 +257,7 @@ class World:
         piece = whole[offset : offset + 60]
         digest = "damaged" if self.damage else hashlib.sha256(piece).hexdigest()
         return {
+            "exists": True,
             "size": len(piece),
             "sha256": digest,
             "offset": offset,
