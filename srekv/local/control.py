@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -212,6 +213,8 @@ def _launch(directory: Path, speed: float, dns_port: int, descriptor: int) -> No
     options = ["--directory", str(directory), "--speed", str(speed), "--dns-port", str(dns_port)]
     log = directory / LOG
     log.touch(mode=0o600)
+    # What earlier clouds left: kept until now for their consoles, and nobody can start those machines again.
+    shutil.rmtree(directory / MACHINES, ignore_errors=True)
     subprocess.run(  # noqa: S603 - our own interpreter and our own words
         ["/bin/sh", "-c", _LAUNCH, "sh", str(log), *supervisor, *options, "--ready-fd", str(descriptor)],
         env=_supervisor_environment(os.environ),
