@@ -113,10 +113,10 @@ class Settings:
     port: int
     run_id: str
     speed: float = 1.0
-    rate: float = 10.0
+    rate: float = 20.0
     keys: int = 20
-    zoo: tuple[str, ...] = (HEADLINE,)
-    clients: int = 5
+    zoo: tuple[str, ...] = ZOO
+    clients: int = 1
     seed: int = 1
     op_timeout_s: float = 2.0
     steady_s: float = 8.0

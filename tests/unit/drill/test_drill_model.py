@@ -104,7 +104,7 @@ def test_detection_bound(interval: int, threshold: int, worst: float) -> None:
 
 def test_outage_bound_has_every_part() -> None:
     """Detection, one TTL, one operation's time-out and one pause."""
-    settings = Settings(resolver=("127.0.0.1", 53), port=80, run_id="r", rate=5, clients=10, op_timeout_s=3)
+    settings = Settings(resolver=("127.0.0.1", 53), port=80, run_id="r", rate=6, clients=2, op_timeout_s=3)
     assert outage_bound_s(_check(), ttl=60, settings=settings) == 42 + 60 + 3 + 2
 
 

@@ -40,7 +40,7 @@ def test_runs_to_its_end(world: Any, log: Any, settings: Settings, tmp_path: Pat
     assert world.running
     assert not log.warnings
     assert (result.fault, result.speed) == ("stop az1", 1.0)
-    assert result.bound_s == pytest.approx(42 + 10 + 2 + 0.5)
+    assert result.bound_s == pytest.approx(42 + 10 + 2 + 0.3)
 
 
 def test_each_check_is_polled_slowly(world: Any, log: Any, settings: Settings, tmp_path: Path) -> None:
