@@ -94,7 +94,12 @@ class KeyPair:
 
     def _create(self, file: Path) -> str:
         """Open the file first: a key that cannot be written must not exist."""
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError as error:
+            raise UsageError(
+                f"the private key cannot be written to {file}", why=str(error), next_step="name another file"
+            ) from error
         tags: Any = self._run.names.tags(self._run.names.key_pair)
         with os.fdopen(descriptor, "w") as handle:
             try:

@@ -151,6 +151,8 @@ class Network:
         if not missing:
             return tuple(kept[node] for node in NODES)
         by_zone = self._subnet_by_zone(subnets)
+        if len(by_zone) < len(NODES):
+            raise self._too_few(by_zone)
         asked = list(config.azs) or [zone for zone in by_zone if config.subnets]
         taken = {place.zone for place in kept.values()}
         zones = (
@@ -160,7 +162,7 @@ class Network:
         offered = self._offered(zones)
         usable = [zone for zone in zones if zone in offered]
         if len(usable) < len(missing) or (asked and usable != zones):
-            raise self._not_offered(zones, offered)
+            raise self._not_offered(zones, offered, needed=len(zones) if asked else len(missing))
         chosen = dict(zip(missing, usable, strict=False))
         return tuple(kept.get(node) or Place(chosen[node], by_zone[chosen[node]]) for node in NODES)
 
@@ -181,12 +183,16 @@ class Network:
                     f"the VPC {self.vpc_id} has no subnet in {zone}",
                     why=f"it has subnets in {', '.join(sorted(by_zone))}",
                 )
-        if len(by_zone) < 2 or len(zones) < needed:
-            raise UsageError(
-                "two Availability Zones are needed",
-                why=f"the subnets to choose from are all in {', '.join(sorted(by_zone))}",
-                next_step="give --subnet twice, in two zones",
-            )
+        if len(zones) < needed:
+            raise self._too_few(by_zone)
+
+    @staticmethod
+    def _too_few(by_zone: Mapping[str, str]) -> UsageError:
+        return UsageError(
+            "two Availability Zones are needed",
+            why=f"the subnets to choose from are all in {', '.join(sorted(by_zone))}",
+            next_step="give --subnet twice, in two zones",
+        )
 
     def _refuse_moves(self) -> None:
         """An instance cannot move: asking for other zones or subnets than the nodes have is an error."""
@@ -222,18 +228,19 @@ class Network:
             self._run.watcher.warn(f"cannot ask which zones offer {types[0]}: {message_of(error)}")
             return [{"Location": zone, "InstanceType": types[0]} for zone in otherwise]
 
-    def _not_offered(self, zones: Sequence[str], offered: frozenset[str]) -> SrekvError:
+    def _not_offered(self, zones: Sequence[str], offered: frozenset[str], *, needed: int) -> SrekvError:
+        """`needed`: in how many of the zones a type must be offered to be of use."""
         wanted = self._run.config.instance_type
         size = wanted.partition(".")[2]
         arm = is_arm(wanted)
         lacking = [zone for zone in zones if zone not in offered]
-        offers = self._offerings(lacking, [f"{wanted[0]}*.{size}"], otherwise=())
+        offers = self._offerings(zones, [f"{wanted[0]}*.{size}"], otherwise=())
         per_type: dict[str, set[str]] = {}
         for offer in offers:
             if is_arm(offer["InstanceType"]) == arm:
                 per_type.setdefault(offer["InstanceType"], set()).add(offer["Location"])
-        everywhere = [name for name, there in per_type.items() if there >= set(lacking)]
-        nearest = difflib.get_close_matches(wanted, sorted(everywhere), n=1, cutoff=0)
+        useful = sorted(name for name, there in per_type.items() if len(there) >= needed)
+        nearest = difflib.get_close_matches(wanted, useful, n=1, cutoff=0)
         return SrekvError(
             f"{wanted} is not offered in {', '.join(lacking)}",
             why=f"of {', '.join(zones)} only {', '.join(sorted(offered)) or 'none'} offers it",

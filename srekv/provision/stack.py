@@ -69,10 +69,17 @@ class Stack:
 
         Returns:
             what is left: nothing, unless somebody made more meanwhile.
+
+        Raises:
+            SrekvError: the table is protected; nothing was removed.
         """
-        steps = Steps.of(self.run, self.role).all
-        destroy_all(self.run, steps)
-        return () if self.run.dry else observe_all(steps)
+        steps = Steps.of(self.run, self.role)
+        try:
+            steps.table.refuse_protected()
+        except FAILURES as error:
+            raise explain(error, "looking at the table") from error
+        destroy_all(self.run, steps.all)
+        return () if self.run.dry else observe_all(steps.all)
 
     def resources(self) -> tuple[Resource, ...]:
         """Everything of the stack that exists, by native listings."""

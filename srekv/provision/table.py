@@ -91,15 +91,24 @@ class Table:
         table = self._find()
         if not table or not self._is_ours(table):
             return
+        self._refuse_protected(table)
+        yield Op(kind="table", name=self._name, id=table["TableArn"], action="delete", call=self._delete)
+        if not self._run.dry:
+            self._wait_gone()
+
+    def refuse_protected(self) -> None:
+        """Raise if the table is ours and protected: then nothing of the stack is to be removed."""
+        table = self._find()
+        if table and table.get("DeletionProtectionEnabled") and self._is_ours(table):
+            self._refuse_protected(table)
+
+    def _refuse_protected(self, table: Mapping[str, Any]) -> None:
         if table.get("DeletionProtectionEnabled"):
             raise SrekvError(
                 f"the table {self._name} is protected against deletion",
                 why="it was made with --deletion-protection",
                 next_step="srekv up --no-deletion-protection, then down again",
             )
-        yield Op(kind="table", name=self._name, id=table["TableArn"], action="delete", call=self._delete)
-        if not self._run.dry:
-            self._wait_gone()
 
     def _find(self) -> Mapping[str, Any] | None:
         answer = found(self._dynamodb.describe_table, TableName=self._name)
