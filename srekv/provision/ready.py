@@ -22,7 +22,9 @@ POLL_S = 2.5
 """One check each POLL_S / 2: two checks stay below GetHealthCheckStatus's refill of one a second (aws-facts 2.6)."""
 
 
-def await_healthy(run: Run, hands: AwsHands, deployment: Deployment, *, since: float) -> None:
+def await_healthy(
+    run: Run, hands: AwsHands, deployment: Deployment, *, since: float, timeout_s: float | None = None
+) -> None:
     """Wait until enough checkers have seen both nodes healthy after `since`.
 
     A new check counts as healthy until there is data (aws-facts 1.1): only reports newer than the command prove more.
@@ -32,10 +34,12 @@ def await_healthy(run: Run, hands: AwsHands, deployment: Deployment, *, since: f
         hands: asks for observations.
         deployment: the stack.
         since: seconds since the epoch.
+        timeout_s: how long a check may take, wall-clock seconds; None: BOOT_S and GRACE_S.
 
     Raises:
         SrekvError: a node never became healthy; with the end of its console output.
     """
+    limit_s = run.config.wall(BOOT_S) + GRACE_S if timeout_s is None else timeout_s
     for check in deployment.checks:
         last: list[Observation] = []
         try:
@@ -43,7 +47,7 @@ def await_healthy(run: Run, hands: AwsHands, deployment: Deployment, *, since: f
                 "Route 53",
                 f"{check.name} to pass",
                 partial(_passes, hands, check, since, last),
-                timeout_s=run.config.wall(BOOT_S) + GRACE_S,
+                timeout_s=limit_s,
                 shortest_pause_s=run.config.wall(POLL_S / 2),
             )
         except TimeoutExceeded as error:

@@ -1,0 +1,229 @@
+"""What a drill may do to a stack, and reading a stack back: whole, incomplete, or not there."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from srekv.errors import SrekvError
+from srekv.provision.hands import AwsHands
+from srekv.provision.model import Check, Node
+from srekv.provision.ready import await_healthy
+
+
+COMMAND = "c" * 36
+"""A command id of the length that SSM gives."""
+
+
+@pytest.fixture
+def hands(world: Any) -> AwsHands:
+    """The hands of a whole stack."""
+    world.up()
+    opened, _ = world.stack()
+    world.calls.log.clear()
+    return opened.hands
+
+
+def _node(hands: AwsHands) -> Node:
+    return hands.deployment().node("primary")
+
+
+def test_reads_the_whole_stack(world: Any, hands: AwsHands) -> None:
+    """What `up` returns is what is read back: nodes with roles and addresses, each watched by its check."""
+    deployment = hands.deployment()
+    assert world.stack()[0].up(wait=False) == deployment
+    assert [(node.name, node.role, node.zone) for node in deployment.nodes] == [
+        ("az1", "primary", "us-east-1a"),
+        ("az2", "secondary", "us-east-1b"),
+    ]
+    for role in ("primary", "secondary"):
+        assert deployment.check(role).address == deployment.node(role).address
+    assert (deployment.url, deployment.ttl, deployment.table) == ("http://svc.sre-test.local", 10, "SREKeyValue")
+
+
+def test_no_stack(world: Any) -> None:
+    """Without any part of it, there is no stack of that name."""
+    with pytest.raises(SrekvError, match="there is no stack srekv in us-east-1") as caught:
+        world.stack()[0].hands.deployment()
+    assert caught.value.next_step == "srekv up"
+
+
+@pytest.mark.parametrize(
+    "missing", ["instance az2", "address of az1", "health checks", "hosted zone", "failover records"]
+)
+def test_an_incomplete_stack_says_what_is_missing(world: Any, hands: AwsHands, missing: str) -> None:
+    """One part lost: it is named, and `up` is the next step."""
+    ec2, route53 = world.by_hand("ec2"), world.by_hand("route53")
+    deployment, zone = hands.deployment(), route53.list_hosted_zones()["HostedZones"][0]["Id"]
+    records = [one for one in world.listing()["records"] if "Failover" in one]
+    if missing == "instance az2":
+        ec2.terminate_instances(InstanceIds=[deployment.node("secondary").instance_id])
+    elif missing == "address of az1":
+        listed, primary = ec2.describe_addresses()["Addresses"], deployment.node("primary")
+        address = next(one for one in listed if one["InstanceId"] == primary.instance_id)
+        ec2.disassociate_address(AssociationId=address["AssociationId"])
+        ec2.release_address(AllocationId=address["AllocationId"])
+    elif missing == "health checks":
+        route53.delete_health_check(HealthCheckId=deployment.checks[0].id)
+    else:
+        changes = [{"Action": "DELETE", "ResourceRecordSet": record} for record in records]
+        route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
+        if missing == "hosted zone":
+            route53.delete_hosted_zone(Id=zone)
+
+    with pytest.raises(SrekvError, match="not complete") as caught:
+        hands.deployment()
+    assert caught.value.why == f"missing: {missing}"
+    assert caught.value.next_step == "srekv up"
+
+
+def test_stop_and_start(hands: AwsHands) -> None:
+    """A stopped node keeps its address; starting it brings it back."""
+    node = _node(hands)
+    hands.stop(node)
+    stopped = _node(hands)
+    assert (stopped.state, stopped.address) == ("stopped", node.address)
+    hands.start(stopped)
+    assert _node(hands).state == "running"
+
+
+def test_start_waits_for_a_stop_to_end(world: Any, hands: AwsHands) -> None:
+    """An instance that is still stopping cannot be started: the start comes after "stopped"."""
+    node = _node(hands)
+    hands.stop(node)
+    states = itertools.chain(["stopping", "stopping"], itertools.repeat("stopped"))
+
+    def describe(_: Any) -> Any:
+        return world.success(Reservations=[{"Instances": [{"State": {"Name": next(states)}}]}])
+
+    world.calls.log.clear()
+    world.calls.answers["DescribeInstances"] = describe
+    hands.start(node)
+    assert world.calls.log == ["DescribeInstances"] * 3 + ["StartInstances"]
+
+
+def test_invert(hands: AwsHands) -> None:
+    """The flag is set and cleared; `up` would clear it too."""
+    hands.invert(hands.deployment().check("primary"), inverted=True)
+    assert hands.deployment().check("primary").inverted
+    hands.invert(hands.deployment().check("primary"), inverted=False)
+    assert not hands.deployment().check("primary").inverted
+
+
+def test_a_command_that_ends(world: Any, hands: AwsHands) -> None:
+    """Right after SendCommand there may be no invocation (S2), then it runs, then it has ended: all is waited out."""
+    answers = iter(
+        [
+            world.refusal("InvocationDoesNotExist"),
+            world.success(Status="Pending", ResponseCode=-1),
+            world.success(Status="InProgress", ResponseCode=-1),
+            world.success(Status="Failed", ResponseCode=3, StandardOutputContent="out", StandardErrorContent="err"),
+        ]
+    )
+    sent = []
+
+    def send(asked: Any) -> Any:
+        sent.append(json.loads(asked))
+        return world.success(Command={"CommandId": COMMAND})
+
+    world.calls.answers |= {"SendCommand": send, "GetCommandInvocation": lambda _: next(answers)}
+    node = _node(hands)
+    result = hands.run(node, "exit 3", timeout_s=2.5)
+
+    assert (result.status, result.code, result.stdout, result.stderr) == ("Failed", 3, "out", "err")
+    assert sent[0]["InstanceIds"] == [node.instance_id]
+    assert sent[0]["DocumentName"] == "AWS-RunShellScript"
+    assert sent[0]["Parameters"] == {"commands": ["exit 3"], "executionTimeout": ["3"]}
+    assert sent[0]["TimeoutSeconds"] == 30, "SSM's least"
+
+
+def test_a_node_that_takes_no_commands(world: Any, hands: AwsHands) -> None:
+    """SSM's InvalidInstanceId, with or without a message (S1), is explained."""
+    world.calls.answers["SendCommand"] = lambda _: world.refusal("InvalidInstanceId")
+    with pytest.raises(SrekvError, match="does not take commands") as caught:
+        hands.run(_node(hands), "true", timeout_s=1)
+    assert caught.value.next_step
+
+
+@pytest.mark.parametrize("operation", ["SendCommand", "GetCommandInvocation"])
+def test_a_command_that_is_denied(world: Any, hands: AwsHands, operation: str) -> None:
+    """Any other refusal names the operation."""
+    world.calls.answers["SendCommand"] = lambda _: world.success(Command={"CommandId": COMMAND})
+    world.calls.answers[operation] = lambda _: world.refusal("AccessDeniedException", "no")
+    with pytest.raises(SrekvError, match="not permitted") as caught:
+        hands.run(_node(hands), "true", timeout_s=1)
+    assert operation in caught.value.why
+
+
+def test_waits_for_the_agents(world: Any, hands: AwsHands) -> None:
+    """A node that has been seen online counts, the others are waited for."""
+    first, second = hands.deployment().nodes
+    seen = iter(
+        [
+            [],
+            [{"InstanceId": first.instance_id, "PingStatus": "Online"}],
+            [{"InstanceId": second.instance_id, "PingStatus": "ConnectionLost"}],
+            [{"InstanceId": second.instance_id, "PingStatus": "Online"}],
+        ]
+    )
+    world.calls.answers["DescribeInstanceInformation"] = lambda _: world.success(InstanceInformationList=next(seen))
+    hands.await_commands((first, second))
+    assert next(seen, None) is None
+
+
+def _reports(world: Any, good: int, bad: int, at: datetime) -> Any:
+    status = [("Success: HTTP Status Code 200, OK", good), ("Failure: Connection timed out.", bad)]
+    return world.success(
+        HealthCheckObservations=[
+            {"Region": "us-east-1", "IPAddress": "15.177.0.1", "StatusReport": {"Status": text, "CheckedTime": at}}
+            for text, count in status
+            for _ in range(count)
+        ]
+    )
+
+
+def test_observations(world: Any, hands: AwsHands) -> None:
+    """Only the first word of a checker's report is meaningful."""
+    now = datetime.now(UTC)
+    world.calls.answers["GetHealthCheckStatus"] = lambda _: _reports(world, 1, 2, now)
+    observations = hands.observations(hands.deployment().check("primary"))
+    assert [one.healthy for one in observations] == [True, False, False]
+    assert {one.at for one in observations} == {now}
+
+
+def test_up_waits_for_observations_newer_than_itself(world: Any, hands: AwsHands) -> None:
+    """Old successes and too few new ones prove nothing; more than 18 % of the checkers after the beginning do."""
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    reports = {check.id: iter([(16, begin), (2, None), (3, None)]) for check in hands.deployment().checks}
+    asked = itertools.chain.from_iterable((check, check, check) for check in hands.deployment().checks)
+
+    def answer(_: Any) -> Any:
+        good, at = next(reports[next(asked).id])
+        return _reports(world, good, 16 - good, at or datetime.now(UTC))
+
+    world.calls.answers["GetHealthCheckStatus"] = answer
+    opened, _ = world.stack(speed=50.0)
+    await_healthy(opened.run, opened.hands, hands.deployment(), since=datetime.now(UTC).timestamp() - 5)
+    assert all(next(left, None) is None for left in reports.values())
+
+
+def test_a_node_that_never_becomes_healthy(world: Any, hands: AwsHands) -> None:
+    """The error names node and check, what the checkers said, and the end of the console output."""
+    at = datetime.now(UTC)
+    world.calls.answers |= {
+        "GetHealthCheckStatus": lambda _: _reports(world, 0, 16, at),
+        "GetConsoleOutput": lambda _: world.success(Output="boot\npanic: no service\n"),
+    }
+    opened, _ = world.stack(speed=100.0)
+    deployment = hands.deployment()
+    checks: tuple[Check, ...] = deployment.checks
+    with pytest.raises(SrekvError, match=r"az1 .* never became healthy") as caught:
+        await_healthy(opened.run, opened.hands, deployment, since=at.timestamp(), timeout_s=0.2)
+    assert checks[0].name in caught.value.what
+    assert "Failure: Connection timed out." in caught.value.why
+    assert "panic: no service" in caught.value.why
+    assert "journalctl" in caught.value.next_step
