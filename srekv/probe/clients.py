@@ -10,7 +10,7 @@ from typing import Any
 from srekv.probe.journal import Clock, Journal, rounded
 from srekv.probe.names import Target
 from srekv.probe.retry import Retrying
-from srekv.probe.service import Outcome, Service
+from srekv.probe.service import Operations, Outcome, Service
 
 FINAL_TRIES = 8
 """How often a final read is tried: it must tell whether an acknowledged write is lost, not whether a packet was."""
@@ -138,7 +138,7 @@ class Client:
         return outcome
 
 
-def _service(target: Target, kind: str, seed: str, *, timeout_s: float, speed: float) -> Any:
+def _service(target: Target, kind: str, seed: str, *, timeout_s: float, speed: float) -> Operations:
     """A Service, or one that tries again."""
     service = Service(target, kind, timeout_s=timeout_s, speed=speed)
     if kind != "retry":

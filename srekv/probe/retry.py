@@ -15,7 +15,7 @@ import random
 import time
 from typing import Callable, Iterator
 
-from srekv.probe.service import Outcome, Service
+from srekv.probe.service import Operations, Outcome
 
 ATTEMPTS = 5
 BUDGET_S = 10.0
@@ -26,15 +26,27 @@ CAP_S = 4.0
 
 
 class Retrying:
-    """The operations of a Service, each with as many attempts as it takes and its budget allows.
+    """Operations, each with as many attempts as it takes and its budget allows.
 
     Args:
-        service: makes the attempts.
+        service: makes one attempt for each call.
         dice: decides the pauses.
         speed: AWS-equivalent seconds in one wall-clock second.
+        clock: monotonic wall-clock seconds.
+        sleep: waits for so many of them.
     """
 
-    def __init__(self, service: Service, dice: random.Random, *, speed: float = 1.0) -> None:
+    def __init__(
+        self,
+        service: Operations,
+        dice: random.Random,
+        *,
+        speed: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._clock = clock
+        self._sleep = sleep
         self._service = service
         self._dice = dice
         self._speed = speed
@@ -42,12 +54,12 @@ class Retrying:
         self._attempts = 0
 
     def read(self, key: str) -> Outcome:
-        """See Service."""
+        """See Operations."""
         self._begin()
         return self._end(self._read(key))
 
     def write(self, key: str, value: str) -> Outcome:
-        """See Service; somebody else's change between its read and its write is no failure but a reason to go on."""
+        """See Operations; somebody else's change between its read and its write is no failure but a reason to go on."""
         self._begin()
 
         def attempt(seen: Outcome) -> Outcome:
@@ -58,19 +70,19 @@ class Retrying:
         return self._end(self._on_version(key, attempt, value))
 
     def cas(self, key: str, value: str, *, etag: str | None) -> Outcome:
-        """See Service."""
+        """See Operations."""
         self._begin()
         return self._end(self._change(key, etag, lambda: self._service.cas(key, value, etag=etag), value))
 
     def delete(self, key: str, *, etag: str | None = None) -> Outcome:
-        """See Service."""
+        """See Operations."""
         self._begin()
         if etag is None:
             return self._end(self._on_version(key, lambda seen: self._service.delete(key, etag=seen.etag)))
         return self._end(self._change(key, etag, lambda: self._service.delete(key, etag=etag)))
 
     def close(self) -> None:
-        """See Service."""
+        """See Operations."""
         self._service.close()
 
     def _on_version(self, key: str, attempt: Callable[[Outcome], Outcome], value: str | None = None) -> Outcome:
@@ -118,12 +130,12 @@ class Retrying:
         for number in range(ATTEMPTS):
             yield
             pause = self._dice.uniform(0, min(CAP_S, BASE_S * 2**number)) / self._speed
-            if time.monotonic() + pause >= self._deadline:
+            if self._clock() + pause >= self._deadline:
                 return
-            time.sleep(pause)
+            self._sleep(pause)
 
     def _begin(self) -> None:
-        self._deadline = time.monotonic() + BUDGET_S / self._speed
+        self._deadline = self._clock() + BUDGET_S / self._speed
         self._attempts = 0
 
     def _count(self, outcome: Outcome) -> Outcome:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 import urllib.parse
-from typing import Mapping, NamedTuple
+from typing import Mapping, NamedTuple, Protocol
 
 from srekv.probe import exchange
 from srekv.probe.names import Name, Target
@@ -31,6 +31,25 @@ class Outcome(NamedTuple):
     attempts: int = 1
 
 
+class Operations(Protocol):
+    """What a client can do with keys."""
+
+    def read(self, key: str) -> Outcome:
+        """The key's value, None when there is no such key. A failed read is `fail`: it has no effect to doubt."""
+
+    def write(self, key: str, value: str) -> Outcome:
+        """Set the key, whatever it was."""
+
+    def cas(self, key: str, value: str, *, etag: str | None) -> Outcome:
+        """Set the key if it still has that version; None: if it is still absent."""
+
+    def delete(self, key: str, *, etag: str | None = None) -> Outcome:
+        """Remove the key if it is there, and if it still has that version; None: whatever it is."""
+
+    def close(self) -> None:
+        """Close the connection that is kept, if one is."""
+
+
 class Service:
     """Operations on keys through the name; one for each client, not shared between threads.
 
@@ -49,27 +68,27 @@ class Service:
         self._pinned: exchange.Connection | None = None
 
     def read(self, key: str) -> Outcome:
-        """The key's value, None when there is no such key. A failed read is `fail`: it has no effect to doubt."""
+        """See Operations."""
         outcome = self._call("GET", key)
         if outcome.status == 404:
             return outcome._replace(outcome="ok", value=None, error=None)
         return outcome if outcome.outcome == "ok" else outcome._replace(outcome="fail")
 
     def write(self, key: str, value: str) -> Outcome:
-        """Set the key, whatever it was."""
+        """See Operations."""
         return self._call("PUT", key, value)
 
     def cas(self, key: str, value: str, *, etag: str | None) -> Outcome:
-        """Set the key if it still has that version; None: if it is still absent."""
+        """See Operations."""
         condition = {"If-None-Match": "*"} if etag is None else {"If-Match": etag}
         return _conditional(self._call("PUT", key, value, condition))
 
     def delete(self, key: str, *, etag: str | None = None) -> Outcome:
-        """Remove the key if it is there, and if it still has that version; None: whatever it is."""
+        """See Operations."""
         return _conditional(self._call("DELETE", key, headers={} if etag is None else {"If-Match": etag}))
 
     def close(self) -> None:
-        """Close the connection that is kept, if one is."""
+        """See Operations."""
         if self._pinned is not None:
             self._pinned.close()
             self._pinned = None
