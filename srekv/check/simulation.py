@@ -19,8 +19,8 @@ from srekv.drill.model import CONNECT_TIMEOUT_S, HEALTHY_SHARE
 CHECKERS = 16
 """How many checkers Route 53 reports for a check in all Regions (aws-facts 1.1)."""
 
-DRAWS = 4000
-"""How many failovers are simulated; the 95th percentile then moves by less than half a second between seeds."""
+DRAWS = 2000
+"""How many failovers are simulated; the 95th percentile then moves by less than a second between seeds."""
 
 SILENT_S = CONNECT_TIMEOUT_S
 """How long a probe of a stopped machine takes to fail: nobody answers its SYN."""

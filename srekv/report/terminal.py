@@ -9,10 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from srekv.check.model import Judgement, Operation, Ruling, Timing, Verdict
+from srekv.check.timing import luck
 from srekv.drill.model import DrillResult, Finding
 from srekv.report.data import Phase, phases
 
-BAR_WIDTH = 40
+BAR_WIDTH = 30
 """Columns of the picture's bars; with their names and seconds they fit into 80."""
 
 _STYLES: dict[Ruling, str] = {"held": "bold green", "violated": "bold red", "unknown": "bold yellow"}
@@ -53,6 +54,8 @@ def _headline(verdict: Verdict) -> Text:
     if timing is not None:
         bound = "" if timing.bound_s is None else f" (at most {timing.bound_s:.1f} s expected)"
         text.append(f"\noutage {timing.outage_s:.1f} s{bound} after: {timing.fault}")
+        if timing.expected is not None:
+            text.append(f"\n{luck(timing.expected)}", "dim")
     return text
 
 
@@ -71,7 +74,8 @@ def waterfall(timing: Timing) -> RenderableType:
     for row in rows:
         seconds = "never" if row.seconds is None else f"{row.seconds:.1f}"
         table.add_row(row.name, Text(seconds, justify="right"), Text(bar(row, scale), "cyan", no_wrap=True))
-    return table
+    notes = [Text(row.note, "dim") for row in rows if row.note]
+    return Group(table, *notes)
 
 
 def bar(phase: Phase, scale: float) -> str:
@@ -84,10 +88,12 @@ def bar(phase: Phase, scale: float) -> str:
 
 
 def _clients(timing: Timing) -> RenderableType:
-    table = _table("client", "outage", "errors")
+    table = _table("client", "outage", "available", "errors", "what to change")
     for client in timing.clients:
-        outage = f"{client.outage_s:.1f} s" + ("" if client.recovered else ", never recovered")
-        table.add_row(client.name, outage, str(client.errors))
+        outage = f"{client.outage_s:.1f} s" if client.recovered else f"{client.outage_s:.1f} s, never recovered"
+        table.add_row(
+            client.name, outage, f"{100 * client.availability:.1f} %", str(client.errors), Text(client.advice)
+        )
     return table
 
 

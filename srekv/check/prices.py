@@ -1,0 +1,133 @@
+"""What a stack costs: list prices of us-east-1, on demand, each with its source and the day the source was read.
+
+No price list can be asked without an account's network, so these are constants with a date; `confirmed` is False where
+no source read on that day quoted AWS's own page or price list word for word.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+REGION = "us-east-1"
+HOURS = 730
+"""Hours in a month, as AWS counts them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Price:
+    """One line of a price list, in USD.
+
+    Attributes:
+        item: what it is.
+        usd: the price of one unit.
+        unit: "hour" or "month".
+        source: where the price comes from.
+        read: the day it was read there, ISO 8601.
+        confirmed: whether the source quotes AWS's own page or price list.
+        note: what the price leaves out.
+    """
+
+    item: str
+    usd: float
+    unit: str
+    source: str
+    read: str
+    confirmed: bool = True
+    note: str = ""
+
+    def monthly(self, units: float) -> float:
+        """USD a month for so many units."""
+        return self.usd * units * (HOURS if self.unit == "hour" else 1)
+
+
+_ROUTE53 = "https://aws.amazon.com/route53/pricing/, as transcribed on 2026-09-20"
+_PRICE_LIST = "AWS price list for us-east-1, as quoted on 2026-10-16"
+_READ = "2026-11-23"
+
+INSTANCE = Price(
+    item="EC2 t2.micro, Linux",
+    usd=0.0116,
+    unit="hour",
+    source="https://aws.amazon.com/ec2/pricing/on-demand/, as quoted by several public cost tools",
+    read=_READ,
+    confirmed=False,
+)
+ADDRESS = Price(item="public IPv4 address", usd=0.005, unit="hour", source=_PRICE_LIST, read=_READ)
+DISK = Price(item="EBS gp3, 1 GiB", usd=0.08, unit="month", source=_PRICE_LIST, read=_READ)
+ZONE = Price(item="hosted zone", usd=0.50, unit="month", source=_ROUTE53, read=_READ)
+CHECK = Price(
+    item="health check of an AWS endpoint",
+    usd=0.50,
+    unit="month",
+    source=_ROUTE53,
+    read=_READ,
+    note="an account's first 50 are free",
+)
+FAST = Price(item="fast interval (10 s), for each check", usd=1.00, unit="month", source=_ROUTE53, read=_READ)
+TABLE = Price(
+    item="DynamoDB on demand, 1 million writes and 1 million reads",
+    usd=0.75,
+    unit="month",
+    source="https://aws.amazon.com/dynamodb/pricing/on-demand/ (0.625 and 0.125 USD), as quoted by a third party",
+    read=_READ,
+    confirmed=False,
+    note="a drill makes some thousand requests; storage under 25 GB is free",
+)
+ALARM = Price(
+    item="CloudWatch alarm",
+    usd=0.10,
+    unit="month",
+    source="https://aws.amazon.com/cloudwatch/pricing/, from memory",
+    read=_READ,
+    confirmed=False,
+    note="an account's first 10 are free",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """A price and how much of it a stack uses."""
+
+    price: Price
+    units: float
+
+    @property
+    def monthly(self) -> float:
+        """USD a month."""
+        return self.price.monthly(self.units)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a member of a JSON document."""
+        return {
+            "item": self.price.item,
+            "units": self.units,
+            "usd_month": round(self.monthly, 4),
+            "usd_each": self.price.usd,
+            "per": self.price.unit,
+            "source": self.price.source,
+            "read": self.price.read,
+            "confirmed": self.price.confirmed,
+            "note": self.price.note,
+        }
+
+
+def stack_costs(*, interval: int, alarms: int = 3) -> tuple[Cost, ...]:
+    """What a stack with two nodes uses; at 10 s each health check pays the fast interval."""
+    fast = 2 if interval < 30 else 0
+    uses = (
+        (INSTANCE, 2),
+        (ADDRESS, 2),
+        (DISK, 16),
+        (ZONE, 1),
+        (CHECK, 2),
+        (FAST, fast),
+        (TABLE, 1),
+        (ALARM, alarms),
+    )
+    return tuple(Cost(price=price, units=units) for price, units in uses if units)
+
+
+def total_usd(costs: tuple[Cost, ...]) -> float:
+    """USD a month for all of them."""
+    return sum(one.monthly for one in costs)

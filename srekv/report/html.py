@@ -1,0 +1,82 @@
+"""A verdict as one HTML file that carries all it needs: opened offline, it asks nobody for anything."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from srekv.check.model import History, Verdict
+from srekv.report.page import distribution, timeline
+
+EXPLAINED = {
+    "lost": "Is every acknowledged write still there?",
+    "linear": "Does one order of the operations explain every answer?",
+    "timing": "Did the fault do what it must, and no more?",
+    "max-outage": "Was the outage as short as promised?",
+    "min-availability": "Was the service there as much as promised?",
+    "history": "Could every line be read?",
+    "seal": "Is the history the one that was judged?",
+}
+"""What each checker asks."""
+
+
+def html(document: dict[str, Any], history: History, verdict: Verdict) -> str:
+    """The report of a judged history.
+
+    Args:
+        document: what verdict.json holds; every figure on the page comes from it.
+        history: drawn as the timeline.
+        verdict: the proofs and the waterfall.
+    """
+    timing = verdict.timing
+    drawn = {
+        "timeline": timeline(history, timing) if timing else None,
+        "distribution": distribution(timing) if timing else None,
+    }
+    environment = Environment(
+        loader=PackageLoader("srekv.report", "static"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"seconds": _seconds, "percent": _percent, "setting": _setting}
+    return environment.get_template("report.html.j2").render(
+        one=document,
+        explained=EXPLAINED,
+        style=_asset("report.css"),
+        library=_asset("echarts.js"),
+        program=_asset("report.js"),
+        data=Markup(_embedded(drawn)),  # noqa: S704 - escaped for a script element by _embedded
+    )
+
+
+def _asset(name: str) -> Markup:
+    return Markup((files("srekv.report") / "static" / name).read_text(encoding="utf-8"))  # noqa: S704 - our own file
+
+
+def _embedded(value: object) -> str:
+    """JSON that cannot end the script element that it stands in."""
+    text = json.dumps(value, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026").replace("\u2028", "\\u2028")
+
+
+def _seconds(value: float | None) -> str:
+    return "never" if value is None else f"{value:.1f} s"
+
+
+def _percent(value: float | None) -> str:
+    return "not measured" if value is None else f"{100 * value:.2f} %"
+
+
+def _setting(value: object) -> str:
+    """A setting for a person: an object as its members."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_setting(member)}" for name, member in value.items())
+    if isinstance(value, list):
+        return ", ".join(_setting(member) for member in value)
+    return "none" if value is None else str(value)

@@ -1,0 +1,213 @@
+"""What the timeline of a report shows, as plain data: lanes, bars, requests, marks; seconds since the fault."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from srekv.check.clients import cause
+from srekv.check.model import Event, History, Operation, Timing
+from srekv.check.timing import CURVE
+from srekv.report.data import phases
+
+ERROR = "error"
+OTHER = "other"
+"""States of a bar or request beside the nodes' names."""
+
+UNANSWERED_S = 2.0
+"""How long an operation without an end is drawn, unless the settings say the time-out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """Something that lasted: on which lane, from when to when, in which state, and words for the tooltip."""
+
+    lane: int
+    begin: float
+    end: float
+    state: str
+    label: str
+
+    def to_json(self) -> list[Any]:
+        """Short, because there are many."""
+        return [self.lane, round(self.begin, 3), round(self.end, 3), self.state, self.label]
+
+
+@dataclass
+class _Lanes:
+    """Lanes in the order in which they were asked for."""
+
+    names: list[str] = field(default_factory=list)
+
+    def of(self, name: str) -> int:
+        if name not in self.names:
+            self.names.append(name)
+        return self.names.index(name)
+
+
+def timeline(history: History, timing: Timing) -> dict[str, Any]:
+    """Everything that the timeline draws."""
+    drill = next((one.members for one in history.events if one.event == "drill"), {})
+    nodes = {role: _node(drill, role) for role in ("primary", "secondary")}
+    names = {address: name for name, address in nodes.values() if address}
+    lanes, zero = _Lanes(), timing.fault_at
+    begin, end = _span(history)
+    bars = [
+        *_nodes(history, timing, [name for name, _ in nodes.values() if name], lanes, end),
+        *_checks(history.events, lanes, begin, end),
+        *_answers(history.events, names, lanes, end),
+    ]
+    limit = drill.get("op_timeout_s")
+    limit_s = float(limit) if isinstance(limit, int | float) else UNANSWERED_S
+    requests = list(_requests(history.operations, lanes, timing, limit_s))
+    return {
+        "span": [round(begin - zero, 3), round(end - zero, 3)],
+        "lanes": lanes.names,
+        "nodes": [name for name, _ in nodes.values() if name]
+        or sorted({one.node for one in history.operations if one.node}),
+        "bars": [_shifted(bar, zero).to_json() for bar in bars],
+        "requests": [_shifted(bar, zero).to_json() for bar in requests],
+        "phases": [{"name": one.name, "begin": one.begin, "seconds": one.seconds} for one in phases(timing)],
+        "fault": timing.fault,
+        "heal": None if timing.heal_at is None else round(timing.heal_at - zero, 3),
+        "outage": [round(one - zero, 3) for one in _outage(timing)],
+    }
+
+
+def distribution(timing: Timing) -> dict[str, Any] | None:
+    """The simulated outages as a curve of (seconds, percent), the measured one, and the bound."""
+    if timing.expected is None:
+        return None
+    curve = list(zip(timing.expected.curve, CURVE, strict=True))
+    return {"curve": curve, "measured": timing.outage_s, "bound": timing.expected.worst}
+
+
+def _node(drill: dict[str, Any], role: str) -> tuple[str, str]:
+    node = drill.get(role)
+    if not isinstance(node, dict):
+        return "", ""
+    return str(node.get("node") or ""), str(node.get("address") or "")
+
+
+def _span(history: History) -> tuple[float, float]:
+    """The load's time: what came before its first and after its last operation is not drawn."""
+    operations = [one for one in history.operations if not one.final] or list(history.operations)
+    times = [one.invoke for one in operations] + [one.complete for one in operations if one.complete is not None]
+    times += [one.at for one in history.events if one.event in {"fault", "heal", "dns"}]
+    return min(times), max(times)
+
+
+def _outage(timing: Timing) -> tuple[float, float]:
+    headline = timing.headline
+    return (headline.begin, headline.end) if headline and headline.outage_s else (timing.fault_at, timing.fault_at)
+
+
+def _shifted(bar: Bar, zero: float) -> Bar:
+    return Bar(lane=bar.lane, begin=bar.begin - zero, end=bar.end - zero, state=bar.state, label=bar.label)
+
+
+def _nodes(history: History, timing: Timing, names: Sequence[str], lanes: _Lanes, end: float) -> Iterable[Bar]:
+    """A node's own time: in service, at fault, and after the heal until it answers a client again."""
+    begin, _ = _span(history)
+    struck = {
+        str(one.members["node"]) for one in history.events if one.event == "fault" and "node" in one.members
+    } or set(names[:1])
+    for name in names:
+        lane = lanes.of(f"node {name}")
+        if name not in struck:
+            yield Bar(lane=lane, begin=begin, end=end, state=name, label="in service")
+            continue
+        heal = timing.heal_at if timing.heal_at is not None else end
+        yield Bar(lane=lane, begin=begin, end=timing.fault_at, state=name, label="in service")
+        yield Bar(lane=lane, begin=timing.fault_at, end=heal, state=ERROR, label=timing.fault)
+        answered = (one.complete for one in history.operations if one.node == name and one.invoke >= heal)
+        back = min((at for at in answered if at is not None), default=end)
+        yield Bar(lane=lane, begin=heal, end=min(back, end), state=OTHER, label="healed, no client there yet")
+        if back < end:
+            yield Bar(lane=lane, begin=back, end=end, state=name, label="in service")
+
+
+def _checks(events: Sequence[Event], lanes: _Lanes, begin: float, end: float) -> Iterable[Bar]:
+    """What the checkers say: how many of them fail, and the verdict."""
+    names = dict.fromkeys(
+        str(one.members["check"]) for one in events if one.event in {"health", "observation"} and "check" in one.members
+    )
+    for name in names:
+        told = [one for one in events if one.members.get("check") == name]
+        yield from _verdicts([one for one in told if one.event == "health"], lanes.of(f"check {name}"), begin, end)
+        seen = [one for one in told if one.event == "observation" and "checker" in one.members]
+        if seen:
+            yield from _checkers(seen, lanes.of(f"checkers of {name}"), end)
+
+
+def _verdicts(polls: Sequence[Event], lane: int, begin: float, end: float) -> Iterable[Bar]:
+    """Equal verdicts in a row are one bar."""
+    start, healthy, count = begin, True, ""
+    for one in polls:
+        now = bool(one.members.get("healthy"))
+        count_now = _count(one)
+        if (now, count_now) != (healthy, count):
+            if one.at > start:
+                yield _verdict(lane, start, one.at, healthy=healthy, count=count)
+            start, healthy, count = max(one.at, begin), now, count_now
+    yield _verdict(lane, start, end, healthy=healthy, count=count)
+
+
+def _count(poll: Event) -> str:
+    failing, checkers = poll.members.get("failing"), poll.members.get("checkers")
+    return f", {failing} of {checkers} checkers fail" if isinstance(failing, int) and isinstance(checkers, int) else ""
+
+
+def _verdict(lane: int, begin: float, end: float, *, healthy: bool, count: str) -> Bar:
+    state, word = ("healthy", "healthy") if healthy else (ERROR, "unhealthy")
+    return Bar(lane=lane, begin=begin, end=end, state=state, label=word + count)
+
+
+def _checkers(seen: Sequence[Event], lane: int, end: float) -> Iterable[Bar]:
+    """How many checkers' last report was a failure, over time."""
+    failing: dict[str, bool] = {}
+    for one, following in zip(seen, [*seen[1:], None], strict=True):
+        failing[str(one.members["checker"])] = one.members.get("healthy") is False
+        count = sum(failing.values())
+        until = end if following is None else following.at
+        state = ERROR if count else "healthy"
+        yield Bar(lane=lane, begin=one.at, end=until, state=state, label=f"{count} failed their last probe")
+
+
+def _answers(events: Sequence[Event], names: dict[str, str], lanes: _Lanes, end: float) -> Iterable[Bar]:
+    """What the name answered; equal answers in a row are one bar."""
+    for authoritative in (True, False):
+        told = [one for one in events if one.event == "dns" and bool(one.members.get("authoritative")) == authoritative]
+        if not told:
+            continue
+        lane = lanes.of("name server" if authoritative else "DNS answer")
+        start, current = told[0].at, _answer(told[0])
+        for one in told[1:]:
+            if _answer(one) != current:
+                yield _answered(lane, start, one.at, current, names)
+                start, current = one.at, _answer(one)
+        yield _answered(lane, start, end, current, names)
+
+
+def _answer(event: Event) -> tuple[str, ...]:
+    answer = event.members.get("answer")
+    return tuple(str(one) for one in answer) if isinstance(answer, list) else ()
+
+
+def _answered(lane: int, begin: float, end: float, answer: tuple[str, ...], names: dict[str, str]) -> Bar:
+    state = names.get(answer[0], OTHER) if len(answer) == 1 else ERROR
+    label = ", ".join(f"{one} ({names[one]})" if one in names else one for one in answer) or "no answer"
+    return Bar(lane=lane, begin=begin, end=end, state=state, label=label)
+
+
+def _requests(operations: Iterable[Operation], lanes: _Lanes, timing: Timing, limit_s: float) -> Iterable[Bar]:
+    for client in timing.clients:
+        lanes.of(client.name)
+    for one in operations:
+        if one.final:
+            continue
+        end = one.complete if one.complete is not None else one.invoke + limit_s
+        state = one.node or OTHER if one.good else ERROR
+        words = f"{one.op}, {one.outcome}" if one.good else f"{one.op}: {cause(one)}"
+        yield Bar(lane=lanes.of(one.zoo), begin=one.invoke, end=end, state=state, label=words)
