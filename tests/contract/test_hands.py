@@ -14,7 +14,6 @@ from srekv.provision.hands import AwsHands
 from srekv.provision.model import Check, Node
 from srekv.provision.ready import await_healthy
 
-
 COMMAND = "c" * 36
 """A command id of the length that SSM gives."""
 

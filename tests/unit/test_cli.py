@@ -1,0 +1,145 @@
+"""The command line itself: every command and option explains itself, and errors have their exit code."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from srekv.cli import main_group
+from srekv.config import Config
+
+COMMANDS = {
+    *("up", "test", "failover", "failover-test", "down", "status", "check", "kv", "local"),
+    *("kv put", "kv get", "kv delete", "local status", "local logs", "local env", "local stop"),
+}
+"""Commands of the interface that must be there; more may come."""
+
+LOST = (
+    '{"client": 0, "op": "write", "key": "k", "value": "a", "invoke": 1, "complete": 2, "outcome": "ok"}\n'
+    '{"client": 1, "op": "read", "key": "k", "value": "b", "invoke": 3, "complete": 4, "outcome": "ok"}\n'
+)
+"""A history in which somebody reads what nobody wrote."""
+
+
+def _commands(group: click.Group = main_group, path: str = "") -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        full = f"{path} {name}".strip()
+        yield full, command
+        if isinstance(command, click.Group):
+            yield from _commands(command, full)
+
+
+ALL = dict(_commands())
+
+
+def _srekv(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "srekv.cli", *arguments],
+        env={"PATH": os.environ["PATH"], "HOME": str(home), "SREKV_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_commands_are_there() -> None:
+    """No command of the interface is missing."""
+    assert set(ALL) >= COMMANDS
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_every_command_has_help(name: str) -> None:
+    """A sentence for each command, and one for each of its options."""
+    command = ALL[name]
+    assert (command.help or "").strip()
+    for option in command.params:
+        if isinstance(option, click.Option):
+            assert option.help, f"{name} {option.opts}"
+
+
+def test_options_before_the_command() -> None:
+    """The interface's common options exist."""
+    names = {option for parameter in main_group.params for option in parameter.opts}
+    assert names >= {"--target", "--stack", "--region", "--profile", "--output"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--wait --dry-run --vpc-id --azs --subnet --fix-vpc --instance-type --os --ami --key-name --create-key",
+        "--allow-cidr --zone --record --port --interval --threshold --ttl --deletion-protection --alarms --speed",
+    ],
+)
+def test_options_of_up(options: str) -> None:
+    """Every option that the interface names; each setting is a field of Config under the same name."""
+    parameters = {option: one for one in ALL["up"].params for option in one.opts}
+    for option in options.split():
+        name = parameters[option].name
+        assert name in Config.__dataclass_fields__ or name in {"wait", "dry_run"}
+
+
+def test_the_help_says_why_the_defaults_differ() -> None:
+    """The lab's 30 s and TTL 300 can never meet its own "wait ~30 s"; the help of up says so."""
+    with click.Context(ALL["up"]) as context:
+        text = " ".join(ALL["up"].get_help(context).split())
+    assert "30 cannot meet the lab's" in text
+    assert "300 hides a switch" in text
+
+
+def test_version(tmp_path: Path) -> None:
+    """`srekv --version` names the program and its version, exit 0."""
+    done = _srekv("--version", home=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.startswith("srekv, version ")
+
+
+def test_nothing_given(tmp_path: Path) -> None:
+    """`srekv` alone shows the help and is a usage error."""
+    done = _srekv(home=tmp_path)
+    assert done.returncode == 2
+    assert "failover-test" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("history", "code", "verdict"),
+    [
+        ("", 0, "held"),
+        (
+            LOST,
+            1,
+            "violated",
+        ),
+    ],
+)
+def test_check_judges_by_exit_code(tmp_path: Path, history: str, code: int, verdict: str) -> None:
+    """`check` exits 0 when the history held and 1 when it is violated, and says which."""
+    file = tmp_path / "history.jsonl"
+    file.write_text(history)
+    done = _srekv("check", str(file), home=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert verdict in done.stdout + done.stderr
+
+
+def test_a_reader_that_goes_away(tmp_path: Path) -> None:
+    """`srekv --help | head -0`: a closed pipe is no error and leaves no noise."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        done = subprocess.run(
+            [sys.executable, "-m", "srekv.cli", "--help"],
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr

@@ -1,0 +1,139 @@
+"""What a person sees and what a script sees: lines for the one, one JSON document for the other."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+
+from srekv.console import Screen, changes_json, reach, tally
+from srekv.errors import SrekvError
+from srekv.provision.model import Change, Check, Deployment, Node
+
+CHANGES = tuple(
+    Change(section="DynamoDB", kind="table", name=f"T{number}", id=f"arn:aws:x/T{number}", action=action, detail="why")
+    for number, action in enumerate(("create", "create", "leave", "change", "delete"))
+)
+NODE = Node(
+    name="az1",
+    role="primary",
+    zone="us-east-1a",
+    instance_id="i-1",
+    address="192.0.2.1",
+    private_address="10.0.0.1",
+    state="running",
+)
+
+
+def deployment(port: int) -> Deployment:
+    """A stack with one node, as far as it is shown."""
+    return Deployment(
+        stack="srekv",
+        region="us-east-1",
+        zone_name="sre-test.local",
+        name="svc.sre-test.local",
+        port=port,
+        ttl=10,
+        table="T",
+        nodes=(NODE,),
+        checks=(Check(name="c", id="1", address="192.0.2.1", port=port, path="/health", interval=10, threshold=3),),
+    )
+
+
+def test_json_is_alone_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    """With JSON, progress, results for people and errors go to stderr; stdout is one document."""
+    screen = Screen(as_json=True)
+    with screen.progress() as narration:
+        narration.started("DynamoDB")
+        narration.changed(CHANGES[0])
+        narration.warn("careful")
+        narration.finished("DynamoDB", "done")
+    screen.show("for people")
+    screen.failed(SrekvError("it broke", why="too hot", next_step="cool it"))
+    screen.document({"changes": changes_json(narration.changes)})
+    out, err = capsys.readouterr()
+    assert [one["name"] for one in json.loads(out)["changes"]] == ["T0"]
+    assert "for people" not in out + err
+    for words in ("created table T0", "careful", "it broke", "why: too hot", "next: cool it"):
+        assert words in err
+
+
+def test_text_has_no_document(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without JSON, changes and results are lines on stdout and the document is not shown."""
+    screen = Screen(as_json=False)
+    with screen.progress() as narration:
+        for change in CHANGES:
+            narration.changed(change)
+    screen.show("for people")
+    screen.document({"only": "json"})
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "only" not in out
+    for words in ("created table T0", "left alone table T2", "changed table T3", "deleted table T4", "for people"):
+        assert words in out
+
+
+def test_quiet_still_warns(capsys: pytest.CaptureFixture[str]) -> None:
+    """--quiet hides progress; warnings come once each, on stderr."""
+    with Screen(as_json=False, quiet=True).progress() as narration:
+        narration.changed(CHANGES[0])
+        narration.note("a detail")
+        narration.warn("careful")
+        narration.warn("careful")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("careful") == 1
+
+
+def test_dry_runs_speak_in_the_conditional(capsys: pytest.CaptureFixture[str]) -> None:
+    """A plan does not claim that something was done."""
+    with Screen(as_json=False).progress(dry=True) as narration:
+        narration.changed(CHANGES[0])
+    assert "would be created table T0" in capsys.readouterr().out
+    assert tally(CHANGES, dry=True).startswith("2 would be created, 1 would change")
+
+
+def test_tally() -> None:
+    """How many of each, in a fixed order; nothing is "nothing to do"."""
+    assert tally(CHANGES, dry=False) == "2 created, 1 changed, 1 left alone, 1 deleted"
+    assert tally((), dry=False) == "nothing to do"
+
+
+def test_markup_is_not_interpreted(capsys: pytest.CaptureFixture[str]) -> None:
+    """Square brackets in names and errors are shown as they are."""
+    screen = Screen(as_json=False)
+    screen.failed(SrekvError("Instances [[i-1]] [bold]", why="[/red]"))
+    with screen.progress() as narration:
+        narration.warn("a [warning]")
+    err = capsys.readouterr().err
+    for words in ("[[i-1]] [bold]", "[/red]", "a [warning]"):
+        assert words in err
+
+
+def test_many_threads_may_narrate(capsys: pytest.CaptureFixture[str]) -> None:
+    """Steps run beside each other: no line is lost or torn."""
+    with Screen(as_json=False).progress() as narration:
+        threads = [threading.Thread(target=narration.changed, args=(change,)) for change in CHANGES * 10]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(narration.changes) == 50
+    assert all("table T" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("port", "dns_port", "shown"),
+    [
+        (80, 53, ("http://svc.sre-test.local", "curl http://192.0.2.1/health", "dig @127.0.0.2 svc.sre-test.local")),
+        (8080, 5300, ("http://svc.sre-test.local:8080", "http://192.0.2.1:8080/health", "dig @127.0.0.2 -p 5300")),
+    ],
+)
+def test_how_to_reach_it(capsys: pytest.CaptureFixture[str], port: int, dns_port: int, shown: tuple[str, ...]) -> None:
+    """Commands that can be copied, without ports where these are the usual ones."""
+    Screen(as_json=False).show(reach(deployment(port), resolver=("127.0.0.2", dns_port)))
+    out = capsys.readouterr().out
+    for words in shown:
+        assert words in out
