@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -166,17 +167,47 @@ def failover(context: click.Context, *, back: bool) -> None:
     show_default=True,
     help="Where the run's history goes, in a folder of its own.",
 )
-@click.option("--rate", type=float, help="Operations a second over all clients, by the clock of the target.")
-@click.option("--clients", type=int, help="Clients that operate at once.")
+@click.option("--fault", default="stop", show_default=True, metavar="NAME", help="What to do to the stack; see --list.")
+@click.option("--list", "explain", is_flag=True, help="Explain every fault: its hypothesis and its pass rule.")
+@click.option("--rate", type=float, help="Operations a second over all clients, by the target's clock.  [default: 20]")
+@click.option("--clients", callback=_comma, metavar="KIND,...", help="The kinds of clients.  [default: all six]")
+@click.option("--vantage", metavar="INSTANCE", help="Run the load on this instance of the VPC, not on the survivor.")
+@click.option("--rounds", type=int, default=1, show_default=True, help="How many drills; stops at a violated one.")
+@click.option("--keep-going", is_flag=True, help="Do not stop at a violated round.")
+@click.option("--resume", is_flag=True, help="Fetch and judge the latest drill whose srekv was killed.")
+@click.option("--max-outage", type=float, metavar="S", help="Promise: the longest outage, AWS-equivalent seconds.")
+@click.option("--max-lost", type=int, default=0, show_default=True, help="Promise: acknowledged writes lost.")
+@click.option("--min-availability", type=float, metavar="SHARE", help="Promise: the least share of good operations.")
+@click.option("--report", type=click.Path(file_okay=False, path_type=Path), help="Write a report into this directory.")
+@click.option("--seed", type=int, help="Decides the clients' choices.  [default: random, and recorded]")
+@click.option("--break", "wrong", metavar="HOW", help="Make the service wrong: stale-reads or lost-writes.")
 @click.pass_context
-def failover_test(context: click.Context, *, directory: Path, rate: float | None, clients: int | None) -> None:
+def failover_test(
+    context: click.Context,
+    /,
+    *,
+    explain: bool,
+    resume: bool,
+    max_outage: float | None,
+    max_lost: int,
+    min_availability: float | None,
+    clients: tuple[str, ...],
+    **options: Any,
+) -> None:
     """Drill: load, fault, switch, heal, failback, and a verdict from the client's side.
 
-    The primary is stopped and always started again, also after Ctrl-C or an error.
+    The fault is always healed, also after Ctrl-C or an error; after kill -9 the next srekv up heals it.
     """
-    from srekv import commands
+    from srekv import drills
+    from srekv.drill.model import Promises
 
-    commands.failover_test(_invocation(context), directory=directory, rate=rate, clients=clients)
+    invocation = _invocation(context)
+    if explain:
+        drills.catalogue(invocation.screen)
+        return
+    promises = Promises(max_outage_s=max_outage, max_lost=max_lost, min_availability=min_availability)
+    request = drills.Request(promises=promises, zoo=clients, **options)
+    (drills.resume if resume else drills.failover_test)(invocation, request)
 
 
 @main_group.command()
@@ -295,6 +326,9 @@ def local_stop(context: click.Context) -> None:
 
 def main() -> None:
     """The entry point: never a traceback, always an exit code that means something."""
+    # Importing boto3 and reading its models makes many objects that stay: looking through them for garbage again and
+    # again costs a fifth of a short command.
+    gc.set_threshold(100_000, 20, 100)
     sys.exit(_run(sys.argv[1:]))
 
 
