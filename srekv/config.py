@@ -22,6 +22,9 @@ INTERVALS = (10, 30)
 
 OPERATING_SYSTEMS = ("al2023", "al2")
 
+LONGEST_TAG = 256
+"""Characters in the value of an IAM tag."""
+
 _STACK = re.compile(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,19}")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
@@ -121,6 +124,12 @@ class Config:
                 )
         for cidr in self.allow_cidrs:
             _check_cidr(cidr)
+        if len(" ".join(self.allow_cidrs)) > LONGEST_TAG:
+            raise UsageError(
+                f"{len(self.allow_cidrs)} times --allow-cidr is too many",
+                why=f"they are kept in a tag, which holds {LONGEST_TAG} characters",
+                next_step="give fewer and wider blocks",
+            )
 
     @property
     def is_default(self) -> bool:

@@ -106,6 +106,7 @@ def test_cidrs(values: tuple[str, ...]) -> None:
         ({"key_name": "k", "create_key": "f"}, "exclude each other"),
         ({"allow_cidrs": ("10.0.0.1/8",)}, "host bits"),
         ({"allow_cidrs": ("::/0",)}, "IPv6"),
+        ({"allow_cidrs": tuple(f"198.51.100.{host}/32" for host in range(16))}, "too many"),
         ({"zone": ".".join(["a" * 60] * 5)}, "too long"),
         ({"zone": ""}, None),
         ({"stack": "Upper"}, "lower-case"),

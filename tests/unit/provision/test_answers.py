@@ -1,0 +1,85 @@
+"""AWS's answers for a person: each failure says what to do, "not there" is told from "no"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore import exceptions as aws
+from botocore.parsers import ResponseParserError
+
+from srekv.errors import SrekvError, UsageError
+from srekv.provision.answers import ABSENT, explain, found, gone, is_absent
+
+
+def refusal(code: str, operation: str = "DoIt", message: str = "because") -> aws.ClientError:
+    """A service's refusal."""
+    return aws.ClientError({"Error": {"Code": code, "Message": message}}, operation)
+
+
+def raising(error: Exception) -> Any:
+    """A call that fails so."""
+
+    def call(**_: Any) -> Any:
+        raise error
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("error", "what", "next_step"),
+    [
+        (refusal("ExpiredToken"), "the credentials have expired", "aws sso login"),
+        (refusal("RequestExpired"), "the credentials have expired", "aws sso login"),
+        (refusal("ExpiredTokenException"), "the credentials have expired", "aws sso login"),
+        (refusal("AuthFailure"), "does not accept these credentials", "check the keys"),
+        (refusal("UnrecognizedClientException"), "does not accept these credentials", "Region is enabled"),
+        (refusal("SignatureDoesNotMatch"), "refused the signature", "clock"),
+        (refusal("AccessDenied"), "not permitted", "DoIt"),
+        (refusal("UnauthorizedOperation"), "not permitted", "DoIt"),
+        (refusal("AddressLimitExceeded"), "failed: doing", "5 per Region"),
+        (refusal("TooManyHealthChecks"), "failed: doing", "200 by default"),
+        (refusal("AuthFailure", "ReleaseAddress"), "failed: doing", ""),
+        (aws.NoCredentialsError(), "no AWS credentials", "aws configure"),
+        (aws.ProfileNotFound(profile="x"), "(x) could not be found", "list-profiles"),
+        (aws.UnauthorizedSSOTokenError(), "SSO session", "aws sso login"),
+        (aws.NoRegionError(), "no AWS Region", "--region"),
+        (aws.EndpointConnectionError(endpoint_url="http://x"), "no answer from AWS", "AWS_ENDPOINT_URL"),
+        (aws.ReadTimeoutError(endpoint_url="http://x"), "no answer from AWS", "network"),
+        (ResponseParserError("Unable to parse\n<html>"), "no proper answer from AWS", "proxy"),
+        (aws.ParamValidationError(report="Name too long"), "failed: doing", ""),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_every_failure_is_explained(error: Exception, what: str, next_step: str) -> None:
+    """What happened in the first line, the service's own words after it, and where one can help, what to do."""
+    explained = explain(error, "doing")
+    assert what in explained.what
+    assert next_step in explained.next_step
+    assert "<html>" not in str(explained)
+    if isinstance(error, aws.ClientError):
+        assert explained.why.endswith("because")
+
+
+def test_usage_and_own_errors() -> None:
+    """A wrong profile is a usage error; an error that is explained already stays as it is; others are not hidden."""
+    assert isinstance(explain(aws.ProfileNotFound(profile="x"), "doing"), UsageError)
+    own = SrekvError("own")
+    assert explain(own, "doing") is own
+    with pytest.raises(ZeroDivisionError):
+        explain(ZeroDivisionError(), "doing")
+
+
+@pytest.mark.parametrize("code", sorted(ABSENT))
+def test_not_there(code: str) -> None:
+    """Every code that means absence makes `found` answer None and `gone` be content."""
+    assert is_absent(refusal(code))
+    assert found(raising(refusal(code))) is None
+    gone(raising(refusal(code)))
+
+
+def test_another_no_is_not_absence() -> None:
+    """A denial must never be taken for "it is not there"."""
+    for call in (found, gone):
+        with pytest.raises(aws.ClientError):
+            call(raising(refusal("AccessDenied")))

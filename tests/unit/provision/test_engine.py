@@ -1,0 +1,251 @@
+"""The engine: order, side by side, the first cause, and an end to every wait."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from srekv.config import Config
+from srekv.errors import SrekvError, TimeoutExceeded
+from srekv.provision.engine import destroy_all, ensure_all, observe_all
+from srekv.provision.model import Change, Resource
+from srekv.provision.run import CancelledError, Op, Ops, Run, leave
+
+DEADLINE_S = 20
+
+
+@dataclass
+class Log:
+    """A Watcher that remembers in order."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def started(self, section: str) -> None:
+        """A section began."""
+        self.lines.append(f"started {section}")
+
+    def changed(self, change: Change) -> None:
+        """A resource was dealt with."""
+        self.lines.append(f"{change.action} {change.name} {change.id}")
+
+    def waiting(self, section: str, what: str) -> None:
+        """A section waits."""
+        self.lines.append(f"{section} waits for {what}")
+
+    def finished(self, section: str) -> None:
+        """A section is done."""
+        self.lines.append(f"finished {section}")
+
+    def warn(self, message: str) -> None:
+        """Something optional could not be had."""
+        self.lines.append(message)
+
+
+@dataclass(eq=False)
+class FakeStep:
+    """A step that does what it is told, and says when."""
+
+    section: str
+    needs: tuple[Any, ...] = ()
+    call: Callable[[], str | None] = lambda: "id"
+    settling: Callable[[], None] = lambda: None
+
+    def observe(self) -> tuple[Resource, ...]:
+        """One resource."""
+        return (Resource(kind="thing", id=self.section, name=self.section, state="present"),)
+
+    def ensure(self) -> Ops:
+        """Create it."""
+        yield Op(kind="thing", name=self.section, action="create", call=self.call)
+
+    def settle(self) -> Ops:
+        """Wait for it."""
+        self.settling()
+        return iter(())
+
+    def destroy(self) -> Ops:
+        """Delete it."""
+        yield Op(kind="thing", name=self.section, action="delete", call=self.call)
+
+
+@pytest.fixture
+def log() -> Log:
+    """Whom the run tells."""
+    return Log()
+
+
+@pytest.fixture
+def run(log: Log) -> Run:
+    """A run that calls nothing."""
+    return Run(Config(), None, log)  # type: ignore[arg-type]
+
+
+def _done(log: Log, action: str) -> list[str]:
+    return [line.split()[1] for line in log.lines if line.startswith(f"{action} ")]
+
+
+def test_needs_come_first_and_leave_last(run: Run, log: Log) -> None:
+    """Created after what it needs, removed before it; observed in the order of the steps."""
+    base = FakeStep("base")
+    middle = FakeStep("middle", (base,))
+    top = FakeStep("top", (middle, base))
+    steps = (top, base, middle)
+    ensure_all(run, steps)
+    assert _done(log, "create") == ["base", "middle", "top"]
+    destroy_all(run, steps)
+    assert _done(log, "delete") == ["top", "middle", "base"]
+    assert [one.name for one in observe_all(steps)] == ["top", "base", "middle"]
+
+
+def test_independent_steps_run_beside_each_other(run: Run) -> None:
+    """Two steps that wait for each other's call would never end one after the other."""
+    meeting = threading.Barrier(2, timeout=DEADLINE_S)
+
+    def meet() -> str:
+        meeting.wait()
+        return "met"
+
+    ensure_all(run, (FakeStep("a", call=meet), FakeStep("b", call=meet)))
+
+
+def test_nobody_waits_for_a_settling_step(run: Run) -> None:
+    """Issue first, wait last: what needs a step starts when it is ensured, while that one still waits."""
+    later = threading.Event()
+
+    def settle() -> None:
+        assert later.wait(DEADLINE_S)
+
+    first = FakeStep("first", settling=settle)
+
+    def call() -> str:
+        later.set()
+        return "id"
+
+    ensure_all(run, (first, FakeStep("second", (first,), call=call)))
+
+
+def test_a_section_is_finished_once(run: Run, log: Log) -> None:
+    """Also when several steps belong to it."""
+    ensure_all(run, (FakeStep("A"), FakeStep("A"), FakeStep("B")))
+    assert sorted(line for line in log.lines if line.startswith("finished")) == ["finished A", "finished B"]
+
+
+def test_a_dry_run_calls_nothing(log: Log) -> None:
+    """Shown, not done."""
+    calls: list[int] = []
+    run = Run(Config(), None, log, dry=True)  # type: ignore[arg-type]
+    ensure_all(run, (FakeStep("a", call=lambda: calls.append(1)),))
+    assert calls == []
+    assert _done(log, "create") == ["a"]
+
+
+def test_the_first_cause_is_reported(run: Run) -> None:
+    """What fails cancels the waits of others; their cancellation is not the news."""
+    waiting = threading.Event()
+
+    def fail() -> str:
+        assert waiting.wait(DEADLINE_S)
+        raise SrekvError("the cause")
+
+    def look() -> None:
+        waiting.set()
+
+    def settle() -> None:
+        run.wait("B", "never", look, timeout_s=DEADLINE_S)
+
+    never = FakeStep("never")
+    b = FakeStep("B", settling=settle)
+    a = FakeStep("A", call=fail)
+    never.needs = (a,)
+    with pytest.raises(SrekvError, match="the cause"):
+        ensure_all(run, (a, b, never))
+    assert run.cancelled.is_set()
+
+
+def test_nothing_starts_after_a_failure(run: Run, log: Log) -> None:
+    """Steps that need the failed one are not tried."""
+
+    def fail() -> str:
+        raise SrekvError("no")
+
+    first = FakeStep("first", call=fail)
+    with pytest.raises(SrekvError):
+        ensure_all(run, (first, FakeStep("second", (first,))))
+    assert _done(log, "create") == []
+
+
+def test_aws_errors_are_explained(run: Run) -> None:
+    """A refusal in a call names operation and resource; one while looking names the section."""
+
+    def refused() -> str:
+        raise ClientError({"Error": {"Code": "Nope", "Message": "because"}}, "CreateThing")
+
+    def unreachable() -> None:
+        raise EndpointConnectionError(endpoint_url="http://x")
+
+    with pytest.raises(SrekvError, match="create thing a") as caught:
+        ensure_all(run, (FakeStep("a", call=refused),))
+    assert caught.value.why == "CreateThing: Nope: because"
+    run.cancelled.clear()
+    with pytest.raises(SrekvError, match="no answer from AWS: b"):
+        ensure_all(run, (FakeStep("b", settling=unreachable),))
+
+
+def test_a_circle_is_an_error(run: Run) -> None:
+    """Steps that need each other are told so instead of waiting for ever."""
+    one, two = FakeStep("one"), FakeStep("two")
+    one.needs, two.needs = (two,), (one,)
+    with pytest.raises(SrekvError, match="circle"):
+        ensure_all(run, (one, two))
+
+
+def test_wait_ends_with_what_it_waited_for(run: Run) -> None:
+    """Looked at until there is something; anything that is not None counts, also what is false."""
+    answers = iter([None, None, 0])
+    assert run.wait("S", "zero", lambda: next(answers), timeout_s=DEADLINE_S) == 0
+
+
+def test_wait_has_a_deadline_and_a_reason(run: Run) -> None:
+    """The error names section, thing and last state, and what to do."""
+    with pytest.raises(TimeoutExceeded) as caught:
+        run.wait("S", "the thing", lambda: None, timeout_s=0.2, last_seen=lambda: "CREATING")
+    assert "S: gave up waiting for the thing" in caught.value.what
+    assert caught.value.why == "last seen: CREATING"
+    assert caught.value.next_step
+
+
+def test_a_cancelled_run_does_not_wait(run: Run) -> None:
+    """The wait ends at once, long before its deadline; nothing more is carried out."""
+    run.cancelled.set()
+    with pytest.raises(CancelledError):
+        run.wait("S", "never", lambda: None, timeout_s=3600)
+    with pytest.raises(CancelledError):
+        run.carry_out("S", iter([leave("thing", "x", "1")]))
+
+
+def _refusing(*codes: str) -> Callable[..., str]:
+    """A call that is refused with these codes and then works; it wants `Name` each time."""
+    left = list(codes)
+
+    def call(*, Name: str) -> str:  # noqa: N803 - as AWS's parameters are written
+        if left:
+            raise ClientError({"Error": {"Code": left.pop(0), "Message": f"no {Name} yet"}}, "Use")
+        return Name
+
+    return call
+
+
+def test_persist_asks_again_while_it_is_not_yet_there(run: Run) -> None:
+    """The codes that mean "not yet" are waited out; others and other messages are not."""
+    assert run.persist("S", "x", _refusing("Fresh", "Fresh"), on=frozenset({"Fresh"}), Name="n") == "n"
+    with pytest.raises(ClientError):
+        run.persist("S", "x", _refusing("Other"), on=frozenset({"Fresh"}), Name="n")
+    with pytest.raises(ClientError):
+        run.persist("S", "x", _refusing("Fresh"), on=frozenset({"Fresh"}), saying={"Fresh": ("profile",)}, Name="n")
+    with pytest.raises(TimeoutExceeded):
+        run.persist("S", "x", _refusing(*["Fresh"] * 99), on=frozenset({"Fresh"}), timeout_s=0.2, Name="n")
