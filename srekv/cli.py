@@ -17,6 +17,8 @@ from srekv.errors import SrekvError, UsageError
 
 if TYPE_CHECKING:
     from srekv.commands import Invocation
+    from srekv.console import Screen
+    from srekv.drill.model import Promises
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -57,6 +59,13 @@ def _invocation(context: click.Context) -> Invocation:
         home=home(os.environ),
         screen=Screen(as_json=options["output"] == "json", quiet=options["quiet"]),
     )
+
+
+def _screen(context: click.Context) -> Screen:
+    """The screen of a command that needs no stack."""
+    from srekv.console import Screen
+
+    return Screen(as_json=context.obj["output"] == "json", quiet=context.obj["quiet"])
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
@@ -233,15 +242,84 @@ def status(context: click.Context) -> None:
     commands.status(_invocation(context))
 
 
-@main_group.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.pass_context
-def check(context: click.Context, file: Path) -> None:
-    """Judge a recorded history again."""
-    from srekv import commands
-    from srekv.console import Screen
+def promise_options(command: F) -> F:
+    """What a recorded run is held to, in place of what it was held to when it ran."""
+    for option in reversed(
+        (
+            click.option("--max-outage", type=float, metavar="S", help="Promise: the longest outage, seconds."),
+            click.option("--max-lost", type=int, help="Promise: acknowledged writes lost.  [default: 0]"),
+            click.option("--min-availability", type=float, metavar="SHARE", help="Promise: the least availability."),
+        )
+    ):
+        command = option(command)
+    return command
 
-    commands.check(Screen(as_json=context.obj["output"] == "json"), file)
+
+def _promises(max_outage: float | None, max_lost: int | None, min_availability: float | None) -> Promises | None:
+    """The promises that were made; None: those that the history carries."""
+    from srekv.drill.model import Promises
+
+    if (max_outage, max_lost, min_availability) == (None, None, None):
+        return None
+    return Promises(max_outage_s=max_outage, max_lost=max_lost or 0, min_availability=min_availability)
+
+
+@main_group.command()
+@click.argument("file", type=click.Path(exists=True, path_type=Path))
+@promise_options
+@click.pass_context
+def check(context: click.Context, /, file: Path, **promises: Any) -> None:
+    """Judge a recorded history again."""
+    from srekv import evidence
+
+    evidence.check(_screen(context), file, _promises(**promises))
+
+
+@main_group.command()
+@click.argument("file", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the report goes.  [default: beside the history]",
+)
+@promise_options
+@click.pass_context
+def report(context: click.Context, /, file: Path, *, directory: Path | None, **promises: Any) -> None:
+    """Redraw a report from a history alone: report.html, verdict.json, junit.xml."""
+    from srekv import evidence
+
+    evidence.report(_screen(context), file, directory=directory, promises=_promises(**promises))
+
+
+@main_group.command()
+@click.argument("a", type=click.Path(exists=True, path_type=Path))
+@click.argument("b", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--tolerance", type=float, default=0.1, show_default=True, help="How much longer an outage may be: 0.1 is a tenth."
+)
+@click.pass_context
+def compare(context: click.Context, a: Path, b: Path, *, tolerance: float) -> None:
+    """Tell whether B is worse than A; exit 1 if it is.
+
+    A and B are histories, verdict.json files, or directories with any number of runs, which count by their medians.
+    """
+    from srekv import evidence
+
+    evidence.compare(_screen(context), a, b, tolerance=tolerance)
+
+
+@main_group.command()
+@click.option("--interval", type=int, default=10, show_default=True, help="Seconds between a checker's requests.")
+@click.option("--threshold", type=int, default=3, show_default=True, help="Failures in a row that count.")
+@click.option("--ttl", type=int, default=10, show_default=True, help="The records' TTL, seconds.")
+@click.option("--target", type=float, metavar="S", help="Find the cheapest settings that keep every outage within S.")
+@click.pass_context
+def predict(context: click.Context, *, interval: int, threshold: int, ttl: int, target: float | None) -> None:
+    """Predict the outage and the bill of these settings, without any stack."""
+    from srekv import evidence
+
+    evidence.predict(_screen(context), interval=interval, threshold=threshold, ttl=ttl, target=target)
 
 
 @main_group.group()

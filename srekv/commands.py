@@ -135,13 +135,18 @@ def up(
     dns_port: int | None,
 ) -> None:
     """Create or repair everything, then show how to reach it."""
+    from srekv.drill.repair import refuse_under_way, undo_noted
     from srekv.provision.stack import connect
 
     runtime = _started(invocation, given, speed=speed, dns_port=dns_port)
     config = target_config(invocation, runtime)
     with invocation.screen.progress(dry=dry_run) as narration:
         stack = connect(config, given, narration, dry=dry_run)
-        deployment = _noted(narration, lambda: stack.up(wait=wait))
+
+        def heal(deployment: Deployment) -> None:
+            undo_noted(stack.hands, deployment, narration)
+
+        deployment = _noted(narration, lambda: stack.up(wait=wait, guard=refuse_under_way, heal=heal))
         if wait and deployment is not None:
             _await_answer(stack, deployment, narration)
         changes, elapsed = narration.changes, narration.elapsed_s
@@ -269,7 +274,9 @@ def _ask(stack: Stack, confirm: Callable[[str], bool]) -> None:
 
 
 def status(invocation: Invocation) -> None:
-    """What exists, its health, and what the name answers."""
+    """What exists, its health, what the name answers, and whether a drill left its fault behind."""
+    from srekv.drill.repair import left_behind
+
     with opened(invocation) as (stack, narration):
         resources = stack.resources()
         try:
@@ -297,12 +304,15 @@ def status(invocation: Invocation) -> None:
             ],
             "resources": [resource_json(one) for one in resources],
             "speed": config.speed,
+            "fault": deployment.fault or None if deployment else None,
         }
     )
     if deployment is None:
         screen.show(resource_table(resources))
         raise problem
     screen.show(node_table(deployment.nodes, {node: one["healthy"] for node, one in health.items()}), "")
+    if deployment.fault:
+        narration.warn(left_behind(deployment.fault))
     screen.show(grid(("answer", ", ".join(answer) or "unknown")), reach(deployment, resolver=config.resolver), "")
     screen.show(resource_table(resources))
 
@@ -338,7 +348,8 @@ def _answer(stack: Stack, deployment: Deployment, narration: Narration) -> list[
     return []
 
 
-def _settings(stack: Stack, **choices: Any) -> Settings:
+def drill_settings(stack: Stack, **choices: Any) -> Settings:
+    """The settings of a drill on this stack, under a new name."""
     from srekv.drill.model import Settings
 
     config = stack.run.config
@@ -354,11 +365,13 @@ def test(invocation: Invocation) -> None:
         FindingError: a test failed.
     """
     from srekv.drill.acceptance import acceptance
+    from srekv.drill.repair import heal_left_behind
     from srekv.report.terminal import acceptance_table
 
     with opened(invocation) as (stack, narration):
+        heal_left_behind(stack.hands, drill_settings(stack), narration)
         narration.started("Tests")
-        findings = acceptance(stack.hands, _settings(stack))
+        findings = acceptance(stack.hands, drill_settings(stack))
         narration.finished("Tests")
     screen = invocation.screen
     screen.show(acceptance_table(findings))
@@ -380,11 +393,13 @@ def test(invocation: Invocation) -> None:
 
 def failover(invocation: Invocation, *, back: bool) -> None:
     """The lab's section 4.4: the primary fails and the name switches; `back` heals and waits for the failback."""
+    from srekv.drill.repair import heal_left_behind
     from srekv.drill.switch import fail_back, fail_over
 
     with opened(invocation) as (stack, narration):
+        heal_left_behind(stack.hands, drill_settings(stack), narration)
         work = fail_back if back else fail_over
-        switch = work(stack.hands, _settings(stack), narration)
+        switch = work(stack.hands, drill_settings(stack), narration)
     screen = invocation.screen
     screen.show(f"the name answers {switch.address} after {switch.switched_s:.1f} s (AWS-equivalent)")
     screen.show(grid(("next", invocation.command("failover-test" if back else "failover --back"))))
@@ -399,54 +414,13 @@ def failover(invocation: Invocation, *, back: bool) -> None:
     )
 
 
-def failover_test(invocation: Invocation, *, directory: Path, rate: float | None, clients: int | None) -> None:
-    """The whole drill: steady state, load, fault, switch, heal, failback, verdict.
+def conclude(verdict: str) -> None:
+    """The exit code of a verdict.
 
     Raises:
-        FindingError: the verdict is violated.
-        UnknownError: the verdict is unknown.
+        FindingError: it is violated.
+        UnknownError: it is unknown.
     """
-    from srekv.check.verdict import judge
-    from srekv.drill.runner import failover_test as drill
-    from srekv.report.data import failover_document
-    from srekv.report.terminal import drill_view
-
-    choices = {key: value for key, value in (("rate", rate), ("clients", clients)) if value is not None}
-    with opened(invocation) as (stack, narration):
-        settings = _settings(stack, **choices)
-        workdir = directory / settings.run_id
-        workdir.mkdir(parents=True, exist_ok=True)
-        result = drill(stack.hands, settings, narration, workdir=workdir)
-    verdict = judge(result.history)
-    screen = invocation.screen
-    screen.show("", drill_view(result, verdict))
-    screen.document(failover_document(result, verdict))
-    _conclude(verdict.verdict)
-
-
-def check(screen: Screen, file: Path) -> None:
-    """Judge a recorded history again.
-
-    Raises:
-        FindingError: violated.
-        UnknownError: unknown.
-    """
-    from srekv.check.verdict import judge
-    from srekv.report.terminal import verdict_view
-
-    verdict = judge(file)
-    screen.show(verdict_view(verdict))
-    screen.document(
-        {
-            "verdict": verdict.verdict,
-            "operations": verdict.operations,
-            "findings": [finding.to_json() for finding in verdict.findings],
-        }
-    )
-    _conclude(verdict.verdict)
-
-
-def _conclude(verdict: str) -> None:
     if verdict == "violated":
         raise FindingError("the verdict is: violated", next_step="the proof is above and in the history")
     if verdict == "unknown":

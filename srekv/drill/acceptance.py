@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 from srekv.drill.model import Finding, Hands, Settings
 from srekv.drill.vantage import Response, Vantage
-from srekv.provision.model import Deployment, Node
+from srekv.provision.model import Deployment, Node, Place
 
 WRITTEN = b'{"status": "written"}'
 """What the lab's /write answers, to the byte."""
 
 
-def vantage(hands: Hands, settings: Settings, deployment: Deployment, node: Node) -> Vantage:
-    """That node as a place to look from."""
+def vantage(hands: Hands, settings: Settings, deployment: Deployment, node: Place) -> Vantage:
+    """That instance as a place to look from."""
     return Vantage(hands, node, deployment.name, settings.resolver, settings.port, settings.speed)
 
 

@@ -41,6 +41,20 @@ class HealthWatch:
         self._slowest_s = (check.interval + CONNECT_TIMEOUT_S + RESPONSE_TIMEOUT_S) / speed
         self._checkers: dict[str, _Checker] = {}
 
+    def declare(self, check: Check) -> None:
+        """The check's flags changed: Inverted, Disabled."""
+        self._check = check
+
+    @property
+    def checkers(self) -> int:
+        """How many checkers have reported."""
+        return len(self._checkers)
+
+    @property
+    def failing(self) -> int:
+        """How many of them hold the endpoint for unhealthy: those that failed `threshold` times in a row."""
+        return sum(not checker.healthy for checker in self._checkers.values())
+
     def feed(self, observations: Iterable[Observation]) -> bool:
         """Learn the last reports; whether the check is healthy now.
 

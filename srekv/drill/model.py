@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -40,6 +41,9 @@ class Hands(Protocol):
 
     def observations(self, check: Check) -> tuple[Observation, ...]:
         """The checkers' last reports; callers poll no faster than one check a second (aws-facts 2.6)."""
+
+    def await_commands(self, nodes: Sequence[Node]) -> None:
+        """Wait until these nodes take commands; raises TimeoutExceeded when one does not."""
 
     def run(self, node: Place, script: str, *, timeout_s: float) -> CommandResult:
         """Run a shell script on the node, or another instance, inside the VPC and wait for its end.
@@ -202,7 +206,7 @@ class DrillResult:
 
     Attributes:
         run_id: the run's name.
-        fault: what was done, for a person, for example "stop az1".
+        fault: its name in the catalogue, for example "stop".
         history: the history file; its times are AWS-equivalent seconds.
         speed: AWS-equivalent seconds in one wall-clock second.
         wall_s: how long the drill took, wall-clock seconds.

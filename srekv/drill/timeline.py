@@ -40,15 +40,48 @@ class ClockOffset:
 
 @dataclass
 class Timeline:
-    """Events in the order they were recorded, each at our wall clock's time."""
+    """Events in the order they were recorded, each at our wall clock's time.
+
+    Attributes:
+        journal: a file that gets every event at once, so that a killed drill can be judged; None: keep none.
+    """
 
     clock: Clock
     offset: ClockOffset = field(default_factory=ClockOffset)
+    journal: Path | None = None
     _events: list[tuple[float, dict[str, Any]]] = field(default_factory=list, init=False)
 
     def record(self, event: str, *, at: float | None = None, **members: Any) -> None:
         """Remember an event; `at` is our wall clock's time, now by default."""
-        self._events.append((self.clock.time() if at is None else at, {"event": event, **members}))
+        when = self.clock.time() if at is None else at
+        self._events.append((when, {"event": event, **members}))
+        if self.journal is not None:
+            with self.journal.open("ab") as file:
+                file.write(_line({"epoch": when, "event": event, **members}))
+
+    @property
+    def data(self) -> bytes:
+        """Every event as `recall` takes it."""
+        return b"".join(_line({"epoch": when, **members}) for when, members in self._events)
+
+    def recall(self, data: bytes) -> None:
+        """Take the events of an earlier process, from its journal; half a line at the end is left out."""
+        for text in data.splitlines():
+            try:
+                members = json.loads(text)
+                self._events.append((float(members.pop("epoch")), members))
+            except (ValueError, KeyError, AttributeError):
+                continue
+
+    def first(self, event: str) -> dict[str, Any]:
+        """The members of the first event of that kind, none without one."""
+        return next((members for _, members in self._events if members.get("event") == event), {})
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The times of the first and the last event; now when there are none."""
+        times = [when for when, _ in self._events] or [self.clock.time()]
+        return min(times), max(times)
 
     def merged(self, history: bytes) -> bytes:
         """The history with our events appended, on its clock.
@@ -61,7 +94,11 @@ class Timeline:
             {**members, "at": round((at + self.offset.seconds - start["epoch"]) * start["speed"], 4)}
             for at, members in self._events
         ]
-        return history + b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
+        return history + b"".join(_line(line) for line in lines)
+
+
+def _line(members: dict[str, Any]) -> bytes:
+    return json.dumps(members, separators=(",", ":")).encode() + b"\n"
 
 
 def _start(history: bytes) -> dict[str, Any]:

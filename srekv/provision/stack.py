@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ from srekv.provision.addresses import Addresses
 from srekv.provision.alarms import Alarms
 from srekv.provision.answers import FAILURES, explain
 from srekv.provision.clients import Clients
-from srekv.provision.deployment import assemble
+from srekv.provision.deployment import assemble, noted_fault
 from srekv.provision.dns import PrivateZone
 from srekv.provision.engine import destroy_all, ensure_all, observe_all
 from srekv.provision.existing import Existing
@@ -48,21 +48,42 @@ class Stack:
     run: Run
     role: Mapping[str, Any] | None
 
-    def up(self, *, wait: bool) -> Deployment | None:
+    def up(
+        self,
+        *,
+        wait: bool,
+        guard: Callable[[str], object] | None = None,
+        heal: Callable[[Deployment], object] | None = None,
+    ) -> Deployment | None:
         """Create or repair everything; with `wait` until both checks pass on observations newer than this call.
+
+        Args:
+            wait: for the checks.
+            guard: is shown the fault that a drill noted on the primary, "" if none, before anything is done.
+            heal: is called once everything is repaired that the steps know of, if a fault was noted.
 
         Returns:
             the whole stack; None after a dry run.
         """
         since = time.time()
         steps = Steps.of(self.run, self.role, waits_for_health=wait)
+        if guard is not None:
+            guard(self._noted(steps))
         ensure_all(self.run, steps.all)
         if self.run.dry:
             return None
         deployment = steps.deployment()
+        if heal is not None and deployment.fault:
+            heal(deployment)
         if wait:
             await_healthy(self.run, self.hands, deployment, since=since)
         return deployment
+
+    def _noted(self, steps: Steps) -> str:
+        try:
+            return noted_fault(steps.existing.instances)
+        except FAILURES as error:
+            raise explain(error, f"reading the stack {self.run.config.stack}") from error
 
     def down(self) -> tuple[Resource, ...]:
         """Remove everything, then list every kind again.

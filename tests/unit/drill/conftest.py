@@ -7,15 +7,18 @@ import hashlib
 import json
 import shlex
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from srekv.drill.catalogue import entry
+from srekv.drill.faults import fault
 from srekv.drill.model import Settings
 from srekv.drill.parcel import ABSENT
+from srekv.drill.runner import Order
 from srekv.errors import SrekvError
 from srekv.provision.model import Check, CommandResult, Deployment, Node, Observation
 
@@ -79,6 +82,11 @@ def _check(name: str, address: str) -> Check:
     return Check(name=name, id=f"id-{name}", address=address, port=8080, path="/health", interval=10, threshold=3)
 
 
+def _at(changes: list[tuple[float, bool]], when: float) -> bool:
+    """What held then: True, until a change said otherwise."""
+    return next((up for since, up in reversed(changes) if since <= when), True)
+
+
 @dataclass
 class World:
     """A simulated deployment and its Hands; all times are the fake clock's, speed 1.
@@ -88,8 +96,14 @@ class World:
 
     clock: FakeClock = field(default_factory=FakeClock)
     interrupt: Callable[[str], None] = lambda _: None
-    stopped_at: float | None = None
-    started_at: float | None = None
+    states: dict[str, str] = field(default_factory=lambda: {"az1": "running", "az2": "running"})
+    health: dict[str, list[tuple[float, bool]]] = field(default_factory=lambda: {"az1": [], "az2": []})
+    data: dict[str, list[tuple[float, bool]]] = field(default_factory=lambda: {"az1": [], "az2": []})
+    words: dict[str, str] = field(default_factory=dict)
+    services: set[str] = field(default_factory=lambda: {"az1", "az2"})
+    inversions: list[tuple[float, bool]] = field(default_factory=list)
+    note: str = ""
+    admitted: set[str] = field(default_factory=set)
     switches: bool = True
     observed: bool = True
     damage: bool = False
@@ -110,29 +124,80 @@ class World:
             port=8080,
             ttl=10,
             table="SREKeyValue",
-            nodes=(_node("az1", "primary", PRIMARY), _node("az2", "secondary", SECONDARY)),
-            checks=(_check("hc-az1", PRIMARY), _check("hc-az2", SECONDARY)),
+            nodes=(
+                replace(_node("az1", "primary", PRIMARY), state=self.states["az1"]),
+                replace(_node("az2", "secondary", SECONDARY), state=self.states["az2"]),
+            ),
+            checks=(replace(_check("hc-az1", PRIMARY), inverted=self.inverted), _check("hc-az2", SECONDARY)),
+            fault=self.note,
         )
 
     @property
     def running(self) -> bool:
         """Whether the primary runs or has been told to."""
-        return self.stopped_at is None or self.started_at is not None
+        return self.states["az1"] == "running"
+
+    @property
+    def inverted(self) -> bool:
+        """Whether the primary's check is inverted now."""
+        return bool(self.inversions) and self.inversions[-1][1]
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing of any fault is left, and no note of one."""
+        nodes = set(self.states.values()) == {"running"} and self.services == {"az1", "az2"}
+        return nodes and not self.words and not self.inverted and not self.note and not self.admitted
+
+    def mark(self, node: str, *, up: bool, at: float | None = None) -> None:
+        """From then on the node's health and data are both there, or both gone."""
+        when = self.clock.now if at is None else at
+        self.health[node].append((when, up))
+        self.data[node].append((when, up))
 
     def stop(self, node: Node, *, skip_os_shutdown: bool = False) -> None:
         """Stop the primary."""
-        del skip_os_shutdown
-        self._act(f"stop {node.name}")
-        self.stopped_at, self.started_at = self.clock.now, None
+        self._act(f"{'cut' if skip_os_shutdown else 'stop'} {node.name}")
+        self.states[node.name] = "stopped"
+        self.mark(node.name, up=False)
 
     def start(self, node: Node) -> None:
         """Start the primary."""
         self._act(f"start {node.name}")
-        self.started_at = self.clock.now
+        if self.states[node.name] != "running":
+            self.states[node.name] = "running"
+            self.words.pop(node.name, None)
+            self.services.add(node.name)
+            self.mark(node.name, up=True, at=self.clock.now + BOOT_S)
 
     def invert(self, check: Check, *, inverted: bool) -> None:
-        """Nothing here inverts a check."""
-        raise NotImplementedError(check, inverted)
+        """Set the flag of the primary's check."""
+        self._act(f"invert {check.name}")
+        self.inversions.append((self.clock.now, inverted))
+
+    def remember(self, node: Node, text: str) -> None:
+        """Write the note."""
+        self._act(f"remember {node.name}")
+        self.note = text
+
+    def forget(self, node: Node) -> None:
+        """Remove the note."""
+        self._act(f"forget {node.name}")
+        self.note = ""
+
+    def admit(self, instance_id: str) -> str:
+        """Let an address in."""
+        self._act(f"admit {instance_id}")
+        self.admitted.add("192.0.2.7")
+        return "192.0.2.7"
+
+    def dismiss(self, address: str) -> None:
+        """Keep it out again."""
+        self._act(f"dismiss {address}")
+        self.admitted.discard(address)
+
+    def await_commands(self, nodes: Sequence[Node]) -> None:
+        """Running nodes take commands at once."""
+        self._act(f"await {','.join(node.name for node in nodes)}")
 
     def observations(self, check: Check) -> tuple[Observation, ...]:
         """Sixteen checkers' last reports, each every PROBE_S, uncoordinated."""
@@ -145,7 +210,7 @@ class World:
         return Observation(
             checker=f"127.0.1.{number}",
             region="us-east-1",
-            healthy=check.address != PRIMARY or self._primary_up(probed),
+            healthy=_at(self.health["az1" if check.address == PRIMARY else "az2"], probed),
             status="",
             at=datetime.fromtimestamp(probed, UTC),
         )
@@ -153,6 +218,8 @@ class World:
     def run(self, node: Node, script: str, *, timeout_s: float) -> CommandResult:
         """Understand the script's probe command as the probe would."""
         assert timeout_s > 0
+        if '"$python"' not in script:
+            return self._shell(node.name, script)
         line = next(line for line in reversed(script.splitlines()) if '"$python" "$probe"' in line)
         words = shlex.split(line.partition('"$probe"')[2].partition(" </dev/null")[0])
         self._act(f"{words[0]} on {node.name}")
@@ -162,26 +229,61 @@ class World:
             return CommandResult(status="Failed", code=ABSENT, stdout="", stderr="")
         handlers = {"resolve": self._resolve, "watch": self._watch, "request": self._request}
         handlers |= {"load": self._load, "status": self._status, "fetch": self._fetch}
+        handlers |= {"store": lambda _: {}, "remove": lambda _: {}, "runs": self._runs}
         return CommandResult(status="Success", code=0, stdout=json.dumps(handlers[words[0]](words)), stderr="")
 
+    def _shell(self, node: str, script: str) -> CommandResult:
+        """What the scripts of faults do to a node that runs."""
+        if self.states[node] != "running":
+            raise SrekvError(f"{node} does not take commands")
+        for line in script.splitlines():
+            words = shlex.split(line.partition(" >")[0])
+            self._act(f"{words[0]} on {node}")
+            if words[0] == "printf":
+                self.words[node] = words[2]
+            elif words[0] == "rm":
+                self.words.pop(node, None)
+            elif words[0] == "sleep":
+                self.clock.sleep(float(words[1]))
+            elif words[:2] == ["systemctl", "stop"]:
+                self.services.discard(node)
+                self.words.pop(node, None)
+            elif words[:2] == ["systemctl", "start"]:
+                self.services.add(node)
+            self._notice(node)
+        if script.startswith("trap"):
+            self.services.add(node)
+            self._notice(node)
+        return CommandResult(status="Success", code=0, stdout="", stderr="")
+
+    def _notice(self, node: str) -> None:
+        """The service's state has consequences for health and data, from now on."""
+        words = set(self.words.get(node, "").split())
+        there = node in self.services and "hang" not in words
+        self.health[node].append((self.clock.now, there and "unhealthy" not in words))
+        self.data[node].append((self.clock.now, there and not words & {"lying", "no-table"}))
+
+    def healthy(self, node: str, at: float) -> bool:
+        """Route 53's verdict on a node: DETECTION_S after it went, RECOVERY_S after it came back."""
+        verdict = True
+        changes = self.health[node]
+        for number, (when, up) in enumerate(changes):
+            until = next((later for later, other in changes[number + 1 :] if other != up), float("inf"))
+            due = when + (RECOVERY_S if up else DETECTION_S)
+            if due <= min(at, until):
+                verdict = up
+        return verdict != (node == "az1" and not _at([(when, not yes) for when, yes in self.inversions], at))
+
     def answer(self) -> list[str]:
-        """What the name answers now."""
-        if self.stopped_at is None or not self.switches:
-            return [PRIMARY]
-        gone = self.clock.now >= self.stopped_at + DETECTION_S + SWITCH_S
-        back = self.started_at is not None and self.clock.now >= self.started_at + BOOT_S + RECOVERY_S + SWITCH_S
-        return [PRIMARY] if back or not gone else [SECONDARY]
+        """What the name answers now: SWITCH_S after the verdicts."""
+        then = self.clock.now - SWITCH_S
+        over = not self.healthy("az1", then) and self.healthy("az2", then)
+        return [SECONDARY] if over and self.switches else [PRIMARY]
 
     def _act(self, name: str) -> None:
         self.interrupt(name)
         self.acts.append(name)
         self.clock.sleep(0.1)
-
-    def _primary_up(self, at: float | None = None) -> bool:
-        at = self.clock.now if at is None else at
-        if self.stopped_at is None or at < self.stopped_at:
-            return True
-        return self.started_at is not None and at >= self.started_at + BOOT_S
 
     def _resolve(self, words: list[str]) -> dict[str, Any]:
         answers = [{"address": address, "ttl": 10} for address in self.answer()]
@@ -199,7 +301,8 @@ class World:
     def _request(self, words: list[str]) -> dict[str, Any]:
         method, path = words[1], words[2]
         address = words[words.index("--address") + 1] if "--address" in words else self.answer()[0]
-        if address == PRIMARY and not self._primary_up():
+        track = self.health if path == "/health" else self.data
+        if not _at(track["az1" if address == PRIMARY else "az2"], self.clock.now):
             return {"address": address, "status": None, "error": "connect: timed out", "elapsed_s": 2.0}
         body = base64.b64decode(words[words.index("--body-b64") + 1]).decode() if "--body-b64" in words else ""
         node = self.liar or ("az1" if address == PRIMARY else "az2")
@@ -249,7 +352,13 @@ class World:
             "now": self.clock.now,
         }
 
+    def _runs(self, words: list[str]) -> dict[str, Any]:
+        status = self._status(words)
+        return {"runs": [{"run": "r1", "written": self.clock.now, **status}] if status["exists"] else []}
+
     def _fetch(self, words: list[str]) -> dict[str, Any]:
+        if words[1].endswith(".json"):
+            return {"exists": False}
         offset = int(words[words.index("--offset") + 1])
         start = {"event": "start", "at": 0.0, "epoch": self.load_since, "speed": 1.0}
         read = {"client": 0, "op": "read", "key": "k", "value": None, "invoke": 1, "complete": 2, "outcome": "ok"}
@@ -270,6 +379,17 @@ class World:
 def world() -> World:
     """A healthy deployment."""
     return World()
+
+
+@pytest.fixture
+def order() -> Callable[..., Order]:
+    """Orders a drill by its fault's name."""
+
+    def make(name: str = "stop", **more: Any) -> Order:
+        wrong = more.pop("wrong", "")
+        return Order(fault=fault(entry(name), wrong=wrong), **more)
+
+    return make
 
 
 @pytest.fixture

@@ -10,11 +10,24 @@ from typing import Any
 
 import pytest
 
+from srekv.drill.catalogue import NAMES
 from srekv.drill.model import Settings
+from srekv.drill.note import parse
 from srekv.drill.runner import failover_test
 from srekv.errors import SrekvError, TimeoutExceeded
 
-STEPS_AFTER_FAULT = ("observations hc-az1", "watch on az2")
+STEPS_AFTER_FAULT = ("observations hc-az1", "watch on az2", "store on az2")
+
+
+@pytest.fixture
+def drill(world: Any, log: Any, settings: Settings, order: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
+    """Carries out a drill of a fault in the world."""
+
+    def run(name: str = "stop", **more: Any) -> Any:
+        hands = more.pop("hands", world)
+        return failover_test(hands, settings, log, order=order(name, **more), workdir=tmp_path, clock=hands.clock)
+
+    return run
 
 
 def _events(path: Path) -> dict[str, list[dict[str, Any]]]:
@@ -25,53 +38,141 @@ def _events(path: Path) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def test_runs_to_its_end(world: Any, log: Any, settings: Settings, tmp_path: Path) -> None:
+def test_runs_to_its_end(world: Any, log: Any, drill: Callable[..., Any]) -> None:
     """A drill stops the primary, sees the switch, starts it, sees the failback, and leaves its history."""
-    result = failover_test(world, settings, log, workdir=tmp_path, clock=world.clock)
+    result = drill()
 
     events = _events(result.history)
     fault, heal = events["fault"][0]["at"], events["heal"][0]["at"]
-    unhealthy, healthy = (event["at"] for event in events["health"])
+    verdicts = [event for event in events["health"] if event["node"] == "az1"]
+    unhealthy = next(event["at"] for event in verdicts if not event["healthy"])
+    healthy = next(event["at"] for event in verdicts if event["healthy"] and event["at"] > unhealthy)
     assert 2 * 13 <= unhealthy - fault <= 3 * 13 + 2.6
     assert fault < unhealthy < heal < healthy
-    assert events["drill"][0]["secondary"] == {"node": "az2", "address": "127.53.0.129"}
+    assert events["drill"][0]["secondary"] == {"node": "az2", "address": "127.53.0.129", "check": "hc-az2"}
+    assert events["drill"][0]["expect"] == {"switch": True, "outage": True, "lost": 0}
     assert len(events["op"]) == 1
     assert world.load_done
-    assert world.running
+    assert world.whole
     assert not log.warnings
-    assert (result.fault, result.speed) == ("stop az1", 1.0)
+    assert (result.fault, result.speed) == ("stop", 1.0)
     assert result.bound_s == pytest.approx(42 + 10 + 2 + 0.3)
 
 
-def test_each_check_is_polled_slowly(world: Any, log: Any, settings: Settings, tmp_path: Path) -> None:
-    """GetHealthCheckStatus refills at one call a second: no check is asked twice within 2.5 s."""
-    asked: list[float] = []
-    world.interrupt = lambda act: asked.append(world.clock.now) if act == "observations hc-az1" else None
-    failover_test(world, settings, log, workdir=tmp_path, clock=world.clock)
+def test_the_history_counts_the_checkers(drill: Callable[..., Any]) -> None:
+    """Each checker's change of word is an event at the time of its probe; in the end all of them fail."""
+    events = _events(drill().history)
+    fault = events["fault"][0]["at"]
+    failing = [event["failing"] for event in events["health"] if event["node"] == "az1"]
+    first = events["observation"][0]
 
-    assert min(later - earlier for earlier, later in itertools.pairwise(asked)) >= 2.5
+    assert failing[0] == 0
+    assert max(failing) == 16
+    assert {event["checkers"] for event in events["health"]} == {16}
+    assert (first["check"], first["healthy"]) == ("hc-az1", False)
+    assert 0 <= first["at"] - fault <= 1
+    assert len([one for one in events["observation"] if not one["healthy"]]) == 16
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_fault_ends_healed(world: Any, log: Any, drill: Callable[..., Any], name: str) -> None:
+    """Each fault of the catalogue runs to its end, leaves nothing behind and warns of nothing."""
+    events = _events(drill(name).history)
+
+    assert [event["fault"] for event in events["fault"]] == [name]
+    assert events["fault"][0]["at"] < events["heal"][0]["at"]
+    assert world.whole
+    assert world.answer() == ["127.53.0.128"]
+    assert not log.warnings
+
+
+@pytest.mark.parametrize(
+    ("name", "switches"), [("unhealthy", True), ("planned", True), ("lying", False), ("flap", False)]
+)
+def test_the_name_switches_where_it_must(world: Any, drill: Callable[..., Any], name: str, switches: bool) -> None:
+    """The name answers the secondary during some faults, and never during others."""
+    seen: set[str] = set()
+    world.interrupt = lambda _: seen.update(world.answer())
+    drill(name)
+
+    assert ("127.53.0.129" in seen) == switches
+
+
+@pytest.mark.parametrize("name", ["stop", "lying", "both", "planned"])
+@pytest.mark.parametrize("wrong", ["stale-reads", "lost-writes"])
+def test_a_service_that_is_wrong_on_purpose_is_healed(
+    world: Any, drill: Callable[..., Any], name: str, wrong: str
+) -> None:
+    """The word is in both nodes' fault files beside the fault's own, and gone in the end."""
+    seen: list[str] = []
+    world.interrupt = lambda _: seen.extend(world.words.values())
+    drill(name, wrong=wrong)
+
+    assert any(wrong in text.split() for text in seen)
+    assert world.whole
+
+
+def test_each_check_is_polled_slowly(world: Any, drill: Callable[..., Any]) -> None:
+    """GetHealthCheckStatus refills at one call a second: no check is asked twice within 2.5 s."""
+    asked: dict[str, list[float]] = {}
+
+    def note(act: str) -> None:
+        if act.startswith("observations"):
+            asked.setdefault(act, []).append(world.clock.now)
+
+    world.interrupt = note
+    drill()
+
+    assert len(asked) == 2
+    for times in asked.values():
+        assert min(later - earlier for earlier, later in itertools.pairwise(times)) >= 2.5
 
 
 @pytest.mark.parametrize("step", STEPS_AFTER_FAULT)
 @pytest.mark.parametrize("error", [SrekvError("gone"), KeyboardInterrupt(), RuntimeError("a bug")], ids=repr)
-def test_heals_whatever_happens(  # noqa: PLR0917 - fixtures
-    world: Any, log: Any, settings: Settings, tmp_path: Path, step: str, error: BaseException
+@pytest.mark.parametrize("name", NAMES)
+def test_heals_whatever_happens(
+    world: Any, drill: Callable[..., Any], name: str, step: str, error: BaseException
 ) -> None:
-    """An error or Ctrl-C at any step while the primary is down: it is started, the load is stopped, the error stays."""
+    """An error or Ctrl-C at any step while the fault is in: it is healed, the load is stopped, the error stays."""
+    raised = []
 
     def interrupt(act: str) -> None:
-        if act == step and world.stopped_at is not None and not world.running:
+        if act == step and world.note and not raised:
+            raised.append(act)
             raise error
 
     world.interrupt = interrupt
-    with pytest.raises(type(error)):
-        failover_test(world, settings, log, workdir=tmp_path, clock=world.clock)
+    if step == "watch on az2" and name in {"lying", "flap", "dynamodb"}:
+        drill(name)  # the name is not watched while nothing may switch
+        assert not raised
+    else:
+        with pytest.raises(type(error)):
+            drill(name)
 
-    assert world.running
+    assert world.whole
     assert world.load_done
 
 
-def test_heals_after_a_stop_whose_answer_was_lost(world: Any, log: Any, settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_a_kill_at_any_moment_leaves_a_note(world: Any, drill: Callable[..., Any], name: str) -> None:
+    """Whenever anything of a fault is in the stack, the note that names it is there already."""
+
+    def look(_: str) -> None:
+        clean = world.note or (world.running and world.services == {"az1", "az2"} and not world.words)
+        assert clean
+        assert world.note or not world.inverted
+        if world.note:
+            note = parse(world.note)
+            assert note is not None
+            assert (note.fault, note.run_id) == (name, "r1")
+            assert note.expires > world.clock.now
+
+    world.interrupt = look
+    drill(name)
+
+
+def test_heals_after_a_stop_whose_answer_was_lost(world: Any, drill: Callable[..., Any]) -> None:
     """A stop that took effect and failed all the same is healed too."""
 
     class Lossy(type(world)):  # type: ignore[misc] - the fixture's class lives in conftest
@@ -81,24 +182,25 @@ def test_heals_after_a_stop_whose_answer_was_lost(world: Any, log: Any, settings
 
     lossy = Lossy()
     with pytest.raises(SrekvError, match="no answer"):
-        failover_test(lossy, settings, log, workdir=tmp_path, clock=lossy.clock)
+        drill(hands=lossy)
 
-    assert lossy.running
+    assert lossy.whole
 
 
+@pytest.mark.parametrize("step", ["start az1", "forget az1"])
 def test_one_ctrl_c_does_not_stop_the_healing(
-    world: Any, log: Any, settings: Settings, tmp_path: Path, refuse: Callable[..., Any]
+    world: Any, drill: Callable[..., Any], refuse: Callable[..., Any], step: str
 ) -> None:
     """Ctrl-C while the primary is being started: it is started first, then the drill ends as interrupted."""
-    world.interrupt = refuse("start az1", KeyboardInterrupt())
+    world.interrupt = refuse(step, KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
-        failover_test(world, settings, log, workdir=tmp_path, clock=world.clock)
+        drill()
 
-    assert world.running
+    assert world.whole
 
 
-def test_says_when_it_could_not_heal(world: Any, log: Any, settings: Settings, tmp_path: Path) -> None:
-    """If the start fails as well, the first error is raised and the user learns that the node may be stopped."""
+def test_says_when_it_could_not_heal(world: Any, log: Any, drill: Callable[..., Any]) -> None:
+    """If the start fails as well, the first error is raised, the user learns what to do, and the note stays."""
 
     def interrupt(act: str) -> None:
         if act == "watch on az2":
@@ -108,37 +210,63 @@ def test_says_when_it_could_not_heal(world: Any, log: Any, settings: Settings, t
 
     world.interrupt = interrupt
     with pytest.raises(SrekvError, match="watch broke"):
-        failover_test(world, settings, log, workdir=tmp_path, clock=world.clock)
+        drill()
 
-    assert any("srekv failover --back" in line and "InsufficientInstanceCapacity" in line for line in log.warnings)
+    assert any("srekv up" in line and "InsufficientInstanceCapacity" in line for line in log.warnings)
+    assert world.note
 
 
-def test_refuses_an_unsteady_state(world: Any, log: Any, settings: Settings, tmp_path: Path) -> None:
+def test_refuses_an_unsteady_state(world: Any, drill: Callable[..., Any]) -> None:
     """Without observations nothing is stopped: nobody knows whether the name would switch."""
     world.observed = False
     with pytest.raises(TimeoutExceeded, match="steady state"):
-        failover_test(world, settings, log, workdir=tmp_path, clock=world.clock)
+        drill()
 
-    assert world.stopped_at is None
+    assert world.whole
     assert world.load_since is None
 
 
-def test_a_name_that_never_switches_is_healed_and_recorded(
-    world: Any, log: Any, settings: Settings, tmp_path: Path
-) -> None:
+def test_refuses_a_stack_with_a_fault_in_it(world: Any, drill: Callable[..., Any]) -> None:
+    """Two faults at once would measure nothing, and the second note would hide the first."""
+    world.note = "fault=stop run=other at=1 until=2 by=x/1"
+    with pytest.raises(SrekvError, match="still in the stack"):
+        drill()
+
+    assert "other" in world.note
+
+
+def test_a_name_that_never_switches_is_healed_and_recorded(world: Any, log: Any, drill: Callable[..., Any]) -> None:
     """No switch is a result, not an error: the drill heals, ends, and warns."""
     world.switches = False
-    result = failover_test(world, settings, log, workdir=tmp_path, clock=world.clock)
+    result = drill()
 
-    assert world.running
+    assert world.whole
     assert "heal" in _events(result.history)
     assert any("did not switch" in line for line in log.warnings)
 
 
-def test_a_damaged_history_is_an_error(world: Any, log: Any, settings: Settings, tmp_path: Path) -> None:
-    """A piece whose checksum differs is never judged; the node runs all the same."""
+def test_a_damaged_history_is_an_error(world: Any, drill: Callable[..., Any]) -> None:
+    """A piece whose checksum differs is never judged; the stack is whole all the same."""
     world.damage = True
     with pytest.raises(SrekvError, match="damaged"):
-        failover_test(world, settings, log, workdir=tmp_path, clock=world.clock)
+        drill()
 
-    assert world.running
+    assert world.whole
+
+
+@pytest.mark.parametrize("step", ["status on i-0abc", "fetch on i-0abc", "stop az1"])
+def test_another_vantage_point_is_let_in_and_out_again(world: Any, drill: Callable[..., Any], step: str) -> None:
+    """The load runs where it was asked to; the address that was let in is kept out again, also after an error."""
+
+    def interrupt(act: str) -> None:
+        if act == step:
+            assert world.admitted
+            raise SrekvError("broke")
+
+    drill(vantage="i-0abc")
+    assert "load on i-0abc" in world.acts
+    assert world.whole
+    world.interrupt = interrupt
+    with pytest.raises(SrekvError, match="broke"):
+        drill(vantage="i-0abc")
+    assert world.whole

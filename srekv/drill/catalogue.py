@@ -1,0 +1,147 @@
+"""The faults that a drill knows: what each does, what must happen, how that is judged. How it is done: faults.py."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from srekv.drill.model import Expectation
+from srekv.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One fault.
+
+    Attributes:
+        name: what --fault takes.
+        title: what is done, for a person.
+        hypothesis: what must happen, and why.
+        rule: when the drill has held.
+        needs: the services it acts through.
+        expectation: the same for the verdict.
+    """
+
+    name: str
+    title: str
+    hypothesis: str
+    rule: str
+    needs: tuple[str, ...]
+    expectation: Expectation
+
+    def to_json(self) -> dict[str, object]:
+        """As an item of `failover-test --list`."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "hypothesis": self.hypothesis,
+            "rule": self.rule,
+            "needs": list(self.needs),
+            "expect": self.expectation.to_json(),
+        }
+
+
+SWITCHES = Expectation(switch=True, outage=True)
+SWITCHES_UNSEEN = Expectation(switch=True, outage=False)
+STAYS = Expectation(switch=False, outage=True)
+EITHER = Expectation(switch=None, outage=True)
+
+CATALOGUE = (
+    Entry(
+        name="stop",
+        title="stop the primary's instance",
+        hypothesis="The checkers notice after threshold x interval, the name switches to the secondary, "
+        "clients follow within the TTL; the started primary takes over again.",
+        rule="switched and came back, every client recovered, nothing lost, linearizable",
+        needs=("EC2",),
+        expectation=SWITCHES,
+    ),
+    Entry(
+        name="power",
+        title="cut the primary's power: no OS shutdown",
+        hypothesis="As stop, but nobody closes a connection: whoever has one waits for its own time-out.",
+        rule="as stop",
+        needs=("EC2",),
+        expectation=SWITCHES,
+    ),
+    Entry(
+        name="hang",
+        title="the primary's process hangs: its port accepts, nothing answers",
+        hypothesis="Connecting still works, so only the checkers' response time-out (2 s) can notice; the name "
+        "switches, and comes back when the process wakes up.",
+        rule="as stop",
+        needs=("SSM",),
+        expectation=SWITCHES,
+    ),
+    Entry(
+        name="unhealthy",
+        title="the primary's /health says 500, its data is fine",
+        hypothesis="The name switches although clients are served all the time: nobody notices.",
+        rule="switched and came back, no operation failed, nothing lost, linearizable",
+        needs=("SSM",),
+        expectation=SWITCHES_UNSEEN,
+    ),
+    Entry(
+        name="lying",
+        title="the primary's /health says OK, every data request fails",
+        hypothesis="A check knows only what it asks: Route 53 must not switch, and the outage lasts as long as "
+        "the fault.",
+        rule="no switch; the outage is the cost of a shallow health check and is reported; recovered, nothing lost",
+        needs=("SSM",),
+        expectation=STAYS,
+    ),
+    Entry(
+        name="both",
+        title="stop the service on both nodes, not the instances",
+        hypothesis="Once both checks are down the PRIMARY is answered, never nothing: an outage until somebody heals.",
+        rule="the outage is reported; a switch may or may not come before the second check fails; recovered, nothing "
+        "lost, linearizable",
+        needs=("SSM",),
+        expectation=EITHER,
+    ),
+    Entry(
+        name="flap",
+        title="stop and start the primary's service faster than the threshold",
+        hypothesis="No checker fails threshold times in a row, so the name must not switch.",
+        rule="no switch; the short outages are reported; recovered, nothing lost, linearizable",
+        needs=("SSM",),
+        expectation=STAYS,
+    ),
+    Entry(
+        name="dynamodb",
+        title="the table is out of reach of both nodes",
+        hypothesis="Both nodes are as bad: /health does not ask the table, so the name must not switch for nothing; "
+        "requests get 503, and no acknowledged write is lost.",
+        rule="no switch; the outage is reported; recovered, nothing lost, linearizable",
+        needs=("SSM",),
+        expectation=STAYS,
+    ),
+    Entry(
+        name="planned",
+        title="invert the primary's health check",
+        hypothesis="A switch that somebody wants: both nodes serve, so clients move without noticing.",
+        rule="switched and came back, no operation failed, nothing lost, linearizable",
+        needs=("Route 53",),
+        expectation=SWITCHES_UNSEEN,
+    ),
+)
+
+NAMES = tuple(entry.name for entry in CATALOGUE)
+
+BREAKS = ("stale-reads", "lost-writes")
+"""Ways to make the service itself wrong, to prove that the verdict catches it."""
+
+
+def entry(name: str) -> Entry:
+    """The fault of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for one in CATALOGUE:
+        if one.name == name:
+            return one
+    nearest = difflib.get_close_matches(name, NAMES, n=1, cutoff=0)
+    raise UsageError(
+        f"there is no fault {name!r}", why=f"known: {', '.join(NAMES)}", next_step=f"did you mean {nearest[0]}?"
+    )

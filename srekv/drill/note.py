@@ -1,0 +1,95 @@
+"""The note on the primary that outlives a drill: which fault is in the stack, whose it is, and until when that holds.
+
+It is written before a fault is injected and removed after it was healed, as one tag value: at most 256 characters out
+of letters, digits, spaces and + - = . _ : / @.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import time
+from dataclasses import dataclass
+
+UNSAFE = re.compile(r"[^A-Za-z0-9+\-=._:/@]+")
+LONGEST = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """A fault that is in the stack, or is about to be. Times are seconds since the epoch.
+
+    Attributes:
+        fault: its name in the catalogue; "?" if the note cannot be read.
+        run_id: whose it is.
+        started: when.
+        expires: when that drill has ended, whatever happened.
+        host: the computer that the drill runs on.
+        pid: its process there.
+        admitted: the address that was let in for the vantage point, "" if none was.
+    """
+
+    fault: str
+    run_id: str
+    started: int
+    expires: int
+    host: str
+    pid: int
+    admitted: str = ""
+
+    def text(self) -> str:
+        """As a tag's value."""
+        words = {
+            "fault": self.fault,
+            "run": self.run_id,
+            "at": self.started,
+            "until": self.expires,
+            "by": f"{self.host[:64]}/{self.pid}",
+            **({"in": self.admitted} if self.admitted else {}),
+        }
+        return " ".join(f"{name}={UNSAFE.sub('-', str(value))}" for name, value in words.items())[:LONGEST]
+
+    def under_way(self, now: float) -> bool:
+        """Whether the drill may still be going on: its time is not over and its process not known to have ended."""
+        return now < self.expires and not (self.host == here() and not _exists(self.pid))
+
+    def since(self) -> str:
+        """When it started, for a person."""
+        return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.started))
+
+
+def parse(text: str) -> Note | None:
+    """The note in a tag's value, None in an empty one. One that nobody understands is a fault that has expired."""
+    if not text:
+        return None
+    words = dict(word.partition("=")[::2] for word in text.split())
+    host, _, pid = words.get("by", "").rpartition("/")
+    try:
+        return Note(
+            fault=words["fault"],
+            run_id=words["run"],
+            started=int(words["at"]),
+            expires=int(words["until"]),
+            host=host,
+            pid=int(pid),
+            admitted=words.get("in", ""),
+        )
+    except (KeyError, ValueError):
+        return Note(fault="?", run_id="?", started=0, expires=0, host="", pid=0)
+
+
+def here() -> str:
+    """This computer's name as notes have it."""
+    return UNSAFE.sub("-", socket.gethostname())[:64]
+
+
+def _exists(pid: int) -> bool:
+    """Whether a process has that number here; somebody else's counts until the note expires."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OverflowError, PermissionError):
+        return True
+    return True

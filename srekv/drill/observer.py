@@ -1,0 +1,119 @@
+"""The health observer: asks what the checkers saw, no faster than Route 53 allows, and writes down what changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from srekv.drill.health import HealthWatch
+from srekv.drill.model import Clock, Hands, Settings
+from srekv.drill.timeline import Timeline
+from srekv.provision.model import Check, Deployment, Node, Observation, Role
+
+CHECK_POLL_S = 2.5
+"""AWS-equivalent seconds between two looks at one check: two checks make 0.8 calls/s, one a second is allowed
+(aws-facts 2.6)."""
+
+
+@dataclass
+class _Watched:
+    """One check, the node it watches, and what was written down of it last."""
+
+    check: Check
+    node: Node
+    watch: HealthWatch
+    due: float = 0.0
+    said: tuple[bool, int, int] | None = None
+    words: dict[str, bool] = field(default_factory=dict)
+
+
+class Observer:
+    """Follows both health checks; `look` as often as you like.
+
+    Nothing is written before `record` is called: until then it only learns.
+
+    Args:
+        hands: asks for observations.
+        deployment: the checks and their nodes.
+        settings: the speed.
+        timeline: where to write.
+        clock: when a check is due again.
+    """
+
+    def __init__(
+        self, hands: Hands, deployment: Deployment, settings: Settings, *, timeline: Timeline, clock: Clock
+    ) -> None:
+        self._hands = hands
+        self._timeline = timeline
+        self._clock = clock
+        self._pause_s = settings.wall(CHECK_POLL_S)
+        self._recording = False
+        self._watched = {
+            node.role: _Watched(check, node, HealthWatch(check, speed=settings.speed))
+            for node in deployment.nodes
+            for check in (deployment.check(node.role),)
+        }
+
+    def record(self) -> None:
+        """Write down from now on, beginning with how it stands."""
+        self._recording = True
+        for watched in self._watched.values():
+            self._write_health(watched)
+
+    def look(self) -> None:
+        """Ask for the check that has waited longest, if it is due."""
+        watched = min(self._watched.values(), key=lambda one: one.due)
+        if self._clock.time() >= watched.due:
+            self._ask(watched)
+
+    def healthy(self, role: Role) -> bool:
+        """The verdict on that node's check."""
+        return self._watched[role].watch.healthy
+
+    def glance(self, role: Role) -> tuple[Observation, ...]:
+        """The checkers' last reports on that node's check, asked for now."""
+        return self._ask(self._watched[role])
+
+    def inverted(self, role: Role, *, inverted: bool) -> None:
+        """That node's check was inverted, or is no more."""
+        watched = self._watched[role]
+        watched.check = replace(watched.check, inverted=inverted)
+        watched.watch.declare(watched.check)
+        self._write_health(watched)
+
+    def _ask(self, watched: _Watched) -> tuple[Observation, ...]:
+        observations = self._hands.observations(watched.check)
+        watched.due = self._clock.time() + self._pause_s
+        watched.watch.feed(observations)
+        self._write_words(watched, observations)
+        self._write_health(watched)
+        return observations
+
+    def _write_words(self, watched: _Watched, observations: tuple[Observation, ...]) -> None:
+        """Each checker whose report says something else than its last one, at the time of its probe."""
+        for one in sorted(observations, key=lambda one: one.at):
+            before = watched.words.get(one.checker, one.healthy)
+            watched.words[one.checker] = one.healthy
+            if self._recording and one.healthy != before:
+                self._timeline.record(
+                    "observation",
+                    at=one.at.timestamp(),
+                    check=watched.check.name,
+                    node=watched.node.name,
+                    checker=one.checker,
+                    healthy=one.healthy,
+                )
+
+    def _write_health(self, watched: _Watched) -> None:
+        watch = watched.watch
+        says = (watch.healthy, watch.failing, watch.checkers)
+        if self._recording and says != watched.said:
+            watched.said = says
+            healthy, failing, checkers = says
+            self._timeline.record(
+                "health",
+                check=watched.check.name,
+                node=watched.node.name,
+                healthy=healthy,
+                failing=failing,
+                checkers=checkers,
+            )

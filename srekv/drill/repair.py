@@ -1,0 +1,103 @@
+"""Heals what a drill left behind that could not do so itself: its process was killed, or its computer went away.
+
+The healing does not depend on the fault: it brings back everything that any fault takes away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from srekv.drill.acceptance import vantage
+from srekv.drill.clock import SystemClock
+from srekv.drill.faults import CLEAR, START, attempt_all, run_all
+from srekv.drill.model import Clock, Hands, Narrator, Settings
+from srekv.drill.note import Note, parse
+from srekv.drill.shield import shielded
+from srekv.drill.switch import await_answer, await_health
+from srekv.errors import SrekvError
+from srekv.provision.model import Deployment
+
+
+def refuse_under_way(fault: str, clock: Clock | None = None) -> Note | None:
+    """The note about a fault that has to be healed, None when there is none.
+
+    Raises:
+        SrekvError: its drill is still going on, and heals it itself.
+    """
+    note = parse(fault)
+    if note is None or not note.under_way((clock or SystemClock()).time()):
+        return note
+    raise SrekvError(
+        f"the drill {note.run_id} ({note.fault}) has been going on since {note.since()}",
+        why=f"process {note.pid} on {note.host} heals it; it has ended at the latest in "
+        f"{max(0.0, note.expires - (clock or SystemClock()).time()):.0f} s",
+        next_step="wait for its end, or end it with Ctrl-C",
+    )
+
+
+def left_behind(fault: str) -> str:
+    """What a noted fault means, for a person."""
+    note = parse(fault)
+    if note is None:
+        return ""
+    drill = f"the drill {note.run_id} ({note.fault}, since {note.since()})"
+    if note.under_way(SystemClock().time()):
+        return f"{drill} is going on; process {note.pid} on {note.host} heals it"
+    return f"{drill} left its fault in the stack: srekv up heals it"
+
+
+def undo_noted(hands: Hands, deployment: Deployment, narrator: Narrator) -> None:
+    """Undo the fault that is noted on the deployment, if one is; see `undo`."""
+    note = parse(deployment.fault)
+    if note is not None:
+        undo(hands, deployment, note, narrator)
+
+
+def undo(hands: Hands, deployment: Deployment, note: Note, narrator: Narrator) -> None:
+    """Bring back everything that any fault takes away, then remove the note. Signals wait until that is done.
+
+    A node that is started here has lost the rest of a fault with its /run, and its service starts with it.
+
+    Raises:
+        SrekvError: something could not be undone; the rest was, and the note stays.
+    """
+    narrator.warn(f"the drill {note.run_id} left its fault ({note.fault}, {note.since()}) in the stack: healing it")
+    running = [node for node in deployment.nodes if node.state == "running"]
+    acts: list[Callable[[], None]] = [
+        partial(hands.start, node) for node in deployment.nodes if node.state in {"stopping", "stopped"}
+    ]
+    acts += [partial(hands.invert, check, inverted=False) for check in deployment.checks if check.inverted]
+    acts += [partial(hands.dismiss, note.admitted)] if note.admitted else []
+    if running:
+        acts.append(partial(hands.await_commands, running))
+        acts.append(partial(run_all, hands, dict.fromkeys(running, f"{CLEAR}\n{START}")))
+    with shielded(lambda: narrator.warn("healing first")):
+        narrator.started("heal")
+        attempt_all(acts)
+        hands.forget(deployment.node("primary"))
+        narrator.finished("heal", f"what the drill {note.run_id} left behind")
+
+
+def heal_left_behind(hands: Hands, settings: Settings, narrator: Narrator, clock: Clock | None = None) -> bool:
+    """Heal the fault of a drill that has ended without doing so, and wait until the primary is answered again.
+
+    Returns:
+        whether there was one.
+
+    Raises:
+        SrekvError: its drill is still going on, or it could not be healed.
+    """
+    clock = clock or SystemClock()
+    deployment = hands.deployment()
+    note = refuse_under_way(deployment.fault, clock)
+    if note is None:
+        return False
+    undo(hands, deployment, note, narrator)
+    healed = hands.deployment()
+    hands.await_commands([healed.node("secondary")])
+    view = vantage(hands, settings, healed, healed.node("secondary"))
+    for node in healed.nodes:
+        await_health(view, node, settings, clock)
+    await_answer(view, healed.node("primary"), settings, healed, narrator)
+    return True

@@ -1,0 +1,254 @@
+"""What `failover-test` does: drills one after another, or one that was cut off, each judged and shown."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from srekv.commands import Invocation, conclude, drill_settings, opened
+from srekv.console import Narration, Screen, grid
+from srekv.drill.catalogue import BREAKS, CATALOGUE, Entry, entry
+from srekv.drill.model import ZOO, DrillResult, Promises, Settings
+from srekv.errors import SrekvError, UsageError
+
+if TYPE_CHECKING:
+    from srekv.check.model import Verdict
+    from srekv.provision.stack import Stack
+
+LEAST_TIMEOUT_S = 0.2
+"""A time-out of a client is at least so long by the wall clock: 2 s of a fast clock are over before a process runs."""
+
+UNSEEN_TIMEOUT_S = 1.0
+"""The same where no operation may fail: there the machine's own hiccups must not look like an outage."""
+
+MEASURED = ("outage_s", "detection_s", "switch_s", "recovery_s", "failback_s")
+"""What rounds give a distribution of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What `failover-test` was asked for; None: as usual.
+
+    Attributes:
+        directory: where each run gets a folder.
+        fault: its name in the catalogue.
+        wrong: makes the service itself wrong, one of BREAKS.
+        zoo: the kinds of clients.
+        vantage: the id of the instance that the load runs on.
+        rounds: how many drills.
+        keep_going: also after a violated one.
+        report: where the report goes; with several rounds each gets a folder in it.
+    """
+
+    directory: Path
+    fault: str = "stop"
+    wrong: str | None = None
+    rate: float | None = None
+    zoo: tuple[str, ...] = ()
+    seed: int | None = None
+    vantage: str | None = None
+    rounds: int = 1
+    keep_going: bool = False
+    promises: Promises = field(default_factory=Promises)
+    report: Path | None = None
+
+    def check(self) -> Entry:
+        """The fault's entry.
+
+        Raises:
+            UsageError: something that can never work; nothing was called.
+        """
+        found = entry(self.fault)
+        if self.wrong is not None and self.wrong not in BREAKS:
+            raise UsageError(f"--break {self.wrong} is impossible", why=f"it must be one of {', '.join(BREAKS)}")
+        unknown = [kind for kind in self.zoo if kind not in ZOO]
+        if unknown:
+            raise UsageError(f"--clients {','.join(unknown)} is impossible", why=f"the kinds are {', '.join(ZOO)}")
+        if self.rounds < 1:
+            raise UsageError("--rounds must be at least 1")
+        if self.rate is not None and self.rate <= 0:
+            raise UsageError("--rate must be more than 0")
+        availability = self.promises.min_availability
+        if availability is not None and not 0 <= availability <= 1:
+            raise UsageError("--min-availability is a share", next_step="give 0 to 1, for example 0.99")
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """One drill and what its history shows; `report` is the page, if one was written."""
+
+    result: DrillResult
+    verdict: Verdict
+    report: Path | None
+
+    def figure(self, name: str) -> float | None:
+        """One of MEASURED."""
+        timing = self.verdict.timing
+        return getattr(timing, name) if timing else None
+
+
+def catalogue(screen: Screen) -> None:
+    """Every fault with its hypothesis and its pass rule."""
+    for one in CATALOGUE:
+        screen.show(f"[bold]{one.name}[/]  {one.title}")
+        screen.show(grid(("expect", one.hypothesis), ("held if", one.rule), ("needs", ", ".join(one.needs))), "")
+    screen.document({"faults": [one.to_json() for one in CATALOGUE]})
+
+
+def failover_test(invocation: Invocation, request: Request) -> None:
+    """Drill as often as asked, judge each, show the last one, and the distribution of several.
+
+    Raises:
+        FindingError: a verdict is violated.
+        UnknownError: a verdict is unknown.
+    """
+    from srekv.drill.repair import heal_left_behind
+    from srekv.drill.shield import interruptible
+
+    found = request.check()
+    judged: list[Judged] = []
+    with opened(invocation) as (stack, narration), interruptible():
+        seed = secrets.randbelow(2**31) if request.seed is None else request.seed
+        heal_left_behind(stack.hands, drill_settings(stack), narration)
+        for number in range(request.rounds):
+            settings = _settings(stack, request, found, seed=seed + number)
+            if request.rounds > 1:
+                narration.note(f"round {number + 1} of {request.rounds}")
+            judged.append(_drill(stack, request, settings, narration, found=found))
+            if judged[-1].verdict.verdict == "violated" and not request.keep_going:
+                break
+    _show(invocation.screen, judged, rounds=request.rounds)
+
+
+def _settings(stack: Stack, request: Request, found: Entry, *, seed: int) -> Settings:
+    """The settings of one drill."""
+    settings = drill_settings(stack, zoo=request.zoo or ZOO, clients=1, rate=request.rate or 20.0, seed=seed)
+    least = LEAST_TIMEOUT_S if found.expectation.outage else UNSEEN_TIMEOUT_S
+    return dataclasses.replace(settings, op_timeout_s=max(settings.op_timeout_s, least * settings.speed))
+
+
+def _drill(stack: Stack, request: Request, settings: Settings, narration: Narration, *, found: Entry) -> Judged:
+    from srekv.drill import runner
+    from srekv.drill.faults import fault
+
+    workdir = request.directory / settings.run_id
+    workdir.mkdir(parents=True, exist_ok=True)
+    order = runner.Order(
+        fault=fault(found, wrong=request.wrong or ""), promises=request.promises, vantage=request.vantage
+    )
+    result = runner.failover_test(stack.hands, settings, narration, order=order, workdir=workdir)
+    report = request.report / settings.run_id if request.report and request.rounds > 1 else request.report
+    return _judged(result, report)
+
+
+def _judged(result: DrillResult, report: Path | None) -> Judged:
+    from srekv.check.verdict import judge
+
+    verdict = judge(result.history)
+    page = None
+    if report is not None:
+        from srekv.report.folder import write
+
+        write(report, result.history)
+        page = report / "report.html"
+    return Judged(result=result, verdict=verdict, report=page)
+
+
+def resume(invocation: Invocation, request: Request) -> None:
+    """Bring home and judge the latest drill whose tool did not live to do so.
+
+    Raises:
+        SrekvError: there is none, or it is still going on.
+        FindingError: its verdict is violated.
+        UnknownError: its verdict is unknown.
+    """
+    from srekv.drill.repair import heal_left_behind
+    from srekv.drill.resume import resume as bring_home
+    from srekv.drill.shield import interruptible
+
+    request.check()
+    with opened(invocation) as (stack, narration), interruptible():
+        settings = drill_settings(stack)
+        healed = heal_left_behind(stack.hands, settings, narration)
+        result = bring_home(
+            stack.hands, settings, narration, directory=request.directory, vantage_id=request.vantage, healed=healed
+        )
+    _show(invocation.screen, [_judged(result, request.report)], rounds=1)
+
+
+def _show(screen: Screen, judged: Sequence[Judged], *, rounds: int) -> None:
+    from srekv.check.verdict import worst
+    from srekv.report.data import failover_document
+    from srekv.report.terminal import drill_view
+
+    if not judged:
+        raise SrekvError("no drill was carried out")
+    last = judged[-1]
+    verdict = worst(one.verdict.verdict for one in judged)
+    document = failover_document(last.result, last.verdict, report=str(last.report) if last.report else None)
+    document |= {"fault": last.result.fault, "verdict": verdict}
+    screen.show("", drill_view(last.result, last.verdict))
+    if last.report:
+        screen.show(f"report: {last.report}")
+    if rounds > 1:
+        document["rounds"] = _distribution(judged, rounds)
+        screen.show("", _rounds_table(document["rounds"]))
+    screen.document(document)
+    conclude(verdict)
+
+
+def _distribution(judged: Sequence[Judged], rounds: int) -> dict[str, Any]:
+    """What several drills measured, AWS-equivalent seconds."""
+    return {
+        "asked": rounds,
+        "drilled": len(judged),
+        "held": sum(one.verdict.verdict == "held" for one in judged),
+        **{name: _spread([one.figure(name) for one in judged]) for name in MEASURED},
+        "runs": [
+            {
+                "run": one.result.run_id,
+                "verdict": one.verdict.verdict,
+                "lost": one.verdict.lost,
+                "linearizable": one.verdict.linearizable,
+                **{name: one.figure(name) for name in MEASURED},
+                "history": str(one.result.history),
+                "report": str(one.report) if one.report else None,
+            }
+            for one in judged
+        ],
+    }
+
+
+def _spread(values: Sequence[float | None]) -> dict[str, float] | None:
+    """Least, median, 95th percentile (the value that 95 % do not exceed) and largest; None without a value."""
+    known = sorted(value for value in values if value is not None)
+    if not known:
+        return None
+    p95 = known[-(-95 * len(known) // 100) - 1]
+    return {"min": known[0], "median": round(statistics.median(known), 4), "p95": p95, "max": known[-1]}
+
+
+def _rounds_table(rounds: dict[str, Any]) -> Table:
+    table = Table(
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        header_style="dim",
+        title=f"{rounds['held']} of {rounds['drilled']} rounds held",
+        title_justify="left",
+    )
+    for heading in ("seconds", "min", "median", "p95", "max"):
+        table.add_column(heading, justify="left" if heading == "seconds" else "right")
+    for name in MEASURED:
+        spread = rounds[name]
+        if spread:
+            table.add_row(name.removesuffix("_s"), *(f"{spread[one]:.1f}" for one in ("min", "median", "p95", "max")))
+    return table
