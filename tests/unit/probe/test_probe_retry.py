@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from srekv.probe.retry import ATTEMPTS, BUDGET_S, Retrying
@@ -115,9 +115,11 @@ def _client(table: Table, seed: int = 1) -> Retrying:
     return Retrying(table, random.Random(seed), clock=time.clock, sleep=time.sleep)
 
 
-def _truthful(outcome: Outcome, table: Table, value: str | None) -> None:
-    """What was said holds now, and after everything has arrived."""
+def _truthful(outcome: Outcome, table: Table, value: str | None, *, removed: bool) -> None:
+    """What was said holds now, and after everything has arrived, perhaps after somebody removed the key."""
     before = table.effects.count(value)
+    if removed:
+        table.value, table.version = None, table.version + 1
     table.deliver()
     after = table.effects.count(value)
     if outcome.outcome == "ok":
@@ -128,23 +130,27 @@ def _truthful(outcome: Outcome, table: Table, value: str | None) -> None:
         assert after == 0
 
 
+@settings(max_examples=1000, deadline=None)
 @given(
     op=st.sampled_from(["write", "cas", "delete"]),
     present=st.booleans(),
     script=st.lists(st.sampled_from(STEPS), max_size=16),
     rivals=st.lists(st.integers(0, 3), max_size=16),
     seed=st.integers(0, 5),
+    removed=st.booleans(),
 )
-def test_no_outcome_lies(op: str, present: bool, script: list[str], rivals: list[int], seed: int) -> None:
+def test_no_outcome_lies(
+    *, op: str, present: bool, script: list[str], rivals: list[int], seed: int, removed: bool
+) -> None:
     """ok: it took effect once and never again; fail and conflict: never; unknown: at most once."""
     table = Table(script, rivals, value="old" if present else None)
     client = _client(table, seed)
     if op == "write":
-        _truthful(client.write(KEY, MINE), table, MINE)
+        _truthful(client.write(KEY, MINE), table, MINE, removed=removed)
     elif op == "cas":
-        _truthful(client.cas(KEY, MINE, etag="1" if present else None), table, MINE)
+        _truthful(client.cas(KEY, MINE, etag="1" if present else None), table, MINE, removed=removed)
     elif present:
-        _truthful(client.delete(KEY, etag="1"), table, None)
+        _truthful(client.delete(KEY, etag="1"), table, None, removed=removed)
 
 
 @pytest.mark.parametrize(
