@@ -26,6 +26,7 @@ ALLOWED = {
     "cli": (None, {"click"}),
     "commands": (None, {"boto3", "botocore"}),
     "console": (None, {"rich"}),
+    "drills": (None, {"rich"}),
 }
 """Package -> what it may import from srekv besides itself (None: anything), and the third parties it owns."""
 
