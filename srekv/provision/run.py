@@ -21,7 +21,7 @@ from srekv.provision.naming import Names
 T = TypeVar("T")
 
 FIRST_PAUSE_S = 0.1
-LONGEST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 0.5
 PAUSE_GROWTH = 1.4
 NOTHING_SAID: Mapping[str, tuple[str, ...]] = {}
 WORTH_TELLING_S = 1.5
