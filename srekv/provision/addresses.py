@@ -9,7 +9,7 @@ from typing import Any
 from srekv.provision.answers import gone
 from srekv.provision.existing import Existing, of_node
 from srekv.provision.model import Resource
-from srekv.provision.naming import NODES
+from srekv.provision.naming import NODES, tag_map
 from srekv.provision.run import Op, Ops, Run, Step, leave
 
 HELD = frozenset({"InvalidIPAddress.InUse", "AuthFailure"})
@@ -68,7 +68,28 @@ class Addresses:
                 continue
             kept = candidates[0]
             self.allocation[node], self.public[node] = kept["AllocationId"], kept["PublicIp"]
-            yield leave("address", kept["PublicIp"], kept["AllocationId"])
+            yield self._keep(node, kept)
+
+    def _keep(self, node: str, address: Mapping[str, Any]) -> Op:
+        """Leave it alone, or give it back the tags that it has lost."""
+        tags: Any = self._tags(node)
+        if tag_map(tags).items() <= tag_map(address.get("Tags")).items():
+            return leave("address", address["PublicIp"], address["AllocationId"])
+
+        def tag() -> None:
+            self._ec2.create_tags(Resources=[address["AllocationId"]], Tags=tags)
+
+        return Op(
+            kind="address",
+            name=address["PublicIp"],
+            id=address["AllocationId"],
+            action="change",
+            detail="tags",
+            call=tag,
+        )
+
+    def _tags(self, node: str) -> list[dict[str, str]]:
+        return self._run.names.tags(self._run.names.instance(node), node=node)
 
     def settle(self) -> Ops:
         """Nothing to wait for: the nodes' step associates the addresses."""
@@ -81,7 +102,7 @@ class Addresses:
 
     def _allocate(self, node: str) -> str:
         """Without retries: AllocateAddress takes no token, so a retry could be a second address (aws-facts 4.2)."""
-        tags: Any = self._run.names.tags(self._run.names.instance(node), node=node)
+        tags: Any = self._tags(node)
         answer = self._run.clients.ec2_once.allocate_address(
             Domain="vpc", TagSpecifications=[{"ResourceType": "elastic-ip", "Tags": tags}]
         )

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from srekv.provision.clients import Clients
-from srekv.provision.naming import NODE_TAG, Names, tag_map
+from srekv.provision.naming import NODE_TAG, NODES, Names, tag_map
 
 LIVE = frozenset({"pending", "running", "stopping", "stopped"})
 """Instance states that can run again and cost money; shutting-down and terminated ones are on their way out."""
@@ -56,5 +56,12 @@ class Existing:
 
 
 def of_node(resources: Sequence[Mapping[str, Any]], node: str) -> list[Mapping[str, Any]]:
-    """Those that belong to a node, by their srekv:node tag."""
-    return [one for one in resources if tag_map(one.get("Tags")).get(NODE_TAG) == node]
+    """Those that belong to a node."""
+    return [one for one in resources if node_of(one) == node]
+
+
+def node_of(resource: Mapping[str, Any]) -> str:
+    """The node that a resource of a stack belongs to: by its srekv:node tag, else by its Name; "" if it has neither."""
+    tags = tag_map(resource.get("Tags"))
+    by_name = (node for node in NODES if tags.get("Name", "").startswith(f"srekv-{node}"))
+    return tags.get(NODE_TAG) or next(by_name, "")

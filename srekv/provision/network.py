@@ -15,10 +15,10 @@ from botocore.exceptions import ClientError
 
 from srekv.errors import ImmutableError, SrekvError, UsageError
 from srekv.provision.answers import message_of
-from srekv.provision.existing import Existing
+from srekv.provision.existing import Existing, node_of
 from srekv.provision.images import is_arm
 from srekv.provision.model import Resource
-from srekv.provision.naming import NODE_TAG, NODES, tag_map
+from srekv.provision.naming import NODES
 from srekv.provision.run import Op, Ops, Run, Step
 
 DNS_ATTRIBUTES = (
@@ -140,7 +140,7 @@ class Network:
     def _kept(self) -> dict[str, Place]:
         """The places of the nodes that exist."""
         return {
-            _node_of(one): Place(one["Placement"]["AvailabilityZone"], one["SubnetId"])
+            node_of(one): Place(one["Placement"]["AvailabilityZone"], one["SubnetId"])
             for one in self._existing.instances
         }
 
@@ -265,10 +265,6 @@ class Network:
             self._run.watcher.warn(f"{what}: {why}")
             return
         raise SrekvError(what, why=why, next_step="give public subnets (--subnet twice), or add the route")
-
-
-def _node_of(instance: Mapping[str, Any]) -> str:
-    return tag_map(instance.get("Tags")).get(NODE_TAG, "")
 
 
 def _is_public(subnet: str, tables: Sequence[Mapping[str, Any]]) -> bool:

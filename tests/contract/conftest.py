@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import threading
 import urllib.request
@@ -311,22 +312,57 @@ def _said(answer: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in answer.items() if key != "ResponseMetadata"}
 
 
+class Gate:
+    """Stands before moto's application: lets one request in at a time, and can hold the calls of an operation.
+
+    Two requests at once can make moto's serializer fail: it keeps a table that requests share.
+    """
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+        self._one_at_a_time = threading.Lock()
+        self._held = b""
+        self.reached = threading.Event()
+        self._open = threading.Event()
+
+    def hold(self, operation: str) -> None:
+        """Let the calls of this EC2 or IAM operation wait; `reached` is set when one does."""
+        self.reached.clear()
+        self._open.clear()
+        self._held = f"Action={operation}&".encode()
+
+    def let_go(self) -> None:
+        """Let everything pass."""
+        self._held = b""
+        self._open.set()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        """Answer a request, in time."""
+        if self._held:
+            body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            environ["wsgi.input"] = io.BytesIO(body)
+            if body.startswith(self._held):
+                self.reached.set()
+                self._open.wait(60)
+        with self._one_at_a_time:
+            return list(self._application(environ, start_response))
+
+
 @pytest.fixture(scope="session")
-def moto_server() -> Iterator[str]:
-    """The URL of an ordinary moto server in this process."""
+def gate() -> Gate:
+    """Moto's application, behind a gate."""
     from moto.server import DomainDispatcherApplication, create_backend_app
+
+    return Gate(DomainDispatcherApplication(create_backend_app))
+
+
+@pytest.fixture(scope="session")
+def moto_server(gate: Gate) -> Iterator[str]:
+    """The URL of an ordinary moto server in this process."""
     from werkzeug.serving import make_server
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    moto: Any = DomainDispatcherApplication(create_backend_app)
-    one_at_a_time = threading.Lock()
-
-    def application(environ: Any, start_response: Any) -> list[bytes]:
-        # Two requests at once can make moto's serializer fail: it keeps a table that requests share.
-        with one_at_a_time:
-            return list(moto(environ, start_response))
-
-    server = make_server("127.0.0.1", 0, application, threaded=True)
+    server = make_server("127.0.0.1", 0, gate, threaded=True)
     thread = threading.Thread(target=server.serve_forever, name="moto", kwargs={"poll_interval": 0.02})
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"

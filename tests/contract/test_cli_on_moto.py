@@ -94,7 +94,7 @@ def test_text_for_a_person(on_moto: Any) -> None:
     """`up` tells each resource, the addresses, the URL and the next command; `down` says "0 left"."""
     up = on_moto("up", "--no-wait")
     assert up.returncode == 0
-    for words in ("created instance srekv-az1", "http://svc.sre-test.local", "next", "srekv status", "us-east-1a"):
+    for words in ("created instance srekv-az1", "http://svc.sre-test.local", "next", "srekv --target aws status", "us-east-1a"):
         assert words in up.stdout
     down = on_moto("down", "--yes")
     assert down.returncode == 0
@@ -205,3 +205,31 @@ def test_ctrl_c(environment: Mapping[str, str], silent: socket.socket) -> None:
     assert (child.returncode, out) == (130, "")
     assert "interrupted" in err
     assert "Traceback" not in err
+
+
+def test_ctrl_c_in_the_middle(world: Any, gate: Any, environment: Mapping[str, str], on_moto: Any) -> None:
+    """An interrupt during `up`: the running call ends, what exists is said; then `up` goes on and `down` removes it."""
+    keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_ENDPOINT_URL": world.endpoint}
+    before = world.listing()
+    gate.hold("RunInstances")
+    with subprocess.Popen(
+        [sys.executable, "-m", "srekv.cli", "--target", "aws", "up", "--no-wait"],
+        env={**environment, **keys},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as child:
+        try:
+            assert gate.reached.wait(DEADLINE_S)
+            child.send_signal(signal.SIGINT)
+        finally:
+            gate.let_go()
+        _, err = child.communicate(timeout=DEADLINE_S)
+    assert child.returncode == 130
+    assert "resources were created so far; srekv up goes on, srekv down removes" in " ".join(err.split())
+    assert "Traceback" not in err
+
+    assert on_moto("up", "--no-wait").returncode == 0
+    assert world.up().done == {}
+    assert on_moto("down", "--yes").returncode == 0
+    assert world.listing() == before

@@ -145,6 +145,14 @@ def _instance_name_lost(world: Any) -> None:
     world.by_hand("ec2").delete_tags(Resources=[_node(world)], Tags=[{"Key": "Name"}])
 
 
+def _instance_node_lost(world: Any) -> None:
+    world.by_hand("ec2").delete_tags(Resources=[_node(world)], Tags=[{"Key": "srekv:node"}])
+
+
+def _address_node_lost(world: Any) -> None:
+    world.by_hand("ec2").delete_tags(Resources=[_address(world)["AllocationId"]], Tags=[{"Key": "srekv:node"}])
+
+
 def _other_group(world: Any) -> None:
     ec2 = world.by_hand("ec2")
     default = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["default"]}])["SecurityGroups"]
@@ -271,6 +279,8 @@ DRIFT: tuple[tuple[Damage, Repairs], ...] = (
     ),
     (_metadata_open, [("instance", "change", "IMDSv2")]),
     (_instance_name_lost, [("instance", "change", "tags")]),
+    (_instance_node_lost, [("instance", "change", "tags")]),
+    (_address_node_lost, [("address", "change", "tags")]),
     (_other_group, [("instance", "change", "security group")]),
     (_profile_taken_off, [("instance", "change", "instance profile")]),
     (_table_protected, [("table", "change", "deletion protection True -> False")]),
