@@ -55,7 +55,7 @@ class Parcel:
 
 _PREAMBLE = """set -eu
 umask 077
-d="${{TMPDIR:-/tmp}}/srekv-probe-$(id -u)"
+d="${{TMPDIR:-/var/tmp}}/srekv-probe-$(id -u)"
 mkdir -p "$d"
 test -n "$(find "$d" -prune -user "$(id -u)")"
 probe="$d/{name}.pyz\""""

@@ -72,7 +72,7 @@ def _latest(view: Vantage) -> Run:
     if not runs:
         raise SrekvError(
             f"there is no run to resume on {view.node.name}",
-            why="every history was fetched, or the node was restarted and its /tmp with it",
+            why="every history there has been fetched already, or the load ran on another instance (--vantage)",
             next_step="srekv failover-test",
         )
     return runs[0]
@@ -94,3 +94,5 @@ def _end(view: Vantage, run_id: str, timeline: Timeline, clock: Clock) -> None:
     timeline.offset.measured(sent=sent, theirs=status.now, received=clock.time())
     if status.running:
         view.stop_load(run_id, wait_s=FINAL_WAIT_S)
+    elif not status.done:
+        view.conclude(run_id)

@@ -22,6 +22,9 @@ from srekv.provision.model import CommandResult, Place
 MARGIN_S = 60.0
 """Wall-clock seconds that a command may need on top of its own work: Run Command's way there and back."""
 
+CONCLUDE_S = 60.0
+"""How long a load's final reads and its tidying up may take, wall-clock seconds."""
+
 RUN_ID = re.compile("[a-z0-9-]+")
 """What a run's name consists of; it becomes part of a word of the shell."""
 
@@ -190,6 +193,10 @@ class Vantage:
         """Tell the load to stop and wait for its final reads, at most wait_s wall-clock seconds."""
         return _load_status(self._probe("status", _history(run_id), "--stop", "--wait", str(wait_s), work_s=wait_s))
 
+    def conclude(self, run_id: str) -> None:
+        """Final reads and tidying up for a load that is neither running nor done: it was killed."""
+        self._probe("conclude", _history(run_id), work_s=CONCLUDE_S)
+
     def fetch_history(self, run_id: str) -> bytes:
         """The whole history, piece by piece.
 
@@ -263,7 +270,7 @@ class Vantage:
         return document
 
     def _run(self, *arguments: str, work_s: float = 5.0, background: bool = False) -> CommandResult:
-        """Run the probe, bringing it along the first time, and again where it has vanished (a reboot empties /tmp)."""
+        """Run the probe, bringing it along the first time, and again where it has vanished (hosts clear away)."""
         timeout_s = work_s + MARGIN_S
         script = self.parcel.script(*arguments, ship=not self._shipped, background=background)
         result = self.hands.run(self.node, script, timeout_s=timeout_s)

@@ -110,6 +110,13 @@ def _load(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"out": plan.out}
 
 
+def _conclude(arguments: argparse.Namespace) -> dict[str, Any]:
+    from srekv.probe import load
+
+    load.conclude(arguments.file)
+    return {"out": arguments.file}
+
+
 def _fetch(arguments: argparse.Namespace) -> dict[str, Any]:
     from srekv.probe import transfer
 
@@ -178,6 +185,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_files(commands: Any) -> None:
+    conclude = commands.add_parser("conclude", help="final reads and tidying up for a load that was killed")
+    conclude.add_argument("file")
+    conclude.set_defaults(run=_conclude)
+
     fetch = commands.add_parser("fetch", help="a piece of a file, compressed, with its checksum")
     fetch.add_argument("file")
     fetch.add_argument("--offset", type=int, default=0)

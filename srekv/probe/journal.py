@@ -15,12 +15,18 @@ from typing import Any
 
 
 class Clock:
-    """AWS-equivalent seconds since the start, from the monotonic clock; `epoch` is the wall-clock time of the start."""
+    """AWS-equivalent seconds since the start, from the monotonic clock; `epoch` is the wall-clock time of the start.
 
-    def __init__(self, speed: float) -> None:
+    Args:
+        speed: AWS-equivalent seconds in one wall-clock second.
+        epoch: when it started, if that was in another process.
+    """
+
+    def __init__(self, speed: float, epoch: float | None = None) -> None:
+        now = time.time()
         self.speed = speed
-        self.epoch = time.time()
-        self._start = time.monotonic()
+        self.epoch = now if epoch is None else epoch
+        self._start = time.monotonic() - (now - self.epoch)
 
     def now(self) -> float:
         """AWS-equivalent seconds since the start."""

@@ -7,6 +7,7 @@ then every key is read once more ("final": true) and removed, and FILE.done appe
 
 from __future__ import annotations
 
+import json
 import pathlib
 import signal
 import threading
@@ -81,12 +82,48 @@ def run(plan: Plan) -> None:
     pathlib.Path(plan.out + ".done").touch()
 
 
+def conclude(out: str) -> None:
+    """Final reads and tidying up for a load that was killed: its history then ends as any other does.
+
+    Raises:
+        OSError: there is no such history, or a load still writes it.
+        ValueError: it has no beginning.
+    """
+    with open(out, encoding="utf-8") as lines:  # noqa: PTH123 - as everywhere in the probe
+        start = json.loads(lines.readline())
+    host, _, port = start["resolver"].rpartition(":")
+    plan = Plan(
+        target=Target(start["name"], start["port"], (host, int(port))),
+        run=start["run"],
+        keys=start["keys"],
+        kinds=(),
+        each=0,
+        rate=1.0,
+        seconds=0.0,
+        timeout_s=start["timeout_s"],
+        seed=start["seed"],
+        out=out,
+        speed=start["speed"],
+    )
+    journal = Journal(out)
+    try:
+        clock = Clock(plan.speed, start["epoch"])
+        journal.line(event="resumed", at=rounded(clock.now()))
+        _conclude(plan, clock, journal, name="resumed")
+    finally:
+        journal.close()
+    pathlib.Path(out + ".done").touch()
+
+
 def _start(plan: Plan, clock: Clock) -> dict[str, Any]:
     return {
         "event": "start",
         "at": 0.0,
         "epoch": clock.epoch,
         "speed": plan.speed,
+        "name": plan.target.name,
+        "port": plan.target.port,
+        "resolver": "%s:%d" % plan.target.resolver,
         "run": plan.run,
         "seed": plan.seed,
         "keys": plan.keys,
@@ -150,9 +187,9 @@ def _observe(plan: Plan, clock: Clock, journal: Journal, stop: threading.Event) 
         journal.line(event="dns", at=rounded(clock.now()), asked=asked, **more)
 
 
-def _conclude(plan: Plan, clock: Clock, journal: Journal) -> None:
+def _conclude(plan: Plan, clock: Clock, journal: Journal, name: str = "final") -> None:
     """Read every key once more, then remove them all; removing is tidying up, not part of the history."""
-    last = _client(plan._replace(timeout_s=max(plan.timeout_s, plan.speed)), "every-time", "final", clock, journal)
+    last = _client(plan._replace(timeout_s=max(plan.timeout_s, plan.speed)), "every-time", name, clock, journal)
     deadline = time.monotonic() + CONCLUDE_S
     for key in plan.names:
         last.final(key, deadline)
