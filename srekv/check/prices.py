@@ -54,7 +54,7 @@ INSTANCE = Price(
     confirmed=False,
 )
 ADDRESS = Price(item="public IPv4 address", usd=0.005, unit="hour", source=_PRICE_LIST, read=_READ)
-DISK = Price(item="EBS gp3, 1 GiB", usd=0.08, unit="month", source=_PRICE_LIST, read=_READ)
+DISK = Price(item="EBS gp3, GiB", usd=0.08, unit="month", source=_PRICE_LIST, read=_READ)
 ZONE = Price(item="hosted zone", usd=0.50, unit="month", source=_ROUTE53, read=_READ)
 CHECK = Price(
     item="health check of an AWS endpoint",

@@ -258,8 +258,8 @@ def luck(expected: Expected) -> str:
         return f"longer than every simulated one ({expected.best:.1f} to {expected.worst:.1f} s)"
     share = f"{expected.percentile:.0f} % of simulated failovers are shorter"
     if expected.percentile < 10:
-        return f"luck: only {share}"
-    return f"bad luck: {share}" if expected.percentile > 90 else f"no luck: {share}"
+        return f"good luck: only {share}"
+    return f"bad luck: {share}" if expected.percentile > 90 else f"typical: {share}"
 
 
 def judge_timing(timing: Timing) -> Judgement:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from srekv.check.clients import cause
 from srekv.check.model import Event, History, Operation, Timing
+from srekv.check.simulation import CHECKERS
 from srekv.check.timing import CURVE
 from srekv.report.data import phases
 
@@ -21,17 +22,22 @@ UNANSWERED_S = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class Bar:
-    """Something that lasted: on which lane, from when to when, in which state, and words for the tooltip."""
+    """Something that lasted: on which lane, from when to when, in which state, and words for the tooltip.
+
+    `share` is how much of it is in that state, 0 to 1: of sixteen checkers, those that fail.
+    """
 
     lane: int
     begin: float
     end: float
     state: str
     label: str
+    share: float | None = None
 
     def to_json(self) -> list[Any]:
         """Short, because there are many."""
-        return [self.lane, round(self.begin, 3), round(self.end, 3), self.state, self.label]
+        short = [self.lane, round(self.begin, 3), round(self.end, 3), self.state, self.label]
+        return short if self.share is None else [*short, round(self.share, 3)]
 
 
 @dataclass
@@ -104,7 +110,7 @@ def _outage(timing: Timing) -> tuple[float, float]:
 
 
 def _shifted(bar: Bar, zero: float) -> Bar:
-    return Bar(lane=bar.lane, begin=bar.begin - zero, end=bar.end - zero, state=bar.state, label=bar.label)
+    return replace(bar, begin=bar.begin - zero, end=bar.end - zero)
 
 
 def _nodes(history: History, timing: Timing, names: Sequence[str], lanes: _Lanes, end: float) -> Iterable[Bar]:
@@ -130,11 +136,9 @@ def _nodes(history: History, timing: Timing, names: Sequence[str], lanes: _Lanes
 
 def _checks(events: Sequence[Event], lanes: _Lanes, begin: float, end: float) -> Iterable[Bar]:
     """What the checkers say: how many of them fail, and the verdict."""
-    names = dict.fromkeys(
-        str(one.members["check"]) for one in events if one.event in {"health", "observation"} and "check" in one.members
-    )
-    for name in names:
-        told = [one for one in events if one.members.get("check") == name]
+    reports = [one for one in events if one.event in {"health", "observation"} and "check" in one.members]
+    for name in sorted({str(one.members["check"]) for one in reports}):
+        told = [one for one in reports if one.members["check"] == name]
         yield from _verdicts([one for one in told if one.event == "health"], lanes.of(f"check {name}"), begin, end)
         seen = [one for one in told if one.event == "observation" and "checker" in one.members]
         if seen:
@@ -171,8 +175,9 @@ def _checkers(seen: Sequence[Event], lane: int, end: float) -> Iterable[Bar]:
         failing[str(one.members["checker"])] = one.members.get("healthy") is False
         count = sum(failing.values())
         until = end if following is None else following.at
-        state = ERROR if count else "healthy"
-        yield Bar(lane=lane, begin=one.at, end=until, state=state, label=f"{count} failed their last probe")
+        if count and until > one.at:
+            label = f"{count} checkers failed their last probe"
+            yield Bar(lane=lane, begin=one.at, end=until, state=ERROR, label=label, share=count / CHECKERS)
 
 
 def _answers(events: Sequence[Event], names: dict[str, str], lanes: _Lanes, end: float) -> Iterable[Bar]:

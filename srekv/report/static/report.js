@@ -65,13 +65,13 @@
     return {
       type: "custom", clip: true, encode: { x: [1, 2], y: 0 }, data: items.map((one) => one.slice(0, 3)), progressive: 4000,
       renderItem: (params, api) => {
-        const state = items[params.dataIndex][3];
+        const [, , , state, , share] = items[params.dataIndex];
         const [x, y] = api.coord([api.value(1), api.value(0)]);
         const end = api.coord([api.value(2), api.value(0)])[0];
         const [top, height] = band(state, request, api.size([0, 1])[1]);
         return {
           type: "rect", shape: { x, y: y + top, width: Math.max(request ? 1 : 0, end - x), height },
-          style: { fill: stateColor(state), opacity: request ? 0.75 : 0.9 },
+          style: { fill: stateColor(state), opacity: request ? 0.75 : share === undefined ? 0.9 : 0.15 + 0.75 * share },
         };
       },
       tooltip: {
@@ -86,7 +86,7 @@
 
   function marks() {
     const shades = line.phases.filter((one) => one.seconds !== null);
-    const mark = (x, name) => ({ xAxis: x, label: { formatter: name, color: color("ink"), position: "end", distance: 4 } });
+    const mark = (x, name) => ({ xAxis: x, label: { formatter: name, color: color("ink"), position: "start", distance: 4 } });
     const moments = [mark(0, "fault")].concat(line.heal === null ? [] : [mark(line.heal, "heal")]);
     return {
       type: "custom", data: [], renderItem: () => null, silent: true,
@@ -173,7 +173,7 @@
       ...base(element),
       grid: { left, right: 70, top: 6, bottom: 40 },
       xAxis: axis({ type: "value", min: 0, max: last, name: "seconds since the fault", nameLocation: "middle", nameGap: 24, nameTextStyle: { color: color("soft") }, axisLabel: { color: color("soft"), hideOverlap: true, formatter: (value) => String(Math.round(value)) } }),
-      yAxis: axis({ type: "category", data: steps.map((one) => one.name), inverse: true, axisTick: { show: false }, axisLabel: { color: color("ink"), width: left - 14, overflow: "break", interval: 0, fontSize: narrow(element) ? 11 : 12.5 } }),
+      yAxis: axis({ type: "category", data: steps.map((one) => one.name), inverse: true, axisTick: { show: false }, axisLabel: { color: color("ink"), width: left - 14, overflow: "break", interval: 0, lineHeight: 15, fontSize: narrow(element) ? 11 : 12.5 } }),
       series: [{
         type: "custom", encode: { x: [1, 2], y: 0 },
         data: steps.map((one, index) => [index, one.begin, one.seconds === null ? last : one.begin + one.seconds]),
