@@ -1,0 +1,211 @@
+"""Commands that need no stack: judge, redraw and compare recorded histories; predict what none has shown yet."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from srekv.check.compare import Difference, Measures
+from srekv.check.predict import Choice, Prediction
+from srekv.commands import conclude
+from srekv.config import INTERVALS
+from srekv.console import Screen, grid
+from srekv.drill.model import Promises
+from srekv.errors import FindingError, UsageError
+
+HISTORY = "history.jsonl"
+
+
+def check(screen: Screen, file: Path, promises: Promises | None) -> None:
+    """Judge a recorded history again, and whether it is still the one that was judged, if it ever was.
+
+    Raises:
+        FindingError: violated.
+        UnknownError: unknown.
+    """
+    from srekv.check.verdict import judge, worst
+    from srekv.report.data import figures
+    from srekv.report.seal import judge_seal
+    from srekv.report.terminal import verdict_view
+
+    history = _history(file)
+    verdict = judge(history, promises=promises)
+    seal = judge_seal(history)
+    if seal is not None:
+        findings = (*verdict.findings, seal)
+        verdict = replace(verdict, findings=findings, verdict=worst(one.verdict for one in findings))
+    screen.show(verdict_view(verdict))
+    screen.document(figures(verdict))
+    conclude(verdict.verdict)
+
+
+def report(screen: Screen, file: Path, *, directory: Path | None, promises: Promises | None) -> None:
+    """Redraw a report from its history alone.
+
+    Raises:
+        FindingError: violated, or the history was changed after it was judged.
+        UnknownError: unknown.
+    """
+    from srekv.report.folder import write
+    from srekv.report.terminal import verdict_view
+
+    history = _history(file)
+    written = write(directory or history.parent, history, promises=promises)
+    screen.show(verdict_view(written.verdict), Text(f"report: {written.page}", overflow="fold"))
+    screen.document(written.document)
+    conclude(written.verdict.verdict)
+
+
+def _history(path: Path) -> Path:
+    """A history file, or the one in a report's directory."""
+    history = path / HISTORY if path.is_dir() else path
+    if not history.is_file():
+        raise UsageError(f"there is no {HISTORY} in {path}", next_step="name a history file or a run's directory")
+    return history
+
+
+def compare(screen: Screen, a: Path, b: Path, *, tolerance: float) -> None:
+    """Whether B is worse than A.
+
+    Raises:
+        FindingError: it is.
+    """
+    from srekv.check.compare import compare as compared
+
+    if tolerance < 0:
+        raise UsageError("--tolerance cannot be negative", next_step="0.1 lets an outage be a tenth longer")
+    sides = [_side(path) for path in (a, b)]
+    differences = compared(*sides, tolerance=tolerance)
+    worse = [one.measure for one in differences if one.worse]
+    screen.show(_differences(differences), _conclusion(worse))
+    screen.document(
+        {
+            "worse": bool(worse),
+            "tolerance": tolerance,
+            "runs": {"a": len(sides[0]), "b": len(sides[1])},
+            "measures": [one.to_json() for one in differences],
+        }
+    )
+    if worse:
+        raise FindingError(f"{b} is worse: {', '.join(worse)}", next_step="compare several runs: one may be chance")
+
+
+def _side(path: Path) -> list[Measures]:
+    """The runs under a path: a history, a verdict.json, or a directory with any number of histories."""
+    from srekv.check.verdict import judge
+
+    if path.suffix == ".json":
+        return [_recorded(path)]
+    files = sorted(path.rglob(HISTORY)) if path.is_dir() else [path]
+    if not files:
+        raise UsageError(f"there is no {HISTORY} in {path}", next_step="name a history file or a directory of runs")
+    return [Measures.of(judge(one)) for one in files]
+
+
+def _recorded(path: Path) -> Measures:
+    """What a verdict.json says."""
+    try:
+        document: Any = json.loads(path.read_text(encoding="utf-8"))
+        return Measures(
+            verdict=document["verdict"],
+            outage_s=document["outage_s"],
+            lost=document["lost"],
+            availability=document["availability"],
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path} is no verdict", why=repr(error), next_step="name a verdict.json or a history"
+        ) from error
+
+
+def _differences(differences: tuple[Difference, ...]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for heading, justify in (("measure", "left"), ("A", "right"), ("B", "right"), ("", "left"), ("", "left")):
+        table.add_column(heading, justify="right" if justify == "right" else "left")
+    for one in differences:
+        word = Text("worse", "bold red") if one.worse else Text("ok", "green")
+        table.add_row(one.measure, _number(one.before), _number(one.after), word, Text(one.note, "dim"))
+    return table
+
+
+def _conclusion(worse: list[str]) -> Text:
+    return Text("B is worse", "bold red") if worse else Text("B is not worse", "bold green")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def predict(screen: Screen, *, interval: int, threshold: int, ttl: int, target: float | None) -> None:
+    """What outage to expect of these settings, what the stack costs, and what meets a target.
+
+    Raises:
+        FindingError: no settings meet the target.
+    """
+    from srekv.check.predict import predict as predicted
+    from srekv.check.predict import shortest_bound_s
+
+    if interval not in INTERVALS:
+        raise UsageError(f"--interval {interval} is impossible", why="Route 53 accepts 10 and 30 seconds")
+    if not 1 <= threshold <= 10:
+        raise UsageError(f"--threshold {threshold} is impossible", why="Route 53 accepts 1 to 10")
+    if not 0 <= ttl <= 2147483647:
+        raise UsageError(f"--ttl {ttl} is impossible", why="a TTL is 0 to 2147483647 seconds")
+    prediction = predicted(interval=interval, threshold=threshold, ttl=ttl, target=target)
+    screen.show(_prediction(prediction))
+    screen.document(prediction.to_json())
+    if target is not None and not prediction.choices:
+        least = shortest_bound_s()
+        raise FindingError(
+            f"no settings keep every outage within {target:g} s",
+            why=f"even interval 10, threshold 1, TTL 1 explain {least:.1f} s",
+            next_step=f"promise {least:.0f} s or more, or fail over in the client",
+        )
+
+
+def _prediction(prediction: Prediction) -> Group:
+    settings = prediction.settings
+    title = f"interval {settings.interval} s, threshold {settings.threshold}, TTL {settings.ttl} s"
+    outages = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in ("outage, s", "best", "p50", "p95", "worst"):
+        outages.add_column(heading, justify="left" if heading == "outage, s" else "right")
+    for name, one in (("the machine stops", prediction.silent), ("the port refuses", prediction.refused)):
+        outages.add_row(name, *(f"{value:.1f}" for value in (one.best, one.p50, one.p95, one.worst)))
+    meant = "for a client that honours the TTL, asks twice a second and gives up after 2 s"
+    return Group(Text(title, "bold"), outages, Text(meant, "dim"), Text(), _bill(prediction), *_target(prediction))
+
+
+def _bill(prediction: Prediction) -> Group:
+    document = prediction.to_json()
+    rows = []
+    for cost in prediction.costs:
+        mark = "" if cost.price.confirmed else " (not confirmed)"
+        note = f"  {cost.price.note}" if cost.price.note else ""
+        units = f"{cost.units:g} x " if cost.units != 1 else ""
+        rows.append((f"{cost.monthly:8.2f}", Text.assemble(f"{units}{cost.price.item}", (f"{mark}{note}", "dim"))))
+    dates = sorted({cost.price.read for cost in prediction.costs})
+    source = f"list prices of {document['region']}, on demand, read {dates[-1]}; sources: --output json"
+    total = f"{document['usd_month']:.2f} USD a month, {document['usd_hour']:.3f} an hour while it is up"
+    return Group(Text(total, "bold"), grid(*rows), Text(source, "dim"))
+
+
+def _target(prediction: Prediction) -> list[Text]:
+    if prediction.target is None:
+        return []
+    words = "meet" if prediction.meets else "do not meet"
+    lines = [Text(), Text(f"these settings {words} a target of {prediction.target:g} s", "bold")]
+    return lines + [
+        Text(("cheapest: " if not index else "or: ") + _choice(one)) for index, one in enumerate(prediction.choices)
+    ]
+
+
+def _choice(one: Choice) -> str:
+    fragile = "; a single failed round of probes makes it switch" if one.threshold == 1 else ""
+    settings = f"--interval {one.interval} --threshold {one.threshold} --ttl {one.ttl}"
+    return f"{settings}, at most {one.worst:.1f} s, {one.usd_month:.2f} USD a month{fragile}"
