@@ -250,6 +250,12 @@ class Site:
         """Not needed here."""
         raise NotImplementedError(check, inverted)
 
+    def remember(self, node: Node, text: str) -> None:
+        """Notes are not needed here."""
+
+    def forget(self, node: Node) -> None:
+        """Notes are not needed here."""
+
     def observations(self, check: Check) -> tuple[Observation, ...]:
         """One checker's report."""
         healthy = check.address != self.addresses[0] or not self.unhealthy

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from srekv.check.verdict import judge
+from srekv.drill import faults
+from srekv.drill.catalogue import entry
 from srekv.drill.model import Settings
 from srekv.drill.parcel import Parcel, parcel
-from srekv.drill.runner import failover_test
+from srekv.drill.runner import Order, failover_test
 from srekv.drill.vantage import Vantage
 from srekv.errors import SrekvError
 
@@ -233,7 +235,8 @@ def test_a_whole_drill(site: Any, tmp_path: Path) -> None:
         resolver=site.dns.endpoint, port=site.port, run_id="drill", speed=20, steady_s=8, op_timeout_s=20, rate=5
     )
     quiet = Quiet()
-    result = failover_test(site, settings, quiet, workdir=tmp_path)
+    order = Order(fault=faults.fault(entry("stop")))
+    result = failover_test(site, settings, quiet, order=order, workdir=tmp_path)
     verdict = judge(result.history)
 
     assert verdict.verdict == "held", verdict
