@@ -197,22 +197,24 @@ def _window(moments: _Moments, settings: dict[str, Any], events: Sequence[Event]
 
     A private name can only be asked through the VPC's caching resolver. An answer with r seconds left of its TTL was
     fetched TTL - r seconds ago: the name switched between the last fetch of the old and the first of the new answer.
+    The TTL on the wire is in whole wall-clock seconds, so a clock that runs fast blurs it.
     """
-    ttl = settings.get("ttl")
-    if not isinstance(ttl, int | float) or moments.switched is None:
+    ttl, speed = settings.get("ttl"), settings.get("speed", 1)
+    if not isinstance(ttl, int | float) or not isinstance(speed, int | float) or moments.switched is None:
         return ""
     seen = [one for one in events if one.event == "dns" and isinstance(one.members.get("ttl"), int | float)]
     old = [one for one in seen if one.at < moments.switched and one.members.get("answer")]
     new = next((one for one in seen if one.at == moments.switched), None)
-    if not old or new is None:
-        return ""
-    low = max(moments.fault, _fetched(old[-1], ttl))
-    high = max(low, min(moments.switched, _fetched(new, ttl)))
+    if not old or new is None or speed >= ttl:
+        return f"asked through a cache: up to {ttl:g} s of this are the old answer's TTL"
+    low = max(moments.fault, _fetched(old[-1], ttl, speed))
+    high = max(low, min(moments.switched, _fetched(new, ttl, speed) + speed))
     return f"the name itself changed {low - moments.fault:.1f} to {high - moments.fault:.1f} s after the fault"
 
 
-def _fetched(answer: Event, ttl: float) -> float:
-    return answer.at - max(0.0, ttl - float(answer.members["ttl"]))
+def _fetched(answer: Event, ttl: float, speed: float) -> float:
+    """When the resolver fetched an answer, at the earliest."""
+    return answer.at - max(0.0, ttl - speed * float(answer.members["ttl"]))
 
 
 def scenario(settings: dict[str, Any], *, clients: int = 1) -> Scenario | None:

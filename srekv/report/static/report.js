@@ -107,7 +107,7 @@
     return {
       ...base(element),
       grid: { left, right: 14, top: 26, bottom: 76 },
-      xAxis: axis({ type: "value", min: line.span[0], max: line.span[1], name: "seconds since the fault", nameLocation: "middle", nameGap: 26, nameTextStyle: { color: color("soft") } }),
+      xAxis: axis({ type: "value", min: line.span[0], max: line.span[1], name: "seconds since the fault", nameLocation: "middle", nameGap: 26, nameTextStyle: { color: color("soft") }, axisLabel: { color: color("soft"), hideOverlap: true, showMinLabel: false, showMaxLabel: false } }),
       yAxis: axis({
         type: "category", data: line.lanes, inverse: true,
         axisLabel: { color: color("ink"), width: left - 14, overflow: "truncate", interval: 0, fontSize: narrow(element) ? 11 : 12.5 },
@@ -146,6 +146,7 @@
     kept.chart.on("datazoom", () => {
       const [zoomed] = kept.chart.getOption().dataZoom;
       view = [zoomed.startValue, zoomed.endValue];
+      document.getElementById("shown").textContent = `Shown: ${view[0].toFixed(1)} s to ${view[1].toFixed(1)} s`;
     });
     document.querySelectorAll("[data-zoom]").forEach((one) => one.addEventListener("click", () => zoom(one.dataset.zoom)));
     const keys = { "+": "in", "=": "in", "-": "out", ArrowLeft: "left", ArrowRight: "right", Home: "all", 0: "all" };

@@ -120,6 +120,33 @@ def test_the_page_draws_and_asks_nobody(history: Path, tmp_path: Path) -> None:
     assert shown["clients.1.outage_s"] == str(document["clients"][1]["outage_s"])
 
 
+def test_the_timeline_obeys_buttons_and_keys(history: Path, tmp_path: Path) -> None:
+    """The outage fills the picture; + halves what is seen, an arrow moves it, Home shows everything again."""
+    write(history.parent, history)
+    page = history.parent / "report.html"
+    script = """<script>
+      const seen = [];
+      const say = () => seen.push(document.getElementById("shown").textContent);
+      const press = (key) => document.getElementById("timeline").dispatchEvent(new KeyboardEvent("keydown", { key }));
+      document.querySelector("[data-zoom=outage]").click(); say();
+      for (const key of ["+", "ArrowRight", "Home"]) { press(key); say(); }
+      document.body.dataset.seen = seen.join("|");
+    </script></body>"""
+    page.write_text(page.read_text().replace("</body>", script))
+    found = browse(page.as_uri(), tmp_path / "profile", "--dump-dom")
+    shown = re.search(r'data-seen="([^"]*)"', found.stdout)
+
+    assert shown is not None
+    windows = [tuple(float(one) for one in re.findall(r"-?[0-9.]+(?= s)", text)) for text in shown[1].split("|")]
+    outage, closer, moved, everything = windows
+    assert -5 <= outage[0] < 0
+    assert 45 < outage[1] < 60
+    assert closer[1] - closer[0] == pytest.approx((outage[1] - outage[0]) / 2, abs=0.2)
+    assert moved[0] - closer[0] == pytest.approx((closer[1] - closer[0]) / 4, abs=0.2)
+    assert everything == (-5.0, pytest.approx(94, abs=0.6))
+    assert [line for line in found.stderr.splitlines() if "CONSOLE" in line] == []
+
+
 def test_a_broken_page_would_be_noticed(tmp_path: Path) -> None:
     """The console really is read: an error in a page shows up."""
     page = tmp_path / "broken.html"
