@@ -312,6 +312,10 @@ def _said(answer: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in answer.items() if key != "ResponseMetadata"}
 
 
+ACCOUNT = "210987654321"
+"""Not moto's default account: moto keeps one state a process, and other tests of this process use that one."""
+
+
 class Gate:
     """Stands before moto's application: lets one request in at a time, and can hold the calls of an operation.
 
@@ -338,6 +342,7 @@ class Gate:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
         """Answer a request, in time."""
+        environ["HTTP_X_MOTO_ACCOUNT_ID"] = ACCOUNT
         if self._held:
             body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             environ["wsgi.input"] = io.BytesIO(body)

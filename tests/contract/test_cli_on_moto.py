@@ -94,7 +94,14 @@ def test_text_for_a_person(on_moto: Any) -> None:
     """`up` tells each resource, the addresses, the URL and the next command; `down` says "0 left"."""
     up = on_moto("up", "--no-wait")
     assert up.returncode == 0
-    for words in ("created instance srekv-az1", "http://svc.sre-test.local", "next", "srekv --target aws status", "us-east-1a"):
+    shown = (
+        "created instance srekv-az1",
+        "us-east-1a",
+        "http://svc.sre-test.local",
+        "next",
+        "srekv --target aws status",
+    )
+    for words in shown:
         assert words in up.stdout
     down = on_moto("down", "--yes")
     assert down.returncode == 0
