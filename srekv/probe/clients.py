@@ -15,6 +15,9 @@ from srekv.probe.service import Operations, Outcome, Service
 FINAL_TRIES = 8
 """How often a final read is tried: it must tell whether an acknowledged write is lost, not whether a packet was."""
 
+LAST_TRIES = 3
+"""How often a client that is stopped just after an error tries to end on an answer."""
+
 _WEIGHTS = (("write", 40), ("read", 40), ("cas", 15), ("delete", 5))
 
 
@@ -58,14 +61,22 @@ class Client:
         self._clock = clock
         self._journal = journal
         self._count = 0
+        self._in_error = False
 
     def loop(self, stop: threading.Event) -> None:
-        """Operate at the given pace until told to stop; a slow operation delays the next and is not made up for."""
+        """Operate at the given pace until told to stop; a slow operation delays the next and is not made up for.
+
+        After an error it goes on a little: one lost packet at the very end is no outage without an end.
+        """
         due = time.monotonic() + self._pause_s * self._random.random()
         while not stop.wait(max(0.0, due - time.monotonic())):
             before = self._count
             self._operate()
             due = max(due + self._pause_s * (self._count - before), time.monotonic())
+        for _ in range(LAST_TRIES):
+            if not self._in_error:
+                break
+            self._operate()
         self._service.close()
 
     def final(self, key: str, deadline: float) -> None:
@@ -127,6 +138,7 @@ class Client:
         """Write the outcome; an unknown one has no end: it may take effect at any time after its invocation."""
         ended = rounded(self._clock.now())
         known = outcome.outcome != "unknown"
+        self._in_error = outcome.outcome not in {"ok", "conflict"}
         entry = {**entry, "complete": ended if known else None, "outcome": outcome.outcome}
         if not known:
             entry["gave_up"] = ended

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import shutil
 import socket
 import subprocess
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +156,11 @@ def test_a_probe_that_cannot_run_says_why(site: Any) -> None:
     assert "exit code 1" in caught.value.why
 
 
+def _stored(data: bytes) -> list[str]:
+    packed = zlib.compress(data)
+    return ["--data-b64", base64.b64encode(packed).decode(), "--sha256", hashlib.sha256(packed).hexdigest()]
+
+
 @pytest.mark.parametrize("python", _interpreters())
 def test_every_python(site: Any, tmp_path: Path, python: str) -> None:
     """The zip runs on every interpreter from 3.8 on: DNS, HTTP, and a short load."""
@@ -172,6 +180,10 @@ def test_every_python(site: Any, tmp_path: Path, python: str) -> None:
     assert run("resolve", "svc.sre-test.local", "--resolver", endpoint)["answers"][0]["address"] == "127.0.0.1"
     assert run("request", "GET", "/health", *target)["status"] == 200
     assert run("load", *target, *size, "--timeout", "5") == {"out": str(out)}
+    assert run("store", str(tmp_path / "h.json"), *_stored(b"{}"))["stored"] > 0
+    assert run("fetch", str(tmp_path / "h.json"))["size"] == 2
+    assert run("status", str(out))["done"]
+    assert [one["run"] for one in run("runs", str(tmp_path))["runs"]] == ["h"]
     with out.open() as lines:
         verdict = judge(lines)
     assert verdict.verdict == "held"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import socket
@@ -313,25 +314,48 @@ def test_a_client_that_breaks_ends_the_load(site: Any, tmp_path: Any) -> None:
 def test_an_unknown_write_says_when_it_was_given_up(pair: Any, tmp_path: Any) -> None:
     """Its completion is open, and the time at which the client gave up is told beside it."""
     pair[0].mode = "mute"
-    journal = Journal(str(tmp_path / "h"))
-    client = Client(
+    with contextlib.closing(Journal(str(tmp_path / "h"))) as journal:
+        _client(pair, journal)._write("k")
+    invoked, ended = [json.loads(line) for line in (tmp_path / "h").read_text().splitlines()]
+
+    assert (invoked["outcome"], ended["outcome"], ended["complete"]) == ("unknown", "unknown", None)
+    assert ended["gave_up"] >= ended["invoke"] + 0.09
+
+
+@pytest.mark.parametrize("heals", [True, False])
+def test_a_client_that_is_stopped_after_an_error_tries_to_end_on_an_answer(
+    pair: Any, tmp_path: Any, heals: bool
+) -> None:
+    """One error at the very end is not an outage without an end; an outage that goes on is."""
+    server, stop = pair[0], threading.Event()
+    server.mode = "cut"
+    with contextlib.closing(Journal(str(tmp_path / "h"))) as journal:
+        thread = threading.Thread(target=_client(pair, journal).loop, args=(stop,))
+        thread.start()
+        while not server.requests:
+            pass
+        stop.set()
+        server.mode = "answer" if heals else "cut"
+        thread.join(20)
+    ends = [json.loads(line) for line in (tmp_path / "h").read_text().splitlines()]
+
+    assert (ends[-1]["outcome"] in {"ok", "conflict"}) == heals
+
+
+def _client(pair: Any, journal: Journal) -> Client:
+    """A client in a hurry."""
+    return Client(
         _target(pair),
         kind="ttl",
         name="ttl-1",
         run="r",
         keys=("k",),
-        pause_s=1,
+        pause_s=0.01,
         timeout_s=0.1,
         seed=1,
         clock=Clock(1.0),
         journal=journal,
     )
-    client._write("k")
-    journal.close()
-    invoked, ended = [json.loads(line) for line in (tmp_path / "h").read_text().splitlines()]
-
-    assert (invoked["outcome"], ended["outcome"], ended["complete"]) == ("unknown", "unknown", None)
-    assert ended["gave_up"] >= ended["invoke"] + 0.09
 
 
 def _plan(
