@@ -155,10 +155,9 @@ def _judged(result: DrillResult, report: Path | None) -> Judged:
     verdict = judge(result.history)
     page = None
     if report is not None:
-        from srekv.report.folder import write
+        from srekv.evidence import write_report
 
-        write(report, result.history)
-        page = report / "report.html"
+        page = write_report(report, result.history).page
     return Judged(result=result, verdict=verdict, report=page)
 
 

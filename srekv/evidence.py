@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from srekv.check.compare import Difference, Measures
+from srekv.check.model import Verdict
 from srekv.check.predict import Choice, Prediction
 from srekv.commands import conclude
 from srekv.config import INTERVALS
@@ -22,6 +23,45 @@ from srekv.errors import FindingError, UsageError
 HISTORY = "history.jsonl"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """A report that was written: its verdict, what its verdict.json holds, and its page."""
+
+    verdict: Verdict
+    document: dict[str, Any]
+    page: Path
+
+
+def write_report(directory: Path, file: Path, *, promises: Promises | None = None) -> Report:
+    """Judge a history and write the report over it; every figure comes from the history alone.
+
+    Args:
+        directory: where the report goes; made if it is not there.
+        file: the history; copied there unless it is there.
+        promises: what the run is held to; None: what the history itself carries.
+    """
+    from srekv.check.history import parse
+    from srekv.check.verdict import judge_history
+    from srekv.report.folder import PAGE, write
+
+    with file.open(encoding="utf-8", errors="replace", newline="\n") as lines:
+        history = parse(lines)
+    verdict = _sealed(judge_history(history, promises=promises), file)
+    return Report(verdict=verdict, document=write(directory, file, history, verdict), page=directory / PAGE)
+
+
+def _sealed(verdict: Verdict, file: Path) -> Verdict:
+    """The verdict, and a violation if the file is not the one that was judged before."""
+    from srekv.check.verdict import worst
+    from srekv.report.seal import judge_seal
+
+    seal = judge_seal(file)
+    if seal is None or seal.verdict == "held":
+        return verdict
+    findings = (*verdict.findings, seal)
+    return replace(verdict, findings=findings, verdict=worst(one.verdict for one in findings))
+
+
 def check(screen: Screen, file: Path, promises: Promises | None) -> None:
     """Judge a recorded history again, and whether it is still the one that was judged, if it ever was.
 
@@ -29,17 +69,12 @@ def check(screen: Screen, file: Path, promises: Promises | None) -> None:
         FindingError: violated.
         UnknownError: unknown.
     """
-    from srekv.check.verdict import judge, worst
+    from srekv.check.verdict import judge
     from srekv.report.data import figures
-    from srekv.report.seal import judge_seal
     from srekv.report.terminal import verdict_view
 
     history = _history(file)
-    verdict = judge(history, promises=promises)
-    seal = judge_seal(history)
-    if seal is not None:
-        findings = (*verdict.findings, seal)
-        verdict = replace(verdict, findings=findings, verdict=worst(one.verdict for one in findings))
+    verdict = _sealed(judge(history, promises=promises), history)
     screen.show(verdict_view(verdict))
     screen.document(figures(verdict))
     conclude(verdict.verdict)
@@ -52,11 +87,10 @@ def report(screen: Screen, file: Path, *, directory: Path | None, promises: Prom
         FindingError: violated, or the history was changed after it was judged.
         UnknownError: unknown.
     """
-    from srekv.report.folder import write
     from srekv.report.terminal import verdict_view
 
     history = _history(file)
-    written = write(directory or history.parent, history, promises=promises)
+    written = write_report(directory or history.parent, history, promises=promises)
     screen.show(verdict_view(written.verdict), Text(f"report: {written.page}", overflow="fold"))
     screen.document(written.document)
     conclude(written.verdict.verdict)

@@ -18,16 +18,6 @@ ADVICE = {
 }
 """One line for each kind of client; others get none."""
 
-_CAUSES = (
-    ("timed out", "time-out"),
-    ("refused", "connection refused"),
-    ("reset", "connection reset"),
-    ("closed connection", "connection closed"),
-    ("NXDOMAIN", "no such name"),
-    ("unreachable", "unreachable"),
-)
-"""What to look for in a client's words, and what to call it."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class _Gap:
@@ -68,7 +58,7 @@ def _kind(name: str, clients: Sequence[list[Operation]], fault_at: float) -> Cli
         recovered=all(found[-1].recovered for found in gaps if found),
         availability=round(1 - dark / sum(spans), 6) if sum(spans) else 1.0,
         operations=sum(len(client) for client in clients),
-        errors_by_kind=tuple(Counter(cause(one) for one in failed).most_common()),
+        errors_by_kind=tuple(Counter(one.cause for one in failed).most_common()),
         advice=ADVICE.get(name, ""),
     )
 
@@ -96,11 +86,3 @@ def _gaps(operations: list[Operation]) -> Iterator[_Gap]:
 
 def _end(operations: Iterable[Operation]) -> float:
     return max(one.invoke if one.complete is None else one.complete for one in operations)
-
-
-def cause(operation: Operation) -> str:
-    """What went wrong, in few words."""
-    for word, name in _CAUSES:
-        if word in operation.error:
-            return name
-    return operation.error[:40] or operation.outcome

@@ -14,6 +14,16 @@ WORST_FIRST: tuple[Ruling, ...] = ("violated", "unknown", "held")
 HEADLINE = "ttl"
 """The kind of client whose outage is the headline: it keeps an answer exactly as long as the answer's TTL says."""
 
+_CAUSES = (
+    ("timed out", "time-out"),
+    ("refused", "connection refused"),
+    ("reset", "connection reset"),
+    ("closed connection", "connection closed"),
+    ("NXDOMAIN", "no such name"),
+    ("unreachable", "unreachable"),
+)
+"""What to look for in a client's words, and what to call it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
@@ -51,6 +61,12 @@ class Operation:
     def good(self) -> bool:
         """Whether the client got an answer that it can work with."""
         return self.outcome in {"ok", "conflict"}
+
+    @property
+    def cause(self) -> str:
+        """What went wrong, in few words."""
+        known = (name for word, name in _CAUSES if word in self.error)
+        return next(known, self.error[:40] or self.outcome)
 
     @property
     def mutates(self) -> bool:
@@ -165,7 +181,8 @@ class Expected:
         p95: nineteen in twenty are shorter.
         worst: the longest that is possible.
         percentile: the share of simulated outages that are shorter than the measured one, in percent.
-        curve: outages at the percentiles 0, 2, 4 ... 100.
+        luck: the same in words.
+        curve: outages and the percent of simulated ones that they are not shorter than, from 0 to 100.
     """
 
     best: float
@@ -173,7 +190,8 @@ class Expected:
     p95: float
     worst: float
     percentile: float
-    curve: tuple[float, ...] = ()
+    luck: str = ""
+    curve: tuple[tuple[float, int], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,10 +14,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from srekv.drill.model import CONNECT_TIMEOUT_S, HEALTHY_SHARE
-
-CHECKERS = 16
-"""How many checkers Route 53 reports for a check in all Regions (aws-facts 1.1)."""
+from srekv.drill.model import CHECKERS, CONNECT_TIMEOUT_S, HEALTHY_SHARE
 
 DRAWS = 2000
 """How many failovers are simulated; the 95th percentile then moves by less than a second between seeds."""

@@ -242,26 +242,28 @@ def _expected(settings: dict[str, Any], history: History, outage_s: float) -> Ex
     if settled is None:
         return None
     simulated = outage(settled)
+    percentile = simulated.percentile(outage_s)
     return Expected(
         best=round(simulated.best, 1),
         p50=round(simulated.quantile(0.5), 1),
         p95=round(simulated.quantile(0.95), 1),
         worst=round(settled.bound_s, 1),
-        percentile=round(simulated.percentile(outage_s), 1),
-        curve=tuple(round(simulated.quantile(share / 100), 2) for share in CURVE),
+        percentile=round(percentile, 1),
+        luck=_luck(percentile, f"{simulated.best:.1f} to {settled.bound_s:.1f} s"),
+        curve=tuple((round(simulated.quantile(share / 100), 2), share) for share in CURVE),
     )
 
 
-def luck(expected: Expected) -> str:
+def _luck(percentile: float, span: str) -> str:
     """Whether a measured outage was luck, in words."""
-    if expected.percentile <= 0:
-        return f"shorter than every simulated one ({expected.best:.1f} to {expected.worst:.1f} s)"
-    if expected.percentile >= 100:
-        return f"longer than every simulated one ({expected.best:.1f} to {expected.worst:.1f} s)"
-    share = f"{expected.percentile:.0f} % of simulated failovers are shorter"
-    if expected.percentile < 10:
+    if percentile <= 0:
+        return f"shorter than every simulated one ({span})"
+    if percentile >= 100:
+        return f"longer than every simulated one ({span})"
+    share = f"{percentile:.0f} % of simulated failovers are shorter"
+    if percentile < 10:
         return f"good luck: only {share}"
-    return f"bad luck: {share}" if expected.percentile > 90 else f"typical: {share}"
+    return f"bad luck: {share}" if percentile > 90 else f"typical: {share}"
 
 
 def judge_timing(timing: Timing) -> Judgement:
@@ -302,5 +304,5 @@ def _account(timing: Timing) -> str:
         stayed = "the name stayed" if timing.switch_s is None else "the name switched"
         return f"{stayed}; the fault cost the clients {timing.outage_s:.1f} s"
     bound = "" if timing.bound_s is None else f" (at most {timing.bound_s:.1f} s expected)"
-    chance = f"; {luck(timing.expected)}" if timing.expected else ""
+    chance = f"; {timing.expected.luck}" if timing.expected else ""
     return f"an outage of {timing.outage_s:.1f} s{bound}{chance}"

@@ -20,6 +20,9 @@ ZOO = ("every-time", HEADLINE, "keep-alive", "for-ever", "ten-seconds", "retry")
 when its TTL has passed, only after their connection broke, once in their life, every 10 s; the last one as the second,
 with retries."""
 
+CHECKERS = 16
+"""How many checkers Route 53 reports for a check in all Regions (aws-facts 1.1)."""
+
 HEALTHY_SHARE = 0.18
 """A check is healthy while MORE than this share of its checkers say so (aws-facts 1.1)."""
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from srekv import __version__
 from srekv.check.model import ClientOutage, Event, Expected, History, Timing, Verdict
-from srekv.check.timing import luck
 from srekv.drill.model import DrillResult
 
 
@@ -96,7 +95,7 @@ def _expected(expected: Expected) -> dict[str, Any]:
         "p95_s": expected.p95,
         "worst_s": expected.worst,
         "percentile": expected.percentile,
-        "luck": luck(expected),
+        "luck": expected.luck,
     }
 
 

@@ -79,4 +79,8 @@ def _setting(value: object) -> str:
         return ", ".join(f"{name} {_setting(member)}" for name, member in value.items())
     if isinstance(value, list):
         return ", ".join(_setting(member) for member in value)
-    return "none" if value is None else str(value)
+    return (
+        {None: "none", True: "yes", False: "no"}.get(value, str(value))
+        if isinstance(value, bool | None)
+        else str(value)
+    )

@@ -6,10 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from srekv.check.clients import cause
 from srekv.check.model import Event, History, Operation, Timing
-from srekv.check.simulation import CHECKERS
-from srekv.check.timing import CURVE
+from srekv.drill.model import CHECKERS
 from srekv.report.data import phases
 
 ERROR = "error"
@@ -85,8 +83,7 @@ def distribution(timing: Timing) -> dict[str, Any] | None:
     """The simulated outages as a curve of (seconds, percent), the measured one, and the bound."""
     if timing.expected is None:
         return None
-    curve = list(zip(timing.expected.curve, CURVE, strict=True))
-    return {"curve": curve, "measured": timing.outage_s, "bound": timing.expected.worst}
+    return {"curve": timing.expected.curve, "measured": timing.outage_s, "bound": timing.expected.worst}
 
 
 def _node(drill: dict[str, Any], role: str) -> tuple[str, str]:
@@ -214,5 +211,5 @@ def _requests(operations: Iterable[Operation], lanes: _Lanes, timing: Timing, li
             continue
         end = one.complete if one.complete is not None else one.invoke + limit_s
         state = one.node or OTHER if one.good else ERROR
-        words = f"{one.op}, {one.outcome}" if one.good else f"{one.op}: {cause(one)}"
+        words = f"{one.op}, {one.outcome}" if one.good else f"{one.op}: {one.cause}"
         yield Bar(lane=lanes.of(one.zoo), begin=one.invoke, end=end, state=state, label=words)

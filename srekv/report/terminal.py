@@ -9,7 +9,6 @@ from rich.table import Table
 from rich.text import Text
 
 from srekv.check.model import Judgement, Operation, Ruling, Timing, Verdict
-from srekv.check.timing import luck
 from srekv.drill.model import DrillResult, Finding
 from srekv.report.data import Phase, phases
 
@@ -55,7 +54,7 @@ def _headline(verdict: Verdict) -> Text:
         bound = "" if timing.bound_s is None else f" (at most {timing.bound_s:.1f} s expected)"
         text.append(f"\noutage {timing.outage_s:.1f} s{bound} after: {timing.fault}")
         if timing.expected is not None:
-            text.append(f"\n{luck(timing.expected)}", "dim")
+            text.append(f"\n{timing.expected.luck}", "dim")
     return text
 
 

@@ -103,10 +103,11 @@
   function timelineOptions(element) {
     const left = bound(line.lanes, narrow(element) ? 104 : 190);
     element.style.height = 110 + 36 * line.lanes.length + "px";
+    const printed = matchMedia("print").matches;
     const window = { startValue: view ? view[0] : line.span[0], endValue: view ? view[1] : line.span[1] };
     return {
       ...base(element),
-      grid: { left, right: 14, top: 26, bottom: 76 },
+      grid: { left, right: 14, top: 26, bottom: printed ? 44 : 76 },
       xAxis: axis({ type: "value", min: line.span[0], max: line.span[1], name: "seconds since the fault", nameLocation: "middle", nameGap: 26, nameTextStyle: { color: color("soft") }, axisLabel: { color: color("soft"), hideOverlap: true, showMinLabel: false, showMaxLabel: false } }),
       yAxis: axis({
         type: "category", data: line.lanes, inverse: true,
@@ -116,7 +117,7 @@
       dataZoom: [
         { type: "inside", filterMode: "weakFilter", zoomOnMouseWheel: "ctrl", moveOnMouseWheel: "shift", ...window },
         {
-          type: "slider", filterMode: "weakFilter", height: 22, bottom: 8, borderColor: color("line"), fillerColor: color("shade-2"),
+          type: "slider", show: !printed, filterMode: "weakFilter", height: 22, bottom: 8, borderColor: color("line"), fillerColor: color("shade-2"),
           textStyle: { color: color("soft") }, labelFormatter: (value) => value.toFixed(0) + " s", showDataShadow: false, ...window,
         },
       ],

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from srekv.report.folder import write
+from srekv.evidence import write_report
 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
@@ -106,7 +106,7 @@ def figures(document: str) -> dict[str, str]:
 
 def test_the_page_draws_and_asks_nobody(history: Path, tmp_path: Path) -> None:
     """Three charts are drawn, the console stays empty, one request is made: for the page itself."""
-    write(history.parent, history)
+    write_report(history.parent, history)
     asked: list[str] = []
     with served(history.parent, asked) as url:
         seen = browse(f"{url}/report.html", tmp_path / "profile", "--dump-dom")
@@ -122,7 +122,7 @@ def test_the_page_draws_and_asks_nobody(history: Path, tmp_path: Path) -> None:
 
 def test_the_timeline_obeys_buttons_and_keys(history: Path, tmp_path: Path) -> None:
     """The outage fills the picture; + halves what is seen, an arrow moves it, Home shows everything again."""
-    write(history.parent, history)
+    write_report(history.parent, history)
     page = history.parent / "report.html"
     script = """<script>
       const seen = [];

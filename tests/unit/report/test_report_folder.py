@@ -13,7 +13,7 @@ import pytest
 
 from srekv.check.verdict import judge
 from srekv.drill.model import Promises
-from srekv.report.folder import write
+from srekv.evidence import write_report
 from srekv.report.seal import digest, judge_seal
 
 
@@ -45,7 +45,7 @@ def member(document: Any, path: str) -> Any:
 
 def test_the_folder_is_complete(drill_file: Path, tmp_path: Path) -> None:
     """A copy of the history, the verdict, JUnit and the page."""
-    write(tmp_path / "report", drill_file)
+    write_report(tmp_path / "report", drill_file)
     names = sorted(one.name for one in (tmp_path / "report").iterdir())
 
     assert names == ["history.jsonl", "junit.xml", "report.html", "verdict.json"]
@@ -54,7 +54,7 @@ def test_the_folder_is_complete(drill_file: Path, tmp_path: Path) -> None:
 
 def test_every_figure_on_the_page_is_the_verdicts(drill_file: Path) -> None:
     """The page has no number of its own."""
-    write(drill_file.parent, drill_file)
+    write_report(drill_file.parent, drill_file)
     document = json.loads((drill_file.parent / "verdict.json").read_text())
     page = Page((drill_file.parent / "report.html").read_text())
 
@@ -65,7 +65,7 @@ def test_every_figure_on_the_page_is_the_verdicts(drill_file: Path) -> None:
 
 def test_the_verdicts_figures_are_the_checkers(drill_file: Path) -> None:
     """verdict.json says what judging the history says."""
-    document = write(drill_file.parent, drill_file).document
+    document = write_report(drill_file.parent, drill_file).document
     verdict = judge(drill_file)
 
     assert verdict.timing is not None
@@ -77,7 +77,7 @@ def test_the_verdicts_figures_are_the_checkers(drill_file: Path) -> None:
 
 def test_the_page_names_nobody(drill_file: Path) -> None:
     """No address outside the page, and a policy that forbids the browser to ask for any."""
-    write(drill_file.parent, drill_file)
+    write_report(drill_file.parent, drill_file)
     text = (drill_file.parent / "report.html").read_text()
     page = Page(text)
 
@@ -89,18 +89,18 @@ def test_the_page_names_nobody(drill_file: Path) -> None:
 
 def test_drawing_again_changes_nothing(drill_file: Path) -> None:
     """The same history gives the same files."""
-    write(drill_file.parent, drill_file)
+    write_report(drill_file.parent, drill_file)
     before = {one.name: one.read_bytes() for one in drill_file.parent.iterdir()}
-    write(drill_file.parent, drill_file)
+    write_report(drill_file.parent, drill_file)
     assert {one.name: one.read_bytes() for one in drill_file.parent.iterdir()} == before
 
 
 def test_a_changed_history_is_detected(drill_file: Path) -> None:
     """One changed digit is a violation, and the verdict that tells so is not written over."""
-    write(drill_file.parent, drill_file)
+    write_report(drill_file.parent, drill_file)
     sealed = (drill_file.parent / "verdict.json").read_bytes()
     drill_file.write_text(drill_file.read_text().replace('"ttl.1"', '"ttl.0"'))
-    written = write(drill_file.parent, drill_file)
+    written = write_report(drill_file.parent, drill_file)
 
     assert written.verdict.verdict == "violated"
     assert "was changed after it was judged" in (drill_file.parent / "report.html").read_text()
@@ -117,7 +117,7 @@ def test_a_history_that_was_never_judged_has_no_seal(drill_file: Path) -> None:
 @pytest.mark.parametrize(("limit", "attribute"), [(5.0, "failures"), (None, None)])
 def test_junit_has_a_case_for_each_finding(drill_file: Path, limit: float | None, attribute: str | None) -> None:
     """What was not kept is a failure; the counts add up."""
-    written = write(drill_file.parent, drill_file, promises=Promises(max_outage_s=limit))
+    written = write_report(drill_file.parent, drill_file, promises=Promises(max_outage_s=limit))
     suite = ET.parse(drill_file.parent / "junit.xml").getroot()[0]
 
     assert [case.get("name") for case in suite] == [one.checker for one in written.verdict.findings]
@@ -144,7 +144,7 @@ def test_what_a_history_says_stays_text(tmp_path: Path) -> None:
     ]
     file = tmp_path / "history.jsonl"
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    write(tmp_path, file)
+    write_report(tmp_path, file)
     text = (tmp_path / "report.html").read_text()
 
     assert "<script>alert" not in text
@@ -156,4 +156,4 @@ def test_any_file_has_a_report(tmp_path: Path, text: str) -> None:
     """A history without operations, without a fault, or without sense still gives a page."""
     file = tmp_path / "history.jsonl"
     file.write_text(text)
-    assert write(tmp_path, file).page.exists()
+    assert write_report(tmp_path, file).page.exists()

@@ -1,0 +1,120 @@
+"""Commands that need no stack: check, report, compare, predict; their documents and exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from srekv.cli import _run
+
+PRIMARY, SECONDARY = {"node": "az1", "address": "192.0.2.1"}, {"node": "az2", "address": "192.0.2.2"}
+
+
+def history(path: Path, *, back: int = 50) -> Path:
+    """A drill with the fault at 5 and an answer again at `back`."""
+    lines: list[dict[str, Any]] = [
+        {"event": "drill", "at": 5, "primary": PRIMARY, "secondary": SECONDARY},
+        {"event": "fault", "at": 5, "what": "stop az1"},
+        {"event": "health", "at": 42, "healthy": False},
+        {"event": "dns", "at": 47, "answer": ["192.0.2.2"]},
+    ]
+    for at in range(100):
+        end = {"outcome": "fail"} if 5 <= at < back else {"outcome": "ok"}
+        base = {"client": 0, "op": "read", "key": "k", "value": None, "invoke": at, "complete": at + 0.5}
+        lines.append({**base, **end})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def answer(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, Any]:
+    """The exit code and the JSON document."""
+    code = _run(["--output", "json", *map(str, arguments)])
+    text = capsys.readouterr().out
+    return code, json.loads(text) if text else None
+
+
+def test_check_holds_a_run_to_promises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without promises it held; a promise that was not kept is exit 1."""
+    file = history(tmp_path / "history.jsonl")
+
+    assert answer(capsys, "check", file)[0] == 0
+    code, document = answer(capsys, "check", file, "--max-outage", 10)
+    assert (code, document["verdict"]) == (1, "violated")
+    assert answer(capsys, "check", file, "--max-outage", 60, "--min-availability", 0.3)[0] == 0
+
+
+def test_report_writes_beside_the_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By default beside it; a run's directory will do for its history."""
+    file = history(tmp_path / "run" / "history.jsonl")
+    code, document = answer(capsys, "report", tmp_path / "run")
+
+    assert code == 0
+    assert document["outage_s"] == json.loads((file.parent / "verdict.json").read_text())["outage_s"]
+    assert (file.parent / "report.html").exists()
+
+
+def test_a_changed_history_fails_check_and_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was judged and what is there now must be the same file."""
+    file = history(tmp_path / "history.jsonl")
+    assert answer(capsys, "report", file)[0] == 0
+    history(file, back=49)
+
+    assert answer(capsys, "check", file)[0] == 1
+    assert answer(capsys, "report", file)[0] == 1
+
+
+def test_compare_tells_by_its_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Histories, verdicts and directories of runs; worse is exit 1, and only in one direction."""
+    a = history(tmp_path / "a" / "one" / "history.jsonl")
+    history(tmp_path / "a" / "two" / "history.jsonl")
+    b = history(tmp_path / "b" / "history.jsonl", back=80)
+    answer(capsys, "report", b)
+
+    code, document = answer(capsys, "compare", tmp_path / "a", b)
+    assert (code, document["worse"], document["runs"]) == (1, True, {"a": 2, "b": 1})
+    assert answer(capsys, "compare", b.parent / "verdict.json", a)[0] == 0
+    assert answer(capsys, "compare", a, b, "--tolerance", 1)[0] == 0
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", "no json"])
+def test_compare_refuses_what_is_no_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    """A usage error, not a guess."""
+    file = tmp_path / "verdict.json"
+    file.write_text(text)
+    assert answer(capsys, "compare", file, file) == (2, None)
+
+
+def test_an_empty_directory_has_nothing_to_judge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit 2 for each command."""
+    for command in (["check", tmp_path], ["report", tmp_path], ["compare", tmp_path, tmp_path]):
+        assert answer(capsys, *command)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ([], 0),
+        (["--target", "60"], 0),
+        (["--target", "5"], 1),
+        (["--interval", "20"], 2),
+        (["--threshold", "11"], 2),
+        (["--ttl", "-1"], 2),
+    ],
+)
+def test_predict(capsys: pytest.CaptureFixture[str], arguments: list[str], code: int) -> None:
+    """An answer, an answer that nothing meets the target, or a refusal of what Route 53 refuses."""
+    found, document = answer(capsys, "predict", *arguments)
+    assert found == code
+    assert (document is None) == (code == 2)
+
+
+def test_predict_names_cheap_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    """The cheapest first; the text names them as options."""
+    _, document = answer(capsys, "predict", "--target", "60")
+    assert document["cheapest"]["interval"] == 30
+    assert _run(["predict", "--target", "60"]) == 0
+    assert "--interval 10 --threshold 3 --ttl 10" in " ".join(capsys.readouterr().out.split())
