@@ -32,17 +32,20 @@ class _Gap:
         return self.end - self.begin
 
 
-def zoo(operations: Iterable[Operation], fault_at: float) -> tuple[ClientOutage, ...]:
-    """Every kind of client's outage after the fault, the headline first."""
+def zoo(operations: Iterable[Operation], fault_at: float, *, moves: bool = True) -> tuple[ClientOutage, ...]:
+    """Every kind of client's outage after the fault, the headline first.
+
+    `moves` is whether the name may move away from the fault: where it may not, how a client treats it matters little.
+    """
     kinds: dict[str, dict[str, list[Operation]]] = {}
     for one in operations:
         if not one.final:
             kinds.setdefault(one.zoo, {}).setdefault(one.client, []).append(one)
     names = sorted(kinds, key=lambda name: (name != HEADLINE, name))
-    return tuple(_kind(name, list(kinds[name].values()), fault_at) for name in names)
+    return tuple(_kind(name, list(kinds[name].values()), fault_at, moves=moves) for name in names)
 
 
-def _kind(name: str, clients: Sequence[list[Operation]], fault_at: float) -> ClientOutage:
+def _kind(name: str, clients: Sequence[list[Operation]], fault_at: float, *, moves: bool) -> ClientOutage:
     gaps = [[gap for gap in _gaps(client) if gap.end >= fault_at] for client in clients]
     none = _Gap(begin=fault_at, end=fault_at, recovered=True)
     longest = max((gap for found in gaps for gap in found), key=lambda gap: gap.seconds, default=none)
@@ -59,8 +62,14 @@ def _kind(name: str, clients: Sequence[list[Operation]], fault_at: float) -> Cli
         availability=round(1 - dark / sum(spans), 6) if sum(spans) else 1.0,
         operations=sum(len(client) for client in clients),
         errors_by_kind=tuple(Counter(one.cause for one in failed).most_common()),
-        advice=ADVICE.get(name, ""),
+        advice=_advice(name, errors=len(failed), moves=moves),
     )
+
+
+def _advice(name: str, *, errors: int, moves: bool) -> str:
+    if not errors:
+        return "nothing: it did not notice"
+    return ADVICE.get(name, "") if moves else "nothing: the name does not move away from such a fault"
 
 
 def _gaps(operations: list[Operation]) -> Iterator[_Gap]:

@@ -207,7 +207,7 @@ class Timing:
         switch_s: from the health verdict to the first answer with the secondary's address.
         recovery_s: from the switch to the first good answer for the client that waited longest.
         failback_s: from the heal to the first answer with the primary's address.
-        bound_s: the longest outage that the stack's settings explain.
+        bound_s: the longest outage that the stack's settings explain; None when no switch ends it, or none is allowed.
         clients: the outage of every kind of client, the headline first.
         steps: the waterfall.
         expected: the simulated outages; None when the history does not say the settings, or no switch is expected.

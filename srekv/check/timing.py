@@ -13,6 +13,7 @@ from srekv.check.simulation import PROBE_FAILURE_S, REFUSED_S, SILENT_S, Scenari
 EXCUSE = 2.0
 """An outage is a violation from so many times the bound on: beyond what a busy machine explains."""
 
+FAULT = "the fault lasts"
 FIRST_PROBE = "first failed probe"
 AGREEMENT = "checkers agree"
 DETECTION = "detection"
@@ -51,10 +52,10 @@ def measure(history: History) -> Timing | None:
     drill = _first(history.events, "drill")
     settings = drill.members if drill else {}
     moments = _moments(history.events, fault, settings)
-    clients = zoo(history.operations, fault.at)
+    switch, allowed = _expectation(settings)
+    clients = zoo(history.operations, fault.at, moves=switch is not False)
     headline = clients[0] if clients else None
     outage_s = headline.outage_s if headline else 0.0
-    switch, allowed = _expectation(settings)
     return Timing(
         fault=str(fault.members.get("what", "fault")),
         fault_at=fault.at,
@@ -64,9 +65,13 @@ def measure(history: History) -> Timing | None:
         switch_s=_span(moments.detected, moments.switched),
         recovery_s=_recovery(headline, moments.switched),
         failback_s=_span(moments.heal, moments.back),
-        bound_s=settings.get("bound_s"),
+        bound_s=settings.get("bound_s") if switch and allowed else None,
         clients=clients,
-        steps=tuple(_steps(moments, headline, settings, history.events)),
+        steps=tuple(
+            _endured(moments, headline)
+            if switch is False and moments.switched is None
+            else _steps(moments, headline, settings, history.events)
+        ),
         expected=_expected(settings, history, outage_s) if switch and allowed else None,
         switch_expected=switch,
         outage_allowed=allowed,
@@ -183,6 +188,15 @@ def _steps(
         begin = max(begin, end)
     if moments.heal is not None:
         steps.append(Step(name=FAILBACK, begin=moments.heal, end=moments.back))
+    return steps
+
+
+def _endured(moments: _Moments, headline: ClientOutage | None) -> list[Step]:
+    """The steps of a fault that must not make the name switch, and did not: it lasts, and then it is over."""
+    steps = [Step(name=FAULT, begin=moments.fault, end=moments.heal)]
+    if moments.heal is not None and headline is not None and headline.outage_s:
+        end = max(moments.heal, headline.end) if headline.recovered else None
+        steps.append(Step(name=RECOVERY, begin=moments.heal, end=end))
     return steps
 
 

@@ -40,7 +40,7 @@
     axisLabel: { color: color("soft"), hideOverlap: true }, splitLine: { show: false }, ...more,
   });
   const narrow = (element) => element.clientWidth < 560;
-  const bound = (text, width) => Math.min(width, 16 + 6.6 * Math.max(...text.map((one) => one.length)));
+  const bound = (text, width) => Math.min(width, 22 + 7.4 * Math.max(...text.map((one) => one.length)));
 
   // ---- the timeline
 
@@ -183,7 +183,7 @@
           const step = steps[params.dataIndex];
           const [x, y] = api.coord([api.value(1), api.value(0)]);
           const end = api.coord([api.value(2), api.value(0)])[0];
-          const failback = step.name === "failback";
+          const failback = step.name === "failback" || step.name === "the fault lasts";
           const fill = step.seconds === null ? color("bad") : color(failback ? "quiet" : "node-0");
           return {
             type: "group", children: [

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from srekv.check.predict import choices, predict, shortest_bound_s
@@ -39,6 +39,7 @@ def test_the_bill_adds_up() -> None:
     assert all(one["source"] and one["read"] >= "2026" for one in document["costs"])
 
 
+@settings(deadline=None)
 @given(st.floats(0, 2000))
 def test_choices_meet_their_target(target: float) -> None:
     """Whatever is wanted, what is offered keeps it, the cheapest first; nothing is offered only where nothing can."""

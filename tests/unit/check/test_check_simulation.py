@@ -6,7 +6,7 @@ import random
 import statistics
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from srekv.check.simulation import REFUSED_S, SILENT_S, Distribution, Scenario, detection, healing, needed, outage
@@ -82,6 +82,7 @@ SCENARIOS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(SCENARIOS)
 def test_no_outage_is_longer_than_the_bound(scenario: Scenario) -> None:
     """The bound is what the worst draw can reach, and the figures are in order."""

@@ -163,6 +163,22 @@ def test_a_fault_is_judged_by_what_it_must_do(
     assert ruling(verdict, "timing") == ("held" if held else "violated")
 
 
+def test_a_fault_that_must_not_move_the_name_just_lasts() -> None:
+    """No bound, no luck, no advice about names: the fault's own time, and what came after the heal."""
+    expect = {"switch": False, "outage": True}
+    found = timing([*events(switch=False, expect=expect), *client("ttl", out=(10, 75)), *client("for-ever", out=None)])
+
+    assert [(one.name, one.begin, one.end) for one in found.steps] == [
+        ("the fault lasts", 10, 70),
+        ("first good request", 70, 75.5),
+    ]
+    assert (found.bound_s, found.expected) == (None, None)
+    assert [one.advice for one in found.clients] == [
+        "nothing: the name does not move away from such a fault",
+        "nothing: it did not notice",
+    ]
+
+
 @pytest.mark.parametrize(
     ("promises", "held"),
     [

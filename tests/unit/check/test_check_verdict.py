@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from srekv.check.history import parse
@@ -103,6 +103,7 @@ def test_a_name_that_switched_before_the_poll_saw_it() -> None:
     assert (timing.detection_s, timing.switch_s) == (45, 0)
 
 
+@settings(deadline=None)
 @given(st.permutations(drill()))
 def test_the_order_of_lines_does_not_matter(lines: list[str]) -> None:
     """A history is a set of lines."""
@@ -152,6 +153,7 @@ def test_half_a_line_at_the_end_is_no_damage() -> None:
     assert judge([line("write", "a", 0, None, id=1), '{"id": 1, "op": "wri']).verdict == "held"
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=30)))
 def test_nothing_crashes_the_reader(lines: list[str]) -> None:
     """Whatever a file holds, there is a verdict."""
