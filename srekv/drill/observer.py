@@ -23,6 +23,7 @@ class _Watched:
     watch: HealthWatch
     due: float = 0.0
     said: tuple[bool, int, int] | None = None
+    unhealthy: bool = False
     words: dict[str, bool] = field(default_factory=dict)
 
 
@@ -69,6 +70,10 @@ class Observer:
         """The verdict on that node's check."""
         return self._watched[role].watch.healthy
 
+    def was_unhealthy(self, role: Role) -> bool:
+        """Whether that node's check was unhealthy at any time since `record`."""
+        return self._watched[role].unhealthy
+
     def glance(self, role: Role) -> tuple[Observation, ...]:
         """The checkers' last reports on that node's check, asked for now."""
         return self._ask(self._watched[role])
@@ -108,6 +113,7 @@ class Observer:
         says = (watch.healthy, watch.failing, watch.checkers)
         if self._recording and says != watched.said:
             watched.said = says
+            watched.unhealthy = watched.unhealthy or not watch.healthy
             healthy, failing, checkers = says
             self._timeline.record(
                 "health",

@@ -33,7 +33,7 @@ from srekv.drill.shield import shielded
 from srekv.drill.switch import await_health, switch_wait_s
 from srekv.drill.timeline import Timeline, save
 from srekv.drill.vantage import Vantage
-from srekv.errors import SrekvError, TimeoutExceeded
+from srekv.errors import SrekvError, TimeoutExceeded, UnknownError
 from srekv.provision.model import Check, Deployment, Instance, Node, Role
 
 LOAD_LIMIT_S = 3600.0
@@ -378,7 +378,11 @@ class Drill:
             self.settle()
 
     def _flap(self, flap: faults.Flap) -> None:
-        """Down for much less than threshold failures take, up for long enough that every checker sees it."""
+        """Down for much less than threshold failures take, up for long enough that every checker sees it.
+
+        Raises:
+            UnknownError: the service was away for longer, and the check noticed: that proves nothing.
+        """
         check = self.deployment.check("primary")
         if check.threshold < 2:
             raise SrekvError(
@@ -386,11 +390,22 @@ class Drill:
             )
         down_s = check.interval * (check.threshold - 1) / 8
         end = self.clock.time() + self.settings.wall(self.hold_s)
+        longest_s = 0.0
         with self._phase(f"{self.primary.name} goes and comes for {self.hold_s:.0f} s"):
             while self.clock.time() < end:
+                begin = self.clock.time()
                 flap.blink(self.hands, self.deployment, seconds=self.settings.wall(down_s))
                 await_health(self.view, self.primary, self.settings, self.clock)
+                longest_s = max(longest_s, (self.clock.time() - begin) * self.settings.speed)
                 self.last(1.5 * check.interval)
+        allowed_s = check.interval * (check.threshold - 1)
+        if longest_s > allowed_s and self.observer.was_unhealthy("primary"):
+            raise UnknownError(
+                f"{self.primary.name} did not come back faster than the threshold allows, so its check was right",
+                why=f"it was away for up to {longest_s:.0f} s, {allowed_s} s are too short for "
+                f"{check.threshold} failures",
+                next_step="let time run slower (srekv down, srekv up --speed 2), or give the computer less to do",
+            )
 
     def last(self, seconds: float) -> None:
         """Let so many AWS-equivalent seconds pass, looking at the checks."""

@@ -1,0 +1,55 @@
+"""Every fault of the catalogue against real processes, health checkers and DNS: it ends with the expected verdict."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from srekv.drill.catalogue import CATALOGUE, Entry
+
+pytestmark = pytest.mark.local
+
+
+@pytest.mark.parametrize("entry", [one for one in CATALOGUE if one.name != "planned"], ids=lambda entry: entry.name)
+def test_the_expected_verdict(cli: Any, tmp_path: Path, entry: Entry) -> None:
+    """The drill holds: the name switches or stays as the catalogue says, and nothing acknowledged is lost."""
+    found = cli.drill(tmp_path, "--fault", entry.name, or_code=4 if entry.name == "flap" else 0)
+    if found["code"] == 4:  # a busy computer starts the service too slowly to flap, and the drill says so
+        assert "did not come back faster than the threshold allows" in found["messages"]
+        return
+
+    assert (found["verdict"], found["fault"], found["lost"], found["linearizable"]) == ("held", entry.name, 0, True)
+    if entry.expectation.switch is not None:
+        assert (found["switch_s"] is not None) == entry.expectation.switch
+    ttl = next(client for client in found["clients"] if client["name"] == "ttl")
+    assert (ttl["outage_s"] > 0) == entry.expectation.outage
+    if entry.name in {"stop", "power"}:
+        assert 30 <= found["detection_s"] <= 50
+    assert cli.run("status")["fault"] is None
+
+
+def test_a_wrong_service_is_caught(cli: Any, tmp_path: Path) -> None:
+    """Writes that are acknowledged and forgotten are violated, exit code 1, no other round; then all is right again."""
+    found = cli.drill(tmp_path, "--fault", "planned", "--break", "lost-writes", "--rounds", "2", code=1)
+
+    assert found["verdict"] == "violated"
+    assert found["rounds"]["drilled"] == 1
+    cli.run("kv", "put", "after", "all")
+    assert cli.run("kv", "get", "after")["value"] == "all"
+
+
+def test_planned_rounds_that_keep_their_promises(cli: Any, tmp_path: Path) -> None:
+    """A planned switch is seen by nobody: rounds that keep their promises give a distribution, and a report each."""
+    words = ("--rounds", "2", "--report", str(tmp_path / "r"), "--min-availability", "1", "--max-outage", "0")
+    found = cli.drill(tmp_path / "d", "--fault", "planned", *words)
+
+    assert [one["verdict"] for one in found["rounds"]["runs"]] == ["held"] * 2
+    assert all(one["switch_s"] is not None for one in found["rounds"]["runs"])
+    assert found["rounds"]["outage_s"] == {"min": 0.0, "median": 0.0, "p95": 0.0, "max": 0.0}
+    assert len(list((tmp_path / "r").glob("*/report.html"))) == 2
+    history = Path(found["history"]).read_text().splitlines()
+    drill = next(line for line in map(json.loads, history) if line.get("event") == "drill")
+    assert drill["promises"] == {"max_outage_s": 0.0, "max_lost": 0, "min_availability": 1.0}
