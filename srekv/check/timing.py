@@ -220,7 +220,7 @@ def _window(moments: _Moments, settings: dict[str, Any], events: Sequence[Event]
     old = [one for one in seen if one.at < moments.switched and one.members.get("answer")]
     new = next((one for one in seen if one.at == moments.switched), None)
     if not old or new is None or speed >= ttl:
-        return f"asked through a cache: up to {ttl:g} s of this are the old answer's TTL"
+        return f"asked through a cache: the name itself may have changed up to {ttl:g} s earlier"
     low = max(moments.fault, _fetched(old[-1], ttl, speed))
     high = max(low, min(moments.switched, _fetched(new, ttl, speed) + speed))
     return f"the name itself changed {low - moments.fault:.1f} to {high - moments.fault:.1f} s after the fault"

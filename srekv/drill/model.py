@@ -162,7 +162,7 @@ class Promises:
     Attributes:
         max_outage_s: the longest outage allowed, AWS-equivalent seconds.
         max_lost: how many acknowledged writes may be lost.
-        min_availability: the least share of good operations, 0 to 1.
+        min_availability: the least share of time, 0 to 1, in which they have good answers.
     """
 
     max_outage_s: float | None = None
