@@ -210,7 +210,7 @@ def _distribution(judged: Sequence[Judged], rounds: int) -> dict[str, Any]:
         "asked": rounds,
         "drilled": len(judged),
         "held": sum(one.verdict.verdict == "held" for one in judged),
-        **{name: _spread([one.figure(name) for one in judged]) for name in MEASURED},
+        **{name: spread([one.figure(name) for one in judged]) for name in MEASURED},
         "runs": [
             {
                 "run": one.result.run_id,
@@ -226,7 +226,7 @@ def _distribution(judged: Sequence[Judged], rounds: int) -> dict[str, Any]:
     }
 
 
-def _spread(values: Sequence[float | None]) -> dict[str, float] | None:
+def spread(values: Sequence[float | None]) -> dict[str, float] | None:
     """Least, median, 95th percentile (the value that 95 % do not exceed) and largest; None without a value."""
     known = sorted(value for value in values if value is not None)
     if not known:
