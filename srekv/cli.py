@@ -186,7 +186,7 @@ def failover(context: click.Context, *, back: bool) -> None:
 @click.option("--resume", is_flag=True, help="Fetch and judge the latest drill whose srekv was killed.")
 @click.option("--max-outage", type=float, metavar="S", help="Promise: the longest outage, AWS-equivalent seconds.")
 @click.option("--max-lost", type=int, default=0, show_default=True, help="Promise: acknowledged writes lost.")
-@click.option("--min-availability", type=float, metavar="SHARE", help="Promise: the least share of time with good answers.")
+@click.option("--min-availability", type=float, metavar="SHARE", help="Promise: the least share of good time.")
 @click.option("--report", type=click.Path(file_okay=False, path_type=Path), help="Write a report into this directory.")
 @click.option("--seed", type=int, help="Decides the clients' choices.  [default: random, and recorded]")
 @click.option("--break", "wrong", metavar="HOW", help="Make the service wrong: stale-reads or lost-writes.")
@@ -248,7 +248,9 @@ def promise_options(command: F) -> F:
         (
             click.option("--max-outage", type=float, metavar="S", help="Promise: the longest outage, seconds."),
             click.option("--max-lost", type=int, help="Promise: acknowledged writes lost.  [default: 0]"),
-            click.option("--min-availability", type=float, metavar="SHARE", help="Promise: the least share of time with good answers."),
+            click.option(
+                "--min-availability", type=float, metavar="SHARE", help="Promise: the least share of good time."
+            ),
         )
     ):
         command = option(command)
