@@ -138,12 +138,11 @@ def _settings(stack: Stack, request: Request, found: Entry, *, seed: int) -> Set
 def _drill(stack: Stack, request: Request, settings: Settings, narration: Narration, *, found: Entry) -> Judged:
     from srekv.drill import runner
     from srekv.drill.faults import fault
+    from srekv.drill.scene import Order
 
     workdir = request.directory / settings.run_id
     workdir.mkdir(parents=True, exist_ok=True)
-    order = runner.Order(
-        fault=fault(found, wrong=request.wrong or ""), promises=request.promises, vantage=request.vantage
-    )
+    order = Order(fault=fault(found, wrong=request.wrong or ""), promises=request.promises, vantage=request.vantage)
     result = runner.failover_test(stack.hands, settings, narration, order=order, workdir=workdir)
     report = request.report / settings.run_id if request.report and request.rounds > 1 else request.report
     return _judged(result, report)

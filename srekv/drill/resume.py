@@ -7,8 +7,9 @@ from typing import Any
 
 from srekv.drill.acceptance import vantage
 from srekv.drill.clock import SystemClock
+from srekv.drill.load import FINAL_WAIT_S
 from srekv.drill.model import Clock, DrillResult, Hands, Narrator, Settings
-from srekv.drill.runner import EVENTS, FINAL_WAIT_S, HISTORY
+from srekv.drill.runner import EVENTS, HISTORY
 from srekv.drill.timeline import Timeline, save
 from srekv.drill.vantage import Run, Vantage
 from srekv.errors import SrekvError

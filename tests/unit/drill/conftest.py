@@ -18,7 +18,7 @@ from srekv.drill.catalogue import entry
 from srekv.drill.faults import fault
 from srekv.drill.model import Settings
 from srekv.drill.parcel import ABSENT
-from srekv.drill.runner import Order
+from srekv.drill.scene import Order
 from srekv.errors import SrekvError
 from srekv.provision.model import Check, CommandResult, Deployment, Node, Observation
 

@@ -1,0 +1,95 @@
+"""A fault in the stack and its undo: noted before it is injected, healed whatever happens."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from srekv.drill.note import Note, here
+from srekv.drill.scene import Scene
+from srekv.drill.shield import shielded
+
+
+@dataclass(frozen=True, kw_only=True)
+class Injection:
+    """The fault of a drill. `admitted` is the address that was let in for its vantage point, "" if none was."""
+
+    scene: Scene
+    admitted: str
+
+    @contextmanager
+    def lasting(self) -> Iterator[None]:
+        """The fault is in the stack inside, and healed on the way out, whatever happened.
+
+        An error of the healing itself is raised only when nothing else is; otherwise the watcher is warned.
+        """
+        try:
+            self._inject()
+            yield
+        except BaseException:
+            try:
+                self._heal()
+            except Exception as error:  # noqa: BLE001 - whatever it is, it must not hide the error on its way
+                self.scene.watcher.warn(f"{self._left_behind}: {error}")
+            raise
+        self._heal()
+
+    def _inject(self) -> None:
+        """Note what is to be undone, then do it."""
+        scene = self.scene
+        with scene.phase(f"fault: {scene.title}"):
+            scene.hands.remember(scene.primary, self._note().text())
+            scene.timeline.record("fault", fault=scene.entry.name, node=scene.primary.name, what=scene.title)
+            scene.order.fault.inject(scene.hands, scene.deployment)
+            if scene.entry.name == "planned":
+                scene.observer.inverted("primary", inverted=True)
+
+    def _note(self) -> Note:
+        scene = self.scene
+        now = int(scene.clock.time())
+        return Note(
+            fault=scene.entry.name,
+            run_id=scene.settings.run_id,
+            started=now,
+            expires=now + int(scene.longest_s),
+            host=here(),
+            pid=os.getpid(),
+            admitted=self.admitted,
+        )
+
+    def _heal(self) -> None:
+        """Undo the fault, then remove the note. Signals wait until that is done.
+
+        Raises:
+            KeyboardInterrupt: one came meanwhile.
+        """
+        with self.scene.phase(f"heal: {self.scene.title}"), shielded(self._ask_for_patience):
+            self._insist(self._undo)
+
+    def _undo(self) -> None:
+        scene = self.scene
+        begin = scene.clock.time()
+        scene.order.fault.heal(scene.hands, scene.deployment)
+        if not scene.timeline.first("heal"):
+            scene.timeline.record("heal", at=begin, fault=scene.entry.name, node=scene.primary.name, what=scene.title)
+        if scene.entry.name == "planned":
+            scene.observer.inverted("primary", inverted=False)
+        scene.hands.forget(scene.primary)
+
+    def _insist(self, call: Callable[[], None]) -> None:
+        """Make the call; one that was interrupted is made again before the interrupt is passed on."""
+        try:
+            call()
+        except KeyboardInterrupt:
+            self._ask_for_patience()
+            call()
+            raise
+
+    def _ask_for_patience(self) -> None:
+        self.scene.watcher.warn(f"healing {self.scene.title} first; kill -9 ends this at once, and srekv up heals then")
+
+    @property
+    def _left_behind(self) -> str:
+        return f"{self.scene.title} may still be in the stack; srekv up heals it"

@@ -1,0 +1,142 @@
+"""What the steps of one drill share: the deployment, the place to look from, the timeline, and how to wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from srekv.drill.catalogue import Entry
+from srekv.drill.clock import Deadline
+from srekv.drill.faults import Fault
+from srekv.drill.model import Clock, Hands, Narrator, Promises, Settings, detection_bound_s, outage_bound_s
+from srekv.drill.observer import CHECK_POLL_S, Observer
+from srekv.drill.switch import switch_wait_s
+from srekv.drill.timeline import Timeline
+from srekv.drill.vantage import Vantage
+from srekv.errors import TimeoutExceeded
+from srekv.provision.model import Check, Deployment, Node, Role
+
+API_WAIT_S = 420.0
+"""Wall-clock seconds that a drill may need on top of its own waits: an instance that stops, calls that are retried."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What to drill.
+
+    Attributes:
+        fault: what to do to the stack.
+        promises: what the run is held to; they go into the history.
+        vantage: the id of the instance that the load runs on; None: the node that survives.
+    """
+
+    fault: Fault
+    promises: Promises = field(default_factory=Promises)
+    vantage: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """One drill's surroundings. A wait that is not rewarded is left to the verdict: the watcher is warned."""
+
+    hands: Hands
+    settings: Settings
+    watcher: Narrator
+    clock: Clock
+    deployment: Deployment
+    view: Vantage
+    timeline: Timeline
+    observer: Observer
+    order: Order
+
+    @property
+    def entry(self) -> Entry:
+        """The fault as the catalogue has it."""
+        return self.order.fault.entry
+
+    @property
+    def primary(self) -> Node:
+        """The node that fails, alone or with the other one."""
+        return self.deployment.node("primary")
+
+    @property
+    def title(self) -> str:
+        """The fault and its nodes, for a person."""
+        nodes = "+".join(self.deployment.node(role).name for role in self.order.fault.roles)
+        return f"{self.entry.name} {nodes}"
+
+    @property
+    def bound_s(self) -> float:
+        """The longest outage that the stack's settings explain, if the name switches."""
+        check = self.deployment.check("primary")
+        return outage_bound_s(check, ttl=self.deployment.ttl, settings=self.settings)
+
+    @property
+    def hold_s(self) -> float:
+        """How long a fault lasts that must not make the name switch: as long as a switch would take at most."""
+        return detection_bound_s(self.deployment.check("primary")) + self.deployment.ttl + self.settings.steady_s
+
+    @property
+    def longest_s(self) -> float:
+        """After how many wall-clock seconds the fault has certainly been healed, if this process lives."""
+        verdicts = sum(_verdict_wait_s(check) for check in self.deployment.checks)
+        waits = verdicts + switch_wait_s(self.settings, self.deployment) + 2 * self.hold_s + self.settings.steady_s
+        return self.settings.wall(waits) + API_WAIT_S
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Tell the watcher of a phase that needs no wait of its own."""
+        self.watcher.started(name)
+        yield
+        self.watcher.finished(name, "")
+
+    def last(self, seconds: float) -> None:
+        """Let so many AWS-equivalent seconds pass, looking at the checks."""
+        end = self.clock.time() + self.settings.wall(seconds)
+        while (left := end - self.clock.time()) > 0:
+            self.observer.look()
+            self.clock.sleep(min(self.settings.wall(CHECK_POLL_S / 2), left))
+
+    def settle(self) -> None:
+        """Let the load run on for a while."""
+        self.last(self.settings.steady_s)
+
+    def await_verdict(self, role: Role, *, healthy: bool) -> None:
+        """Wait until that node's check is healthy, or unhealthy; one that never is is left to the verdict."""
+        check = self.deployment.check(role)
+        word = "healthy" if healthy else "unhealthy"
+        phase = f"{check.name} becomes {word}"
+        self.watcher.started(phase)
+        deadline = Deadline(self.clock, phase, self.settings.wall(_verdict_wait_s(check)))
+        begin = self.clock.time()
+        self.observer.look()
+        while self.observer.healthy(role) != healthy:
+            try:
+                self.pause(CHECK_POLL_S / 2, deadline, last=f"it is not {word}")
+            except TimeoutExceeded as error:
+                self.watcher.warn(error.what)
+                return
+            self.observer.look()
+        self.watcher.finished(phase, f"after {(self.clock.time() - begin) * self.settings.speed:.1f} s")
+
+    def await_answer(self, node: Node) -> None:
+        """Wait until the name answers that node; a name that never does is left to the verdict."""
+        phase = f"the name answers {node.name}"
+        self.watcher.started(phase)
+        end = self.clock.time() + self.settings.wall(switch_wait_s(self.settings, self.deployment))
+        while not self.view.watch((node.address,), timeout_s=2 * CHECK_POLL_S).matched:
+            if self.clock.time() >= end:
+                self.watcher.warn(f"{self.deployment.name} did not switch to {node.name} ({node.address})")
+                return
+            self.observer.look()
+        self.watcher.finished(phase, f"{self.deployment.name} answers {node.address}")
+
+    def pause(self, seconds: float, deadline: Deadline, *, last: str, next_step: str = "") -> None:
+        """Sleep so many AWS-equivalent seconds, or raise TimeoutExceeded."""
+        deadline.pause(self.settings.wall(seconds), last=last, next_step=next_step)
+
+
+def _verdict_wait_s(check: Check) -> float:
+    """How long a check may take to change its verdict before nobody waits any more."""
+    return 2 * detection_bound_s(check) + 30
