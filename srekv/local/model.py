@@ -72,7 +72,7 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class Zone:
-    """A hosted zone with all its records, SOA and NS included. Names are absolute, lower case, with the trailing dot."""
+    """A hosted zone with all its records, SOA and NS too. Names are absolute, lower case, with the trailing dot."""
 
     id: str
     name: str
