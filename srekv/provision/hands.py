@@ -20,6 +20,9 @@ ENDED = frozenset({"Success", "Failed", "TimedOut", "Cancelled", "Undeliverable"
 SHORTEST_DELIVERY_S = 30
 """SSM's least TimeoutSeconds (aws-facts 4.10)."""
 
+FIRST_LOOK_S = 0.5
+"""Between the first looks at a command, AWS-equivalent seconds: SSM takes about a second to carry one out."""
+
 STOPPED_TIMEOUT_S = 300
 REGISTRATION_TIMEOUT_S = 300
 
@@ -176,6 +179,7 @@ class AwsHands:
             f"a command on {node.name}",
             lambda: self._ended(command_id, node),
             timeout_s=timeout_s + SHORTEST_DELIVERY_S,
+            shortest_pause_s=self._run.config.wall(FIRST_LOOK_S),
         )
         return CommandResult(
             status=answer["Status"],
