@@ -97,5 +97,3 @@ def _end(view: Vantage, run_id: str, timeline: Timeline, clock: Clock) -> None:
         view.stop_load(run_id, wait_s=FINAL_WAIT_S)
     elif not status.done:
         view.conclude(run_id)
-    elif not status.done:
-        view.conclude(run_id)
