@@ -1,0 +1,110 @@
+"""The note that outlives a drill, the heal that `up` makes of it, and the door for a vantage point."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from srekv.errors import SrekvError
+from srekv.provision.hands import AwsHands
+
+NOTE = "fault=hang run=0123abcd at=1790000000 until=1790000600 by=host/4711"
+
+
+@pytest.fixture
+def hands(world: Any) -> AwsHands:
+    """The hands of a whole stack."""
+    world.up()
+    return world.stack()[0].hands  # type: ignore[no-any-return]
+
+
+def _rules(world: Any) -> set[str]:
+    groups = world.by_hand("ec2").describe_security_groups(Filters=[{"Name": "group-name", "Values": ["srekv-web"]}])
+    permissions = groups["SecurityGroups"][0]["IpPermissions"]
+    return {peer["CidrIp"] for permission in permissions for peer in permission["IpRanges"]}
+
+
+def test_a_note_is_read_back(hands: AwsHands) -> None:
+    """It survives a stop; removing it twice is fine."""
+    primary = hands.deployment().node("primary")
+    hands.remember(primary, NOTE)
+    hands.stop(primary)
+    assert hands.deployment().fault == NOTE
+    hands.forget(primary)
+    hands.forget(primary)
+    assert hands.deployment().fault == ""
+
+
+def test_up_heals_what_is_noted(world: Any, hands: AwsHands) -> None:
+    """The guard sees the note before anything is changed; the heal gets the repaired stack, only with a note."""
+    primary, check = hands.deployment().node("primary"), hands.deployment().check("primary")
+    hands.remember(primary, NOTE)
+    hands.stop(primary)
+    hands.invert(check, inverted=True)
+    guarded: list[tuple[str, str]] = []
+    healed: list[Any] = []
+
+    def guard(note: str) -> None:
+        guarded.append((note, hands.deployment().node("primary").state))
+
+    stack, _ = world.stack()
+    stack.up(wait=False, guard=guard, heal=healed.append)
+    assert guarded == [(NOTE, "stopped")]
+    assert [one.fault for one in healed] == [NOTE]
+    assert healed[0].node("primary").state == "running"
+    assert not hands.deployment().check("primary").inverted
+    hands.forget(primary)
+    world.stack()[0].up(wait=False, guard=guard, heal=healed.append)
+    assert (len(guarded), len(healed)) == (2, 1)
+
+
+def test_a_guard_that_refuses_keeps_up_from_everything(world: Any, hands: AwsHands) -> None:
+    """A drill that goes on is not healed away."""
+    primary = hands.deployment().node("primary")
+    hands.remember(primary, NOTE)
+    hands.stop(primary)
+
+    def guard(_: str) -> None:
+        raise SrekvError("a drill is going on")
+
+    with pytest.raises(SrekvError, match="going on"):
+        world.stack()[0].up(wait=False, guard=guard)
+    assert hands.deployment().node("primary").state == "stopped"
+
+
+def test_a_vantage_point_is_let_in_and_out(world: Any, hands: AwsHands) -> None:
+    """Its public address gets a rule; twice is once, and whoever came second leaves the rule to the first."""
+    before = _rules(world)
+    address = hands.admit(hands.deployment().node("secondary").instance_id)
+    opened = _rules(world)
+    again = hands.admit(hands.deployment().node("secondary").instance_id)
+    hands.dismiss(again)
+
+    # A node's own address has a rule already, so that nothing was opened and nothing is closed.
+    assert (address, again, opened, _rules(world)) == ("", "", before, before)
+
+
+def test_a_foreign_instance_gets_a_rule_of_its_own(world: Any, hands: AwsHands) -> None:
+    """The rule is closed by `dismiss`, also twice, or by the next `up`."""
+    ec2, node = world.by_hand("ec2"), hands.deployment().node("secondary")
+    like = ec2.describe_instances(InstanceIds=[node.instance_id])["Reservations"][0]["Instances"][0]
+    instance = ec2.run_instances(
+        ImageId=like["ImageId"], InstanceType="t2.micro", SubnetId=like["SubnetId"], MinCount=1, MaxCount=1
+    )["Instances"][0]["InstanceId"]
+    before = _rules(world)
+    address = hands.admit(instance)
+    assert _rules(world) - before == {f"{address}/32"}
+    hands.dismiss(address)
+    hands.dismiss(address)
+    assert _rules(world) == before
+    hands.admit(instance)
+    world.up()
+    assert _rules(world) == before
+    ec2.terminate_instances(InstanceIds=[instance])
+
+
+def test_a_vantage_point_needs_a_public_address(hands: AwsHands) -> None:
+    """Nobody knows from where an instance without one would come."""
+    with pytest.raises(SrekvError):
+        hands.admit("i-0123456789abcdef0")
