@@ -16,7 +16,7 @@ KEY_SCHEMA = [{"AttributeName": "key", "KeyType": "HASH"}]
 ACTIVE_TIMEOUT_S = 180
 GONE_TIMEOUT_S = 180
 BUSY = frozenset({"ResourceInUseException"})
-TAGS_TIMEOUT_S = 5
+TAGS_TIMEOUT_S = 2
 NEW = timedelta(minutes=1)
 TOO_EARLY = frozenset({"ContinuousBackupsUnavailableException", "TableNotFoundException"})
 

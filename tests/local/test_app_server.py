@@ -142,7 +142,7 @@ def timed(call: Callable[[], http.client.HTTPResponse]) -> tuple[int, float]:
 
 
 def test_health_never_waits_behind_a_hanging_table(start: Callable[[], Service], table: HangingTable) -> None:
-    """64 readers hang or are turned away; 30 health probes meanwhile are all OK in the time that a checker gives them."""
+    """64 readers hang or are turned away; 30 health probes are all OK within a checker's patience."""
     service = start()
     assert service.get("/health").status == 200
     with ThreadPoolExecutor(64) as pool:

@@ -325,7 +325,7 @@ def site(dns: Dns, tmp_path: Path) -> Iterator[Site]:
 def _end_loads(directory: Path) -> None:
     """Wait for loads to end that the test has stopped; stop those that it has not."""
     deadline = time.monotonic() + 20
-    for history in directory.glob("**/*.jsonl"):
+    for history in directory.glob("az*/**/*.jsonl"):
         done = history.with_name(history.name + ".done")
         history.with_name(history.name + ".stop").touch()
         waiter = threading.Event()
