@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SREKV", "max_content_width": 100}
 INTERRUPTED = 130
+STACK_OPTIONS = ("--target", "--stack", "--region", "--profile")
 
 
 @click.group(context_settings=CONTEXT)
@@ -416,7 +418,7 @@ def _run(arguments: list[str]) -> int:
     try:
         main_group.main(args=arguments, prog_name="srekv", standalone_mode=False)
     except SrekvError as error:
-        return _failed(error)
+        return _failed(error, again=_same_stack(arguments))
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
@@ -434,11 +436,25 @@ def _run(arguments: list[str]) -> int:
     return 0
 
 
-def _failed(error: SrekvError) -> int:
+def _failed(error: SrekvError, *, again: str = "srekv") -> int:
+    """Show it; a command that its advice names gets the options that say which stack this was about."""
     from srekv.console import Screen
 
+    error.next_step = re.sub(rf"\bsrekv (?=({'|'.join(main_group.commands)})\b)", f"{again} ", error.next_step)
     Screen(as_json=False).failed(error)
     return error.exit_code
+
+
+def _same_stack(arguments: list[str]) -> str:
+    """How a command line on the same stack begins: "srekv" and the options before the command that choose it."""
+    words = ["srekv"]
+    for position, word in enumerate(arguments):
+        if word in main_group.commands:
+            break
+        name, equals, _ = word.partition("=")
+        if name in STACK_OPTIONS:
+            words += [word] if equals else arguments[position : position + 2]
+    return " ".join(words)
 
 
 def _surprised(error: Exception) -> int:

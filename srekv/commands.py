@@ -1,4 +1,4 @@
-"""What each command does: the one place where target, provisioning, drill, verdict and screen are put together."""
+"""What the commands about a stack do: here target, provisioning, drill and screen are put together."""
 
 from __future__ import annotations
 

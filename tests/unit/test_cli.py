@@ -143,3 +143,16 @@ def test_a_reader_that_goes_away(tmp_path: Path) -> None:
         )
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ((), "next: srekv up"),
+        (("--stack", "demo"), "next: srekv --stack demo up"),
+        (("-q", "--stack=demo", "--region", "eu-west-1"), "next: srekv --stack=demo --region eu-west-1 up"),
+    ],
+)
+def test_advice_is_about_the_same_stack(options: tuple[str, ...], advice: str, tmp_path: Path) -> None:
+    """A command that an error names can be copied: it has the options that chose the stack."""
+    assert advice in _srekv(*options, "test", home=tmp_path).stderr
