@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.console import RenderableType
 from rich.table import Table
 
 from srekv.commands import Invocation, conclude, drill_settings, opened
@@ -193,7 +194,7 @@ def _show(screen: Screen, judged: Sequence[Judged], *, rounds: int) -> None:
     verdict = worst(one.verdict.verdict for one in judged)
     document = failover_document(last.result, last.verdict, report=str(last.report) if last.report else None)
     document |= {"fault": last.result.fault, "verdict": verdict}
-    screen.show("", drill_view(last.result, last.verdict))
+    screen.show("", drill_view(last.result, last.verdict), *_timeline(last))
     if last.report:
         screen.show(f"report: {last.report}")
     if rounds > 1:
@@ -201,6 +202,19 @@ def _show(screen: Screen, judged: Sequence[Judged], *, rounds: int) -> None:
         screen.show("", _rounds_table(document["rounds"]))
     screen.document(document)
     conclude(verdict)
+
+
+def _timeline(one: Judged) -> tuple[RenderableType, ...]:
+    """The drill's timeline for a terminal; nothing when there was no fault to draw it around."""
+    from srekv.check.history import parse
+    from srekv.report.page import timeline
+    from srekv.report.strip import strip
+
+    if one.verdict.timing is None:
+        return ()
+    with one.result.history.open(encoding="utf-8") as lines:
+        history = parse(lines)
+    return ("", strip(timeline(history, one.verdict.timing)))
 
 
 def _distribution(judged: Sequence[Judged], rounds: int) -> dict[str, Any]:
