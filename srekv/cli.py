@@ -133,7 +133,7 @@ def failover_options(command: F) -> F:
 @placement_options
 @failover_options
 @click.option("--speed", type=float, help="Local target: seconds that pass in one, for its whole life.  [default: 10]")
-@click.option("--dns-port", type=int, help="Local target: the resolver's port.  [default: 5300]")
+@click.option("--dns-port", type=click.IntRange(1, 65535), help="Local target: the resolver's port.  [default: 5300]")
 @click.option("--wait/--no-wait", default=True, help="Wait until both checks pass and the name answers.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
 @click.pass_context
@@ -230,7 +230,12 @@ def down(context: click.Context, *, yes: bool, dry_run: bool) -> None:
     from srekv import commands
 
     def confirm(question: str) -> bool:
-        return yes or click.confirm(question, err=True)
+        try:
+            return yes or click.confirm(question, err=True)
+        except click.Abort as error:
+            if isinstance(error.__context__, EOFError):  # nobody is there to answer: that is no Ctrl-C
+                return False
+            raise
 
     commands.down(_invocation(context), dry_run=dry_run, confirm=confirm)
 
@@ -265,7 +270,9 @@ def _promises(max_outage: float | None, max_lost: int | None, min_availability: 
 
     if (max_outage, max_lost, min_availability) == (None, None, None):
         return None
-    return Promises(max_outage_s=max_outage, max_lost=max_lost or 0, min_availability=min_availability)
+    promises = Promises(max_outage_s=max_outage, max_lost=max_lost or 0, min_availability=min_availability)
+    promises.check()
+    return promises
 
 
 @main_group.command()
@@ -339,7 +346,7 @@ def kv_put(context: click.Context, *, key: str, value: str) -> None:
     """Store VALUE under KEY."""
     from srekv import commands
 
-    commands.kv(_invocation(context), "PUT", key, value.encode())
+    commands.kv(_invocation(context), "PUT", key, os.fsencode(value))
 
 
 @kv.command("get")

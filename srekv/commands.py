@@ -29,12 +29,14 @@ from srekv.provision.model import Deployment, Node
 
 if TYPE_CHECKING:
     from srekv.drill.model import Settings
-    from srekv.drill.vantage import Vantage
+    from srekv.drill.vantage import Response, Vantage
     from srekv.provision.stack import Stack
 
 LOCAL_PORT = 8080
 LOCAL_SPEED = 10.0
-DNS_PORT = 5300
+
+KV_VALUE = 16 * 1024
+"""Bytes of a value that `kv put` sends: in base64 it must come back in the 24,000 characters of a command's output."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,9 +182,9 @@ def _started(
     Config(
         stack=invocation.stack,
         region=invocation.region or DEFAULT_REGION,
-        **{"port": LOCAL_PORT, "speed": speed or LOCAL_SPEED, **given},
+        **{"port": LOCAL_PORT, "speed": LOCAL_SPEED if speed is None else speed, **given},
     )
-    return control.ensure(invocation.home, speed=speed, dns_port=dns_port or DNS_PORT, meanwhile=_get_ready)
+    return control.ensure(invocation.home, speed=speed, dns_port=dns_port, meanwhile=_get_ready)
 
 
 def _get_ready() -> None:
@@ -399,7 +401,13 @@ def failover(invocation: Invocation, *, back: bool) -> None:
     with opened(invocation) as (stack, narration):
         heal_left_behind(stack.hands, drill_settings(stack), narration)
         work = fail_back if back else fail_over
-        switch = work(stack.hands, drill_settings(stack), narration)
+        try:
+            switch = work(stack.hands, drill_settings(stack), narration)
+        except KeyboardInterrupt:
+            narration.warn(
+                f"interrupted: nothing was healed; {invocation.command('failover --back')} starts the primary"
+            )
+            raise
     screen = invocation.screen
     screen.show(f"the name answers {switch.address} after {switch.switched_s:.1f} s (AWS-equivalent)")
     screen.show(grid(("next", invocation.command("failover-test" if back else "failover --back"))))
@@ -434,34 +442,62 @@ def kv(invocation: Invocation, method: str, key: str, value: bytes | None) -> by
         the value for get, None for put and delete.
 
     Raises:
+        UsageError: a key or a value that the service can never take.
         FindingError: get of an absent key.
     """
-    from urllib.parse import quote
-
+    path = _kv_path(key, value)
     with opened(invocation) as (stack, _):
         deployment = stack.hands.deployment()
         running = [node for node in deployment.nodes if node.state == "running"]
         if not running:
             raise SrekvError("no node runs", next_step="srekv up starts them again")
-        view = _vantage(stack, deployment, running[-1])
-        response = view.request(method, f"/v1/keys/{quote(key, safe='')}", body=value or b"")
-    if response.status == 404 and method == "GET":
-        raise FindingError(f"{key} is absent")
-    if response.status is None or response.status >= 400:
-        said = response.error or response.body.decode(errors="replace")
-        raise SrekvError(
-            f"{method} {key} failed", why=f"{response.status or 'no answer'}: {said}", next_step="srekv status"
-        )
+        response = _vantage(stack, deployment, running[-1]).request(method, path, body=value or b"")
+    absent = response.status == 404 and method == "GET"
+    if not absent:
+        _refuse_failure(response, f"kv {method.lower()} {_brief(key)}")
+    found = response.body if method == "GET" and not absent else None
     invocation.screen.document(
         {
             "key": key,
             "status": response.status,
             "node": response.node,
-            "value": response.body.decode(errors="replace") if method == "GET" else None,
-            "value_b64": base64.b64encode(response.body).decode() if method == "GET" else None,
+            "value": None if found is None else found.decode(errors="replace"),
+            "value_b64": None if found is None else base64.b64encode(found).decode(),
         }
     )
-    return response.body if method == "GET" else None
+    if absent:
+        raise FindingError(f"{_brief(key)} is absent")
+    return found
+
+
+def _kv_path(key: str, value: bytes | None) -> str:
+    """Where the service has the key; refuses what cannot even be sent."""
+    from urllib.parse import quote
+
+    try:
+        path = f"/v1/keys/{quote(key, safe='')}"
+    except UnicodeEncodeError:
+        raise UsageError("the key is not UTF-8", next_step="only values may be any bytes") from None
+    if value is not None and len(value) > KV_VALUE:
+        raise UsageError(
+            f"the value has {len(value)} bytes, kv put sends at most {KV_VALUE}",
+            next_step="PUT it to the url of srekv status: the service itself takes up to 400 KiB",
+        )
+    return path
+
+
+def _refuse_failure(response: Response, what: str) -> None:
+    """Raise what an answer that is no success means: a request that can never succeed, or a failure."""
+    said = response.error or response.body.decode(errors="replace")
+    if response.status == 400:
+        raise UsageError(f"{what} is impossible", why=said)
+    if response.status is None or response.status > 400:
+        raise SrekvError(f"{what} failed", why=f"{response.status or 'no answer'}: {said}", next_step="srekv status")
+
+
+def _brief(key: str, longest: int = 60) -> str:
+    """A key as messages name it."""
+    return key if len(key) <= longest else f"{key[:longest]}..."
 
 
 def local_status(invocation: Invocation) -> None:
@@ -488,8 +524,11 @@ def local_status(invocation: Invocation) -> None:
 
 
 def local_logs(invocation: Invocation) -> Iterator[str]:
-    """The lines of the local cloud's logs."""
-    return iter(control.logs(invocation.home))
+    """The lines of the local cloud's logs for a person; a script gets them in one document."""
+    if invocation.screen.as_json:
+        invocation.screen.document({"lines": list(control.logs(invocation.home))})
+        return iter(())
+    return control.logs(invocation.home)
 
 
 def local_env(invocation: Invocation) -> None:

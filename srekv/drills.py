@@ -76,9 +76,7 @@ class Request:
             raise UsageError("--rounds must be at least 1")
         if self.rate is not None and self.rate <= 0:
             raise UsageError("--rate must be more than 0")
-        availability = self.promises.min_availability
-        if availability is not None and not 0 <= availability <= 1:
-            raise UsageError("--min-availability is a share", next_step="give 0 to 1, for example 0.99")
+        self.promises.check()
         return found
 
 

@@ -21,6 +21,7 @@ def parse(lines: Iterable[str]) -> History:
     """The history in these lines; a line that cannot be understood is reported, not raised.
 
     A drill that is killed may leave half a line at the end: that one is no damage, its operation was announced before.
+    A file that has nothing else is none of ours.
     """
     operations: dict[object, Operation] = {}
     events: list[Event] = []
@@ -34,7 +35,7 @@ def parse(lines: Iterable[str]) -> History:
             else:
                 operations[_identity(line, number)] = _operation(line)
         except _DamagedError as error:
-            if number < len(texts) or text.endswith("\n"):
+            if number < len(texts) or text.endswith("\n") or len(texts) == 1:
                 damaged.append(f"line {number}: {error}")
     return History(
         operations=tuple(sorted(operations.values(), key=lambda one: one.invoke)),

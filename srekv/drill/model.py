@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from srekv.errors import UsageError
 from srekv.provision.model import Check, CommandResult, Deployment, Node, Observation, Place
 
 CONNECT_TIMEOUT_S = 4.0
@@ -168,6 +169,19 @@ class Promises:
     max_outage_s: float | None = None
     max_lost: int = 0
     min_availability: float | None = None
+
+    def check(self) -> None:
+        """Refuse what no run can be held to.
+
+        Raises:
+            UsageError: a promise that means nothing.
+        """
+        if self.max_outage_s is not None and not self.max_outage_s >= 0:
+            raise UsageError("--max-outage cannot be negative", next_step="give seconds, 0 or more")
+        if self.max_lost < 0:
+            raise UsageError("--max-lost cannot be negative", next_step="give a number of writes, 0 or more")
+        if self.min_availability is not None and not 0 <= self.min_availability <= 1:
+            raise UsageError("--min-availability is a share", next_step="give 0 to 1, for example 0.99")
 
     def to_json(self) -> dict[str, float | int | None]:
         """As the member `promises` of a history's `drill` event."""

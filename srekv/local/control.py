@@ -21,6 +21,7 @@ from srekv.local.runtime import LOG, MACHINES, RUNTIME, START_LOCK, Runtime, hom
 
 __all__ = [
     "DEFAULT_SPEED",
+    "DNS_PORT",
     "Runtime",
     "ensure",
     "environment",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 DEFAULT_SPEED = 10.0
+DNS_PORT = 5300
 """Of a local cloud that is started without a wish."""
 
 LOG_LIMIT = 8 * 1024 * 1024
@@ -62,7 +64,7 @@ def ensure(
     directory: Path,
     *,
     speed: float | None = None,
-    dns_port: int = 5300,
+    dns_port: int | None = None,
     timeout_s: float = 20,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> Runtime:
@@ -71,12 +73,12 @@ def ensure(
     Args:
         directory: see `home`.
         speed: the wished speed, or None for whatever runs (DEFAULT_SPEED when nothing does).
-        dns_port: port of the name servers of a new cloud.
+        dns_port: the wished port of the name servers, or None for whatever runs (DNS_PORT when nothing does).
         timeout_s: wall-clock seconds until it must serve.
         meanwhile: called while a new cloud starts, for work that does not need it (imports, for example).
 
     Raises:
-        UsageError: it runs at another speed.
+        UsageError: it runs at another speed, or its name servers have another port.
         SrekvError: it cannot be started; the message says why.
         TimeoutExceeded: it did not serve in time.
     """
@@ -90,14 +92,15 @@ def ensure(
             )
         running = find(directory)
         if running is not None:
-            return _joined(running, speed)
+            return _joined(running, speed, dns_port)
         if is_alive(directory):
             raise SrekvError(
                 "a local cloud runs here and does not answer",
                 why=f"its supervisor lives, its endpoint is silent; see {directory / LOG}",
                 next_step="srekv local stop",
             )
-        return _start(directory, DEFAULT_SPEED if speed is None else speed, dns_port, timeout_s, meanwhile)
+        chosen = (DEFAULT_SPEED if speed is None else speed, DNS_PORT if dns_port is None else dns_port)
+        return _start(directory, *chosen, timeout_s, meanwhile)
 
 
 def stop(directory: Path) -> bool:
@@ -176,14 +179,17 @@ def status(runtime: Runtime) -> dict[str, Any]:
     }
 
 
-def _joined(running: Runtime, speed: float | None) -> Runtime:
-    if speed is None or speed == running.speed:
-        return running
-    raise UsageError(
-        f"--speed {speed:g} is not possible now",
-        why=f"the local cloud runs at speed {running.speed:g}, and speed is fixed for its life",
-        next_step=f"leave --speed out, say --speed {running.speed:g}, or end it first: srekv local stop",
-    )
+def _joined(running: Runtime, speed: float | None, dns_port: int | None) -> Runtime:
+    """The cloud that runs, unless something else was wished for."""
+    for option, wished, has in (("--speed", speed, running.speed), ("--dns-port", dns_port, running.resolver[1])):
+        if wished is not None and wished != has:
+            what = option.removeprefix("--").replace("dns-port", "DNS port")
+            raise UsageError(
+                f"{option} {wished:g} is not possible now",
+                why=f"the local cloud runs at {what} {has:g}, which is fixed for its life",
+                next_step=f"leave {option} out, say {option} {has:g}, or end it first: srekv local stop",
+            )
+    return running
 
 
 def _start(directory: Path, speed: float, dns_port: int, timeout_s: float, meanwhile: Callable[[], object]) -> Runtime:

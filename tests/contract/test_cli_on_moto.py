@@ -36,6 +36,7 @@ def srekv(environment: Mapping[str, str]) -> Callable[..., subprocess.CompletedP
         return subprocess.run(
             [sys.executable, "-m", "srekv.cli", *arguments],
             env={**environment, **variables},
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=DEADLINE_S,
@@ -109,12 +110,13 @@ def test_text_for_a_person(on_moto: Any) -> None:
 
 
 def test_down_asks_first(world: Any, on_moto: Any) -> None:
-    """Without --yes and with no answer nothing is removed."""
+    """Without --yes and with nobody to answer nothing is removed, and the way to do without is named."""
     on_moto("up", "--no-wait")
     before = world.listing()
     down = on_moto("down")
-    assert down.returncode == 130
+    assert down.returncode == 2
     assert "Remove the stack srekv" in down.stderr
+    assert "srekv --target aws down --yes removes without asking" in down.stderr
     assert world.listing() == before
 
 
@@ -166,6 +168,10 @@ def test_a_refusal_has_three_parts(world: Any, on_moto: Any) -> None:
         (("local", "status"), {}, 1, "not running"),
         (("local", "env"), {}, 3, "not running"),
         (("up", "--threshold", "0"), {}, 2, "nearest: 1"),
+        (("up", "--speed", "0"), {}, 2, "--speed 0"),
+        (("up", "--dns-port", "70000"), {}, 2, "70000"),
+        (("kv", "get", "\udcff"), {}, 2, "the key is not UTF-8"),
+        (("kv", "put", "k", "v" * 70_000), {}, 2, "70000 bytes"),
         (("nonsense",), {}, 2, "No such command"),
         (("up", "--ttl", "soon"), {}, 2, "not a valid integer"),
         (("check", "no-such-file"), {}, 2, "does not exist"),

@@ -24,6 +24,9 @@ from srekv.errors import UsageError
         ({"rounds": 0}, "rounds"),
         ({"rate": 0.0}, "rate"),
         ({"promises": Promises(min_availability=99.0)}, "0 to 1"),
+        ({"promises": Promises(max_outage_s=-1.0)}, "--max-outage"),
+        ({"promises": Promises(max_outage_s=float("nan"))}, "--max-outage"),
+        ({"promises": Promises(max_lost=-1)}, "--max-lost"),
     ],
 )
 def test_refuses_what_can_never_work(more: dict[str, Any], says: str) -> None:

@@ -47,6 +47,16 @@ def test_check_holds_a_run_to_promises(tmp_path: Path, capsys: pytest.CaptureFix
     assert answer(capsys, "check", file, "--max-outage", 60, "--min-availability", 0.3)[0] == 0
 
 
+@pytest.mark.parametrize("promise", [("--max-lost", -1), ("--max-outage", -1), ("--min-availability", 99)])
+def test_check_refuses_a_promise_that_means_nothing(
+    tmp_path: Path, promise: tuple[str, float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is the request that is wrong, exit 2, not the run."""
+    file = history(tmp_path / "history.jsonl")
+
+    assert answer(capsys, "check", file, *promise) == (2, None)
+
+
 def test_report_writes_beside_the_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """By default beside it; a run's directory will do for its history."""
     file = history(tmp_path / "run" / "history.jsonl")

@@ -64,6 +64,14 @@ def test_speed_is_fixed_for_life(directory: Path) -> None:
         control.ensure(directory, speed=5)
 
 
+def test_the_dns_port_is_fixed_for_life(directory: Path) -> None:
+    """The same port joins, and so does no wish; another one is refused with both numbers."""
+    port = control.ensure(directory).resolver[1]
+    control.ensure(directory, dns_port=port)
+    with pytest.raises(UsageError, match=f"runs at DNS port {port}"):
+        control.ensure(directory, dns_port=port + 1)
+
+
 def test_a_stale_description_blocks_nobody(directory: Path) -> None:
     """A description without a living supervisor counts for nothing, even if its process id belongs to somebody."""
     directory.mkdir()

@@ -153,6 +153,11 @@ def test_half_a_line_at_the_end_is_no_damage() -> None:
     assert judge([line("write", "a", 0, None, id=1), '{"id": 1, "op": "wri']).verdict == "held"
 
 
+def test_half_a_line_alone_proves_nothing() -> None:
+    """A file that holds nothing but one line nobody understands is no history: it does not hold."""
+    assert judge(["any text without an end"]).verdict == "unknown"
+
+
 @settings(deadline=None)
 @given(st.lists(st.text(max_size=30)))
 def test_nothing_crashes_the_reader(lines: list[str]) -> None:
