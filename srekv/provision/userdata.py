@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator
 from importlib import resources
 
+from srekv.config import VPC_RESOLVER
 from srekv.errors import SrekvError, UsageError
 
 LIMIT = 16_384
@@ -109,8 +110,10 @@ def _files(*, table: str, region: str, port: int, node: str, zone: str, os: str)
     yield f"{HOME}/install", _install(*_PYTHONS[os]).encode()
     unit = _unit(table=table, region=region, port=port, node=node, root=_PRIVILEGED[os])
     yield "/etc/systemd/system/srekv.service", unit.encode()
-    # A .local zone is never sent to a DNS server unless it is configured as a domain (aws-facts 2.8).
-    yield "/etc/systemd/resolved.conf.d/srekv.conf", f"[Resolve]\nDomains=~{zone}\n".encode()
+    # A .local zone is never sent to a DNS server unless it is configured as a domain (aws-facts 2.8), and a domain
+    # without a server beside it is ignored: what DHCP says belongs to the link (systemd issue 20231).
+    resolved = f"[Resolve]\nDNS={VPC_RESOLVER}\nDomains=~{zone}\n"
+    yield "/etc/systemd/resolved.conf.d/srekv.conf", resolved.encode()
 
 
 def _entry(path: str, content: bytes) -> str:

@@ -62,9 +62,9 @@ def test_carries_the_package_itself() -> None:
 
 
 def test_the_resolver_is_told_about_the_zone() -> None:
-    """Without the drop-in, systemd-resolved would never ask a DNS server for a .local name."""
+    """Without the drop-in, systemd-resolved would never ask a DNS server for a .local name; nor without its DNS."""
     conf = files(render(zone="x.sre-test.local"))["/etc/systemd/resolved.conf.d/srekv.conf"]
-    assert conf == b"[Resolve]\nDomains=~x.sre-test.local\n"
+    assert conf == b"[Resolve]\nDNS=169.254.169.253\nDomains=~x.sre-test.local\n"
 
 
 def test_the_unit_survives_and_restarts() -> None:
