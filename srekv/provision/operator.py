@@ -27,7 +27,8 @@ def operator_cidrs(config: Config, endpoint: str | None) -> Callable[[], tuple[s
 
     def cidrs() -> tuple[str, ...]:
         if config.allow_cidrs:
-            return config.allow_cidrs
+            # As EC2 writes them: it takes neither an address without its /32 nor a netmask.
+            return tuple(str(ipaddress.ip_network(cidr)) for cidr in config.allow_cidrs)
         return (f"{_address_towards(endpoint) if endpoint else _public_address()}/32",)
 
     return cidrs

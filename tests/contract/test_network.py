@@ -170,6 +170,20 @@ def test_checkers_by_route53s_answer(world: Any) -> None:
     assert _sources(world)["srekv: health checkers"] == {"192.0.2.0/26"}
 
 
+def test_blocks_as_ec2_writes_them(world: Any) -> None:
+    """EC2 takes neither an address without its /32 nor a netmask; both are usual ways to write a block."""
+    world.up(allow_cidrs=("8.8.8.8", "10.0.0.0/255.0.0.0"))
+
+    groups = world.by_hand("ec2").describe_security_groups(Filters=[{"Name": "group-name", "Values": ["srekv-web"]}])
+    blocks = {
+        peer["CidrIp"]: peer["Description"]
+        for permission in groups["SecurityGroups"][0]["IpPermissions"]
+        for peer in permission["IpRanges"]
+    }
+    assert blocks["8.8.8.8/32"] == blocks["10.0.0.0/8"] == "srekv: operator"
+    assert world.up().repairs == []
+
+
 def test_checkers_by_published_ranges(world: Any) -> None:
     """Without either, the ranges shipped with the package, and a warning that says so."""
     log = world.up()
