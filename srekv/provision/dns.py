@@ -19,7 +19,10 @@ from srekv.provision.run import Op, Ops, Run, Step, leave
 
 INSYNC_TIMEOUT_S = 180
 FAILOVER = {"az1": "PRIMARY", "az2": "SECONDARY"}
-FRESH = frozenset({"NoSuchHostedZone", "NoSuchHealthCheck"})
+BUSY = frozenset({"PriorRequestNotComplete"})
+"""While another change of the zone is in flight, for example its making: longer than botocore's own retries (R16)."""
+
+FRESH = BUSY | {"NoSuchHostedZone", "NoSuchHealthCheck"}
 """What Route 53's parts may say of each other's resources for a moment."""
 
 APEX_TYPES = frozenset({"SOA", "NS"})
@@ -107,7 +110,7 @@ class PrivateZone:
             name=zone["Name"],
             id=zone_id,
             action="delete",
-            call=partial(gone, self._route53.delete_hosted_zone, Id=zone_id),
+            call=partial(self._delete_zone, zone_id),
         )
 
     def _ours(self) -> list[Mapping[str, Any]]:
@@ -255,10 +258,22 @@ class PrivateZone:
 
     def _delete_records(self, zone_id: str, records: Sequence[Mapping[str, Any]]) -> None:
         changes: Any = [{"Action": "DELETE", "ResourceRecordSet": record} for record in records]
-        found(
-            self._route53.change_resource_record_sets,
+        self._run.persist(
+            self.section,
+            f"the zone {zone_id} to take a change",
+            partial(found, self._route53.change_resource_record_sets),
+            on=BUSY,
             HostedZoneId=zone_id,
             ChangeBatch={"Comment": "srekv down", "Changes": changes},
+        )
+
+    def _delete_zone(self, zone_id: str) -> None:
+        self._run.persist(
+            self.section,
+            f"the zone {zone_id} to take its deletion",
+            partial(gone, self._route53.delete_hosted_zone),
+            on=BUSY,
+            Id=zone_id,
         )
 
 

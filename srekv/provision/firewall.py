@@ -186,19 +186,11 @@ class Firewall:
 
     def _authorize(self, rules: Mapping[Rule, str]) -> Op:
         def authorize() -> str:
-            permissions: Any = [rule.permission(text) for rule, text in sorted(rules.items())]
-            try:
-                self._run.persist(
-                    self.section,
-                    f"the new security group {self._name}",
-                    self._ec2.authorize_security_group_ingress,
-                    on=FRESH,
-                    GroupId=self.group_id,
-                    IpPermissions=permissions,
-                )
-            except ClientError as error:
-                if code_of(error) != "InvalidPermission.Duplicate":
-                    raise
+            permissions = [rule.permission(text) for rule, text in sorted(rules.items())]
+            if not self._added(permissions):
+                # One of them is there, so EC2 took none.
+                for permission in permissions:
+                    self._added([permission])
             return self.group_id
 
         return Op(
@@ -208,6 +200,23 @@ class Firewall:
             detail=_words(rules),
             call=authorize,
         )
+
+    def _added(self, permissions: Any) -> bool:
+        """Add all of them, or none when one exists: then False."""
+        try:
+            self._run.persist(
+                self.section,
+                f"the new security group {self._name}",
+                self._ec2.authorize_security_group_ingress,
+                on=FRESH,
+                GroupId=self.group_id,
+                IpPermissions=permissions,
+            )
+        except ClientError as error:
+            if code_of(error) != "InvalidPermission.Duplicate":
+                raise
+            return False
+        return True
 
     def _revoke(self, rules: Mapping[Rule, str]) -> Op:
         def revoke() -> str:

@@ -221,7 +221,7 @@ class AwsHands:
         """The invocation when it has ended; right after SendCommand it may not exist yet (S2)."""
         try:
             answer: Any = self._ssm.get_command_invocation(CommandId=command_id, InstanceId=node.instance_id)
-        except ClientError as error:
+        except (ClientError, BotoCoreError) as error:
             if code_of(error) == "InvocationDoesNotExist":
                 return None
             raise explain(error, f"asking for a command on {node.name}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from srekv.errors import NotOursError
@@ -16,6 +17,12 @@ from srekv.provision.settings import as_tags
 POLICY = "srekv-node"
 FRESH = frozenset({"NoSuchEntity"})
 """What IAM says for a moment about a role it has just created (I7)."""
+
+PROFILE_ID = "AIPA"
+"""How the ids of instance profiles begin."""
+
+HELD = frozenset({"DeleteConflict"})
+"""What IAM says while it still sees what was just taken off a role or out of a profile (I5)."""
 
 TRUST = {
     "Version": "2012-10-17",
@@ -73,6 +80,8 @@ class Identity:
         self._role = role
         self._arn = str(role["Arn"]) if role else ""
         self.profile = run.names.role
+        self._profile_id = ""
+        self._profile_is_new = False
 
     @property
     def _name(self) -> str:
@@ -214,7 +223,9 @@ class Identity:
         profile = self._find_profile()
         if profile:
             self._refuse_foreign("instance profile", profile)
+            self._profile_id = profile["InstanceProfileId"]
         else:
+            self._profile_is_new = True
             yield Op(kind="instance profile", name=self.profile, action="create", call=self._create_profile)
         roles = [role["RoleName"] for role in profile["Roles"]] if profile else []
         if profile and roles == [self._name]:
@@ -243,6 +254,17 @@ class Identity:
         self._refuse_foreign("instance profile", profile)
         return str(profile["Arn"])
 
+    def is_held_by(self, instance: Mapping[str, Any]) -> bool:
+        """Whether the instance has this profile, once it is ensured, and not a deleted one that had the same name.
+
+        EC2 goes by the profile's id, and tells it; moto tells the association's id in its place.
+        """
+        held = instance.get("IamInstanceProfile")
+        if not held or self._profile_is_new:
+            return False
+        told = str(held.get("Id", ""))
+        return told == self._profile_id or not told.startswith(PROFILE_ID)
+
     def _change_profile(self, detail: str, call: Any, role: str) -> Op:
         def change() -> None:
             self._run.persist(
@@ -264,7 +286,13 @@ class Identity:
                 InstanceProfileName=self.profile,
                 RoleName=role["RoleName"],
             )
-        gone(self._iam.delete_instance_profile, InstanceProfileName=self.profile)
+        self._run.persist(
+            self.section,
+            f"the profile {self.profile} to be empty",
+            partial(gone, self._iam.delete_instance_profile),
+            on=HELD,
+            InstanceProfileName=self.profile,
+        )
 
     def _drop_role(self) -> None:
         inline: Any = found(self._iam.list_role_policies, RoleName=self._name) or {"PolicyNames": []}
@@ -273,4 +301,10 @@ class Identity:
         attached: Any = found(self._iam.list_attached_role_policies, RoleName=self._name) or {"AttachedPolicies": []}
         for policy in attached["AttachedPolicies"]:
             gone(self._iam.detach_role_policy, RoleName=self._name, PolicyArn=policy["PolicyArn"])
-        gone(self._iam.delete_role, RoleName=self._name)
+        self._run.persist(
+            self.section,
+            f"the role {self._name} to be bare",
+            partial(gone, self._iam.delete_role),
+            on=HELD,
+            RoleName=self._name,
+        )

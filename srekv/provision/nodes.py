@@ -270,14 +270,8 @@ class Nodes:
                 HttpTokens="required",
                 HttpEndpoint="enabled",
             )
-        if not instance.get("IamInstanceProfile"):
-            yield self._change_op(
-                name,
-                instance_id,
-                "instance profile",
-                self._ec2.associate_iam_instance_profile,
-                IamInstanceProfile={"Name": self._identity.profile},
-            )
+        if not self._identity.is_held_by(instance):
+            yield self._change_op(name, instance_id, "instance profile", self._give_profile)
         tags = tag_map(instance.get("Tags"))
         want: Any = self._run.names.tags(name, node=node)
         if any(tags.get(tag["Key"]) != tag["Value"] for tag in want):
@@ -289,6 +283,30 @@ class Nodes:
                 detail="tags",
                 call=lambda: self._tag(instance_id, want),
             )
+
+    def _give_profile(self, *, InstanceId: str) -> None:  # noqa: N803 - as EC2's own calls name it
+        """In place of none, or of a deleted one that had the same name: EC2 goes by the profile's id."""
+        filters: Any = [{"Name": "instance-id", "Values": [InstanceId]}]
+        associations = self._ec2.describe_iam_instance_profile_associations(Filters=filters)
+        held = [
+            one["AssociationId"]
+            for one in associations["IamInstanceProfileAssociations"]
+            if one["State"] in {"associating", "associated"}
+        ]
+        give: Any = self._ec2.associate_iam_instance_profile
+        arguments: dict[str, Any] = {"InstanceId": InstanceId}
+        if held:
+            give, arguments = self._ec2.replace_iam_instance_profile_association, {"AssociationId": held[0]}
+        self._run.persist(
+            self.section,
+            f"EC2 to see the instance profile {self._identity.profile}",
+            give,
+            on=NOT_SEEN_YET,
+            saying=PROFILE_UNSEEN,
+            timeout_s=PROFILE_TIMEOUT_S,
+            IamInstanceProfile={"Name": self._identity.profile},
+            **arguments,
+        )
 
     def _tag(self, instance_id: str, tags: Any) -> None:
         self._ec2.create_tags(Resources=[instance_id], Tags=tags)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 import boto3
 
 from srekv.config import Config
+from srekv.errors import TimeoutExceeded
 from srekv.provision.addresses import Addresses
 from srekv.provision.alarms import Alarms
 from srekv.provision.answers import FAILURES, explain
@@ -34,6 +36,9 @@ from srekv.provision.ready import await_healthy
 from srekv.provision.run import Run, Step
 from srekv.provision.settings import Settings, resolve
 from srekv.provision.table import Table
+
+LISTINGS_TIMEOUT_S = 15
+"""How long what is gone may go on being listed."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,20 @@ class Stack:
         except FAILURES as error:
             raise explain(error, "looking at the table") from error
         destroy_all(self.run, steps.all)
-        return () if self.run.dry else observe_all(steps.all)
+        return () if self.run.dry else self._left(steps)
+
+    def _left(self, steps: Steps) -> tuple[Resource, ...]:
+        """What is left; for a moment EC2 and IAM may go on listing what is gone (aws-facts 4.2, 6.1)."""
+        left: tuple[Resource, ...] = ()
+
+        def look() -> bool | None:
+            nonlocal left
+            left = observe_all(steps.all)
+            return None if left else True
+
+        with contextlib.suppress(TimeoutExceeded):
+            self.run.wait("EC2", "the listings to be empty", look, timeout_s=LISTINGS_TIMEOUT_S, shortest_pause_s=1)
+        return left
 
     def resources(self) -> tuple[Resource, ...]:
         """Everything of the stack that exists, by native listings."""

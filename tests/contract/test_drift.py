@@ -170,6 +170,12 @@ def _profile_taken_off(world: Any) -> None:
     ec2.disassociate_iam_instance_profile(AssociationId=found[0]["AssociationId"])
 
 
+def _profile_deleted(world: Any) -> None:
+    iam = world.by_hand("iam")
+    iam.remove_role_from_instance_profile(InstanceProfileName=ROLE, RoleName=ROLE)
+    iam.delete_instance_profile(InstanceProfileName=ROLE)
+
+
 def _table_protected(world: Any) -> None:
     world.by_hand("dynamodb").update_table(TableName=TABLE, DeletionProtectionEnabled=True)
 
@@ -283,6 +289,15 @@ DRIFT: tuple[tuple[Damage, Repairs], ...] = (
     (_address_node_lost, [("address", "change", "tags")]),
     (_other_group, [("instance", "change", "security group")]),
     (_profile_taken_off, [("instance", "change", "instance profile")]),
+    (
+        _profile_deleted,
+        [
+            ("instance", "change", "instance profile"),
+            ("instance", "change", "instance profile"),
+            ("instance profile", "change", "added"),
+            ("instance profile", "create", ""),
+        ],
+    ),
     (_table_protected, [("table", "change", "deletion protection True -> False")]),
     (_table_provisioned, [("table", "change", "billing PROVISIONED -> PAY_PER_REQUEST")]),
     (_recovery_off, [("point-in-time recovery", "create", "")]),

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from botocore.exceptions import ConnectionClosedError
 
 from srekv.errors import SrekvError
 from srekv.provision.hands import AwsHands
@@ -158,6 +159,18 @@ def test_a_command_that_is_denied(world: Any, hands: AwsHands, operation: str) -
     assert operation in caught.value.why
 
 
+def test_a_command_whose_end_cannot_be_asked_for(world: Any, hands: AwsHands) -> None:
+    """A network that fails while a command runs is told as an error for a person."""
+
+    def fail(_: Any) -> Any:
+        raise ConnectionClosedError(endpoint_url="https://ssm")
+
+    world.calls.answers["SendCommand"] = lambda _: world.success(Command={"CommandId": COMMAND})
+    world.calls.answers["GetCommandInvocation"] = fail
+    with pytest.raises(SrekvError, match="no answer from AWS"):
+        hands.run(_node(hands), "true", timeout_s=1)
+
+
 def test_waits_for_the_agents(world: Any, hands: AwsHands) -> None:
     """A node that has been seen online counts, the others are waited for."""
     first, second = hands.deployment().nodes
@@ -175,12 +188,11 @@ def test_waits_for_the_agents(world: Any, hands: AwsHands) -> None:
 
 
 def _reports(world: Any, good: int, bad: int, at: datetime) -> Any:
-    status = [("Success: HTTP Status Code 200, OK", good), ("Failure: Connection timed out.", bad)]
+    texts = ["Success: HTTP Status Code 200, OK"] * good + ["Failure: Connection timed out."] * bad
     return world.success(
         HealthCheckObservations=[
-            {"Region": "us-east-1", "IPAddress": "15.177.0.1", "StatusReport": {"Status": text, "CheckedTime": at}}
-            for text, count in status
-            for _ in range(count)
+            {"Region": "us-east-1", "IPAddress": f"15.177.0.{n}", "StatusReport": {"Status": text, "CheckedTime": at}}
+            for n, text in enumerate(texts)
         ]
     )
 
