@@ -33,6 +33,8 @@ class HealthChecks:
         self._addresses = addresses
         self.needs: tuple[Step, ...] = (addresses,)
         self.check_id: dict[str, str] = {}
+        self.created: set[str] = set()
+        """The nodes whose check this run has made."""
 
     def observe(self) -> tuple[Resource, ...]:
         """Every check that carries one of our references."""
@@ -108,6 +110,7 @@ class HealthChecks:
             "HealthCheck"
         ]
         self.check_id[node] = check["Id"]
+        self.created.add(node)
         self._tag(node, check["Id"])
         return check["Id"]
 

@@ -68,6 +68,8 @@ class Nodes:
         self._images = images
         self.needs: tuple[Step, ...] = (identity, network, firewall, addresses, keys, images)
         self.instance_id: dict[str, str] = {}
+        self.begun: set[str] = set()
+        """The nodes that this run has launched or started."""
         self._running: set[str] = set()
 
     def observe(self) -> tuple[Resource, ...]:
@@ -151,6 +153,7 @@ class Nodes:
         if instance is None:
             raise SrekvError(f"EC2 did not launch {node}", next_step="run up again")
         self.instance_id[node] = instance["InstanceId"]
+        self.begun.add(node)
         return str(instance["InstanceId"])
 
     def _run_instance(self, arguments: Mapping[str, Any], token: str) -> Mapping[str, Any] | None:
@@ -319,6 +322,7 @@ class Nodes:
 
     def _start_op(self, node: str, name: str, instance_id: str) -> Op:
         def start() -> None:
+            self.begun.add(node)
             self._wait_state(node, "stopped", "running", "pending")
             try:
                 self._ec2.start_instances(InstanceIds=[instance_id])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from srekv.errors import SrekvError, TimeoutExceeded
 from srekv.provision.hands import AwsHands
@@ -22,47 +24,100 @@ POLL_S = 2.5
 """One check each POLL_S / 2: two checks stay below GetHealthCheckStatus's refill of one a second (aws-facts 2.6)."""
 
 
+@dataclass
+class _Streak:
+    """One checker's reports in a row: positive for passes, negative for failures, and when it reported last."""
+
+    length: int = 0
+    at: datetime | None = None
+
+
+class Streaks:
+    """What the checkers of one check have said in a row, as far as somebody looked; tells when its verdict is sure.
+
+    Args:
+        threshold: consecutive reports that turn a checker (aws-facts 1.1).
+        since: seconds since the epoch; older reports prove nothing.
+        doubtful: the checkers may hold the endpoint for down: it was, or nobody knows. Then only `threshold` passes in
+            a row tell that a checker has come round; one pass may be the first after many failures.
+    """
+
+    def __init__(self, *, threshold: int, since: float, doubtful: bool) -> None:
+        self._threshold = threshold
+        self._since = since
+        self._doubtful = doubtful
+        self._streaks: dict[str, _Streak] = {}
+
+    def feed(self, observations: Iterable[Observation]) -> None:
+        """Learn the checkers' last reports; a report that was seen before counts once."""
+        for one in observations:
+            streak = self._streaks.setdefault(one.checker, _Streak())
+            if one.at.timestamp() < self._since or one.at == streak.at:
+                continue
+            streak.at = one.at
+            streak.length = max(streak.length, 0) + 1 if one.healthy else min(streak.length, 0) - 1
+            self._doubtful = self._doubtful or streak.length <= -self._threshold
+
+    @property
+    def sure(self) -> bool:
+        """Whether more than 18 % of the checkers are sure to hold the endpoint for healthy."""
+        needed = self._threshold if self._doubtful else 1
+        good = sum(streak.length >= needed for streak in self._streaks.values())
+        return bool(self._streaks) and good / len(self._streaks) > HEALTHY_SHARE
+
+
 def await_healthy(
-    run: Run, hands: AwsHands, deployment: Deployment, *, since: float, timeout_s: float | None = None
+    run: Run,
+    hands: AwsHands,
+    deployment: Deployment,
+    *,
+    since: float,
+    doubtful: frozenset[str] = frozenset(),
+    timeout_s: float | None = None,
 ) -> None:
     """Wait until enough checkers have seen both nodes healthy after `since`.
 
     A new check counts as healthy until there is data (aws-facts 1.1): only reports newer than the command prove more.
+    The checks are asked in turn, so that no report of either is missed.
 
     Args:
         run: gives time-outs and the way to wait.
         hands: asks for observations.
         deployment: the stack.
         since: seconds since the epoch.
-        timeout_s: how long a check may take, wall-clock seconds; None: BOOT_S and GRACE_S.
+        doubtful: addresses whose check may know them as down.
+        timeout_s: how long it may take, wall-clock seconds; None: BOOT_S and GRACE_S.
 
     Raises:
         SrekvError: a node never became healthy; with the end of its console output.
     """
-    limit_s = run.config.wall(BOOT_S) + GRACE_S if timeout_s is None else timeout_s
-    for check in deployment.checks:
-        last: list[Observation] = []
-        try:
-            run.wait(
-                "Route 53",
-                f"{check.name} to pass",
-                partial(_passes, hands, check, since, last),
-                timeout_s=limit_s,
-                shortest_pause_s=run.config.wall(POLL_S / 2),
-            )
-        except TimeoutExceeded as error:
-            raise _never(hands, deployment, check, last) from error
+    waiting = deque(deployment.checks)
+    streaks = {
+        check.id: Streaks(threshold=check.threshold, since=since, doubtful=check.address in doubtful)
+        for check in deployment.checks
+    }
+    last: dict[str, tuple[Observation, ...]] = {}
 
+    def look() -> bool | None:
+        check = waiting[0]
+        last[check.id] = hands.observations(check)
+        streaks[check.id].feed(last[check.id])
+        waiting.rotate(-1)
+        if streaks[check.id].sure:
+            waiting.remove(check)
+        return None if waiting else True
 
-def _passes(hands: AwsHands, check: Check, since: float, last: list[Observation]) -> bool | None:
-    last[:] = hands.observations(check)
-    return True if enough(last, since=since) else None
-
-
-def enough(observations: Sequence[Observation], *, since: float) -> bool:
-    """Whether more than 18 % of the checkers reported success after `since`."""
-    good = sum(one.healthy and one.at.timestamp() >= since for one in observations)
-    return bool(observations) and good / len(observations) > HEALTHY_SHARE
+    try:
+        run.wait(
+            "Route 53",
+            "the health checks to pass",
+            look,
+            timeout_s=run.config.wall(BOOT_S) + GRACE_S if timeout_s is None else timeout_s,
+            shortest_pause_s=run.config.wall(POLL_S / 2),
+        )
+    except TimeoutExceeded as error:
+        late = next(check for check in deployment.checks if check in waiting)
+        raise _never(hands, deployment, late, last.get(late.id, ())) from error
 
 
 def _never(hands: AwsHands, deployment: Deployment, check: Check, last: Sequence[Observation]) -> SrekvError:

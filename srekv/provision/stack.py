@@ -78,10 +78,12 @@ class Stack:
         if self.run.dry:
             return None
         deployment = steps.deployment()
+        doubtful = frozenset(steps.addresses.public[node] for node in steps.nodes.begun - steps.checks.created)
         if heal is not None and deployment.fault:
             heal(deployment)
+            doubtful = frozenset(steps.addresses.public.values())
         if wait:
-            await_healthy(self.run, self.hands, deployment, since=since)
+            await_healthy(self.run, self.hands, deployment, since=since, doubtful=doubtful)
         return deployment
 
     def _noted(self, steps: Steps) -> str:

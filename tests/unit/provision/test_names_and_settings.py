@@ -16,7 +16,7 @@ from srekv.provision.images import is_arm
 from srekv.provision.model import Observation
 from srekv.provision.naming import NODES, Names, tag_map
 from srekv.provision.operator import operator_cidrs
-from srekv.provision.ready import enough
+from srekv.provision.ready import Streaks
 from srekv.provision.settings import as_tags, stored
 
 STACKS = st.from_regex(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,19}", fullmatch=True)
@@ -129,7 +129,41 @@ def _reports(good: int, bad: int, age_s: float = 0) -> list[Observation]:
 )
 def test_enough(observations: list[Observation], proof: bool) -> None:
     """More than 18 % of the checkers that report, with reports newer than the command; nothing proves nothing."""
-    assert enough(observations, since=NOW.timestamp() - 1) is proof
+    streaks = Streaks(threshold=3, since=NOW.timestamp() - 1, doubtful=False)
+    streaks.feed(observations)
+    assert streaks.sure is proof
+
+
+def _rounds(*healthy: bool) -> list[list[Observation]]:
+    """Sixteen checkers that say the same, round after round, ten seconds apart."""
+    return [
+        [
+            Observation(checker=str(number), region="r", healthy=one, status="", at=NOW + timedelta(seconds=10 * turn))
+            for number in range(16)
+        ]
+        for turn, one in enumerate(healthy)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rounds", "doubtful", "proof"),
+    [
+        (_rounds(True), True, False),
+        (_rounds(True, True), True, False),
+        (_rounds(True, True, True), True, True),
+        (_rounds(True, True, False, True, True), True, False),
+        (_rounds(False, False, True), False, True),
+        (_rounds(False, False, False, True), False, False),
+        (_rounds(False, False, False, True, True, True), False, True),
+        ([*_rounds(True), *_rounds(True), *_rounds(True)], True, False),
+    ],
+)
+def test_a_check_that_was_down_must_come_round(rounds: list[list[Observation]], doubtful: bool, proof: bool) -> None:
+    """Threshold passes in a row, where checkers may hold the node for down: one pass may follow many failures."""
+    streaks = Streaks(threshold=3, since=NOW.timestamp() - 1, doubtful=doubtful)
+    for one in rounds:
+        streaks.feed(one)
+    assert streaks.sure is proof
 
 
 @pytest.mark.parametrize(
