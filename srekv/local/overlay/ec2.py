@@ -72,6 +72,7 @@ class Ec2(Network):
         for instance in reservation.instances:
             set_state(instance, "pending")
             _keep_nothing(instance, self.params)
+            _show_groups(instance)
         if token:
             self.world.memory.launches[self.region, token] = Launch(params=params, reservation=reservation.id)
         settle_addresses(self.world, self.ec2_backend)
@@ -224,6 +225,12 @@ def _fingerprint(params: Any) -> str:
     """A request's parameters as comparable text, without the token itself."""
     compared = {name: value for name, value in params.items() if name not in ("ClientToken", "DryRun")}
     return json.dumps(compared, sort_keys=True, default=str)
+
+
+def _show_groups(instance: Instance) -> None:
+    """AWS shows an instance's groups beside those of its interfaces; moto only where no interface was given."""
+    groups = [group for interface in instance.nics.values() for group in interface.group_set]
+    instance.security_groups = instance.security_groups or groups
 
 
 def _keep_nothing(instance: Instance, params: Any) -> None:

@@ -46,6 +46,22 @@ def test_the_data_plane_hears_what_each_machine_should_be(cloud: Any) -> None:
     assert len(cloud.data.snapshots) == sent
 
 
+def test_groups_of_an_interface_are_the_instances_groups(cloud: Any) -> None:
+    """An instance launched with interfaces shows their groups as its own, so that others can take them over."""
+    ec2 = cloud.client("ec2")
+    vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+    group = ec2.create_security_group(GroupName="g", Description="d", VpcId=vpc)["GroupId"]
+    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+    launched = ec2.run_instances(
+        ImageId=ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"],
+        InstanceType="t2.micro",
+        MinCount=1,
+        MaxCount=1,
+        NetworkInterfaces=[{"DeviceIndex": 0, "SubnetId": subnet, "Groups": [group]}],
+    )["Instances"][0]["InstanceId"]
+    assert [one["GroupId"] for one in cloud.instance(launched)["SecurityGroups"]] == [group]
+
+
 def test_a_data_plane_that_refuses_does_not_undo_the_call(cloud: Any) -> None:
     """The call succeeds, and the next snapshot carries its change as well."""
     cloud.data.is_broken = True
