@@ -12,7 +12,7 @@ from srekv.commands import KV_VALUE
 pytestmark = pytest.mark.local
 
 
-@pytest.mark.parametrize("key", ["k", "ключ/ü ☃", "a/../b", "..", "q?x=1&y#z%20", "[bold]k[/bold]"])
+@pytest.mark.parametrize("key", ["..", "a/../ключ ☃?x=1&y#z%20[bold]"])
 def test_a_value_comes_back_and_goes(cli: Any, key: str) -> None:
     """What was put is got, to the byte; after delete the key is absent: a document that says so, and exit code 1."""
     value = "wärt\n🚀"
