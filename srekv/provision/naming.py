@@ -7,7 +7,7 @@ import json
 import secrets
 from dataclasses import dataclass
 
-from srekv.config import DEFAULT_STACK, Config
+from srekv.config import DEFAULT_STACK
 
 STACK_TAG = "srekv:stack"
 NODE_TAG = "srekv:node"
@@ -89,11 +89,6 @@ class Names:
     def new_reference(self, what: str) -> str:
         """A CallerReference never used before: the reference of a deleted check or zone is refused (R6, R41)."""
         return self.reference_prefix(what) + secrets.token_hex(8)
-
-
-def names_of(config: Config) -> Names:
-    """The names that belong to a Config."""
-    return Names(config.stack)
 
 
 def tag_map(tags: list[dict[str, str]] | None) -> dict[str, str]:
