@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from srekv.check.prices import HOURS, REGION, Cost, stack_costs, total_usd
+from srekv.prices import HOURS, REGION, Cost, stack_costs, total_usd
 from srekv.check.simulation import REFUSED_S, Scenario, detection, outage
 
 THRESHOLDS = range(1, 11)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from srekv.check.predict import choices, predict, shortest_bound_s
-from srekv.check.prices import HOURS, stack_costs, total_usd
+from srekv.prices import HOURS, stack_costs, total_usd
 from srekv.check.simulation import Scenario
 
 

@@ -1,0 +1,1 @@
+"""Will it fail over? Facts are gathered by reading calls, findings follow from the facts alone."""
