@@ -25,7 +25,7 @@ from srekv.console import (
 )
 from srekv.errors import FindingError, SrekvError, UnknownError, UsageError
 from srekv.local import control
-from srekv.provision.model import Deployment, Node
+from srekv.provision.model import Change, Deployment, Node
 
 if TYPE_CHECKING:
     from srekv.drill.model import Settings
@@ -75,13 +75,13 @@ def target_config(invocation: Invocation, runtime: control.Runtime | None) -> Co
         return Config(
             stack=invocation.stack,
             target=invocation.target,
-            region=invocation.region or _profile_region(invocation.profile) or DEFAULT_REGION,
+            region=_region(invocation),
             profile=invocation.profile,
         )
     return Config(
         stack=invocation.stack,
         target=invocation.target,
-        region=invocation.region or DEFAULT_REGION,
+        region=_region(invocation),
         endpoint=runtime.endpoint,
         access_key=runtime.access_key,
         secret_key=runtime.secret_key,
@@ -89,6 +89,18 @@ def target_config(invocation: Invocation, runtime: control.Runtime | None) -> Co
         port=LOCAL_PORT,
         speed=runtime.speed,
     )
+
+
+def _region(invocation: Invocation) -> str:
+    """The Region of this invocation, refused if there is none of that name."""
+    profiled = None if invocation.is_local or invocation.region else _profile_region(invocation.profile)
+    region = invocation.region or profiled or DEFAULT_REGION
+    if region == DEFAULT_REGION:  # nothing to look up: boto3 would be imported before the local cloud starts
+        return DEFAULT_REGION
+    from srekv.provision.clients import refuse_unknown_region
+
+    refuse_unknown_region(region)
+    return region
 
 
 def _profile_region(profile: str | None) -> str | None:
@@ -148,7 +160,7 @@ def up(
         def heal(deployment: Deployment) -> None:
             undo_noted(stack.hands, deployment, narration)
 
-        deployment = _noted(narration, lambda: stack.up(wait=wait, guard=refuse_under_way, heal=heal))
+        deployment = _noted(invocation, narration, lambda: stack.up(wait=wait, guard=refuse_under_way, heal=heal))
         if wait and deployment is not None:
             _await_answer(stack, deployment, narration)
         changes, elapsed = narration.changes, narration.elapsed_s
@@ -181,7 +193,7 @@ def _started(
         return None
     Config(
         stack=invocation.stack,
-        region=invocation.region or DEFAULT_REGION,
+        region=_region(invocation),
         **{"port": LOCAL_PORT, "speed": LOCAL_SPEED if speed is None else speed, **given},
     )
     return control.ensure(invocation.home, speed=speed, dns_port=dns_port, meanwhile=_get_ready)
@@ -193,14 +205,23 @@ def _get_ready() -> None:
     import srekv.provision.stack  # noqa: F401
 
 
-def _noted(narration: Narration, work: Callable[[], Deployment | None]) -> Deployment | None:
-    """Do it; if the user interrupts, say what exists by now."""
+def _noted(invocation: Invocation, narration: Narration, work: Callable[[], Deployment | None]) -> Deployment | None:
+    """Do it; if it fails or the user interrupts, say what this run has created and how to go on or go back."""
     try:
         return work()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SrekvError) as error:
         made = [change for change in narration.changes if change.action == "create"]
-        narration.warn(f"interrupted: {len(made)} resources were created so far; srekv up goes on, srekv down removes")
+        if made and not narration.dry:
+            how = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped half-way"
+            narration.warn(
+                f"{how}; {len(made)} resources were created so far: {', '.join(_brief_change(one) for one in made)}. "
+                f"{invocation.command('up')} goes on, {invocation.command('down')} removes them"
+            )
         raise
+
+
+def _brief_change(change: Change) -> str:
+    return f"{change.kind} {change.name}" + (f" ({change.id})" if change.id and change.id != change.name else "")
 
 
 def _await_answer(stack: Stack, deployment: Deployment, narration: Narration) -> None:

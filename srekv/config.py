@@ -9,6 +9,7 @@ import difflib
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 from srekv.errors import UsageError
 
@@ -88,7 +89,9 @@ class Config:
     alarms: bool = False
 
     def __post_init__(self) -> None:
-        _matches(_STACK, self.stack, "--stack", "1-20 lower-case letters, digits and inner hyphens, a letter first")
+        if not _STACK.fullmatch(self.stack):
+            expectation = "1-20 lower-case letters, digits and inner hyphens, a letter first"
+            raise _impossible("--stack", self.stack, expectation, nearest=_as_stack(self.stack))
         _matches(_REGION, self.region, "--region", "for example us-east-1")
         _one_of(self.os, OPERATING_SYSTEMS, "--os")
         _matches(_TYPE, self.instance_type, "--instance-type", "for example t2.micro")
@@ -102,8 +105,12 @@ class Config:
         self._check_network()
 
     def _check_names(self) -> None:
-        for label in (self.record, *self.zone_name.split(".")):
-            _matches(_LABEL, label, "--record" if label == self.record else "--zone", "a DNS label: a-z, 0-9, hyphen")
+        for option, name in (("--record", self.record), ("--zone", self.zone_name)):
+            labels = name.split(".") if option == "--zone" else [name]
+            if not all(_LABEL.fullmatch(label) for label in labels):
+                expectation = "DNS labels: a-z, 0-9 and inner hyphens, at most 63 characters each"
+                nearest = [_as_label(label) for label in labels]
+                raise _impossible(option, name, expectation, nearest=".".join(nearest) if all(nearest) else "")
         if len(self.name) > 253:
             raise UsageError(f"{self.name} is too long for a DNS name", why="the limit is 253 characters")
         if self.key_name and self.create_key:
@@ -160,18 +167,37 @@ class Config:
 
 def _matches(pattern: re.Pattern[str], value: str, option: str, expectation: str) -> None:
     if not pattern.fullmatch(value):
-        raise UsageError(f"{option} {value!r} is impossible", why=f"expected {expectation}")
+        lowered = value.strip().lower()
+        raise _impossible(option, value, expectation, nearest=lowered if pattern.fullmatch(lowered) else "")
 
 
-def _one_of(value: object, allowed: tuple[object, ...], option: str) -> None:
+def _impossible(option: str, value: object, expectation: str, *, nearest: object = "") -> UsageError:
+    """The refusal of a value; `nearest` is the closest one that would do, "" if none comes to mind."""
+    return UsageError(
+        f"{option} {value!r} is impossible",
+        why=f"expected {expectation}",
+        next_step=f"did you mean {nearest}?" if nearest != "" else "",
+    )
+
+
+def _as_label(text: str) -> str:
+    """The DNS label that somebody who typed this may have meant; "" if nothing of it can stay."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:63].rstrip("-")
+
+
+def _as_stack(text: str) -> str:
+    """The same for a stack's name."""
+    return _as_label(text).lstrip("0123456789-")[:20].rstrip("-")
+
+
+def _one_of(value: object, allowed: tuple[Any, ...], option: str) -> None:
     if value in allowed:
         return
-    nearest = difflib.get_close_matches(str(value), [str(one) for one in allowed], n=1, cutoff=0)
-    raise UsageError(
-        f"{option} {value} is impossible",
-        why=f"it must be one of {', '.join(str(one) for one in allowed)}",
-        next_step=f"did you mean {nearest[0]}?" if nearest else "",
-    )
+    if isinstance(value, int):
+        nearest = min(allowed, key=lambda one: abs(one - value))
+    else:
+        nearest = difflib.get_close_matches(str(value), allowed, n=1, cutoff=0)[0]
+    raise _impossible(option, value, " or ".join(str(one) for one in allowed), nearest=nearest)
 
 
 def _between(value: int, low: int, high: int, option: str) -> None:
@@ -187,7 +213,14 @@ def _check_cidr(cidr: str) -> None:
         network = ipaddress.ip_network(cidr)
     except ValueError as error:
         raise UsageError(
-            f"--allow-cidr {cidr} is not a CIDR block", why=str(error), next_step="for example 203.0.113.7/32"
+            f"--allow-cidr {cidr} is not a CIDR block", why=str(error), next_step=_nearest_cidr(cidr)
         ) from None
     if network.version != 4:
         raise UsageError(f"--allow-cidr {cidr} is IPv6", why="the nodes have IPv4 addresses only")
+
+
+def _nearest_cidr(text: str) -> str:
+    try:
+        return f"did you mean {ipaddress.ip_network(text.strip(), strict=False)}?"
+    except ValueError:
+        return "for example 203.0.113.7/32"

@@ -72,7 +72,7 @@ class Narration:
 
     def __init__(self, screen: Screen, *, dry: bool) -> None:
         self._screen = screen
-        self._dry = dry
+        self.dry = dry
         self._lock = threading.Lock()
         self._begin = time.monotonic()
         self._tasks: dict[str, TaskID] = {}
@@ -113,7 +113,7 @@ class Narration:
     def changed(self, change: Change) -> None:
         """A resource was created, changed, left alone or deleted."""
         sign, style = SIGNS[change.action]
-        words = (PLANNED if self._dry else DONE)[change.action]
+        words = (PLANNED if self.dry else DONE)[change.action]
         line = Text.assemble(
             (f"{sign} ", style), (f"{change.section:<10} ", "dim"), (f"{words} ", style), f"{change.kind} {change.name}"
         )

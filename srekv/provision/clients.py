@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config as BotoConfig
+from botocore.loaders import create_loader
 
 from srekv.config import Config
 from srekv.errors import UsageError
@@ -33,6 +35,23 @@ _PATIENT = BotoConfig(
 
 _ONCE = _PATIENT.merge(BotoConfig(retries={"mode": "standard", "total_max_attempts": 1}))
 """For creates that take no token: a retry after a lost answer would make a second one (aws-facts 4.2)."""
+
+
+def refuse_unknown_region(region: str) -> None:
+    """Refuse a Region that does not exist before anything is asked there: its endpoints would not resolve.
+
+    Raises:
+        UsageError: botocore's list of partitions does not have it.
+    """
+    partitions = create_loader().load_data("partitions")["partitions"]
+    known = sorted({name for partition in partitions for name in partition["regions"]})
+    if region not in known:
+        raise UsageError(
+            f"--region {region} is no AWS Region that this version of boto3 knows",
+            why="nothing was called",
+            next_step=f"did you mean {difflib.get_close_matches(region, known, n=1, cutoff=0)[0]}? "
+            "(for a newer Region: pip install --upgrade boto3)",
+        )
 
 
 class Clients:

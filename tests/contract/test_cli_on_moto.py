@@ -168,6 +168,11 @@ def test_a_refusal_has_three_parts(world: Any, on_moto: Any) -> None:
         (("local", "status"), {}, 1, "not running"),
         (("local", "env"), {}, 3, "not running"),
         (("up", "--threshold", "0"), {}, 2, "nearest: 1"),
+        (("up", "--interval", "12"), {}, 2, "did you mean 10?"),
+        (("up", "--allow-cidr", "10.1.2.3/8"), {}, 2, "did you mean 10.0.0.0/8?"),
+        (("--stack", "My_Stack", "up"), {}, 2, "did you mean my-stack?"),
+        (("--region", "us-east-11", "up"), {}, 2, "did you mean us-east-1?"),
+        (("--target", "aws", "--region", "eu-west-11", "up"), {}, 2, "did you mean eu-west-1?"),
         (("up", "--speed", "0"), {}, 2, "--speed 0"),
         (("up", "--dns-port", "70000"), {}, 2, "70000"),
         (("kv", "get", "\udcff"), {}, 2, "the key is not UTF-8"),
@@ -239,7 +244,7 @@ def test_ctrl_c_in_the_middle(world: Any, gate: Any, environment: Mapping[str, s
             gate.let_go()
         _, err = child.communicate(timeout=DEADLINE_S)
     assert child.returncode == 130
-    assert "resources were created so far; srekv up goes on, srekv down removes" in " ".join(err.split())
+    assert "resources were created so far:" in " ".join(err.split())
     assert "Traceback" not in err
 
     assert on_moto("up", "--no-wait").returncode == 0

@@ -83,6 +83,32 @@ def test_zone_and_record(zone: str, record: str) -> None:
         assert all(0 < len(label) <= 63 and label.isascii() for label in outcome.name.split("."))
 
 
+@pytest.mark.parametrize("field", ["stack", "record", "zone", "instance_type", "os", "region"])
+@given(value=TEXT)
+def test_what_is_proposed_is_possible(field: str, value: str) -> None:
+    """A refusal that proposes a value proposes one that is accepted."""
+    outcome = attempt(**{field: value})
+    if isinstance(outcome, UsageError) and outcome.next_step.startswith("did you mean "):
+        proposed = outcome.next_step.removeprefix("did you mean ").removesuffix("?")
+        assert getattr(Config(**{field: proposed}), field) == proposed
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "proposed"),
+    [
+        ("stack", "My_Stack", "my-stack"),
+        ("stack", "2nd stack of the whole team", "nd-stack-of-the-whol"),
+        ("record", "svc_1", "svc-1"),
+        ("zone", "sre test.local", "sre-test.local"),
+        ("interval", 25, "30"),
+        ("os", "AL2023", "al2023"),
+    ],
+)
+def test_the_nearest_value(field: str, value: Any, proposed: str) -> None:
+    """The proposal is what somebody who typed that may have meant."""
+    assert refused(**{field: value}).next_step == f"did you mean {proposed}?"
+
+
 @given(st.lists(TEXT, max_size=4).map(tuple))
 def test_cidrs(values: tuple[str, ...]) -> None:
     """Every allowed CIDR is an IPv4 network, or there is no Config."""
@@ -105,13 +131,16 @@ def test_cidrs(values: tuple[str, ...]) -> None:
         ({"subnets": ("subnet-1", "subnet-2", "subnet-3")}, "two different values"),
         ({"key_name": "k", "create_key": "f"}, "exclude each other"),
         ({"allow_cidrs": ("10.0.0.1/8",)}, "host bits"),
+        ({"allow_cidrs": ("10.0.0.1/8",)}, "did you mean 10.0.0.0/8?"),
+        ({"allow_cidrs": ("here",)}, "for example"),
+        ({"region": "US-East-1"}, "did you mean us-east-1?"),
         ({"allow_cidrs": ("::/0",)}, "IPv6"),
         ({"allow_cidrs": tuple(f"198.51.100.{host}/32" for host in range(16))}, "too many"),
         ({"zone": ".".join(["a" * 60] * 5)}, "too long"),
         ({"zone": ""}, None),
         ({"stack": "Upper"}, "lower-case"),
         ({"stack": "a--b"}, "inner hyphens"),
-        ({"os": "ubuntu"}, "al2023, al2"),
+        ({"os": "ubuntu"}, "al2023 or al2"),
         ({"instance_type": "micro"}, "t2.micro"),
     ],
 )
