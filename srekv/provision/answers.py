@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from botocore.exceptions import (
@@ -60,6 +62,12 @@ INVALID_KEYS = frozenset({"AuthFailure", "InvalidClientTokenId", "UnrecognizedCl
 
 SKEWED = frozenset({"SignatureDoesNotMatch", "InvalidSignatureException", "RequestTimeTooSkewed"})
 
+TIMED = SKEWED | EXPIRED | {"AuthFailure"}
+"""What a request is refused with when the clock that signed it is off; each has other causes too (C1-C3)."""
+
+TOLERATED_S = 240
+"""AWS takes signatures that are up to five minutes old (C3)."""
+
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 """IAM said no (R17, E14, S5)."""
 
@@ -83,6 +91,15 @@ def message_of(error: Exception) -> str:
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Message") or "") or str(error)
     return str(error)
+
+
+def clock_error_s(error: ClientError) -> float:
+    """How many seconds this machine's clock is ahead of the one that answered, by the answer's Date; 0 if unknown."""
+    date = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
+    try:
+        return time.time() - parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return 0
 
 
 def is_absent(error: Exception) -> bool:
@@ -169,6 +186,14 @@ def explain(error: Exception, doing: str) -> SrekvError:
 def _explain_answer(error: ClientError, doing: str) -> SrekvError:
     code, message = code_of(error), message_of(error)
     why = f"{error.operation_name}: {code}: {message}"
+    off = clock_error_s(error)
+    if code in TIMED and abs(off) > TOLERATED_S:
+        way = "behind" if off < 0 else "ahead of"
+        return SrekvError(
+            f"this machine's clock is {abs(off) / 60:.0f} minutes {way} AWS's: {doing}",
+            why=why,
+            next_step="set the clock (timedatectl set-ntp true), then run the command again",
+        )
     if code in EXPIRED:
         return SrekvError(
             f"the credentials have expired: {doing}", why=why, next_step="aws sso login, or renew the keys"

@@ -33,6 +33,9 @@ _PATIENT = BotoConfig(
     user_agent_extra="srekv",
 )
 
+_FIRST = _PATIENT.merge(BotoConfig(retries={"mode": "standard", "total_max_attempts": 3}, read_timeout=8))
+"""For a command's first call: an endpoint that hangs is told after half a minute, not after three."""
+
 _ONCE = _PATIENT.merge(BotoConfig(retries={"mode": "standard", "total_max_attempts": 1}))
 """For creates that take no token: a retry after a lost answer would make a second one (aws-facts 4.2)."""
 
@@ -100,6 +103,11 @@ class Clients:
     def iam(self) -> IAMClient:
         """IAM."""
         return self._make("iam")  # type: ignore[no-any-return]
+
+    @cached_property
+    def iam_first(self) -> IAMClient:
+        """IAM, less patient: for the first call of a command."""
+        return self._make("iam", config=_FIRST)  # type: ignore[no-any-return]
 
     @cached_property
     def dynamodb(self) -> DynamoDBClient:

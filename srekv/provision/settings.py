@@ -91,7 +91,7 @@ def resolve(config: Config, given: Mapping[str, Any], clients: Clients) -> tuple
     Returns:
         the Config, and the role as GetRole showed it (None when there is none), so that nobody needs to ask again.
     """
-    answer = found(clients.iam.get_role, RoleName=Names(config.stack).role)
+    answer = found(clients.iam_first.get_role, RoleName=Names(config.stack).role)
     role = answer["Role"] if answer else None
     ours = role if role and tag_map(role.get("Tags")).get("srekv:stack") == config.stack else None  # type: ignore[arg-type]
     kept = stored(ours)

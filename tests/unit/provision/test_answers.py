@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from srekv.provision.answers import ABSENT, explain, found, gone, is_absent
 
 def refusal(code: str, operation: str = "DoIt", message: str = "because") -> aws.ClientError:
     """A service's refusal."""
-    return aws.ClientError({"Error": {"Code": code, "Message": message}}, operation)
+    return aws.ClientError({"Error": {"Code": code, "Message": message}, "ResponseMetadata": {}}, operation)  # type: ignore[typeddict-item]
 
 
 def raising(error: Exception) -> Any:
@@ -59,6 +61,27 @@ def test_every_failure_is_explained(error: Exception, what: str, next_step: str)
     assert "<html>" not in str(explained)
     if isinstance(error, aws.ClientError):
         assert explained.why.endswith("because")
+
+
+@pytest.mark.parametrize(
+    "code", ["SignatureDoesNotMatch", "InvalidSignatureException", "RequestExpired", "AuthFailure"]
+)
+@pytest.mark.parametrize(("minutes", "said"), [(-7, "clock is 7 minutes behind"), (9, "clock is 9 minutes ahead")])
+def test_a_clock_that_is_off(code: str, minutes: int, said: str) -> None:
+    """The answer's own date tells a wrong clock from a wrong key: how far it is off, and how to set it."""
+    error = refusal(code)
+    error.response["ResponseMetadata"]["HTTPHeaders"] = {"date": formatdate(time.time() - 60 * minutes, usegmt=True)}
+    explained = explain(error, "doing")
+    assert said in explained.what
+    assert "timedatectl" in explained.next_step
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", None])
+def test_a_clock_that_nobody_can_tell(date: str | None) -> None:
+    """Without a date, or with one that is right, the refusal is about the keys."""
+    error = refusal("SignatureDoesNotMatch")
+    error.response["ResponseMetadata"]["HTTPHeaders"] = {"date": formatdate(usegmt=True) if date is None else date}
+    assert "refused the signature" in explain(error, "doing").what
 
 
 def test_usage_and_own_errors() -> None:
