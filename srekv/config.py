@@ -30,6 +30,11 @@ _STACK = re.compile(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,19}")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
 _ZONE_NAME = re.compile(r"[a-z]{2}(?:-[a-z0-9]+)+-\d[a-z]")
+_VPC = re.compile(r"vpc-[0-9a-f]+")
+_SUBNET = re.compile(r"subnet-[0-9a-f]+")
+_IMAGE = re.compile(r"ami-[0-9a-f]+")
+_KEY_NAME = re.compile(r"[A-Za-z0-9 _.:/=+@-]{1,255}")
+"""What an IAM tag, where a stack's settings are kept, can hold of a key pair's name."""
 _TYPE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
 
 
@@ -113,10 +118,20 @@ class Config:
                 raise _impossible(option, name, expectation, nearest=".".join(nearest) if all(nearest) else "")
         if len(self.name) > 253:
             raise UsageError(f"{self.name} is too long for a DNS name", why="the limit is 253 characters")
+        if self.key_name:
+            _matches(_KEY_NAME, self.key_name, "--key-name", "letters, digits, spaces and _.:/=+@-")
         if self.key_name and self.create_key:
             raise UsageError("--key-name and --create-key exclude each other", next_step="give one of the two")
 
     def _check_network(self) -> None:
+        for pattern, option, values, example in (
+            (_VPC, "--vpc-id", (self.vpc_id,), "vpc-0abc123"),
+            (_SUBNET, "--subnet", self.subnets, "subnet-0abc123"),
+            (_IMAGE, "--ami", (self.ami,), "ami-0abc123"),
+        ):
+            for value in values:
+                if value is not None:
+                    _matches(pattern, value, option, f"an id such as {example}")
         for zone in self.azs:
             _matches(_ZONE_NAME, zone, "--azs", "for example us-east-1a,us-east-1b")
             if not zone.startswith(self.region):

@@ -11,7 +11,7 @@ from srekv.provision.answers import found, gone
 from srekv.provision.clients import GLOBAL_REGION
 from srekv.provision.health import HealthChecks
 from srekv.provision.model import Resource
-from srekv.provision.naming import NODES, STACK_TAG, tag_map
+from srekv.provision.naming import NODES, STACK_TAG, TITLE, tag_map
 from srekv.provision.run import Op, Ops, Run, Step, leave
 from srekv.provision.table import Table
 
@@ -115,7 +115,7 @@ class Alarms:
 
     @property
     def _title(self) -> str:
-        return f"srekv stack {self._run.config.stack}"
+        return TITLE + self._run.config.stack
 
     def _foreign(self, kind: str, name: str) -> NotOursError:
         return NotOursError(

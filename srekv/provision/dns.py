@@ -58,8 +58,8 @@ class PrivateZone:
             zone_id = bare(zone["Id"])
             resources.append(Resource(kind="hosted zone", id=zone_id, name=zone["Name"], state="present"))
             resources += [
-                Resource(kind="record", id=f"{zone_id}/{_label(record)}", name=record["Name"], state=record["Type"])
-                for record in self._removable(zone)
+                Resource(kind="record", id=f"{zone_id}/{label(record)}", name=record["Name"], state=record["Type"])
+                for record in removable(self._route53, zone)
             ]
         return tuple(resources)
 
@@ -95,7 +95,7 @@ class PrivateZone:
 
     def _remove(self, zone: Mapping[str, Any]) -> Ops:
         zone_id = bare(zone["Id"])
-        records = self._removable(zone)
+        records = removable(self._route53, zone)
         if records:
             yield Op(
                 kind="record",
@@ -245,17 +245,6 @@ class PrivateZone:
         self._change_id = bare(answer["ChangeInfo"]["Id"])
         return self.zone_id
 
-    def _removable(self, zone: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Every record set but the zone's own SOA and NS."""
-        pages = self._route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone["Id"])
-        try:
-            records: list[Any] = [record for page in pages for record in page["ResourceRecordSets"]]
-        except ClientError as error:
-            if code_of(error) == "NoSuchHostedZone":
-                return []
-            raise
-        return [record for record in records if not (record["Name"] == zone["Name"] and record["Type"] in APEX_TYPES)]
-
     def _delete_records(self, zone_id: str, records: Sequence[Mapping[str, Any]]) -> None:
         changes: Any = [{"Action": "DELETE", "ResourceRecordSet": record} for record in records]
         self._run.persist(
@@ -277,12 +266,25 @@ class PrivateZone:
         )
 
 
+def removable(route53: Any, zone: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every record set of a zone but the zone's own SOA and NS; none if the zone is gone."""
+    pages = route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone["Id"])
+    try:
+        records: list[Any] = [record for page in pages for record in page["ResourceRecordSets"]]
+    except ClientError as error:
+        if code_of(error) == "NoSuchHostedZone":
+            return []
+        raise
+    return [record for record in records if not (record["Name"] == zone["Name"] and record["Type"] in APEX_TYPES)]
+
+
 def bare(resource_id: str) -> str:
     """An id without "/hostedzone/" or "/change/" in front."""
     return resource_id.rpartition("/")[2]
 
 
-def _label(record: Mapping[str, Any]) -> str:
+def label(record: Mapping[str, Any]) -> str:
+    """What tells a record set from the others of its zone."""
     return "/".join(str(record[part]) for part in ("Name", "Type", "SetIdentifier") if record.get(part))
 
 
@@ -300,5 +302,5 @@ def _difference(
         else:
             fields = [key for key in want if old.get(key) != want[key]]
             parts.append(f"{FAILOVER[node]} " + ", ".join(f"{key} {old.get(key)} -> {want[key]}" for key in fields))
-    parts += [f"{_label(record)} removed" for record in strangers]
+    parts += [f"{label(record)} removed" for record in strangers]
     return "; ".join(parts)

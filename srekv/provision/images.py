@@ -30,7 +30,7 @@ AMAZON_ROOT_GIB = 8
 
 AL2_ENDED = "Amazon Linux 2 has been out of support since 2026-06-30; use it to follow the lab, not for work"
 
-_ARM = re.compile(r"[a-z]+\d+[a-z]*g[a-z]*\.")
+_ARM = re.compile(r"(a1|[a-z]+\d+[a-z]*g[a-z]*)\.")
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Images:
 
 
 def is_arm(instance_type: str) -> bool:
-    """Whether the type has a Graviton processor: a "g" after the generation, as in t4g.micro."""
+    """Whether the type has a Graviton processor: the first one, a1, or a "g" after the generation, as in t4g.micro."""
     return bool(_ARM.match(instance_type))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 from dataclasses import dataclass
 
@@ -16,6 +17,36 @@ FAULT_TAG = "srekv:fault"
 
 PAYLOAD_TAG = "srekv:payload"
 """A digest of the user data an instance booted with, so that an outdated node can be told apart."""
+
+LEASE_TAG = "srekv:lease"
+"""On a leased stack's role and instances: when the lease is over, ISO 8601 with the time zone."""
+
+REGION_TAG = "srekv:region"
+"""On the role, which IAM shows in every Region: the one that the stack is in."""
+
+PATH = "/srekv/"
+"""The IAM path under which the roles and profiles of all stacks are; the next part is the stack's name."""
+
+REFERENCE = "srekv"
+"""How every Route 53 CallerReference of ours begins; the next part is the stack's name."""
+
+BACKUP = "srekv"
+"""How the names of our table backups begin, which take no tags; the next part is the stack's name."""
+
+TABLE = "SREKeyValue"
+"""The lab's table."""
+
+DASHBOARD = "srekv-dashboard"
+"""The default stack's dashboard; the names of the others begin with it."""
+
+ALARM = "srekv-"
+"""How the names of our alarms begin."""
+
+TITLE = "srekv stack "
+"""How the text of a dashboard's first widget begins; the stack's name follows."""
+
+LEASE_TAG = "srekv:lease"
+"""On the role and on each instance: when the nodes end themselves."""
 
 NODES = ("az1", "az2")
 """The node names; the first is the primary."""
@@ -38,12 +69,12 @@ class Names:
     @property
     def path(self) -> str:
         """The IAM path of role and profile (aws-facts 6.1)."""
-        return f"/srekv/{self.stack}/"
+        return f"{PATH}{self.stack}/"
 
     @property
     def table(self) -> str:
         """The DynamoDB table."""
-        return self._own("SREKeyValue")
+        return self._own(TABLE)
 
     @property
     def security_group(self) -> str:
@@ -58,7 +89,7 @@ class Names:
     @property
     def dashboard(self) -> str:
         """The CloudWatch dashboard."""
-        return self._own("srekv-dashboard")
+        return self._own(DASHBOARD)
 
     def instance(self, node: str) -> str:
         """The Name tag of a node's instance, volume and address."""
@@ -70,7 +101,7 @@ class Names:
 
     def alarm(self, subject: str) -> str:
         """A CloudWatch alarm's name."""
-        return self._own(f"srekv-{subject}")
+        return self._own(ALARM + subject)
 
     def tags(self, name: str, **more: str) -> list[dict[str, str]]:
         """AWS's usual tag list: the stack, the Name, and `more` as srekv:KEY."""
@@ -84,11 +115,41 @@ class Names:
 
     def reference_prefix(self, what: str) -> str:
         """How a Route 53 CallerReference of ours begins: Route 53 takes no tags at creation (aws-facts 1.2)."""
-        return f"srekv:{self.stack}:{what}:"
+        return f"{REFERENCE}:{self.stack}:{what}:"
 
     def new_reference(self, what: str) -> str:
         """A CallerReference never used before: the reference of a deleted check or zone is refused (R6, R41)."""
         return self.reference_prefix(what) + secrets.token_hex(8)
+
+
+    def backup(self, name: str) -> str:
+        """What a backup of the table is called that the user calls `name`: a backup takes no tags."""
+        return f"{BACKUP}.{self.stack}.{name}"
+
+
+def stack_of_path(path: str) -> str:
+    """The stack whose role or profile has this IAM path; "" for anybody else's."""
+    return _stack_in(rf"{PATH}([^/]+)/", path)
+
+
+def stack_of_reference(reference: str) -> str:
+    """The stack that made a zone or a check with this CallerReference; "" for anybody else's."""
+    return _stack_in(rf"{REFERENCE}:([^:]+):(?:{'|'.join((*NODES, 'zone'))}):.+", reference)
+
+
+def stack_of_backup(name: str) -> str:
+    """The stack that made a backup of this name; "" for anybody else's."""
+    return _stack_in(rf"{BACKUP}\.([^.]+)\..+", name)
+
+
+def stack_of_title(title: str) -> str:
+    """The stack whose dashboard begins with this text; "" for anybody else's."""
+    return _stack_in(rf"{TITLE}(\S+)", title)
+
+
+def _stack_in(pattern: str, text: str) -> str:
+    match = re.fullmatch(pattern, text)
+    return match[1] if match else ""
 
 
 def tag_map(tags: list[dict[str, str]] | None) -> dict[str, str]:

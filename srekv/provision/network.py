@@ -78,15 +78,19 @@ class Network:
         """The subnets to choose from: the given ones, or those of the VPC."""
         config = self._run.config
         if config.subnets:
-            return list(self._ec2.describe_subnets(SubnetIds=list(config.subnets))["Subnets"])
+            return self._subnets(SubnetIds=list(config.subnets))
         lived_in = self._existing.instances[0]["VpcId"] if self._existing.instances else None
         vpc_id = lived_in or config.vpc_id or self._default_vpc()
-        subnets = self._ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])["Subnets"]
+        subnets = self._subnets(Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])
         if not subnets:
             raise SrekvError(
                 f"the VPC {vpc_id} has no subnets", next_step="create two public subnets, or give --vpc-id"
             )
-        return list(subnets)
+        return subnets
+
+    def _subnets(self, **which: Any) -> list[Mapping[str, Any]]:
+        pages = self._ec2.get_paginator("describe_subnets").paginate(**which)
+        return [subnet for page in pages for subnet in page["Subnets"]]
 
     def _default_vpc(self) -> str:
         vpcs = self._ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
@@ -174,7 +178,8 @@ class Network:
         by_zone: dict[str, str] = {}
         for subnet in sorted(subnets, key=lambda one: (not one.get("DefaultForAz"), one["SubnetId"])):
             by_zone.setdefault(subnet["AvailabilityZone"], subnet["SubnetId"])
-        return dict(sorted(by_zone.items()))
+        # Regional zones before Local Zones and the like: these have longer names, and do not offer everything.
+        return dict(sorted(by_zone.items(), key=lambda item: (len(item[0]), item[0])))
 
     def _check_zones(self, zones: Sequence[str], by_zone: Mapping[str, str], needed: int) -> None:
         for zone in zones:
@@ -249,7 +254,8 @@ class Network:
 
     def _route_tables(self) -> Sequence[Mapping[str, Any]]:
         filters: Any = [{"Name": "vpc-id", "Values": [self.vpc_id]}]
-        return self._ec2.describe_route_tables(Filters=filters)["RouteTables"]
+        pages = self._ec2.get_paginator("describe_route_tables").paginate(Filters=filters)
+        return [table for page in pages for table in page["RouteTables"]]
 
     def _check_routes(self, subnet_ids: Sequence[str], tables: Sequence[Mapping[str, Any]]) -> None:
         """Each subnet needs a default route to an internet gateway: checkers come from outside (aws-facts 2.2).

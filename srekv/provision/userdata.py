@@ -2,17 +2,17 @@
 
 It carries the package `srekv.app` itself, file by file, and requirements.txt, which pins for each Python the newest
 releases that still support it; both are read from the installed package. cloud-init runs it once, at the first boot;
-the systemd unit is what survives reboot, stop and start, and what installs (aws-facts 4.3). Files get cloud-init's
-default mode, 0644.
+the systemd units are what survives reboot, stop and start, and what installs (aws-facts 4.3). Files get cloud-init's
+default mode, 0644. The whole is packed with gzip, which cloud-init unpacks (aws-facts 4.3): it would not fit otherwise.
 """
 
 from __future__ import annotations
 
-import base64
 import gzip
 import hashlib
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from importlib import resources
 
 from srekv.config import VPC_RESOLVER
@@ -36,12 +36,14 @@ _PRIVILEGED = {"al2023": "+", "al2": ""}
 COMMANDS = (
     "systemctl try-restart systemd-resolved.service || true",
     "systemctl daemon-reload",
+    "systemctl enable --now --no-block srekv-lease.service",
     "systemctl enable --now --no-block srekv.service",
 )
 """What cloud-init runs at the first boot, and never again."""
 
-READABLE = 1000
-"""Bytes up to which a file stays readable inside the user data."""
+LEASE_UNIT = "srekv-lease.service"
+LEASE_FILE = f"{HOME}/lease-until"
+"""When the node ends itself: seconds since the epoch; no file, no lease."""
 
 _SAFE = {
     "table": re.compile(r"[A-Za-z0-9_.-]{3,255}"),
@@ -51,8 +53,10 @@ _SAFE = {
 }
 
 
-def render(*, table: str, region: str, port: int, node: str, zone: str, os: str) -> str:
-    """The user data of one node: the same text for the same arguments and package.
+def render(
+    *, table: str, region: str, port: int, node: str, zone: str, os: str, lease: datetime | None = None
+) -> bytes:
+    """The user data of one node, packed: the same bytes for the same arguments, package and zlib.
 
     Args:
         table: the DynamoDB table's name.
@@ -61,6 +65,7 @@ def render(*, table: str, region: str, port: int, node: str, zone: str, os: str)
         node: the name that comes back in X-Srekv-Node.
         zone: the private zone, without the trailing dot; the node's resolver must not take it for multicast DNS.
         os: "al2023" or "al2".
+        lease: when the node ends itself, an aware time; None: never.
 
     Raises:
         UsageError: an argument that cannot stand in a unit file.
@@ -69,31 +74,37 @@ def render(*, table: str, region: str, port: int, node: str, zone: str, os: str)
     for name, value in (("table", table), ("region", region), ("node", node), ("zone", zone)):
         if not _SAFE[name].fullmatch(value):
             raise UsageError(f"{name} {value!r} cannot go into user data", why=f"expected {_SAFE[name].pattern}")
-    text = "#cloud-config\nwrite_files:\n" + "".join(
-        _entry(path, content)
-        for path, content in _files(table=table, region=region, port=port, node=node, zone=zone, os=os)
-    )
+    files = list(_files(table=table, region=region, port=port, node=node, zone=zone, os=os))
+    if lease is not None:
+        files.append((LEASE_FILE, f"{epoch(lease)}\n".encode()))
+    text = "#cloud-config\nwrite_files:\n" + "".join(_entry(path, content.decode()) for path, content in files)
     text += "runcmd:\n" + "".join(f"- {command}\n" for command in COMMANDS)
-    return fitting(text)
+    # No time stamp in the archive: equal user data look equal.
+    return fitting(gzip.compress(text.encode(), 9, mtime=0))
 
 
-def fitting(text: str) -> str:
-    """The text itself, if EC2 accepts so much.
+def epoch(moment: datetime) -> int:
+    """A time as LEASE_FILE has it."""
+    return int(moment.timestamp())
+
+
+def fitting(packed: bytes) -> bytes:
+    """The user data itself, if EC2 accepts so much.
 
     Raises:
         SrekvError: it is too large.
     """
-    if len(text.encode()) > LIMIT:
+    if len(packed) > LIMIT:
         raise SrekvError(
-            f"the user data has {len(text.encode())} bytes",
+            f"the user data has {len(packed)} bytes",
             why=f"EC2 accepts {LIMIT}",
             next_step="shorten the names, or the files in srekv/app",
         )
-    return text
+    return packed
 
 
 def fingerprint(*, table: str, region: str, port: int, node: str, zone: str, os: str) -> str:
-    """A digest of what `render` would carry; unlike its text it does not depend on this machine's zlib."""
+    """A digest of what `render` would carry, the lease's end excepted; it does not depend on this machine's zlib."""
     content = hashlib.sha256("\n".join(COMMANDS).encode())
     for path, data in _files(table=table, region=region, port=port, node=node, zone=zone, os=os):
         content.update(f"{path} {len(data)}\n".encode() + data)
@@ -110,29 +121,18 @@ def _files(*, table: str, region: str, port: int, node: str, zone: str, os: str)
     yield f"{HOME}/install", _install(*_PYTHONS[os]).encode()
     unit = _unit(table=table, region=region, port=port, node=node, root=_PRIVILEGED[os])
     yield "/etc/systemd/system/srekv.service", unit.encode()
+    yield f"{HOME}/lease", _LEASE_SCRIPT.encode()
+    yield f"/etc/systemd/system/{LEASE_UNIT}", _LEASE_SERVICE.encode()
     # A .local zone is never sent to a DNS server unless it is configured as a domain (aws-facts 2.8), and a domain
     # without a server beside it is ignored: what DHCP says belongs to the link (systemd issue 20231).
     resolved = f"[Resolve]\nDNS={VPC_RESOLVER}\nDomains=~{zone}\n"
     yield "/etc/systemd/resolved.conf.d/srekv.conf", resolved.encode()
 
 
-def _entry(path: str, content: bytes) -> str:
-    """One item of write_files: small files readable, the others as gzip in base64."""
-    return _plain(path, content.decode()) if len(content) < READABLE else _packed(path, content)
-
-
-def _packed(path: str, content: bytes) -> str:
-    """A file as gzip in base64; no time stamp, so that equal files look equal."""
-    packed = base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()
-    return f"- path: {path}\n  encoding: gz+b64\n  content: {packed}\n"
-
-
-def _plain(path: str, content: str) -> str:
-    return f"- path: {path}\n  content: |\n{_indent(content)}"
-
-
-def _indent(text: str) -> str:
-    return "".join(f"    {line}\n" for line in text.splitlines())
+def _entry(path: str, content: str) -> str:
+    """One item of write_files, readable once it is unpacked."""
+    lines = content.removesuffix("\n").split("\n")
+    return f"- path: {path}\n  content: |\n" + "".join(f"    {line}\n" for line in lines)
 
 
 def _unit(*, table: str, region: str, port: int, node: str, root: str) -> str:
@@ -188,4 +188,45 @@ cd {HOME}
 {python} -m venv venv
 venv/bin/pip install -q --no-input -r requirements.txt
 touch installed
+"""
+
+
+_LEASE_SERVICE = f"""\
+[Unit]
+Description=end of the srekv lease
+After=chronyd.service
+
+[Service]
+ExecStartPre=-/usr/bin/chronyc waitsync 60 1 0 10
+TimeoutStartSec=900
+ExecStart=/bin/sh {HOME}/lease
+Restart=always
+RestartSec=10
+
+[Install]
+WantedBy=multi-user.target
+"""
+"""Runs at every boot, so that a node that was stopped over the end of its lease ends then.
+
+A clock that was not set yet must not end a live lease: chronyc waits for it, for ten minutes at most. A clock that
+cannot be set by then is believed: a node that never ends costs more.
+"""
+
+_LEASE_SCRIPT = f"""\
+#!/bin/sh
+# Powers the machine off when its lease is over; EC2 then terminates it. Looks again every minute: the end may move.
+cd {HOME} || exit 1
+while :; do
+  left=60
+  if [ -e lease-until ] && read -r end <lease-until && [ "$end" -gt 0 ]; then
+    left=$((end - $(date +%s)))
+    if [ "$left" -le 0 ]; then
+      echo "the lease is over"
+      systemctl poweroff
+      left=60
+    fi
+    [ "$left" -le 60 ] || left=60
+  fi
+  sleep "$left"
+done
 """

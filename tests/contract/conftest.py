@@ -8,29 +8,24 @@ import logging
 import threading
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ConnectionClosedError
-from botocore.httpsession import URLLib3Session
+from botocore.config import Config as BotoConfig
 
 from srekv.config import Config
+from srekv.conformance.layer import Account
+from srekv.conformance.trouble import Killed
 from srekv.provision.model import Change, Resource
 from srekv.provision.stack import Stack, Steps, connect
 
-READING = ("Describe", "Get", "List")
-"""How the names of operations begin that change nothing."""
-
 LIVE = [{"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}]
+STANDARD = BotoConfig(retries={"mode": "standard", "total_max_attempts": 6})
 KEYS = {"aws_access_key_id": "AKIAOPERATOR", "aws_secret_access_key": "secret"}
-
-
-class Killed(BaseException):
-    """The process ends here: nobody can catch it, and no later call is made."""
 
 
 @dataclass
@@ -38,67 +33,46 @@ class Calls:
     """Every API call by name, in order; and what is to happen to some of them.
 
     Attributes:
-        log: the operations that were asked for.
+        account: sees the calls; its laws and troubles befall them.
         answers: operation -> what answers it in place of the server: a function of the call's parameters that returns
             an answer, raises `refusal`'s exception, or returns None to let the server answer.
     """
 
-    log: list[str] = field(default_factory=list)
+    account: Account
     answers: dict[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
-    _kill_at: tuple[str, int] | None = None
-    _lose_at: tuple[str, int] | None = None
-    _dead: bool = False
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def attach(self, session: boto3.Session) -> None:
+        """Every client of this session is watched."""
+        self.account.attach(session)
+        session.events.register("before-call", self._answer)
+
+    @property
+    def log(self) -> list[str]:
+        """The operations that were asked for."""
+        return self.account.operations
 
     @property
     def mutating(self) -> list[str]:
         """The calls that may have changed something."""
-        return [name for name in self.log if not name.startswith(READING)]
+        return self.account.mutating
 
     def clear(self) -> None:
         """Forget what was called; nothing is to happen to any call from now on."""
-        self.log.clear()
+        self.account.clear()
         self.answers.clear()
-        self._kill_at, self._lose_at, self._dead = None, None, False
 
     def kill_after(self, operation: str, number: int) -> None:
         """Let the process die when that call has taken effect and before it has its answer."""
-        self._kill_at = (operation, number)
+        self.account.kill_after(operation, number)
 
     def lose_answer(self, operation: str, number: int) -> None:
         """Let the connection break when that call has taken effect: the process lives and gets no answer."""
-        self._lose_at = (operation, number)
+        self.account.lose_answer(operation, number)
 
-    def before(self, *, model: Any, context: dict[str, Any], params: Mapping[str, Any], **_: Any) -> Any:
+    def _answer(self, *, model: Any, params: Mapping[str, Any], **_: Any) -> Any:
         """Listens to botocore's before-call; an answer from here is the call's answer."""
-        with self._lock:
-            if self._dead:
-                raise Killed
-            self.log.append(model.name)
-            context["number"] = (model.name, self.log.count(model.name))
         answer = self.answers.get(model.name)
         return answer(params.get("body", {})) if answer else None
-
-    def after(self, *, context: Mapping[str, Any], **_: Any) -> None:
-        """Listens to botocore's after-call: the server has answered, nobody has heard it yet."""
-        if self._kill_at is not None and context.get("number") == self._kill_at:
-            self._dead = True
-        if self._dead:
-            raise Killed
-
-    def send(self, *, request: Any, event_name: str, **_: Any) -> None:
-        """Listens to botocore's before-send: makes the call itself when its answer is to be lost."""
-        if self._lose_at is None:
-            return
-        operation, number = self._lose_at
-        if event_name.endswith(f".{operation}") and self.log.count(operation) == number:
-            self._lose_at = None
-            http = URLLib3Session()
-            try:
-                http.send(request)
-            finally:
-                http.close()
-            raise ConnectionClosedError(endpoint_url=request.url)
 
 
 def refusal(code: str, message: str = "", status: int = 400) -> tuple[AWSResponse, dict[str, Any]]:
@@ -149,27 +123,31 @@ class Log:
 
 
 class World:
-    """One account on one moto server: the commands under test, and a hand that goes past them."""
+    """One account on one moto server: the commands under test, and a hand that goes past them.
+
+    Args:
+        endpoint: the server.
+        rules: which rules of AWS hold beyond what the server knows; none: the server's own; None: all.
+    """
 
     refusal = staticmethod(refusal)
     success = staticmethod(success)
     Killed = Killed
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, rules: Collection[str] | None = ()) -> None:
         self.endpoint = endpoint
         self.config = Config(target="aws", endpoint=endpoint)
-        self.calls = Calls()
+        self.account = Account(rules=rules)
+        self.calls = Calls(self.account)
         self._session = boto3.Session(region_name="us-east-1", **KEYS)
-        events = self._session.events
-        events.register("before-call", self.calls.before)
-        events.register("after-call", self.calls.after)
-        events.register("before-send", self.calls.send)
+        self.calls.attach(self._session)
         self._by_hand = boto3.Session(region_name="us-east-1", **KEYS)
         self._clients: dict[tuple[str, str], Any] = {}
 
     def reset(self) -> None:
         """Empty the account."""
         self.calls.clear()
+        self.account.reset()
         request = urllib.request.Request(f"{self.endpoint}/moto-api/reset", method="POST")
         with urllib.request.urlopen(request, timeout=30) as answer:
             answer.read()
@@ -187,6 +165,10 @@ class World:
             )
         return self._clients[service, region]
 
+    def client(self, service: str, region: str = "us-east-1") -> Any:
+        """A client whose calls are seen and befallen like the commands' own."""
+        return self._session.client(service, region_name=region, endpoint_url=self.endpoint, config=STANDARD)
+
     def stack(self, stack: str = "srekv", *, dry: bool = False, **given: Any) -> tuple[Stack, Log]:
         """A stack as a command would open it, and its log."""
         log = Log()
@@ -195,14 +177,14 @@ class World:
 
     def up(self, stack: str = "srekv", *, dry: bool = False, wait: bool = False, **given: Any) -> Log:
         """Run `up`; `calls.log` holds this run's calls only."""
-        self.calls.log.clear()
+        self.account.forget()
         opened, log = self.stack(stack, dry=dry, **given)
         opened.up(wait=wait)
         return log
 
     def down(self, stack: str = "srekv", *, dry: bool = False) -> tuple[tuple[Resource, ...], Log]:
         """Run `down`: what is left, and the log."""
-        self.calls.log.clear()
+        self.account.forget()
         opened, log = self.stack(stack, dry=dry)
         return opened.down(), log
 
@@ -396,3 +378,17 @@ def world(_world: World) -> World:
     """An empty account."""
     _world.reset()
     return _world
+
+
+@pytest.fixture(scope="session")
+def _strict(moto_server: str) -> Iterator[World]:
+    world = World(moto_server, rules=None)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def strict(_strict: World) -> World:
+    """An empty account that behaves as AWS does where moto is kinder: every rule of the conformance layer holds."""
+    _strict.reset()
+    return _strict

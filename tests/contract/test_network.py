@@ -108,6 +108,15 @@ def test_zones_in_the_order_asked_for(world: Any) -> None:
     assert world.up(azs=("us-east-1c", "us-east-1a")).done == {}
 
 
+def test_local_zones_come_last(world: Any) -> None:
+    """A VPC may have subnets in Local Zones, whose names sort first: nobody who asked for no zone is sent there."""
+    subnets = world.by_hand("ec2").describe_subnets()["Subnets"]
+    nearby = {**subnets[0], "AvailabilityZone": "us-east-1-bos-1a", "SubnetId": "subnet-0", "DefaultForAz": False}
+    world.calls.answers["DescribeSubnets"] = lambda _: world.success(Subnets=[nearby, *subnets])
+    world.up()
+    assert [_places(world)[node][0] for node in ("az1", "az2")] == ["us-east-1a", "us-east-1b"]
+
+
 def test_given_subnets(world: Any) -> None:
     """--subnet twice: the primary goes into the first, the secondary into the second."""
     by_zone = {one["AvailabilityZone"]: one["SubnetId"] for one in world.listing()["subnets"]}
