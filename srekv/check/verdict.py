@@ -40,6 +40,8 @@ def judge_history(history: History, *, promises: Promises | None = None) -> Verd
     if history.damaged:
         summary = f"{len(history.damaged)} lines could not be understood: {history.damaged[0]}"
         findings.append(Judgement(checker="history", verdict="unknown", summary=summary))
+    if not history.operations:
+        findings.append(Judgement(checker="history", verdict="unknown", summary="it has no operation to judge"))
     linear = next(one.verdict for one in findings if one.checker == "linear")
     return Verdict(
         verdict=worst(one.verdict for one in findings),

@@ -196,6 +196,12 @@ def test_changes_that_were_never_read_back() -> None:
     assert verdict.verdict == "unknown"
 
 
+@pytest.mark.parametrize("lines", [[], [event("start", 0)]])
+def test_nothing_to_judge(lines: list[str]) -> None:
+    """A history without any operation proves nothing: unknown, never held."""
+    assert judge(lines).verdict == "unknown"
+
+
 def test_worst_wins() -> None:
     """The order is violated, unknown, held."""
     assert worst(["held", "unknown", "violated"]) == "violated"
