@@ -1,0 +1,223 @@
+"""One AWS account's behaviour, laid over any backend at botocore's event hooks: every client of a session meets it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection
+from typing import Any
+
+import boto3
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ConnectionClosedError
+
+from srekv.conformance import ec2, iam, wire
+from srekv.conformance.model import Asking, Call, Conditions, Law, Raw, Refusal, Rule
+from srekv.conformance.trouble import Kind, Trouble, Troubles, throttle_of
+
+READING = ("Describe", "Get", "List")
+"""How the names of operations begin that change nothing."""
+
+_CALL = "srekv_call"
+_SERVICES = (ec2, iam)
+"""The modules that hold laws; each has `laws(conditions)`."""
+
+
+def all_laws(conditions: Conditions) -> tuple[Law, ...]:
+    """A new set of every law there is."""
+    return tuple(law for service in _SERVICES for law in service.laws(conditions))
+
+
+def all_rules() -> tuple[Rule, ...]:
+    """Every rule that a law enforces."""
+    return tuple(law.rule for law in all_laws(Conditions()))
+
+
+class Account:
+    """How one AWS account behaves, for any number of sessions and threads.
+
+    Two accounts with the same seed that are asked the same answer the same, whatever ids the backend gives.
+
+    Args:
+        seed: decides how long each moment lasts, and which of two recorded outcomes comes.
+        rules: the ids of the rules that hold; None: all of them.
+        hurry: whether botocore's pauses before it sends a call of this account again are cut to nothing. Whether it
+            does send it again stays its own decision.
+
+    Attributes:
+        calls: (operation, parameters) of every call that was made, in order; a call that is sent again is one call.
+        operations: the same by name.
+        conditions: what the account is like; may be changed at any time.
+    """
+
+    def __init__(self, seed: int = 0, rules: Collection[str] | None = None, *, hurry: bool = True) -> None:
+        self.seed = seed
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.operations: list[str] = []
+        self._rules = None if rules is None else frozenset(rules)
+        self._hurry = hurry
+        self._troubles = Troubles()
+        self._lock = threading.RLock()
+        self._current = threading.local()
+        self.reset()
+
+    def attach(self, session: boto3.Session) -> None:
+        """Let every client that this session makes from now on meet this account's behaviour."""
+        events: Any = session.events
+        events.register("before-parameter-build", self._asks)
+        events.register("before-call", self._begins)
+        events.register("before-send", self._sends)
+        events.register("before-parse", self._hears)
+        events.register_first("needs-retry", self._retries)
+        events.register("after-call", self._ends)
+
+    def reset(self) -> None:
+        """The account is empty: forget all that happened, what is to happen, and every condition."""
+        with self._lock:
+            self.conditions = Conditions(seed=self.seed)
+            laws = all_laws(self.conditions)
+            self.laws = tuple(law for law in laws if self._rules is None or law.rule.id in self._rules)
+            self.clear()
+
+    def clear(self) -> None:
+        """Forget the calls and the troubles to come; things stay as they are."""
+        with self._lock:
+            self.forget()
+            self._troubles.clear()
+
+    def forget(self) -> None:
+        """Forget the calls: the next one of each operation is number 1."""
+        with self._lock:
+            self.calls.clear()
+            self.operations.clear()
+
+    @property
+    def mutating(self) -> list[str]:
+        """The calls that may have changed something, by name, in order."""
+        return [name for name in self.operations if not name.startswith(READING)]
+
+    def fail(
+        self, operation: str, code: str, message: str = "", status: int = 400, *, times: int = 1, nth: int = 1
+    ) -> None:
+        """Refuse that many attempts of the operation, from its n-th call on."""
+        refusal = Refusal(code, message, status)
+        self._plan("refuse", operation, nth, refusal=lambda _: refusal, left=times)
+
+    def throttle(self, operation: str, nth: int = 1, times: int = 3) -> None:
+        """Refuse that many attempts in the service's own way of saying "too often"."""
+        self._plan("refuse", operation, nth, refusal=lambda call: throttle_of(call.service), left=times)
+
+    def lose_answer(self, operation: str, nth: int = 1) -> None:
+        """The n-th call, or the first later one that is not refused, takes effect, and its connection breaks."""
+        self._plan("lose answer", operation, nth)
+
+    def kill_before(self, operation: str, nth: int = 1) -> None:
+        """The process dies before it makes that call."""
+        self._plan("kill before", operation, nth)
+
+    def kill_after(self, operation: str, nth: int = 1) -> None:
+        """The process dies when that call, or the first later one that is not refused, has taken effect."""
+        self._plan("kill after", operation, nth)
+
+    def without_capacity(self, zone: str) -> None:
+        """EC2 has no stock in this zone, for a launch and for a start (E3)."""
+        self.conditions.without_capacity.add(zone)
+
+    def not_offered(self, instance_type: str, zone: str, *, known: bool = True) -> None:
+        """EC2 does not offer this type in this zone (E4).
+
+        Args:
+            instance_type: for example "t2.micro".
+            zone: for example "us-east-1e".
+            known: whether DescribeInstanceTypeOfferings says so.
+        """
+        self.conditions.not_offered.add((instance_type, zone))
+        self.conditions.offerings_agree = known
+
+    def _plan(self, kind: Kind, operation: str, nth: int, **more: Any) -> None:
+        with self._lock:
+            self._troubles.planned.append(Trouble(kind=kind, operation=operation, nth=nth, **more))
+
+    def _asks(self, *, params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
+        """Listens to before-parameter-build."""
+        call = Call(model.service_model.service_name, model.name, context["client_region"], params, model)
+        context[_CALL] = call
+        with self._lock:
+            for law in self.laws:
+                if isinstance(law, Asking):
+                    law.ask(call)
+
+    def _begins(self, *, context: dict[str, Any], **_: Any) -> None:
+        """Listens to before-call."""
+        call = self._current.call = context[_CALL]
+        with self._lock:
+            call.number = 1 + self.operations.count(call.operation)
+            self._troubles.begins(call)
+            self.calls.append((call.operation, call.params))
+            self.operations.append(call.operation)
+
+    def _sends(self, *, request: Any, **_: Any) -> AWSResponse | None:
+        """Listens to before-send: an answer from here is the attempt's answer."""
+        call: Call = self._current.call
+        call.attempt += 1
+        with self._lock:
+            found = self._troubles.refuses(call) or self._judged(call)
+            loses = not found and self._troubles.loses(call)
+        call.refused = found if isinstance(found, Refusal) else None
+        call.replayed = isinstance(found, Raw)
+        if isinstance(found, Raw):
+            return wire.reply(request.url, found)
+        if found:
+            return wire.refuse(request.url, call, found)
+        return self._send_and_lose(call, request) if loses else None
+
+    def _judged(self, call: Call) -> Refusal | Raw | None:
+        for law in self.laws:
+            found = law.before(call)
+            if found is not None:
+                return found
+        return None
+
+    def _send_and_lose(self, call: Call, request: Any) -> AWSResponse:
+        response = wire.send(request)
+        if response.status_code >= 300:
+            return response
+        with self._lock:
+            self._troubles.has_lost(call)
+        call.raw = Raw(response.status_code, dict(response.headers), response.content)
+        self._took_effect(call, wire.parse(response, call.model))
+        raise ConnectionClosedError(endpoint_url=request.url)
+
+    def _hears(self, *, response_dict: dict[str, Any], **_: Any) -> None:
+        """Listens to before-parse: keeps the answer as it is on the wire."""
+        body = response_dict["body"]
+        if isinstance(body, bytes):
+            self._current.call.raw = Raw(response_dict["status_code"], dict(response_dict["headers"]), body)
+
+    def _retries(self, *, attempts: int, request_dict: dict[str, Any], **_: Any) -> int | None:
+        """Listens to needs-retry, first: no pause where botocore's standard mode would pause and send again."""
+        context = request_dict["context"]
+        retries = context["client_config"].retries or {}
+        call: Call = context[_CALL]
+        if not self._hurry or retries.get("mode") != "standard" or attempts >= retries.get("total_max_attempts", 3):
+            return None
+        return 0 if call.refused and _is_sent_again(call.refused) else None
+
+    def _ends(self, *, context: dict[str, Any], parsed: dict[str, Any], http_response: Any, **_: Any) -> None:
+        """Listens to after-call."""
+        call: Call = context[_CALL]
+        took_effect = http_response.status_code < 300
+        if took_effect:
+            self._took_effect(call, parsed)
+        with self._lock:
+            self._troubles.ends(call, took_effect=took_effect)
+
+    def _took_effect(self, call: Call, answer: dict[str, Any]) -> None:
+        with self._lock:
+            for law in self.laws:
+                law.after(call, answer)
+
+
+def _is_sent_again(refusal: Refusal) -> bool:
+    """Whether botocore's standard mode sends a call again that was refused like this."""
+    passing = {throttle_of(service).code for service in ("ec2", "route53", "ssm", "resourcegroupstaggingapi")}
+    return refusal.status in {500, 502, 503, 504} or refusal.code in passing | {"PriorRequestNotComplete"}
