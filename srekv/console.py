@@ -21,9 +21,27 @@ from rich.text import Text
 from srekv.errors import SrekvError
 from srekv.provision.model import Change, Deployment, Node, Resource
 
-SIGNS = {"create": ("+", "green"), "change": ("~", "yellow"), "leave": ("=", "dim"), "delete": ("-", "red")}
-DONE = {"create": "created", "change": "changed", "leave": "left alone", "delete": "deleted"}
-PLANNED = {"create": "would be created", "change": "would change", "leave": "as it is", "delete": "would be deleted"}
+SIGNS = {
+    "create": ("+", "green"),
+    "change": ("~", "yellow"),
+    "leave": ("=", "dim"),
+    "delete": ("-", "red"),
+    "cannot change": ("!", "bold red"),
+}
+DONE = {
+    "create": "created",
+    "change": "changed",
+    "leave": "left alone",
+    "delete": "deleted",
+    "cannot change": "cannot change",
+}
+PLANNED = {
+    "create": "would be created",
+    "change": "would change",
+    "leave": "as it is",
+    "delete": "would be deleted",
+    "cannot change": "cannot change",
+}
 
 
 class Screen:
@@ -211,6 +229,7 @@ def changes_json(changes: Sequence[Change]) -> list[dict[str, str]]:
             "id": change.id,
             "action": change.action,
             "detail": change.detail,
+            "next_step": change.next_step,
         }
         for change in changes
     ]

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from srekv.errors import ImmutableError, NotOursError
+from srekv.errors import NotOursError
 from srekv.provision.addresses import Addresses
 from srekv.provision.answers import code_of, found, gone, made, message_of
 from srekv.provision.health import HealthChecks
 from srekv.provision.model import Resource
-from srekv.provision.naming import NODES, STACK_TAG, tag_map
+from srekv.provision.naming import NODES, lost_tags, tag_map
 from srekv.provision.network import Network
-from srekv.provision.run import Op, Ops, Run, Step, leave
+from srekv.provision.run import Op, Ops, Run, Step, cannot, leave
 
 INSYNC_TIMEOUT_S = 180
 FAILOVER = {"az1": "PRIMARY", "az2": "SECONDARY"}
@@ -63,11 +63,27 @@ class PrivateZone:
             ]
         return tuple(resources)
 
+    def limits(self) -> Ops:
+        """The name of a zone stays what it is."""
+        for zone in self._at_first:
+            if zone["Name"] != self._zone_name:
+                yield cannot(
+                    "hosted zone",
+                    zone["Name"],
+                    bare(zone["Id"]),
+                    field="name",
+                    have=zone["Name"].rstrip("."),
+                    want=self._run.config.zone_name,
+                    next_step="srekv down, then up with the new --zone; or use another --stack",
+                )
+
     def ensure(self) -> Ops:
         """Create the zone, tag it, associate it with the VPC; put both records with one change."""
-        zones = self._ours()
-        for zone in zones:
-            self._refuse_other_name(zone)
+        zones = self._at_first
+        refused = list(self.limits())
+        if refused:
+            yield from refused
+            return
         for surplus in zones[1:]:
             yield from self._remove(surplus)
         if zones:
@@ -113,6 +129,11 @@ class PrivateZone:
             call=partial(self._delete_zone, zone_id),
         )
 
+    @cached_property
+    def _at_first(self) -> list[Mapping[str, Any]]:
+        """Our zones when they were first asked for."""
+        return self._ours()
+
     def _ours(self) -> list[Mapping[str, Any]]:
         prefix = self._run.names.reference_prefix("zone")
         return [
@@ -121,16 +142,6 @@ class PrivateZone:
             for zone in page["HostedZones"]
             if zone["CallerReference"].startswith(prefix)
         ]
-
-    def _refuse_other_name(self, zone: Mapping[str, Any]) -> None:
-        if zone["Name"] != self._zone_name:
-            raise ImmutableError(
-                f"hosted zone {bare(zone['Id'])}",
-                field="name",
-                have=zone["Name"].rstrip("."),
-                want=self._run.config.zone_name,
-                next_step="srekv down, then up with the new --zone; or use another --stack",
-            )
 
     def _create(self) -> str:
         reference = self._run.names.new_reference("zone")
@@ -170,8 +181,9 @@ class PrivateZone:
         answer = self._route53.list_tags_for_resource(ResourceType="hostedzone", ResourceId=self.zone_id)
         tags: Any = answer["ResourceTagSet"].get("Tags")
         changes = []
-        if tag_map(tags).get(STACK_TAG) != self._run.config.stack:
-            changes.append(self._zone_op("tags", self._tag))
+        lost = lost_tags(tag_map(tags), self._run.names.tags(self._run.config.zone_name))
+        if lost:
+            changes.append(self._zone_op(lost, self._tag))
         vpcs = self._route53.get_hosted_zone(Id=self.zone_id).get("VPCs", [])
         if self._network.vpc_id not in {vpc.get("VPCId") for vpc in vpcs}:
             changes.append(self._zone_op(f"associated with {self._network.vpc_id}", self._associate))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from srekv.errors import SrekvError
 from srekv.provision.answers import FAILURES, explain
 from srekv.provision.model import Resource
-from srekv.provision.run import CancelledError, Run, Step
+from srekv.provision.run import CancelledError, Limited, Op, Run, Step
 
 WORKERS = 12
 
@@ -28,6 +28,25 @@ class Task:
     section: str
     after: frozenset[str]
     job: Job
+
+
+def refuse_what_cannot_change(steps: Sequence[Limited]) -> None:
+    """Ask every step before any of them begins: a request that must fail half-way changes nothing at all.
+
+    Raises:
+        ImmutableError: a field that cannot change differs from what was asked.
+    """
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="limits") as pool:
+        refused = [op.refusal for ops in pool.map(_limits, steps) for op in ops if op.refusal]
+    if refused:
+        raise refused[0]
+
+
+def _limits(step: Limited) -> list[Op]:
+    try:
+        return list(step.limits())
+    except FAILURES as error:
+        raise explain(error, "looking at what exists") from error
 
 
 def ensure_all(run: Run, steps: Sequence[Step]) -> None:

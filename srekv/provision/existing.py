@@ -19,9 +19,11 @@ class Existing:
 
     def __init__(self, clients: Clients, names: Names) -> None:
         self._ec2 = clients.ec2
+        self._route53 = clients.route53
         self._names = names
         self._instances_lock = threading.Lock()
         self._addresses_lock = threading.Lock()
+        self._checks_lock = threading.Lock()
 
     def fresh_instances(self) -> list[Mapping[str, Any]]:
         """The live instances now, each with at least one call."""
@@ -33,6 +35,17 @@ class Existing:
     def fresh_addresses(self) -> list[Mapping[str, Any]]:
         """The Elastic IPs now."""
         return list(self._ec2.describe_addresses(Filters=[self._names.tag_filter])["Addresses"])  # type: ignore[list-item]
+
+    def fresh_checks(self) -> dict[str, list[Mapping[str, Any]]]:
+        """The health checks by node now, found by their CallerReference: they take no tags at creation."""
+        prefixes = {node: self._names.reference_prefix(node) for node in NODES}
+        ours: dict[str, list[Mapping[str, Any]]] = {}
+        for page in self._route53.get_paginator("list_health_checks").paginate():
+            for check in page["HealthChecks"]:
+                for node, prefix in prefixes.items():
+                    if check["CallerReference"].startswith(prefix):
+                        ours.setdefault(node, []).append(check)
+        return {node: sorted(checks, key=lambda check: check["Id"]) for node, checks in ours.items()}
 
     @cached_property
     def _instances(self) -> list[Mapping[str, Any]]:
@@ -53,6 +66,16 @@ class Existing:
         """The Elastic IPs at the beginning of the run."""
         with self._addresses_lock:
             return self._addresses
+
+    @cached_property
+    def _checks(self) -> dict[str, list[Mapping[str, Any]]]:
+        return self.fresh_checks()
+
+    @property
+    def checks(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """The health checks by node at the beginning of the run."""
+        with self._checks_lock:
+            return self._checks
 
 
 def of_node(resources: Sequence[Mapping[str, Any]], node: str) -> list[Mapping[str, Any]]:

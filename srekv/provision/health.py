@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from srekv.errors import ImmutableError
 from srekv.provision.addresses import Addresses
 from srekv.provision.answers import gone
+from srekv.provision.existing import Existing
 from srekv.provision.model import Resource
-from srekv.provision.naming import NODES, STACK_TAG, tag_map
-from srekv.provision.run import Op, Ops, Run, Step, leave
+from srekv.provision.naming import NODES, lost_tags, tag_map
+from srekv.provision.run import Op, Ops, Run, Step, cannot, leave
 
 PATH = "/health"
 
@@ -27,8 +27,9 @@ class HealthChecks:
 
     section = "Route 53"
 
-    def __init__(self, run: Run, addresses: Addresses) -> None:
+    def __init__(self, run: Run, existing: Existing, addresses: Addresses) -> None:
         self._run = run
+        self._existing = existing
         self._route53 = run.clients.route53
         self._addresses = addresses
         self.needs: tuple[Step, ...] = (addresses,)
@@ -41,15 +42,33 @@ class HealthChecks:
         return tuple(
             Resource(kind="health check", id=check["Id"], name=self._run.names.check(node), state="present")
             for node in NODES
-            for check in self._ours().get(node, ())
+            for check in self._existing.fresh_checks().get(node, ())
         )
 
+    def limits(self) -> Ops:
+        """The request interval cannot change."""
+        for node, checks in self._existing.checks.items():
+            yield from self._limit(node, checks[0])
+
+    def _limit(self, node: str, check: Mapping[str, Any]) -> Ops:
+        have, want = check["HealthCheckConfig"]["RequestInterval"], self._run.config.interval
+        if have != want:
+            yield cannot(
+                "health check",
+                self._run.names.check(node),
+                check["Id"],
+                field="RequestInterval",
+                have=have,
+                want=want,
+                next_step="srekv down, then up with the new --interval; or use another --stack",
+            )
+
     def ensure(self) -> Ops:
-        """Create, repair, and tag; the request interval cannot change."""
-        ours = self._ours()
+        """Create, repair, and tag."""
+        ours = self._existing.checks
         tags = self._tags([check["Id"] for checks in ours.values() for check in checks])
         for node in NODES:
-            checks = ours.get(node, [])
+            checks = ours.get(node, ())
             for surplus in checks[1:]:
                 yield self._delete_op(node, surplus["Id"])
             if checks:
@@ -70,20 +89,9 @@ class HealthChecks:
 
     def destroy(self) -> Ops:
         """Delete every check of ours; the records that name them are gone by now (aws-facts 1.2)."""
-        for node, checks in self._ours().items():
+        for node, checks in self._existing.fresh_checks().items():
             for check in checks:
                 yield self._delete_op(node, check["Id"])
-
-    def _ours(self) -> dict[str, list[Mapping[str, Any]]]:
-        """Our checks by node, oldest reference first."""
-        prefixes = {node: self._run.names.reference_prefix(node) for node in NODES}
-        ours: dict[str, list[Mapping[str, Any]]] = {}
-        for page in self._route53.get_paginator("list_health_checks").paginate():
-            for check in page["HealthChecks"]:
-                for node, prefix in prefixes.items():
-                    if check["CallerReference"].startswith(prefix):
-                        ours.setdefault(node, []).append(check)
-        return {node: sorted(checks, key=lambda check: check["Id"]) for node, checks in ours.items()}
 
     def _tags(self, ids: list[str]) -> dict[str, dict[str, str]]:
         if not ids:
@@ -119,15 +127,9 @@ class HealthChecks:
         self._route53.change_tags_for_resource(ResourceType="healthcheck", ResourceId=check_id, AddTags=tags)
 
     def _repair(self, node: str, check: Mapping[str, Any], tags: Mapping[str, str]) -> Ops:
-        name, have, config = self._run.names.check(node), check["HealthCheckConfig"], self._run.config
-        if have["RequestInterval"] != config.interval:
-            raise ImmutableError(
-                f"health check {name} ({check['Id']})",
-                field="RequestInterval",
-                have=have["RequestInterval"],
-                want=config.interval,
-                next_step="srekv down, then up with the new --interval; or use another --stack",
-            )
+        name, have = self._run.names.check(node), check["HealthCheckConfig"]
+        refused = list(self._limit(node, check))
+        yield from refused
         wrong = {key: value for key, value in self._wanted(node).items() if have.get(key, False) != value}
         if wrong:
             yield Op(
@@ -138,17 +140,17 @@ class HealthChecks:
                 detail=", ".join(f"{key} {have.get(key)} -> {value}" for key, value in wrong.items()),
                 call=lambda: self._update(check["Id"], wrong),
             )
-        untagged = tags.get(STACK_TAG) != config.stack or tags.get("Name") != name
-        if untagged:
+        lost = lost_tags(tags, self._run.names.tags(name))
+        if lost:
             yield Op(
                 kind="health check",
                 name=name,
                 id=check["Id"],
                 action="change",
-                detail="tags",
+                detail=lost,
                 call=lambda: self._tag(node, check["Id"]),
             )
-        if not wrong and not untagged:
+        if not wrong and not lost and not refused:
             yield leave("health check", name, check["Id"])
 
     def _update(self, check_id: str, fields: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 Role = Literal["primary", "secondary"]
-Action = Literal["create", "change", "leave", "delete"]
+Action = Literal["create", "change", "leave", "delete", "cannot change"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +22,9 @@ class Change:
         kind: the kind of resource, for example "table".
         name: the name a person knows it by.
         id: the cloud's id, "" while there is none.
-        action: create, change, leave or delete.
+        action: create, change, leave, delete; "cannot change" is in plans only, the command itself refuses.
         detail: the fields concerned, for a person, for example "ttl 300 -> 10".
+        next_step: what to do about a field that cannot change.
     """
 
     section: str
@@ -32,6 +33,7 @@ class Change:
     id: str
     action: Action
     detail: str = ""
+    next_step: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import secrets
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from srekv.config import DEFAULT_STACK
@@ -155,6 +156,18 @@ def _stack_in(pattern: str, text: str) -> str:
 def tag_map(tags: list[dict[str, str]] | None) -> dict[str, str]:
     """AWS's tag list as a mapping."""
     return {tag["Key"]: tag["Value"] for tag in tags or []}
+
+
+def lost_tags(have: Mapping[str, str], want: Iterable[Mapping[str, str]]) -> str:
+    """Which of the wanted tags are missing or differ, for a person; "" when all are there."""
+    parts = []
+    for tag in want:
+        key, value = tag["Key"], tag["Value"]
+        if key not in have:
+            parts.append(f"{key} lost")
+        elif have[key] != value:
+            parts.append(f"{key} {have[key]} -> {value}")
+    return "tags: " + ", ".join(parts) if parts else ""
 
 
 def digest(value: object) -> str:

@@ -13,13 +13,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from srekv.errors import ImmutableError, SrekvError, UsageError
+from srekv.errors import SrekvError, UsageError
 from srekv.provision.answers import message_of
 from srekv.provision.existing import Existing, node_of
 from srekv.provision.images import is_arm
 from srekv.provision.model import Resource
 from srekv.provision.naming import NODES
-from srekv.provision.run import Op, Ops, Run, Step
+from srekv.provision.run import Op, Ops, Run, Step, cannot
 
 DNS_ATTRIBUTES = (
     ("enableDnsSupport", "EnableDnsSupport", "--enable-dns-support"),
@@ -54,15 +54,45 @@ class Network:
         """Nothing: none of it is ours."""
         return ()
 
+    def limits(self) -> Ops:
+        """An instance cannot move: to another VPC, zone or subnet than it is in."""
+        config, kept = self._run.config, self._kept()
+        live = [node for node in NODES if node in kept]
+        if not live:
+            return
+        fields = (
+            ("VPC", (config.vpc_id,) if config.vpc_id else (), (self._lived_in,)),
+            ("zones", _of_nodes(config.azs, live), tuple(kept[node].zone for node in live)),
+            ("subnets", _of_nodes(config.subnets, live), tuple(kept[node].subnet_id for node in live)),
+        )
+        for field, want, have in fields:
+            if want and want != have:
+                yield cannot(
+                    "stack",
+                    config.stack,
+                    "",
+                    field=field,
+                    have=", ".join(have),
+                    want=", ".join(want),
+                    next_step="srekv down, then up with the new ones; or use another --stack",
+                )
+
+    @property
+    def _lived_in(self) -> str:
+        """The VPC in which a node lives, "" while there is none."""
+        return str(self._existing.instances[0]["VpcId"]) if self._existing.instances else ""
+
     def ensure(self) -> Ops:
         """Choose, check, and with --fix-vpc switch the VPC's DNS attributes on."""
-        subnets = self._candidates()
-        self.vpc_id = self._one_vpc(subnets)
+        refused = list(self.limits())
+        yield from refused
+        homeless = len(self._kept()) < len(NODES)
+        subnets = self._candidates() if homeless else []
+        self.vpc_id = self._one_vpc(subnets) if homeless and not refused else self._lived_in
         with ThreadPoolExecutor(4, thread_name_prefix="network") as pool:
             attributes = [pool.submit(self._attribute, attribute, member) for attribute, member, _ in DNS_ATTRIBUTES]
             tables = pool.submit(self._route_tables)
             self.places = self._choose(subnets)
-            self._refuse_moves()
         yield from self._check_attributes([attribute.result() for attribute in attributes])
         self._check_routes([place.subnet_id for place in self.places], tables.result())
 
@@ -79,8 +109,7 @@ class Network:
         config = self._run.config
         if config.subnets:
             return self._subnets(SubnetIds=list(config.subnets))
-        lived_in = self._existing.instances[0]["VpcId"] if self._existing.instances else None
-        vpc_id = lived_in or config.vpc_id or self._default_vpc()
+        vpc_id = self._lived_in or config.vpc_id or self._default_vpc()
         subnets = self._subnets(Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])
         if not subnets:
             raise SrekvError(
@@ -107,14 +136,6 @@ class Network:
             raise UsageError(f"the subnets are in different VPCs: {', '.join(vpcs)}", next_step="give two of one VPC")
         wanted = self._run.config.vpc_id
         if wanted and wanted != vpcs[0]:
-            if self._existing.instances:
-                raise ImmutableError(
-                    f"stack {self._run.config.stack}",
-                    field="VPC",
-                    have=vpcs[0],
-                    want=wanted,
-                    next_step="srekv down, then up with --vpc-id; or use another --stack",
-                )
             raise UsageError(f"the subnets are in {vpcs[0]}, not in {wanted}", next_step="correct --vpc-id or --subnet")
         return str(vpcs[0])
 
@@ -199,22 +220,6 @@ class Network:
             next_step="give --subnet twice, in two zones",
         )
 
-    def _refuse_moves(self) -> None:
-        """An instance cannot move: asking for other zones or subnets than the nodes have is an error."""
-        config = self._run.config
-        for option, want, have in (
-            ("zones", config.azs, tuple(place.zone for place in self.places)),
-            ("subnets", config.subnets, tuple(place.subnet_id for place in self.places)),
-        ):
-            if self._existing.instances and want and want != have:
-                raise ImmutableError(
-                    f"stack {config.stack}",
-                    field=option,
-                    have=", ".join(have),
-                    want=", ".join(want),
-                    next_step="srekv down, then up with the new ones; or use another --stack",
-                )
-
     def _offered(self, zones: Sequence[str]) -> frozenset[str]:
         """The zones that offer the instance type (offered, not necessarily in stock: aws-facts 4.2)."""
         return frozenset(
@@ -271,6 +276,11 @@ class Network:
             self._run.watcher.warn(f"{what}: {why}")
             return
         raise SrekvError(what, why=why, next_step="give public subnets (--subnet twice), or add the route")
+
+
+def _of_nodes(asked: Sequence[str], nodes: Sequence[str]) -> tuple[str, ...]:
+    """What was asked for these nodes; nothing when nothing was asked."""
+    return tuple(asked[NODES.index(node)] for node in nodes) if asked else ()
 
 
 def _is_public(subnet: str, tables: Sequence[Mapping[str, Any]]) -> bool:

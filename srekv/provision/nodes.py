@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from srekv.errors import ImmutableError, SrekvError
-from srekv.provision import userdata
+from srekv.errors import SrekvError
+from srekv.provision import lease, userdata
 from srekv.provision.addresses import Addresses
 from srekv.provision.answers import QUOTA_NEXT, code_of, found, message_of
 from srekv.provision.existing import Existing, of_node
@@ -19,9 +20,9 @@ from srekv.provision.iam import Identity
 from srekv.provision.images import Images
 from srekv.provision.keypair import KeyPair
 from srekv.provision.model import Resource
-from srekv.provision.naming import NODES, PAYLOAD_TAG, digest, tag_map
+from srekv.provision.naming import LEASE_TAG, NODES, PAYLOAD_TAG, digest, tag_map
 from srekv.provision.network import Network, Place
-from srekv.provision.run import Op, Ops, Run, Step, leave
+from srekv.provision.run import Op, Ops, Run, Step, cannot, leave
 
 RUNNING_TIMEOUT_S = 300
 STOPPED_TIMEOUT_S = 300
@@ -56,6 +57,7 @@ class Nodes:
         addresses: Addresses,
         keys: KeyPair,
         images: Images,
+        lease_at_launch: datetime | None = None,
     ) -> None:
         self._run = run
         self._ec2 = run.clients.ec2
@@ -66,6 +68,7 @@ class Nodes:
         self._addresses = addresses
         self._keys = keys
         self._images = images
+        self.lease_at_launch = lease_at_launch
         self.needs: tuple[Step, ...] = (identity, network, firewall, addresses, keys, images)
         self.instance_id: dict[str, str] = {}
         self.begun: set[str] = set()
@@ -90,6 +93,9 @@ class Nodes:
             instances = sorted(of_node(self._existing.instances, node), key=lambda one: one["LaunchTime"])
             for surplus in instances[1:]:
                 yield self._terminate_op(surplus)
+            if instances and self._is_spent(instances[0]):
+                yield self._terminate_op(instances[0])
+                instances = []
             if not instances:
                 yield Op(
                     kind="instance",
@@ -174,11 +180,21 @@ class Nodes:
             raise _explain_launch(error) from error
         return answer["Instances"][0]
 
+    def _is_spent(self, instance: Mapping[str, Any]) -> bool:
+        """Whether the instance would end as soon as it is started: nobody can renew its lease before it boots."""
+        if instance["State"]["Name"] not in {"stopping", "stopped"}:
+            return False
+        left = timedelta(seconds=self._run.config.wall(lease.SPENT_S))
+        end = lease.from_text(tag_map(instance.get("Tags")).get(LEASE_TAG, ""))
+        return lease.is_over(end, now=datetime.now(UTC) + left)
+
     def _launch_arguments(self, node: str, place: Place) -> dict[str, Any]:
         config, names = self._run.config, self._run.names
-        payload = userdata.render(**self._payload(node))
+        payload = userdata.render(**self._payload(node), lease=self.lease_at_launch)
         tags = names.tags(names.instance(node), node=node)
         machine_tags = [*tags, {"Key": PAYLOAD_TAG, "Value": userdata.fingerprint(**self._payload(node))}]
+        if self.lease_at_launch:
+            machine_tags.append({"Key": LEASE_TAG, "Value": lease.as_text(self.lease_at_launch)})
         arguments: dict[str, Any] = {
             "ImageId": self._images.image.id,
             "InstanceType": config.instance_type,
@@ -213,6 +229,8 @@ class Nodes:
             ],
             "UserData": payload,
         }
+        if self.lease_at_launch:
+            arguments["InstanceInitiatedShutdownBehavior"] = "terminate"
         if self._keys.name:
             arguments["KeyName"] = self._keys.name
         return arguments
@@ -232,8 +250,7 @@ class Nodes:
     def _repair(self, node: str, instance: Mapping[str, Any]) -> Ops:
         """Bring a live instance to what was asked, or say what cannot be changed."""
         name, instance_id = self._run.names.instance(node), instance["InstanceId"]
-        self._refuse_other_type(name, instance)
-        operations = list(self._drift(node, name, instance))
+        operations = [*self._limit(name, instance), *self._drift(node, name, instance)]
         if instance["State"]["Name"] == "running":
             self._running.add(node)
         if instance["State"]["Name"] in {"stopping", "stopped"}:
@@ -243,10 +260,18 @@ class Nodes:
             yield leave("instance", name, instance_id, instance["Placement"]["AvailabilityZone"])
         self._warn_outdated(node, name, instance)
 
-    def _refuse_other_type(self, name: str, instance: Mapping[str, Any]) -> None:
+    def limits(self) -> Ops:
+        """The type of an instance stays what it is."""
+        for node in NODES:
+            for kept in sorted(of_node(self._existing.instances, node), key=lambda one: one["LaunchTime"])[:1]:
+                yield from self._limit(self._run.names.instance(node), kept)
+
+    def _limit(self, name: str, instance: Mapping[str, Any]) -> Ops:
         if instance["InstanceType"] != self._run.config.instance_type:
-            raise ImmutableError(
-                f"instance {name} ({instance['InstanceId']})",
+            yield cannot(
+                "instance",
+                name,
+                instance["InstanceId"],
                 field="type",
                 have=instance["InstanceType"],
                 want=self._run.config.instance_type,

@@ -12,9 +12,10 @@ from typing import Any, Protocol, TypeVar
 from botocore.exceptions import ClientError
 
 from srekv.config import Config
-from srekv.errors import SrekvError, TimeoutExceeded
+from srekv.errors import ImmutableError, SrekvError, TimeoutExceeded
 from srekv.provision.answers import code_of, explain, message_of
 from srekv.provision.clients import Clients
+from srekv.provision.incarnation import FIRST_LOOK_S, Incarnation
 from srekv.provision.model import Action, Change, Resource, Watcher
 from srekv.provision.naming import Names
 
@@ -24,6 +25,8 @@ FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 0.5
 PAUSE_GROWTH = 1.4
 NOTHING_SAID: Mapping[str, tuple[str, ...]] = {}
+SHOWN_TIMEOUT_S = 20
+SOUGHT_TIMEOUT_S = 3
 WORTH_TELLING_S = 1.5
 """A shorter wait is over before anybody has read about it."""
 
@@ -38,6 +41,7 @@ class Op:
 
     Attributes:
         call: does it and returns the resource's id; None when the resource is left alone.
+        refusal: for a field that cannot change: what to raise in its place, unless the run is dry.
     """
 
     kind: str
@@ -46,6 +50,7 @@ class Op:
     id: str = ""
     detail: str = ""
     call: Callable[[], str | None] | None = None
+    refusal: ImmutableError | None = None
 
 
 Ops = Iterator[Op]
@@ -74,6 +79,13 @@ class Step(Protocol):
         """Remove everything of this kind, tolerant of anything already gone."""
 
 
+class Limited(Protocol):
+    """A step with fields that cannot change once its resources exist."""
+
+    def limits(self) -> Ops:
+        """Those that differ from what was asked, as `cannot` makes them; a look that `ensure` need not take again."""
+
+
 @dataclass(frozen=True)
 class Run:
     """What every step of one command shares.
@@ -81,6 +93,9 @@ class Run:
     Attributes:
         dry: show operations, carry out none.
         cancelled: set when the rest of the run has become pointless; every wait ends at once.
+        changed: set when an operation was carried out.
+        deleted: the ids of what was deleted.
+        incarnation: the life of the stack that this run works on; known once the role is ensured.
     """
 
     config: Config
@@ -88,6 +103,16 @@ class Run:
     watcher: Watcher
     dry: bool = False
     cancelled: threading.Event = field(default_factory=threading.Event)
+    changed: threading.Event = field(default_factory=threading.Event)
+    deleted: set[str] = field(default_factory=set)
+    incarnation: Incarnation = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "incarnation", Incarnation(self.clients, self.names))
+
+    def again(self) -> Run:
+        """The same run, begun anew: nothing cancelled, nothing changed, no life of the stack known."""
+        return Run(self.config, self.clients, self.watcher, dry=self.dry)
 
     @cached_property
     def names(self) -> Names:
@@ -102,13 +127,26 @@ class Run:
             self.watcher.changed(self._change(section, op))
 
     def _change(self, section: str, op: Op) -> Change:
+        if op.refusal is not None and not self.dry:
+            raise op.refusal
         done: str | None = None
         if op.call is not None and not self.dry:
+            self.changed.set()
             try:
                 done = op.call()
             except ClientError as error:
                 raise explain(error, f"{op.action} {op.kind} {op.name}") from error
-        return Change(section=section, kind=op.kind, name=op.name, id=done or op.id, action=op.action, detail=op.detail)
+            if op.action == "delete":
+                self.deleted.add(op.id)
+        return Change(
+            section=section,
+            kind=op.kind,
+            name=op.name,
+            id=done or op.id,
+            action=op.action,
+            detail=op.detail,
+            next_step=op.refusal.next_step if op.refusal else "",
+        )
 
     def wait(
         self,
@@ -135,6 +173,7 @@ class Run:
         Raises:
             TimeoutExceeded: the deadline has passed.
             CancelledError: the run was cancelled meanwhile.
+            EndedError: this is an `up`, and the stack was removed meanwhile.
         """
         begin = time.monotonic()
         deadline = begin + timeout_s
@@ -147,6 +186,8 @@ class Run:
             if not told and time.monotonic() - begin > WORTH_TELLING_S:
                 self.watcher.waiting(section, what)
                 told = True
+            if time.monotonic() - begin > FIRST_LOOK_S:
+                self.incarnation.watch()
             if time.monotonic() + pause > deadline:
                 raise TimeoutExceeded(
                     f"{section}: gave up waiting for {what} after {timeout_s:.0f} s",
@@ -191,7 +232,50 @@ class Run:
 
         return self.wait(section, what, attempt, timeout_s=timeout_s)[0]
 
+    def made(self, section: str, what: str, call: Callable[[], T], *, exists: str, look: Callable[[], T | None]) -> T:
+        """Create something; if it exists by now, an answer was lost, or another run was faster: then take that one.
+
+        Args:
+            section: who creates.
+            what: what is created, for a person.
+            call: creates it.
+            exists: the error code that says that it exists.
+            look: finds it and refuses it if it is not ours; None while it does not show, or when it is gone again.
+        """
+
+        def attempt() -> tuple[T] | None:
+            try:
+                return (call(),)
+            except ClientError as error:
+                if code_of(error) != exists:
+                    raise
+            found_after_all = look()
+            return None if found_after_all is None else (found_after_all,)
+
+        return self.wait(section, f"{what} to show", attempt, timeout_s=SHOWN_TIMEOUT_S)[0]
+
+    def sought(self, section: str, what: str, look: Callable[[], T | None]) -> T | None:
+        """Look for something that may be there and not show yet, for a few seconds; None if it does not."""
+        try:
+            return self.wait(section, f"{what} to show", look, timeout_s=SOUGHT_TIMEOUT_S)
+        except TimeoutExceeded:
+            return None
+
 
 def leave(kind: str, name: str, id: str, detail: str = "") -> Op:  # noqa: A002 - AWS calls it an id
     """The Op for a resource that is as it should be."""
     return Op(kind=kind, name=name, action="leave", id=id, detail=detail)
+
+
+def cannot(kind: str, name: str, id: str, *, field: str, have: object, want: object, next_step: str) -> Op:  # noqa: A002
+    """The Op for a field that differs and cannot change: a row of a plan, an error of anything else."""
+    return Op(
+        kind=kind,
+        name=name,
+        id=id,
+        action="cannot change",
+        detail=f"{field} {have} -> {want}",
+        refusal=ImmutableError(
+            f"{kind} {name}" + (f" ({id})" if id else ""), field=field, have=have, want=want, next_step=next_step
+        ),
+    )

@@ -7,6 +7,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,13 +15,14 @@ import boto3
 
 from srekv.config import Config
 from srekv.errors import TimeoutExceeded
+from srekv.provision import lease
 from srekv.provision.addresses import Addresses
 from srekv.provision.alarms import Alarms
 from srekv.provision.answers import FAILURES, explain
 from srekv.provision.clients import Clients
 from srekv.provision.deployment import assemble, noted_fault
 from srekv.provision.dns import PrivateZone
-from srekv.provision.engine import destroy_all, ensure_all, observe_all
+from srekv.provision.engine import destroy_all, ensure_all, observe_all, refuse_what_cannot_change
 from srekv.provision.existing import Existing
 from srekv.provision.firewall import Firewall
 from srekv.provision.hands import AwsHands
@@ -28,13 +30,14 @@ from srekv.provision.health import HealthChecks
 from srekv.provision.iam import Identity
 from srekv.provision.images import Images
 from srekv.provision.keypair import KeyPair
+from srekv.provision.leasing import Leasing
 from srekv.provision.model import Deployment, Resource, Watcher
 from srekv.provision.network import Network
 from srekv.provision.nodes import Nodes
 from srekv.provision.operator import operator_cidrs
 from srekv.provision.ready import await_healthy
 from srekv.provision.run import Run, Step
-from srekv.provision.settings import Settings, resolve
+from srekv.provision.settings import Settings, resolve, stored
 from srekv.provision.table import Table
 
 LISTINGS_TIMEOUT_S = 15
@@ -71,9 +74,12 @@ class Stack:
             the whole stack; None after a dry run.
         """
         since = time.time()
+        lease.refuse_over(self.run.config.lease, now=datetime.now(UTC))
         steps = Steps.of(self.run, self.role, waits_for_health=wait)
         if guard is not None:
             guard(self._noted(steps))
+        if not self.run.dry:
+            refuse_what_cannot_change((steps.network, steps.nodes, steps.table, steps.checks, steps.zone))
         ensure_all(self.run, steps.all)
         if self.run.dry:
             return None
@@ -150,6 +156,7 @@ class Steps:
     firewall: Firewall
     table: Table
     nodes: Nodes
+    leasing: Leasing
     checks: HealthChecks
     zone: PrivateZone
     alarms: Alarms
@@ -167,7 +174,7 @@ class Steps:
         operator = operator_cidrs(run.config, _custom_endpoint(run.clients))
         firewall = Firewall(run, network, addresses, operator=operator)
         table = Table(run, needs=(identity,))
-        checks = HealthChecks(run, addresses)
+        checks = HealthChecks(run, existing, addresses)
         zone = PrivateZone(run, network=network, addresses=addresses, checks=checks)
         alarms = Alarms(run, checks, table)
         nodes = Nodes(
@@ -179,7 +186,9 @@ class Steps:
             addresses=addresses,
             keys=keys,
             images=images,
+            lease_at_launch=_lease_at_launch(run.config, role),
         )
+        leasing = Leasing(run, existing, nodes)
         return cls(
             run=run,
             existing=existing,
@@ -191,10 +200,11 @@ class Steps:
             firewall=firewall,
             table=table,
             nodes=nodes,
+            leasing=leasing,
             checks=checks,
             zone=zone,
             alarms=alarms,
-            settings=Settings(run, role, needs=(identity, nodes, table, zone, alarms)),
+            settings=Settings(run, role, needs=(identity, nodes, leasing, table, zone, alarms)),
         )
 
     @property
@@ -208,6 +218,7 @@ class Steps:
             self.images,
             self.firewall,
             self.nodes,
+            self.leasing,
             self.table,
             self.checks,
             self.zone,
@@ -219,6 +230,12 @@ class Steps:
         """What has been ensured, as one Deployment."""
         instances = self.existing.fresh_instances()
         return assemble(self.run, instances, addresses=self.addresses.public, checks=self.checks.check_id)
+
+
+def _lease_at_launch(config: Config, role: Mapping[str, Any] | None) -> datetime | None:
+    """The lease that new instances begin with."""
+    kept = stored(role).get("lease")
+    return lease.at_launch(kept, config.lease, now=datetime.now(UTC), spent_s=config.wall(lease.SPENT_S))
 
 
 def connect(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
-from srekv.errors import ImmutableError, NotOursError, SrekvError, TimeoutExceeded
+from srekv.errors import NotOursError, SrekvError, TimeoutExceeded
 from srekv.provision.answers import found, gone, made
 from srekv.provision.model import Resource
 from srekv.provision.naming import STACK_TAG, tag_map
-from srekv.provision.run import Op, Ops, Run, Step, leave
+from srekv.provision.run import Op, Ops, Run, Step, cannot, leave
 
 KEY_SCHEMA = [{"AttributeName": "key", "KeyType": "HASH"}]
 ACTIVE_TIMEOUT_S = 180
@@ -49,9 +50,24 @@ class Table:
         table = self._find()
         return int(table.get("ItemCount", 0)) if table and self._is_ours(table) else None
 
+    def limits(self) -> Ops:
+        """The key schema of a table stays what it is."""
+        table = self._at_first
+        # A table that is not ours is refused as such: its owner needs no advice.
+        if table and table.get("KeySchema", KEY_SCHEMA) != KEY_SCHEMA and self._is_ours(table):
+            yield cannot(
+                "table",
+                self._name,
+                table["TableArn"],
+                field="KeySchema",
+                have=table["KeySchema"],
+                want=KEY_SCHEMA,
+                next_step="back the table up, delete it, and run up again",
+            )
+
     def ensure(self) -> Ops:
         """Create the table, or repair what can be changed."""
-        table = self._find()
+        table = self._at_first
         if table is not None and table["TableStatus"] == "DELETING":
             self._wait_gone()
             table = None
@@ -61,7 +77,7 @@ class Table:
             return
         self._refuse_foreign(table)
         self._active = table["TableStatus"] == "ACTIVE"
-        changes = list(self._drift(table))
+        changes = [*self.limits(), *self._drift(table)]
         yield from changes
         if not changes:
             yield leave("table", self._name, table["TableArn"])
@@ -109,6 +125,11 @@ class Table:
                 why="it was made with --deletion-protection",
                 next_step="srekv up --no-deletion-protection, then down again",
             )
+
+    @cached_property
+    def _at_first(self) -> Mapping[str, Any] | None:
+        """The table when it was first asked for."""
+        return self._find()
 
     def _find(self) -> Mapping[str, Any] | None:
         answer = found(self._dynamodb.describe_table, TableName=self._name)
@@ -164,15 +185,6 @@ class Table:
         return str(table["TableArn"])
 
     def _drift(self, table: Mapping[str, Any]) -> Ops:
-        have_keys = table.get("KeySchema", KEY_SCHEMA)
-        if have_keys != KEY_SCHEMA:
-            raise ImmutableError(
-                f"table {self._name}",
-                field="KeySchema",
-                have=have_keys,
-                want=KEY_SCHEMA,
-                next_step="back the table up, delete it, and run up again",
-            )
         billing = table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")
         if billing != "PAY_PER_REQUEST":
             yield self._update(f"billing {billing} -> PAY_PER_REQUEST", BillingMode="PAY_PER_REQUEST")
