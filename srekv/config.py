@@ -9,6 +9,7 @@ import difflib
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from srekv.errors import UsageError
@@ -22,6 +23,9 @@ INTERVALS = (10, 30)
 """The only request intervals Route 53 accepts, in seconds (aws-recorded R35)."""
 
 OPERATING_SYSTEMS = ("al2023", "al2")
+
+SHORTEST_LEASE_S, LONGEST_LEASE_S = 600, 30 * 86_400
+"""A shorter lease would end before the nodes serve; a longer one is none."""
 
 LONGEST_TAG = 256
 """Characters in the value of an IAM tag."""
@@ -58,6 +62,8 @@ class Config:
         interval: health check request interval, seconds: 10 or 30.
         threshold: consecutive passes or failures that flip one checker, 1-10.
         ttl: TTL of the failover records, seconds.
+        lease_s: how long the lease that is asked for lasts, AWS-equivalent seconds; None: none is asked for.
+        lease: when the nodes end themselves, an aware time of the wall clock; None: never.
 
     Raises:
         UsageError: a value that can never work, with the nearest valid one.
@@ -92,6 +98,8 @@ class Config:
     threshold: int = 3
     ttl: int = 10
     alarms: bool = False
+    lease_s: float | None = None
+    lease: datetime | None = None
 
     def __post_init__(self) -> None:
         if not _STACK.fullmatch(self.stack):
@@ -106,6 +114,13 @@ class Config:
         _between(self.port, 1, 65535, "--port")
         if not 0.1 <= self.speed <= 100:
             raise UsageError(f"--speed {self.speed} is impossible", why="it must be between 0.1 and 100")
+        if self.lease_s is not None and not SHORTEST_LEASE_S <= self.lease_s <= LONGEST_LEASE_S:
+            nearest = "10m" if self.lease_s < SHORTEST_LEASE_S else "30d"
+            raise UsageError(
+                f"--lease of {self.lease_s:g} seconds is impossible",
+                why="a lease lasts 10 minutes to 30 days",
+                next_step=f"nearest: --lease {nearest}",
+            )
         self._check_names()
         self._check_network()
 
@@ -239,3 +254,23 @@ def _nearest_cidr(text: str) -> str:
         return f"did you mean {ipaddress.ip_network(text.strip(), strict=False)}?"
     except ValueError:
         return "for example 203.0.113.7/32"
+
+
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def duration(text: str, option: str) -> float:
+    """Seconds in a text such as 90m, 2h, 3d or 1h30m.
+
+    Raises:
+        UsageError: it is none.
+    """
+    compact = text.strip().lower().replace(" ", "")
+    if not _DURATION.fullmatch(compact):
+        raise UsageError(
+            f"{option} {text!r} is no duration",
+            why="expected a number and its unit, s, m, h or d",
+            next_step=f"for example {option} 90m, {option} 2h or {option} 3d",
+        )
+    return sum(float(number) * _UNITS[unit] for number, unit in re.findall(r"([\d.]+)([smhd])", compact))

@@ -147,7 +147,7 @@ class AwsHands:
             for one in answer["HealthCheckObservations"]
         )
 
-    def await_commands(self, nodes: Sequence[Node]) -> None:
+    def await_commands(self, nodes: Sequence[Place]) -> None:
         """Wait until the SSM agents of these nodes are online (aws-facts 4.9)."""
         ids = {node.instance_id for node in nodes}
         seen: set[str] = set()

@@ -7,11 +7,13 @@ too. A setting given on the command line wins over the stored one, the stored on
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from srekv.config import Config
 from srekv.errors import SrekvError
+from srekv.provision import lease
 from srekv.provision.answers import found
 from srekv.provision.clients import Clients
 from srekv.provision.model import Resource
@@ -24,7 +26,10 @@ INTEGERS = ("port", "interval", "threshold", "ttl")
 TEXTS = ("zone", "record", "instance_type", "os", "key_name")
 FLAGS = ("deletion_protection", "alarms")
 LISTS = ("allow_cidrs",)
-STORED = INTEGERS + TEXTS + FLAGS + LISTS
+TIMES = ("lease",)
+STORED = INTEGERS + TEXTS + FLAGS + LISTS + TIMES
+REMOVABLE = TIMES
+"""Settings whose absence means something: the tag of one that was taken back is removed."""
 
 
 def stored(role: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -41,6 +46,8 @@ def stored(role: Mapping[str, Any] | None) -> dict[str, Any]:
             values[name] = text == "true"
         elif name in LISTS:
             values[name] = tuple(text.split())
+        elif name in TIMES:
+            values[name] = lease.from_text(text)
         else:
             values[name] = text
     return values
@@ -68,6 +75,8 @@ def as_tags(config: Config) -> dict[str, str]:
             texts[_key(name)] = "true" if value else "false"
         elif isinstance(value, tuple):
             texts[_key(name)] = " ".join(value)
+        elif isinstance(value, datetime):
+            texts[_key(name)] = lease.as_text(value)
         else:
             texts[_key(name)] = str(value)
     return texts
@@ -97,7 +106,11 @@ def resolve(config: Config, given: Mapping[str, Any], clients: Clients) -> tuple
     kept = stored(ours)
     if given.get("create_key"):
         kept.pop("key_name", None)
-    return dataclasses.replace(config, **{**kept, **given}), role
+    settled = dataclasses.replace(config, **{**kept, **given})
+    if settled.lease_s is not None:
+        end = lease.end_of(settled.wall(settled.lease_s), now=datetime.now(UTC))
+        settled = dataclasses.replace(settled, lease=end)
+    return settled, role
 
 
 class Settings:
@@ -134,6 +147,16 @@ class Settings:
                 detail=", ".join(f"{key} {have.get(key, 'missing')} -> {value}" for key, value in wrong.items()),
                 call=lambda: self._store(wrong),
             )
+        gone = [_key(name) for name in REMOVABLE if _key(name) in have and _value(self._run.config, name) is None]
+        if gone:
+            yield Op(
+                kind="role",
+                name=self._run.names.role,
+                id=self._role["Arn"],
+                action="change",
+                detail=", ".join(f"{key} {have[key]} removed" for key in gone),
+                call=lambda: self._forget(gone),
+            )
 
     def settle(self) -> Ops:
         """Nothing to wait for."""
@@ -146,3 +169,6 @@ class Settings:
     def _store(self, tags: Mapping[str, str]) -> None:
         pairs: Any = [{"Key": key, "Value": value} for key, value in tags.items()]
         self._run.clients.iam.tag_role(RoleName=self._run.names.role, Tags=pairs)
+
+    def _forget(self, keys: Sequence[str]) -> None:
+        self._run.clients.iam.untag_role(RoleName=self._run.names.role, TagKeys=list(keys))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import fcntl
 import gzip
 import hashlib
@@ -113,15 +112,12 @@ def endpoint() -> Iterator[str]:
     server.server_close()
 
 
-def unpack(text: str, root: Path) -> Path:
+def unpack(packed: bytes, root: Path) -> Path:
     """Write the user data's files below root, as cloud-init would; the folder that the service runs in."""
-    for entry in yaml.safe_load(text)["write_files"]:
-        content = entry["content"].encode()
-        if entry.get("encoding") == "gz+b64":
-            content = gzip.decompress(base64.b64decode(content))
+    for entry in yaml.safe_load(gzip.decompress(packed))["write_files"]:
         file = root / entry["path"].lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
+        file.write_text(entry["content"])
     return root / "opt/srekv"
 
 
@@ -167,10 +163,10 @@ class Client:
 def test_the_payload_works(version: str, endpoint: str, tmp_path: Path) -> None:
     """The lab's routes, one key's life at /v1, and a clean stop, with the pins of that Python."""
     python = cached_venv(version, interpreters()[version])
-    text = userdata.render(
+    packed = userdata.render(
         table="SREKeyValue", region="us-east-1", port=80, node="az1", zone="sre-test.local", os="al2023"
     )
-    folder = unpack(text, tmp_path)
+    folder = unpack(packed, tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     service = subprocess.Popen(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import gzip
 import os
 import shutil
 import subprocess
 import sys
+import time
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -30,19 +31,18 @@ ROOT = Path(__file__).parents[3]
 
 
 def render(**changes: Any) -> str:
-    """The lab's user data, with changes."""
+    """The lab's user data, with changes, unpacked as cloud-init does it."""
+    return gzip.decompress(packed(**changes)).decode()
+
+
+def packed(**changes: Any) -> bytes:
+    """The same as EC2 gets it."""
     return userdata.render(**{**ARGUMENTS, **changes})
 
 
 def files(text: str) -> dict[str, bytes]:
     """The files as cloud-init would write them."""
-    entries = yaml.safe_load(text)["write_files"]
-    return {
-        entry["path"]: gzip.decompress(base64.b64decode(entry["content"]))
-        if entry.get("encoding") == "gz+b64"
-        else entry["content"].encode()
-        for entry in entries
-    }
+    return {entry["path"]: entry["content"].encode() for entry in yaml.safe_load(text)["write_files"]}
 
 
 def test_carries_the_package_itself() -> None:
@@ -56,7 +56,9 @@ def test_carries_the_package_itself() -> None:
     assert set(carried) == {
         "/opt/srekv/install",
         "/opt/srekv/srekv/__init__.py",
+        "/opt/srekv/lease",
         "/etc/systemd/system/srekv.service",
+        "/etc/systemd/system/srekv-lease.service",
         "/etc/systemd/resolved.conf.d/srekv.conf",
     }
 
@@ -105,22 +107,35 @@ def test_low_ports_need_a_capability(port: int, bound: bool) -> None:
 
 def test_is_deterministic() -> None:
     """Equal arguments make equal user data: a second `up` finds nothing to change."""
-    assert render() == render()
-    assert render() != render(node="az2")
+    assert packed() == packed()
+    assert packed() != packed(node="az2")
 
 
 @pytest.mark.parametrize("system", ["al2023", "al2"])
 def test_fits_with_the_longest_names(system: str) -> None:
     """The longest table, Region and zone that AWS allows still fit into what EC2 accepts."""
-    text = render(table="T" * 255, region="us-gov-northeast-1", node="n" * 64, zone="z" * 253, port=65535, os=system)
-    assert len(text.encode()) <= userdata.LIMIT
+    longest = packed(
+        table="T" * 255,
+        region="us-gov-northeast-1",
+        node="n" * 64,
+        zone="z" * 253,
+        port=65535,
+        os=system,
+        lease=datetime(2026, 11, 23, 17, tzinfo=UTC),
+    )
+    assert len(longest) <= userdata.LIMIT
+
+
+def test_there_is_room() -> None:
+    """A third of what EC2 accepts is free: the service may grow."""
+    assert len(packed()) <= userdata.LIMIT * 2 / 3
 
 
 def test_too_large_is_an_error() -> None:
     """What would burst EC2's limit is an error with the size, before any call."""
-    assert userdata.fitting("x" * userdata.LIMIT)
+    assert userdata.fitting(b"x" * userdata.LIMIT)
     with pytest.raises(SrekvError, match="user data has 16385 bytes") as caught:
-        userdata.fitting("x" * (userdata.LIMIT + 1))
+        userdata.fitting(b"x" * (userdata.LIMIT + 1))
     assert "16384" in caught.value.why
 
 
@@ -150,6 +165,47 @@ def test_a_fingerprint_tells_what_is_carried() -> None:
     assert len(digests | {userdata.fingerprint(**ARGUMENTS)}) == len(others) + 1
 
 
+def test_a_lease_is_a_file_and_nothing_else() -> None:
+    """The end travels as seconds since the epoch; without a lease there is no such file, and the unit does nothing."""
+    end = datetime(2026, 11, 23, 17, tzinfo=UTC)
+    carried = files(render(lease=end))
+    assert carried.pop("/opt/srekv/lease-until") == f"{int(end.timestamp())}\n".encode()
+    assert carried == files(render())
+
+
+def test_the_lease_is_watched_from_every_boot() -> None:
+    """The unit is enabled, waits for a clock that was set, and never gives up."""
+    unit = files(render())["/etc/systemd/system/srekv-lease.service"].decode().splitlines()
+    assert "ExecStartPre=-/usr/bin/chronyc waitsync 60 1 0 10" in unit
+    assert "Restart=always" in unit
+    assert "WantedBy=multi-user.target" in unit
+    assert "systemctl enable --now --no-block srekv-lease.service" in yaml.safe_load(render())["runcmd"]
+
+
+@pytest.mark.parametrize(
+    ("end", "ends"),
+    [("-5", True), ("0", True), ("+600", False), (None, False), ("", False), ("tomorrow", False)],
+)
+def test_the_node_ends_when_its_lease_is_over(end: str | None, ends: bool, tmp_path: Path) -> None:
+    """The script powers off for an end that has come, and for nothing else: no file, an empty one, no number."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    # sleep ends the endless loop: by then the script has looked once.
+    for name, body in (("systemctl", f'echo "$@" > {tmp_path}/called'), ("sleep", 'echo "$1" > slept; kill $PPID')):
+        (tools / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tools / name).chmod(0o755)
+    if end is not None:
+        text = str(int(time.time()) + int(end)) if end[:1] in "+-0" and end else end
+        (tmp_path / "lease-until").write_text(f"{text}\n")
+    script = files(render())["/opt/srekv/lease"].decode().replace("cd /opt/srekv", f"cd {tmp_path}")
+    environment = {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+    subprocess.run(["/bin/sh", "-c", script], env=environment, check=False, capture_output=True, timeout=30)
+    assert (tmp_path / "slept").read_text() == "60\n"
+    assert (tmp_path / "called").exists() is ends
+    if ends:
+        assert (tmp_path / "called").read_text() == "poweroff\n"
+
+
 def test_every_requirement_is_pinned() -> None:
     """Nothing is left to the day on which a node boots."""
     lines = resources.files("srekv.provision").joinpath("requirements.txt").read_text().splitlines()
@@ -164,8 +220,9 @@ def test_the_commands_are_plain_shell(system: str, tmp_path: Path) -> None:
         pytest.skip("shellcheck is not installed")
     script = tmp_path / "runcmd"
     text = render(os=system)
-    install = files(text)["/opt/srekv/install"].decode()
-    script.write_text("#!/bin/sh\n" + "\n".join(yaml.safe_load(text)["runcmd"]) + f"\n{install}")
+    carried = files(text)
+    bodies = [carried[f"/opt/srekv/{name}"].decode() for name in ("install", "lease")]
+    script.write_text("#!/bin/sh\n" + "\n".join(yaml.safe_load(text)["runcmd"]) + "\n" + "\n".join(bodies))
     # SC2015: "|| true" after a command that may fail is meant.
     check = subprocess.run([shellcheck, script], capture_output=True, text=True, check=False, timeout=60)
     assert (check.returncode, check.stdout) == (0, "")
@@ -205,9 +262,9 @@ def test_an_installed_wheel_renders_the_same(tmp_path: Path) -> None:
     script = (
         "import sys; sys.path.insert(0, sys.argv[1]); from srekv.provision import userdata\n"
         "assert userdata.__file__.startswith(sys.argv[1])\n"
-        f"sys.stdout.write(userdata.render(**{ARGUMENTS!r}))"
+        f"sys.stdout.buffer.write(userdata.render(**{ARGUMENTS!r}))"
     )
     run = subprocess.run(
-        [sys.executable, "-c", script, target], cwd=tmp_path, check=True, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", script, target], cwd=tmp_path, check=True, capture_output=True, timeout=60
     )
-    assert run.stdout == render()
+    assert run.stdout == packed()

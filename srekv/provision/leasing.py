@@ -1,0 +1,142 @@
+"""Gives the nodes that run their lease, moves its end, or takes it back.
+
+A new instance has its lease from its user data. One that runs is told over SSM; then its tag says so. A node that does
+not take the command makes `up` fail: a lease that nobody keeps must not be promised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from srekv.errors import SrekvError
+from srekv.provision import lease, userdata
+from srekv.provision.existing import Existing
+from srekv.provision.hands import AwsHands
+from srekv.provision.model import Instance, Resource
+from srekv.provision.naming import LEASE_TAG, NODES, tag_map
+from srekv.provision.nodes import Nodes
+from srekv.provision.run import CancelledError, Op, Ops, Run, Step
+
+TERMINATE, STOP = "terminate", "stop"
+"""What EC2 does with an instance that shuts itself down."""
+
+ATTRIBUTE: Any = "instanceInitiatedShutdownBehavior"
+COMMAND_TIMEOUT_S = 60
+NO_SCRIPT_CODE = 3
+
+
+class Leasing:
+    """The lease of every node, as its own tag shows it."""
+
+    section = "EC2"
+
+    def __init__(self, run: Run, existing: Existing, nodes: Nodes) -> None:
+        self._run = run
+        self._ec2 = run.clients.ec2
+        self._existing = existing
+        self._nodes = nodes
+        self._want = lease.as_text(run.config.lease)
+        self.needs: tuple[Step, ...] = (nodes,)
+
+    def observe(self) -> tuple[Resource, ...]:
+        """Nothing: the instances are shown by their own step."""
+        return ()
+
+    def ensure(self) -> Ops:
+        """Bring each node that differs to the lease that is wanted."""
+        for node in NODES:
+            instance_id = self._nodes.instance_id.get(node, "")
+            have = self._have(instance_id)
+            if have != self._want and instance_id:
+                detail = f"lease {have or 'none'} -> {self._want or 'none'}"
+                yield self._op(node, instance_id, detail, partial(self._give, node, instance_id))
+            elif self._want and self._known(instance_id) and self._behavior(instance_id) != TERMINATE:
+                detail = f"at its own shutdown {STOP} -> {TERMINATE}"
+                yield self._op(node, instance_id, detail, partial(self._behave, instance_id, TERMINATE))
+
+    def settle(self) -> Ops:
+        """Nothing to wait for."""
+        return iter(())
+
+    def destroy(self) -> Ops:
+        """Nothing: a lease ends with its instance."""
+        return iter(())
+
+    def _op(self, node: str, instance_id: str, detail: str, call: Any) -> Op:
+        name = self._run.names.instance(node)
+        return Op(kind="instance", name=name, id=instance_id, action="change", detail=detail, call=call)
+
+    def _known(self, instance_id: str) -> Mapping[str, Any] | None:
+        """The instance as it was at the beginning; None for one that this run has launched."""
+        return next((one for one in self._existing.instances if one["InstanceId"] == instance_id), None)
+
+    def _have(self, instance_id: str) -> str:
+        known = self._known(instance_id)
+        if known is None:
+            return lease.as_text(self._nodes.lease_at_launch)
+        return tag_map(known.get("Tags")).get(LEASE_TAG, "")
+
+    def _behavior(self, instance_id: str) -> str:
+        answer = self._ec2.describe_instance_attribute(InstanceId=instance_id, Attribute=ATTRIBUTE)
+        return answer["InstanceInitiatedShutdownBehavior"].get("Value", "")
+
+    def _behave(self, instance_id: str, value: str) -> None:
+        self._ec2.modify_instance_attribute(InstanceId=instance_id, Attribute=ATTRIBUTE, Value=value)
+
+    def _give(self, node: str, instance_id: str) -> None:
+        """The tag comes last: until it is right, the next `up` does all of this again.
+
+        With a lease, what a shutdown means is set before the node knows when to shut down; without, after.
+        """
+        if self._want:
+            self._behave(instance_id, TERMINATE)
+            self._tell(node, instance_id)
+            self._ec2.create_tags(Resources=[instance_id], Tags=[{"Key": LEASE_TAG, "Value": self._want}])
+        else:
+            self._tell(node, instance_id)
+            self._behave(instance_id, STOP)
+            self._ec2.delete_tags(Resources=[instance_id], Tags=[{"Key": LEASE_TAG}])
+
+    def _tell(self, node: str, instance_id: str) -> None:
+        """Write the end into the node.
+
+        Raises:
+            SrekvError: it does not take commands, or did not carry this one out.
+        """
+        hands, place = AwsHands(self._run), Instance(instance_id=instance_id)
+        try:
+            hands.await_commands([place])
+            result = hands.run(place, _script(self._run), timeout_s=COMMAND_TIMEOUT_S)
+        except CancelledError:
+            raise
+        except SrekvError as error:
+            raise self._unkept(node, instance_id, f"{error.what}; {error.why}".rstrip("; ")) from error
+        if result.status != "Success":
+            old = "it booted with the user data of an older version, which knows no lease"
+            why = old if result.code == NO_SCRIPT_CODE else f"{result.status}: {result.stderr.strip()}"
+            raise self._unkept(node, instance_id, why)
+
+    def _unkept(self, node: str, instance_id: str, why: str) -> SrekvError:
+        return SrekvError(
+            f"{node} ({instance_id}) was not told about its lease, so it still has the one before",
+            why=why,
+            next_step=f"terminate it (aws ec2 terminate-instances --instance-ids {instance_id}) and run up again: "
+            "a new instance begins with the lease",
+        )
+
+
+def _script(run: Run) -> str:
+    """What a node runs to have the lease that is wanted; the unit reads it anew when it starts."""
+    end = run.config.lease
+    temporary = f"{userdata.LEASE_FILE}.new"
+    write = (
+        f"echo {userdata.epoch(end)} > {temporary}\nmv {temporary} {userdata.LEASE_FILE}"
+        if end
+        else f"rm -f {userdata.LEASE_FILE}"
+    )
+    return (
+        f"set -e\n[ -e {userdata.HOME}/lease ] || exit {NO_SCRIPT_CODE}\n{write}\n"
+        f"systemctl enable {userdata.LEASE_UNIT}\nsystemctl restart --no-block {userdata.LEASE_UNIT}\n"
+    )
