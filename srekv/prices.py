@@ -13,6 +13,12 @@ REGION = "us-east-1"
 HOURS = 730
 """Hours in a month, as AWS counts them."""
 
+VOLUME_GIB = 8
+"""The size of a node's root volume."""
+
+SLOW_S = 30
+"""The request interval, seconds, that a check pays nothing extra for."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
@@ -112,20 +118,45 @@ class Cost:
         }
 
 
-def stack_costs(*, interval: int, alarms: int = 3) -> tuple[Cost, ...]:
-    """What a stack with two nodes uses; at 10 s each health check pays the fast interval."""
-    fast = 2 if interval < 30 else 0
+def costs_of(
+    *,
+    interval: int,
+    instances: int = 0,
+    volumes: int = 0,
+    addresses: int = 0,
+    zones: int = 0,
+    checks: int = 0,
+    tables: int = 0,
+    alarms: int = 0,
+) -> tuple[Cost, ...]:
+    """What so many of a stack's resources use.
+
+    Args:
+        interval: the checks' request interval, seconds: at 10 each pays the fast interval.
+        instances: running ones.
+        volumes: root volumes, also of stopped instances.
+        addresses: public ones, used or not.
+        zones: hosted zones.
+        checks: health checks.
+        tables: tables, each with a month's requests.
+        alarms: CloudWatch alarms.
+    """
     uses = (
-        (INSTANCE, 2),
-        (ADDRESS, 2),
-        (DISK, 16),
-        (ZONE, 1),
-        (CHECK, 2),
-        (FAST, fast),
-        (TABLE, 1),
+        (INSTANCE, instances),
+        (ADDRESS, addresses),
+        (DISK, volumes * VOLUME_GIB),
+        (ZONE, zones),
+        (CHECK, checks),
+        (FAST, checks if interval < SLOW_S else 0),
+        (TABLE, tables),
         (ALARM, alarms),
     )
     return tuple(Cost(price=price, units=units) for price, units in uses if units)
+
+
+def stack_costs(*, interval: int, alarms: int = 3) -> tuple[Cost, ...]:
+    """What a stack with two nodes uses."""
+    return costs_of(interval=interval, instances=2, volumes=2, addresses=2, zones=1, checks=2, tables=1, alarms=alarms)
 
 
 def total_usd(costs: tuple[Cost, ...]) -> float:
