@@ -1,0 +1,270 @@
+"""What was read, as frozen data: the rules see nothing else. What could not be read is absent, and in `unread`."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from srekv.provision.model import Observation
+
+HTTP = frozenset({"HTTP", "HTTPS", "HTTP_STR_MATCH", "HTTPS_STR_MATCH"})
+ENDPOINTS = HTTP | {"TCP"}
+"""The types of health checks that look at an endpoint themselves; the others follow alarms or other checks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unread:
+    """Something that could not be read: what for, the call, the IAM action behind it, AWS's answer."""
+
+    what: str
+    action: str
+    why: str
+    denied: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One failover record set. `ttl` is None for an alias; `evaluates` is an alias's EvaluateTargetHealth."""
+
+    name: str
+    kind: str
+    failover: str
+    set_id: str
+    ttl: int | None
+    values: tuple[str, ...]
+    check_id: str
+    alias: str = ""
+    evaluates: bool = False
+
+    @property
+    def label(self) -> str:
+        """For a person: the role and the name."""
+        return f"{self.failover} {self.name.rstrip('.')}"
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The values that are IPv4 addresses."""
+        return tuple(value for value in self.values if self.kind == "A" and is_address(value))
+
+    def to_api(self, **changes: Any) -> dict[str, Any]:
+        """As Route 53's ResourceRecordSet, with other values for some members."""
+        members: dict[str, Any] = {
+            "Name": self.name,
+            "Type": self.kind,
+            "SetIdentifier": self.set_id,
+            "Failover": self.failover,
+            "TTL": self.ttl,
+            "ResourceRecords": [{"Value": value} for value in self.values],
+        }
+        return members | ({"HealthCheckId": self.check_id} if self.check_id else {}) | changes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """The PRIMARY and the SECONDARY of one name and type."""
+
+    name: str
+    kind: str
+    primary: Record | None
+    secondary: Record | None
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """Those that exist."""
+        return tuple(one for one in (self.primary, self.secondary) if one)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HealthCheck:
+    """One health check's configuration; `kind` is Route 53's Type."""
+
+    id: str
+    kind: str
+    address: str
+    host: str
+    port: int
+    path: str
+    interval: int
+    threshold: int
+    inverted: bool
+    disabled: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Zone:
+    """A hosted zone; `vpcs` are the VPCs of this Region that it is associated with, `elsewhere` those of others."""
+
+    id: str
+    name: str
+    private: bool
+    vpcs: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rival:
+    """What answers for the name in place of the zone: a more specific private zone, or a forwarding rule."""
+
+    kind: str
+    id: str
+    name: str
+    vpc_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """What stands behind an address: an instance, or a bare network interface (then `instance_id` is "").
+
+    Attributes:
+        elastic: whether its public address is an Elastic IP.
+        resolves: whether its user data makes the zone known to its resolver; None where nobody looked.
+    """
+
+    instance_id: str
+    state: str
+    zone: str
+    vpc_id: str
+    subnet_id: str
+    groups: tuple[str, ...]
+    public: str
+    elastic: bool
+    name: str
+    resolves: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupRule:
+    """One inbound permission of a security group; prefix lists other than the checkers' are in `cidrs` already."""
+
+    protocol: str
+    low: int
+    high: int
+    cidrs: tuple[str, ...]
+    prefix_lists: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AclEntry:
+    """One rule of a network ACL; ports 0 to 65535 where none are given."""
+
+    number: int
+    egress: bool
+    allows: bool
+    protocol: str
+    cidr: str
+    low: int = 0
+    high: int = 65535
+
+    def __str__(self) -> str:
+        """For a person."""
+        verb = "allows" if self.allows else "denies"
+        direction = "to" if self.egress else "from"
+        protocol = {"-1": "everything", "6": "tcp"}.get(self.protocol, f"protocol {self.protocol}")
+        ports = "" if (self.low, self.high) == (0, 65535) else f" {self.low}-{self.high}"
+        return f"rule {self.number} {verb} {protocol}{ports} {direction} {self.cidr}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subnet:
+    """A subnet: its network ACL and whether it has a route to an internet gateway; None where nobody could look."""
+
+    id: str
+    acl_id: str = ""
+    acl: tuple[AclEntry, ...] | None = None
+    is_public: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vpc:
+    """A VPC's two DNS attributes; None where nobody could look. `exists` is False for an association left behind."""
+
+    id: str
+    dns_support: bool | None
+    dns_hostnames: bool | None
+    exists: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkers:
+    """Where Route 53's health checkers come from: the Region's prefix list, and their ranges."""
+
+    prefix_lists: tuple[str, ...]
+    ranges: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackFacts:
+    """What belongs to a stack of ours beyond its zone; `policies` are the role's documents, None: could not be read."""
+
+    name: str
+    role: str
+    table_arn: str
+    policies: tuple[Mapping[str, Any], ...] | None
+    fault: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """All that was read about one hosted zone. Times are seconds.
+
+    Attributes:
+        region: whose resources were looked at.
+        checks: by id; an id that a record names and that is missing here does not exist.
+        checks_read: whether the checks could be listed.
+        reports: by check id, its checkers' last reports; missing where nobody could ask.
+        hosts: by address, of the records and of the checks.
+        owned: the addresses that AllocateAddress gave this account: never refused.
+        hosts_read: whether the account's addresses and instances could be listed.
+        groups: by id, the inbound rules.
+    """
+
+    region: str
+    zone: Zone
+    pairs: tuple[Pair, ...]
+    checks: Mapping[str, HealthCheck] = field(default_factory=dict)
+    checks_read: bool = True
+    reports: Mapping[str, tuple[Observation, ...]] = field(default_factory=dict)
+    hosts: Mapping[str, Host] = field(default_factory=dict)
+    owned: frozenset[str] = frozenset()
+    hosts_read: bool = True
+    groups: Mapping[str, tuple[GroupRule, ...]] = field(default_factory=dict)
+    subnets: Mapping[str, Subnet] = field(default_factory=dict)
+    vpcs: Mapping[str, Vpc] = field(default_factory=dict)
+    checkers: Checkers | None = None
+    rivals: tuple[Rival, ...] = ()
+    stack: StackFacts | None = None
+    unread: tuple[Unread, ...] = ()
+
+    @property
+    def records(self) -> Iterator[Record]:
+        """Every failover record."""
+        return (record for pair in self.pairs for record in pair.records)
+
+    def check_of(self, record: Record | None) -> HealthCheck | None:
+        """The health check of a record, if it has one that exists."""
+        return self.checks.get(record.check_id) if record else None
+
+    def hosts_of(self, addresses: Iterable[str]) -> tuple[Host, ...]:
+        """What stands behind these addresses, as far as it is known."""
+        return tuple(self.hosts[one] for one in addresses if one in self.hosts)
+
+    def fix(self, command: str) -> str:
+        """The cure of something that `srekv up` repairs in a stack of ours; elsewhere that command."""
+        return "srekv up" if self.stack else command
+
+
+def is_address(text: str) -> bool:
+    """Whether it is an IPv4 address."""
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_probeable(address: str) -> bool:
+    """Whether Route 53 accepts it in a health check: no local, private, documentation or multicast address (R34)."""
+    ip = ipaddress.ip_address(address)
+    return ip.is_global and not ip.is_multicast

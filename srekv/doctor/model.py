@@ -1,0 +1,99 @@
+"""What the doctor says: findings, each with its cause, its proof and its cure, and the verdict over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["prevents", "delays", "risk", "unchecked"]
+"""What a finding means: no failover, a late one, one that may go wrong; or nobody could look."""
+
+ORDER: tuple[Severity, ...] = ("prevents", "delays", "risk", "unchecked")
+
+Verdict = Literal["will fail over", "will not fail over", "unknown"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that is wrong, or that nobody could look at.
+
+    Attributes:
+        id: its kind, stable, for scripts: "group-shuts-checkers-out".
+        severity: what it means for a failover.
+        subject: what it is about: a record, a check, an address, a resource's id.
+        title: what is wrong, one line.
+        cause: why that matters.
+        proof: the value that was read.
+        fix: a command that cures it, or what to do where no command can.
+        source: where the rule comes from.
+    """
+
+    id: str
+    severity: Severity
+    subject: str
+    title: str
+    cause: str
+    proof: str
+    fix: str
+    source: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """As a member of `doctor`'s document."""
+        return {
+            "id": self.id,
+            "severity": self.severity,
+            "subject": self.subject,
+            "title": self.title,
+            "cause": self.cause,
+            "proof": self.proof,
+            "fix": self.fix,
+            "source": self.source,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What the user holds a failover to; seconds.
+
+    Attributes:
+        bound: interval, threshold and TTL -> the longest outage that they explain.
+        target_s: the longest outage that is wanted, None: nobody said.
+        client_timeout_s: how long the clients wait for one answer, None: nobody said.
+    """
+
+    bound: Callable[[int, int, int], float]
+    target_s: float | None = None
+    client_timeout_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """All findings about one subject, the worst first, and the questions that were asked."""
+
+    subject: str
+    findings: tuple[Finding, ...]
+    checked: tuple[str, ...]
+
+    @classmethod
+    def of(cls, subject: str, findings: Iterable[Finding], checked: Iterable[str]) -> Diagnosis:
+        """With the findings in order, each said once."""
+        once = dict.fromkeys(findings)
+        return cls(
+            subject=subject,
+            findings=tuple(sorted(once, key=lambda one: ORDER.index(one.severity))),
+            checked=tuple(checked),
+        )
+
+    @property
+    def prevents(self) -> tuple[Finding, ...]:
+        """The findings that prevent a failover."""
+        return tuple(one for one in self.findings if one.severity == "prevents")
+
+    @property
+    def verdict(self) -> Verdict:
+        """No, if anything prevents it; unknown, if something could not be looked at; else yes."""
+        if self.prevents:
+            return "will not fail over"
+        unchecked = any(one.severity == "unchecked" for one in self.findings)
+        return "unknown" if unchecked else "will fail over"

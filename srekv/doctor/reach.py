@@ -1,0 +1,131 @@
+"""Who gets through: security groups and network ACLs, evaluated for the health checkers. Pure.
+
+A security group is stateful: what it lets in may answer. A network ACL is not: its rules are asked in the order of
+their numbers, the first that matches decides, and the answers to the checkers' ephemeral ports are asked again on
+their way out (VPC User Guide, "Control subnet traffic with network access control lists").
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from srekv.doctor.facts import AclEntry, Checkers, GroupRule
+
+EPHEMERAL = (1024, 65535)
+"""The ports that a checker may call from; AWS advises to open all of them for clients on the internet."""
+
+TCP = frozenset({"tcp", "6"})
+ANY = "-1"
+
+Network = ipaddress.IPv4Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passage:
+    """How much of a traffic gets through, 0 to 1, and the first rule that stops some; None: no rule let it in."""
+
+    share: float
+    stopped_by: AclEntry | None = None
+
+
+def through_groups(rules: Iterable[GroupRule], checkers: Checkers, port: int) -> Passage:
+    """How much of the checkers' ranges the security groups' rules together let in to a port."""
+    opened: list[Network] = []
+    for rule in rules:
+        if opens(rule, port):
+            if set(rule.prefix_lists) & set(checkers.prefix_lists):
+                return Passage(share=1.0)
+            opened += _networks(rule.cidrs)
+    ranges = list(ipaddress.collapse_addresses(_networks(checkers.ranges)))
+    return Passage(share=_size(_common(ranges, list(ipaddress.collapse_addresses(opened)))) / _size(ranges))
+
+
+def opens(rule: GroupRule, port: int) -> bool:
+    """Whether a rule is about that TCP port; protocol -1 opens all ports (aws-facts 3)."""
+    return rule.protocol == ANY or (rule.protocol in TCP and rule.low <= port <= rule.high)
+
+
+def open_ports(rules: Iterable[GroupRule], checkers: Checkers) -> tuple[str, ...]:
+    """The ports that the rules open to all of the checkers, for a person."""
+    found = {
+        str(rule.low) if rule.low == rule.high else f"{rule.low}-{rule.high}"
+        for rule in rules
+        if rule.protocol in TCP and through_groups([rule], checkers, rule.low).share == 1.0
+    }
+    return tuple(sorted(found))
+
+
+def inwards(entries: Sequence[AclEntry], ranges: Sequence[str], port: int) -> Passage:
+    """How much of these ranges a network ACL lets in to a TCP port."""
+    return _through_acl([one for one in entries if not one.egress], ranges, (port, port))
+
+
+def outwards(entries: Sequence[AclEntry], ranges: Sequence[str]) -> Passage:
+    """How much of the answers to these ranges' ephemeral ports a network ACL lets out."""
+    return _through_acl([one for one in entries if one.egress], ranges, EPHEMERAL)
+
+
+def _through_acl(entries: Sequence[AclEntry], ranges: Sequence[str], ports: tuple[int, int]) -> Passage:
+    ordered = sorted((one for one in entries if one.protocol in {ANY, "6"}), key=lambda one: one.number)
+    networks = list(ipaddress.collapse_addresses(_networks(ranges)))
+    allowed, stopped_by = 0, None
+    for low, high in _intervals(ordered, ports):
+        passed, culprit = _first_match([one for one in ordered if one.low <= low and high <= one.high], networks)
+        allowed += passed * (high - low + 1)
+        stopped_by = stopped_by or culprit
+    return Passage(share=allowed / (_size(networks) * (ports[1] - ports[0] + 1)), stopped_by=stopped_by)
+
+
+def _intervals(entries: Sequence[AclEntry], ports: tuple[int, int]) -> list[tuple[int, int]]:
+    """The ports cut where a rule begins or ends: within a piece each rule matches all ports or none."""
+    low, high = ports
+    cuts = {low} | {cut for one in entries for cut in (one.low, one.high + 1) if low < cut <= high}
+    starts = sorted(cuts)
+    return [(start, end - 1) for start, end in zip(starts, [*starts[1:], high + 1], strict=True)]
+
+
+def _first_match(entries: Sequence[AclEntry], networks: Sequence[Network]) -> tuple[int, AclEntry | None]:
+    """How many addresses pass, and the first rule that stopped some; what no rule decides is denied."""
+    undecided, passed = list(networks), 0
+    culprit = None
+    for entry in entries:
+        matching = _common(undecided, _networks([entry.cidr]))
+        if not matching:
+            continue
+        if entry.allows:
+            passed += _size(matching)
+        else:
+            culprit = culprit or entry
+        undecided = _without(undecided, matching)
+    return passed, culprit
+
+
+def _networks(cidrs: Iterable[str]) -> list[Network]:
+    """The IPv4 blocks among them."""
+    return [Network(cidr, strict=False) for cidr in cidrs if ":" not in cidr]
+
+
+def _size(networks: Iterable[Network]) -> int:
+    return sum(one.num_addresses for one in networks)
+
+
+def _common(some: Sequence[Network], others: Sequence[Network]) -> list[Network]:
+    """The blocks that lie in both; of two overlapping CIDR blocks one contains the other."""
+    return [
+        min(one, other, key=lambda block: block.num_addresses)
+        for one in some
+        for other in others
+        if one.overlaps(other)
+    ]
+
+
+def _without(networks: Iterable[Network], taken: Sequence[Network]) -> list[Network]:
+    """What is left of the blocks; each taken block lies in one of them."""
+    left = list(networks)
+    for block in taken:
+        home = next(one for one in left if one.supernet_of(block))
+        left.remove(home)
+        left += home.address_exclude(block)
+    return left

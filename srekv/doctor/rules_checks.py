@@ -1,0 +1,235 @@
+"""What the health checks look at, whether anybody reaches it, and what they say now. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from srekv.doctor.cures import update_check
+from srekv.doctor.facts import ENDPOINTS, HTTP, Facts, HealthCheck, Pair, Record, is_address, is_probeable
+from srekv.doctor.model import Finding, Wishes
+from srekv.doctor.sources import CHOOSES, DETERMINES, PRIVATE, VALUES
+
+HEALTHY_SHARE = 0.18
+"""A check is healthy while MORE than this share of its checkers say so (aws-facts 1.1)."""
+
+DEEP = re.compile(r"deep|ready|readiness|depend|database|dynamo|(?:^|[/_.-])(?:db|full|all)(?:$|[/_.-])", re.IGNORECASE)
+"""Paths that are likely to ask what both machines depend on."""
+
+
+def switched_on(facts: Facts, _: Wishes) -> Iterator[Finding]:
+    """Neither disabled nor inverted."""
+    for record in facts.records:
+        check = facts.check_of(record)
+        if check and check.disabled:
+            yield _disabled(facts, record, check)
+        elif check and check.inverted:
+            yield _inverted(facts, record, check)
+
+
+def _disabled(facts: Facts, record: Record, check: HealthCheck) -> Finding:
+    primary = record.failover == "PRIMARY"
+    return Finding(
+        id="check-disabled",
+        severity="prevents" if primary else "risk",
+        subject=record.label,
+        title="the health check is disabled",
+        cause="a disabled check counts as healthy for ever, so "
+        + ("the SECONDARY is never answered" if primary else "the SECONDARY is answered even if it is dead"),
+        proof=f"{check.id}: Disabled true",
+        fix=facts.fix(update_check(check.id, "--no-disabled")),
+        source=VALUES,
+    )
+
+
+def _inverted(facts: Facts, record: Record, check: HealthCheck) -> Finding:
+    return Finding(
+        id="check-inverted",
+        severity="prevents",
+        subject=record.label,
+        title="the health check is inverted",
+        cause="it says unhealthy while the machine is well, and healthy when it is dead",
+        proof=f"{check.id}: Inverted true",
+        fix=facts.fix(update_check(check.id, "--no-inverted")),
+        source=VALUES,
+    )
+
+
+def looked_at(facts: Facts, _: Wishes) -> Iterator[Finding]:
+    """The machine of the record, at an address that checkers reach, on a path that tells its health."""
+    for record in facts.records:
+        check = facts.check_of(record)
+        if check is None:
+            continue
+        if check.kind not in ENDPOINTS or not check.address:
+            yield _indirect(record, check)
+            continue
+        yield from _private(facts, record, check)
+        yield from _elsewhere(facts, record, check)
+        yield from _path(record, check)
+
+
+def _indirect(record: Record, check: HealthCheck) -> Finding:
+    seen = f"{check.kind} check" if check.kind not in ENDPOINTS else f"check of the name {check.host}"
+    return Finding(
+        id="indirect-check",
+        severity="unchecked",
+        subject=record.label,
+        title="not checked: what the health check really looks at",
+        cause="only checks of an IP address can be compared with the record and followed to a machine",
+        proof=f"{check.id} is a {seen}",
+        fix=f"aws route53 get-health-check --health-check-id {check.id}, and follow it by hand",
+        source=PRIVATE,
+    )
+
+
+def _private(facts: Facts, record: Record, check: HealthCheck) -> Iterator[Finding]:
+    if check.address in facts.owned or not is_address(check.address) or is_probeable(check.address):
+        return
+    host = next(iter(facts.hosts_of([check.address])), None)
+    public = host.public if host and host.public else "PUBLIC_ADDRESS"
+    yield Finding(
+        id="private-address",
+        severity="prevents",
+        subject=record.label,
+        title="the health check looks at an address that is not on the internet",
+        cause="the checkers are outside the VPC: they never reach it, so the check says nothing about the machine",
+        proof=f"{check.id}: IPAddress {check.address}",
+        fix=facts.fix(update_check(check.id, "--ip-address", public)),
+        source=PRIVATE,
+    )
+
+
+def _elsewhere(facts: Facts, record: Record, check: HealthCheck) -> Iterator[Finding]:
+    """Route 53 checks the endpoint in the check, not the value of the record."""
+    if not record.addresses or check.address in record.addresses:
+        return
+    checked = next(iter(facts.hosts_of([check.address])), None)
+    answered = facts.hosts_of(record.addresses)
+    if checked and any(checked.instance_id == host.instance_id != "" for host in answered):
+        return
+    if not facts.hosts_read:
+        return
+    known = bool(checked or answered)
+    proof = f"the record answers {_with_host(facts, record.addresses[0])}, "
+    proof += f"{check.id} looks at {_with_host(facts, check.address)}"
+    yield Finding(
+        id="check-elsewhere",
+        severity="prevents" if known else "risk",
+        subject=record.label,
+        title="record and health check are about different machines" if known else "record and check may differ",
+        cause="the name follows the health of another machine than the one that clients reach",
+        proof=proof,
+        fix=facts.fix(update_check(check.id, "--ip-address", _public(facts, record))),
+        source=CHOOSES,
+    )
+
+
+def _with_host(facts: Facts, address: str) -> str:
+    host = facts.hosts.get(address)
+    return f"{address} ({host.name if host else 'nothing in this account'})"
+
+
+def _public(facts: Facts, record: Record) -> str:
+    """The address under which the checkers would reach the record's machine."""
+    host = next(iter(facts.hosts_of(record.addresses)), None)
+    return host.public if host and host.public else record.addresses[0]
+
+
+def _path(record: Record, check: HealthCheck) -> Iterator[Finding]:
+    if check.kind not in HTTP:
+        title, cause = "the health check only opens a connection", "a process that hangs still accepts connections"
+        yield _path_finding("shallow-check", record, title, cause, proof=f"{check.id}: Type {check.kind}, no path")
+    elif check.path == "/":
+        title, cause = "the health check asks for the front page", "any 2xx or 3xx counts, also a redirect to a login"
+        yield _path_finding(
+            "shallow-check", record, title, cause, proof=f"{check.id}: ResourcePath {check.path or '/'}"
+        )
+    elif DEEP.search(check.path):
+        title = "the health check seems to ask for what both machines depend on"
+        cause = "when that fails, both checks fail at once, and Route 53 answers the PRIMARY: nothing is gained"
+        yield _path_finding("deep-check", record, title, cause, proof=f"{check.id}: ResourcePath {check.path}")
+
+
+def _path_finding(id: str, record: Record, title: str, cause: str, *, proof: str) -> Finding:  # noqa: A002 - as in Finding
+    return Finding(
+        id=id,
+        severity="risk",
+        subject=record.label,
+        title=title,
+        cause=cause,
+        proof=proof,
+        fix=f"{update_check(record.check_id, '--resource-path /health')}, a page that asks this machine alone",
+        source=DETERMINES,
+    )
+
+
+def healthy(facts: Facts, _: Wishes) -> Iterator[Finding]:
+    """What the checkers say now, and what that means for the answer."""
+    for pair in facts.pairs:
+        primary, secondary = _says(facts, pair.primary), _says(facts, pair.secondary)
+        if primary is False and secondary is False:
+            yield _both_down(pair, facts)
+        elif secondary is False and pair.secondary:
+            yield _down(facts, pair.secondary, "prevents", "Route 53 goes on answering the PRIMARY when it fails")
+        elif primary is False and pair.primary:
+            yield _down(facts, pair.primary, "risk", "the name answers the SECONDARY already: there is no other left")
+        yield from _unproven(facts, pair)
+
+
+def _says(facts: Facts, record: Record | None) -> bool | None:
+    """The verdict of a record's check now, None where it cannot be known."""
+    check = facts.check_of(record)
+    reports = facts.reports.get(check.id) if check else None
+    if check is None or not reports or check.disabled:
+        return None
+    return (sum(one.healthy for one in reports) / len(reports) > HEALTHY_SHARE) is not check.inverted
+
+
+def _tally(facts: Facts, record: Record) -> str:
+    reports = facts.reports.get(record.check_id, ())
+    well = sum(one.healthy for one in reports)
+    failure = next((one.status for one in reports if not one.healthy), "")
+    return f"{well} of {len(reports)} checkers of {record.check_id} succeed" + (f"; {failure}" if failure else "")
+
+
+def _both_down(pair: Pair, facts: Facts) -> Finding:
+    return Finding(
+        id="both-unhealthy",
+        severity="prevents",
+        subject=pair.name.rstrip("."),
+        title="both health checks are unhealthy",
+        cause="as a last resort Route 53 answers the PRIMARY, whatever happens to it",
+        proof="; ".join(_tally(facts, record) for record in pair.records),
+        fix=facts.fix("aws route53 get-health-check-last-failure-reason --health-check-id " + pair.records[0].check_id),
+        source=CHOOSES,
+    )
+
+
+def _down(facts: Facts, record: Record, severity: str, cause: str) -> Finding:
+    return Finding(
+        id=f"{record.failover.lower()}-unhealthy",
+        severity="prevents" if severity == "prevents" else "risk",
+        subject=record.label,
+        title=f"the {record.failover} is unhealthy now",
+        cause=cause,
+        proof=_tally(facts, record),
+        fix=facts.fix(f"aws route53 get-health-check-last-failure-reason --health-check-id {record.check_id}"),
+        source=CHOOSES,
+    )
+
+
+def _unproven(facts: Facts, pair: Pair) -> Iterator[Finding]:
+    for record in pair.records:
+        check = facts.check_of(record)
+        if check and check.kind in ENDPOINTS and not check.disabled and facts.reports.get(check.id) == ():
+            yield Finding(
+                id="check-unproven",
+                severity="risk",
+                subject=record.label,
+                title="no checker has reported yet",
+                cause="a new check counts as healthy until there is enough data, also on a dead machine",
+                proof=f"GetHealthCheckStatus of {check.id} shows no observation",
+                fix="srekv doctor again in a minute",
+                source=DETERMINES,
+            )

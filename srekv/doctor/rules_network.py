@@ -1,0 +1,166 @@
+"""Whether the health checkers get through to the machines and their answers back; where the machines live. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from srekv.doctor.facts import ENDPOINTS, Checkers, Facts, HealthCheck, Host, Record, Subnet
+from srekv.doctor.model import Finding, Severity, Wishes
+from srekv.doctor.reach import Passage, inwards, open_ports, outwards, through_groups
+from srekv.doctor.sources import ACLS, ADDRESSES, CHECKERS, PRIVATE, ZONES
+
+
+def _watched(facts: Facts) -> Iterator[tuple[Record, HealthCheck, Host]]:
+    """Each record whose check looks at a machine of this account."""
+    for record in facts.records:
+        check = facts.check_of(record)
+        if check and check.kind in ENDPOINTS and check.address in facts.hosts:
+            yield record, check, facts.hosts[check.address]
+
+
+def groups_open(facts: Facts, _: Wishes) -> Iterator[Finding]:
+    """The security groups let the checkers in to the port of the check."""
+    if facts.checkers is None:
+        return
+    for record, check, host in _watched(facts):
+        if not host.groups or not all(group in facts.groups for group in host.groups):
+            continue
+        rules = [rule for group in host.groups for rule in facts.groups[group]]
+        passage = through_groups(rules, facts.checkers, check.port)
+        if passage.share == 1.0:
+            continue
+        others = open_ports(rules, facts.checkers)
+        groups = ", ".join(host.groups)
+        if passage.share == 0.0 and others:
+            title, proof = f"port {check.port} is closed", f"{groups} open {', '.join(others)} to the checkers"
+            identity = "wrong-port"
+        else:
+            part = "no" if passage.share == 0.0 else f"{passage.share:.0%} of the"
+            title, identity = "the security group shuts health checkers out", "group-shuts-checkers-out"
+            proof = f"{groups} admit {part} checker addresses to port {check.port}"
+        yield Finding(
+            id=identity,
+            severity=_severity(passage),
+            subject=record.label,
+            title=title,
+            cause="a check that no checker reaches is unhealthy: both unhealthy means that the PRIMARY is answered",
+            proof=proof,
+            fix=facts.fix(_admit(host.groups[0], check.port, facts.checkers)),
+            source=CHECKERS,
+        )
+
+
+def _severity(passage: Passage) -> Severity:
+    """All shut out prevents; a part may or may not: more than 18 % of the checkers must get through."""
+    return "risk" if passage.share else "prevents"
+
+
+def _admit(group: str, port: int, checkers: Checkers) -> str:
+    base = f"aws ec2 authorize-security-group-ingress --group-id {group}"
+    if checkers.prefix_lists:
+        peer = f"PrefixListIds=[{{PrefixListId={checkers.prefix_lists[0]}}}]"
+    else:
+        peer = "IpRanges=[" + ",".join(f"{{CidrIp={cidr}}}" for cidr in checkers.ranges) + "]"
+    return f"{base} --ip-permissions 'IpProtocol=tcp,FromPort={port},ToPort={port},{peer}'"
+
+
+def acls_open(facts: Facts, _: Wishes) -> Iterator[Finding]:
+    """The network ACLs let the checkers in, and the answers out."""
+    if facts.checkers is None:
+        return
+    for record, check, host in _watched(facts):
+        if host.subnet_id in facts.subnets:
+            yield from acl_findings(facts.subnets[host.subnet_id], facts.checkers, check.port, subject=record.label)
+
+
+def acl_findings(subnet: Subnet, checkers: Checkers, port: int, *, subject: str) -> Iterator[Finding]:
+    """What a subnet's network ACL stops of the checkers' traffic."""
+    if subnet.acl is None:
+        return
+    for way, passage, what, ports in (
+        ("ingress", inwards(subnet.acl, checkers.ranges, port), f"requests to port {port}", f"{port}"),
+        ("egress", outwards(subnet.acl, checkers.ranges), "answers to the ports 1024-65535", "1024-65535"),
+    ):
+        if passage.share == 1.0:
+            continue
+        stopped = passage.stopped_by
+        yield Finding(
+            id="acl-stops-checkers" if way == "ingress" else "acl-stops-answers",
+            severity=_severity(passage),
+            subject=subject,
+            title=f"the network ACL stops the health checkers' {'requests' if way == 'ingress' else 'answers'}",
+            cause="network ACLs keep no state: requests in and answers out must both be allowed",
+            proof=f"{subnet.acl_id} of {subnet.id} passes {passage.share:.0%} of the {what}: "
+            + (str(stopped) if stopped else "no rule allows the others"),
+            fix=_allow(subnet, way, ports, passage),
+            source=ACLS,
+        )
+
+
+def _allow(subnet: Subnet, way: str, ports: str, passage: Passage) -> str:
+    """The command that lets everything of that kind pass, before the rule that stops it."""
+    stopped = passage.stopped_by
+    same_way = {one.number for one in subnet.acl or () if one.egress is (way == "egress")}
+    highest = stopped.number - 1 if stopped else 32766
+    number = next((one for one in range(min(highest, 100), 0, -1) if one not in same_way), 1)
+    low, _, high = ports.partition("-")
+    return (
+        f"aws ec2 create-network-acl-entry --network-acl-id {subnet.acl_id} --{way} --rule-number {number} "
+        f"--protocol tcp --port-range From={low},To={high or low} --cidr-block 0.0.0.0/0 --rule-action allow"
+    )
+
+
+def routed(facts: Facts, _: Wishes) -> Iterator[Finding]:
+    """The machines' subnets have a route to an internet gateway."""
+    for record, _check, host in _watched(facts):
+        subnet = facts.subnets.get(host.subnet_id)
+        if subnet and subnet.is_public is False:
+            yield Finding(
+                id="no-internet-route",
+                severity="prevents",
+                subject=record.label,
+                title="no route to an internet gateway",
+                cause="the checkers are outside the VPC: neither they nor the answers to them get through",
+                proof=f"the route table of {subnet.id} has no active 0.0.0.0/0 to an igw-",
+                fix="aws ec2 create-route --route-table-id TABLE --destination-cidr-block 0.0.0.0/0 --gateway-id IGW",
+                source=PRIVATE,
+            )
+
+
+def lasting(facts: Facts, _: Wishes) -> Iterator[Finding]:
+    """Machines that run, under addresses that survive a stop."""
+    for record in facts.records:
+        for host in facts.hosts_of(record.addresses):
+            if host.instance_id and host.state not in {"running", "pending"}:
+                yield _not_running(facts, record, host)
+    for record, check, host in _watched(facts):
+        if host.instance_id and check.address == host.public and not host.elastic:
+            yield _not_elastic(record, check, host)
+
+
+def _not_running(facts: Facts, record: Record, host: Host) -> Finding:
+    second = record.failover == "SECONDARY"
+    return Finding(
+        id="not-running",
+        severity="prevents" if second else "risk",
+        subject=record.label,
+        title=f"its machine is {host.state}",
+        cause="there is nothing to fail over to" if second else "there is no PRIMARY to lose, and none to go back to",
+        proof=f"{host.name} is {host.state}",
+        fix=facts.fix(f"aws ec2 start-instances --instance-ids {host.instance_id}"),
+        source=ZONES,
+    )
+
+
+def _not_elastic(record: Record, check: HealthCheck, host: Host) -> Finding:
+    return Finding(
+        id="address-not-elastic",
+        severity="risk",
+        subject=record.label,
+        title="the checked address is not an Elastic IP",
+        cause="a stop gives it up: the check then watches whoever gets it next, and failback never comes",
+        proof=f"{check.address} of {host.name} was assigned automatically",
+        fix=f"aws ec2 allocate-address, aws ec2 associate-address --instance-id {host.instance_id}, and put the new "
+        "address into the record and the check",
+        source=ADDRESSES,
+    )
