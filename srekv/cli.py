@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from srekv import __version__
 from srekv.config import DEFAULT_STACK, OPERATING_SYSTEMS
@@ -331,6 +332,31 @@ def predict(context: click.Context, *, interval: int, threshold: int, ttl: int, 
     from srekv import evidence
 
     evidence.predict(_screen(context), interval=interval, threshold=threshold, ttl=ttl, target=target)
+
+
+@main_group.command()
+@click.option("--node", is_flag=True, help="The nodes' own permissions, in place of the operator's.")
+@click.option("--account", default="*", show_default=True, metavar="ID", help="Bind it to this account.")
+@click.option("--region", "in_region", metavar="R", help="Bind it to this Region.  [default: *]")
+@click.option("--stack", "of_stack", metavar="NAME", help="Bind it to this stack.  [default: all that srekv makes]")
+@click.pass_context
+def policy(context: click.Context, *, node: bool, account: str, in_region: str | None, of_stack: str | None) -> None:
+    """Print the least-privilege IAM policy that an operator needs.
+
+    It makes no call. aws iam create-policy --policy-name srekv --policy-document "$(srekv policy)"
+    """
+    from srekv import granting
+
+    parent = context.parent or context
+    given = parent.get_parameter_source("stack") is not ParameterSource.DEFAULT
+    click.echo(
+        granting.policy(
+            node=node,
+            account=account,
+            region=in_region or context.obj["region"] or "*",
+            stack=of_stack or (context.obj["stack"] if given else None),
+        )
+    )
 
 
 @main_group.group()

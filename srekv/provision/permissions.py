@@ -1,0 +1,397 @@
+"""The two IAM policies as data: what an operator needs for every command of srekv, and what a node needs. No call.
+
+Each statement is as narrow as the service lets it be (aws-facts 6.2): what is created must carry the tag
+`srekv:stack`, what is changed must have it, and everything with a name of its own is bound to srekv's names. Where tags
+cannot help, it says so:
+
+- Route 53 knows neither request nor resource tags: the policy reaches every zone and check of the account. srekv itself
+  touches only those whose CallerReference it made.
+- DynamoDB looks at tags only in accounts that have switched that on, so the table is bound by its name.
+- IAM: the path `/srekv/STACK/` does what a tag would do, and nobody can change it afterwards.
+- Whoever may create a role, give it a policy and pass it to an instance can do what that policy allows: bound the
+  operator with a permissions boundary where that matters.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from srekv.config import DEFAULT_STACK
+from srekv.provision.naming import STACK_TAG, Names
+
+VERSION = "2012-10-17"
+LARGEST_POLICY = 6144
+"""Characters of a managed policy, white space not counted (IAM's quota)."""
+
+GLOBAL_REGION = "us-east-1"
+"""Where the alarms on Route 53's checks live (aws-facts 8)."""
+
+IMAGES = "parameter/aws/service/ami-amazon-linux-latest/*"
+"""The public parameters that name the newest Amazon Linux (aws-facts 4.8)."""
+
+PARTITIONS = {"cn": "aws-cn", "us-gov": "aws-us-gov"}
+"""How the names of Regions begin that are not in the partition `aws`."""
+
+UNBOUND = (
+    "ec2:DescribeAddresses",
+    "ec2:DescribeIamInstanceProfileAssociations",
+    "ec2:DescribeImages",
+    "ec2:DescribeInstanceTypeOfferings",
+    "ec2:DescribeInstances",
+    "ec2:DescribeKeyPairs",
+    "ec2:DescribeManagedPrefixLists",
+    "ec2:DescribeRouteTables",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
+    "route53:CreateHealthCheck",
+    "route53:GetCheckerIpRanges",
+    "route53:ListHealthChecks",
+    "route53:ListHostedZones",
+    "ssm:DescribeInstanceInformation",
+    "ssm:GetCommandInvocation",
+)
+"""What the services let nobody narrow."""
+
+LAUNCH = "ec2:RunInstances"
+CREATING = ("ec2:AllocateAddress", "ec2:CreateKeyPair", "ec2:CreateSecurityGroup", LAUNCH)
+"""The calls that tag what they create."""
+
+CHANGING = (
+    "ec2:AssociateAddress",
+    "ec2:AssociateIamInstanceProfile",
+    "ec2:AuthorizeSecurityGroupIngress",
+    "ec2:CreateTags",
+    "ec2:DeleteKeyPair",
+    "ec2:DeleteSecurityGroup",
+    "ec2:DeleteTags",
+    "ec2:DisassociateAddress",
+    "ec2:GetConsoleOutput",
+    "ec2:ModifyInstanceAttribute",
+    "ec2:ModifyInstanceMetadataOptions",
+    "ec2:ReleaseAddress",
+    "ec2:ReplaceIamInstanceProfileAssociation",
+    "ec2:RevokeSecurityGroupIngress",
+    "ec2:StartInstances",
+    "ec2:StopInstances",
+    "ec2:TerminateInstances",
+)
+"""The calls on what is there, for which it must have our tag."""
+
+TABLE_ACTIONS = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+"""Item actions only (aws-facts 6.2), in place of the lab's AmazonDynamoDBFullAccess (10 g)."""
+
+AGENT_ACTIONS = [
+    "ec2messages:AcknowledgeMessage",
+    "ec2messages:DeleteMessage",
+    "ec2messages:FailMessage",
+    "ec2messages:GetEndpoint",
+    "ec2messages:GetMessages",
+    "ec2messages:SendReply",
+    "ssm:ListAssociations",
+    "ssm:ListInstanceAssociations",
+    "ssm:UpdateInstanceInformation",
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+]
+"""The part of AmazonSSMManagedInstanceCore that Run Command uses, inline: an endpoint need not carry AWS's policies."""
+
+Conditions = Mapping[str, Mapping[str, Any]]
+
+
+def node_policy(table: str) -> dict[str, Any]:
+    """The node's permissions; `table` is an ARN."""
+    return {
+        "Version": VERSION,
+        "Statement": [
+            {"Sid": "Items", "Effect": "Allow", "Action": TABLE_ACTIONS, "Resource": table},
+            {"Sid": "Agent", "Effect": "Allow", "Action": AGENT_ACTIONS, "Resource": "*"},
+        ],
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant:
+    """One statement of the operator's policy: it allows these actions on these resources, if the conditions hold."""
+
+    name: str
+    actions: Sequence[str]
+    resources: Sequence[str] = ("*",)
+    conditions: Conditions | None = None
+
+    def statement(self) -> dict[str, Any]:
+        """As IAM writes it; one value stands without its list, which saves room."""
+        return {
+            "Sid": self.name,
+            "Effect": "Allow",
+            "Action": _bare(self.actions),
+            "Resource": _bare(self.resources),
+            **({"Condition": self.conditions} if self.conditions else {}),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """Where the policy holds. "*" is every account or Region; no stack means every stack of srekv."""
+
+    account: str = "*"
+    region: str = "*"
+    stack: str | None = None
+    partition: str = "aws"
+
+    def arn(self, service: str, *resources: str, region: str | None = None, account: str | None = None) -> list[str]:
+        """One ARN for each resource, in this scope's Region and account unless others are given ("" among them)."""
+        where = self.region if region is None else region
+        whose = self.account if account is None else account
+        return [f"arn:{self.partition}:{service}:{where}:{whose}:{resource}" for resource in resources]
+
+    def names(self, pick: Callable[[Names], str]) -> list[str]:
+        """A name of the stack; or the default stack's, and the pattern of all others'."""
+        return [pick(Names(stack)) for stack in ([self.stack] if self.stack else [DEFAULT_STACK, "*"])]
+
+    def iam(self, kind: str) -> list[str]:
+        """The stack's role or instance profile, at its path."""
+        names = Names(self.stack or "*")
+        return self.arn("iam", f"{kind}{names.path}{names.role if self.stack else '*'}", region="")
+
+    def unborn(self) -> list[str]:
+        """Both by their bare names: IAM cannot know the path of a role that is not there, and asks about its name."""
+        name = Names(self.stack or DEFAULT_STACK).role + ("" if self.stack else "*")
+        return self.arn("iam", f"instance-profile/{name}", f"role/{name}", region="")
+
+    def alarms(self) -> list[str]:
+        """The stack's alarms, here and where Route 53's metrics are; the default stack's pattern fits every stack's."""
+        name = Names(self.stack or DEFAULT_STACK).alarm("*")
+        regions = ["*"] if self.region == "*" else sorted({self.region, GLOBAL_REGION})
+        return [arn for region in regions for arn in self.arn("cloudwatch", f"alarm:{name}", region=region)]
+
+    def tables(self) -> list[str]:
+        """The stack's table."""
+        return self.arn("dynamodb", *self.names(lambda names: f"table/{names.table}"))
+
+    def tagged(self, key: str) -> Conditions:
+        """The tag `srekv:stack` must be there, with this stack's name if there is one."""
+        return {"StringLike": {f"{key}/{STACK_TAG}": self.stack or "*"}}
+
+
+def operator_policy(
+    *, account: str = "*", region: str = "*", stack: str | None = None, partition: str = "aws"
+) -> dict[str, Any]:
+    """All that an operator needs for every command.
+
+    Args:
+        account: the account's id, "*" for any.
+        region: the stack's Region, "*" for any.
+        stack: bind it to one stack; None: to all that srekv makes.
+        partition: "aws", "aws-cn" or "aws-us-gov".
+    """
+    scope = Scope(account=account, region=region, stack=stack, partition=partition)
+    return {"Version": VERSION, "Statement": [grant.statement() for grant in _grants(scope)]}
+
+
+def operator_actions() -> tuple[str, ...]:
+    """Every action of the operator's policy, in order."""
+    return tuple(sorted({action for grant in _grants(Scope()) for action in grant.actions}))
+
+
+def partition_of(region: str) -> str:
+    """The partition that a Region is in; "*" counts as `aws`."""
+    return next((name for prefix, name in PARTITIONS.items() if region.startswith(f"{prefix}-")), "aws")
+
+
+def size(policy: Mapping[str, Any]) -> int:
+    """How many characters of a policy IAM counts: all but white space."""
+    return len("".join(json.dumps(policy, separators=(",", ":")).split()))
+
+
+def _bare(values: Sequence[str]) -> str | list[str]:
+    return values[0] if len(values) == 1 else list(values)
+
+
+def _grants(scope: Scope) -> tuple[Grant, ...]:
+    return (
+        Grant(name="Everywhere", actions=UNBOUND),
+        *_machines(scope),
+        *_identity(scope),
+        *_table(scope),
+        *_dns(scope),
+        *_commands(scope),
+        *_watching(scope),
+    )
+
+
+def _machines(scope: Scope) -> tuple[Grant, ...]:
+    """EC2: what is made carries the tag, what is changed has it; what a machine is made of may be anybody's."""
+    new, any_kind = scope.tagged("aws:RequestTag"), scope.arn("ec2", "*")
+    return (
+        Grant(
+            name="Make",
+            actions=CREATING,
+            resources=any_kind,
+            conditions=new,
+        ),
+        Grant(
+            name="TagWhatIsMade",
+            actions=["ec2:CreateTags"],
+            resources=any_kind,
+            # Without it, whoever may tag could make anything theirs.
+            conditions={
+                **new,
+                "StringEquals": {"ec2:CreateAction": [action.removeprefix("ec2:") for action in CREATING]},
+            },
+        ),
+        Grant(
+            name="MakeOf",
+            actions=["ec2:CreateSecurityGroup", "ec2:DescribeVpcAttribute", "ec2:ModifyVpcAttribute", LAUNCH],
+            # An image belongs to no account, as its ARN tells.
+            resources=[*scope.arn("ec2", "image/*", account=""), *scope.arn("ec2", "key-pair/*", "subnet/*", "vpc/*")],
+        ),
+        Grant(
+            name="Change",
+            actions=[*CHANGING, LAUNCH],
+            resources=any_kind,
+            conditions=scope.tagged("aws:ResourceTag"),
+        ),
+    )
+
+
+def _identity(scope: Scope) -> tuple[Grant, ...]:
+    """The nodes' role and instance profile, passed to EC2 and to nothing else (I8)."""
+    role, both = scope.iam("role"), [*scope.iam("instance-profile"), *scope.iam("role")]
+    service = ["ec2.amazonaws.com"] + (["ec2.amazonaws.com.cn"] if scope.partition == "aws-cn" else [])
+    return (
+        Grant(
+            name="ReadRole",
+            actions=[
+                "iam:GetInstanceProfile",
+                "iam:GetRole",
+                "iam:GetRolePolicy",
+                "iam:ListAttachedRolePolicies",
+                "iam:ListRolePolicies",
+            ],
+            resources=[*both, *scope.unborn()],
+        ),
+        Grant(
+            name="MakeRole",
+            actions=["iam:CreateInstanceProfile", "iam:CreateRole", "iam:TagInstanceProfile"],
+            resources=both,
+            conditions=scope.tagged("aws:RequestTag"),
+        ),
+        Grant(
+            name="ChangeRole",
+            actions=[
+                "iam:AddRoleToInstanceProfile",
+                "iam:DeleteInstanceProfile",
+                "iam:DeleteRole",
+                "iam:DeleteRolePolicy",
+                "iam:DetachRolePolicy",
+                "iam:PutRolePolicy",
+                "iam:RemoveRoleFromInstanceProfile",
+                "iam:TagRole",
+                "iam:UpdateAssumeRolePolicy",
+            ],
+            resources=both,
+        ),
+        Grant(
+            name="PassRole",
+            actions=["iam:PassRole"],
+            resources=role,
+            conditions={"StringEquals": {"iam:PassedToService": _bare(service)}},
+        ),
+    )
+
+
+def _table(scope: Scope) -> tuple[Grant, ...]:
+    return (
+        Grant(
+            name="Table",
+            actions=[
+                "dynamodb:CreateTable",
+                "dynamodb:DeleteTable",
+                "dynamodb:DescribeContinuousBackups",
+                "dynamodb:DescribeTable",
+                "dynamodb:ListTagsOfResource",
+                "dynamodb:TagResource",
+                "dynamodb:UpdateContinuousBackups",
+                "dynamodb:UpdateTable",
+            ],
+            resources=scope.tables(),
+        ),
+    )
+
+
+def _dns(scope: Scope) -> tuple[Grant, ...]:
+    """Zones with a VPC of the Region, that is private ones; records and health checks."""
+    return (
+        Grant(
+            name="PrivateZone",
+            actions=["route53:AssociateVPCWithHostedZone", "route53:CreateHostedZone"],
+            conditions={"ForAnyValue:StringLike": {"route53:VPCs": f"VPCId=*,VPCRegion={scope.region}"}},
+        ),
+        Grant(
+            name="Dns",
+            actions=[
+                "route53:ChangeResourceRecordSets",
+                "route53:ChangeTagsForResource",
+                "route53:DeleteHealthCheck",
+                "route53:DeleteHostedZone",
+                "route53:GetChange",
+                "route53:GetHealthCheckStatus",
+                "route53:GetHostedZone",
+                "route53:ListResourceRecordSets",
+                "route53:ListTagsForResource",
+                "route53:ListTagsForResources",
+                "route53:UpdateHealthCheck",
+            ],
+            resources=scope.arn("route53", "change/*", "healthcheck/*", "hostedzone/*", region="", account=""),
+        ),
+    )
+
+
+def _commands(scope: Scope) -> tuple[Grant, ...]:
+    """Shell commands on our instances; AWS's own documents and parameters belong to no account."""
+    # With an account's id too: AWS has printed, and so checked, both forms (S5).
+    images = {*scope.arn("ssm", IMAGES, account=""), *scope.arn("ssm", IMAGES)}
+    return (
+        Grant(
+            name="Command",
+            actions=["ssm:SendCommand"],
+            resources=scope.arn("ec2", "instance/*"),
+            conditions=scope.tagged("ssm:resourceTag"),
+        ),
+        Grant(
+            name="CommandBy",
+            actions=["ssm:GetParameter", "ssm:SendCommand"],
+            resources=[*scope.arn("ssm", "document/AWS-RunShellScript", account=""), *sorted(images)],
+        ),
+    )
+
+
+def _watching(scope: Scope) -> tuple[Grant, ...]:
+    """Alarms and the dashboard of --alarms."""
+    dashboards = scope.names(lambda names: f"dashboard/{names.dashboard}")
+    return (
+        Grant(
+            name="Watch",
+            actions=[
+                "cloudwatch:DeleteAlarms",
+                "cloudwatch:DeleteDashboards",
+                "cloudwatch:DescribeAlarms",
+                "cloudwatch:GetDashboard",
+                "cloudwatch:ListTagsForResource",
+                "cloudwatch:PutDashboard",
+            ],
+            resources=[*scope.alarms(), *scope.arn("cloudwatch", *dashboards, region="")],
+        ),
+        Grant(
+            name="MakeAlarm",
+            actions=["cloudwatch:PutMetricAlarm", "cloudwatch:TagResource"],
+            resources=scope.alarms(),
+            conditions=scope.tagged("aws:RequestTag"),
+        ),
+    )
