@@ -52,7 +52,7 @@ class Init:
             shutil.rmtree(host.root / name, ignore_errors=True)
         host.install()
         host.log("kernel", f"machine {host.id} boots")
-        systemctl = Systemctl(host)
+        systemctl = Systemctl(host, lambda: self.power_off(hard=False))
         self._host, self._systemctl = host, systemctl
         _serve(host, lambda words: systemctl.handle(words)._asdict())
         _background(lambda: self._continue(host, systemctl, settings["user_data"]))

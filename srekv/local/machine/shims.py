@@ -14,6 +14,7 @@ PACKAGE_TOOLS = ("amazon-linux-extras", "apt", "apt-get", "dnf", "microdnf", "pi
 ADMIN_TOOLS = (
     "chgrp",
     "chown",
+    "chronyc",
     "getent",
     "groupadd",
     "hostnamectl",
@@ -30,7 +31,10 @@ ADMIN_TOOLS = (
 
 PYTHONS = ("python", "python3", *(f"python3.{minor}" for minor in range(8, 16)))
 
-NAMES = (*PACKAGE_TOOLS, *ADMIN_TOOLS, *PYTHONS, "curl", "dig", "journalctl", "sudo", "systemctl")
+NAMES = (
+    *(*PACKAGE_TOOLS, *ADMIN_TOOLS, *PYTHONS),
+    *("curl", "dig", "journalctl", "poweroff", "shutdown", "sudo", "systemctl"),
+)
 
 _NOTHING = """#!/bin/sh
 echo "${0##*/} $*: nothing to do on a local machine" >&2
@@ -62,6 +66,21 @@ _CLIENT = """#!/bin/sh
 exec {python} -S -E {client} {name} "$@"
 """
 
+_POWEROFF = """#!/bin/sh
+exec systemctl poweroff
+"""
+
+_SHUTDOWN = """#!/bin/sh
+# At once or not at all: -h, -P and no option power off, now or in no minutes.
+for word in "$@"; do
+  case "$word" in
+    -h | -P | --poweroff | --no-wall | now | +0) ;;
+    *) echo "shutdown $*: a local machine only knows: shutdown -P now" >&2; exit 1 ;;
+  esac
+done
+exec systemctl poweroff
+"""
+
 _JOURNALCTL = """#!/bin/sh
 # One log for everything; -n or --lines is the only option that matters.
 lines=1000
@@ -86,6 +105,8 @@ def install(directory: Path, interpreter: str) -> None:
     _write(directory / "python3", _PYTHON.format(**quoted))
     _write(directory / "sudo", _SUDO)
     _write(directory / "journalctl", _JOURNALCTL)
+    _write(directory / "poweroff", _POWEROFF)
+    _write(directory / "shutdown", _SHUTDOWN)
     for name in ("systemctl", "curl", "dig"):
         _write(directory / name, _CLIENT.format(name=name, **quoted))
     for name in (*PACKAGE_TOOLS, *ADMIN_TOOLS):

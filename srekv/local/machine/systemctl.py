@@ -59,10 +59,16 @@ class _Call(NamedTuple):
 
 
 class Systemctl:
-    """The units of one machine."""
+    """The units of one machine.
 
-    def __init__(self, host: Host) -> None:
+    Args:
+        host: the machine.
+        power_off: ends it, orderly; called in a thread of its own, so that the command that asked gets its answer.
+    """
+
+    def __init__(self, host: Host, power_off: Callable[[], None]) -> None:
         self._host = host
+        self._power_off = power_off
         self._lock = threading.Lock()
         self._services: dict[str, Service] = {}
         self._unit_verbs: dict[str, Callable[[str, _Call], Answer]] = {
@@ -87,6 +93,10 @@ class Systemctl:
         """Run one command line (without the word systemctl)."""
         call = _take_apart(words)
         if call.verb in ("daemon-reload", "daemon-reexec"):
+            return Answer()
+        if call.verb == "poweroff":
+            self._host.log("systemd", "Powering off.")
+            threading.Thread(target=self._power_off, daemon=True).start()
             return Answer()
         action = self._unit_verbs.get(call.verb)
         if action is None:

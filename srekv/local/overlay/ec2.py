@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from moto.core.responses import ActionResult
 from moto.core.types import Base64EncodedString
 from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS
-from moto.ec2.models.instances import Instance
+from moto.ec2.models.instances import Instance, StateReason
 
 from srekv.local.overlay.api_error import ApiError
 from srekv.local.overlay.memory import Launch
@@ -50,10 +50,33 @@ def follow(world: World, machine: str, state: str) -> None:
             following = _STEPS.get((instance.state, state)) if instance else None
             if instance is None or following is None:
                 continue
+            if (instance.state, state) == ("running", "stopped"):
+                following = _ended_itself(backend, instance)
             set_state(instance, following)
             if following == "running":
                 world.memory.ran.add(machine)
             settle_addresses(world, backend)
+
+
+def _ended_itself(backend: EC2Backend, instance: Instance) -> str:
+    """The state of an instance whose machine went off by itself, by its InstanceInitiatedShutdownBehavior."""
+    if instance.instance_initiated_shutdown_behavior == "terminate":
+        terminate(backend, instance)
+        following = "shutting-down"
+    else:
+        instance.stop()
+        following = "stopped"
+    instance.state_reason = StateReason(
+        "Client.InstanceInitiatedShutdown: Instance initiated shutdown", "Client.InstanceInitiatedShutdown"
+    )
+    return following
+
+
+def terminate(backend: EC2Backend, instance: Instance) -> None:
+    """End an instance for good; its Elastic IP is free at once."""
+    for nic in instance.nics.values():
+        detach(backend, nic)
+    instance.terminate()
 
 
 class Ec2(Network):
@@ -177,9 +200,7 @@ class Ec2(Network):
     def _terminate(self, instance: Instance) -> dict[str, Any]:
         before = instance.state
         if before not in ("shutting-down", "terminated"):
-            for nic in instance.nics.values():
-                detach(self.ec2_backend, nic)
-            instance.terminate()
+            terminate(self.ec2_backend, instance)
             set_state(instance, "shutting-down")
         return _change(instance, before)
 

@@ -90,6 +90,27 @@ def test_a_hard_stop_reaches_the_machine(cloud: Any) -> None:
     assert [(machine.state, machine.hard) for machine in cloud.data.last.machines] == [("running", False)]
 
 
+@pytest.mark.parametrize(
+    ("behavior", "states"), [("stop", ["stopped"]), ("terminate", ["shutting-down", "terminated"])]
+)
+def test_a_machine_that_powers_itself_off_ends_as_its_instance_says(
+    cloud: Any, behavior: str, states: list[str]
+) -> None:
+    """InstanceInitiatedShutdownBehavior decides, also when it was changed after the launch; with AWS's reason."""
+    ec2, instance = cloud.client("ec2"), cloud.launch(InstanceInitiatedShutdownBehavior="stop")
+    attribute = "instanceInitiatedShutdownBehavior"
+    ec2.modify_instance_attribute(InstanceId=instance, Attribute=attribute, Value=behavior)
+    answer = ec2.describe_instance_attribute(InstanceId=instance, Attribute=attribute)
+    assert answer["InstanceInitiatedShutdownBehavior"] == {"Value": behavior}
+    cloud.report("running")
+    seen = []
+    for state in ("stopped", "terminated"):
+        cloud.report(state)
+        seen.append(cloud.instance(instance)["State"]["Name"])
+        assert cloud.instance(instance)["StateReason"]["Code"] == "Client.InstanceInitiatedShutdown"
+    assert list(dict.fromkeys(seen)) == states
+
+
 def test_states_that_do_not_allow_a_call_refuse_it(cloud: Any, refusal: Any) -> None:
     """Row E16 for a stop too early, and a start while stopping."""
     ec2, instance = cloud.client("ec2"), cloud.launch()
