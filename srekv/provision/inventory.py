@@ -1,0 +1,62 @@
+"""What exists of every srekv stack of an account, with the calls that prove it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from srekv.provision.answers import FAILURES, explain
+from srekv.provision.clients import Clients
+from srekv.provision.leftover import Leftover
+from srekv.provision.listings import LISTINGS, Listing, Where
+
+WORKERS = 8
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What was found, and the calls that were made to find it, as "service:Operation"."""
+
+    leftovers: tuple[Leftover, ...]
+    calls: tuple[str, ...]
+
+    def of(self, stack: str) -> tuple[Leftover, ...]:
+        """What there is of one stack."""
+        return tuple(one for one in self.leftovers if one.stack == stack)
+
+    @property
+    def stacks(self) -> tuple[str, ...]:
+        """The stacks of which there is something, sorted."""
+        return tuple(sorted({one.stack for one in self.leftovers}))
+
+
+def take(clients: Clients, *where: Where) -> Inventory:
+    """List everything of ours, side by side.
+
+    Args:
+        clients: the account, and the Region of what is regional.
+        where: what is in that Region, what is in all of them, or (the default) both.
+
+    Raises:
+        SrekvError: a listing was refused: then nobody knows what is left.
+    """
+    asked = [one for one in LISTINGS if one.where in (where or ("regional", "global"))]
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="inventory") as pool:
+        parts = list(pool.map(lambda listing: _read(listing, clients), asked))
+    leftovers = tuple(one for part in parts for one in part)
+    return Inventory(leftovers, tuple(dict.fromkeys(call for listing in asked for call in listing.calls)))
+
+
+def enabled_regions(clients: Clients) -> tuple[str, ...]:
+    """The Regions that the account can use."""
+    try:
+        return tuple(sorted(region["RegionName"] for region in clients.ec2.describe_regions()["Regions"]))
+    except FAILURES as error:
+        raise explain(error, "listing the Regions") from error
+
+
+def _read(listing: Listing, clients: Clients) -> tuple[Leftover, ...]:
+    try:
+        return tuple(listing.read(clients))
+    except FAILURES as error:
+        raise explain(error, f"listing what is left ({', '.join(listing.calls)})") from error

@@ -1,0 +1,319 @@
+"""The native listings of every kind that srekv can create.
+
+The tagging API is only a hint: it lags, misses IAM and whatever lost its tags (aws-facts 7). So every kind is listed by
+the service that owns it, every page, in every state that still costs money or is in the way, and taken only if it
+carries a mark of ours: on EC2, tables and alarms the stack's tag; on roles and profiles the path; on zones and checks
+the CallerReference, which a crash cannot lose; on backups the name; on dashboards the title.
+
+Not listed: the backup that DynamoDB itself keeps of a deleted table for 35 days. It costs nothing and nobody can remove
+it (aws-facts 5).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from srekv.errors import SrekvError
+from srekv.provision.answers import found
+from srekv.provision.clients import GLOBAL_REGION, Clients
+from srekv.provision.dns import bare, label, removable
+from srekv.provision.existing import LIVE
+from srekv.provision.lease import from_text
+from srekv.provision.leftover import Leftover
+from srekv.provision.naming import (
+    ALARM,
+    DASHBOARD,
+    LEASE_TAG,
+    PATH,
+    REGION_TAG,
+    STACK_TAG,
+    TABLE,
+    stack_of_backup,
+    stack_of_path,
+    stack_of_reference,
+    stack_of_title,
+    tag_map,
+)
+
+GIB = 2**30
+NOT_ENDED = LIVE | {"shutting-down"}
+"""An instance that is shutting down costs nothing any more, but holds its interfaces and its group (E30)."""
+
+Where = Literal["regional", "global"]
+Answer = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One kind's listing: the calls it always makes, and the function that makes them."""
+
+    where: Where
+    calls: tuple[str, ...]
+    read: Callable[[Clients], Iterable[Leftover]]
+
+
+def _pages(client: Any, operation: str, member: str, **arguments: Any) -> Iterator[Any]:
+    for page in client.get_paginator(operation).paginate(**arguments):
+        yield from page[member]
+
+
+def _tagged(one: Answer) -> dict[str, str]:
+    return tag_map(one.get("Tags"))
+
+
+def _lease(tags: Mapping[str, str]) -> datetime | None:
+    """The lease's end; a tag that is no time is none: it must not hide what it is on."""
+    try:
+        return from_text(tags.get(LEASE_TAG, ""))
+    except SrekvError:
+        return None
+
+
+OURS = [{"Name": "tag-key", "Values": [STACK_TAG]}]
+
+
+def _ec2(clients: Clients, one: Answer, **members: Any) -> Leftover:
+    """A thing of EC2 that carries the tag."""
+    tags = _tagged(one)
+    members.setdefault("name", tags.get("Name", ""))
+    return Leftover(stack=tags[STACK_TAG], region=clients.region, lease=_lease(tags), **members)
+
+
+def _instances(clients: Clients) -> Iterator[Leftover]:
+    states = [*OURS, {"Name": "instance-state-name", "Values": sorted(NOT_ENDED)}]
+    for group in _pages(clients.ec2, "describe_instances", "Reservations", Filters=states):
+        for one in group["Instances"]:
+            yield _ec2(
+                clients,
+                one,
+                kind="instance",
+                id=one["InstanceId"],
+                state=one["State"]["Name"],
+                created=one.get("LaunchTime"),
+                variant=one.get("InstanceType", ""),
+            )
+
+
+def _volumes(clients: Clients) -> Iterator[Leftover]:
+    for one in _pages(clients.ec2, "describe_volumes", "Volumes", Filters=OURS):
+        yield _ec2(
+            clients,
+            one,
+            kind="volume",
+            id=one["VolumeId"],
+            state=one["State"],
+            created=one.get("CreateTime"),
+            gib=float(one["Size"]),
+        )
+
+
+def _addresses(clients: Clients) -> Iterator[Leftover]:
+    filters: Any = OURS
+    for one in clients.ec2.describe_addresses(Filters=filters)["Addresses"]:
+        state = "associated" if one.get("AssociationId") else "idle"
+        yield _ec2(clients, one, kind="address", id=one["AllocationId"], name=one["PublicIp"], state=state)
+
+
+def _interfaces(clients: Clients) -> Iterator[Leftover]:
+    for one in _pages(clients.ec2, "describe_network_interfaces", "NetworkInterfaces", Filters=OURS):
+        yield _ec2(
+            clients,
+            {"Tags": one.get("TagSet")},
+            kind="network interface",
+            id=one["NetworkInterfaceId"],
+            state=one["Status"],
+        )
+
+
+def _groups(clients: Clients) -> Iterator[Leftover]:
+    """Each with the interfaces in it, ours or not: they are why it cannot go."""
+    groups = list(_pages(clients.ec2, "describe_security_groups", "SecurityGroups", Filters=OURS))
+    holders = _holders(clients, [group["GroupId"] for group in groups])
+    for one in groups:
+        held = holders.get(one["GroupId"], [])
+        note = f"held by {', '.join(held)}" if held else ""
+        yield _ec2(clients, one, kind="security group", id=one["GroupId"], name=one["GroupName"], note=note)
+
+
+def _holders(clients: Clients, groups: Sequence[str]) -> dict[str, list[str]]:
+    """By group: the network interfaces in it."""
+    if not groups:
+        return {}
+    filters = [{"Name": "group-id", "Values": list(groups)}]
+    holders: dict[str, list[str]] = {}
+    for one in _pages(clients.ec2, "describe_network_interfaces", "NetworkInterfaces", Filters=filters):
+        for group in one["Groups"]:
+            holders.setdefault(group["GroupId"], []).append(one["NetworkInterfaceId"])
+    return holders
+
+
+def _key_pairs(clients: Clients) -> Iterator[Leftover]:
+    filters: Any = OURS
+    for one in clients.ec2.describe_key_pairs(Filters=filters)["KeyPairs"]:
+        yield _ec2(
+            clients, one, kind="key pair", id=one["KeyPairId"], name=one["KeyName"], created=one.get("CreateTime")
+        )
+
+
+def _checks(clients: Clients) -> Iterator[Leftover]:
+    for one in _pages(clients.route53, "list_health_checks", "HealthChecks"):
+        stack = stack_of_reference(one["CallerReference"])
+        if stack:
+            config = one["HealthCheckConfig"]
+            target = f"{config.get('IPAddress', '')}:{config.get('Port', '')}"
+            interval = str(config.get("RequestInterval", 30))
+            yield Leftover(kind="health check", id=one["Id"], name=target, stack=stack, variant=interval)
+
+
+def _zones(clients: Clients) -> Iterator[Leftover]:
+    """Each zone, and the records in it that are not its own: with them it cannot be deleted (R14)."""
+    for zone in _pages(clients.route53, "list_hosted_zones", "HostedZones"):
+        stack = stack_of_reference(zone["CallerReference"])
+        if not stack:
+            continue
+        zone_id = bare(zone["Id"])
+        region = _zone_region(clients, zone_id)
+        yield Leftover(kind="hosted zone", id=zone_id, name=zone["Name"], stack=stack, region=region)
+        for record in removable(clients.route53, zone):
+            place = f"{zone_id}/{label(record)}"
+            yield Leftover(
+                kind="record", id=place, name=record["Name"], stack=stack, state=record["Type"], region=region
+            )
+
+
+def _zone_region(clients: Clients, zone_id: str) -> str:
+    """Where the zone's VPC is."""
+    answer: Any = found(clients.route53.get_hosted_zone, Id=zone_id) or {}
+    return next((str(vpc.get("VPCRegion", "")) for vpc in answer.get("VPCs", ())), "")
+
+
+def _tables(clients: Clients) -> Iterator[Leftover]:
+    """Asked only about names that a table of ours can have: each needs two more calls."""
+    for name in _pages(clients.dynamodb, "list_tables", "TableNames"):
+        if name != TABLE and not str(name).startswith(f"{TABLE}-"):
+            continue
+        answer: Any = found(clients.dynamodb.describe_table, TableName=str(name))
+        table = answer["Table"] if answer else None
+        tags: Any = found(clients.dynamodb.list_tags_of_resource, ResourceArn=table["TableArn"]) if table else None
+        stack = _tagged(tags or {}).get(STACK_TAG)
+        if table and stack:
+            yield Leftover(
+                kind="table",
+                id=table["TableArn"],
+                name=str(name),
+                stack=stack,
+                state=table["TableStatus"],
+                region=clients.region,
+                created=table.get("CreationDateTime"),
+                gib=table.get("TableSizeBytes", 0) / GIB,
+            )
+
+
+def _backups(clients: Clients) -> Iterator[Leftover]:
+    for one in _pages(clients.dynamodb, "list_backups", "BackupSummaries", BackupType="USER"):
+        stack = stack_of_backup(one["BackupName"])
+        if stack:
+            yield Leftover(
+                kind="backup",
+                id=one["BackupArn"],
+                name=one["BackupName"],
+                stack=stack,
+                state=one.get("BackupStatus", ""),
+                region=clients.region,
+                created=one.get("BackupCreationDateTime"),
+                gib=one.get("BackupSizeBytes", 0) / GIB,
+                note=f"of the table {one['TableName']}",
+            )
+
+
+def _roles(clients: Clients) -> Iterator[Leftover]:
+    """ListRoles shows no tags (I3), and a role's tell where its stack is."""
+    for one in _pages(clients.iam, "list_roles", "Roles", PathPrefix=PATH):
+        stack = stack_of_path(one["Path"])
+        if stack:
+            answer: Any = found(clients.iam.list_role_tags, RoleName=one["RoleName"]) or {}
+            tags = _tagged(answer)
+            yield Leftover(
+                kind="role",
+                id=one["Arn"],
+                name=one["RoleName"],
+                stack=stack,
+                region=tags.get(REGION_TAG, ""),
+                created=one.get("CreateDate"),
+                lease=_lease(tags),
+            )
+
+
+def _profiles(clients: Clients) -> Iterator[Leftover]:
+    for one in _pages(clients.iam, "list_instance_profiles", "InstanceProfiles", PathPrefix=PATH):
+        stack = stack_of_path(one["Path"])
+        if stack:
+            name, created = one["InstanceProfileName"], one.get("CreateDate")
+            yield Leftover(kind="instance profile", id=one["Arn"], name=name, stack=stack, created=created)
+
+
+def _alarms(client: Any, region: str) -> Iterator[Leftover]:
+    for one in _pages(client, "describe_alarms", "MetricAlarms", AlarmNamePrefix=ALARM, AlarmTypes=["MetricAlarm"]):
+        tags = _tagged(found(client.list_tags_for_resource, ResourceARN=one["AlarmArn"]) or {})
+        if STACK_TAG in tags:
+            yield Leftover(
+                kind="alarm",
+                id=one["AlarmArn"],
+                name=one["AlarmName"],
+                stack=tags[STACK_TAG],
+                state=one.get("StateValue", ""),
+                region=region,
+                created=one.get("AlarmConfigurationUpdatedTimestamp"),
+            )
+
+
+def _regional_alarms(clients: Clients) -> Iterator[Leftover]:
+    """Those of the global Region are the other listing's."""
+    return iter(()) if clients.region == GLOBAL_REGION else _alarms(clients.cloudwatch, clients.region)
+
+
+def _global_alarms(clients: Clients) -> Iterator[Leftover]:
+    return _alarms(clients.cloudwatch_global, GLOBAL_REGION)
+
+
+def _dashboards(clients: Clients) -> Iterator[Leftover]:
+    """Dashboards are global and told by their first widget."""
+    entries = _pages(clients.cloudwatch, "list_dashboards", "DashboardEntries", DashboardNamePrefix=DASHBOARD)
+    for one in entries:
+        answer: Any = found(clients.cloudwatch.get_dashboard, DashboardName=one["DashboardName"])
+        stack = _stack_of_dashboard(answer["DashboardBody"]) if answer else ""
+        if stack:
+            name = one["DashboardName"]
+            yield Leftover(kind="dashboard", id=name, name=name, stack=stack, created=one.get("LastModified"))
+
+
+def _stack_of_dashboard(body: str) -> str:
+    """The stack that the first widget names; "" for anybody else's, whatever it looks like."""
+    try:
+        return stack_of_title(json.loads(body)["widgets"][0]["properties"]["markdown"])
+    except (ValueError, LookupError, TypeError):
+        return ""
+
+
+LISTINGS = (
+    Listing("regional", ("ec2:DescribeInstances",), _instances),
+    Listing("regional", ("ec2:DescribeVolumes",), _volumes),
+    Listing("regional", ("ec2:DescribeAddresses",), _addresses),
+    Listing("regional", ("ec2:DescribeNetworkInterfaces",), _interfaces),
+    Listing("regional", ("ec2:DescribeSecurityGroups",), _groups),
+    Listing("regional", ("ec2:DescribeKeyPairs",), _key_pairs),
+    Listing("regional", ("dynamodb:ListTables",), _tables),
+    Listing("regional", ("dynamodb:ListBackups",), _backups),
+    Listing("regional", ("cloudwatch:DescribeAlarms",), _regional_alarms),
+    Listing("global", ("route53:ListHealthChecks",), _checks),
+    Listing("global", ("route53:ListHostedZones",), _zones),
+    Listing("global", ("iam:ListRoles",), _roles),
+    Listing("global", ("iam:ListInstanceProfiles",), _profiles),
+    Listing("global", ("cloudwatch:DescribeAlarms",), _global_alarms),
+    Listing("global", ("cloudwatch:ListDashboards",), _dashboards),
+)
+"""Every kind that srekv can create."""
