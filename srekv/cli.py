@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 
 from srekv import __version__
-from srekv.config import DEFAULT_STACK, OPERATING_SYSTEMS
+from srekv.config import DEFAULT_STACK, OPERATING_SYSTEMS, duration
 from srekv.errors import SrekvError, UsageError
 
 if TYPE_CHECKING:
@@ -80,6 +80,10 @@ def _comma(_context: click.Context, _parameter: click.Parameter, value: str | No
     return tuple(part.strip() for part in value.split(",")) if value else ()
 
 
+def _duration(_context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    return None if value is None else duration(value, parameter.opts[0])
+
+
 def placement_options(command: F) -> F:
     """Where the nodes go and what they are."""
     for option in reversed(
@@ -133,13 +137,29 @@ def failover_options(command: F) -> F:
 @main_group.command()
 @placement_options
 @failover_options
+@click.option(
+    "--lease",
+    "lease_s",
+    callback=_duration,
+    metavar="DURATION",
+    help="The nodes end themselves so long from now, whoever is there: 90m, 2h, 3d; again renews it.",
+)
+@click.option("--no-lease", is_flag=True, help="Take the lease back: the nodes run until srekv down.")
 @click.option("--speed", type=float, help="Local target: seconds that pass in one, for its whole life.  [default: 10]")
 @click.option("--dns-port", type=click.IntRange(1, 65535), help="Local target: the resolver's port.  [default: 5300]")
 @click.option("--wait/--no-wait", default=True, help="Wait until both checks pass and the name answers.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
 @click.pass_context
 def up(
-    context: click.Context, /, *, speed: float | None, dns_port: int | None, wait: bool, dry_run: bool, **settings: Any
+    context: click.Context,
+    /,
+    *,
+    speed: float | None,
+    dns_port: int | None,
+    wait: bool,
+    dry_run: bool,
+    no_lease: bool,
+    **settings: Any,
 ) -> None:
     """Create or repair everything, section by section.
 
@@ -148,7 +168,12 @@ def up(
     """
     from srekv import commands
 
-    commands.up(_invocation(context), _given(settings), wait=wait, dry_run=dry_run, speed=speed, dns_port=dns_port)
+    given = _given(settings)
+    if no_lease:
+        if "lease_s" in given:
+            raise UsageError("--lease and --no-lease exclude each other", next_step="give one of the two")
+        given["lease"] = None
+    commands.up(_invocation(context), given, wait=wait, dry_run=dry_run, speed=speed, dns_port=dns_port)
 
 
 @main_group.command()

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,12 +151,16 @@ def up(
 ) -> None:
     """Create or repair everything, then show how to reach it."""
     from srekv.drill.repair import refuse_under_way, undo_noted
+    from srekv.provision import lease
     from srekv.provision.stack import connect
 
+    if dry_run:
+        _plan(invocation, given, wait=wait, speed=speed, dns_port=dns_port)
+        return
     runtime = _started(invocation, given, speed=speed, dns_port=dns_port)
     config = target_config(invocation, runtime)
-    with invocation.screen.progress(dry=dry_run) as narration:
-        stack = connect(config, given, narration, dry=dry_run)
+    with invocation.screen.progress() as narration:
+        stack = connect(config, given, narration)
 
         def heal(deployment: Deployment) -> None:
             undo_noted(stack.hands, deployment, narration)
@@ -164,23 +169,71 @@ def up(
         if wait and deployment is not None:
             _await_answer(stack, deployment, narration)
         changes, elapsed = narration.changes, narration.elapsed_s
-    screen, settled = invocation.screen, stack.run.config
+    screen, settled, now = invocation.screen, stack.run.config, datetime.now(UTC)
     document: dict[str, Any] = {
         "stack": settled.stack,
         "target": settled.target,
         "region": settled.region,
-        "dry_run": dry_run,
+        "dry_run": False,
         "changes": changes_json(changes),
         "left": [],
+        "lease": lease.document(settled.lease, now=now),
         "elapsed_s": round(elapsed, 3),
     }
-    screen.show(f"\n{tally(changes, dry=dry_run)} in {elapsed:.1f} s")
+    screen.show(f"\n{tally(changes, dry=False)} in {elapsed:.1f} s")
     if deployment is not None:
         document |= {"url": deployment.url, "name": deployment.name, "nodes": _nodes_json(deployment, {})}
         health: dict[str, bool | None] = {node.name: True if wait else None for node in deployment.nodes}
         screen.show(node_table(deployment.nodes, health), "", reach(deployment, resolver=settled.resolver))
-        screen.show(grid(("next", invocation.command("test" if wait else "status"))))
+        screen.show(grid(*_lease_row(settled, now), ("next", invocation.command("test" if wait else "status"))))
     screen.document(document)
+
+
+def _plan(
+    invocation: Invocation, given: Mapping[str, Any], *, wait: bool, speed: float | None, dns_port: int | None
+) -> None:
+    """Show what `up` would do and what that costs; a local cloud that was started for this alone ends again.
+
+    Raises:
+        SrekvError: a part of the plan cannot be carried out.
+    """
+    from srekv import planning
+    from srekv.drill.repair import refuse_under_way
+    from srekv.provision.stack import connect
+
+    idle = invocation.is_local and control.find(invocation.home) is None
+    try:
+        config = target_config(invocation, _started(invocation, given, speed=speed, dns_port=dns_port))
+        with invocation.screen.progress(dry=True) as narration:
+            stack = connect(config, given, narration, dry=True)
+            stack.up(wait=wait, guard=refuse_under_way)
+            changes, elapsed = narration.changes, narration.elapsed_s
+    finally:
+        if idle:
+            control.release(invocation.home)
+    settled = stack.run.config
+    planning.show(invocation.screen, changes, settled, local=invocation.is_local, elapsed_s=elapsed)
+    invocation.screen.document(
+        {
+            "stack": settled.stack,
+            "target": settled.target,
+            "region": settled.region,
+            "dry_run": True,
+            "changes": changes_json(changes),
+            "left": [],
+            "price": planning.bill(changes, settled).to_json(),
+            "warnings": narration.warnings,
+            "elapsed_s": round(elapsed, 3),
+        }
+    )
+    planning.refuse(changes)
+
+
+def _lease_row(config: Config, now: datetime) -> list[tuple[str, str]]:
+    """The lease for a grid; nothing without one."""
+    from srekv.provision import lease
+
+    return [("lease", lease.describe(config.lease, now=now))] if config.lease else []
 
 
 def _started(
@@ -299,6 +352,7 @@ def _ask(stack: Stack, confirm: Callable[[str], bool]) -> None:
 def status(invocation: Invocation) -> None:
     """What exists, its health, what the name answers, and whether a drill left its fault behind."""
     from srekv.drill.repair import left_behind
+    from srekv.provision import lease
 
     with opened(invocation) as (stack, narration):
         resources = stack.resources()
@@ -308,7 +362,7 @@ def status(invocation: Invocation) -> None:
             deployment, problem = None, error
         health = _health(stack, deployment) if deployment else {}
         answer = _answer(stack, deployment, narration) if deployment else []
-    config, screen = stack.run.config, invocation.screen
+    config, screen, now = stack.run.config, invocation.screen, datetime.now(UTC)
     screen.document(
         {
             "stack": config.stack,
@@ -328,15 +382,17 @@ def status(invocation: Invocation) -> None:
             "resources": [resource_json(one) for one in resources],
             "speed": config.speed,
             "fault": deployment.fault or None if deployment else None,
+            "lease": lease.document(config.lease, now=now),
         }
     )
     if deployment is None:
         screen.show(resource_table(resources))
-        raise problem
+        raise lease.explain_end(config.lease, now=now) or problem
     screen.show(node_table(deployment.nodes, {node: one["healthy"] for node, one in health.items()}), "")
     if deployment.fault:
         narration.warn(left_behind(deployment.fault))
-    screen.show(grid(("answer", ", ".join(answer) or "unknown")), reach(deployment, resolver=config.resolver), "")
+    facts = grid(("answer", ", ".join(answer) or "unknown"), *_lease_row(config, now))
+    screen.show(facts, reach(deployment, resolver=config.resolver), "")
     screen.show(resource_table(resources))
 
 

@@ -7,6 +7,7 @@ import secrets
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,9 @@ LEAST_TIMEOUT_S = 0.2
 
 UNSEEN_TIMEOUT_S = 1.0
 """The same where no operation may fail: there the machine's own hiccups must not look like an outage."""
+
+DRILL_S = 600.0
+"""As long as a drill takes on a slow day, its boot included, AWS-equivalent seconds."""
 
 MEASURED = ("outage_s", "detection_s", "switch_s", "recovery_s", "failback_s")
 """What rounds give a distribution of."""
@@ -115,6 +119,7 @@ def failover_test(invocation: Invocation, request: Request) -> None:
     found = request.check()
     judged: list[Judged] = []
     with opened(invocation) as (stack, narration), interruptible():
+        _warn_of_lease(stack, narration, rounds=request.rounds)
         seed = secrets.randbelow(2**31) if request.seed is None else request.seed
         heal_left_behind(stack.hands, drill_settings(stack), narration)
         for number in range(request.rounds):
@@ -125,6 +130,19 @@ def failover_test(invocation: Invocation, request: Request) -> None:
             if judged[-1].verdict.verdict == "violated" and not request.keep_going:
                 break
     _show(invocation.screen, judged, rounds=request.rounds)
+
+
+def _warn_of_lease(stack: Stack, narration: Narration, *, rounds: int) -> None:
+    """Say so if the nodes may end themselves before the drill is over."""
+    from srekv.provision import lease
+
+    config, now = stack.run.config, datetime.now(UTC)
+    needed = timedelta(seconds=config.wall(DRILL_S * rounds))
+    if config.lease and lease.is_over(config.lease, now=now + needed):
+        narration.warn(
+            f"the nodes' lease may end before the drill does: {lease.describe(config.lease, now=now)}; "
+            "srekv up --lease 2h renews it"
+        )
 
 
 def _settings(stack: Stack, request: Request, found: Entry, *, seed: int) -> Settings:

@@ -61,6 +61,17 @@ def refuse_over(end: datetime | None, *, now: datetime) -> None:
         )
 
 
+def explain_end(end: datetime | None, *, now: datetime) -> SrekvError | None:
+    """What is to be said of a stack whose nodes are missing because their lease has ended; None if it has not."""
+    if end is None or not is_over(end, now=now):
+        return None
+    return SrekvError(
+        "the nodes have ended with their lease",
+        why=describe(end, now=now),
+        next_step="srekv down removes the rest; srekv up --lease 2h brings the nodes back",
+    )
+
+
 def at_launch(kept: datetime | None, wanted: datetime | None, *, now: datetime, spent_s: float) -> datetime | None:
     """The lease that a new instance is launched with; it may get `wanted` over SSM afterwards.
 
@@ -70,6 +81,11 @@ def at_launch(kept: datetime | None, wanted: datetime | None, *, now: datetime, 
     if kept is None or wanted is None or kept <= now + timedelta(seconds=spent_s):
         return wanted
     return kept
+
+
+def document(end: datetime | None, *, now: datetime) -> dict[str, object] | None:
+    """The lease as a member of a JSON document; None without a lease."""
+    return {"until": as_text(end), "expired": is_over(end, now=now)} if end else None
 
 
 def describe(end: datetime, *, now: datetime) -> str:
