@@ -1,0 +1,13 @@
+"""Every case there is."""
+
+from __future__ import annotations
+
+from srekv.conformance.cases import checks, compute, operations, records, roles, tables, zones
+from srekv.conformance.cases.model import Case
+
+_MODULES = (zones, records, checks, compute, roles, tables, operations)
+
+CASES: tuple[Case, ...] = tuple(
+    value for module in _MODULES for value in vars(module).values() if isinstance(value, Case)
+)
+"""In the order in which they are asked."""
