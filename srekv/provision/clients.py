@@ -115,6 +115,11 @@ class Clients:
         return self._make("dynamodb")  # type: ignore[no-any-return]
 
     @cached_property
+    def dynamodb_once(self) -> DynamoDBClient:
+        """DynamoDB's control plane, without retries: for CreateBackup."""
+        return self._make("dynamodb", config=_ONCE)  # type: ignore[no-any-return]
+
+    @cached_property
     def route53(self) -> Route53Client:
         """Route 53."""
         return self._make("route53")  # type: ignore[no-any-return]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -118,14 +117,32 @@ class Names:
         """How a Route 53 CallerReference of ours begins: Route 53 takes no tags at creation (aws-facts 1.2)."""
         return f"{REFERENCE}:{self.stack}:{what}:"
 
-    def new_reference(self, what: str) -> str:
-        """A CallerReference never used before: the reference of a deleted check or zone is refused (R6, R41)."""
-        return self.reference_prefix(what) + secrets.token_hex(8)
-
-
     def backup(self, name: str) -> str:
         """What a backup of the table is called that the user calls `name`: a backup takes no tags."""
         return f"{BACKUP}.{self.stack}.{name}"
+
+
+def tag_map(tags: list[dict[str, str]] | None) -> dict[str, str]:
+    """AWS's tag list as a mapping."""
+    return {tag["Key"]: tag["Value"] for tag in tags or []}
+
+
+def lost_tags(have: Mapping[str, str], want: Iterable[Mapping[str, str]]) -> str:
+    """Which of the wanted tags are missing or differ, for a person; "" when all are there."""
+    parts = []
+    for tag in want:
+        key, value = tag["Key"], tag["Value"]
+        if key not in have:
+            parts.append(f"{key} lost")
+        elif have[key] != value:
+            parts.append(f"{key} {have[key]} -> {value}")
+    return "tags: " + ", ".join(parts) if parts else ""
+
+
+def digest(value: object) -> str:
+    """A short stable digest of plain data."""
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def stack_of_path(path: str) -> str:
@@ -151,26 +168,3 @@ def stack_of_title(title: str) -> str:
 def _stack_in(pattern: str, text: str) -> str:
     match = re.fullmatch(pattern, text)
     return match[1] if match else ""
-
-
-def tag_map(tags: list[dict[str, str]] | None) -> dict[str, str]:
-    """AWS's tag list as a mapping."""
-    return {tag["Key"]: tag["Value"] for tag in tags or []}
-
-
-def lost_tags(have: Mapping[str, str], want: Iterable[Mapping[str, str]]) -> str:
-    """Which of the wanted tags are missing or differ, for a person; "" when all are there."""
-    parts = []
-    for tag in want:
-        key, value = tag["Key"], tag["Value"]
-        if key not in have:
-            parts.append(f"{key} lost")
-        elif have[key] != value:
-            parts.append(f"{key} {have[key]} -> {value}")
-    return "tags: " + ", ".join(parts) if parts else ""
-
-
-def digest(value: object) -> str:
-    """A short stable digest of plain data."""
-    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
@@ -14,15 +13,16 @@ from urllib.parse import urlsplit
 import boto3
 
 from srekv.config import Config
-from srekv.errors import TimeoutExceeded
 from srekv.provision import lease
 from srekv.provision.addresses import Addresses
 from srekv.provision.alarms import Alarms
 from srekv.provision.answers import FAILURES, explain
 from srekv.provision.clients import Clients
+from srekv.provision.data import Holding, holding
 from srekv.provision.deployment import assemble, noted_fault
 from srekv.provision.dns import PrivateZone
-from srekv.provision.engine import destroy_all, ensure_all, observe_all, refuse_what_cannot_change
+from srekv.provision.drift import Listener, Plan
+from srekv.provision.engine import ensure_all, observe_all, refuse_what_cannot_change
 from srekv.provision.existing import Existing
 from srekv.provision.firewall import Firewall
 from srekv.provision.hands import AwsHands
@@ -36,12 +36,10 @@ from srekv.provision.network import Network
 from srekv.provision.nodes import Nodes
 from srekv.provision.operator import operator_cidrs
 from srekv.provision.ready import await_healthy
+from srekv.provision.removal import Removal, remove
 from srekv.provision.run import Run, Step
 from srekv.provision.settings import Settings, resolve, stored
 from srekv.provision.table import Table
-
-LISTINGS_TIMEOUT_S = 15
-"""How long what is gone may go on being listed."""
 
 
 @dataclass(frozen=True)
@@ -92,49 +90,33 @@ class Stack:
             await_healthy(self.run, self.hands, deployment, since=since, doubtful=doubtful)
         return deployment
 
+    def plan(self) -> Plan:
+        """What `up` would do now; reads only, and tells nobody.
+
+        Raises:
+            SrekvError: `up` would refuse to begin.
+        """
+        listener = Listener()
+        Stack(Run(self.run.config, self.run.clients, listener, dry=True), self.role).up(wait=False)
+        return listener.plan()
+
     def _noted(self, steps: Steps) -> str:
         try:
             return noted_fault(steps.existing.instances)
         except FAILURES as error:
             raise explain(error, f"reading the stack {self.run.config.stack}") from error
 
-    def down(self) -> tuple[Resource, ...]:
-        """Remove everything, then list every kind again.
-
-        Returns:
-            what is left: nothing, unless somebody made more meanwhile.
-
-        Raises:
-            SrekvError: the table is protected; nothing was removed.
-        """
-        steps = Steps.of(self.run, self.role)
-        try:
-            steps.table.refuse_protected()
-        except FAILURES as error:
-            raise explain(error, "looking at the table") from error
-        destroy_all(self.run, steps.all)
-        return () if self.run.dry else self._left(steps)
-
-    def _left(self, steps: Steps) -> tuple[Resource, ...]:
-        """What is left; for a moment EC2 and IAM may go on listing what is gone (aws-facts 4.2, 6.1)."""
-        left: tuple[Resource, ...] = ()
-
-        def look() -> bool | None:
-            nonlocal left
-            left = observe_all(steps.all)
-            return None if left else True
-
-        with contextlib.suppress(TimeoutExceeded):
-            self.run.wait("EC2", "the listings to be empty", look, timeout_s=LISTINGS_TIMEOUT_S, shortest_pause_s=1)
-        return left
+    def down(self, *, keep_table: bool = False, backup: str = "") -> Removal:
+        """Remove everything, then list every kind again; see removal.remove."""
+        return remove(self.run, Steps.of(self.run, self.role), keep_table=keep_table, backup=backup)
 
     def resources(self) -> tuple[Resource, ...]:
         """Everything of the stack that exists, by native listings."""
         return observe_all(Steps.of(self.run, self.role).all)
 
-    def items(self) -> int | None:
-        """About how many items the table holds, None without a table."""
-        return Table(self.run, needs=()).items()
+    def holding(self) -> Holding | None:
+        """How many items the table holds, None without a table."""
+        return holding(self.run)
 
     @property
     def hands(self) -> AwsHands:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from srekv.errors import NotOursError, SrekvError, TimeoutExceeded
-from srekv.provision.answers import found, gone, made
+from srekv.provision.answers import found, gone
 from srekv.provision.model import Resource
 from srekv.provision.naming import STACK_TAG, tag_map
 from srekv.provision.run import Op, Ops, Run, Step, cannot, leave
@@ -44,11 +44,6 @@ class Table:
         if not table or not self._is_ours(table):
             return ()
         return (Resource(kind="table", id=table["TableArn"], name=self._name, state=table["TableStatus"]),)
-
-    def items(self) -> int | None:
-        """About how many items it holds (DynamoDB updates the figure every six hours), None without our table."""
-        table = self._find()
-        return int(table.get("ItemCount", 0)) if table and self._is_ours(table) else None
 
     def limits(self) -> Ops:
         """The key schema of a table stays what it is."""
@@ -164,7 +159,9 @@ class Table:
     def _create(self) -> str:
         schema: Any = KEY_SCHEMA
         tags: Any = self._run.names.tags(self._name)
-        return made(
+        return self._run.made(
+            self.section,
+            f"the table {self._name}",
             lambda: self._dynamodb.create_table(
                 TableName=self._name,
                 KeySchema=schema,

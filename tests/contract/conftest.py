@@ -20,6 +20,7 @@ from botocore.config import Config as BotoConfig
 from srekv.config import Config
 from srekv.conformance.layer import Account
 from srekv.conformance.trouble import Killed
+from srekv.provision.leftover import Leftover
 from srekv.provision.model import Change, Resource
 from srekv.provision.stack import Stack, Steps, connect
 
@@ -182,11 +183,11 @@ class World:
         opened.up(wait=wait)
         return log
 
-    def down(self, stack: str = "srekv", *, dry: bool = False) -> tuple[tuple[Resource, ...], Log]:
+    def down(self, stack: str = "srekv", *, dry: bool = False) -> tuple[tuple[Leftover, ...], Log]:
         """Run `down`: what is left, and the log."""
         self.account.forget()
         opened, log = self.stack(stack, dry=dry)
-        return opened.down(), log
+        return opened.down().left, log
 
     def steps(self, stack: str = "srekv", **given: Any) -> Steps:
         """The steps of a stack as `up` puts them together."""

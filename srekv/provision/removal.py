@@ -1,0 +1,106 @@
+"""Removes a stack and proves it: everything goes in the steps' order, then every kind is listed again."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from srekv.errors import TimeoutExceeded
+from srekv.provision.answers import FAILURES, explain
+from srekv.provision.data import Backup
+from srekv.provision.engine import destroy_all
+from srekv.provision.inventory import Inventory, take
+from srekv.provision.leftover import Leftover
+from srekv.provision.run import Run
+from srekv.provision.volumes import Volumes
+
+if TYPE_CHECKING:
+    from srekv.provision.stack import Steps
+
+LISTINGS_TIMEOUT_S = 15
+"""How long what is gone may go on being listed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removal:
+    """What the listings showed after a removal.
+
+    Attributes:
+        left: what should be gone and is not.
+        kept: what is there because it was asked for: the table, backups.
+        others: other stacks of ours in this account.
+        calls: the listing calls that say so, as "service:Operation"; none after a dry run.
+    """
+
+    left: tuple[Leftover, ...] = ()
+    kept: tuple[Leftover, ...] = ()
+    others: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()
+
+
+def remove(run: Run, steps: Steps, *, keep_table: bool = False, backup: str = "") -> Removal:
+    """Remove everything of a stack, in order, then prove it.
+
+    Args:
+        run: the stack.
+        steps: its steps.
+        keep_table: leave the table and what is in it; the next `up` takes it.
+        backup: back the table up under this name first, "" for no backup.
+
+    Raises:
+        UsageError: there is no table to back up, or the name is no good; nothing was removed.
+        SrekvError: the table is protected, nothing was removed; or something could not be removed.
+    """
+    saved = Backup(run, backup) if backup else None
+    _refuse(steps, keep_table=keep_table, backup=saved)
+    if saved:
+        # Nobody writes any more when the nodes are gone: what was acknowledged is in the backup.
+        destroy_all(run, (steps.nodes,))
+        _make(run, saved)
+    spared = ((steps.table,) if keep_table else ()) + ((steps.nodes,) if saved else ())
+    destroy_all(run, [step for step in steps.all if step not in spared])
+    destroy_all(run, (Volumes(run),))
+    return Removal() if run.dry else _prove(run, keep_table=keep_table)
+
+
+def _refuse(steps: Steps, *, keep_table: bool, backup: Backup | None) -> None:
+    try:
+        if not keep_table:
+            steps.table.refuse_protected()
+    except FAILURES as error:
+        raise explain(error, "looking at the table") from error
+    if backup:
+        backup.refuse()
+
+
+def _make(run: Run, backup: Backup) -> None:
+    try:
+        run.carry_out(backup.section, backup.make())
+    except FAILURES as error:
+        raise explain(error, "backing the table up") from error
+
+
+def _prove(run: Run, *, keep_table: bool) -> Removal:
+    """List everything; for a moment EC2 and IAM may go on listing what is gone (aws-facts 4.2, 6.1)."""
+    seen = Removal()
+
+    def look() -> bool | None:
+        nonlocal seen
+        seen = _sort(take(run.clients), run.config.stack, keep_table=keep_table)
+        return None if seen.left else True
+
+    with contextlib.suppress(TimeoutExceeded):
+        run.wait("EC2", "the listings to be empty", look, timeout_s=LISTINGS_TIMEOUT_S, shortest_pause_s=1)
+    return seen
+
+
+def _sort(inventory: Inventory, stack: str, *, keep_table: bool) -> Removal:
+    wanted = {"backup", "table"} if keep_table else {"backup"}
+    mine = inventory.of(stack)
+    return Removal(
+        left=tuple(one for one in mine if one.kind not in wanted),
+        kept=tuple(one for one in mine if one.kind in wanted),
+        others=tuple(other for other in inventory.stacks if other != stack),
+        calls=inventory.calls,
+    )
