@@ -43,6 +43,9 @@ PLANNED = {
     "cannot change": "cannot change",
 }
 
+SECTIONS = ("IAM", "Network", "EC2", "DynamoDB", "Route 53", "CloudWatch")
+"""In the order in which a person reads a plan."""
+
 
 class Screen:
     """Where a command's words go.
@@ -131,16 +134,19 @@ class Narration:
     def changed(self, change: Change) -> None:
         """A resource was created, changed, left alone or deleted."""
         sign, style = SIGNS[change.action]
-        words = (PLANNED if self.dry else DONE)[change.action]
         line = Text.assemble(
-            (f"{sign} ", style), (f"{change.section:<10} ", "dim"), (f"{words} ", style), f"{change.kind} {change.name}"
+            (f"{sign} ", style),
+            (f"{change.section:<10} ", "dim"),
+            (f"{DONE[change.action]} ", style),
+            f"{change.kind} {change.name}",
         )
         resource_id = change.id.rpartition("/")[2]
         more = [change.detail, resource_id if resource_id != change.name else ""]
         line.append("".join(f"  {text}" for text in more if text), "dim")
         with self._lock:
             self._changes.append(change)
-            self._line(line)
+            if not self.dry:  # a plan is a table at the end
+                self._line(line)
 
     def waiting(self, section: str, what: str) -> None:
         """Somebody waits for something with a name."""
@@ -210,6 +216,25 @@ def resource_table(resources: Sequence[Resource]) -> Table:
     for one in resources:
         table.add_row(one.kind, one.name, one.id.rpartition("/")[2], one.state)
     return table
+
+
+def plan_table(changes: Sequence[Change]) -> Table:
+    """What a command would do, one row each, in the order of the lab's sections."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in ("plan", "section", "resource", "fields"):
+        table.add_column(heading, overflow="fold", no_wrap=heading in {"plan", "section"})
+    for change in sorted(changes, key=_place):
+        sign, style = SIGNS[change.action]
+        resource_id = change.id.rpartition("/")[2]
+        name = f"{change.kind} {change.name}" + (f" ({resource_id})" if resource_id not in {"", change.name} else "")
+        fields = "\n".join(text for text in (change.detail, change.next_step) if text)
+        table.add_row(Text(f"{sign} {change.action}", style), change.section, Text(name), Text(fields))
+    return table
+
+
+def _place(change: Change) -> tuple[int, str, str, str]:
+    section = SECTIONS.index(change.section) if change.section in SECTIONS else len(SECTIONS)
+    return (section, change.kind, change.name, change.detail)
 
 
 def tally(changes: Sequence[Change], *, dry: bool) -> str:

@@ -32,6 +32,7 @@ ALLOWED = {
     "evidence": (None, {"rich"}),
     "granting": ({"config", "errors", "provision.permissions"}, set()),
     "leftovers": (None, {"rich"}),
+    "planning": (None, set()),
     "console": (None, {"rich"}),
     "drills": (None, {"rich"}),
 }

@@ -1,0 +1,123 @@
+"""What `up --dry-run` shows beyond its rows: the bill of the stack as planned, and what cannot be done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from srekv.config import Config
+from srekv.console import Screen, grid, plan_table, tally
+from srekv.errors import SrekvError
+from srekv.prices import HOURS, REGION, Cost, costs_of, total_usd
+from srekv.provision.model import Change
+
+PRICED_TYPE = "t2.micro"
+"""The one instance type that the price list here knows."""
+
+STARTED = "stopped -> running"
+"""How a change reads that makes an instance cost money again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bill:
+    """What a stack costs.
+
+    Attributes:
+        costs: when the plan is carried out.
+        before: now.
+        unpriced: what has no price here, "" when everything has.
+    """
+
+    costs: tuple[Cost, ...]
+    before: tuple[Cost, ...]
+    unpriced: str
+
+    @property
+    def month(self) -> float:
+        """USD a month."""
+        return total_usd(self.costs)
+
+    @property
+    def difference(self) -> float:
+        """USD a month more than now."""
+        return self.month - total_usd(self.before)
+
+    @property
+    def read(self) -> str:
+        """The day the newest price was read."""
+        return max(cost.price.read for cost in self.costs)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a member of a JSON document."""
+        return {
+            "usd_hour": round(self.month / HOURS, 4),
+            "usd_month": round(self.month, 2),
+            "usd_month_now": round(total_usd(self.before), 2),
+            "unpriced": self.unpriced or None,
+            "region": REGION,
+            "read": self.read,
+            "costs": [cost.to_json() for cost in self.costs],
+        }
+
+    def lines(self) -> tuple[str, ...]:
+        """The bill for a person."""
+        without = f", without {self.unpriced}" if self.unpriced else ""
+        total = f"{self.month / HOURS:.4f} USD an hour, {self.month:.2f} USD a month{without}"
+        if self.before:
+            total += f"; {self.difference:+.2f} USD a month to now" if abs(self.difference) >= 0.005 else "; as now"
+        return (total, f"list prices of {REGION}, on demand, read {self.read}; sources: --output json")
+
+
+def bill(changes: Sequence[Change], config: Config) -> Bill:
+    """The bill of what a plan leaves standing, and of what stands now."""
+    priced = config.instance_type == PRICED_TYPE
+    return Bill(
+        costs=_costs([one for one in changes if one.action != "delete"], config.interval, running=True, priced=priced),
+        before=_costs(
+            [one for one in changes if one.action != "create"], config.interval, running=False, priced=priced
+        ),
+        unpriced="" if priced else f"the {config.instance_type} instances",
+    )
+
+
+def _costs(changes: Sequence[Change], interval: int, *, running: bool, priced: bool) -> tuple[Cost, ...]:
+    """`running`: count instances that the plan starts as well."""
+
+    def count(kind: str) -> int:
+        return len({(one.name, one.id) for one in changes if one.kind == kind})
+
+    instances = count("instance")
+    stopped = len({one.id for one in changes if one.kind == "instance" and one.detail == STARTED})
+    return costs_of(
+        interval=interval,
+        instances=(instances if running else instances - stopped) if priced else 0,
+        volumes=instances,
+        addresses=count("address"),
+        zones=count("hosted zone"),
+        checks=count("health check"),
+        tables=count("table"),
+        alarms=count("alarm"),
+    )
+
+
+def show(screen: Screen, changes: Sequence[Change], config: Config, *, local: bool, elapsed_s: float) -> None:
+    """The whole plan of `up` for a person."""
+    first, second = bill(changes, config).lines()
+    screen.show(plan_table(changes), f"\n{tally(changes, dry=True)} in {elapsed_s:.1f} s")
+    screen.show(grid(("on AWS" if local else "cost", first), ("", second)))
+
+
+def refuse(changes: Sequence[Change]) -> None:
+    """End the command if a part of the plan cannot be carried out.
+
+    Raises:
+        SrekvError: a field that cannot change differs from what was asked.
+    """
+    refused = [one for one in changes if one.action == "cannot change"]
+    if refused:
+        raise SrekvError(
+            f"{len(refused)} of the fields asked for cannot be changed: up would change nothing",
+            why="; ".join(f"{one.kind} {one.name}: {one.detail}" for one in refused),
+            next_step=refused[0].next_step,
+        )

@@ -1,0 +1,74 @@
+"""What `up` would do to a stack, and so how the stack differs from what was asked: the plan of `up`, listened to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from srekv.provision.model import Change
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A dry run of `up`.
+
+    Attributes:
+        changes: every resource, in no particular order.
+        warnings: what needs attention and `up` leaves as it is.
+    """
+
+    changes: tuple[Change, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def drift(self) -> tuple[Change, ...]:
+        """What differs."""
+        return tuple(change for change in self.changes if change.action != "leave")
+
+
+@dataclass
+class Listener:
+    """A Watcher that remembers and tells nobody. Lists grow in one step, so threads may share it."""
+
+    changes: list[Change] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def started(self, section: str) -> None:
+        """A section began."""
+
+    def changed(self, change: Change) -> None:
+        """A resource was looked at."""
+        self.changes.append(change)
+
+    def waiting(self, section: str, what: str) -> None:
+        """A section waits."""
+
+    def finished(self, section: str) -> None:
+        """A section is done."""
+
+    def warn(self, message: str) -> None:
+        """Something needs attention."""
+        self.warnings.append(message)
+
+    def plan(self) -> Plan:
+        """What was heard."""
+        return Plan(changes=tuple(self.changes), warnings=tuple(self.warnings))
+
+
+def difference(have: Mapping[str, Any], want: Mapping[str, Any]) -> str:
+    """The wanted fields that are other than they should be, for a person: "ttl 300 -> 10, path / -> /health"."""
+    return ", ".join(
+        f"{key} {_brief(have.get(key))} -> {_brief(value)}" for key, value in want.items() if have.get(key) != value
+    )
+
+
+def _brief(value: Any) -> str:
+    """A value without AWS's wrapping: a list of one-member mappings is the members' values."""
+    if value is None:
+        return "none"
+    if isinstance(value, list):
+        return ", ".join(map(_brief, value)) or "none"
+    if isinstance(value, dict):
+        return " ".join(str(part) for part in value.values())
+    return str(value)
