@@ -138,3 +138,13 @@ class Clients:
     def cloudwatch_global(self) -> CloudWatchClient:
         """CloudWatch where Route 53 publishes its metrics."""
         return self._make("cloudwatch", region=GLOBAL_REGION)  # type: ignore[no-any-return]
+
+    @cached_property
+    def resolver(self) -> Any:
+        """Route 53 Resolver, for its forwarding rules."""
+        return self._make("route53resolver")
+
+    @cached_property
+    def sts(self) -> Any:
+        """STS, for who is asking."""
+        return self._make("sts")

@@ -267,7 +267,7 @@ class Network:
 
         With --no-wait nobody promised a healthy node, so there it is a warning.
         """
-        closed = [subnet for subnet in subnet_ids if not _is_public(subnet, tables)]
+        closed = [subnet for subnet in subnet_ids if not is_public(subnet, tables)]
         if not closed:
             return
         what = f"no route to an internet gateway from {', '.join(closed)}"
@@ -283,7 +283,8 @@ def _of_nodes(asked: Sequence[str], nodes: Sequence[str]) -> tuple[str, ...]:
     return tuple(asked[NODES.index(node)] for node in nodes) if asked else ()
 
 
-def _is_public(subnet: str, tables: Sequence[Mapping[str, Any]]) -> bool:
+def is_public(subnet: str, tables: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether its route table, or else the VPC's main one, has an active default route to an internet gateway."""
     explicit = [table for table in tables if any(link.get("SubnetId") == subnet for link in table["Associations"])]
     main = [table for table in tables if any(link.get("Main") for link in table["Associations"])]
     return any(
