@@ -351,11 +351,13 @@ def _ask(stack: Stack, confirm: Callable[[str], bool]) -> None:
 
 def status(invocation: Invocation) -> None:
     """What exists, its health, what the name answers, and whether a drill left its fault behind."""
+    from srekv import planning
     from srekv.drill.repair import left_behind
     from srekv.provision import lease
 
     with opened(invocation) as (stack, narration):
         resources = stack.resources()
+        drift = planning.drift(stack, narration) if resources else ()
         try:
             deployment: Deployment | None = stack.hands.deployment()
         except SrekvError as error:
@@ -383,10 +385,13 @@ def status(invocation: Invocation) -> None:
             "speed": config.speed,
             "fault": deployment.fault or None if deployment else None,
             "lease": lease.document(config.lease, now=now),
+            "drift": None if drift is None else changes_json(drift),
+            "warnings": narration.warnings,
         }
     )
     if deployment is None:
         screen.show(resource_table(resources))
+        planning.show_drift(screen, drift, repair=invocation.command("up"))
         raise lease.explain_end(config.lease, now=now) or problem
     screen.show(node_table(deployment.nodes, {node: one["healthy"] for node, one in health.items()}), "")
     if deployment.fault:
@@ -394,6 +399,7 @@ def status(invocation: Invocation) -> None:
     facts = grid(("answer", ", ".join(answer) or "unknown"), *_lease_row(config, now))
     screen.show(facts, reach(deployment, resolver=config.resolver), "")
     screen.show(resource_table(resources))
+    planning.show_drift(screen, drift, repair=invocation.command("up"))
 
 
 def _health(stack: Stack, deployment: Deployment) -> dict[str, dict[str, Any]]:
@@ -401,8 +407,7 @@ def _health(stack: Stack, deployment: Deployment) -> dict[str, dict[str, Any]]:
     from srekv.drill.model import is_healthy
 
     found = {}
-    for node in deployment.nodes:
-        check = deployment.check(node.role)
+    for node, check in zip(deployment.nodes, deployment.checks, strict=True):
         observations = stack.hands.observations(check)
         found[node.name] = {
             "name": check.name,

@@ -1,16 +1,19 @@
-"""What `up --dry-run` shows beyond its rows: the bill of the stack as planned, and what cannot be done."""
+"""What `up --dry-run` and `status` show of a plan: its bill, what cannot be done, how a stack has drifted."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from srekv.config import Config
-from srekv.console import Screen, grid, plan_table, tally
+from srekv.console import Narration, Screen, grid, plan_table, tally
 from srekv.errors import SrekvError
 from srekv.prices import HOURS, REGION, Cost, costs_of, total_usd
 from srekv.provision.model import Change
+
+if TYPE_CHECKING:
+    from srekv.provision.stack import Stack
 
 PRICED_TYPE = "t2.micro"
 """The one instance type that the price list here knows."""
@@ -99,6 +102,34 @@ def _costs(changes: Sequence[Change], interval: int, *, running: bool, priced: b
         tables=count("table"),
         alarms=count("alarm"),
     )
+
+
+def drift(stack: Stack, narration: Narration) -> tuple[Change, ...] | None:
+    """What `up` would do to this stack, None if that cannot be told; it tells what it warns of."""
+    try:
+        plan = stack.plan()
+    except SrekvError as error:
+        narration.warn(f"cannot tell what differs from the plan: {error.what}")
+        return None
+    for warning in plan.warnings:
+        narration.warn(warning)
+    return plan.drift
+
+
+def show_drift(screen: Screen, drift: Sequence[Change] | None, *, repair: str) -> None:
+    """What differs, for a person.
+
+    Args:
+        screen: where it goes.
+        drift: what `up` would do, None if nobody can tell.
+        repair: the command that does it.
+    """
+    if drift is None:
+        screen.show("", grid(("drift", "unknown")))
+    elif not drift:
+        screen.show("", grid(("drift", "none: everything is as it was asked for")))
+    else:
+        screen.show("", grid(("drift", f"{tally(drift, dry=True)} by: {repair}")), plan_table(drift))
 
 
 def show(screen: Screen, changes: Sequence[Change], config: Config, *, local: bool, elapsed_s: float) -> None:

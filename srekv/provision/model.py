@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+from srekv.errors import SrekvError
+
 Role = Literal["primary", "secondary"]
 Action = Literal["create", "change", "leave", "delete", "cannot change"]
 
@@ -132,9 +134,20 @@ class Deployment:
         return next(node for node in self.nodes if node.role == role)
 
     def check(self, role: Role) -> Check:
-        """The health check that watches the node with that role."""
+        """The health check that watches the node with that role.
+
+        Raises:
+            SrekvError: none does.
+        """
         address = self.node(role).address
-        return next(check for check in self.checks if check.address == address)
+        for check in self.checks:
+            if check.address == address:
+                return check
+        raise SrekvError(
+            f"no health check watches the {role}",
+            why=f"it is at {address}; the checks ask {', '.join(check.address for check in self.checks)}",
+            next_step="srekv up points them at the nodes again",
+        )
 
     @property
     def url(self) -> str:
