@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from srekv.doctor.facts import Facts, Vpc
 from srekv.doctor.model import Finding, Wishes
-from srekv.doctor.sources import CONSIDERATIONS, RESOLVED
+from srekv.doctor.sources import CONSIDERATIONS, DNS, RESOLVED
 
 DROP_IN = "/etc/systemd/resolved.conf.d/"
 
@@ -30,7 +30,7 @@ def _attribute_off(vpc: Vpc, attribute: str) -> Finding:
         cause="a VPC needs both DNS attributes to answer from private zones",
         proof=f"{vpc.id}: {attribute} false",
         fix=f"aws ec2 modify-vpc-attribute --vpc-id {vpc.id} {flag}",
-        source=CONSIDERATIONS,
+        source=DNS,
     )
 
 

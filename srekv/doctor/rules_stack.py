@@ -8,7 +8,7 @@ from srekv.doctor.facts import Facts, StackFacts
 from srekv.doctor.model import Finding, Wishes
 from srekv.doctor.policies import allows
 from srekv.doctor.sources import AGENT
-from srekv.provision.iam import AGENT_ACTIONS, TABLE_ACTIONS
+from srekv.provision.permissions import AGENT_ACTIONS, TABLE_ACTIONS
 
 
 def permitted(facts: Facts, _: Wishes) -> Iterator[Finding]:

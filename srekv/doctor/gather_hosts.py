@@ -1,0 +1,307 @@
+"""Reads what stands behind addresses: instances, their subnets, security groups, network ACLs, routes and VPCs."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import gzip
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from srekv.doctor.facts import AclEntry, Checkers, GroupRule, Host, Subnet, Vpc, is_address
+from srekv.doctor.reader import Reader
+from srekv.provision.checker_ranges import RANGES
+from srekv.provision.clients import Clients
+from srekv.provision.naming import tag_map
+from srekv.provision.network import is_public
+
+WHO = "what stands behind the addresses"
+
+
+class Hosts:
+    """Looks up addresses. `owned` are the account's Elastic IPs, None if they could not be listed."""
+
+    def __init__(self, reader: Reader, clients: Clients, *, vpcs: Sequence[str], zone_name: str) -> None:
+        """`vpcs` narrow what a private address means; `zone_name` is what the machines' resolvers should know."""
+        self._reader = reader
+        self._ec2: Any = clients.ec2
+        self._vpcs = vpcs
+        self._zone_name = zone_name.rstrip(".")
+        answer = reader.ask(WHO, "ec2:DescribeAddresses", self._ec2.describe_addresses)
+        self._elastic: list[Mapping[str, Any]] = answer["Addresses"] if answer else []
+        self.complete = answer is not None
+
+    @property
+    def owned(self) -> frozenset[str]:
+        """The account's Elastic IPs."""
+        return frozenset(one["PublicIp"] for one in self._elastic)
+
+    def behind(self, addresses: Iterable[str]) -> dict[str, Host]:
+        """What stands behind each of these addresses, as far as it is in this account and Region."""
+        wanted = {one for one in addresses if is_address(one)}
+        if not wanted:
+            return {}
+        found = self._instances(wanted)
+        for address in wanted - found.keys():
+            host = self._interface(address)
+            if host:
+                found[address] = host
+        return found
+
+    def _instances(self, wanted: set[str]) -> dict[str, Host]:
+        ids = [one["InstanceId"] for one in self._elastic if one["PublicIp"] in wanted and one.get("InstanceId")]
+        queries: list[dict[str, Any]] = [
+            {"Filters": [{"Name": "ip-address", "Values": sorted(wanted)}]},
+            {"Filters": [{"Name": "private-ip-address", "Values": sorted(wanted)}, *self._of_vpcs]},
+        ]
+        queries += [{"InstanceIds": sorted(set(ids))}] if ids else []
+        found: dict[str, Host] = {}
+        for query in queries:
+            groups = self._reader.pages(
+                WHO, "ec2:DescribeInstances", self._ec2, "describe_instances", "Reservations", **query
+            )
+            self.complete = self.complete and groups is not None
+            for instance in (one for group in groups or () for one in group["Instances"]):
+                host = None
+                for address in self._addresses(instance) & (wanted - found.keys()):
+                    host = host or self._host(instance)
+                    found[address] = host
+        return found
+
+    @property
+    def _of_vpcs(self) -> list[dict[str, Any]]:
+        return [{"Name": "vpc-id", "Values": list(self._vpcs)}] if self._vpcs else []
+
+    def _addresses(self, instance: Mapping[str, Any]) -> set[str]:
+        elastic = {one["PublicIp"] for one in self._elastic if one.get("InstanceId") == instance["InstanceId"]}
+        return {instance.get("PublicIpAddress", ""), instance.get("PrivateIpAddress", ""), *elastic}
+
+    def _host(self, instance: Mapping[str, Any]) -> Host:
+        instance_id = instance["InstanceId"]
+        elastic = [one["PublicIp"] for one in self._elastic if one.get("InstanceId") == instance_id]
+        name = tag_map(instance.get("Tags")).get("Name", "")
+        return Host(
+            instance_id=instance_id,
+            state=instance["State"]["Name"],
+            zone=instance["Placement"]["AvailabilityZone"],
+            vpc_id=instance.get("VpcId", ""),
+            subnet_id=instance.get("SubnetId", ""),
+            groups=tuple(group["GroupId"] for group in instance.get("SecurityGroups", ())),
+            public=elastic[0] if elastic else instance.get("PublicIpAddress", ""),
+            elastic=bool(elastic),
+            name=f"{name} ({instance_id})" if name else instance_id,
+            resolves=self._resolves(instance_id),
+        )
+
+    def _resolves(self, instance_id: str) -> bool | None:
+        """Whether the user data makes a .local zone known to systemd-resolved; None for other zones (aws-facts 2.8)."""
+        if not self._zone_name.endswith("local"):
+            return None
+        answer = self._reader.ask(
+            "the machines' resolvers",
+            "ec2:DescribeInstanceAttribute",
+            self._ec2.describe_instance_attribute,
+            InstanceId=instance_id,
+            Attribute="userData",
+        )
+        if answer is None:
+            return None
+        text = _text(answer.get("UserData", {}).get("Value", ""))
+        return any(f"Domains={mark}" in text for mark in (f"~{self._zone_name}", "~local", self._zone_name))
+
+    def _interface(self, address: str) -> Host | None:
+        """A bare network interface, for example a load balancer's, by its Elastic IP or its private address."""
+        elastic = [one for one in self._elastic if one["PublicIp"] == address and one.get("NetworkInterfaceId")]
+        query: dict[str, Any] = (
+            {"NetworkInterfaceIds": [elastic[0]["NetworkInterfaceId"]]}
+            if elastic
+            else {"Filters": [{"Name": "addresses.private-ip-address", "Values": [address]}, *self._of_vpcs]}
+        )
+        answer = self._reader.ask(WHO, "ec2:DescribeNetworkInterfaces", self._ec2.describe_network_interfaces, **query)
+        for one in answer["NetworkInterfaces"] if answer else ():
+            return Host(
+                instance_id="",
+                state=one.get("Status", ""),
+                zone=one["AvailabilityZone"],
+                vpc_id=one["VpcId"],
+                subnet_id=one["SubnetId"],
+                groups=tuple(group["GroupId"] for group in one.get("Groups", ())),
+                public=one.get("Association", {}).get("PublicIp", ""),
+                elastic=bool(elastic),
+                name=one["NetworkInterfaceId"],
+            )
+        return None
+
+
+def _text(user_data: str) -> str:
+    """User data as EC2 shows it, in base64 and perhaps in gzip, as text."""
+    try:
+        data = base64.b64decode(user_data)
+        return (gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data).decode("utf-8", "replace")
+    except (binascii.Error, OSError, EOFError):
+        return ""
+
+
+def read_groups(reader: Reader, clients: Clients, ids: Iterable[str]) -> dict[str, tuple[GroupRule, ...]]:
+    """The inbound rules of security groups."""
+    wanted = sorted(set(ids))
+    if not wanted:
+        return {}
+    groups = reader.pages(
+        "the security groups",
+        "ec2:DescribeSecurityGroups",
+        clients.ec2,
+        "describe_security_groups",
+        "SecurityGroups",
+        GroupIds=wanted,
+    )
+    return {group["GroupId"]: tuple(_group_rule(one) for one in group["IpPermissions"]) for group in groups or ()}
+
+
+def _group_rule(permission: Mapping[str, Any]) -> GroupRule:
+    """A rule; a reference to another group matches private addresses only, so never a checker (aws-facts 3)."""
+    lists = tuple(one["PrefixListId"] for one in permission.get("PrefixListIds", ()))
+    return GroupRule(
+        protocol=permission["IpProtocol"],
+        low=permission.get("FromPort", 0),
+        high=permission.get("ToPort", 65535),
+        cidrs=tuple(one["CidrIp"] for one in permission.get("IpRanges", ())),
+        prefix_lists=lists,
+    )
+
+
+def expand_lists(
+    reader: Reader, clients: Clients, groups: Mapping[str, tuple[GroupRule, ...]], known: Sequence[str]
+) -> dict[str, tuple[GroupRule, ...]]:
+    """The rules with every prefix list but the known ones replaced by its blocks."""
+    others = {one for rules in groups.values() for rule in rules for one in rule.prefix_lists} - set(known)
+    blocks = {one: _entries(reader, clients, one) for one in sorted(others)}
+    return {group: tuple(_expanded(rule, blocks) for rule in rules) for group, rules in groups.items()}
+
+
+def _entries(reader: Reader, clients: Clients, list_id: str) -> tuple[str, ...]:
+    entries = reader.pages(
+        f"the prefix list {list_id}",
+        "ec2:GetManagedPrefixListEntries",
+        clients.ec2,
+        "get_managed_prefix_list_entries",
+        "Entries",
+        PrefixListId=list_id,
+    )
+    return tuple(one["Cidr"] for one in entries or ())
+
+
+def _expanded(rule: GroupRule, blocks: Mapping[str, tuple[str, ...]]) -> GroupRule:
+    more = tuple(cidr for one in rule.prefix_lists for cidr in blocks.get(one, ()))
+    return GroupRule(
+        protocol=rule.protocol,
+        low=rule.low,
+        high=rule.high,
+        cidrs=(*rule.cidrs, *more),
+        prefix_lists=tuple(one for one in rule.prefix_lists if one not in blocks),
+    )
+
+
+def read_subnets(reader: Reader, clients: Clients, hosts: Iterable[Host]) -> dict[str, Subnet]:
+    """The machines' subnets, their network ACLs and whether they reach the internet."""
+    homes = {host.subnet_id: host.vpc_id for host in hosts if host.subnet_id}
+    if not homes:
+        return {}
+    filters = [{"Name": "vpc-id", "Values": sorted(set(homes.values()))}]
+    tables = reader.pages(
+        "routes to the internet",
+        "ec2:DescribeRouteTables",
+        clients.ec2,
+        "describe_route_tables",
+        "RouteTables",
+        Filters=filters,
+    )
+    acls = read_acls(reader, clients, sorted(homes))
+    return {
+        subnet: Subnet(
+            id=subnet,
+            acl_id=acls[subnet][0] if subnet in acls else "",
+            acl=acls[subnet][1] if subnet in acls else None,
+            is_public=None
+            if tables is None
+            else is_public(subnet, [table for table in tables if table["VpcId"] == vpc]),
+        )
+        for subnet, vpc in homes.items()
+    }
+
+
+def read_acls(reader: Reader, clients: Clients, subnets: Sequence[str]) -> dict[str, tuple[str, tuple[AclEntry, ...]]]:
+    """By subnet: its network ACL's id and rules."""
+    acls = reader.pages(
+        "network ACLs",
+        "ec2:DescribeNetworkAcls",
+        clients.ec2,
+        "describe_network_acls",
+        "NetworkAcls",
+        Filters=[{"Name": "association.subnet-id", "Values": list(subnets)}],
+    )
+    return {
+        link["SubnetId"]: (acl["NetworkAclId"], tuple(_acl_entry(one) for one in acl["Entries"] if "CidrBlock" in one))
+        for acl in acls or ()
+        for link in acl["Associations"]
+        if link["SubnetId"] in subnets
+    }
+
+
+def _acl_entry(entry: Mapping[str, Any]) -> AclEntry:
+    ports = entry.get("PortRange") or {}
+    return AclEntry(
+        number=int(entry["RuleNumber"]),
+        egress=bool(entry["Egress"]),
+        allows=entry["RuleAction"] == "allow",
+        protocol=str(entry["Protocol"]),
+        cidr=entry["CidrBlock"],
+        low=ports.get("From", 0),
+        high=ports.get("To", 65535),
+    )
+
+
+def read_vpcs(reader: Reader, clients: Clients, ids: Sequence[str]) -> dict[str, Vpc]:
+    """The two DNS attributes of each VPC; a zone may name one that is gone (aws-recorded R13)."""
+    if not ids:
+        return {}
+    what = "the VPC's DNS attributes"
+    filters = [{"Name": "vpc-id", "Values": list(ids)}]
+    there = reader.pages(what, "ec2:DescribeVpcs", clients.ec2, "describe_vpcs", "Vpcs", Filters=filters)
+    living = set(ids) if there is None else {one["VpcId"] for one in there}
+    return {one: _vpc(reader, clients, one, what, exists=one in living) for one in ids}
+
+
+def _vpc(reader: Reader, clients: Clients, vpc_id: str, what: str, *, exists: bool) -> Vpc:
+    values: dict[str, bool | None] = {}
+    for attribute, member in (("enableDnsSupport", "EnableDnsSupport"), ("enableDnsHostnames", "EnableDnsHostnames")):
+        answer = exists and reader.ask(
+            what,
+            "ec2:DescribeVpcAttribute",
+            clients.ec2.describe_vpc_attribute,
+            VpcId=vpc_id,
+            Attribute=attribute,
+        )
+        values[attribute] = bool(answer[member]["Value"]) if answer else None
+    return Vpc(
+        id=vpc_id, dns_support=values["enableDnsSupport"], dns_hostnames=values["enableDnsHostnames"], exists=exists
+    )
+
+
+def read_checkers(reader: Reader, clients: Clients) -> Checkers:
+    """Where the checkers come from: the Region's prefix list, and their ranges."""
+    name = f"com.amazonaws.{clients.region}.route53-healthchecks"
+    lists = reader.ask(
+        "the checkers' prefix list",
+        "ec2:DescribeManagedPrefixLists",
+        clients.ec2.describe_managed_prefix_lists,
+        Filters=[{"Name": "prefix-list-name", "Values": [name]}],
+    )
+    found = [one["PrefixListId"] for one in (lists or {}).get("PrefixLists", ()) if one["PrefixListName"] == name]
+    return Checkers(prefix_lists=tuple(found), ranges=_ranges(clients))
+
+
+def _ranges(clients: Clients) -> tuple[str, ...]:
+    """The checkers' IPv4 blocks: Route 53's own answer, or else the published ones, which nobody can refuse."""
+    told = Reader().ask("", "route53:GetCheckerIpRanges", clients.route53.get_checker_ip_ranges)
+    return tuple(one for one in (told or {}).get("CheckerIpRanges", ()) if ":" not in one) or RANGES
