@@ -89,6 +89,39 @@ ALARM = Price(
     confirmed=False,
     note="an account's first 10 are free",
 )
+DASHBOARD = Price(
+    item="CloudWatch dashboard",
+    usd=3.00,
+    unit="month",
+    source="https://aws.amazon.com/cloudwatch/pricing/, as quoted by public cost guides",
+    read=_READ,
+    confirmed=False,
+    note="an account's first 3 are free",
+)
+TABLE_STORAGE = Price(
+    item="DynamoDB storage, GB",
+    usd=0.25,
+    unit="month",
+    source="https://aws.amazon.com/dynamodb/pricing/: 0.25 USD after the first 25 GB",
+    read=_READ,
+    note="an account's first 25 GB are free",
+)
+RECOVERY = Price(
+    item="DynamoDB point-in-time recovery, GB",
+    usd=0.20,
+    unit="month",
+    source="https://aws.amazon.com/dynamodb/pricing/on-demand/, from memory",
+    read=_READ,
+    confirmed=False,
+)
+BACKUP = Price(
+    item="DynamoDB on-demand backup, GB",
+    usd=0.10,
+    unit="month",
+    source="https://aws.amazon.com/dynamodb/pricing/on-demand/, from memory",
+    read=_READ,
+    confirmed=False,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,3 +195,39 @@ def stack_costs(*, interval: int, alarms: int = 3) -> tuple[Cost, ...]:
 def total_usd(costs: tuple[Cost, ...]) -> float:
     """USD a month for all of them."""
     return sum(one.monthly for one in costs)
+
+
+PRICED_TYPE = "t2.micro"
+"""The instance type whose price is known here."""
+
+BILLED_STATES = frozenset({"running"})
+"""A stopped instance is not billed, its disk is; one that comes or goes is not billed (EC2 User Guide)."""
+
+
+def leftover_costs(kind: str, *, state: str, variant: str, gib: float) -> tuple[Cost, ...] | None:
+    """What one thing costs that nobody uses, () if nothing.
+
+    Args:
+        kind: what it is, for example "address": billed whether it is used or not.
+        state: the service's own word.
+        variant: an instance's type, a health check's interval in seconds.
+        gib: the size of a volume, a table or a backup.
+
+    Returns:
+        None when the price is not known here.
+    """
+    if kind == "instance" and state in BILLED_STATES:
+        return (Cost(price=INSTANCE, units=1),) if variant == PRICED_TYPE else None
+    if kind == "health check" and variant == "10":
+        return Cost(price=CHECK, units=1), Cost(price=FAST, units=1)
+    by_size = {"volume": (DISK,), "table": (TABLE_STORAGE, RECOVERY), "backup": (BACKUP,)}
+    by_piece = {
+        "address": ADDRESS,
+        "hosted zone": ZONE,
+        "health check": CHECK,
+        "alarm": ALARM,
+        "dashboard": DASHBOARD,
+    }
+    if kind in by_size:
+        return tuple(Cost(price=price, units=gib) for price in by_size[kind])
+    return (Cost(price=by_piece[kind], units=1),) if kind in by_piece else ()

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from srekv.config import Config
-from srekv.errors import SrekvError
+from srekv.errors import SrekvError, UsageError
 from srekv.provision import lease
 from srekv.provision.answers import found
 from srekv.provision.clients import Clients
 from srekv.provision.model import Resource
-from srekv.provision.naming import Names, tag_map
+from srekv.provision.naming import REGION_TAG, Names, tag_map
 from srekv.provision.run import Op, Ops, Run, Step
 
 PREFIX = "srekv:"
@@ -66,7 +66,7 @@ def _integer(name: str, text: str) -> int:
 
 def as_tags(config: Config) -> dict[str, str]:
     """A Config's settings as tags (IAM allows 256 characters a value, letters, digits and _.:/=+-@ and spaces)."""
-    texts: dict[str, str] = {}
+    texts = {REGION_TAG: config.region}
     for name in STORED:
         value = _value(config, name)
         if value is None:
@@ -99,10 +99,14 @@ def resolve(config: Config, given: Mapping[str, Any], clients: Clients) -> tuple
 
     Returns:
         the Config, and the role as GetRole showed it (None when there is none), so that nobody needs to ask again.
+
+    Raises:
+        UsageError: the stack is in another Region; nothing but its role was looked at.
     """
     answer = found(clients.iam_first.get_role, RoleName=Names(config.stack).role)
     role = answer["Role"] if answer else None
     ours = role if role and tag_map(role.get("Tags")).get("srekv:stack") == config.stack else None  # type: ignore[arg-type]
+    _refuse_other_region(config, ours)
     kept = stored(ours)
     if given.get("create_key"):
         kept.pop("key_name", None)
@@ -111,6 +115,17 @@ def resolve(config: Config, given: Mapping[str, Any], clients: Clients) -> tuple
         end = lease.end_of(settled.wall(settled.lease_s), now=datetime.now(UTC))
         settled = dataclasses.replace(settled, lease=end)
     return settled, role
+
+
+def _refuse_other_region(config: Config, role: Mapping[str, Any] | None) -> None:
+    """Half of a stack is the same in every Region: `down` in a wrong one would take that half and prove nothing."""
+    home = tag_map(role.get("Tags")).get(REGION_TAG, config.region) if role else config.region
+    if home != config.region:
+        raise UsageError(
+            f"the stack {config.stack} is in {home}, not in {config.region}",
+            why="roles, zones and health checks are the same in every Region, so one name is one stack",
+            next_step=f"give --region {home}, or another --stack",
+        )
 
 
 class Settings:
