@@ -15,14 +15,23 @@ from botocore.exceptions import ClientError
 
 from srekv.errors import NotOursError
 from srekv.provision.addresses import Addresses
-from srekv.provision.answers import code_of, gone, made, message_of
+from srekv.provision.answers import code_of, gone, message_of
 from srekv.provision.checker_ranges import COLLECTED, RANGES
 from srekv.provision.model import Resource
-from srekv.provision.naming import STACK_TAG, tag_map
+from srekv.provision.naming import lost_tags, tag_map
 from srekv.provision.network import Network
 from srekv.provision.run import Op, Ops, Run, Step, leave
 
 MARK = "srekv: "
+ANY = "-1"
+PEERS = (
+    ("IpRanges", "CidrIp"),
+    ("Ipv6Ranges", "CidrIpv6"),
+    ("PrefixListIds", "PrefixListId"),
+    ("UserIdGroupPairs", "GroupId"),
+)
+"""Where an IpPermission has its sources, and what names one there."""
+
 IN_USE = frozenset({"DependencyViolation", "InvalidGroup.InUse"})
 FRESH = frozenset({"InvalidGroup.NotFound", "InvalidGroupId.NotFound"})
 INTERFACES_TIMEOUT_S = 300
@@ -31,19 +40,48 @@ INTERFACES_TIMEOUT_S = 300
 
 @dataclass(frozen=True, order=True)
 class Rule:
-    """One inbound TCP rule: a port and where from, a CIDR block or a prefix list id."""
+    """One inbound rule.
 
-    port: int
+    Attributes:
+        first: the lowest port, -1 for a protocol without ports.
+        last: the highest.
+        source: where from: a CIDR block, a prefix list's id or a security group's.
+        protocol: as EC2 has it, "-1" for any.
+    """
+
+    first: int
+    last: int
     source: str
+    protocol: str = "tcp"
 
     def permission(self, description: str) -> dict[str, Any]:
         """As one of EC2's IpPermissions."""
-        peer = (
-            {"PrefixListIds": [{"PrefixListId": self.source, "Description": description}]}
-            if self.source.startswith("pl-")
-            else {"IpRanges": [{"CidrIp": self.source, "Description": description}]}
-        )
-        return {"IpProtocol": "tcp", "FromPort": self.port, "ToPort": self.port, **peer}
+        kind, member = next(peer for peer in PEERS if peer[0] == self._kind)
+        permission: dict[str, Any] = {
+            "IpProtocol": self.protocol,
+            kind: [{member: self.source, "Description": description}],
+        }
+        return permission if self.protocol == ANY else {**permission, "FromPort": self.first, "ToPort": self.last}
+
+    @property
+    def _kind(self) -> str:
+        """Where an IpPermission has such a source."""
+        if self.source.startswith("pl-"):
+            return "PrefixListIds"
+        if self.source.startswith("sg-"):
+            return "UserIdGroupPairs"
+        return "Ipv6Ranges" if ":" in self.source else "IpRanges"
+
+    @property
+    def what(self) -> str:
+        """Protocol and ports, for a person."""
+        if self.protocol == ANY:
+            return "any protocol"
+        return f"{self.protocol} {self.first}" + ("" if self.first == self.last else f"-{self.last}")
+
+
+def _tcp(port: int, source: str) -> Rule:
+    return Rule(port, port, source)
 
 
 class Firewall:
@@ -62,14 +100,20 @@ class Firewall:
         self._operator = operator
         self.needs: tuple[Step, ...] = (network, addresses)
         self.group_id = ""
+        self._stands = False
         self._have: dict[Rule, str] = {}
 
     @property
     def _name(self) -> str:
         return self._run.names.security_group
 
+    @property
+    def _description(self) -> str:
+        """What tells a group of ours: it cannot change after creation, as tags can."""
+        return f"srekv stack {self._run.config.stack}: the web servers"
+
     def observe(self) -> tuple[Resource, ...]:
-        """Groups with our tag, in any VPC."""
+        """Our groups, in any VPC."""
         return tuple(
             Resource(kind="security group", id=group["GroupId"], name=group["GroupName"], state="present")
             for group in self._ours()
@@ -82,8 +126,21 @@ class Firewall:
             yield Op(kind="security group", name=self._name, action="create", call=self._create)
             return
         self.group_id = group["GroupId"]
+        self._stands = True
         self._have = dict(_rules(group["IpPermissions"]))
-        yield leave("security group", self._name, self.group_id)
+        yield self._keep(group)
+
+    def _keep(self, group: Mapping[str, Any]) -> Op:
+        """Leave it alone, or give it back the tags that it has lost."""
+        tags: Any = self._run.names.tags(self._name)
+        lost = lost_tags(tag_map(group.get("Tags")), tags)
+        if not lost:
+            return leave("security group", self._name, self.group_id)
+
+        def tag() -> None:
+            self._ec2.create_tags(Resources=[self.group_id], Tags=tags)
+
+        return Op(kind="security group", name=self._name, id=self.group_id, action="change", detail=lost, call=tag)
 
     def settle(self) -> Ops:
         """Add the rules that are missing, take away those of ours that are not wanted any more."""
@@ -110,7 +167,7 @@ class Firewall:
             )
 
     def _ours(self) -> list[Mapping[str, Any]]:
-        filters: Any = [self._run.names.tag_filter]
+        filters: Any = [{"Name": "description", "Values": [self._description]}]
         return list(self._ec2.describe_security_groups(Filters=filters)["SecurityGroups"])
 
     def _in_vpc(self) -> Mapping[str, Any] | None:
@@ -123,20 +180,22 @@ class Firewall:
         )["SecurityGroups"]
         if not groups:
             return None
-        if tag_map(groups[0].get("Tags")).get(STACK_TAG) != self._run.config.stack:  # type: ignore[arg-type]
+        if groups[0].get("Description") != self._description:
             raise NotOursError(
                 f"the security group {self._name} in {self._network.vpc_id} is not this stack's",
-                why=f"it lacks the tag {STACK_TAG}={self._run.config.stack}",
+                why=f"its description is not: {self._description}",
                 next_step="choose another stack name (--stack NAME), or rename that group",
             )
         return groups[0]
 
     def _create(self) -> str:
         tags: Any = self._run.names.tags(self._name)
-        self.group_id = made(
+        self.group_id = self._run.made(
+            self.section,
+            f"the security group {self._name}",
             lambda: self._ec2.create_security_group(
                 GroupName=self._name,
-                Description=f"srekv stack {self._run.config.stack}: the web servers",
+                Description=self._description,
                 VpcId=self._network.vpc_id,
                 TagSpecifications=[{"ResourceType": "security-group", "Tags": tags}],
             )["GroupId"],
@@ -149,11 +208,11 @@ class Firewall:
         """Every rule and the description that says why it is there."""
         config = self._run.config
         operator = self._operator()
-        rules = {Rule(config.port, cidr): MARK + "operator" for cidr in operator}
+        rules = {_tcp(config.port, cidr): MARK + "operator" for cidr in operator}
         if config.key_name or config.create_key:
-            rules |= {Rule(22, cidr): MARK + "operator SSH" for cidr in operator}
-        rules |= {Rule(config.port, source): MARK + "health checkers" for source in self._checkers()}
-        return rules | {Rule(config.port, f"{ip}/32"): MARK + "node" for ip in self._addresses.public_addresses}
+            rules |= {_tcp(22, cidr): MARK + "operator SSH" for cidr in operator}
+        rules |= {_tcp(config.port, source): MARK + "health checkers" for source in self._checkers()}
+        return rules | {_tcp(config.port, f"{ip}/32"): MARK + "node" for ip in self._addresses.public_addresses}
 
     def _checkers(self) -> tuple[str, ...]:
         """Where the health checkers come from: AWS's prefix list, else its own answer, else the published ranges."""
@@ -197,7 +256,7 @@ class Firewall:
             kind="security group rules",
             name=self._name,
             action="create",
-            detail=_words(rules),
+            detail=_words(rules, " missing" if self._stands else ""),
             call=authorize,
         )
 
@@ -229,7 +288,7 @@ class Firewall:
             name=self._name,
             id=self.group_id,
             action="delete",
-            detail=_words(rules),
+            detail=_words(rules, " not wanted"),
             call=revoke,
         )
 
@@ -247,21 +306,19 @@ class Firewall:
         )
 
 
-def _words(rules: Mapping[Rule, str]) -> str:
-    """Rules for a person, grouped by why they are there."""
-    groups: dict[tuple[str, int], list[str]] = {}
+def _words(rules: Mapping[Rule, str], so: str = "") -> str:
+    """Rules for a person, grouped by why they are there; `so`: what about them."""
+    groups: dict[tuple[str, str], list[str]] = {}
     for rule, text in sorted(rules.items()):
-        groups.setdefault((text.removeprefix(MARK), rule.port), []).append(rule.source)
-    return "; ".join(f"{port} for {why}: {', '.join(sources)}" for (why, port), sources in groups.items())
+        groups.setdefault((text.removeprefix(MARK), rule.what), []).append(rule.source)
+    return "; ".join(f"ingress {what} from {', '.join(sources)}{so} ({why})" for (why, what), sources in groups.items())
 
 
 def _rules(permissions: Iterable[Mapping[str, Any]]) -> Iterable[tuple[Rule, str]]:
     """EC2 merges rules of equal ports into one permission (E36); here they are apart again, with their description."""
     for permission in permissions:
-        if permission.get("IpProtocol") != "tcp" or permission.get("FromPort") != permission.get("ToPort"):
-            continue
-        port = int(permission["FromPort"])
-        for peer in permission.get("IpRanges", ()):
-            yield Rule(port, peer["CidrIp"]), peer.get("Description", "")
-        for peer in permission.get("PrefixListIds", ()):
-            yield Rule(port, peer["PrefixListId"]), peer.get("Description", "")
+        ports = int(permission.get("FromPort", -1)), int(permission.get("ToPort", -1))
+        for kind, member in PEERS:
+            for peer in permission.get(kind, ()):
+                rule = Rule(*ports, str(peer.get(member, "")), str(permission["IpProtocol"]))
+                yield rule, peer.get("Description", "")
