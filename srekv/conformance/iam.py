@@ -1,11 +1,126 @@
-"""Laws."""
+"""The laws of IAM: roles that are unknown for a moment, deletions that come too early, the shapes of a role."""
 
 from __future__ import annotations
 
-from srekv.conformance.model import Conditions, Law
+from typing import Any
+
+from srekv.conformance.model import Call, Conditions, Law, Lenient, Moments, Refusal, Rule
+
+
+class IamLaw(Lenient):
+    """A law that looks at roles and profiles."""
+
+    def __init__(self, conditions: Conditions) -> None:
+        self.conditions = conditions
+
+    def moment(self, rule: Rule, call: Call, low: int, high: int) -> int:
+        """How many looks a moment lasts that begins with this call."""
+        return self.conditions.between(rule, f"{call.operation}#{call.number}", low, high)
+
+
+class RoleNotSeen(IamLaw):
+    """A new role is unknown to the calls that change it for one or two tries."""
+
+    rule = Rule(
+        id="role-not-seen",
+        rows=("I7",),
+        source="terraform-provider-aws role.go, instance_profile.go; IAM user guide: troubleshoot_general",
+        says="Right after CreateRole, AddRoleToInstanceProfile and calls that give it policies answer NoSuchEntity.",
+    )
+    _CHANGING = frozenset({"AddRoleToInstanceProfile", "PutRolePolicy", "AttachRolePolicy"})
+
+    def __init__(self, conditions: Conditions) -> None:
+        super().__init__(conditions)
+        self._unseen = Moments()
+
+    def before(self, call: Call) -> Refusal | None:
+        """What names the role and changes something."""
+        role = call.params.get("RoleName", "")
+        if call.operation not in self._CHANGING or not self._unseen.look(f"{call.operation} {role}"):
+            return None
+        return Refusal("NoSuchEntity", f"The role with name {role} cannot be found.", 404)
+
+    def after(self, call: Call, answer: dict[str, Any]) -> None:
+        """A creation begins the moment."""
+        super().after(call, answer)
+        if call.operation == "CreateRole":
+            for changing in sorted(self._CHANGING):
+                looks = self.conditions.between(self.rule, f"{changing} {call.number}", 1, 2)
+                self._unseen.begin(f"{changing} {call.params['RoleName']}", looks)
+
+
+class DeleteConflict(IamLaw):
+    """What was just taken off a role or out of a profile still counts for a try."""
+
+    rule = Rule(
+        id="delete-conflict",
+        rows=("I5",),
+        source="99designs/iamy#68, #47; cloud-custodian#4078; awslabs/aws-orbit-workbench#633",
+        says="DeleteRole and DeleteInstanceProfile may be refused with DeleteConflict, HTTP status 409, right after "
+        "the last policy or role was removed.",
+    )
+    _TEXTS = {  # noqa: RUF012 - constant
+        "RemoveRoleFromInstanceProfile": "Cannot delete entity, must remove roles from instance profile first.",
+        "DetachRolePolicy": "Cannot delete entity, must detach all policies first.",
+        "DeleteRolePolicy": "Cannot delete entity, must delete policies first.",
+    }
+    """What is removed -> what a deletion says that comes too early."""
+
+    def __init__(self, conditions: Conditions) -> None:
+        super().__init__(conditions)
+        self._lingering = Moments()
+
+    def before(self, call: Call) -> Refusal | None:
+        """A deletion."""
+        name = {"DeleteRole": "RoleName", "DeleteInstanceProfile": "InstanceProfileName"}.get(call.operation)
+        if name is None:
+            return None
+        for removal, text in self._TEXTS.items():
+            if self._lingering.look(f"{removal} {name} {call.params[name]}"):
+                return Refusal("DeleteConflict", text, 409)
+        return None
+
+    def after(self, call: Call, answer: dict[str, Any]) -> None:
+        """A removal begins the moment, for the role and for the profile."""
+        super().after(call, answer)
+        if call.operation not in self._TEXTS:
+            return
+        for name in ("RoleName", "InstanceProfileName"):
+            if name in call.params:
+                looks = self.conditions.between(self.rule, f"{name} {call.operation} {call.number}", 0, 2)
+                self._lingering.begin(f"{call.operation} {name} {call.params[name]}", looks)
+
+
+class RoleShape(IamLaw):
+    """Each call shows its own part of a role."""
+
+    rule = Rule(
+        id="role-shape",
+        rows=("I3",),
+        source="localstack iam snapshots; getmoto/moto test_iam_response_attributes.py (aws_verified)",
+        says="CreateRole omits MaxSessionDuration and RoleLastUsed, GetRole has both, ListRoles has neither Tags nor "
+        "RoleLastUsed; Tags are absent when there are none.",
+    )
+    _HIDDEN = {  # noqa: RUF012 - constant
+        "CreateRole": ("MaxSessionDuration", "RoleLastUsed"),
+        "ListRoles": ("Tags", "RoleLastUsed", "PermissionsBoundary"),
+    }
+
+    def after(self, call: Call, answer: dict[str, Any]) -> None:
+        """Leave out what AWS leaves out, add what it adds."""
+        super().after(call, answer)
+        if call.operation not in {"CreateRole", "GetRole", "ListRoles"}:
+            return
+        for role in answer.get("Roles") or [answer.get("Role", {})]:
+            for member in self._HIDDEN.get(call.operation, ()):
+                role.pop(member, None)
+            if not role.get("Tags"):
+                role.pop("Tags", None)
+            if call.operation == "GetRole" and role:
+                role.setdefault("MaxSessionDuration", 3600)
+                role.setdefault("RoleLastUsed", {})
 
 
 def laws(conditions: Conditions) -> tuple[Law, ...]:
-    """A new set."""
-    del conditions
-    return ()
+    """A new set, for one account."""
+    return (RoleNotSeen(conditions), DeleteConflict(conditions), RoleShape(conditions))

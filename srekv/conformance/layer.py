@@ -11,7 +11,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError
 
 from srekv.conformance import ec2, iam, wire
-from srekv.conformance.model import Asking, Call, Conditions, Law, Raw, Refusal, Rule
+from srekv.conformance.model import Asking, Call, Conditions, Law, Raw, Refusal, Rule, Wording
 from srekv.conformance.trouble import Kind, Trouble, Troubles, throttle_of
 
 READING = ("Describe", "Get", "List")
@@ -208,8 +208,16 @@ class Account:
         took_effect = http_response.status_code < 300
         if took_effect:
             self._took_effect(call, parsed)
+        elif call.refused is None:
+            self._reword(call, parsed.get("Error", {}))
         with self._lock:
             self._troubles.ends(call, took_effect=took_effect)
+
+    def _reword(self, call: Call, error: dict[str, str]) -> None:
+        with self._lock:
+            for law in self.laws:
+                if isinstance(law, Wording):
+                    law.reword(call, error)
 
     def _took_effect(self, call: Call, answer: dict[str, Any]) -> None:
         with self._lock:

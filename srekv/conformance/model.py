@@ -1,9 +1,13 @@
-"""What a rule of AWS is, what a law sees of a call, and how it answers."""
+"""What a rule of AWS is, what a law sees of a call, and how it answers.
+
+A law knows what it has seen through its account: what went past it (another session's calls) it learns from listings.
+"""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -56,6 +60,7 @@ class Call:
         refused: what answered the latest attempt in AWS's place.
         raw: the latest answer on the wire.
         replayed: the answer is one that was given before.
+        notes: what laws keep with the call, by the law's own key.
     """
 
     service: str
@@ -68,6 +73,7 @@ class Call:
     refused: Refusal | None = None
     raw: Raw | None = None
     replayed: bool = False
+    notes: dict[str, Any] = field(default_factory=dict)
 
 
 class Law(Protocol):
@@ -90,6 +96,14 @@ class Asking(Protocol):
 
     def ask(self, call: Call) -> None:
         """Before the parameters are serialised: may replace members of `call.params`."""
+
+
+@runtime_checkable
+class Wording(Protocol):
+    """A law about how an error is put, for a backend that raises it in other words."""
+
+    def reword(self, call: Call, error: dict[str, str]) -> None:
+        """The backend refused the call: Code and Message may be changed in place."""
 
 
 class Lenient:
@@ -115,6 +129,8 @@ class Conditions:
         vcpu_quota: vCPUs that may run at once; None for no limit.
         without_capacity: zones where EC2 has no stock.
         not_offered: (instance type, zone) that EC2 does not offer.
+        public_network: addresses that count as public though no router would carry them: an emulator's.
+        clock: seconds; what runs out with time, and not with looks, reads it.
         offerings_agree: whether DescribeInstanceTypeOfferings knows of `not_offered`.
     """
 
@@ -124,6 +140,8 @@ class Conditions:
     without_capacity: set[str] = field(default_factory=set)
     not_offered: set[tuple[str, str]] = field(default_factory=set)
     offerings_agree: bool = True
+    public_network: str = "127.0.0.0/8"
+    clock: Callable[[], float] = time.monotonic
 
     def between(self, rule: Rule, key: str, low: int, high: int) -> int:
         """A number from low to high, both included: always the same one for this seed, rule and key."""
