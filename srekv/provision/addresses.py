@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from srekv.provision.answers import gone
+from botocore.exceptions import ClientError
+
+from srekv.provision.answers import code_of, found, gone
 from srekv.provision.existing import Existing, of_node
 from srekv.provision.model import Resource
 from srekv.provision.naming import NODES, tag_map
@@ -15,6 +17,7 @@ from srekv.provision.run import Op, Ops, Run, Step, leave
 HELD = frozenset({"InvalidIPAddress.InUse", "AuthFailure"})
 """While a holder that was just deleted still has the address (E23, E24)."""
 
+QUOTA = frozenset({"AddressLimitExceeded"})
 RELEASE_TIMEOUT_S = 120
 
 UNKNOWN = "(new address)"
@@ -25,10 +28,10 @@ class Addresses:
     """One Elastic IP for each node; `allocation` and `public` are there after ensure."""
 
     section = "Network"
-    needs: tuple[Step, ...] = ()
 
-    def __init__(self, run: Run, existing: Existing) -> None:
+    def __init__(self, run: Run, existing: Existing, *, needs: tuple[Step, ...]) -> None:
         self._run = run
+        self.needs = needs
         self._ec2 = run.clients.ec2
         self._existing = existing
         self.allocation: dict[str, str] = {}
@@ -53,6 +56,7 @@ class Addresses:
 
     def ensure(self) -> Ops:
         """Keep one address for each node, allocate what is missing, release what is surplus."""
+        missing = []
         for node in NODES:
             candidates = sorted(of_node(self._existing.addresses, node), key=_usefulness)
             for surplus in candidates[1:]:
@@ -65,10 +69,24 @@ class Addresses:
                     call=partial(self._allocate, node),
                 )
                 self.public.setdefault(node, UNKNOWN)
+                missing.append(node)
                 continue
             kept = candidates[0]
             self.allocation[node], self.public[node] = kept["AllocationId"], kept["PublicIp"]
             yield self._keep(node, kept)
+        if missing and not self._run.dry:
+            yield from self._agree(missing)
+
+    def _agree(self, nodes: Sequence[str]) -> Ops:
+        """Another `up` may have allocated for the same node: both keep the same one, each releases its own surplus."""
+        listed = self._existing.fresh_addresses()
+        for node in nodes:
+            kept = min(of_node(listed, node), key=_usefulness, default=None)
+            if kept is None or kept["AllocationId"] == self.allocation[node]:
+                continue
+            mine = {"AllocationId": self.allocation[node], "PublicIp": self.public[node]}
+            self.allocation[node], self.public[node] = kept["AllocationId"], kept["PublicIp"]
+            yield self._release_op(mine)
 
     def _keep(self, node: str, address: Mapping[str, Any]) -> Op:
         """Leave it alone, or give it back the tags that it has lost."""
@@ -101,32 +119,57 @@ class Addresses:
             yield self._release_op(address)
 
     def _allocate(self, node: str) -> str:
-        """Without retries: AllocateAddress takes no token, so a retry could be a second address (aws-facts 4.2)."""
+        """Without retries: AllocateAddress takes no token, so a retry could be a second address (aws-facts 4.2).
+
+        A call that was refused as one too many did nothing, and is made again. After a lost answer, and at the quota
+        (another run may have filled it), the address is looked for by its tag, and only then asked for again.
+        """
+        address = self._run.unsure(
+            self.section,
+            f"an address for {node}",
+            partial(self._ask, node),
+            look=partial(self._appeared, node),
+            full=QUOTA,
+        )
+        self.allocation[node], self.public[node] = address["AllocationId"], address["PublicIp"]
+        return str(address["AllocationId"])
+
+    def _ask(self, node: str) -> Mapping[str, Any]:
         tags: Any = self._tags(node)
-        answer = self._run.clients.ec2_once.allocate_address(
+        return self._run.clients.ec2_once.allocate_address(
             Domain="vpc", TagSpecifications=[{"ResourceType": "elastic-ip", "Tags": tags}]
         )
-        self.allocation[node], self.public[node] = answer["AllocationId"], answer["PublicIp"]
-        return answer["AllocationId"]
+
+    def _appeared(self, node: str) -> Mapping[str, Any] | None:
+        return min(of_node(self._existing.fresh_addresses(), node), key=_usefulness, default=None)
 
     def _release_op(self, address: Mapping[str, Any]) -> Op:
+        allocation, association = address["AllocationId"], address.get("AssociationId", "")
+
         def release() -> None:
-            if address.get("AssociationId"):
-                gone(self._ec2.disassociate_address, AssociationId=address["AssociationId"])
-
-            def give_up(**arguments: Any) -> None:
-                gone(self._ec2.release_address, **arguments)
-
+            if association:
+                gone(self._ec2.disassociate_address, AssociationId=association)
             self._run.persist(
                 self.section,
                 f"{address['PublicIp']} to be let go",
-                give_up,
+                partial(self._release, allocation),
                 on=HELD,
                 timeout_s=RELEASE_TIMEOUT_S,
-                AllocationId=address["AllocationId"],
             )
 
-        return Op(kind="address", name=address["PublicIp"], id=address["AllocationId"], action="delete", call=release)
+        return Op(kind="address", name=address["PublicIp"], id=allocation, action="delete", call=release)
+
+    def _release(self, allocation: str) -> None:
+        """Release it; if an instance holds it (again), take it away and let the caller try again."""
+        try:
+            gone(self._ec2.release_address, AllocationId=allocation)
+        except ClientError as error:
+            if code_of(error) in HELD:
+                answer = found(self._ec2.describe_addresses, AllocationIds=[allocation])
+                for one in answer["Addresses"] if answer else ():
+                    if one.get("AssociationId"):
+                        gone(self._ec2.disassociate_address, AssociationId=one["AssociationId"])
+            raise
 
 
 def _usefulness(address: Mapping[str, Any]) -> tuple[bool, str]:

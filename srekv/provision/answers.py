@@ -71,6 +71,9 @@ TOLERATED_S = 240
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 """IAM said no (R17, E14, S5)."""
 
+THROTTLED = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException"})
+"""Too many calls; said before anything is done."""
+
 QUOTA_NEXT = {
     "AddressLimitExceeded": "release an Elastic IP you do not need, or raise the quota (5 per Region by default)",
     "VcpuLimitExceeded": "end instances you do not need, choose a smaller --instance-type, or raise the vCPU quota",
@@ -117,23 +120,12 @@ def found(call: Callable[..., T], **arguments: Any) -> T | None:
         raise
 
 
-def made(call: Callable[[], T], *, exists: str, look: Callable[[], T | None]) -> T:
-    """Create something; if it exists by now, an answer was lost and this was botocore's retry, or somebody was faster.
-
-    Args:
-        call: creates it.
-        exists: the error code that says so.
-        look: finds it and refuses it if it is not ours; None if it is not there after all.
-    """
-    try:
-        return call()
-    except ClientError as error:
-        if code_of(error) != exists:
-            raise
-        found_after_all = look()
-        if found_after_all is None:
-            raise
-        return found_after_all
+def is_lost(error: Exception) -> bool:
+    """Whether the call may have taken effect although its answer did not come, or said only that AWS had a fault."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return status >= 500 and code_of(error) not in THROTTLED | set(QUOTA_NEXT)
+    return isinstance(error, BotoConnectionError | HTTPClientError | ResponseParserError)
 
 
 def gone(call: Callable[..., object], **arguments: Any) -> None:

@@ -10,8 +10,9 @@ from botocore.exceptions import ClientError
 
 from srekv.errors import NotOursError
 from srekv.provision.addresses import Addresses
-from srekv.provision.answers import code_of, found, gone, made, message_of
+from srekv.provision.answers import code_of, found, gone, message_of
 from srekv.provision.health import HealthChecks
+from srekv.provision.incarnation import REFERENCES, used_up
 from srekv.provision.model import Resource
 from srekv.provision.naming import NODES, lost_tags, tag_map
 from srekv.provision.network import Network
@@ -24,6 +25,9 @@ BUSY = frozenset({"PriorRequestNotComplete"})
 
 FRESH = BUSY | {"NoSuchHostedZone", "NoSuchHealthCheck"}
 """What Route 53's parts may say of each other's resources for a moment."""
+
+TAKEN = frozenset({"HostedZoneAlreadyExists", "ConflictingDomainExists"})
+"""The reference is used up, or the VPC has a zone of that name (R6, R8)."""
 
 APEX_TYPES = frozenset({"SOA", "NS"})
 
@@ -41,6 +45,7 @@ class PrivateZone:
         self._checks = checks
         self.needs: tuple[Step, ...] = (network, addresses, checks)
         self.zone_id = ""
+        self._is_new = False
         self._change_id = ""
 
     @property
@@ -144,33 +149,37 @@ class PrivateZone:
         ]
 
     def _create(self) -> str:
-        reference = self._run.names.new_reference("zone")
+        for ordinal in range(REFERENCES):
+            zone_id = self._create_with(self._run.incarnation.reference("zone", ordinal))
+            if zone_id:
+                self.zone_id = zone_id
+                self._tag()
+                return zone_id
+        raise used_up("hosted zone", self._zone_name)
+
+    def _create_with(self, reference: str) -> str:
+        """The new zone's id, or that of ours if it exists; "" when the reference was a deleted zone's (R6)."""
         vpc: Any = {"VPCRegion": self._run.config.region, "VPCId": self._network.vpc_id}
         try:
-            zone = made(
-                lambda: self._route53.create_hosted_zone(
-                    Name=self._zone_name,
-                    VPC=vpc,
-                    CallerReference=reference,
-                    HostedZoneConfig={"Comment": f"srekv stack {self._run.config.stack}", "PrivateZone": True},
-                )["HostedZone"]["Id"],
-                exists="HostedZoneAlreadyExists",
-                look=lambda: next((zone["Id"] for zone in self._ours()), None),
+            answer = self._route53.create_hosted_zone(
+                Name=self._zone_name,
+                VPC=vpc,
+                CallerReference=reference,
+                HostedZoneConfig={"Comment": f"srekv stack {self._run.config.stack}", "PrivateZone": True},
             )
         except ClientError as error:
-            if code_of(error) != "ConflictingDomainExists":
+            if code_of(error) not in TAKEN:
                 raise
-            ours = self._ours()
-            if not ours:
+            zone = self._run.sought(self.section, f"the zone {self._zone_name}", lambda: next(iter(self._ours()), None))
+            if zone is None and code_of(error) == "ConflictingDomainExists":
                 raise NotOursError(
                     f"the VPC {self._network.vpc_id} already has a zone {self._run.config.zone_name}, not this stack's",
                     why=message_of(error),
                     next_step="choose another --zone or another --stack",
                 ) from error
-            zone = ours[0]["Id"]
-        self.zone_id = bare(zone)
-        self._tag()
-        return self.zone_id
+            return bare(zone["Id"]) if zone else ""
+        self._is_new = True
+        return bare(answer["HostedZone"]["Id"])
 
     def _tag(self) -> None:
         # botocore does not strip "/hostedzone/" for the tagging calls (aws-facts 1.2, R45): the id is bare here.
@@ -212,7 +221,7 @@ class PrivateZone:
         }
 
     def _ensure_records(self) -> Ops:
-        have = self._same_name() if self.zone_id else []
+        have = self._same_name() if self.zone_id and not self._is_new else []
         want = {node: self._wanted(node) for node in NODES}
         by_id = {record.get("SetIdentifier"): record for record in have}
         drifted = {node: record for node, record in want.items() if by_id.get(record["SetIdentifier"]) != record}

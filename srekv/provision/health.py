@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from srekv.provision.addresses import Addresses
-from srekv.provision.answers import gone
+from srekv.provision.answers import code_of, gone
 from srekv.provision.existing import Existing
+from srekv.provision.incarnation import REFERENCES, used_up
 from srekv.provision.model import Resource
 from srekv.provision.naming import NODES, lost_tags, tag_map
 from srekv.provision.run import Op, Ops, Run, Step, cannot, leave
@@ -112,15 +115,37 @@ class HealthChecks:
         }
 
     def _create(self, node: str) -> str:
-        names = self._run.names
+        """Create it with this life's next unused reference; the same reference returns the same check (R41)."""
         config: Any = {"Type": "HTTP", "RequestInterval": self._run.config.interval, **self._wanted(node)}
-        check = self._route53.create_health_check(CallerReference=names.new_reference(node), HealthCheckConfig=config)[
-            "HealthCheck"
-        ]
-        self.check_id[node] = check["Id"]
-        self.created.add(node)
-        self._tag(node, check["Id"])
-        return check["Id"]
+        for ordinal in range(REFERENCES):
+            reference = self._run.incarnation.reference(node, ordinal)
+            try:
+                answer = self._route53.create_health_check(CallerReference=reference, HealthCheckConfig=config)
+            except ClientError as error:
+                if code_of(error) != "HealthCheckAlreadyExists":
+                    raise
+                if self._took(node):
+                    return self.check_id[node]
+                continue
+            self.check_id[node] = answer["HealthCheck"]["Id"]
+            self.created.add(node)
+            self._tag(node, self.check_id[node])
+            return self.check_id[node]
+        raise used_up("health check", self._run.names.check(node))
+
+    def _took(self, node: str) -> bool:
+        """Take and repair the node's check that another run has made; False if the reference was a deleted one's."""
+        name = self._run.names.check(node)
+        checks = self._run.sought(self.section, name, lambda: self._existing.fresh_checks().get(node))
+        if not checks:
+            return False
+        self.check_id[node] = checks[0]["Id"]
+        for op in [*self._limit(node, checks[0]), *self._repair(node, checks[0], {})]:
+            if op.refusal:
+                raise op.refusal
+            if op.call:
+                op.call()
+        return True
 
     def _tag(self, node: str, check_id: str) -> None:
         tags: Any = self._run.names.tags(self._run.names.check(node))

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from srekv.errors import NotOursError
-from srekv.provision.answers import found, gone, made
+from srekv.provision.answers import code_of, found, gone
 from srekv.provision.model import Resource
 from srekv.provision.naming import STACK_TAG, tag_map
+from srekv.provision.permissions import node_policy
 from srekv.provision.run import Op, Ops, Run, Step, leave
 from srekv.provision.settings import as_tags
 
 POLICY = "srekv-node"
 FRESH = frozenset({"NoSuchEntity"})
 """What IAM says for a moment about a role it has just created (I7)."""
+
+FULL = frozenset({"LimitExceeded", "EntityAlreadyExists"})
+"""What IAM says of a profile that has its role."""
 
 PROFILE_ID = "AIPA"
 """How the ids of instance profiles begin."""
@@ -29,42 +35,11 @@ TRUST = {
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
 
-TABLE_ACTIONS = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
-"""Item actions only (aws-facts 6.2), in place of the lab's AmazonDynamoDBFullAccess (10 g)."""
-
-AGENT_ACTIONS = [
-    "ec2messages:AcknowledgeMessage",
-    "ec2messages:DeleteMessage",
-    "ec2messages:FailMessage",
-    "ec2messages:GetEndpoint",
-    "ec2messages:GetMessages",
-    "ec2messages:SendReply",
-    "ssm:ListAssociations",
-    "ssm:ListInstanceAssociations",
-    "ssm:UpdateInstanceInformation",
-    "ssmmessages:CreateControlChannel",
-    "ssmmessages:CreateDataChannel",
-    "ssmmessages:OpenControlChannel",
-    "ssmmessages:OpenDataChannel",
-]
-"""The part of AmazonSSMManagedInstanceCore that Run Command uses, inline: an endpoint need not carry AWS's policies."""
-
 
 def table_arn(role_arn: str, region: str, table: str) -> str:
     """The table's ARN, in the partition and the account that the role's ARN tells: the table need not exist yet."""
     _, partition, _, _, account, _ = role_arn.split(":", 5)
     return f"arn:{partition}:dynamodb:{region}:{account}:table/{table}"
-
-
-def node_policy(table: str) -> dict[str, Any]:
-    """The node's permissions; `table` is an ARN."""
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Sid": "Items", "Effect": "Allow", "Action": TABLE_ACTIONS, "Resource": table},
-            {"Sid": "Agent", "Effect": "Allow", "Action": AGENT_ACTIONS, "Resource": "*"},
-        ],
-    }
 
 
 class Identity:
@@ -137,6 +112,7 @@ class Identity:
             yield Op(kind="role", name=self._name, action="create", call=self._create_role)
             return
         self._refuse_foreign("role", self._role)
+        self._run.incarnation.begin(self._role)
         arn = self._role["Arn"]
         changes = list(self._role_drift())
         yield from changes
@@ -168,25 +144,29 @@ class Identity:
     def _create_role(self) -> str:
         settings = [{"Key": key, "Value": value} for key, value in as_tags(self._run.config).items()]
         tags: Any = [*self._run.names.tags(self._name), *settings]
-        self._arn = made(
-            lambda: self._iam.create_role(
+
+        def create() -> Mapping[str, Any]:
+            return self._iam.create_role(
                 RoleName=self._name,
                 Path=self._run.names.path,
                 AssumeRolePolicyDocument=json.dumps(TRUST),
                 Description=f"srekv stack {self._run.config.stack}: the web servers",
                 Tags=tags,
-            )["Role"]["Arn"],
-            exists="EntityAlreadyExists",
-            look=self._our_role,
+            )["Role"]
+
+        role = self._run.made(
+            self.section, f"the role {self._name}", create, exists="EntityAlreadyExists", look=self._our_role
         )
+        self._arn = role["Arn"]
+        self._run.incarnation.begin(role)
         return self._arn
 
-    def _our_role(self) -> str | None:
+    def _our_role(self) -> Mapping[str, Any] | None:
         answer = found(self._iam.get_role, RoleName=self._name)
         if answer is None:
             return None
         self._refuse_foreign("role", answer["Role"])
-        return answer["Role"]["Arn"]
+        return answer["Role"]
 
     def _table_arn(self) -> str:
         """The table's ARN; a dry run without a role has none yet, and nothing to compare it with."""
@@ -227,19 +207,21 @@ class Identity:
         else:
             self._profile_is_new = True
             yield Op(kind="instance profile", name=self.profile, action="create", call=self._create_profile)
-        roles = [role["RoleName"] for role in profile["Roles"]] if profile else []
+        roles = _roles(profile)
         if profile and roles == [self._name]:
             yield leave("instance profile", self.profile, profile["Arn"])
             return
         for other in roles:
             if other != self._name:
-                yield self._change_profile(f"role {other} removed", self._iam.remove_role_from_instance_profile, other)
+                yield self._change_profile(f"role {other} removed", partial(self._take_out, other))
         if self._name not in roles:
-            yield self._change_profile(f"role {self._name} added", self._iam.add_role_to_instance_profile, self._name)
+            yield self._change_profile(f"role {self._name} added", self._put_in)
 
     def _create_profile(self) -> str:
         tags: Any = self._run.names.tags(self.profile)
-        return made(
+        return self._run.made(
+            self.section,
+            f"the instance profile {self.profile}",
             lambda: self._iam.create_instance_profile(
                 InstanceProfileName=self.profile, Path=self._run.names.path, Tags=tags
             )["InstanceProfile"]["Arn"],
@@ -265,46 +247,54 @@ class Identity:
         told = str(held.get("Id", ""))
         return told == self._profile_id or not told.startswith(PROFILE_ID)
 
-    def _change_profile(self, detail: str, call: Any, role: str) -> Op:
-        def change() -> None:
+    def _change_profile(self, detail: str, call: Callable[[], None]) -> Op:
+        return Op(kind="instance profile", name=self.profile, action="change", detail=detail, call=call)
+
+    def _take_out(self, role: str) -> None:
+        gone(self._iam.remove_role_from_instance_profile, InstanceProfileName=self.profile, RoleName=role)
+
+    def _put_in(self) -> None:
+        """A profile takes one role (I6): if it has ours already, an answer was lost or another run put it in."""
+        try:
             self._run.persist(
                 self.section,
-                f"the new role {role}",
-                call,
+                f"the new role {self._name}",
+                self._iam.add_role_to_instance_profile,
                 on=FRESH,
                 InstanceProfileName=self.profile,
-                RoleName=role,
+                RoleName=self._name,
             )
-
-        return Op(kind="instance profile", name=self.profile, action="change", detail=detail, call=change)
+        except ClientError as error:
+            profile = self._find_profile() if code_of(error) in FULL else None
+            if self._name not in _roles(profile):
+                raise
 
     def _drop_profile(self) -> None:
-        profile = self._find_profile()
-        for role in profile["Roles"] if profile else ():
-            gone(
-                self._iam.remove_role_from_instance_profile,
-                InstanceProfileName=self.profile,
-                RoleName=role["RoleName"],
-            )
-        self._run.persist(
-            self.section,
-            f"the profile {self.profile} to be empty",
-            partial(gone, self._iam.delete_instance_profile),
-            on=HELD,
-            InstanceProfileName=self.profile,
-        )
+        def drop() -> None:
+            for role in _roles(self._find_profile()):
+                self._take_out(role)
+            gone(self._iam.delete_instance_profile, InstanceProfileName=self.profile)
+
+        self._run.persist(self.section, f"the profile {self.profile} to be empty", drop, on=HELD)
 
     def _drop_role(self) -> None:
+        """Bare it and delete it; what an `up` beside us puts back meanwhile is taken off again."""
+
+        def drop() -> None:
+            self._bare_role()
+            gone(self._iam.delete_role, RoleName=self._name)
+
+        self._run.persist(self.section, f"the role {self._name} to be bare", drop, on=HELD)
+
+    def _bare_role(self) -> None:
         inline: Any = found(self._iam.list_role_policies, RoleName=self._name) or {"PolicyNames": []}
         for name in inline["PolicyNames"]:
             gone(self._iam.delete_role_policy, RoleName=self._name, PolicyName=name)
         attached: Any = found(self._iam.list_attached_role_policies, RoleName=self._name) or {"AttachedPolicies": []}
         for policy in attached["AttachedPolicies"]:
             gone(self._iam.detach_role_policy, RoleName=self._name, PolicyArn=policy["PolicyArn"])
-        self._run.persist(
-            self.section,
-            f"the role {self._name} to be bare",
-            partial(gone, self._iam.delete_role),
-            on=HELD,
-            RoleName=self._name,
-        )
+
+
+def _roles(profile: Mapping[str, Any] | None) -> list[str]:
+    """The names of the roles in an instance profile: one at most."""
+    return [role["RoleName"] for role in profile["Roles"]] if profile else []

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from botocore.exceptions import ClientError
 
 from srekv.errors import NotOursError, SrekvError, UsageError
 from srekv.provision.answers import code_of, found
+from srekv.provision.existing import Existing
 from srekv.provision.model import Resource
 from srekv.provision.naming import STACK_TAG
 from srekv.provision.run import Op, Ops, Run, Step, leave
@@ -21,11 +24,12 @@ class KeyPair:
     """The key pair of the nodes; `name` is there after ensure, None when no key was asked for."""
 
     section = "EC2"
-    needs: tuple[Step, ...] = ()
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, existing: Existing, *, needs: tuple[Step, ...]) -> None:
         self._run = run
         self._ec2 = run.clients.ec2
+        self._existing = existing
+        self.needs = needs
         self.name: str | None = None
 
     def observe(self) -> tuple[Resource, ...]:
@@ -52,13 +56,7 @@ class KeyPair:
     def destroy(self) -> Ops:
         """Delete the key pair that we made; a file on this machine is the user's."""
         for pair in self._ours():
-            yield Op(
-                kind="key pair",
-                name=pair["KeyName"],
-                id=pair["KeyPairId"],
-                action="delete",
-                call=partial(self._delete, pair["KeyName"]),
-            )
+            yield self._delete_op(pair)
 
     def _ours(self) -> list[Mapping[str, Any]]:
         filters: Any = [self._run.names.tag_filter]
@@ -72,18 +70,15 @@ class KeyPair:
             )
 
     def _ensure_own(self, file: Path) -> Ops:
-        existing = self._ours()
-        if existing and file.exists() and file.stat().st_size:
+        existing, written = self._ours(), _holds_something(file)
+        if existing and written:
             yield leave("key pair", existing[0]["KeyName"], existing[0]["KeyPairId"])
             return
-        if existing:
-            raise SrekvError(
-                f"the key pair {self.name} exists, but {file} does not hold its private key",
-                why="AWS gives a private key away only once",
-                next_step=f"aws ec2 delete-key-pair --key-name {self.name}, then up again",
-            )
-        if file.exists():
+        if written:
             raise UsageError(f"{file} exists and is not overwritten", next_step="name another file, or use --key-name")
+        for pair in existing:
+            self._refuse_used(pair, file)
+            yield self._delete_op(pair)
         yield Op(
             kind="key pair",
             name=self.name or "",
@@ -92,37 +87,96 @@ class KeyPair:
             call=lambda: self._create(file),
         )
 
+    def _refuse_used(self, pair: Mapping[str, Any], file: Path) -> None:
+        """A key pair whose private key never arrived is made anew, unless an instance was launched with it."""
+        used = [one["InstanceId"] for one in self._existing.instances if one.get("KeyName") == pair["KeyName"]]
+        if used:
+            raise SrekvError(
+                f"the key pair {pair['KeyName']} exists, but {file} does not hold its private key",
+                why=f"AWS gives a private key away only once, and {', '.join(used)} was launched with it",
+                next_step=f"srekv up --create-key with the file that holds it, or --key-name {pair['KeyName']}",
+            )
+
     def _create(self, file: Path) -> str:
         """Open the file first: a key that cannot be written must not exist."""
-        try:
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except OSError as error:
-            raise UsageError(
-                f"the private key cannot be written to {file}", why=str(error), next_step="name another file"
-            ) from error
-        tags: Any = self._run.names.tags(self._run.names.key_pair)
-        with os.fdopen(descriptor, "w") as handle:
+        with _opened_alone(file) as handle:
             try:
-                pair = self._ec2.create_key_pair(
-                    KeyName=self._run.names.key_pair,
-                    KeyType="ed25519",
-                    TagSpecifications=[{"ResourceType": "key-pair", "Tags": tags}],
-                )
+                pair = self._run.unsure(self.section, f"the key pair {self.name}", self._ask, look=self._discard_lost)
             except BaseException as error:
                 file.unlink()
                 if isinstance(error, ClientError) and code_of(error) == "InvalidKeyPair.Duplicate":
                     raise self._taken() from error
                 raise
             handle.write(pair["KeyMaterial"])
-        return pair["KeyPairId"]
+        return str(pair["KeyPairId"])
 
-    def _taken(self) -> NotOursError:
+    def _ask(self) -> Mapping[str, Any]:
+        """Without retries: after a lost answer the name is taken, and the private key has gone by."""
+        tags: Any = self._run.names.tags(self._run.names.key_pair)
+        return self._run.clients.ec2_once.create_key_pair(
+            KeyName=self._run.names.key_pair,
+            KeyType="ed25519",
+            TagSpecifications=[{"ResourceType": "key-pair", "Tags": tags}],
+        )
+
+    def _discard_lost(self) -> None:
+        """The answer was lost, and with it the private key: nobody can use this key pair, so it is made again."""
+        for pair in self._ours():
+            self._delete(pair["KeyName"])
+
+    def _taken(self) -> SrekvError:
+        if self._ours():
+            return SrekvError(
+                f"another srekv up has just made the key pair {self.name}",
+                why="AWS gives a private key away only once: to that one",
+                next_step="wait until it has ended, then up again without --create-key",
+            )
         return NotOursError(
             f"the key pair {self.name} exists and is not this stack's",
             why=f"it lacks the tag {STACK_TAG}={self._run.config.stack}",
             next_step=f"use it with --key-name {self.name}, or choose another stack name (--stack NAME)",
         )
 
+    def _delete_op(self, pair: Mapping[str, Any]) -> Op:
+        return Op(
+            kind="key pair",
+            name=pair["KeyName"],
+            id=pair["KeyPairId"],
+            action="delete",
+            call=partial(self._delete, pair["KeyName"]),
+        )
+
     def _delete(self, name: str) -> None:
         """By name, unique in its Region: moto accepts a deletion by id and deletes nothing."""
         self._ec2.delete_key_pair(KeyName=name)
+
+
+def _holds_something(file: Path) -> bool:
+    """Whether it may hold a key; an empty file is what an `up` leaves that was killed before it had one."""
+    return file.exists() and file.stat().st_size > 0
+
+
+@contextmanager
+def _opened_alone(file: Path) -> Iterator[TextIO]:
+    """The file for writing, readable by its owner only; no other process has it open like this.
+
+    Raises:
+        UsageError: it cannot be written, or somebody else writes it.
+    """
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise _unwritable(file, error) from error
+    with os.fdopen(descriptor, "w") as handle:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.fchmod(descriptor, 0o600)
+        except OSError as error:
+            raise _unwritable(file, error) from error
+        if _holds_something(file):
+            raise _unwritable(file, "another srekv up has just written it")
+        yield handle
+
+
+def _unwritable(file: Path, why: object) -> UsageError:
+    return UsageError(f"the private key cannot be written to {file}", why=str(why), next_step="name another file")

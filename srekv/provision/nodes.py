@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,7 +19,7 @@ from srekv.provision.iam import Identity
 from srekv.provision.images import Images
 from srekv.provision.keypair import KeyPair
 from srekv.provision.model import Resource
-from srekv.provision.naming import LEASE_TAG, NODES, PAYLOAD_TAG, digest, tag_map
+from srekv.provision.naming import LEASE_TAG, NODES, PAYLOAD_TAG, tag_map
 from srekv.provision.network import Network, Place
 from srekv.provision.run import Op, Ops, Run, Step, cannot, leave
 
@@ -34,10 +33,16 @@ PROFILE_UNSEEN = {"InvalidParameterValue": ("iamInstanceProfile", "IAM Instance 
 NOT_SEEN_YET = frozenset({"InvalidParameterValue", "InvalidGroup.NotFound"})
 """What RunInstances says while EC2 does not see a new instance profile, or a new security group."""
 
-NOT_RUNNING_YET = frozenset({"InvalidInstanceID", "InvalidInstanceID.NotFound", "IncorrectInstanceState"})
-"""EC2's refusals to associate an address with a pending instance (E20, E21)."""
+NOT_RUNNING_YET = frozenset(
+    {"InvalidInstanceID", "InvalidInstanceID.NotFound", "InvalidAllocationID.NotFound", "IncorrectInstanceState"}
+)
+"""EC2's refusals to associate an address with a pending instance (E20, E21), or with an id it does not see yet (E27)."""
 
-REPLACED_TOKEN = frozenset({"IdempotentInstanceTerminated"})
+OTHER_PARAMETERS = frozenset({"IdempotentParameterMismatch"})
+USED_TOKEN = frozenset({"IdempotentInstanceTerminated"}) | OTHER_PARAMETERS
+TOKENS = 20
+"""So many times a node can be launched in one life of a stack: each launch takes a token for a day."""
+
 ENDED = frozenset({"shutting-down", "terminated"})
 
 
@@ -90,7 +95,7 @@ class Nodes:
     def ensure(self) -> Ops:
         """Launch what is missing, start what is stopped, repair what can be changed on a running instance."""
         for node, place in zip(NODES, self._network.places, strict=True):
-            instances = sorted(of_node(self._existing.instances, node), key=lambda one: one["LaunchTime"])
+            instances = sorted(of_node(self._existing.instances, node), key=_age)
             for surplus in instances[1:]:
                 yield self._terminate_op(surplus)
             if instances and self._is_spent(instances[0]):
@@ -127,12 +132,16 @@ class Nodes:
             self._run.wait(
                 self.section,
                 "the instances to be terminated",
-                lambda: True if not self._existing.fresh_instances() and self._all_ended(instances) else None,
+                lambda: True if self._all_ended(instances) else None,
                 timeout_s=TERMINATED_TIMEOUT_S,
             )
 
     def _all_ended(self, instances: Sequence[Mapping[str, Any]]) -> bool:
-        return all(self._state(one["InstanceId"]) in {"", "terminated"} for one in instances)
+        """Whether these have; an `up` beside us may have launched others, which are the next round's."""
+        live = {one["InstanceId"] for one in self._existing.fresh_instances()}
+        return not any(one["InstanceId"] in live for one in instances) and all(
+            self._state(one["InstanceId"]) in {"", "terminated"} for one in instances
+        )
 
     def _state(self, instance_id: str) -> str:
         answer = found(self._ec2.describe_instances, InstanceIds=[instance_id])
@@ -149,36 +158,62 @@ class Nodes:
         return Op(kind="instance", name=name, id=instance_id, action="delete", call=terminate)
 
     def _launch(self, node: str, place: Place) -> str:
-        """RunInstances, patient while EC2 does not see the new instance profile."""
-        arguments = self._launch_arguments(node, place)
-        token = digest([self._addresses.allocation[node], arguments])
-        instance = self._run_instance(arguments, token)
-        if instance is None or instance["State"]["Name"] in ENDED:
-            # The token belongs to an instance that was terminated less than a day ago (E12): this is a new life.
-            instance = self._run_instance(arguments, f"{token}-{secrets.token_hex(4)}")
-        if instance is None:
-            raise SrekvError(f"EC2 did not launch {node}", next_step="run up again")
+        instance = self._launched(node, self._launch_arguments(node, place))
         self.instance_id[node] = instance["InstanceId"]
         self.begun.add(node)
         return str(instance["InstanceId"])
 
-    def _run_instance(self, arguments: Mapping[str, Any], token: str) -> Mapping[str, Any] | None:
-        try:
-            answer = self._run.persist(
-                self.section,
-                f"EC2 to see the instance profile {self._identity.profile}",
-                self._ec2.run_instances,
-                on=NOT_SEEN_YET,
-                saying=PROFILE_UNSEEN,
-                timeout_s=PROFILE_TIMEOUT_S,
-                ClientToken=token,
-                **arguments,
-            )
-        except ClientError as error:
-            if code_of(error) in REPLACED_TOKEN:
-                return None
-            raise _explain_launch(error) from error
-        return answer["Instances"][0]
+    def _launched(self, node: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Launch with this life's next unused token.
+
+        Another run that launches the same node has the same token and gets the same instance. A token is used up by an
+        instance that was terminated less than a day ago (E12), or by one with other parameters (E11), as after a crash
+        when there is a newer image by now: then the node has its instance already.
+        """
+        for ordinal in range(TOKENS):
+            try:
+                instance = self._run_instance(arguments, self._token(node, arguments, ordinal))
+            except ClientError as error:
+                if code_of(error) not in USED_TOKEN:
+                    raise _explain_launch(error) from error
+                if code_of(error) in OTHER_PARAMETERS and (there := self._sought(node)):
+                    return there
+                continue
+            if instance["State"]["Name"] not in ENDED:
+                return instance
+        raise SrekvError(
+            f"EC2 did not launch {node}",
+            why=f"{TOKENS} client tokens of this stack belong to instances that have ended",
+            next_step="srekv down, then up: a new stack has new tokens",
+        )
+
+    def _token(self, node: str, arguments: Mapping[str, Any], ordinal: int) -> str:
+        """From what cannot change between a crash and the next `up`; image, user data and lease can."""
+        interface = arguments["NetworkInterfaces"][0]
+        lasting = [arguments[key] for key in ("InstanceType", "IamInstanceProfile")]
+        placed = [interface["SubnetId"], interface["Groups"], arguments.get("KeyName")]
+        return self._run.incarnation.token(node, *lasting, *placed, ordinal=ordinal)
+
+    def _sought(self, node: str) -> Mapping[str, Any] | None:
+        """The node's instance, found by its tag; None if it does not show for a few seconds."""
+        return self._run.sought(
+            self.section,
+            f"the instance of {node}",
+            lambda: next(iter(of_node(self._existing.fresh_instances(), node)), None),
+        )
+
+    def _run_instance(self, arguments: Mapping[str, Any], token: str) -> Mapping[str, Any]:
+        """RunInstances, patient while EC2 does not see the new instance profile."""
+        return self._run.persist(
+            self.section,
+            f"EC2 to see the instance profile {self._identity.profile}",
+            self._ec2.run_instances,
+            on=NOT_SEEN_YET,
+            saying=PROFILE_UNSEEN,
+            timeout_s=PROFILE_TIMEOUT_S,
+            ClientToken=token,
+            **arguments,
+        )["Instances"][0]
 
     def _is_spent(self, instance: Mapping[str, Any]) -> bool:
         """Whether the instance would end as soon as it is started: nobody can renew its lease before it boots."""
@@ -413,6 +448,11 @@ class Nodes:
                 AllowReassociation=True,
             )["AssociationId"],
         )
+
+
+def _age(instance: Mapping[str, Any]) -> tuple[Any, str]:
+    """Sort key: the oldest first, then a stable order."""
+    return instance["LaunchTime"], instance["InstanceId"]
 
 
 def _groups(instance: Mapping[str, Any]) -> set[str]:

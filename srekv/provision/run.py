@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from srekv.config import Config
 from srekv.errors import ImmutableError, SrekvError, TimeoutExceeded
-from srekv.provision.answers import code_of, explain, message_of
+from srekv.provision.answers import FAILURES, THROTTLED, code_of, explain, is_lost, message_of
 from srekv.provision.clients import Clients
 from srekv.provision.incarnation import FIRST_LOOK_S, Incarnation
 from srekv.provision.model import Action, Change, Resource, Watcher
@@ -253,6 +253,38 @@ class Run:
             return None if found_after_all is None else (found_after_all,)
 
         return self.wait(section, f"{what} to show", attempt, timeout_s=SHOWN_TIMEOUT_S)[0]
+
+    def unsure(
+        self,
+        section: str,
+        what: str,
+        call: Callable[[], T],
+        *,
+        look: Callable[[], T | None],
+        full: frozenset[str] = frozenset(),
+        attempts: int = 3,
+    ) -> T:
+        """Create something that takes no token, with a client that retries nothing: look first, then ask again.
+
+        Args:
+            section: who creates.
+            what: what is created, for a person.
+            call: creates it.
+            look: finds what this call, or another run, has made; None while nothing shows.
+            full: error codes of a quota that another run may have used up for the very same thing.
+            attempts: how often to ask at most.
+        """
+        try:
+            return self.persist(section, f"the service to take the call for {what}", call, on=THROTTLED)
+        except FAILURES as error:
+            if not is_lost(error) and code_of(error) not in full:
+                raise
+            there = self.sought(section, what, look)
+            if there is not None:
+                return there
+            if attempts == 1 or not is_lost(error):
+                raise
+        return self.unsure(section, what, call, look=look, full=full, attempts=attempts - 1)
 
     def sought(self, section: str, what: str, look: Callable[[], T | None]) -> T | None:
         """Look for something that may be there and not show yet, for a few seconds; None if it does not."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,11 +19,12 @@ from srekv.provision.addresses import Addresses
 from srekv.provision.alarms import Alarms
 from srekv.provision.answers import FAILURES, explain
 from srekv.provision.clients import Clients
+from srekv.provision.converge import ensure_whole
 from srekv.provision.data import Holding, holding
 from srekv.provision.deployment import assemble, noted_fault
 from srekv.provision.dns import PrivateZone
 from srekv.provision.drift import Listener, Plan
-from srekv.provision.engine import ensure_all, observe_all, refuse_what_cannot_change
+from srekv.provision.engine import observe_all, refuse_what_cannot_change
 from srekv.provision.existing import Existing
 from srekv.provision.firewall import Firewall
 from srekv.provision.hands import AwsHands
@@ -78,16 +80,16 @@ class Stack:
             guard(self._noted(steps))
         if not self.run.dry:
             refuse_what_cannot_change((steps.network, steps.nodes, steps.table, steps.checks, steps.zone))
-        ensure_all(self.run, steps.all)
+        steps, instances = ensure_whole(steps, partial(Steps.of, waits_for_health=wait))
         if self.run.dry:
             return None
-        deployment = steps.deployment()
+        deployment = steps.deployment(instances)
         doubtful = frozenset(steps.addresses.public[node] for node in steps.nodes.begun - steps.checks.created)
         if heal is not None and deployment.fault:
             heal(deployment)
             doubtful = frozenset(steps.addresses.public.values())
         if wait:
-            await_healthy(self.run, self.hands, deployment, since=since, doubtful=doubtful)
+            await_healthy(steps.run, self.hands, deployment, since=since, doubtful=doubtful)
         return deployment
 
     def plan(self) -> Plan:
@@ -150,8 +152,8 @@ class Steps:
         existing = Existing(run.clients, run.names)
         identity = Identity(run, role)
         network = Network(run, existing, waits_for_health=waits_for_health)
-        addresses = Addresses(run, existing)
-        keys = KeyPair(run)
+        addresses = Addresses(run, existing, needs=(identity,))
+        keys = KeyPair(run, existing, needs=(identity,))
         images = Images(run, existing)
         operator = operator_cidrs(run.config, _custom_endpoint(run.clients))
         firewall = Firewall(run, network, addresses, operator=operator)
@@ -208,10 +210,10 @@ class Steps:
             self.settings,
         )
 
-    def deployment(self) -> Deployment:
-        """What has been ensured, as one Deployment."""
-        instances = self.existing.fresh_instances()
-        return assemble(self.run, instances, addresses=self.addresses.public, checks=self.checks.check_id)
+    def deployment(self, instances: Sequence[Mapping[str, Any]] | None) -> Deployment:
+        """What has been ensured, as one Deployment; `instances` are the live ones if somebody has just listed them."""
+        live = self.existing.fresh_instances() if instances is None else instances
+        return assemble(self.run, live, addresses=self.addresses.public, checks=self.checks.check_id)
 
 
 def _lease_at_launch(config: Config, role: Mapping[str, Any] | None) -> datetime | None:

@@ -31,7 +31,8 @@ class Table:
         self._run = run
         self._dynamodb = run.clients.dynamodb
         self.needs = needs
-        self._created = False
+        self.created = False
+        """Whether this run has made it, or is going to."""
         self._active = False
 
     @property
@@ -67,7 +68,7 @@ class Table:
             self._wait_gone()
             table = None
         if table is None:
-            self._created = True
+            self.created = True
             yield Op(kind="table", name=self._name, action="create", call=self._create)
             return
         self._refuse_foreign(table)
@@ -79,12 +80,12 @@ class Table:
 
     def settle(self) -> Ops:
         """Wait for ACTIVE, then switch point-in-time recovery on: not possible earlier (aws-facts 5)."""
-        if self._created and self._run.dry:
+        if self.created and self._run.dry:
             yield Op(kind="point-in-time recovery", name=self._name, action="create")
             return
         if not self._active:
             self._wait_active()
-        if not self._created and self._recovery_on():
+        if not self.created and self._recovery_on():
             yield leave("point-in-time recovery", self._name, self._name)
             return
         yield Op(kind="point-in-time recovery", name=self._name, action="create", call=self._switch_recovery_on)

@@ -1,0 +1,102 @@
+"""`up` beside another run: one of everything in the end, or nothing, never two halves.
+
+There is no lock in the cloud. Each create converges by itself (unique names, tokens and references of one life of the
+stack, addresses by their tag), and at its end an `up` that changed something looks twice:
+
+- Is its role still there? `down` removes the role last and lists everything after that. So if the role is there now,
+  a `down` that is at work will see all that this run has made. If it is gone, nobody else will: this run removes it.
+- Is there an instance or an address besides its own? Then another `up` was at work; the last one to look repairs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from srekv.errors import SrekvError
+from srekv.provision.answers import FAILURES, explain, is_absent
+from srekv.provision.engine import ensure_all
+from srekv.provision.removal import remove
+from srekv.provision.run import Run
+
+if TYPE_CHECKING:
+    from srekv.provision.stack import Steps
+
+ROUNDS = 3
+"""How often `up` begins anew because of another one."""
+
+Role = Mapping[str, Any]
+Make = Callable[[Run, Role | None], "Steps"]
+Instances = Sequence[Mapping[str, Any]]
+
+
+def ensure_whole(steps: Steps, make: Make) -> tuple[Steps, Instances | None]:
+    """Create or repair everything, as often as it takes while other runs are at work on the same stack.
+
+    Args:
+        steps: of the first round.
+        make: the steps of another round, given its run and the role as it is by then.
+
+    Returns:
+        the steps of the last round, and the live instances if they were listed.
+
+    Raises:
+        EndedError: a `down` came between; what this run had made is removed.
+        SrekvError: the first failure.
+    """
+    for _ in range(ROUNDS - 1):
+        instances, role = _round(steps, make, tolerant=True)
+        if role is None:
+            return steps, instances
+        steps = make(steps.run.again(), role)
+    return steps, _round(steps, make, tolerant=False)[0]
+
+
+def _round(steps: Steps, make: Make, *, tolerant: bool) -> tuple[Instances | None, Role | None]:
+    """Ensure everything once.
+
+    Returns:
+        the live instances if they were listed, and the role if another run is at work, so that it needs another round.
+    """
+    try:
+        ensure_all(steps.run, steps.all)
+    except SrekvError as error:
+        role = _role_still_there(steps, make, error)
+        if tolerant and _has_vanished(error):
+            return None, role
+        raise
+    if not steps.run.changed.is_set():
+        return None, None
+    role = _role_still_there(steps, make, None)
+    instances, alone = _alone(steps)
+    return instances, None if alone else role
+
+
+def _has_vanished(error: SrekvError) -> bool:
+    """Whether something went away under our hands: another `up` has decided for the other one of two."""
+    return isinstance(error.__cause__, Exception) and is_absent(error.__cause__)
+
+
+def _role_still_there(steps: Steps, make: Make, failure: SrekvError | None) -> Role:
+    """The role of this run's life of the stack; if it is gone, remove what this run has made."""
+    life = steps.run.incarnation
+    if failure is not None and not life.id:
+        raise failure
+    try:
+        role = life.role()
+    except FAILURES as error:
+        raise failure or explain(error, "looking whether the stack is still there") from error
+    if role is not None:
+        return role
+    again = steps.run.again()
+    # A table that this run has not made may hold data, and whoever kept it had a reason.
+    removal = remove(again, make(again, None), keep_table=not steps.table.created)
+    raise life.ended(left=len(removal.left)) from failure
+
+
+def _alone(steps: Steps) -> tuple[Instances, bool]:
+    """The live instances, and whether each of them and each address is this run's own; one of ours may not show yet."""
+    instances, addresses = steps.existing.fresh_instances(), steps.existing.fresh_addresses()
+    ids = {one["InstanceId"] for one in instances} | {one["AllocationId"] for one in addresses}
+    mine = {*steps.nodes.instance_id.values(), *steps.addresses.allocation.values()}
+    return instances, ids <= mine | steps.run.deleted

@@ -1,0 +1,105 @@
+"""The life of a stack, from the making of its role to the role's deletion: what tokens and references come from.
+
+The role is the first thing that `up` makes and the last that `down` removes. So its unique id (RoleId) names one life
+of the stack: two `up` at once, and an `up` after a crash, know the same one, and a stack made anew has another one.
+And an `up` that does not find its role any more knows that a `down` came between.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from srekv.errors import SrekvError
+from srekv.provision.answers import found
+from srekv.provision.clients import Clients
+from srekv.provision.naming import Names, digest
+
+UNSEEN_PAUSES_S = (0.0, 0.3, 0.7)
+"""Before each look for a role that does not show: IAM may not show a new one for a moment (I7)."""
+
+FIRST_LOOK_S = 2.0
+"""A wait that lasts so long looks whether there is still something to wait for."""
+
+GROWTH = 1.5
+
+REFERENCES = 20
+"""So many times a zone or a check can be made in one life of a stack: each use takes a reference for good."""
+
+
+class EndedError(SrekvError):
+    """The stack was removed while this `up` was at work."""
+
+
+class Incarnation:
+    """One life of a stack. It is unknown, and nothing asks for it, until `begin`."""
+
+    def __init__(self, clients: Clients, names: Names) -> None:
+        self._clients = clients
+        self._names = names
+        self._lock = threading.Lock()
+        self._next_look = 0.0
+        self._pause_s = FIRST_LOOK_S
+        self.id = ""
+
+    def begin(self, role: Mapping[str, Any]) -> None:
+        """`role` as IAM's CreateRole or GetRole shows it."""
+        self.id = str(role["RoleId"])
+
+    def reference(self, what: str, ordinal: int) -> str:
+        """A Route 53 CallerReference: the same for everybody who makes that thing in this life of the stack.
+
+        Args:
+            what: a node, or "zone".
+            ordinal: 0, or the next number when the reference of the one before is used up (R6, R41).
+        """
+        return f"{self._names.reference_prefix(what)}{digest(self.id)}-{ordinal}"
+
+    def token(self, *parts: object, ordinal: int) -> str:
+        """An EC2 ClientToken, at most 64 characters: the same for the same `parts` in this life of the stack."""
+        return f"{digest([self.id, *parts])}-{ordinal}"
+
+    def role(self) -> Mapping[str, Any] | None:
+        """The role as it is now; None when it is gone, or another one: this life is over."""
+        for pause in UNSEEN_PAUSES_S:
+            time.sleep(pause)
+            answer = found(self._clients.iam.get_role, RoleName=self._names.role)
+            if answer is not None:
+                role: Mapping[str, Any] = answer["Role"]
+                return role if role["RoleId"] == self.id else None
+        return None
+
+    def watch(self) -> None:
+        """To be called by every wait that goes on: asks now and then whether the stack is still there.
+
+        Raises:
+            EndedError: it is not; nothing that is waited for will come.
+        """
+        with self._lock:
+            now = time.monotonic()
+            if not self.id or now < self._next_look:
+                return
+            self._next_look = now + self._pause_s
+            self._pause_s *= GROWTH
+            if self.role() is None:
+                raise self.ended()
+
+    def ended(self, *, left: int = 0) -> EndedError:
+        """What to say when this life is over; `left`: how much of it could not be removed."""
+        return EndedError(
+            f"the stack {self._names.stack} was removed while up was at work",
+            why=f"its role {self._names.role} is gone or another one: srekv down ran beside this up"
+            + (f"; {left} resources are left" if left else ""),
+            next_step="srekv down removes what is left" if left else "srekv up makes it anew",
+        )
+
+
+def used_up(kind: str, name: str) -> SrekvError:
+    """When every reference of this life belongs to something deleted."""
+    return SrekvError(
+        f"the {kind} {name} was made and deleted {REFERENCES} times in this stack's life",
+        why="Route 53 takes a CallerReference only once (aws-facts 1.2)",
+        next_step="srekv down, then up: a new stack has new references",
+    )
