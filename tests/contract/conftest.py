@@ -144,6 +144,7 @@ class World:
         self.calls.attach(self._session)
         self._by_hand = boto3.Session(region_name="us-east-1", **KEYS)
         self._clients: dict[tuple[str, str], Any] = {}
+        self._watched: dict[tuple[str, str], Any] = {}
 
     def reset(self) -> None:
         """Empty the account."""
@@ -154,8 +155,8 @@ class World:
             answer.read()
 
     def close(self) -> None:
-        """Close every connection of the hand."""
-        for client in self._clients.values():
+        """Close every connection of the hands."""
+        for client in (*self._clients.values(), *self._watched.values()):
             client.close()
 
     def by_hand(self, service: str, region: str = "us-east-1") -> Any:
@@ -167,8 +168,12 @@ class World:
         return self._clients[service, region]
 
     def client(self, service: str, region: str = "us-east-1") -> Any:
-        """A client whose calls are seen and befallen like the commands' own."""
-        return self._session.client(service, region_name=region, endpoint_url=self.endpoint, config=STANDARD)
+        """A client whose calls are seen, and meet what the commands' own calls meet."""
+        if (service, region) not in self._watched:
+            self._watched[service, region] = self._session.client(
+                service, region_name=region, endpoint_url=self.endpoint, config=STANDARD
+            )
+        return self._watched[service, region]
 
     def stack(self, stack: str = "srekv", *, dry: bool = False, **given: Any) -> tuple[Stack, Log]:
         """A stack as a command would open it, and its log."""
@@ -390,6 +395,10 @@ def _strict(moto_server: str) -> Iterator[World]:
 
 @pytest.fixture
 def strict(_strict: World) -> World:
-    """An empty account that behaves as AWS does where moto is kinder: every rule of the conformance layer holds."""
+    """An empty account that behaves as AWS does where moto is kinder: every rule of the conformance layer holds.
+
+    For another seed: `strict.account.seed = 1`, then `strict.reset()`.
+    """
+    _strict.account.seed = 0
     _strict.reset()
     return _strict
