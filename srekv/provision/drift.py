@@ -72,3 +72,37 @@ def _brief(value: Any) -> str:
     if isinstance(value, dict):
         return " ".join(str(part) for part in value.values())
     return str(value)
+
+
+def policy_difference(have: Mapping[str, Any], want: Mapping[str, Any]) -> str:
+    """How an IAM policy differs from the wanted one, statement by statement; "" when both allow the same.
+
+    Neither order counts nor whether one action stands in a list: IAM keeps a document as it was written.
+    """
+    there, wanted = _statements(have), _statements(want)
+    parts = [f"{_said(there[key])} not wanted" for key in there if key not in wanted]
+    for key, statement in wanted.items():
+        if key not in there:
+            parts.append(f"{_said(statement)} missing")
+        elif there[key] != statement:
+            fields = dict.fromkeys([*statement, *there[key]])
+            parts.append(difference(there[key], {field: statement.get(field) for field in fields}))
+    return "; ".join(parts)
+
+
+def _statements(policy: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The statements by Sid, or by place; everything that may be a list is a sorted one."""
+    listed = policy.get("Statement", [])
+    return {
+        statement.get("Sid", str(number)): {
+            key: sorted(value if isinstance(value, list) else [value]) if key in {"Action", "Resource"} else value
+            for key, value in statement.items()
+        }
+        for number, statement in enumerate(listed if isinstance(listed, list) else [listed])
+    }
+
+
+def _said(statement: Mapping[str, Any]) -> str:
+    """A statement for a person."""
+    what = _brief(statement.get("Action", statement.get("NotAction")))
+    return f"{statement.get('Effect', '')} {what} on {_brief(statement.get('Resource', 'this role'))}"

@@ -11,8 +11,9 @@ from botocore.exceptions import ClientError
 
 from srekv.errors import NotOursError
 from srekv.provision.answers import code_of, found, gone
+from srekv.provision.drift import policy_difference
 from srekv.provision.model import Resource
-from srekv.provision.naming import STACK_TAG, tag_map
+from srekv.provision.naming import STACK_TAG, lost_tags, tag_map
 from srekv.provision.permissions import node_policy
 from srekv.provision.run import Op, Ops, Run, Step, leave
 from srekv.provision.settings import as_tags
@@ -66,10 +67,10 @@ class Identity:
         """The role and the profile, if they are ours."""
         resources = []
         role = found(self._iam.get_role, RoleName=self._name)
-        if role and self._is_ours(role["Role"]):
+        if role and self._run.names.owns(role["Role"]):
             resources.append(Resource(kind="role", id=role["Role"]["Arn"], name=self._name, state="present"))
         profile = self._find_profile()
-        if profile and self._is_ours(profile):
+        if profile and self._run.names.owns(profile):
             resources.append(Resource(kind="instance profile", id=profile["Arn"], name=self._name, state="present"))
         return tuple(resources)
 
@@ -88,22 +89,19 @@ class Identity:
     def destroy(self) -> Ops:
         """Profile first, then the role's policies, then the role (aws-facts 4.7)."""
         profile = self._find_profile()
-        if profile and self._is_ours(profile):
+        if profile and self._run.names.owns(profile):
             yield Op(
                 kind="instance profile", name=self._name, id=profile["Arn"], action="delete", call=self._drop_profile
             )
         role = found(self._iam.get_role, RoleName=self._name)
-        if role and self._is_ours(role["Role"]):
+        if role and self._run.names.owns(role["Role"]):
             yield Op(kind="role", name=self._name, id=role["Role"]["Arn"], action="delete", call=self._drop_role)
 
-    def _is_ours(self, resource: Mapping[str, Any]) -> bool:
-        return tag_map(resource.get("Tags")).get(STACK_TAG) == self._run.config.stack
-
     def _refuse_foreign(self, kind: str, resource: Mapping[str, Any]) -> None:
-        if not self._is_ours(resource):
+        if not self._run.names.owns(resource):
             raise NotOursError(
                 f"the {kind} {self._name} exists and is not this stack's",
-                why=f"it lacks the tag {STACK_TAG}={self._run.config.stack}",
+                why=f"it has neither the path {self._run.names.path} nor the tag {STACK_TAG}={self._run.config.stack}",
                 next_step="choose another stack name (--stack NAME): its resources carry that name",
             )
 
@@ -121,15 +119,14 @@ class Identity:
 
     def _role_drift(self) -> Ops:
         role = self._role or {}
-        have, want = tag_map(role.get("Tags")), tag_map(self._run.names.tags(self._name))
-        wrong = {key: value for key, value in want.items() if have.get(key) != value}
-        if wrong:
-            tags: Any = [{"Key": key, "Value": value} for key, value in wrong.items()]
-            detail = ", ".join(f"{key} {have.get(key, 'missing')} -> {value}" for key, value in wrong.items())
-            yield self._change_role(detail, lambda: self._iam.tag_role(RoleName=self._name, Tags=tags))
-        if role.get("AssumeRolePolicyDocument") != TRUST:
+        tags: Any = self._run.names.tags(self._name)
+        lost = lost_tags(tag_map(role.get("Tags")), tags)
+        if lost:
+            yield self._change_role(lost, lambda: self._iam.tag_role(RoleName=self._name, Tags=tags))
+        trust = policy_difference(role.get("AssumeRolePolicyDocument", {}), TRUST)
+        if trust:
             yield self._change_role(
-                "trust policy",
+                f"trust policy: {trust}",
                 lambda: self._iam.update_assume_role_policy(RoleName=self._name, PolicyDocument=json.dumps(TRUST)),
             )
 
@@ -177,7 +174,10 @@ class Identity:
         have = None
         if self._role is not None:
             have = found(self._iam.get_role_policy, RoleName=self._name, PolicyName=POLICY)
-        if have and have["PolicyDocument"] == want:
+        self._tell_of_others()
+        document: Any = have["PolicyDocument"] if have else {}
+        detail = policy_difference(document, want) if have else ""
+        if have and not detail:
             yield leave("role policy", POLICY, self._name)
             return
 
@@ -193,7 +193,29 @@ class Identity:
             )
             return self._name
 
-        yield Op(kind="role policy", name=POLICY, action="change" if have else "create", call=put)
+        yield Op(kind="role policy", name=POLICY, action="change" if have else "create", detail=detail, call=put)
+
+    def _tell_of_others(self) -> None:
+        """Warn of policies that somebody else gave the role. A plan only: `up` leaves them, so it need not ask."""
+        if not self._run.dry or self._role is None:
+            return
+        for name in [*self._inline(), *self._attached().values()]:
+            if name != POLICY:
+                self._run.watcher.warn(
+                    f"the role {self._name} has the policy {name}, which is not srekv's: up leaves it, and the nodes "
+                    "may do what it allows"
+                )
+
+    def _inline(self) -> list[str]:
+        """The names of the role's inline policies."""
+        answer = found(self._iam.list_role_policies, RoleName=self._name)
+        return list(answer["PolicyNames"]) if answer else []
+
+    def _attached(self) -> dict[str, str]:
+        """The names of the role's managed policies by ARN."""
+        answer = found(self._iam.list_attached_role_policies, RoleName=self._name)
+        policies = answer["AttachedPolicies"] if answer else []
+        return {policy["PolicyArn"]: policy["PolicyName"] for policy in policies}
 
     def _find_profile(self) -> Mapping[str, Any] | None:
         answer = found(self._iam.get_instance_profile, InstanceProfileName=self.profile)
@@ -208,8 +230,12 @@ class Identity:
             self._profile_is_new = True
             yield Op(kind="instance profile", name=self.profile, action="create", call=self._create_profile)
         roles = _roles(profile)
+        lost = lost_tags(tag_map(profile.get("Tags")), self._run.names.tags(self.profile)) if profile else ""
+        if lost:
+            yield self._change_profile(lost, self._tag_profile)
         if profile and roles == [self._name]:
-            yield leave("instance profile", self.profile, profile["Arn"])
+            if not lost:
+                yield leave("instance profile", self.profile, profile["Arn"])
             return
         for other in roles:
             if other != self._name:
@@ -250,6 +276,10 @@ class Identity:
     def _change_profile(self, detail: str, call: Callable[[], None]) -> Op:
         return Op(kind="instance profile", name=self.profile, action="change", detail=detail, call=call)
 
+    def _tag_profile(self) -> None:
+        tags: Any = self._run.names.tags(self.profile)
+        self._iam.tag_instance_profile(InstanceProfileName=self.profile, Tags=tags)
+
     def _take_out(self, role: str) -> None:
         gone(self._iam.remove_role_from_instance_profile, InstanceProfileName=self.profile, RoleName=role)
 
@@ -287,12 +317,10 @@ class Identity:
         self._run.persist(self.section, f"the role {self._name} to be bare", drop, on=HELD)
 
     def _bare_role(self) -> None:
-        inline: Any = found(self._iam.list_role_policies, RoleName=self._name) or {"PolicyNames": []}
-        for name in inline["PolicyNames"]:
+        for name in self._inline():
             gone(self._iam.delete_role_policy, RoleName=self._name, PolicyName=name)
-        attached: Any = found(self._iam.list_attached_role_policies, RoleName=self._name) or {"AttachedPolicies": []}
-        for policy in attached["AttachedPolicies"]:
-            gone(self._iam.detach_role_policy, RoleName=self._name, PolicyArn=policy["PolicyArn"])
+        for arn in self._attached():
+            gone(self._iam.detach_role_policy, RoleName=self._name, PolicyArn=arn)
 
 
 def _roles(profile: Mapping[str, Any] | None) -> list[str]:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from srekv.config import DEFAULT_STACK
 
@@ -112,6 +113,10 @@ class Names:
     def tag_filter(self) -> dict[str, object]:
         """An EC2 filter that matches this stack's resources only."""
         return {"Name": f"tag:{STACK_TAG}", "Values": [self.stack]}
+
+    def owns(self, resource: Mapping[str, Any]) -> bool:
+        """Whether an IAM role or profile is this stack's: by its path, which nobody can change, or by its tag."""
+        return resource.get("Path") == self.path or tag_map(resource.get("Tags")).get(STACK_TAG) == self.stack
 
     def reference_prefix(self, what: str) -> str:
         """How a Route 53 CallerReference of ours begins: Route 53 takes no tags at creation (aws-facts 1.2)."""

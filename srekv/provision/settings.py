@@ -105,7 +105,7 @@ def resolve(config: Config, given: Mapping[str, Any], clients: Clients) -> tuple
     """
     answer = found(clients.iam_first.get_role, RoleName=Names(config.stack).role)
     role = answer["Role"] if answer else None
-    ours = role if role and tag_map(role.get("Tags")).get("srekv:stack") == config.stack else None  # type: ignore[arg-type]
+    ours = role if role and Names(config.stack).owns(role) else None
     _refuse_other_region(config, ours)
     kept = stored(ours)
     if given.get("create_key"):
