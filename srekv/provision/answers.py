@@ -44,6 +44,7 @@ ABSENT = frozenset(
         "InvalidAssociationID.NotFound",
         "InvalidGroup.NotFound",
         "InvalidGroupId.NotFound",
+        "InvalidPermission.NotFound",
         "InvalidKeyPair.NotFound",
         "InvalidVpcID.NotFound",
         "InvalidSubnetID.NotFound",

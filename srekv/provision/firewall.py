@@ -17,6 +17,7 @@ from srekv.errors import NotOursError
 from srekv.provision.addresses import Addresses
 from srekv.provision.answers import code_of, gone, message_of
 from srekv.provision.checker_ranges import COLLECTED, RANGES
+from srekv.provision.existing import Existing
 from srekv.provision.model import Resource
 from srekv.provision.naming import lost_tags, tag_map
 from srekv.provision.network import Network
@@ -279,8 +280,10 @@ class Firewall:
 
     def _revoke(self, rules: Mapping[Rule, str]) -> Op:
         def revoke() -> str:
-            permissions: Any = [rule.permission(text) for rule, text in sorted(rules.items())]
-            self._ec2.revoke_security_group_ingress(GroupId=self.group_id, IpPermissions=permissions)
+            # Each by itself: one that another run has revoked meanwhile does not keep the others in.
+            for rule, text in sorted(rules.items()):
+                permissions: Any = [rule.permission(text)]
+                gone(self._ec2.revoke_security_group_ingress, GroupId=self.group_id, IpPermissions=permissions)
             return self.group_id
 
         return Op(
@@ -293,8 +296,12 @@ class Firewall:
         )
 
     def _delete(self, group_id: str) -> None:
-        def delete(**arguments: Any) -> None:
-            gone(self._ec2.delete_security_group, **arguments)
+        def delete() -> None:
+            try:
+                gone(self._ec2.delete_security_group, GroupId=group_id)
+            except ClientError as error:
+                if code_of(error) not in IN_USE or not self._is_lived_in(group_id):
+                    raise
 
         self._run.persist(
             self.section,
@@ -302,8 +309,12 @@ class Firewall:
             delete,
             on=IN_USE,
             timeout_s=INTERFACES_TIMEOUT_S,
-            GroupId=group_id,
         )
+
+    def _is_lived_in(self, group_id: str) -> bool:
+        """Whether a live instance of ours holds it: an `up` beside us has just launched it, it goes in a later round."""
+        live = Existing(self._run.clients, self._run.names).fresh_instances()
+        return any(group["GroupId"] == group_id for one in live for group in one.get("SecurityGroups", ()))
 
 
 def _words(rules: Mapping[Rule, str], so: str = "") -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ from srekv.provision.volumes import Volumes
 
 if TYPE_CHECKING:
     from srekv.provision.stack import Steps
+
+ROUNDS = 3
+"""How often everything is removed while an `up` that runs beside this goes on making it."""
 
 LISTINGS_TIMEOUT_S = 15
 """How long what is gone may go on being listed."""
@@ -58,10 +62,17 @@ def remove(run: Run, steps: Steps, *, keep_table: bool = False, backup: str = ""
         # Nobody writes any more when the nodes are gone: what was acknowledged is in the backup.
         destroy_all(run, (steps.nodes,))
         _make(run, saved)
-    spared = ((steps.table,) if keep_table else ()) + ((steps.nodes,) if saved else ())
-    destroy_all(run, [step for step in steps.all if step not in spared])
-    destroy_all(run, (Volumes(run),))
-    return Removal() if run.dry else _prove(run, keep_table=keep_table)
+    spared = (steps.table,) if keep_table else ()
+    seen = Removal()
+    for round_ in range(1, ROUNDS + 1):
+        destroy_all(run, [step for step in steps.all if step not in spared])
+        destroy_all(run, (Volumes(run),))
+        if run.dry:
+            break
+        seen = _prove(run, keep_table=keep_table, patient=round_ == ROUNDS)
+        if not seen.left:
+            break
+    return seen
 
 
 def _refuse(steps: Steps, *, keep_table: bool, backup: Backup | None) -> None:
@@ -81,14 +92,17 @@ def _make(run: Run, backup: Backup) -> None:
         raise explain(error, "backing the table up") from error
 
 
-def _prove(run: Run, *, keep_table: bool) -> Removal:
-    """List everything; for a moment EC2 and IAM may go on listing what is gone (aws-facts 4.2, 6.1)."""
+def _prove(run: Run, *, keep_table: bool, patient: bool) -> Removal:
+    """List everything; for a moment EC2 and IAM may go on listing what is gone (aws-facts 4.2, 6.1).
+
+    Unless `patient`, it ends at once when something is there that this run has not deleted.
+    """
     seen = Removal()
 
     def look() -> bool | None:
         nonlocal seen
         seen = _sort(take(run.clients), run.config.stack, keep_table=keep_table)
-        return None if seen.left else True
+        return True if not seen.left or (not patient and _has_appeared(seen.left, run.deleted)) else None
 
     with contextlib.suppress(TimeoutExceeded):
         run.wait("EC2", "the listings to be empty", look, timeout_s=LISTINGS_TIMEOUT_S, shortest_pause_s=1)
@@ -104,3 +118,8 @@ def _sort(inventory: Inventory, stack: str, *, keep_table: bool) -> Removal:
         others=tuple(other for other in inventory.stacks if other != stack),
         calls=inventory.calls,
     )
+
+
+def _has_appeared(left: Collection[Leftover], deleted: Collection[str]) -> bool:
+    """Whether something is listed that this run has not deleted: made meanwhile, it will not go by itself."""
+    return any(one.id not in deleted and one.id.partition("/")[0] not in deleted for one in left)
