@@ -49,6 +49,7 @@ class Network:
         self._waits_for_health = waits_for_health
         self.vpc_id = ""
         self.places: tuple[Place, ...] = ()
+        self._attributes: Sequence[bool] | None = None
 
     def observe(self) -> tuple[Resource, ...]:
         """Nothing: none of it is ours."""
@@ -82,19 +83,29 @@ class Network:
         """The VPC in which a node lives, "" while there is none."""
         return str(self._existing.instances[0]["VpcId"]) if self._existing.instances else ""
 
+    def fit(self) -> None:
+        """Refuse now what `ensure` would refuse, before anything is made; `ensure` will not ask again."""
+        tuple(self.ensure())  # what it would do is not done
+
     def ensure(self) -> Ops:
         """Choose, check, and with --fix-vpc switch the VPC's DNS attributes on."""
         refused = list(self.limits())
         yield from refused
+        if self._attributes is None:
+            self._attributes = self._look(movable=not refused)
+        yield from self._check_attributes(self._attributes)
+
+    def _look(self, *, movable: bool) -> Sequence[bool]:
+        """Choose the VPC and the places, check their routes; the VPC's DNS attributes."""
         homeless = len(self._kept()) < len(NODES)
         subnets = self._candidates() if homeless else []
-        self.vpc_id = self._one_vpc(subnets) if homeless and not refused else self._lived_in
+        self.vpc_id = self._one_vpc(subnets) if homeless and movable else self._lived_in
         with ThreadPoolExecutor(4, thread_name_prefix="network") as pool:
             attributes = [pool.submit(self._attribute, attribute, member) for attribute, member, _ in DNS_ATTRIBUTES]
             tables = pool.submit(self._route_tables)
             self.places = self._choose(subnets)
-        yield from self._check_attributes([attribute.result() for attribute in attributes])
         self._check_routes([place.subnet_id for place in self.places], tables.result())
+        return [attribute.result() for attribute in attributes]
 
     def settle(self) -> Ops:
         """Nothing to wait for."""
