@@ -152,7 +152,7 @@ class Service:
             return "resources"
 
     def _main(self, unit: Unit, environment: dict[str, str], directory: Path, first: queue.SimpleQueue[str]) -> str:
-        words, forgiving = command(self._host.rewriter.text(unit.start[0]), environment)
+        words, forgiving = self._words(unit.start[0], environment)
         try:
             process = self._spawn(words, environment, directory)
         except OSError as error:
@@ -177,10 +177,25 @@ class Service:
         return "success"
 
     def _run(self, line: str, environment: dict[str, str], directory: Path) -> str:
-        """Run a command to its end; "" or the result of its failure."""
-        words, forgiving = command(self._host.rewriter.text(line), environment)
-        outcome = _outcome(self._wait(self._spawn(words, environment, directory)), forgiving=forgiving)
+        """Run a command to its end; "" or the result of its failure. A "-" forgives a missing program too."""
+        words, forgiving = self._words(line, environment)
+        try:
+            process = self._spawn(words, environment, directory)
+        except OSError as error:
+            if not forgiving:
+                raise
+            self._say(f"Failed at step EXEC spawning {words[0]}, ignoring: {error.strerror}")
+            return ""
+        outcome = _outcome(self._wait(process), forgiving=forgiving)
         return "" if outcome == "success" else outcome
+
+    def _words(self, line: str, environment: dict[str, str]) -> tuple[list[str], bool]:
+        """A command line with its paths moved into the machine, and whether its failure is to be ignored.
+
+        The marks before it are kept apart: a path right after a hyphen would look like a part of a word.
+        """
+        marks = line[: len(line) - len(line.lstrip("-@:+!| "))]
+        return command(marks + self._host.rewriter.text(line[len(marks) :]), environment)
 
     def _spawn(self, words: list[str], environment: dict[str, str], directory: Path) -> subprocess.Popen[bytes]:
         program = words[0] if "/" in words[0] else shutil.which(words[0], path=self._host.environment["PATH"])
