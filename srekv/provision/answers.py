@@ -25,6 +25,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from srekv.errors import SrekvError, UsageError
+from srekv.provision import denial
 
 FAILURES = (ClientError, BotoCoreError, ResponseParserError)
 """All that an AWS call raises."""
@@ -202,9 +203,8 @@ def _explain_answer(error: ClientError, doing: str) -> SrekvError:
             next_step="check the keys, and that the Region is enabled for the account",
         )
     if code in DENIED:
+        why = f"{error.operation_name}: {code}: {denial.sentence(message)}"
         return SrekvError(
-            f"not permitted: {doing}",
-            why=why,
-            next_step=f"allow the action behind {error.operation_name} for these credentials",
+            f"not permitted: {doing}", why=why, next_step=denial.read(error.operation_name, message).next_step
         )
     return SrekvError(f"failed: {doing}", why=why, next_step=QUOTA_NEXT.get(code, ""))

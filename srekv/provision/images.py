@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from botocore.exceptions import ClientError
 
 from srekv.errors import SrekvError, UsageError
-from srekv.provision.answers import code_of, message_of
+from srekv.provision.answers import DENIED, code_of, message_of
 from srekv.provision.existing import Existing, of_node
 from srekv.provision.model import Resource
 from srekv.provision.naming import NODES
@@ -93,6 +93,8 @@ def newest(run: Run) -> Image:
     try:
         value = run.clients.ssm.get_parameter(Name=parameter)["Parameter"]["Value"]
     except ClientError as error:
+        if code_of(error) in DENIED:
+            raise
         raise SrekvError(
             f"cannot learn the newest image of {config.os}",
             why=f"{parameter}: {code_of(error)}: {message_of(error)}",

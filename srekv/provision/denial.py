@@ -1,0 +1,84 @@
+"""What IAM's "no" says: which action is missing, on what; and what to do about it. Pure: text in, text out.
+
+AWS names the action and the resource in most services' messages (R17, E14, I8, S5); EC2's old message names nothing,
+and then the operation tells, which in nearly every case has its action's name.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from srekv.provision.permissions import operator_actions
+
+ASK = "srekv policy prints all that srekv needs"
+
+ALSO = {
+    "AddRoleToInstanceProfile": ("iam:PassRole",),
+    "AllocateAddress": ("ec2:CreateTags",),
+    "AssociateIamInstanceProfile": ("iam:PassRole",),
+    "AssociateVPCWithHostedZone": ("ec2:DescribeVpcs",),
+    "CreateHostedZone": ("ec2:DescribeVpcs",),
+    "CreateInstanceProfile": ("iam:TagInstanceProfile",),
+    "CreateKeyPair": ("ec2:CreateTags",),
+    "CreateRole": ("iam:TagRole",),
+    "CreateSecurityGroup": ("ec2:CreateTags",),
+    "CreateTable": ("dynamodb:TagResource",),
+    "PutMetricAlarm": ("cloudwatch:TagResource",),
+    "ReplaceIamInstanceProfileAssociation": ("iam:PassRole",),
+    "RunInstances": ("ec2:CreateTags", "iam:PassRole"),
+}
+"""Operations that ask for more than the action of their name."""
+
+_NAMED = re.compile(
+    r"is not authorized to perform: (?P<action>[\w-]+:\w+)"
+    r"(?: on resource: (?P<resource>.+?))?(?=\.? ?$|\. | because| with an explicit deny)",
+    re.MULTILINE,
+)
+_ENCODED = re.compile(r"\s*Encoded authorization failure message: \S+")
+
+
+@dataclass(frozen=True)
+class Denial:
+    """One refusal of IAM.
+
+    Attributes:
+        actions: the missing action; several when the message names none and the operation may lack any of them.
+        resource: on what, in AWS's words, mostly an ARN; "" if AWS did not say.
+        explicit: whether a policy forbids it, so that allowing it elsewhere does not help.
+    """
+
+    actions: tuple[str, ...]
+    resource: str = ""
+    explicit: bool = False
+
+    @property
+    def next_step(self) -> str:
+        """What to do."""
+        what = " or ".join(self.actions) + (f" on {self.resource}" if self.resource else "")
+        return f"take back the policy that denies {what}" if self.explicit else f"allow {what}; {ASK}"
+
+
+def read(operation: str, message: str) -> Denial:
+    """What a refusal says.
+
+    Args:
+        operation: the API operation that was refused, for example "RunInstances".
+        message: the service's message.
+    """
+    named = _NAMED.search(message)
+    explicit = "explicit deny" in message
+    if named:
+        return Denial((named["action"],), named["resource"] or "", explicit=explicit)
+    return Denial((*_actions_of(operation), *ALSO.get(operation, ())), explicit=explicit)
+
+
+def sentence(message: str) -> str:
+    """AWS's message without the encoded part, which says nothing to a person."""
+    return _ENCODED.sub("", message)
+
+
+def _actions_of(operation: str) -> tuple[str, ...]:
+    """The actions of that name; two services have a ListTagsForResource."""
+    known = tuple(action for action in operator_actions() if action.partition(":")[2] == operation)
+    return known or (f"the action behind {operation}",)
