@@ -61,6 +61,7 @@ class Stack:
         *,
         wait: bool,
         guard: Callable[[str], object] | None = None,
+        preflight: Callable[[Steps], object] | None = None,
         heal: Callable[[Deployment], object] | None = None,
     ) -> Deployment | None:
         """Create or repair everything; with `wait` until both checks pass on observations newer than this call.
@@ -68,6 +69,7 @@ class Stack:
         Args:
             wait: for the checks.
             guard: is shown the fault that a drill noted on the primary, "" if none, before anything is done.
+            preflight: is shown the steps of a stack that has no role yet, and refuses before anything is made.
             heal: is called once everything is repaired that the steps know of, if a fault was noted.
 
         Returns:
@@ -80,6 +82,8 @@ class Stack:
             guard(self._noted(steps))
         if not self.run.dry:
             refuse_what_cannot_change((steps.network, steps.nodes, steps.table, steps.checks, steps.zone))
+        if preflight is not None and self.role is None:
+            preflight(steps)
         steps, instances = ensure_whole(steps, partial(Steps.of, waits_for_health=wait))
         if self.run.dry:
             return None
