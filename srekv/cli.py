@@ -250,10 +250,20 @@ def failover_test(
 @main_group.command()
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Show what would be removed; change nothing.")
+@click.option("--keep-table", is_flag=True, help="Leave the table with its items; the next up takes it.")
+@click.option("--backup", default="", metavar="NAME", help="Back the table up under this name before it goes.")
 @click.pass_context
-def down(context: click.Context, *, yes: bool, dry_run: bool) -> None:
+def down(context: click.Context, *, yes: bool, dry_run: bool, keep_table: bool, backup: str) -> None:
     """Remove everything and prove that nothing is left."""
-    from srekv import commands
+    from srekv import leftovers
+
+    leftovers.down(
+        _invocation(context), dry_run=dry_run, keep_table=keep_table, backup=backup, confirm=_confirmation(yes=yes)
+    )
+
+
+def _confirmation(*, yes: bool) -> Callable[[str], bool]:
+    """How a command asks before it removes something."""
 
     def confirm(question: str) -> bool:
         try:
@@ -263,7 +273,7 @@ def down(context: click.Context, *, yes: bool, dry_run: bool) -> None:
                 return False
             raise
 
-    commands.down(_invocation(context), dry_run=dry_run, confirm=confirm)
+    return confirm
 
 
 @main_group.command()
@@ -420,6 +430,30 @@ def kv_delete(context: click.Context, *, key: str) -> None:
     from srekv import commands
 
     commands.kv(_invocation(context), "DELETE", key, None)
+
+
+@main_group.command()
+@click.option(
+    "--older-than",
+    default="24h",
+    show_default=True,
+    metavar="AGE",
+    help="Stacks of this age, as in 90m, 24h, 3d; one whose lease is over goes at any age.",
+)
+@click.option("--all-regions", is_flag=True, help="Look in every Region that the account can use.")
+@click.option("--backups", is_flag=True, help="Remove backups of that age too.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Show what would be removed, and exit 1 if there is something.")
+@click.pass_context
+def sweep(context: click.Context, /, *, older_than: str, yes: bool, **flags: bool) -> None:
+    """Find and remove what is left of any srekv stack in the account.
+
+    Expired leases first, then by age. A stack is as old as the oldest thing in it of which AWS tells the age. Backups,
+    and tables left by down --keep-table, are shown and kept.
+    """
+    from srekv import sweeping
+
+    sweeping.sweep(_invocation(context), sweeping.Request.of(older_than, **flags), confirm=_confirmation(yes=yes))
 
 
 @main_group.group()

@@ -121,12 +121,12 @@ def opened(invocation: Invocation, *, dry: bool = False) -> Iterator[tuple[Stack
     """The stack of this invocation, on a target that is already there."""
     from srekv.provision.stack import connect
 
-    config = target_config(invocation, _running(invocation))
+    config = target_config(invocation, running(invocation))
     with invocation.screen.progress(dry=dry) as narration:
         yield connect(config, {}, narration, dry=dry), narration
 
 
-def _running(invocation: Invocation) -> control.Runtime | None:
+def running(invocation: Invocation) -> control.Runtime | None:
     """The local cloud, which must run by now; None for AWS."""
     if not invocation.is_local:
         return None
@@ -150,6 +150,7 @@ def up(
     dns_port: int | None,
 ) -> None:
     """Create or repair everything, then show how to reach it."""
+    from srekv.doctor.preflight import refuse
     from srekv.drill.repair import refuse_under_way, undo_noted
     from srekv.provision import lease
     from srekv.provision.stack import connect
@@ -165,7 +166,10 @@ def up(
         def heal(deployment: Deployment) -> None:
             undo_noted(stack.hands, deployment, narration)
 
-        deployment = _noted(invocation, narration, lambda: stack.up(wait=wait, guard=refuse_under_way, heal=heal))
+        def work() -> Deployment | None:
+            return stack.up(wait=wait, guard=refuse_under_way, preflight=refuse, heal=heal)
+
+        deployment = _noted(invocation, narration, work)
         if wait and deployment is not None:
             _await_answer(stack, deployment, narration)
         changes, elapsed = narration.changes, narration.elapsed_s
@@ -304,49 +308,6 @@ def _vantage(stack: Stack, deployment: Deployment, node: Node) -> Vantage:
 
 def _nodes_json(deployment: Deployment, health: Mapping[str, bool | None]) -> list[dict[str, Any]]:
     return [node_json(node, port=deployment.port, healthy=health.get(node.name)) for node in deployment.nodes]
-
-
-def down(invocation: Invocation, *, dry_run: bool, confirm: Callable[[str], bool]) -> None:
-    """Remove everything and prove it; stop the local cloud when nothing is left in it.
-
-    Raises:
-        FindingError: something is left.
-    """
-    if invocation.is_local and control.find(invocation.home) is None:
-        invocation.screen.show("there is no local cloud running: 0 left")
-        invocation.screen.document({"stack": invocation.stack, "dry_run": dry_run, "changes": [], "left": []})
-        return
-    with opened(invocation, dry=dry_run) as (stack, narration):
-        if not dry_run:
-            _ask(stack, confirm)
-        left = stack.down()
-        changes, elapsed = narration.changes, narration.elapsed_s
-    screen = invocation.screen
-    screen.show(f"\n{tally(changes, dry=dry_run)} in {elapsed:.1f} s")
-    if not dry_run:
-        screen.show(f"{len(left)} left" + ("" if left else ": every kind was listed again"))
-    screen.document(
-        {
-            "stack": invocation.stack,
-            "dry_run": dry_run,
-            "changes": changes_json(changes),
-            "left": [resource_json(one) for one in left],
-            "elapsed_s": round(elapsed, 3),
-        }
-    )
-    if left:
-        screen.show(resource_table(left))
-        raise FindingError(f"{len(left)} resources are left", next_step="srekv down again, or remove them by hand")
-    if invocation.is_local and not dry_run and control.release(invocation.home):
-        screen.show("the local cloud has stopped: nothing was left in it")
-
-
-def _ask(stack: Stack, confirm: Callable[[str], bool]) -> None:
-    items = stack.items()
-    data = f" and its table with about {items} items" if items else ""
-    config = stack.run.config
-    if not confirm(f"Remove the stack {config.stack} on {config.target} ({config.region}){data}?"):
-        raise UsageError("nothing was removed", next_step="srekv down --yes removes without asking")
 
 
 def status(invocation: Invocation) -> None:

@@ -15,6 +15,7 @@ def leftovers(world: World) -> list[str]:
 def _ec2(world: World) -> Iterator[str]:
     for backend in world.ec2().values():
         yield from (f"instance {one.id}" for one in backend.all_instances() if one.state != "terminated")
+        yield from (f"volume {name}" for name in backend.volumes)
         yield from (f"address {one.public_ip}" for one in backend.addresses)
         groups = (group for groups in backend.groups.values() for group in groups.values())
         yield from (f"security-group {group.id}" for group in groups if group.name != "default")
@@ -37,6 +38,7 @@ def _iam(world: World) -> Iterator[str]:
 def _tables(world: World) -> Iterator[str]:
     for backend in world.dynamodb().values():
         yield from (f"table {name}" for name in list(backend.tables))
+        yield from (f"backup {backup.name}" for backup in list(backend.backups.values()))
 
 
 def _cloudwatch(world: World) -> Iterator[str]:

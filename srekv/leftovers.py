@@ -1,0 +1,177 @@
+"""`down`: what a removal says before it begins, and the proof or the bill after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from srekv.commands import Invocation, opened
+from srekv.console import changes_json, grid, tally
+from srekv.errors import FindingError, UsageError
+from srekv.local import control
+from srekv.prices import leftover_costs, total_usd
+from srekv.provision.leftover import Leftover, by_hand, restore_by_hand
+from srekv.provision.naming import Names
+
+if TYPE_CHECKING:
+    from srekv.provision.data import Holding
+    from srekv.provision.removal import Removal
+    from srekv.provision.stack import Stack
+
+Confirm = Callable[[str], bool]
+
+
+def month_usd(leftovers: Iterable[Leftover]) -> tuple[float, bool]:
+    """What they cost a month, and whether the price of each of them is known."""
+    costs = [leftover_costs(one.kind, state=one.state, variant=one.variant, gib=one.gib) for one in leftovers]
+    return sum(total_usd(cost) for cost in costs if cost), None not in costs
+
+
+def bill(leftovers: Iterable[Leftover]) -> str:
+    """The same for a person."""
+    usd, complete = month_usd(leftovers)
+    return f"{'' if complete else 'at least '}{usd:.2f} USD a month"
+
+
+def leftover_json(one: Leftover, *, profile: str | None) -> dict[str, Any]:
+    """As the JSON documents show it; usd_month is null when the price is not known."""
+    usd, known = month_usd([one])
+    return {
+        "kind": one.kind,
+        "id": one.id,
+        "name": one.name,
+        "state": one.state,
+        "stack": one.stack,
+        "region": one.region,
+        "created": one.created and one.created.isoformat(),
+        "note": one.note,
+        "usd_month": round(usd, 4) if known else None,
+        "command": by_hand(one, profile=profile),
+    }
+
+
+def leftover_table(leftovers: Sequence[Leftover], *, profile: str | None) -> Table:
+    """Each with its state, its price and the command that removes it."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in ("kind", "name", "state", "USD a month", "removed by"):
+        table.add_column(heading, overflow="fold")
+    for one in leftovers:
+        usd, known = month_usd([one])
+        state = f"{one.state} {one.note}".strip()
+        command = by_hand(one, profile=profile) or "srekv down"
+        table.add_row(one.kind, one.name or one.id, state, f"{usd:.2f}" if known else "unknown", command)
+    return table
+
+
+def proof_line(calls: Sequence[str]) -> str:
+    """The listing calls of a proof, by service, in one line."""
+    services: dict[str, list[str]] = {}
+    for call in calls:
+        service, _, operation = call.partition(":")
+        services.setdefault(service, []).append(operation)
+    return "; ".join(f"{service} {', '.join(operations)}" for service, operations in services.items())
+
+
+def _show_kept(invocation: Invocation, kept: Sequence[Leftover]) -> None:
+    """What stays on purpose, what it costs, and how to use it or to be rid of it."""
+    for one in kept:
+        rows = [("kept", f"{one.kind} {one.name}, {bill([one])}")]
+        if one.kind == "backup":
+            restore = restore_by_hand(one, Names(one.stack).table, profile=invocation.profile)
+            rows += [("restore", command) for command in restore]
+            rows.append(("delete", by_hand(one, profile=invocation.profile)))
+        else:
+            rows.append(("use", invocation.command("up") + " takes it"))
+        invocation.screen.show(grid(*rows))
+
+
+def down(invocation: Invocation, *, dry_run: bool, keep_table: bool, backup: str, confirm: Confirm) -> None:
+    """Remove everything and prove it; stop the local cloud when nothing is left in it.
+
+    Raises:
+        FindingError: something is left.
+    """
+    if backup:
+        from srekv.provision.data import check_name
+
+        check_name(backup)
+    if invocation.is_local and control.find(invocation.home) is None:
+        nothing_runs(invocation, {"stack": invocation.stack, "dry_run": dry_run, "changes": []})
+        return
+    with opened(invocation, dry=dry_run) as (stack, narration):
+        held = stack.holding()
+        if not dry_run:
+            _ask(stack, held, keep_table=keep_table, backup=backup, confirm=confirm)
+        removal = stack.down(keep_table=keep_table, backup=backup)
+        changes, elapsed = narration.changes, narration.elapsed_s
+    screen = invocation.screen
+    screen.show(f"\n{tally(changes, dry=dry_run)} in {elapsed:.1f} s")
+    screen.document(
+        {
+            "stack": invocation.stack,
+            "dry_run": dry_run,
+            "changes": changes_json(changes),
+            "items": held.items if held else None,
+            **_removal_json(removal, invocation.profile),
+            "elapsed_s": round(elapsed, 3),
+        }
+    )
+    if held and held.items and not keep_table:
+        fate = "would go" if dry_run else "went"
+        screen.show(f"{held} {fate} with the table, " + ("and are in the backup" if backup else "without a backup"))
+    if not dry_run:
+        _conclude(invocation, removal)
+
+
+def nothing_runs(invocation: Invocation, document: dict[str, Any]) -> None:
+    """Say that there can be nothing: no local cloud runs."""
+    invocation.screen.show("there is no local cloud running: 0 left")
+    invocation.screen.document({**document, "left": [], "kept": [], "proof": []})
+
+
+def _removal_json(removal: Removal, profile: str | None) -> dict[str, Any]:
+    return {
+        "left": [leftover_json(one, profile=profile) for one in removal.left],
+        "kept": [leftover_json(one, profile=profile) for one in removal.kept],
+        "others": list(removal.others),
+        "proof": list(removal.calls),
+    }
+
+
+def _ask(stack: Stack, held: Holding | None, *, keep_table: bool, backup: str, confirm: Confirm) -> None:
+    data = ""
+    if held and keep_table:
+        data = f", but keep its table with {held}"
+    elif held and backup:
+        data = f" and its table with {held}, after a backup"
+    elif held and held.items:
+        data = f" and its table with {held}, without a backup"
+    config = stack.run.config
+    if not confirm(f"Remove the stack {config.stack} on {config.target} ({config.region}){data}?"):
+        raise UsageError(
+            "nothing was removed",
+            next_step="srekv down --yes removes without asking; --keep-table and --backup NAME keep the data",
+        )
+
+
+def _conclude(invocation: Invocation, removal: Removal) -> None:
+    """The proof, or what is left; then what stays on purpose, and the others."""
+    screen = invocation.screen
+    screen.show(f"{len(removal.left)} left, says: {proof_line(removal.calls)}")
+    _show_kept(invocation, removal.kept)
+    if removal.others:
+        screen.show(f"other stacks of this account: {', '.join(removal.others)} (srekv sweep looks at them)")
+    if removal.left:
+        screen.show(leftover_table(removal.left, profile=invocation.profile))
+        raise FindingError(
+            f"{len(removal.left)} left: {bill(removal.left)}", next_step="srekv down again, or the commands above"
+        )
+    release(invocation)
+
+
+def release(invocation: Invocation) -> None:
+    """Stop the local cloud if nothing is left in it."""
+    if invocation.is_local and control.release(invocation.home):
+        invocation.screen.show("the local cloud has stopped: nothing was left in it")

@@ -1,0 +1,274 @@
+"""`sweep`: what is left of any stack of the account, who goes and why, and the proof afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from srekv.commands import Invocation, running, target_config
+from srekv.config import DEFAULT_STACK, duration
+from srekv.console import Narration, changes_json, grid
+from srekv.errors import FindingError, SrekvError, UsageError
+from srekv.leftovers import Confirm, bill, leftover_json, leftover_table, month_usd, nothing_runs, proof_line, release
+from srekv.local import control
+from srekv.prices import REGION
+from srekv.provision.leftover import Leftover, by_hand
+from srekv.provision.model import Change
+from srekv.provision.remains import REASONS, Remains, judge
+
+if TYPE_CHECKING:
+    from srekv.provision.data import Holding
+    from srekv.provision.sweep import Account
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a sweep is to do.
+
+    Attributes:
+        older_than: a stack without a lease is due from this age on.
+        all_regions: look in every Region that the account can use.
+        backups: remove backups of that age as well.
+        dry_run: show, do not remove.
+    """
+
+    older_than: timedelta
+    all_regions: bool
+    backups: bool
+    dry_run: bool
+
+    @classmethod
+    def of(cls, older_than: str, **flags: bool) -> Request:
+        """From the text of the option, for example "24h".
+
+        Raises:
+            UsageError: it is no duration.
+        """
+        return cls(older_than=timedelta(seconds=duration(older_than, "--older-than")), **flags)
+
+
+def sweep(invocation: Invocation, request: Request, *, confirm: Confirm) -> None:
+    """Find what is left of any stack of the account, remove what is due after asking, and prove it.
+
+    Raises:
+        FindingError: something is due and there still.
+        UsageError: the user declined.
+    """
+    from srekv.provision.sweep import Account
+
+    if invocation.is_local and control.find(invocation.home) is None:
+        nothing_runs(invocation, {"dry_run": request.dry_run, "stacks": []})
+        return
+    now = datetime.now(UTC)
+    account = Account(target_config(invocation, running(invocation)))
+    with invocation.screen.progress(dry=request.dry_run) as narration:
+        regions = account.regions() if request.all_regions else (account.config.region,)
+        look = _Look(account, regions, request, now)
+        found = look()
+        work = _Work.of(found.remains, request, now)
+        held = {one: account.stack(one, narration).holding() for one in work.stacks if _has_table(one)}
+        _show_found(invocation, found.remains, held)
+        if work.is_empty or request.dry_run:
+            done = found
+        else:
+            _confirm(work, held, confirm)
+            work.carry_out(account, narration)
+            done = look()
+        changes = narration.changes
+    left, kept = work.left_in(done.remains), [one for remains in done.remains for one in remains.kept]
+    invocation.screen.document(
+        {
+            "dry_run": request.dry_run,
+            "older_than_s": request.older_than.total_seconds(),
+            "regions": list(regions),
+            "stacks": [_remains_json(one, held.get(one), invocation.profile) for one in found.remains],
+            "changes": changes_json(changes),
+            "left": [leftover_json(one, profile=invocation.profile) for one in left],
+            "kept": [leftover_json(one, profile=invocation.profile) for one in kept],
+            "proof": list(done.calls),
+        }
+    )
+    _conclude_sweep(invocation, request, left, kept, done.calls)
+
+
+@dataclass(frozen=True)
+class _Found:
+    remains: tuple[Remains, ...]
+    calls: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Look:
+    """Looks at the account and judges, again whenever it is called."""
+
+    account: Account
+    regions: tuple[str, ...]
+    request: Request
+    now: datetime
+
+    def __call__(self) -> _Found:
+        inventory = self.account.look(self.regions)
+        remains = judge(
+            inventory.leftovers,
+            now=self.now,
+            older_than=self.request.older_than,
+            regions=self.regions,
+            everywhere=self.request.all_regions,
+        )
+        return _Found(remains, inventory.calls)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a sweep removes."""
+
+    stacks: tuple[Remains, ...]
+    backups: tuple[Leftover, ...]
+
+    @classmethod
+    def of(cls, found: Sequence[Remains], request: Request, now: datetime) -> _Work:
+        """The stacks that are due, and, where asked for, the backups that are old enough."""
+        backups = [one for remains in found for one in remains.kept if one.kind == "backup"] if request.backups else []
+        old = tuple(one for one in backups if one.created and now - one.created >= request.older_than)
+        return cls(tuple(one for one in found if one.is_due), old)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.stacks and not self.backups
+
+    @property
+    def things(self) -> list[Leftover]:
+        """Everything that is to go."""
+        return [*(one for remains in self.stacks for one in remains.due), *self.backups]
+
+    def carry_out(self, account: Account, narration: Narration) -> None:
+        """Remove stack by stack; one that cannot be removed does not keep the others."""
+        for remains in self.stacks:
+            try:
+                account.remove(remains, narration)
+            except SrekvError as error:
+                narration.warn(f"the stack {remains.stack} in {remains.region}: {error}")
+        for backup in self.backups:
+            _delete_backup(account, backup, narration)
+
+    def left_in(self, found: Sequence[Remains]) -> list[Leftover]:
+        """What was to go and is there."""
+        keys = {(one.stack, one.region) for one in self.stacks}
+        ids = {one.id for one in self.backups}
+        due = [one for remains in found if (remains.stack, remains.region) in keys for one in remains.due]
+        return due + [one for remains in found for one in remains.kept if one.id in ids]
+
+
+def _delete_backup(account: Account, backup: Leftover, narration: Narration) -> None:
+    from srekv.provision.data import delete_backup
+
+    try:
+        delete_backup(account.clients(backup.region), backup.id)
+    except SrekvError as error:
+        narration.warn(str(error))
+        return
+    narration.changed(
+        Change(section="DynamoDB", kind="backup", name=backup.name, id=backup.id, action="delete", detail=backup.note)
+    )
+
+
+def _has_table(remains: Remains) -> bool:
+    return any(one.kind == "table" for one in remains.due)
+
+
+def _confirm(work: _Work, held: dict[Remains, Holding | None], confirm: Confirm) -> None:
+    full = [f"{items} in the table of {one.stack}" for one, items in held.items() if items and items.items]
+    data = f", with {', '.join(full)}, without a backup" if full else ""
+    what = f"{len(work.stacks)} stacks" + (f" and {len(work.backups)} backups" if work.backups else "")
+    if not confirm(f"Remove {what} ({len(work.things)} things, {bill(work.things)}){data}?"):
+        raise UsageError("nothing was removed", next_step="srekv sweep --yes removes without asking")
+
+
+def _show_found(invocation: Invocation, found: Sequence[Remains], held: dict[Remains, Holding | None]) -> None:
+    if not found:
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in ("stack", "Region", "age", "sweep", "why", "what", "USD a month"):
+        table.add_column(heading, overflow="fold")
+    for one in found:
+        usd, known = month_usd([*one.due, *one.kept])
+        table.add_row(
+            one.stack,
+            one.region or "unknown",
+            age_text(one.age),
+            "removes" if one.is_due else "leaves",
+            REASONS[one.verdict] + (f" ({one.lease:%Y-%m-%d %H:%M} UTC)" if one.lease else ""),
+            _kinds(one, held.get(one)),
+            f"{usd:.2f}" if known else f"{usd:.2f} and more",
+        )
+    invocation.screen.show(table)
+    invocation.screen.show(
+        f"list prices of {REGION}, on demand; AWS tells the age of some kinds only: the oldest counts"
+    )
+
+
+def age_text(age: timedelta | None) -> str:
+    """An age in its largest unit."""
+    if age is None:
+        return "unknown"
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if age.total_seconds() >= length:
+            return f"{age.total_seconds() / length:.0f} {unit}"
+    return "new"
+
+
+def _kinds(remains: Remains, held: Holding | None) -> str:
+    things = [*remains.due, *remains.kept]
+    kinds = list(dict.fromkeys(one.kind for one in things))
+    words = [f"{sum(one.kind == kind for one in things)} {kind}" for kind in kinds]
+    return ", ".join(words) + (f" ({held})" if held else "")
+
+
+def _remains_json(one: Remains, held: Holding | None, profile: str | None) -> dict[str, Any]:
+    usd, known = month_usd([*one.due, *one.kept])
+    return {
+        "stack": one.stack,
+        "region": one.region,
+        "verdict": one.verdict,
+        "due": one.is_due,
+        "age_s": None if one.age is None else round(one.age.total_seconds()),
+        "lease": one.lease and one.lease.isoformat(),
+        "expired": one.verdict == "expired",
+        "items": held.items if held else None,
+        "usd_month": round(usd, 4) if known else None,
+        "resources": [leftover_json(thing, profile=profile) for thing in (*one.due, *one.kept)],
+    }
+
+
+def _conclude_sweep(
+    invocation: Invocation, request: Request, left: Sequence[Leftover], kept: Sequence[Leftover], calls: Sequence[str]
+) -> None:
+    screen = invocation.screen
+    if not left:
+        screen.show(f"0 left, says: {proof_line(calls)}")
+    _show_kept_of_all(invocation, kept)
+    if request.dry_run and left:
+        raise FindingError(
+            f"{len(left)} things would be removed: {bill(left)}", next_step="srekv sweep without --dry-run"
+        )
+    if left:
+        screen.show(leftover_table(left, profile=invocation.profile))
+        raise FindingError(f"{len(left)} left: {bill(left)}", next_step="srekv sweep again, or the commands above")
+    if not request.dry_run:
+        release(invocation)
+
+
+def _show_kept_of_all(invocation: Invocation, kept: Sequence[Leftover]) -> None:
+    """Kept things of any stack: a table is its own stack's to use or to remove."""
+    rows = []
+    for one in kept:
+        own = "" if one.stack == DEFAULT_STACK else f"--stack {one.stack} "
+        command = f"srekv {own}down" if one.kind == "table" else by_hand(one, profile=invocation.profile)
+        rows.append(("kept", f"{one.kind} {one.name}, {bill([one])}; removed by {command}"))
+    if rows:
+        invocation.screen.show(grid(*rows))
