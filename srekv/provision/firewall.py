@@ -312,7 +312,7 @@ class Firewall:
         )
 
     def _is_lived_in(self, group_id: str) -> bool:
-        """Whether a live instance of ours holds it: an `up` beside us has just launched it, it goes in a later round."""
+        """Whether a live instance of ours holds it: an `up` beside us launched it, and it goes in a later round."""
         live = Existing(self._run.clients, self._run.names).fresh_instances()
         return any(group["GroupId"] == group_id for one in live for group in one.get("SecurityGroups", ()))
 
