@@ -14,6 +14,10 @@ ENDPOINTS = HTTP | {"TCP"}
 """The types of health checks that look at an endpoint themselves; the others follow alarms or other checks."""
 
 
+LAST = 32767
+"""The number of every network ACL's last rule, which denies all and is shown as *."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Unread:
     """Something that could not be read: what for, the call, the IAM action behind it, AWS's answer."""
@@ -163,7 +167,8 @@ class AclEntry:
         direction = "to" if self.egress else "from"
         protocol = {"-1": "everything", "6": "tcp"}.get(self.protocol, f"protocol {self.protocol}")
         ports = "" if (self.low, self.high) == (0, 65535) else f" {self.low}-{self.high}"
-        return f"rule {self.number} {verb} {protocol}{ports} {direction} {self.cidr}"
+        number = "*" if self.number == LAST else self.number
+        return f"rule {number} {verb} {protocol}{ports} {direction} {self.cidr}"
 
 
 @dataclass(frozen=True, kw_only=True)

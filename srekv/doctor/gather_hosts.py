@@ -86,7 +86,7 @@ class Hosts:
             zone=instance["Placement"]["AvailabilityZone"],
             vpc_id=instance.get("VpcId", ""),
             subnet_id=instance.get("SubnetId", ""),
-            groups=tuple(group["GroupId"] for group in instance.get("SecurityGroups", ())),
+            groups=_groups(instance),
             public=elastic[0] if elastic else instance.get("PublicIpAddress", ""),
             elastic=bool(elastic),
             name=f"{name} ({instance_id})" if name else instance_id,
@@ -131,6 +131,13 @@ class Hosts:
                 name=one["NetworkInterfaceId"],
             )
         return None
+
+
+def _groups(instance: Mapping[str, Any]) -> tuple[str, ...]:
+    """The security groups of the instance and of its network interfaces, each once."""
+    holders = [instance.get("SecurityGroups", ())]
+    holders += [interface.get("Groups", ()) for interface in instance.get("NetworkInterfaces", ())]
+    return tuple(dict.fromkeys(group["GroupId"] for holder in holders for group in holder))
 
 
 def _text(user_data: str) -> str:

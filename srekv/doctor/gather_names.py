@@ -1,4 +1,4 @@
-"""Reads what Route 53 holds: the zone, its failover records, their health checks, and what else answers for the name."""
+"""Reads what Route 53 holds: the zone, its failover records, their checks, and what else answers for the name."""
 
 from __future__ import annotations
 
@@ -66,9 +66,7 @@ def read_pairs(clients: Clients, zone: Zone, name: str | None) -> tuple[Pair, ..
             f"{name} has no failover record in {zone.name.rstrip('.')}", why=f"the zone's failover names: {others}"
         )
     groups = sorted({(one.name, one.kind) for one in wanted})
-    return tuple(
-        _pair(name, kind, [one for one in wanted if (one.name, one.kind) == (name, kind)]) for name, kind in groups
-    )
+    return tuple(_pair(*group, [one for one in wanted if (one.name, one.kind) == group]) for group in groups)
 
 
 def full_name(name: str, zone: Zone) -> str:
@@ -155,7 +153,7 @@ def observation(report: Mapping[str, Any]) -> Observation:
 
 def read_rivals(reader: Reader, clients: Clients, zone: Zone, names: Iterable[str]) -> tuple[Rival, ...]:
     """What else in the zone's VPCs answers for one of these names: as specific as the zone, or more."""
-    found = [rival for vpc_id in zone.vpcs for rival in (*_zones(reader, clients, zone, vpc_id),)]
+    found = [rival for vpc_id in zone.vpcs for rival in _zones(reader, clients, zone, vpc_id)]
     if zone.vpcs:
         found += _forwarding(reader, clients, zone)
     wanted = list(names)

@@ -39,12 +39,15 @@ def _policies(reader: Reader, run: Run, role: str) -> tuple[Mapping[str, Any], .
     )
     if names is None or attached is None:
         return None
-    documents = []
-    for name in names:
-        answer = reader.ask(WHAT, "iam:GetRolePolicy", iam.get_role_policy, RoleName=role, PolicyName=name)
-        documents.append(answer and _document(answer["PolicyDocument"]))
+    documents = [_inline(reader, iam, role, name) for name in names]
     documents += [_attached(reader, iam, policy["PolicyArn"]) for policy in attached]
-    return None if None in documents else tuple(documents)
+    readable = tuple(document for document in documents if document is not None)
+    return readable if len(readable) == len(documents) else None
+
+
+def _inline(reader: Reader, iam: Any, role: str, name: str) -> Mapping[str, Any] | None:
+    answer = reader.ask(WHAT, "iam:GetRolePolicy", iam.get_role_policy, RoleName=role, PolicyName=name)
+    return _document(answer["PolicyDocument"]) if answer else None
 
 
 def _attached(reader: Reader, iam: Any, arn: str) -> Mapping[str, Any] | None:

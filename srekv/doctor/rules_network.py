@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from srekv.doctor.facts import ENDPOINTS, Checkers, Facts, HealthCheck, Host, Record, Subnet
+from srekv.doctor.facts import ENDPOINTS, LAST, AclEntry, Checkers, Facts, HealthCheck, Host, Record, Subnet
 from srekv.doctor.model import Finding, Severity, Wishes
 from srekv.doctor.reach import Passage, inwards, open_ports, outwards, through_groups
 from srekv.doctor.sources import ACLS, ADDRESSES, CHECKERS, PRIVATE, ZONES
@@ -92,21 +92,24 @@ def acl_findings(subnet: Subnet, checkers: Checkers, port: int, *, subject: str)
             cause="network ACLs keep no state: requests in and answers out must both be allowed",
             proof=f"{subnet.acl_id} of {subnet.id} passes {passage.share:.0%} of the {what}: "
             + (str(stopped) if stopped else "no rule allows the others"),
-            fix=_allow(subnet, way, ports, passage),
+            fix=_allow(subnet, way, ports, stopped),
             source=ACLS,
         )
 
 
-def _allow(subnet: Subnet, way: str, ports: str, passage: Passage) -> str:
-    """The command that lets everything of that kind pass, before the rule that stops it."""
-    stopped = passage.stopped_by
-    same_way = {one.number for one in subnet.acl or () if one.egress is (way == "egress")}
-    highest = stopped.number - 1 if stopped else 32766
-    number = next((one for one in range(min(highest, 100), 0, -1) if one not in same_way), 1)
+def _allow(subnet: Subnet, way: str, ports: str, stopped: AclEntry | None) -> str:
+    """The command that lets everything of that kind pass before the rule that stops it, or takes that rule away."""
+    taken = {one.number for one in subnet.acl or () if one.egress is (way == "egress")}
+    last = stopped.number if stopped else LAST
+    free = (one for one in (*range(min(last - 1, 100), 0, -1), *range(101, last)) if one not in taken)
+    number = next(free, None)
+    base = f"--network-acl-id {subnet.acl_id} --{way} --rule-number"
+    if number is None:
+        return f"aws ec2 delete-network-acl-entry {base} {last}"
     low, _, high = ports.partition("-")
     return (
-        f"aws ec2 create-network-acl-entry --network-acl-id {subnet.acl_id} --{way} --rule-number {number} "
-        f"--protocol tcp --port-range From={low},To={high or low} --cidr-block 0.0.0.0/0 --rule-action allow"
+        f"aws ec2 create-network-acl-entry {base} {number} --protocol tcp "
+        f"--port-range From={low},To={high or low} --cidr-block 0.0.0.0/0 --rule-action allow"
     )
 
 

@@ -1,0 +1,122 @@
+"""Before the first `up` of a stack: what would make it fail half-way, or never fail over. Reading calls only.
+
+The network looks for itself (zones, offered types, DNS attributes, routes) and is not asked again afterwards; three
+calls are added: the quota of addresses, the addresses taken, the network ACLs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from srekv.doctor.facts import Checkers, Subnet
+from srekv.doctor.gather_hosts import read_acls
+from srekv.doctor.model import Finding
+from srekv.doctor.reader import Reader
+from srekv.doctor.rules import not_checked
+from srekv.doctor.rules_network import acl_findings
+from srekv.doctor.sources import ADDRESSES, TYPES
+from srekv.errors import SrekvError
+from srekv.provision.answers import FAILURES, explain
+from srekv.provision.checker_ranges import RANGES
+from srekv.provision.existing import node_of
+from srekv.provision.naming import NODES
+from srekv.provision.stack import Steps
+
+CHECKED = (
+    "two zones that offer the instance type",
+    "the VPC's DNS attributes",
+    "routes to the internet",
+    "network ACLs that pass requests and answers",
+    "room for two addresses",
+)
+
+QUOTA = "vpc-max-elastic-ips"
+
+
+def refuse(steps: Steps) -> None:
+    """Refuse to begin when a finding prevents; warn of everything else.
+
+    Raises:
+        SrekvError: nothing was created.
+    """
+    reader = Reader()
+    steps.network.fit()
+    found = [*_additional(reader, steps), *(not_checked(one) for one in reader.unread)]
+    prevents = [one for one in found if one.severity == "prevents"]
+    for one in found:
+        if one not in prevents:
+            steps.run.watcher.warn(f"{one.title}: {one.proof}; {one.fix}")
+    if prevents:
+        first, *others = prevents
+        more = f" (and {len(others)} more: srekv doctor)" if others else ""
+        raise SrekvError(
+            f"nothing was created: {first.title}{more}", why=f"{first.proof}; {first.cause}", next_step=first.fix
+        )
+
+
+def findings(reader: Reader, steps: Steps) -> Iterator[Finding]:
+    """All findings before a first `up`."""
+    try:
+        steps.network.fit()
+    except SrekvError as error:
+        yield _unfit(error)
+    except FAILURES as error:
+        yield _unfit(explain(error, "looking at the network"))
+    yield from _additional(reader, steps)
+    yield from (not_checked(one) for one in reader.unread)
+
+
+def _additional(reader: Reader, steps: Steps) -> Iterator[Finding]:
+    """What the three additional calls tell."""
+    yield from _room(reader, steps)
+    places = steps.network.places
+    acls = read_acls(reader, steps.run.clients, [place.subnet_id for place in places]) if places else {}
+    checkers = Checkers(prefix_lists=(), ranges=RANGES)
+    for place in places:
+        if place.subnet_id in acls:
+            acl_id, entries = acls[place.subnet_id]
+            subnet = Subnet(id=place.subnet_id, acl_id=acl_id, acl=entries)
+            yield from acl_findings(subnet, checkers, steps.run.config.port, subject=place.subnet_id)
+
+
+def _room(reader: Reader, steps: Steps) -> Iterator[Finding]:
+    """Whether the quota leaves an Elastic IP for each node that has none (aws-facts 4.5)."""
+    what, ec2 = "room for two addresses", steps.run.clients.ec2
+    answer = reader.ask(what, "ec2:DescribeAccountAttributes", ec2.describe_account_attributes, AttributeNames=[QUOTA])
+    taken = reader.ask(what, "ec2:DescribeAddresses", ec2.describe_addresses)
+    quota = _value(answer["AccountAttributes"]) if answer else None
+    if quota is None or taken is None:
+        return
+    placed = {node_of(one) for one in steps.existing.addresses}
+    free, needed = quota - len(taken["Addresses"]), len(set(NODES) - placed)
+    if free < needed:
+        yield Finding(
+            id="address-quota",
+            severity="prevents",
+            subject=steps.run.config.region,
+            title="there is no room for the nodes' Elastic IPs",
+            cause="AllocateAddress would be refused when half of the stack exists",
+            proof=f"{QUOTA} is {quota}, {len(taken['Addresses'])} are taken, {needed} are needed",
+            fix="release an address that nobody needs (aws ec2 describe-addresses, aws ec2 release-address "
+            "--allocation-id ID), or raise the quota",
+            source=ADDRESSES,
+        )
+
+
+def _value(attributes: Any) -> int | None:
+    values = [one["AttributeValues"] for one in attributes if one["AttributeName"] == QUOTA]
+    return int(values[0][0]["AttributeValue"]) if values and values[0] else None
+
+
+def _unfit(error: SrekvError) -> Finding:
+    return Finding(
+        id="network-unfit",
+        severity="prevents",
+        subject="network",
+        title=error.what,
+        cause="srekv up would refuse to begin",
+        proof=error.why or error.what,
+        fix=error.next_step,
+        source=TYPES,
+    )
