@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from srekv.errors import NotOursError, SrekvError, TimeoutExceeded
 from srekv.provision.answers import found, gone
 from srekv.provision.model import Resource
-from srekv.provision.naming import STACK_TAG, tag_map
+from srekv.provision.naming import STACK_TAG, lost_tags, tag_map
 from srekv.provision.run import Op, Ops, Run, Step, cannot, leave
 
 KEY_SCHEMA = [{"AttributeName": "key", "KeyType": "HASH"}]
@@ -34,6 +34,7 @@ class Table:
         self.created = False
         """Whether this run has made it, or is going to."""
         self._active = False
+        self._tags: dict[str, str] = {}
 
     @property
     def _name(self) -> str:
@@ -65,7 +66,8 @@ class Table:
         """Create the table, or repair what can be changed."""
         table = self._at_first
         if table is not None and table["TableStatus"] == "DELETING":
-            self._wait_gone()
+            if not self._run.dry:
+                self._wait_gone()
             table = None
         if table is None:
             self.created = True
@@ -80,15 +82,20 @@ class Table:
 
     def settle(self) -> Ops:
         """Wait for ACTIVE, then switch point-in-time recovery on: not possible earlier (aws-facts 5)."""
-        if self.created and self._run.dry:
-            yield Op(kind="point-in-time recovery", name=self._name, action="create")
-            return
-        if not self._active:
+        if not self._active and not self._run.dry:
             self._wait_active()
-        if not self.created and self._recovery_on():
+        # A table that is just being made has none; a plan cannot ask for that of one that is not there.
+        stands = not self.created and self._active
+        if stands and self._recovery_on():
             yield leave("point-in-time recovery", self._name, self._name)
             return
-        yield Op(kind="point-in-time recovery", name=self._name, action="create", call=self._switch_recovery_on)
+        yield Op(
+            kind="point-in-time recovery",
+            name=self._name,
+            action="change" if stands else "create",
+            detail="off -> on" if stands else "",
+            call=self._switch_recovery_on,
+        )
 
     def _wait_active(self) -> None:
         self._run.wait(
@@ -147,14 +154,17 @@ class Table:
 
     def _tagged(self, table: Mapping[str, Any]) -> bool:
         answer = found(self._dynamodb.list_tags_of_resource, ResourceArn=table["TableArn"])
-        return answer is not None and tag_map(answer.get("Tags")).get(STACK_TAG) == self._run.config.stack  # type: ignore[arg-type]
+        self._tags = tag_map(answer.get("Tags")) if answer else {}  # type: ignore[arg-type]
+        return self._tags.get(STACK_TAG) == self._run.config.stack
 
     def _refuse_foreign(self, table: Mapping[str, Any]) -> None:
         if not self._is_ours(table):
             raise NotOursError(
                 f"the table {self._name} exists and is not this stack's",
                 why=f"it lacks the tag {STACK_TAG}={self._run.config.stack}",
-                next_step="choose another stack name (--stack NAME): its table carries that name",
+                next_step="choose another stack name (--stack NAME): its table carries that name; if the table is this "
+                f"stack's after all: aws dynamodb tag-resource --resource-arn {table['TableArn']} "
+                f"--tags Key={STACK_TAG},Value={self._run.config.stack}",
             )
 
     def _create(self) -> str:
@@ -183,12 +193,26 @@ class Table:
         return str(table["TableArn"])
 
     def _drift(self, table: Mapping[str, Any]) -> Ops:
+        lost = lost_tags(self._tags, self._run.names.tags(self._name))
+        if lost:
+            yield Op(
+                kind="table",
+                name=self._name,
+                id=table["TableArn"],
+                action="change",
+                detail=lost,
+                call=partial(self._tag, table["TableArn"]),
+            )
         billing = table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")
         if billing != "PAY_PER_REQUEST":
             yield self._update(f"billing {billing} -> PAY_PER_REQUEST", BillingMode="PAY_PER_REQUEST")
         have, want = bool(table.get("DeletionProtectionEnabled")), self._run.config.deletion_protection
         if have != want:
             yield self._update(f"deletion protection {have} -> {want}", DeletionProtectionEnabled=want)
+
+    def _tag(self, arn: str) -> None:
+        tags: Any = self._run.names.tags(self._name)
+        self._dynamodb.tag_resource(ResourceArn=arn, Tags=tags)
 
     def _update(self, detail: str, **arguments: Any) -> Op:
         def update() -> None:
