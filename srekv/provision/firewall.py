@@ -81,7 +81,8 @@ class Rule:
         return f"{self.protocol} {self.first}" + ("" if self.first == self.last else f"-{self.last}")
 
 
-def _tcp(port: int, source: str) -> Rule:
+def tcp(port: int, source: str) -> Rule:
+    """The rule that lets a source in to one TCP port."""
     return Rule(port, port, source)
 
 
@@ -209,11 +210,11 @@ class Firewall:
         """Every rule and the description that says why it is there."""
         config = self._run.config
         operator = self._operator()
-        rules = {_tcp(config.port, cidr): MARK + "operator" for cidr in operator}
+        rules = {tcp(config.port, cidr): MARK + "operator" for cidr in operator}
         if config.key_name or config.create_key:
-            rules |= {_tcp(22, cidr): MARK + "operator SSH" for cidr in operator}
-        rules |= {_tcp(config.port, source): MARK + "health checkers" for source in self._checkers()}
-        return rules | {_tcp(config.port, f"{ip}/32"): MARK + "node" for ip in self._addresses.public_addresses}
+            rules |= {tcp(22, cidr): MARK + "operator SSH" for cidr in operator}
+        rules |= {tcp(config.port, source): MARK + "health checkers" for source in self._checkers()}
+        return rules | {tcp(config.port, f"{ip}/32"): MARK + "node" for ip in self._addresses.public_addresses}
 
     def _checkers(self) -> tuple[str, ...]:
         """Where the health checkers come from: AWS's prefix list, else its own answer, else the published ranges."""

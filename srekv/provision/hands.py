@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from srekv.errors import SrekvError
 from srekv.provision.answers import code_of, explain, message_of
 from srekv.provision.deployment import read
-from srekv.provision.firewall import MARK, Rule
+from srekv.provision.firewall import MARK, tcp
 from srekv.provision.model import Check, CommandResult, Deployment, Node, Observation, Place
 from srekv.provision.naming import FAULT_TAG
 from srekv.provision.run import Run
@@ -131,7 +131,7 @@ class AwsHands:
         return str(groups[0]["GroupId"])
 
     def _vantage_rule(self, address: str) -> Any:
-        return Rule(self._run.config.port, f"{address}/32").permission(f"{MARK}vantage point of a drill")
+        return tcp(self._run.config.port, f"{address}/32").permission(f"{MARK}vantage point of a drill")
 
     def observations(self, check: Check) -> tuple[Observation, ...]:
         """The checkers' last reports; only the prefix of the status text is meaningful (aws-facts 1.2)."""
