@@ -66,6 +66,16 @@ class Screen:
         if not self.as_json:
             self.console.print(*parts)
 
+    def line(self, text: str) -> None:
+        """A result that is to be copied or read by `grep`: never broken, however narrow the terminal is."""
+        if not self.as_json:
+            self.console.print(Text(text), soft_wrap=True)
+
+    def line(self, line: Text) -> None:
+        """A result that must stay one line, for example a command to be copied: only the terminal itself wraps it."""
+        if not self.as_json:
+            self.console.print(line, soft_wrap=True)
+
     def document(self, document: Mapping[str, Any]) -> None:
         """Results for a script; nothing without JSON."""
         if self.as_json:
@@ -235,6 +245,18 @@ def plan_table(changes: Sequence[Change]) -> Table:
 def _place(change: Change) -> tuple[int, str, str, str]:
     section = SECTIONS.index(change.section) if change.section in SECTIONS else len(SECTIONS)
     return (section, change.kind, change.name, change.detail)
+
+
+def counted(kinds: Sequence[str]) -> str:
+    """How many of each kind, for a person: "2 addresses, 1 table"."""
+    counts = [(kind, kinds.count(kind)) for kind in dict.fromkeys(kinds)]
+    return ", ".join(f"{count} {kind}" + _plural(kind, count) for kind, count in counts)
+
+
+def _plural(kind: str, count: int) -> str:
+    if count == 1:
+        return ""
+    return "es" if kind.endswith("s") else "s"
 
 
 def tally(changes: Sequence[Change], *, dry: bool) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from srekv.commands import Invocation, opened
-from srekv.console import changes_json, grid, tally
+from srekv.console import changes_json, tally
 from srekv.errors import FindingError, UsageError
 from srekv.local import control
 from srekv.prices import leftover_costs, total_usd
@@ -52,17 +52,23 @@ def leftover_json(one: Leftover, *, profile: str | None) -> dict[str, Any]:
     }
 
 
-def leftover_table(leftovers: Sequence[Leftover], *, profile: str | None) -> Table:
-    """Each with its state, its price and the command that removes it."""
+def show_left(invocation: Invocation, left: Sequence[Leftover]) -> None:
+    """Each with its state and its price, then the commands that remove them."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("kind", "name", "state", "USD a month", "removed by"):
+    for heading in ("left", "name", "state", "USD a month"):
         table.add_column(heading, overflow="fold")
-    for one in leftovers:
+    for one in left:
         usd, known = month_usd([one])
-        state = f"{one.state} {one.note}".strip()
-        command = by_hand(one, profile=profile) or "srekv down"
-        table.add_row(one.kind, one.name or one.id, state, f"{usd:.2f}" if known else "unknown", command)
-    return table
+        table.add_row(one.kind, one.name or one.id, f"{one.state} {one.note}".strip(), _price(usd, known=known))
+    invocation.screen.show(table)
+    for one in left:
+        command = by_hand(one, profile=invocation.profile)
+        if command:
+            invocation.screen.line(command)
+
+
+def _price(usd: float, *, known: bool) -> str:
+    return f"{usd:.2f}" if known else "unknown"
 
 
 def proof_line(calls: Sequence[str]) -> str:
@@ -76,15 +82,15 @@ def proof_line(calls: Sequence[str]) -> str:
 
 def _show_kept(invocation: Invocation, kept: Sequence[Leftover]) -> None:
     """What stays on purpose, what it costs, and how to use it or to be rid of it."""
+    screen = invocation.screen
     for one in kept:
-        rows = [("kept", f"{one.kind} {one.name}, {bill([one])}")]
-        if one.kind == "backup":
-            restore = restore_by_hand(one, Names(one.stack).table, profile=invocation.profile)
-            rows += [("restore", command) for command in restore]
-            rows.append(("delete", by_hand(one, profile=invocation.profile)))
-        else:
-            rows.append(("use", invocation.command("up") + " takes it"))
-        invocation.screen.show(grid(*rows))
+        screen.line(f"kept: {one.kind} {one.name}, {bill([one])}")
+        if one.kind != "backup":
+            screen.line(f"  to use it: {invocation.command('up')}")
+            continue
+        for command in restore_by_hand(one, Names(one.stack).table, profile=invocation.profile):
+            screen.line(f"  to restore it: {command}")
+        screen.line(f"  to delete it: {by_hand(one, profile=invocation.profile)}")
 
 
 def down(invocation: Invocation, *, dry_run: bool, keep_table: bool, backup: str, confirm: Confirm) -> None:
@@ -159,12 +165,12 @@ def _ask(stack: Stack, held: Holding | None, *, keep_table: bool, backup: str, c
 def _conclude(invocation: Invocation, removal: Removal) -> None:
     """The proof, or what is left; then what stays on purpose, and the others."""
     screen = invocation.screen
-    screen.show(f"{len(removal.left)} left, says: {proof_line(removal.calls)}")
+    screen.line(f"{len(removal.left)} left, says: {proof_line(removal.calls)}")
     _show_kept(invocation, removal.kept)
     if removal.others:
         screen.show(f"other stacks of this account: {', '.join(removal.others)} (srekv sweep looks at them)")
     if removal.left:
-        screen.show(leftover_table(removal.left, profile=invocation.profile))
+        show_left(invocation, removal.left)
         raise FindingError(
             f"{len(removal.left)} left: {bill(removal.left)}", next_step="srekv down again, or the commands above"
         )

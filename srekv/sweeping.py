@@ -11,9 +11,9 @@ from rich.table import Table
 
 from srekv.commands import Invocation, running, target_config
 from srekv.config import DEFAULT_STACK, duration
-from srekv.console import Narration, changes_json, grid
+from srekv.console import Narration, changes_json, counted
 from srekv.errors import FindingError, SrekvError, UsageError
-from srekv.leftovers import Confirm, bill, leftover_json, leftover_table, month_usd, nothing_runs, proof_line, release
+from srekv.leftovers import Confirm, bill, leftover_json, month_usd, nothing_runs, proof_line, release, show_left
 from srekv.local import control
 from srekv.prices import REGION
 from srekv.provision.leftover import Leftover, by_hand
@@ -92,7 +92,7 @@ def sweep(invocation: Invocation, request: Request, *, confirm: Confirm) -> None
             "proof": list(done.calls),
         }
     )
-    _conclude_sweep(invocation, request, left, kept, done.calls)
+    _conclude_sweep(invocation, request, left, kept, done.calls, worked=not work.is_empty)
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,9 @@ def _has_table(remains: Remains) -> bool:
 def _confirm(work: _Work, held: dict[Remains, Holding | None], confirm: Confirm) -> None:
     full = [f"{items} in the table of {one.stack}" for one, items in held.items() if items and items.items]
     data = f", with {', '.join(full)}, without a backup" if full else ""
-    what = f"{len(work.stacks)} stacks" + (f" and {len(work.backups)} backups" if work.backups else "")
+    what = " and ".join(
+        text for text in (counted(["stack"] * len(work.stacks)), counted(["backup"] * len(work.backups))) if text
+    )
     if not confirm(f"Remove {what} ({len(work.things)} things, {bill(work.things)}){data}?"):
         raise UsageError("nothing was removed", next_step="srekv sweep --yes removes without asking")
 
@@ -193,7 +195,7 @@ def _show_found(invocation: Invocation, found: Sequence[Remains], held: dict[Rem
     if not found:
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("stack", "Region", "age", "sweep", "why", "what", "USD a month"):
+    for heading in ("stack", "Region", "age", "sweep", "why", "things", "USD a month"):
         table.add_column(heading, overflow="fold")
     for one in found:
         usd, known = month_usd([*one.due, *one.kept])
@@ -203,12 +205,15 @@ def _show_found(invocation: Invocation, found: Sequence[Remains], held: dict[Rem
             age_text(one.age),
             "removes" if one.is_due else "leaves",
             REASONS[one.verdict] + (f" ({one.lease:%Y-%m-%d %H:%M} UTC)" if one.lease else ""),
-            _kinds(one, held.get(one)),
+            str(len(one.due) + len(one.kept)),
             f"{usd:.2f}" if known else f"{usd:.2f} and more",
         )
     invocation.screen.show(table)
+    for one in found:
+        if one.is_due:
+            invocation.screen.line(f"{one.stack} in {one.region}: {_contents(one, held.get(one))}")
     invocation.screen.show(
-        f"list prices of {REGION}, on demand; AWS tells the age of some kinds only: the oldest counts"
+        f"list prices of {REGION}; AWS tells the age of some kinds only: the oldest of a stack counts"
     )
 
 
@@ -222,11 +227,8 @@ def age_text(age: timedelta | None) -> str:
     return "new"
 
 
-def _kinds(remains: Remains, held: Holding | None) -> str:
-    things = [*remains.due, *remains.kept]
-    kinds = list(dict.fromkeys(one.kind for one in things))
-    words = [f"{sum(one.kind == kind for one in things)} {kind}" for kind in kinds]
-    return ", ".join(words) + (f" ({held})" if held else "")
+def _contents(remains: Remains, held: Holding | None) -> str:
+    return counted([one.kind for one in remains.due]) + (f" with {held}" if held else "")
 
 
 def _remains_json(one: Remains, held: Holding | None, profile: str | None) -> dict[str, Any]:
@@ -246,18 +248,24 @@ def _remains_json(one: Remains, held: Holding | None, profile: str | None) -> di
 
 
 def _conclude_sweep(
-    invocation: Invocation, request: Request, left: Sequence[Leftover], kept: Sequence[Leftover], calls: Sequence[str]
+    invocation: Invocation,
+    request: Request,
+    left: Sequence[Leftover],
+    kept: Sequence[Leftover],
+    calls: Sequence[str],
+    *,
+    worked: bool,
 ) -> None:
     screen = invocation.screen
     if not left:
-        screen.show(f"0 left, says: {proof_line(calls)}")
+        screen.line(f"{'0 left' if worked else 'nothing to remove'}, says: {proof_line(calls)}")
     _show_kept_of_all(invocation, kept)
     if request.dry_run and left:
         raise FindingError(
             f"{len(left)} things would be removed: {bill(left)}", next_step="srekv sweep without --dry-run"
         )
     if left:
-        screen.show(leftover_table(left, profile=invocation.profile))
+        show_left(invocation, left)
         raise FindingError(f"{len(left)} left: {bill(left)}", next_step="srekv sweep again, or the commands above")
     if not request.dry_run:
         release(invocation)
@@ -265,10 +273,7 @@ def _conclude_sweep(
 
 def _show_kept_of_all(invocation: Invocation, kept: Sequence[Leftover]) -> None:
     """Kept things of any stack: a table is its own stack's to use or to remove."""
-    rows = []
     for one in kept:
         own = "" if one.stack == DEFAULT_STACK else f"--stack {one.stack} "
         command = f"srekv {own}down" if one.kind == "table" else by_hand(one, profile=invocation.profile)
-        rows.append(("kept", f"{one.kind} {one.name}, {bill([one])}; removed by {command}"))
-    if rows:
-        invocation.screen.show(grid(*rows))
+        invocation.screen.line(f"kept: {one.kind} {one.name}, {bill([one])}; removed by: {command}")

@@ -81,7 +81,12 @@ def judge(
         for home in [_home(mine, fallback=min(regions, default="") if everywhere else "")]
         for region, parts in _by_region(mine, home)
     ]
-    return tuple(sorted(found, key=lambda one: (ORDER.index(one.verdict), -(one.age or timedelta.max))))
+    return tuple(sorted(found, key=_urgency))
+
+
+def _urgency(one: Remains) -> tuple[int, bool, float]:
+    """Sort key; what has no age comes before what has one."""
+    return ORDER.index(one.verdict), one.age is not None, -one.age.total_seconds() if one.age else 0.0
 
 
 def _home(mine: Sequence[Leftover], *, fallback: str) -> str:
