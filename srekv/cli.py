@@ -456,6 +456,35 @@ def sweep(context: click.Context, /, *, older_than: str, yes: bool, **flags: boo
     sweeping.sweep(_invocation(context), sweeping.Request.of(older_than, **flags), confirm=_confirmation(yes=yes))
 
 
+@main_group.command()
+@click.option("--zone-id", metavar="ID", help="Any hosted zone, in place of the stack's own.")
+@click.option("--record", metavar="NAME", help="One name of the zone.  [default: every failover record]")
+@click.option("--target-outage", "target_s", type=float, metavar="S", help="The longest outage you want, seconds.")
+@click.option("--client-timeout", "client_timeout_s", type=float, metavar="S", help="How long your clients wait.")
+@click.option("--vpc-id", help="Before the first up: the VPC.  [default: the default VPC]")
+@click.option("--azs", callback=_comma, help="Before the first up: two Availability Zones.")
+@click.option("--instance-type", help="Before the first up: EC2 instance type.  [default: t2.micro]")
+@click.pass_context
+def doctor(
+    context: click.Context,
+    /,
+    *,
+    vpc_id: str | None,
+    azs: tuple[str, ...],
+    instance_type: str | None,
+    **request: Any,
+) -> None:
+    """Will it fail over? Each finding has its cause, its proof and its fix.
+
+    Looks at the stack, at any hosted zone, or, where there is no stack yet, at what the first up would meet. Changes
+    nothing. Exits 1 if something prevents a failover.
+    """
+    from srekv import diagnosis
+
+    given = _given({"vpc_id": vpc_id, "azs": azs, "instance_type": instance_type})
+    diagnosis.doctor(_invocation(context), given, diagnosis.Request(**request))
+
+
 @main_group.group()
 def local() -> None:
     """Look after the local cloud."""

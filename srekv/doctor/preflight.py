@@ -24,6 +24,7 @@ from srekv.provision.naming import NODES
 from srekv.provision.stack import Steps
 
 CHECKED = (
+    "a role of that name that is not another's",
     "two zones that offer the instance type",
     "the VPC's DNS attributes",
     "routes to the internet",
@@ -55,14 +56,16 @@ def refuse(steps: Steps) -> None:
         )
 
 
-def findings(reader: Reader, steps: Steps) -> Iterator[Finding]:
+def findings(steps: Steps) -> Iterator[Finding]:
     """All findings before a first `up`."""
-    try:
-        steps.network.fit()
-    except SrekvError as error:
-        yield _unfit(error)
-    except FAILURES as error:
-        yield _unfit(explain(error, "looking at the network"))
+    reader = Reader()
+    for look in (steps.network.fit, lambda: next(iter(steps.identity.ensure()), None)):
+        try:
+            look()
+        except SrekvError as error:
+            yield _unfit(error)
+        except FAILURES as error:
+            yield _unfit(explain(error, "looking at the network"))
     yield from _additional(reader, steps)
     yield from (not_checked(one) for one in reader.unread)
 
@@ -111,9 +114,9 @@ def _value(attributes: Any) -> int | None:
 
 def _unfit(error: SrekvError) -> Finding:
     return Finding(
-        id="network-unfit",
+        id="up-refused",
         severity="prevents",
-        subject="network",
+        subject="srekv up",
         title=error.what,
         cause="srekv up would refuse to begin",
         proof=error.why or error.what,

@@ -34,6 +34,7 @@ from srekv.provision.images import Images
 from srekv.provision.keypair import KeyPair
 from srekv.provision.leasing import Leasing
 from srekv.provision.model import Deployment, Resource, Watcher
+from srekv.provision.naming import STACK_TAG, tag_map
 from srekv.provision.network import Network
 from srekv.provision.nodes import Nodes
 from srekv.provision.operator import operator_cidrs
@@ -42,6 +43,7 @@ from srekv.provision.removal import Removal, remove
 from srekv.provision.run import Run, Step
 from srekv.provision.settings import Settings, resolve, stored
 from srekv.provision.table import Table
+from srekv.provision.volumes import Volumes
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Stack:
             guard(self._noted(steps))
         if not self.run.dry:
             refuse_what_cannot_change((steps.network, steps.nodes, steps.table, steps.checks, steps.zone))
-        if preflight is not None and self.role is None:
+        if preflight is not None and self.is_new:
             preflight(steps)
         steps, instances = ensure_whole(steps, partial(Steps.of, waits_for_health=wait))
         if self.run.dry:
@@ -95,6 +97,12 @@ class Stack:
         if wait:
             await_healthy(steps.run, self.hands, deployment, since=since, doubtful=doubtful)
         return deployment
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there is no role of this stack yet: `up` would begin from nothing."""
+        tags: Any = self.role.get("Tags") if self.role else None
+        return tag_map(tags).get(STACK_TAG) != self.run.config.stack
 
     def plan(self) -> Plan:
         """What `up` would do now; reads only, and tells nobody.
@@ -141,6 +149,7 @@ class Steps:
     addresses: Addresses
     keys: KeyPair
     images: Images
+    volumes: Volumes
     firewall: Firewall
     table: Table
     nodes: Nodes
@@ -165,6 +174,7 @@ class Steps:
         checks = HealthChecks(run, existing, addresses)
         zone = PrivateZone(run, network=network, addresses=addresses, checks=checks)
         alarms = Alarms(run, checks, table)
+        volumes = Volumes(run, existing)
         nodes = Nodes(
             run,
             existing,
@@ -174,6 +184,7 @@ class Steps:
             addresses=addresses,
             keys=keys,
             images=images,
+            volumes=volumes,
             lease_at_launch=_lease_at_launch(run.config, role),
         )
         leasing = Leasing(run, existing, nodes)
@@ -185,6 +196,7 @@ class Steps:
             addresses=addresses,
             keys=keys,
             images=images,
+            volumes=volumes,
             firewall=firewall,
             table=table,
             nodes=nodes,
@@ -205,6 +217,7 @@ class Steps:
             self.keys,
             self.images,
             self.firewall,
+            self.volumes,
             self.nodes,
             self.leasing,
             self.table,

@@ -1,0 +1,160 @@
+"""The command `doctor`: will this fail over? Read-only; what it found, each with cause, proof and fix."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from srekv.commands import Invocation, running, target_config
+from srekv.doctor.model import Diagnosis, Finding, Severity, Wishes
+from srekv.errors import FindingError, UsageError
+
+if TYPE_CHECKING:
+    from srekv.provision.stack import Stack
+
+SIGNS: Mapping[Severity, tuple[str, str]] = {
+    "prevents": ("✗ prevents", "bold red"),
+    "delays": ("! delays", "bold yellow"),
+    "risk": ("! risk", "bold yellow"),
+    "unchecked": ("? unknown", "bold"),
+}
+STYLES = {"will fail over": "bold green", "will not fail over": "bold red", "unknown": "bold yellow"}
+BEFORE_UP = {"will fail over": "nothing is in its way", "will not fail over": "would fail", "unknown": "unknown"}
+"""The same verdicts, said of the first `up` of a stack."""
+
+PERMISSIONS = "the credentials' permissions"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to look at, and what it is held to; seconds.
+
+    Attributes:
+        zone_id: any hosted zone; None: the stack's own, or, without a stack, what `up` would meet.
+        record: one name of the zone; None: every failover record.
+        target_s: the longest outage that is wanted.
+        client_timeout_s: how long the clients wait for one answer.
+    """
+
+    zone_id: str | None = None
+    record: str | None = None
+    target_s: float | None = None
+    client_timeout_s: float | None = None
+
+    def __post_init__(self) -> None:
+        for option, value in (("--target-outage", self.target_s), ("--client-timeout", self.client_timeout_s)):
+            if value is not None and not 0 < value < math.inf:
+                raise UsageError(f"{option} {value:g} is impossible", why="it must be more than 0 seconds")
+
+
+def doctor(invocation: Invocation, given: Mapping[str, Any], request: Request) -> None:
+    """Look at a hosted zone, or at what the first `up` would meet, and say whether it will fail over.
+
+    Raises:
+        FindingError: something prevents a failover.
+        SrekvError: it could not be looked at.
+    """
+    from srekv.provision.stack import connect
+
+    config = target_config(invocation, running(invocation))
+    with invocation.screen.progress() as narration:
+        stack = connect(config, given, narration)
+        narration.started("Doctor")
+        before_up = stack.is_new and request.zone_id is None
+        diagnosis = _preflight(stack) if before_up else _zone(stack, request)
+        narration.finished("Doctor")
+    _show(invocation, diagnosis, before_up=before_up)
+    if diagnosis.prevents:
+        count = f"{len(diagnosis.prevents)} finding{'s' if len(diagnosis.prevents) > 1 else ''}"
+        raise FindingError(f"{diagnosis.subject}: {count} in the way", next_step="what each finding says after fix")
+
+
+def _zone(stack: Stack, request: Request) -> Diagnosis:
+    """A hosted zone: the stack's own or any other."""
+    from srekv.check.simulation import Scenario
+    from srekv.doctor.gather import gather
+    from srekv.doctor.rules import diagnose
+
+    wishes = Wishes(
+        bound=lambda interval, threshold, ttl: Scenario(interval=interval, threshold=threshold, ttl=ttl).bound_s,
+        target_s=request.target_s,
+        client_timeout_s=request.client_timeout_s,
+    )
+    own = request.zone_id is None
+    facts = gather(stack.run, zone_id=request.zone_id, record=request.record, role=stack.role if own else None)
+    found = diagnose(facts, wishes, more=_permissions(stack, severity="risk") if own else ())
+    return Diagnosis.of(found.subject, found.findings, (*found.checked, *((PERMISSIONS,) if own else ())))
+
+
+def _preflight(stack: Stack) -> Diagnosis:
+    """What the first `up` would meet."""
+    from srekv.doctor.preflight import CHECKED, findings
+    from srekv.provision.stack import Steps
+
+    steps = Steps.of(stack.run, stack.role, waits_for_health=True)
+    found = [*findings(steps), *_permissions(stack, severity="prevents")]
+    return Diagnosis.of(f"the first up of {stack.run.config.stack}", found, (*CHECKED, PERMISSIONS))
+
+
+def _permissions(stack: Stack, *, severity: Severity) -> list[Finding]:
+    """What the credentials lack, or that nobody could ask."""
+    from srekv.doctor.permissions import permission_findings, read_permissions
+    from srekv.doctor.reader import Reader
+    from srekv.doctor.rules import not_checked
+
+    reader = Reader()
+    permissions = read_permissions(reader, stack.run)
+    return [*permission_findings(permissions, severity=severity), *(not_checked(one) for one in reader.unread)]
+
+
+def typed(invocation: Invocation, text: str) -> str:
+    """A fix as it is to be typed: its commands are about this stack, this Region and this profile."""
+    options = [f"--region {invocation.region}"] if invocation.region else []
+    options += [f"--profile {invocation.profile}"] if invocation.profile else []
+    ours = re.sub(r"\bsrekv (?=(?:up|doctor)\b)", lambda _: invocation.command(""), text)
+    return re.sub(r"\baws (?=[a-z0-9]+ [a-z]+-)", lambda _: " ".join(["aws", *options, ""]), ours)
+
+
+def _show(invocation: Invocation, diagnosis: Diagnosis, *, before_up: bool) -> None:
+    """The verdict, then the findings, the worst first, then what was looked at."""
+    screen, verdict = invocation.screen, diagnosis.verdict
+    fixes = [typed(invocation, finding.fix) for finding in diagnosis.findings]
+    words = BEFORE_UP[verdict] if before_up else verdict
+    screen.show(Text.assemble(f"{diagnosis.subject}: ", (words, STYLES[verdict])))
+    for finding, fix in zip(diagnosis.findings, fixes, strict=True):
+        screen.show(Text(), _finding(finding))
+        screen.line(Text.assemble(("  fix    ", "dim"), fix))
+    if invocation.is_local and any(re.search(r"\baws ", fix) for fix in fixes):
+        screen.show(Text('\naws asks the local cloud after: eval "$(srekv local env)"', "dim"))
+    screen.show(Text(f"\nlooked at: {', '.join(diagnosis.checked)}", "dim"))
+    screen.document(
+        {
+            "subject": diagnosis.subject,
+            "verdict": verdict,
+            "before_up": before_up,
+            "findings": [
+                finding.to_json() | {"fix": fix} for finding, fix in zip(diagnosis.findings, fixes, strict=True)
+            ],
+            "checked": list(diagnosis.checked),
+        }
+    )
+
+
+def _finding(finding: Finding) -> RenderableType:
+    """A finding but for its fix, which must stay one line."""
+    sign, style = SIGNS[finding.severity]
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column(style="dim", no_wrap=True)
+    rows.add_column(overflow="fold")
+    for label, value in (("about", finding.subject), ("cause", finding.cause), ("proof", finding.proof)):
+        rows.add_row(label, Text(value))
+    head = Text.assemble((sign, style), "  ", (finding.title, "bold"), (f"  [{finding.id}]", "dim"))
+    return Group(head, Padding(rows, (0, 0, 0, 2)))
