@@ -71,11 +71,6 @@ class Screen:
         if not self.as_json:
             self.console.print(Text(text), soft_wrap=True)
 
-    def line(self, line: Text) -> None:
-        """A result that must stay one line, for example a command to be copied: only the terminal itself wraps it."""
-        if not self.as_json:
-            self.console.print(line, soft_wrap=True)
-
     def document(self, document: Mapping[str, Any]) -> None:
         """Results for a script; nothing without JSON."""
         if self.as_json:

@@ -131,7 +131,7 @@ def _show(invocation: Invocation, diagnosis: Diagnosis, *, before_up: bool) -> N
     screen.show(Text.assemble(f"{diagnosis.subject}: ", (words, STYLES[verdict])))
     for finding, fix in zip(diagnosis.findings, fixes, strict=True):
         screen.show(Text(), _finding(finding))
-        screen.line(Text.assemble(("  fix    ", "dim"), fix))
+        screen.line(f"  fix    {fix}")
     if invocation.is_local and any(re.search(r"\baws ", fix) for fix in fixes):
         screen.show(Text('\naws asks the local cloud after: eval "$(srekv local env)"', "dim"))
     screen.show(Text(f"\nlooked at: {', '.join(diagnosis.checked)}", "dim"))

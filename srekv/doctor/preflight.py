@@ -6,7 +6,7 @@ calls are added: the quota of addresses, the addresses taken, the network ACLs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from srekv.doctor.facts import Checkers, Subnet
@@ -59,7 +59,8 @@ def refuse(steps: Steps) -> None:
 def findings(steps: Steps) -> Iterator[Finding]:
     """All findings before a first `up`."""
     reader = Reader()
-    for look in (steps.network.fit, lambda: next(iter(steps.identity.ensure()), None)):
+    looks: tuple[Callable[[], object], ...] = (steps.network.fit, lambda: next(steps.identity.ensure(), None))
+    for look in looks:
         try:
             look()
         except SrekvError as error:
