@@ -260,6 +260,7 @@ class Nodes:
             ],
             "TagSpecifications": [
                 {"ResourceType": "instance", "Tags": machine_tags},
+                {"ResourceType": "network-interface", "Tags": tags},
                 {"ResourceType": "volume", "Tags": tags},
             ],
             "UserData": payload,

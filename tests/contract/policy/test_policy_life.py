@@ -1,0 +1,221 @@
+"""The operator's policy over a whole life of a stack: it allows every call, and has nothing that no call asks for."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from srekv.provision.iam import TRUST
+from srekv.provision.permissions import node_policy, operator_actions, operator_policy
+
+ROLE = "EC2_DynamoDB_Access"
+ACCOUNT = "210987654321"
+COMMAND = "c" * 36
+
+Questions = list[Any]
+
+
+@pytest.fixture(scope="module")
+def life(_world: Any, record: Any, tmp_path_factory: pytest.TempPathFactory) -> Questions:
+    """Every question that IAM is asked from the first `up` to the last `down`."""
+    world = _world
+    world.reset()
+    key = tmp_path_factory.mktemp("keys") / "key.pem"
+    with record(world) as recorder:
+        _build(world, key)
+        _damage(world)
+        world.up(ttl=20, alarms=True)
+        _rename_profile(world)
+        world.up(ami=_image(world))
+        _drill(world)
+        _diagnose(world)
+        _add_a_managed_policy(world)
+        world.down()
+    return list(recorder.asked)
+
+
+def _build(world: Any, key: Path) -> None:
+    ec2 = world.by_hand("ec2")
+    vpc = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
+    ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": False})
+    world.up(create_key=str(key), fix_vpc=True, alarms=True, deletion_protection=True)
+    world.up(key_name="srekv-key", deletion_protection=False)
+
+
+def _nodes(world: Any) -> list[Any]:
+    filters = [{"Name": "tag:srekv:stack", "Values": ["srekv"]}, {"Name": "instance-state-name", "Values": ["running"]}]
+    groups = world.by_hand("ec2").describe_instances(Filters=filters)["Reservations"]
+    return [one for group in groups for one in group["Instances"]]
+
+
+def _image(world: Any) -> str:
+    return str(_nodes(world)[0]["ImageId"])
+
+
+def _damage(world: Any) -> None:
+    """Everything that `up` repairs with a call of its own."""
+    _damage_identity(world.by_hand("iam"))
+    _damage_machines(world)
+    route53 = world.by_hand("route53")
+    zone = route53.list_hosted_zones()["HostedZones"][0]["Id"].rpartition("/")[2]
+    route53.change_tags_for_resource(ResourceType="hostedzone", ResourceId=zone, RemoveTagKeys=["srekv:stack"])
+    other = world.by_hand("ec2").create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    mine = route53.get_hosted_zone(Id=zone)["VPCs"][0]
+    route53.associate_vpc_with_hosted_zone(HostedZoneId=zone, VPC={"VPCRegion": "us-east-1", "VPCId": other})
+    route53.disassociate_vpc_from_hosted_zone(HostedZoneId=zone, VPC=mine)
+    checks = route53.list_health_checks()["HealthChecks"]
+    route53.update_health_check(HealthCheckId=checks[0]["Id"], Inverted=True)
+    cloudwatch = world.by_hand("cloudwatch")
+    cloudwatch.delete_dashboards(DashboardNames=["srekv-dashboard"])
+    cloudwatch.delete_alarms(AlarmNames=["srekv-az1-unhealthy"])
+
+
+def _damage_identity(iam: Any) -> None:
+    iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=json.dumps(TRUST).replace("ec2.", "lambda."))
+    iam.untag_role(RoleName=ROLE, TagKeys=["Name"])
+    iam.create_role(RoleName="mine", AssumeRolePolicyDocument=json.dumps(TRUST))
+    iam.remove_role_from_instance_profile(InstanceProfileName=ROLE, RoleName=ROLE)
+    iam.add_role_to_instance_profile(InstanceProfileName=ROLE, RoleName="mine")
+
+
+def _damage_machines(world: Any) -> None:
+    ec2, (first, second) = world.by_hand("ec2"), _nodes(world)
+    groups = {one["GroupName"]: one for one in ec2.describe_security_groups()["SecurityGroups"]}
+    ours = groups["srekv-web"]
+    ec2.revoke_security_group_ingress(GroupId=ours["GroupId"], IpPermissions=ours["IpPermissions"])
+    stale = [{"CidrIp": "198.51.100.7/32", "Description": "srekv: operator"}]
+    permission = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "IpRanges": stale}
+    ec2.authorize_security_group_ingress(GroupId=ours["GroupId"], IpPermissions=[permission])
+    ec2.modify_network_interface_attribute(
+        NetworkInterfaceId=first["NetworkInterfaces"][0]["NetworkInterfaceId"], Groups=[groups["default"]["GroupId"]]
+    )
+    ec2.modify_instance_metadata_options(InstanceId=first["InstanceId"], HttpTokens="optional")
+    filters = [{"Name": "instance-id", "Values": [first["InstanceId"]]}]
+    held = ec2.describe_iam_instance_profile_associations(Filters=filters)["IamInstanceProfileAssociations"][0]
+    ec2.disassociate_iam_instance_profile(AssociationId=held["AssociationId"])
+    ec2.delete_tags(Resources=[second["InstanceId"]], Tags=[{"Key": "Name"}])
+    ec2.stop_instances(InstanceIds=[second["InstanceId"]])
+
+
+def _rename_profile(world: Any) -> None:
+    """Another profile of the same name: the nodes hold the deleted one. And a node is lost: its image is looked up."""
+    iam = world.by_hand("iam")
+    iam.remove_role_from_instance_profile(InstanceProfileName=ROLE, RoleName=ROLE)
+    iam.delete_instance_profile(InstanceProfileName=ROLE)
+    world.by_hand("ec2").terminate_instances(InstanceIds=[_nodes(world)[1]["InstanceId"]])
+
+
+def _drill(world: Any) -> None:
+    """Each thing that a drill does to a deployment."""
+    now = datetime.now(UTC)
+    report = {"Region": "us-east-1", "IPAddress": "15.177.0.1"}
+    report |= {"StatusReport": {"Status": "Success", "CheckedTime": now}}
+    online = [{"InstanceId": one["InstanceId"], "PingStatus": "Online"} for one in _nodes(world)]
+    world.calls.answers |= {
+        "SendCommand": lambda _: world.success(Command={"CommandId": COMMAND}),
+        "GetCommandInvocation": lambda _: world.success(Status="Success", ResponseCode=0),
+        "DescribeInstanceInformation": lambda _: world.success(InstanceInformationList=online),
+        "GetHealthCheckStatus": lambda _: world.success(HealthCheckObservations=[report]),
+        "GetConsoleOutput": lambda _: world.success(Output=""),
+    }
+    hands = world.stack()[0].hands
+    deployment = hands.deployment()
+    primary, check = deployment.node("primary"), deployment.check("primary")
+    hands.await_commands(deployment.nodes)
+    hands.remember(primary, "stop")
+    hands.run(primary, "true", timeout_s=1)
+    hands.stop(primary)
+    hands.start(primary)
+    hands.forget(primary)
+    hands.invert(check, inverted=True)
+    hands.observations(check)
+    hands.console(primary)
+    hands.dismiss(hands.admit(primary.instance_id))
+    hands.invert(check, inverted=False)
+
+
+def _diagnose(world: Any) -> None:
+    """Reads what `doctor` reads."""
+
+
+def _add_a_managed_policy(world: Any) -> None:
+    iam = world.by_hand("iam")
+    document = json.dumps(node_policy("*"))
+    mine = iam.create_policy(PolicyName="mine", PolicyDocument=document)["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName=ROLE, PolicyArn=mine)
+
+
+SCOPES: tuple[dict[str, Any], ...] = (
+    {},
+    {"account": ACCOUNT, "region": "us-east-1"},
+    {"account": ACCOUNT, "region": "us-east-1", "stack": "srekv"},
+)
+
+
+def test_allows_every_call(life: Questions, evaluate: Any) -> None:
+    """Whatever the policy is bound to, it allows everything that a whole life asks for."""
+    policies = [operator_policy(**scope) for scope in SCOPES]
+    pairs = [(policy, question) for policy in policies for question in life]
+    denied = {str(q) + said for (_, q), said in zip(pairs, evaluate(pairs), strict=True) if said != "Allowed"}
+    assert not denied
+
+
+def _without(policy: dict[str, Any], action: str) -> dict[str, Any]:
+    poorer = copy.deepcopy(policy)
+    for statement in poorer["Statement"]:
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        statement["Action"] = [one for one in actions if one != action] or ["none:None"]
+    return poorer
+
+
+def test_every_action_is_missed(life: Questions, evaluate: Any) -> None:
+    """Take any action away, and a call of that life is denied."""
+    policy = operator_policy()
+    poorer = {action: _without(policy, action) for action in operator_actions()}
+    pairs = [(poorer[question.action], question) for question in life]
+    missed = {q.action for (_, q), said in zip(pairs, evaluate(pairs), strict=True) if said != "Allowed"}
+    assert set(operator_actions()) - missed == set()
+
+
+def _statements_alone(policy: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for position, statement in enumerate(policy["Statement"]):
+        rest = policy["Statement"][:position] + policy["Statement"][position + 1 :]
+        yield statement["Sid"], {**policy, "Statement": rest}
+
+
+def test_every_statement_is_missed(life: Questions, evaluate: Any) -> None:
+    """Take any statement away, and a call of that life is denied."""
+    for name, rest in _statements_alone(operator_policy()):
+        answers = evaluate([(rest, question) for question in life])
+        assert set(answers) != {"Allowed"}, name
+
+
+def test_another_stack_is_out_of_reach(life: Questions, evaluate: Any) -> None:
+    """Bound to another stack, the policy allows no change of this one's: nothing but reading, and what has no tags."""
+    policy = operator_policy(account=ACCOUNT, region="us-east-1", stack="theirs")
+    answers = evaluate([(policy, question) for question in life])
+    allowed = {question.action for question, said in zip(life, answers, strict=True) if said == "Allowed"}
+    assert {action for action in allowed if not _only_reads(action)} == {
+        "ec2:CreateSecurityGroup",
+        "ec2:ModifyVpcAttribute",
+        "ec2:RunInstances",
+        "route53:AssociateVPCWithHostedZone",
+        "route53:ChangeResourceRecordSets",
+        "route53:ChangeTagsForResource",
+        "route53:CreateHealthCheck",
+        "route53:CreateHostedZone",
+        "route53:DeleteHealthCheck",
+        "route53:DeleteHostedZone",
+        "route53:UpdateHealthCheck",
+        "ssm:SendCommand",
+    }
+
+
+def _only_reads(action: str) -> bool:
+    return action.partition(":")[2].startswith(("Describe", "Get", "List"))
