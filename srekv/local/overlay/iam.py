@@ -9,6 +9,7 @@ from moto.iam.models import AWSManagedPolicy
 from moto.iam.responses import IamResponse
 
 from srekv.local.overlay.api_error import ApiError
+from srekv.local.overlay.permissions import allows
 
 _AWS_POLICY = "arn:aws:iam::aws:policy/"
 
@@ -25,6 +26,28 @@ class Iam(IamResponse):
             raise ApiError("NoSuchEntity", "Policy ARN does not exist or is not attachable.")
         return super().attach_role_policy()
 
+    def simulate_principal_policy(self) -> ActionResult:
+        """What a role's policies allow, as `allows` judges it; the operator of a local cloud may do everything."""
+        role = self._get_param("PolicySourceArn").partition(":role/")[2].rpartition("/")[2]
+        documents = self._documents(role) if role else None
+        results = [
+            {
+                "EvalActionName": action,
+                "EvalResourceName": resource,
+                "EvalDecision": _decision(documents, action, resource),
+                "MatchedStatements": [],
+                "MissingContextValues": [],
+            }
+            for action in self._get_param("ActionNames", [])
+            for resource in self._get_param("ResourceArns", ["*"])
+        ]
+        return ActionResult({"EvaluationResults": results, "IsTruncated": False})
+
+    def _documents(self, role_name: str) -> tuple[str, ...]:
+        role = self.backend.get_role(role_name)
+        attached = (version for policy in role.managed_policies.values() for version in policy.versions)
+        return (*role.policies.values(), *(version.document for version in attached if version.is_default))
+
     def _carry_aws_policy(self, arn: str) -> None:
         if not arn.startswith(_AWS_POLICY):
             return
@@ -36,3 +59,7 @@ class Iam(IamResponse):
             policy = AWSManagedPolicy.from_data(name, self.current_account, self.region, data[name])
             if policy.arn == arn:
                 self.backend.managed_policies[arn] = policy
+
+
+def _decision(documents: tuple[str, ...] | None, action: str, resource: str) -> str:
+    return "allowed" if documents is None or allows(documents, action, resource) else "implicitDeny"
