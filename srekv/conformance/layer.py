@@ -10,7 +10,7 @@ import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError
 
-from srekv.conformance import ec2, iam, wire
+from srekv.conformance import credentials, dynamodb, ec2, iam, inputs, route53, ssm, tagging, wire
 from srekv.conformance.model import Asking, Call, Conditions, Law, Raw, Refusal, Rule, Wording
 from srekv.conformance.trouble import Kind, Trouble, Troubles, throttle_of
 
@@ -18,7 +18,7 @@ READING = ("Describe", "Get", "List")
 """How the names of operations begin that change nothing."""
 
 _CALL = "srekv_call"
-_SERVICES = (ec2, iam)
+_SERVICES = (credentials, ec2, iam, route53, dynamodb, ssm, tagging, inputs)
 """The modules that hold laws; each has `laws(conditions)`."""
 
 
@@ -58,22 +58,27 @@ class Account:
         self._troubles = Troubles()
         self._lock = threading.RLock()
         self._current = threading.local()
+        self._keys: set[str] = set()
         self.reset()
 
     def attach(self, session: boto3.Session) -> None:
         """Let every client that this session makes from now on meet this account's behaviour."""
+        known = session.get_credentials()
+        if known is not None:
+            self._keys.add(known.access_key)
         events: Any = session.events
         events.register("before-parameter-build", self._asks)
         events.register("before-call", self._begins)
         events.register("before-send", self._sends)
         events.register("before-parse", self._hears)
-        events.register_first("needs-retry", self._retries)
+        # Deeper than the client's own handler, so asked before it: the first answer counts.
+        events.register("needs-retry.*.*", self._retries)
         events.register("after-call", self._ends)
 
     def reset(self) -> None:
         """The account is empty: forget all that happened, what is to happen, and every condition."""
         with self._lock:
-            self.conditions = Conditions(seed=self.seed)
+            self.conditions = Conditions(seed=self.seed, keys=self._keys)
             laws = all_laws(self.conditions)
             self.laws = tuple(law for law in laws if self._rules is None or law.rule.id in self._rules)
             self.clear()
@@ -133,6 +138,10 @@ class Account:
         self.conditions.not_offered.add((instance_type, zone))
         self.conditions.offerings_agree = known
 
+    def credentials(self, state: credentials.State) -> None:
+        """What the account thinks of its callers' credentials from now on (C1 to C4)."""
+        self.conditions.credentials = state
+
     def _plan(self, kind: Kind, operation: str, nth: int, **more: Any) -> None:
         with self._lock:
             self._troubles.planned.append(Trouble(kind=kind, operation=operation, nth=nth, **more))
@@ -159,6 +168,7 @@ class Account:
         """Listens to before-send: an answer from here is the attempt's answer."""
         call: Call = self._current.call
         call.attempt += 1
+        call.key = wire.access_key(request)
         with self._lock:
             found = self._troubles.refuses(call) or self._judged(call)
             loses = not found and self._troubles.loses(call)
@@ -194,7 +204,7 @@ class Account:
             self._current.call.raw = Raw(response_dict["status_code"], dict(response_dict["headers"]), body)
 
     def _retries(self, *, attempts: int, request_dict: dict[str, Any], **_: Any) -> int | None:
-        """Listens to needs-retry, first: no pause where botocore's standard mode would pause and send again."""
+        """Listens to needs-retry: no pause where botocore's standard mode would pause and send again."""
         context = request_dict["context"]
         retries = context["client_config"].retries or {}
         call: Call = context[_CALL]
