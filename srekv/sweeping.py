@@ -67,8 +67,8 @@ def sweep(invocation: Invocation, request: Request, *, confirm: Confirm) -> None
     account = Account(target_config(invocation, running(invocation)))
     with invocation.screen.progress(dry=request.dry_run) as narration:
         regions = account.regions() if request.all_regions else (account.config.region,)
-        look = _Look(account, regions, request, now)
-        found = look()
+        look = _Look(account, request, now)
+        found = look(frozenset(regions))
         work = _Work.of(found.remains, request, now)
         held = {one: account.stack(one, narration).holding() for one in work.stacks if _has_table(one)}
         _show_found(invocation, found.remains, held)
@@ -77,7 +77,7 @@ def sweep(invocation: Invocation, request: Request, *, confirm: Confirm) -> None
         else:
             _confirm(work, held, confirm)
             work.carry_out(account, narration)
-            done = look()
+            done = look(work.regions | {min(regions)})
         changes = narration.changes
     left, kept = work.left_in(done.remains), [one for remains in done.remains for one in remains.kept]
     invocation.screen.document(
@@ -106,17 +106,16 @@ class _Look:
     """Looks at the account and judges, again whenever it is called."""
 
     account: Account
-    regions: tuple[str, ...]
     request: Request
     now: datetime
 
-    def __call__(self) -> _Found:
-        inventory = self.account.look(self.regions)
+    def __call__(self, regions: frozenset[str]) -> _Found:
+        inventory = self.account.look(sorted(regions))
         remains = judge(
             inventory.leftovers,
             now=self.now,
             older_than=self.request.older_than,
-            regions=self.regions,
+            regions=regions,
             everywhere=self.request.all_regions,
         )
         return _Found(remains, inventory.calls)
@@ -146,6 +145,11 @@ class _Work:
         """Everything that is to go."""
         return [*(one for remains in self.stacks for one in remains.due), *self.backups]
 
+    @property
+    def regions(self) -> frozenset[str]:
+        """Where it is."""
+        return frozenset([*(one.region for one in self.stacks), *(one.region for one in self.backups)])
+
     def carry_out(self, account: Account, narration: Narration) -> None:
         """Remove stack by stack; one that cannot be removed does not keep the others."""
         for remains in self.stacks:
@@ -165,10 +169,8 @@ class _Work:
 
 
 def _delete_backup(account: Account, backup: Leftover, narration: Narration) -> None:
-    from srekv.provision.data import delete_backup
-
     try:
-        delete_backup(account.clients(backup.region), backup.id)
+        account.delete_backup(backup)
     except SrekvError as error:
         narration.warn(str(error))
         return

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import boto3
 
 from srekv.config import Config
 from srekv.provision.clients import Clients
+from srekv.provision.data import delete_backup
 from srekv.provision.inventory import Inventory, enabled_regions, take
+from srekv.provision.leftover import Leftover
 from srekv.provision.model import Watcher
 from srekv.provision.remains import Remains
 from srekv.provision.removal import Removal
@@ -21,27 +22,28 @@ AT_ONCE = 4
 """Regions that are looked at side by side: each takes the inventory's threads."""
 
 
-@dataclass(frozen=True)
 class Account:
     """One account on one target.
 
-    Attributes:
+    Args:
         config: of any stack there.
         session: makes the clients, in place of a new session.
     """
 
-    config: Config
-    session: boto3.Session | None = None
+    def __init__(self, config: Config, session: boto3.Session | None = None) -> None:
+        self.config = config
+        self._session = session
+        self._clients = Clients(config, session)
 
     def regions(self) -> tuple[str, ...]:
         """The Regions that the account can use."""
-        return enabled_regions(self.clients(self.config.region))
+        return enabled_regions(self._clients)
 
     def look(self, regions: Sequence[str]) -> Inventory:
         """Everything of ours in these Regions, and what is in all of them."""
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="region") as pool:
-            here = pool.submit(take, self.clients(regions[0]), "global")
-            parts = list(pool.map(lambda region: take(self.clients(region), "regional"), regions))
+            here = pool.submit(take, self._clients, "global")
+            parts = list(pool.map(lambda region: take(self._clients.elsewhere(region), "regional"), regions))
         parts.append(here.result())
         return Inventory(
             tuple(one for part in parts for one in part.leftovers),
@@ -51,12 +53,12 @@ class Account:
     def stack(self, remains: Remains, watcher: Watcher) -> Stack:
         """The stack, to be asked or removed."""
         config = dataclasses.replace(self.config, stack=remains.stack, region=remains.region)
-        return connect(config, {}, watcher, session=self.session)
+        return connect(config, {}, watcher, session=self._session)
 
     def remove(self, remains: Remains, watcher: Watcher) -> Removal:
         """Remove what is left of a stack, as its own `down` would; what was kept stays."""
         return self.stack(remains, watcher).down(keep_table=remains.keeps_table)
 
-    def clients(self, region: str) -> Clients:
-        """The clients of a Region."""
-        return Clients(dataclasses.replace(self.config, region=region), self.session)
+    def delete_backup(self, backup: Leftover) -> None:
+        """Delete a backup of any stack."""
+        delete_backup(self._clients.elsewhere(backup.region), backup.id)
