@@ -60,6 +60,7 @@ class Call:
         refused: what answered the latest attempt in AWS's place.
         raw: the latest answer on the wire.
         replayed: the answer is one that was given before.
+        key: the access key that the latest attempt was signed with.
         notes: what laws keep with the call, by the law's own key.
     """
 
@@ -73,6 +74,7 @@ class Call:
     refused: Refusal | None = None
     raw: Raw | None = None
     replayed: bool = False
+    key: str = ""
     notes: dict[str, Any] = field(default_factory=dict)
 
 
@@ -130,6 +132,8 @@ class Conditions:
         without_capacity: zones where EC2 has no stock.
         not_offered: (instance type, zone) that EC2 does not offer.
         public_network: addresses that count as public though no router would carry them: an emulator's.
+        keys: the access keys that the account knows.
+        credentials: what it thinks of its callers' credentials: see `credentials.State`.
         clock: seconds; what runs out with time, and not with looks, reads it.
         offerings_agree: whether DescribeInstanceTypeOfferings knows of `not_offered`.
     """
@@ -141,6 +145,8 @@ class Conditions:
     not_offered: set[tuple[str, str]] = field(default_factory=set)
     offerings_agree: bool = True
     public_network: str = "127.0.0.0/8"
+    keys: set[str] = field(default_factory=set)
+    credentials: str = "valid"
     clock: Callable[[], float] = time.monotonic
 
     def between(self, rule: Rule, key: str, low: int, high: int) -> int:

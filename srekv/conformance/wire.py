@@ -46,6 +46,13 @@ def reply(url: str, raw: Raw) -> AWSResponse:
     return AWSResponse(url, raw.status, HTTPHeaders.from_dict(raw.headers), _Body(raw.body))
 
 
+def access_key(request: Any) -> str:
+    """The access key that a prepared request was signed with, or ""."""
+    header = request.headers.get("Authorization", "")
+    text = header.decode() if isinstance(header, bytes) else str(header)
+    return text.partition("Credential=")[2].partition("/")[0]
+
+
 def send(request: Any) -> AWSResponse:
     """Send a prepared request to the backend on a connection of its own, and read the whole answer."""
     http = URLLib3Session()

@@ -23,7 +23,9 @@ ALLOWED = {
     "drill": ({"config", "errors", "provision.model"}, set()),
     "prices": (set(), set()),
     "check": ({"drill.model", "errors", "prices"}, set()),
-    "conformance": ({"config", "errors"}, {"boto3", "botocore"}),
+    # the rules of Route 53's input are pure, and the same before any backend
+    "conformance": ({"config", "errors", "local.overlay.checks", "local.overlay.records"}, {"boto3", "botocore"}),
+    "conforming": (None, {"boto3", "rich"}),
     "doctor": ({"config", "errors", "provision"}, {"boto3", "botocore"}),
     "report": ({"drill.model", "check.model", "errors"}, {"rich", "jinja2", "markupsafe"}),
     "cli": (None, {"click"}),

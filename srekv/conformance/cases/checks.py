@@ -210,7 +210,9 @@ def deleted_in_use(desk: Desk) -> Seen:
     "tag-id-prefix",
     "R45",
     "The tag calls do not take an id with its /hostedzone/ prefix.",
-    Answer(400, "InvalidInput", r"at 'resourceId' failed to satisfy constraint: Member must have length less than or equal"),
+    Answer(
+        400, "InvalidInput", r"at 'resourceId' failed to satisfy constraint: Member must have length less than or equal"
+    ),
     Answer(404, "NoSuchHostedZone", r"^No hosted zone found with ID: /hostedzone/Z"),
     source="moto test_route53_hosted_zone_ids, run on AWS in 2026",
     needs="a private zone",

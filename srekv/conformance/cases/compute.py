@@ -107,9 +107,7 @@ def instance_unknown(desk: Desk) -> Seen:
 def release_by_address(desk: Desk) -> Seen:
     """Release one by its address."""
     answer = desk.ec2_once.allocate_address(Domain="vpc", TagSpecifications=desk.tagged("elastic-ip"))
-    desk.later(
-        f"Elastic IP {answer['PublicIp']}", desk.ec2.release_address, AllocationId=answer["AllocationId"]
-    )
+    desk.later(f"Elastic IP {answer['PublicIp']}", desk.ec2.release_address, AllocationId=answer["AllocationId"])
     return desk.ask(desk.ec2.release_address, PublicIp=answer["PublicIp"])
 
 
@@ -172,9 +170,7 @@ def rule_exists(desk: Desk) -> Seen:
     group = things.group(desk)[0]
     rule = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "IpRanges": [{"CidrIp": "10.9.8.0/24"}]}
     desk.surely(desk.ec2.authorize_security_group_ingress, GroupId=group, IpPermissions=[rule])
-    desk.later(
-        f"a rule of {group}", desk.ec2.revoke_security_group_ingress, GroupId=group, IpPermissions=[rule]
-    )
+    desk.later(f"a rule of {group}", desk.ec2.revoke_security_group_ingress, GroupId=group, IpPermissions=[rule])
     return desk.ask(desk.ec2.authorize_security_group_ingress, GroupId=group, IpPermissions=[rule])
 
 

@@ -89,9 +89,7 @@ TTL_MISSING = _refused(
         r"Expected exactly one of \[AliasTarget, all of \[TTL, and ResourceRecords\], or TrafficPolicyInstanceId\], "
         r"but found none in Change with \[Action=CREATE, Name=r22\."
     ),
-    lambda _, zone: [
-        ("CREATE", {"Name": f"r22.{zone}", "Type": "A", "ResourceRecords": _ADDRESS["ResourceRecords"]})
-    ],
+    lambda _, zone: [("CREATE", {"Name": f"r22.{zone}", "Type": "A", "ResourceRecords": _ADDRESS["ResourceRecords"]})],
     source="cdk-preflight, probed 2026-09-02; boto/boto3#612; aws/aws-sdk-go-v2#118",
     check=False,
 )
@@ -160,7 +158,9 @@ LARGEST_TTL = _refused(
     "record-ttl-largest",
     "R33",
     "A TTL has at most 31 bits.",
-    _invalid_input(r"Value '2147483648' at 'changeBatch\.changes\.1\.member\.resourceRecordSet\.tTL' failed to satisfy"),
+    _invalid_input(
+        r"Value '2147483648' at 'changeBatch\.changes\.1\.member\.resourceRecordSet\.tTL' failed to satisfy"
+    ),
     lambda _, zone: [("UPSERT", _record(zone, "r33", TTL=2147483648))],
     source="cdk-preflight, probed 2026-09",
     check=False,

@@ -140,12 +140,17 @@ def role_with_policy(desk: Desk) -> Seen:
     "A role with an attached policy cannot be deleted.",
     Answer(409, "DeleteConflict", r"^Cannot delete entity, must detach all policies first\.$"),
     source=_IAMY,
-    needs="a role with AWS's AmazonSSMManagedInstanceCore; nobody assumes it",
+    needs="a role with a managed policy; nobody assumes it",
 )
 def role_with_attached_policy(desk: Desk) -> Seen:
     """Delete it."""
     role = things.new_role(desk)
-    names = {"RoleName": role, "PolicyArn": "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"}
+    policy = desk.surely(
+        desk.iam.create_policy, PolicyName=desk.name("policy"), PolicyDocument=json.dumps(_policy("*")), Tags=desk.tags
+    )
+    arn = policy["Policy"]["Arn"]
+    desk.later(f"policy {arn}", desk.iam.delete_policy, PolicyArn=arn)
+    names = {"RoleName": role, "PolicyArn": arn}
     desk.surely(desk.iam.attach_role_policy, **names)
     desk.later(f"the attached policy of role {role}", desk.iam.detach_role_policy, **names)
     return desk.ask(desk.iam.delete_role, RoleName=role)
@@ -192,9 +197,7 @@ def profile_with_role(desk: Desk) -> Seen:
 def profile_one_role(desk: Desk) -> Seen:
     """Add a second one."""
     profile = things.new_profile(desk, things.new_role(desk))
-    return desk.ask(
-        desk.iam.add_role_to_instance_profile, InstanceProfileName=profile, RoleName=things.role(desk)
-    )
+    return desk.ask(desk.iam.add_role_to_instance_profile, InstanceProfileName=profile, RoleName=things.role(desk))
 
 
 @case(
@@ -220,6 +223,4 @@ def resource_arn(desk: Desk) -> Seen:
 )
 def syntax(desk: Desk) -> Seen:
     """Put a policy with an effect that there is not."""
-    return _put_policy(
-        desk, {"Version": "2012-10-17", "Statement": [{**_ALLOW, "Effect": "Perhaps", "Resource": "*"}]}
-    )
+    return _put_policy(desk, {"Version": "2012-10-17", "Statement": [{**_ALLOW, "Effect": "Perhaps", "Resource": "*"}]})

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from srekv.conformance.cases import things
 from srekv.conformance.cases.desk import Desk, code_of
 from srekv.conformance.cases.model import Answer, Case, Seen, case
-from botocore.exceptions import ClientError
 
 _RECORDED = "localstack dynamodb/test_dynamodb, recorded 2025-10-08"
 _VERIFIED = "moto test_dynamodb, run on AWS in 2026"
@@ -152,8 +154,6 @@ def protected(desk: Desk) -> Seen:
 )
 def condition(desk: Desk) -> Seen:
     """Put an item that must not be there."""
-    import json
-
     table, item = things.table(desk), {"pk": {"S": "b6"}}
     desk.surely(desk.dynamodb.put_item, TableName=table, Item=item)
     try:

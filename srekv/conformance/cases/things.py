@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from srekv.conformance.cases.desk import Desk
 from srekv.conformance.cases.model import NotAskedError
+
+T = TypeVar("T")
 
 HOST = "example.com"
 """Where a disabled health check points: it is never asked for anything (aws-facts 1.1)."""
@@ -199,8 +201,8 @@ def image(desk: Desk) -> str:
     return _once(desk, "image", lambda: str(desk.ssm.get_parameter(Name=IMAGE)["Parameter"]["Value"]))
 
 
-def _once(desk: Desk, what: str, make: Callable[[], Any]) -> Any:
+def _once(desk: Desk, what: str, make: Callable[[], T]) -> T:
     """What the run has by this name, made if need be."""
     if what not in desk.shared:
         desk.shared[what] = make()
-    return desk.shared[what]
+    return cast("T", desk.shared[what])

@@ -36,7 +36,9 @@ def vpc_unknown(desk: Desk) -> Seen:
     "zone-vpc-region",
     "R5",
     "The VPC's Region is a Region, not an Availability Zone.",
-    Answer(400, "InvalidInput", r"Value '.*' at 'vPC\.vPCRegion' failed to satisfy constraint: Member must satisfy enum"),
+    Answer(
+        400, "InvalidInput", r"Value '.*' at 'vPC\.vPCRegion' failed to satisfy constraint: Member must satisfy enum"
+    ),
     source="cdk-preflight vpcregion, probed 2026-09",
 )
 def vpc_region(desk: Desk) -> Seen:
@@ -48,7 +50,9 @@ def vpc_region(desk: Desk) -> Seen:
     "zone-reference-once",
     "R6",
     "A hosted zone's CallerReference is used once: never again, whether its zone lives or not.",
-    Answer(409, "HostedZoneAlreadyExists", r"^A hosted zone has already been created with the specified caller reference"),
+    Answer(
+        409, "HostedZoneAlreadyExists", r"^A hosted zone has already been created with the specified caller reference"
+    ),
     source="saltstack/salt#40655; Netflix/denominator#356; presslabs/zinc#148; openshift/release#43517",
     needs="a private zone",
 )

@@ -20,6 +20,7 @@ POLICIES = (
     "GeoProximityLocation",
     "CidrRoutingConfig",
 )
+ROLES = ("PRIMARY", "SECONDARY")
 LARGEST_TTL = 2_147_483_647
 
 RecordSet = dict[str, Any]
@@ -91,7 +92,7 @@ def _where(change: Change) -> str:
 
 
 def _check_shape(number: int, change: Change) -> None:
-    """Rows R22, R23, R24, R33: what is wrong with a change whatever the zone holds."""
+    """Rows R22, R23, R24, R31, R33: what is wrong with a change whatever the zone holds."""
     record = change.record
     plain = [member for member in ("TTL", "ResourceRecords") if member in record]
     alternatives = "[AliasTarget, all of [TTL, and ResourceRecords], or TrafficPolicyInstanceId]"
@@ -104,6 +105,13 @@ def _check_shape(number: int, change: Change) -> None:
         raise BatchError(
             "InvalidInput",
             f"Invalid request: Expected exactly one of {alternatives}, but found none in {_where(change)}",
+        )
+    if record.get("Failover", "PRIMARY") not in ROLES:
+        raise BatchError(
+            "InvalidInput",
+            "Invalid XML ; javax.xml.stream.XMLStreamException: org.xml.sax.SAXParseException; lineNumber: 1; "
+            f"columnNumber: 1; cvc-enumeration-valid: Value '{record['Failover']}' is not facet-valid with respect to "
+            f"enumeration '[{', '.join(ROLES)}]'. It must be a value from the enumeration.",
         )
     chosen = [policy for policy in POLICIES if policy in record]
     if chosen and "SetIdentifier" not in record:
