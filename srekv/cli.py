@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -371,11 +371,21 @@ def predict(context: click.Context, *, interval: int, threshold: int, ttl: int, 
 
 @main_group.command()
 @click.option("--node", is_flag=True, help="The nodes' own permissions, in place of the operator's.")
+@click.option("--part", type=click.Choice(["reading", "changing"]), help="Half of it: what only reads, or the rest.")
 @click.option("--account", default="*", show_default=True, metavar="ID", help="Bind it to this account.")
 @click.option("--region", "in_region", metavar="R", help="Bind it to this Region.  [default: *]")
 @click.option("--stack", "of_stack", metavar="NAME", help="Bind it to this stack.  [default: all that srekv makes]")
 @click.pass_context
-def policy(context: click.Context, *, node: bool, account: str, in_region: str | None, of_stack: str | None) -> None:
+def policy(
+    context: click.Context,
+    /,
+    *,
+    node: bool,
+    account: str,
+    in_region: str | None,
+    of_stack: str | None,
+    part: Literal["reading", "changing"] | None,
+) -> None:
     """Print the least-privilege IAM policy that an operator needs.
 
     It makes no call. aws iam create-policy --policy-name srekv --policy-document "$(srekv policy)"
@@ -390,6 +400,7 @@ def policy(context: click.Context, *, node: bool, account: str, in_region: str |
             account=account,
             region=in_region or context.obj["region"] or "*",
             stack=of_stack or (context.obj["stack"] if given else None),
+            part=part,
         )
     )
 

@@ -7,14 +7,22 @@ import re
 
 from srekv.config import DEFAULT_REGION, DEFAULT_STACK, Config
 from srekv.errors import UsageError
-from srekv.provision.permissions import Scope, node_policy, operator_policy, partition_of
+from srekv.provision.permissions import (
+    LARGEST_POLICY,
+    Part,
+    Scope,
+    node_policy,
+    operator_policy,
+    partition_of,
+    size,
+)
 
 ANY = "*"
 
 _ACCOUNT = re.compile(r"\d{12}")
 
 
-def policy(*, node: bool, account: str, region: str, stack: str | None) -> str:
+def policy(*, node: bool, account: str, region: str, stack: str | None, part: Part | None = None) -> str:
     """One policy document, ready for `aws iam create-policy --policy-document`.
 
     Args:
@@ -22,16 +30,24 @@ def policy(*, node: bool, account: str, region: str, stack: str | None) -> str:
         account: twelve digits, or "*" for any account.
         region: a Region, or "*" for any.
         stack: one stack's name, or None: for the operator every stack, for the nodes the default one.
+        part: half of the operator's: "reading" serves status, doctor and a dry run, "changing" is the rest.
 
     Raises:
-        UsageError: no account, Region or stack can be called so.
+        UsageError: no account, Region or stack can be called so; or IAM takes no policy of this size.
     """
     _check(account=account, region=region, stack=stack)
     partition = partition_of(region)
     if node:
         scope = Scope(account=account, region=region, stack=stack or DEFAULT_STACK, partition=partition)
         return _text(node_policy(scope.tables()[0]))
-    return _text(operator_policy(account=account, region=region, stack=stack, partition=partition))
+    whole = operator_policy(account=account, region=region, stack=stack, partition=partition, part=part)
+    if size(whole) > LARGEST_POLICY:
+        raise UsageError(
+            f"this policy has {size(whole)} characters, and IAM takes {LARGEST_POLICY}",
+            why="names and numbers in place of * make it longer",
+            next_step="make two of it: --part reading, then --part changing; or bind it to less",
+        )
+    return _text(whole)
 
 
 def _check(*, account: str, region: str, stack: str | None) -> None:

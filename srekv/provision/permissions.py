@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from srekv.config import DEFAULT_STACK
 from srekv.provision.naming import STACK_TAG, Names
@@ -36,25 +36,47 @@ PARTITIONS = {"cn": "aws-cn", "us-gov": "aws-us-gov"}
 """How the names of Regions begin that are not in the partition `aws`."""
 
 UNBOUND = (
+    "cloudwatch:DescribeAlarms",
+    "cloudwatch:ListDashboards",
+    "dynamodb:ListBackups",
+    "dynamodb:ListTables",
+    "ec2:DescribeAccountAttributes",
     "ec2:DescribeAddresses",
     "ec2:DescribeIamInstanceProfileAssociations",
     "ec2:DescribeImages",
+    "ec2:DescribeInstanceAttribute",
     "ec2:DescribeInstanceTypeOfferings",
     "ec2:DescribeInstances",
     "ec2:DescribeKeyPairs",
     "ec2:DescribeManagedPrefixLists",
+    "ec2:DescribeNetworkAcls",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeRegions",
     "ec2:DescribeRouteTables",
     "ec2:DescribeSecurityGroups",
     "ec2:DescribeSubnets",
+    "ec2:DescribeVolumes",
+    "ec2:DescribeVpcAttribute",
     "ec2:DescribeVpcs",
+    "ec2:GetManagedPrefixListEntries",
+    "iam:GetPolicy",
+    "iam:GetPolicyVersion",
+    "iam:GetRole",
+    "iam:ListInstanceProfiles",
+    "iam:ListRoles",
+    "iam:SimulatePrincipalPolicy",
     "route53:CreateHealthCheck",
     "route53:GetCheckerIpRanges",
     "route53:ListHealthChecks",
     "route53:ListHostedZones",
+    "route53:ListHostedZonesByVPC",
+    "route53resolver:ListResolverRuleAssociations",
+    "route53resolver:ListResolverRules",
     "ssm:DescribeInstanceInformation",
     "ssm:GetCommandInvocation",
 )
-"""What the services let nobody narrow."""
+"""What the services let nobody narrow, and what is read of things that may be anybody's: the account, a VPC, the zone
+that `doctor` looks at, the operator's own role. All but CreateHealthCheck only read."""
 
 LAUNCH = "ec2:RunInstances"
 CREATING = ("ec2:AllocateAddress", "ec2:CreateKeyPair", "ec2:CreateSecurityGroup", LAUNCH)
@@ -68,6 +90,7 @@ CHANGING = (
     "ec2:DeleteKeyPair",
     "ec2:DeleteSecurityGroup",
     "ec2:DeleteTags",
+    "ec2:DeleteVolume",
     "ec2:DisassociateAddress",
     "ec2:GetConsoleOutput",
     "ec2:ModifyInstanceAttribute",
@@ -101,6 +124,10 @@ AGENT_ACTIONS = [
 ]
 """The part of AmazonSSMManagedInstanceCore that Run Command uses, inline: an endpoint need not carry AWS's policies."""
 
+READING = ("Describe", "Get", "List", "Scan", "Simulate")
+"""How the names of actions begin that change nothing."""
+
+Part = Literal["reading", "changing"]
 Conditions = Mapping[str, Mapping[str, Any]]
 
 
@@ -123,6 +150,12 @@ class Grant:
     actions: Sequence[str]
     resources: Sequence[str] = ("*",)
     conditions: Conditions | None = None
+
+    def only(self, part: Part | None) -> Grant:
+        """The same for the actions of one part; for all of them without one."""
+        if part is None:
+            return self
+        return replace(self, actions=[one for one in self.actions if reads(one) == (part == "reading")])
 
     def statement(self) -> dict[str, Any]:
         """As IAM writes it; one value stands without its list, which saves room."""
@@ -150,29 +183,38 @@ class Scope:
         whose = self.account if account is None else account
         return [f"arn:{self.partition}:{service}:{where}:{whose}:{resource}" for resource in resources]
 
-    def names(self, pick: Callable[[Names], str]) -> list[str]:
-        """A name of the stack; or the default stack's, and the pattern of all others'."""
-        return [pick(Names(stack)) for stack in ([self.stack] if self.stack else [DEFAULT_STACK, "*"])]
+    def named(self, pick: Callable[[Names], str]) -> str:
+        """A name of the stack; without one a pattern: others' names begin like the default stack's."""
+        return pick(Names(self.stack)) if self.stack else f"{pick(Names(DEFAULT_STACK))}*"
+
+    @property
+    def every_stack(self) -> Scope:
+        """The same, of all stacks: listings show them all."""
+        return replace(self, stack=None)
 
     def iam(self, kind: str) -> list[str]:
         """The stack's role or instance profile, at its path."""
         names = Names(self.stack or "*")
         return self.arn("iam", f"{kind}{names.path}{names.role if self.stack else '*'}", region="")
 
-    def unborn(self) -> list[str]:
-        """Both by their bare names: IAM cannot know the path of a role that is not there, and asks about its name."""
-        name = Names(self.stack or DEFAULT_STACK).role + ("" if self.stack else "*")
-        return self.arn("iam", f"instance-profile/{name}", f"role/{name}", region="")
+    def unborn(self, kind: str) -> list[str]:
+        """The same by its bare name: IAM cannot know the path of what is not there, and asks about the name."""
+        return self.arn("iam", f"{kind}/{self.named(lambda names: names.role)}", region="")
 
     def alarms(self) -> list[str]:
-        """The stack's alarms, here and where Route 53's metrics are; the default stack's pattern fits every stack's."""
+        """The stack's alarms, here and where Route 53's metrics are."""
         name = Names(self.stack or DEFAULT_STACK).alarm("*")
         regions = ["*"] if self.region == "*" else sorted({self.region, GLOBAL_REGION})
         return [arn for region in regions for arn in self.arn("cloudwatch", f"alarm:{name}", region=region)]
 
+    def dashboards(self) -> list[str]:
+        """The stack's dashboard, which is in no Region."""
+        return self.arn("cloudwatch", f"dashboard/{self.named(lambda names: names.dashboard)}", region="")
+
     def tables(self) -> list[str]:
-        """The stack's table."""
-        return self.arn("dynamodb", *self.names(lambda names: f"table/{names.table}"))
+        """The stack's table and its backups; one pattern fits both when it is about every stack."""
+        table = f"table/{self.named(lambda names: names.table)}"
+        return self.arn("dynamodb", table, *([f"{table}/backup/*"] if self.stack else []))
 
     def tagged(self, key: str) -> Conditions:
         """The tag `srekv:stack` must be there, with this stack's name if there is one."""
@@ -180,7 +222,12 @@ class Scope:
 
 
 def operator_policy(
-    *, account: str = "*", region: str = "*", stack: str | None = None, partition: str = "aws"
+    *,
+    account: str = "*",
+    region: str = "*",
+    stack: str | None = None,
+    partition: str = "aws",
+    part: Part | None = None,
 ) -> dict[str, Any]:
     """All that an operator needs for every command.
 
@@ -189,14 +236,21 @@ def operator_policy(
         region: the stack's Region, "*" for any.
         stack: bind it to one stack; None: to all that srekv makes.
         partition: "aws", "aws-cn" or "aws-us-gov".
+        part: only what reads, or only what does more; together they are the whole.
     """
     scope = Scope(account=account, region=region, stack=stack, partition=partition)
-    return {"Version": VERSION, "Statement": [grant.statement() for grant in _grants(scope)]}
+    grants = [grant.only(part) for grant in _grants(scope)]
+    return {"Version": VERSION, "Statement": [grant.statement() for grant in grants if grant.actions]}
 
 
 def operator_actions() -> tuple[str, ...]:
     """Every action of the operator's policy, in order."""
     return tuple(sorted({action for grant in _grants(Scope()) for action in grant.actions}))
+
+
+def reads(action: str) -> bool:
+    """Whether the action changes nothing."""
+    return action.partition(":")[2].startswith(READING)
 
 
 def partition_of(region: str) -> str:
@@ -247,7 +301,7 @@ def _machines(scope: Scope) -> tuple[Grant, ...]:
         ),
         Grant(
             name="MakeOf",
-            actions=["ec2:CreateSecurityGroup", "ec2:DescribeVpcAttribute", "ec2:ModifyVpcAttribute", LAUNCH],
+            actions=["ec2:CreateSecurityGroup", "ec2:ModifyVpcAttribute", LAUNCH],
             # An image belongs to no account, as its ARN tells.
             resources=[*scope.arn("ec2", "image/*", account=""), *scope.arn("ec2", "key-pair/*", "subnet/*", "vpc/*")],
         ),
@@ -262,19 +316,20 @@ def _machines(scope: Scope) -> tuple[Grant, ...]:
 
 def _identity(scope: Scope) -> tuple[Grant, ...]:
     """The nodes' role and instance profile, passed to EC2 and to nothing else (I8)."""
-    role, both = scope.iam("role"), [*scope.iam("instance-profile"), *scope.iam("role")]
+    role, every = scope.iam("role"), scope.every_stack
+    both = [*scope.iam("instance-profile"), *role]
     service = ["ec2.amazonaws.com"] + (["ec2.amazonaws.com.cn"] if scope.partition == "aws-cn" else [])
     return (
         Grant(
             name="ReadRole",
             actions=[
                 "iam:GetInstanceProfile",
-                "iam:GetRole",
                 "iam:GetRolePolicy",
                 "iam:ListAttachedRolePolicies",
                 "iam:ListRolePolicies",
+                "iam:ListRoleTags",
             ],
-            resources=[*both, *scope.unborn()],
+            resources=[*every.iam("instance-profile"), *every.iam("role"), *scope.unborn("instance-profile")],
         ),
         Grant(
             name="MakeRole",
@@ -309,13 +364,20 @@ def _identity(scope: Scope) -> tuple[Grant, ...]:
 def _table(scope: Scope) -> tuple[Grant, ...]:
     return (
         Grant(
+            name="ReadTable",
+            actions=["dynamodb:DescribeTable", "dynamodb:ListTagsOfResource"],
+            resources=scope.every_stack.tables(),
+        ),
+        Grant(
             name="Table",
             actions=[
+                "dynamodb:CreateBackup",
                 "dynamodb:CreateTable",
+                "dynamodb:DeleteBackup",
                 "dynamodb:DeleteTable",
+                "dynamodb:DescribeBackup",
                 "dynamodb:DescribeContinuousBackups",
-                "dynamodb:DescribeTable",
-                "dynamodb:ListTagsOfResource",
+                "dynamodb:Scan",
                 "dynamodb:TagResource",
                 "dynamodb:UpdateContinuousBackups",
                 "dynamodb:UpdateTable",
@@ -374,19 +436,17 @@ def _commands(scope: Scope) -> tuple[Grant, ...]:
 
 def _watching(scope: Scope) -> tuple[Grant, ...]:
     """Alarms and the dashboard of --alarms."""
-    dashboards = scope.names(lambda names: f"dashboard/{names.dashboard}")
+    every = scope.every_stack
     return (
         Grant(
-            name="Watch",
-            actions=[
-                "cloudwatch:DeleteAlarms",
-                "cloudwatch:DeleteDashboards",
-                "cloudwatch:DescribeAlarms",
-                "cloudwatch:GetDashboard",
-                "cloudwatch:ListTagsForResource",
-                "cloudwatch:PutDashboard",
-            ],
-            resources=[*scope.alarms(), *scope.arn("cloudwatch", *dashboards, region="")],
+            name="ReadAlarms",
+            actions=["cloudwatch:GetDashboard", "cloudwatch:ListTagsForResource"],
+            resources=[*every.alarms(), *every.dashboards()],
+        ),
+        Grant(
+            name="Alarms",
+            actions=["cloudwatch:DeleteAlarms", "cloudwatch:DeleteDashboards", "cloudwatch:PutDashboard"],
+            resources=[*scope.alarms(), *scope.dashboards()],
         ),
         Grant(
             name="MakeAlarm",
