@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from srekv.provision.answers import code_of, found, gone
 from srekv.provision.existing import Existing, of_node
 from srekv.provision.model import Resource
-from srekv.provision.naming import NODES, tag_map
+from srekv.provision.naming import NODES, lost_tags, tag_map
 from srekv.provision.run import Op, Ops, Run, Step, leave
 
 HELD = frozenset({"InvalidIPAddress.InUse", "AuthFailure"})
@@ -91,7 +91,8 @@ class Addresses:
     def _keep(self, node: str, address: Mapping[str, Any]) -> Op:
         """Leave it alone, or give it back the tags that it has lost."""
         tags: Any = self._tags(node)
-        if tag_map(tags).items() <= tag_map(address.get("Tags")).items():
+        lost = lost_tags(tag_map(address.get("Tags")), tags)
+        if not lost:
             return leave("address", address["PublicIp"], address["AllocationId"])
 
         def tag() -> None:
@@ -102,7 +103,7 @@ class Addresses:
             name=address["PublicIp"],
             id=address["AllocationId"],
             action="change",
-            detail="tags",
+            detail=lost,
             call=tag,
         )
 
@@ -115,7 +116,7 @@ class Addresses:
 
     def destroy(self) -> Ops:
         """Disassociate and release every address of ours."""
-        for address in self._existing.fresh_addresses():
+        for address in [*self._existing.fresh_addresses(), *self._existing.stray_addresses]:
             yield self._release_op(address)
 
     def _allocate(self, node: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from srekv.errors import NotOursError
 from srekv.provision.answers import found, gone
 from srekv.provision.clients import GLOBAL_REGION
+from srekv.provision.drift import difference
 from srekv.provision.health import HealthChecks
 from srekv.provision.model import Resource
 from srekv.provision.naming import NODES, STACK_TAG, TITLE, tag_map
@@ -174,7 +175,8 @@ class Alarms:
             client.put_metric_alarm(**want, Tags=tags)
             return str(name)
 
-        return Op(kind="alarm", name=name, action="change" if have else "create", call=put)
+        detail = _difference(have, want) if have else ""
+        return Op(kind="alarm", name=name, action="change" if have else "create", detail=detail, call=put)
 
     def _dashboard_op(self) -> Op:
         name, body, have = self._run.names.dashboard, self._dashboard(), self._dashboard_body()
@@ -219,6 +221,11 @@ def _widget(title: str, metrics: list[list[Any]], *, region: str, x: int, statis
         "view": "timeSeries",
     }
     return {"type": "metric", "x": x, "y": 1, "width": 12, "height": 6, "properties": properties}
+
+
+def _difference(have: dict[str, Any], want: dict[str, Any]) -> str:
+    """The fields that are not as wanted, for a person."""
+    return difference(have, {key: value for key, value in want.items() if not _covers(have.get(key), value)})
 
 
 def _covers(have: Any, want: Any) -> bool:

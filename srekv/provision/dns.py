@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from srekv.errors import NotOursError
 from srekv.provision.addresses import Addresses
 from srekv.provision.answers import code_of, found, gone, message_of
+from srekv.provision.drift import difference
 from srekv.provision.health import HealthChecks
 from srekv.provision.incarnation import REFERENCES, used_up
 from srekv.provision.model import Resource
@@ -28,6 +29,9 @@ FRESH = BUSY | {"NoSuchHostedZone", "NoSuchHealthCheck"}
 
 TAKEN = frozenset({"HostedZoneAlreadyExists", "ConflictingDomainExists"})
 """The reference is used up, or the VPC has a zone of that name (R6, R8)."""
+
+ADDRESS_TYPES = frozenset({"A", "CNAME"})
+"""A CNAME beside A records of the same name is impossible."""
 
 APEX_TYPES = frozenset({"SOA", "NS"})
 
@@ -230,6 +234,12 @@ class PrivateZone:
         for node, record in want.items():
             if node not in drifted:
                 yield leave("record", f"{FAILOVER[node]} {self._record_name}", record["SetIdentifier"])
+        # Two records change places only together, and another role is another record (R26, R29): out, then in again.
+        turned = [
+            by_id[record["SetIdentifier"]]
+            for record in drifted.values()
+            if by_id.get(record["SetIdentifier"], record).get("Failover") != record["Failover"]
+        ]
         if drifted or strangers:
             yield Op(
                 kind="record",
@@ -237,34 +247,45 @@ class PrivateZone:
                 id=self.zone_id,
                 action="change" if have else "create",
                 detail=_difference(by_id, drifted, strangers),
-                call=lambda: self._change(strangers, list(drifted.values())),
+                call=lambda: self._change([*strangers, *turned], list(drifted.values())),
             )
 
     def _same_name(self) -> list[dict[str, Any]]:
-        """The A records of our name; the listing starts at the name and goes on to later ones."""
+        """The records of our name that stand for an address; the listing starts there and goes on to later names."""
         answer = self._route53.list_resource_record_sets(
             HostedZoneId=self.zone_id, StartRecordName=self._record_name, StartRecordType="A", MaxItems="10"
         )
         return [
             dict(record)
             for record in answer["ResourceRecordSets"]
-            if record["Name"] == self._record_name and record["Type"] == "A"
+            if record["Name"] == self._record_name and record["Type"] in ADDRESS_TYPES
         ]
 
     def _change(self, remove: Sequence[Mapping[str, Any]], put: Sequence[Mapping[str, Any]]) -> str:
         """One batch, all or nothing: a record of another policy under this name must go in the same change (R26)."""
         changes: Any = [{"Action": "DELETE", "ResourceRecordSet": record} for record in remove]
         changes += [{"Action": "UPSERT", "ResourceRecordSet": record} for record in put]
-        answer = self._run.persist(
-            self.section,
-            "the new zone and checks",
-            self._route53.change_resource_record_sets,
-            on=FRESH,
-            HostedZoneId=self.zone_id,
-            ChangeBatch={"Comment": "srekv up", "Changes": changes},
-        )
+        try:
+            answer = self._run.persist(
+                self.section,
+                "the new zone and checks",
+                self._route53.change_resource_record_sets,
+                on=FRESH,
+                HostedZoneId=self.zone_id,
+                ChangeBatch={"Comment": "srekv up", "Changes": changes},
+            )
+        except ClientError as error:
+            # What is to go is not there any more (R32): an answer was lost and this was botocore's retry.
+            if code_of(error) != "InvalidChangeBatch" or not remove or self._lacks(put):
+                raise
+            return self.zone_id
         self._change_id = bare(answer["ChangeInfo"]["Id"])
         return self.zone_id
+
+    def _lacks(self, records: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether one of these is not there."""
+        have = self._same_name()
+        return any(record not in have for record in records)
 
     def _delete_records(self, zone_id: str, records: Sequence[Mapping[str, Any]]) -> None:
         changes: Any = [{"Action": "DELETE", "ResourceRecordSet": record} for record in records]
@@ -321,7 +342,6 @@ def _difference(
         if old is None:
             parts.append(f"{FAILOVER[node]} {want['ResourceRecords'][0]['Value']}")
         else:
-            fields = [key for key in want if old.get(key) != want[key]]
-            parts.append(f"{FAILOVER[node]} " + ", ".join(f"{key} {old.get(key)} -> {want[key]}" for key in fields))
+            parts.append(f"{FAILOVER[node]} {difference(old, want)}")
     parts += [f"{label(record)} removed" for record in strangers]
     return "; ".join(parts)

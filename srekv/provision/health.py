@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from srekv.provision.addresses import Addresses
 from srekv.provision.answers import code_of, gone
+from srekv.provision.drift import difference
 from srekv.provision.existing import Existing
 from srekv.provision.incarnation import REFERENCES, used_up
 from srekv.provision.model import Resource
@@ -162,7 +163,7 @@ class HealthChecks:
                 name=name,
                 id=check["Id"],
                 action="change",
-                detail=", ".join(f"{key} {have.get(key)} -> {value}" for key, value in wrong.items()),
+                detail=difference(have, wrong),
                 call=lambda: self._update(check["Id"], wrong),
             )
         lost = lost_tags(tags, self._run.names.tags(name))

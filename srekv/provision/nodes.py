@@ -19,9 +19,10 @@ from srekv.provision.iam import Identity
 from srekv.provision.images import Images
 from srekv.provision.keypair import KeyPair
 from srekv.provision.model import Resource
-from srekv.provision.naming import LEASE_TAG, NODES, PAYLOAD_TAG, tag_map
+from srekv.provision.naming import LEASE_TAG, NODES, PAYLOAD_TAG, lost_tags, tag_map
 from srekv.provision.network import Network, Place
 from srekv.provision.run import Op, Ops, Run, Step, cannot, leave
+from srekv.provision.volumes import Volumes
 
 RUNNING_TIMEOUT_S = 300
 STOPPED_TIMEOUT_S = 300
@@ -62,6 +63,7 @@ class Nodes:
         addresses: Addresses,
         keys: KeyPair,
         images: Images,
+        volumes: Volumes,
         lease_at_launch: datetime | None = None,
     ) -> None:
         self._run = run
@@ -74,7 +76,7 @@ class Nodes:
         self._keys = keys
         self._images = images
         self.lease_at_launch = lease_at_launch
-        self.needs: tuple[Step, ...] = (identity, network, firewall, addresses, keys, images)
+        self.needs: tuple[Step, ...] = (identity, network, firewall, addresses, keys, images, volumes)
         self.instance_id: dict[str, str] = {}
         self.begun: set[str] = set()
         """The nodes that this run has launched or started."""
@@ -125,7 +127,7 @@ class Nodes:
 
         boto3's waiter fails on an instance that is still stopping (aws-facts 4.2), so the states are polled here.
         """
-        instances = self._existing.fresh_instances()
+        instances = [*self._existing.fresh_instances(), *self._existing.stray_instances]
         for one in instances:
             yield self._terminate_op(one)
         if instances and not self._run.dry:
@@ -321,7 +323,7 @@ class Nodes:
             yield self._change_op(
                 name,
                 instance_id,
-                "security group",
+                f"security group {', '.join(sorted(groups)) or 'none'} -> {self._firewall.group_id or 'a new one'}",
                 self._ec2.modify_instance_attribute,
                 Groups=[self._firewall.group_id],
             )
@@ -329,22 +331,25 @@ class Nodes:
             yield self._change_op(
                 name,
                 instance_id,
-                "IMDSv2 required",
+                "IMDSv2 optional -> required",
                 self._ec2.modify_instance_metadata_options,
                 HttpTokens="required",
                 HttpEndpoint="enabled",
             )
         if not self._identity.is_held_by(instance):
-            yield self._change_op(name, instance_id, "instance profile", self._give_profile)
-        tags = tag_map(instance.get("Tags"))
+            held = str(instance.get("IamInstanceProfile", {}).get("Arn", "none")).rpartition("/")[2]
+            now = f"a deleted {held}" if held == self._identity.profile else held
+            detail = f"instance profile {now} -> {self._identity.profile}"
+            yield self._change_op(name, instance_id, detail, self._give_profile)
         want: Any = self._run.names.tags(name, node=node)
-        if any(tags.get(tag["Key"]) != tag["Value"] for tag in want):
+        lost = lost_tags(tag_map(instance.get("Tags")), want)
+        if lost:
             yield Op(
                 kind="instance",
                 name=name,
                 id=instance_id,
                 action="change",
-                detail="tags",
+                detail=lost,
                 call=lambda: self._tag(instance_id, want),
             )
 

@@ -14,7 +14,6 @@ from srekv.provision.engine import destroy_all
 from srekv.provision.inventory import Inventory, take
 from srekv.provision.leftover import Leftover
 from srekv.provision.run import Run
-from srekv.provision.volumes import Volumes
 
 if TYPE_CHECKING:
     from srekv.provision.stack import Steps
@@ -57,6 +56,7 @@ def remove(run: Run, steps: Steps, *, keep_table: bool = False, backup: str = ""
         SrekvError: the table is protected, nothing was removed; or something could not be removed.
     """
     saved = Backup(run, backup) if backup else None
+    _find_strays(steps)
     _refuse(steps, keep_table=keep_table, backup=saved)
     if saved:
         # Nobody writes any more when the nodes are gone: what was acknowledged is in the backup.
@@ -66,7 +66,6 @@ def remove(run: Run, steps: Steps, *, keep_table: bool = False, backup: str = ""
     seen = Removal()
     for round_ in range(1, ROUNDS + 1):
         destroy_all(run, [step for step in steps.all if step not in spared])
-        destroy_all(run, (Volumes(run),))
         if run.dry:
             break
         seen = _prove(run, keep_table=keep_table, patient=round_ == ROUNDS)
@@ -83,6 +82,14 @@ def _refuse(steps: Steps, *, keep_table: bool, backup: Backup | None) -> None:
         raise explain(error, "looking at the table") from error
     if backup:
         backup.refuse()
+
+
+def _find_strays(steps: Steps) -> None:
+    """Look while what they hang on to is there: for an address that is its instance and its health check."""
+    try:
+        _ = steps.existing.stray_instances, steps.existing.stray_addresses
+    except FAILURES as error:
+        raise explain(error, "looking at the instances") from error
 
 
 def _make(run: Run, backup: Backup) -> None:

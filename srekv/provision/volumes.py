@@ -1,4 +1,4 @@
-"""Disks that outlived their instance: they cost money and nobody else's deletion takes them along."""
+"""The nodes' disks: their tags, and those that outlived their instance and go on costing money."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from functools import partial
 from typing import Any
 
 from srekv.provision.answers import gone
+from srekv.provision.existing import Existing, node_of
 from srekv.provision.model import Resource
-from srekv.provision.naming import tag_map
-from srekv.provision.run import Op, Ops, Run, Step
+from srekv.provision.naming import lost_tags, tag_map
+from srekv.provision.run import Op, Ops, Run, Step, leave
 
 
 class Volumes:
-    """The stack's detached volumes: a node's disk goes with its instance, unless somebody changed that."""
+    """Live nodes' root volumes keep their tags; a detached one, which should have gone with its instance, goes."""
 
     section = "EC2"
     needs: tuple[Step, ...] = ()
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, existing: Existing) -> None:
         self._run = run
+        self._existing = existing
         self._ec2 = run.clients.ec2
 
     def observe(self) -> tuple[Resource, ...]:
@@ -29,15 +31,34 @@ class Volumes:
         )
 
     def ensure(self) -> Ops:
-        """Nothing: an instance brings its disk."""
-        return iter(())
+        """Give the disks of the instances that there are their lost tags back; a new instance brings a tagged one."""
+        wanted = {}
+        for instance in self._existing.instances:
+            disk, node = _root(instance), node_of(instance)
+            if disk and node:
+                wanted[disk] = self._run.names.tags(self._run.names.instance(node), node=node)
+        if not wanted:
+            return
+        filters: Any = [{"Name": "volume-id", "Values": sorted(wanted)}]
+        for volume in self._ec2.describe_volumes(Filters=filters)["Volumes"]:
+            yield self._keep(volume, wanted[volume["VolumeId"]])
+
+    def _keep(self, volume: Mapping[str, Any], tags: Any) -> Op:
+        volume_id, lost = volume["VolumeId"], lost_tags(tag_map(volume.get("Tags")), tags)
+        if not lost:
+            return leave("volume", _name(volume), volume_id)
+
+        def tag() -> None:
+            self._ec2.create_tags(Resources=[volume_id], Tags=tags)
+
+        return Op(kind="volume", name=volume_id, id=volume_id, action="change", detail=lost, call=tag)
 
     def settle(self) -> Ops:
         """Nothing to wait for."""
         return iter(())
 
     def destroy(self) -> Ops:
-        """Delete them; to be done when the instances are terminated."""
+        """Delete those that belong to no instance, when the instances are terminated."""
         for one in self._detached():
             volume = one["VolumeId"]
             call = partial(gone, self._ec2.delete_volume, VolumeId=volume)
@@ -47,6 +68,13 @@ class Volumes:
         filters: Any = [self._run.names.tag_filter, {"Name": "status", "Values": ["available", "error"]}]
         pages = self._ec2.get_paginator("describe_volumes").paginate(Filters=filters)
         return [one for page in pages for one in page["Volumes"]]
+
+
+def _root(instance: Mapping[str, Any]) -> str:
+    """The id of the instance's root volume, "" while it shows none; other volumes are the user's."""
+    mappings = instance.get("BlockDeviceMappings", ())
+    roots = (one["Ebs"]["VolumeId"] for one in mappings if one["DeviceName"] == instance.get("RootDeviceName"))
+    return str(next(roots, ""))
 
 
 def _name(volume: Mapping[str, Any]) -> str:
