@@ -128,7 +128,7 @@ def down(invocation: Invocation, *, dry_run: bool, keep_table: bool, backup: str
         fate = "would go" if dry_run else "went"
         screen.show(f"{held} {fate} with the table, " + ("and are in the backup" if backup else "without a backup"))
     if not dry_run:
-        _conclude(invocation, removal)
+        conclude(invocation, removal)
 
 
 def nothing_runs(invocation: Invocation, document: dict[str, Any]) -> None:
@@ -162,8 +162,12 @@ def _ask(stack: Stack, held: Holding | None, *, keep_table: bool, backup: str, c
         )
 
 
-def _conclude(invocation: Invocation, removal: Removal) -> None:
-    """The proof, or what is left; then what stays on purpose, and the others."""
+def conclude(invocation: Invocation, removal: Removal) -> None:
+    """Show the proof, or what is left; what stays on purpose, and the others.
+
+    Raises:
+        FindingError: something is left.
+    """
     screen = invocation.screen
     screen.line(f"{len(removal.left)} left, says: {proof_line(removal.calls)}")
     _show_kept(invocation, removal.kept)

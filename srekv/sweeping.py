@@ -22,7 +22,7 @@ from srekv.provision.remains import REASONS, Remains, judge
 
 if TYPE_CHECKING:
     from srekv.provision.data import Holding
-    from srekv.provision.sweep import Account
+    from srekv.provision.sweep import Estate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,25 +58,25 @@ def sweep(invocation: Invocation, request: Request, *, confirm: Confirm) -> None
         FindingError: something is due and there still.
         UsageError: the user declined.
     """
-    from srekv.provision.sweep import Account
+    from srekv.provision.sweep import Estate
 
     if invocation.is_local and control.find(invocation.home) is None:
         nothing_runs(invocation, {"dry_run": request.dry_run, "stacks": []})
         return
     now = datetime.now(UTC)
-    account = Account(target_config(invocation, running(invocation)))
+    estate = Estate(target_config(invocation, running(invocation)))
     with invocation.screen.progress(dry=request.dry_run) as narration:
-        regions = account.regions() if request.all_regions else (account.config.region,)
-        look = _Look(account, request, now)
+        regions = estate.regions() if request.all_regions else (estate.config.region,)
+        look = _Look(estate, request, now)
         found = look(frozenset(regions))
         work = _Work.of(found.remains, request, now)
-        held = {one: account.stack(one, narration).holding() for one in work.stacks if _has_table(one)}
+        held = {one: estate.stack(one, narration).holding() for one in work.stacks if _has_table(one)}
         _show_found(invocation, found.remains, held)
         if work.is_empty or request.dry_run:
             done = found
         else:
             _confirm(work, held, confirm)
-            work.carry_out(account, narration)
+            work.carry_out(estate, narration)
             done = look(work.regions | {min(regions)})
         changes = narration.changes
     left, kept = work.left_in(done.remains), [one for remains in done.remains for one in remains.kept]
@@ -105,12 +105,12 @@ class _Found:
 class _Look:
     """Looks at the account and judges, again whenever it is called."""
 
-    account: Account
+    estate: Estate
     request: Request
     now: datetime
 
     def __call__(self, regions: frozenset[str]) -> _Found:
-        inventory = self.account.look(sorted(regions))
+        inventory = self.estate.look(sorted(regions))
         remains = judge(
             inventory.leftovers,
             now=self.now,
@@ -150,15 +150,15 @@ class _Work:
         """Where it is."""
         return frozenset([*(one.region for one in self.stacks), *(one.region for one in self.backups)])
 
-    def carry_out(self, account: Account, narration: Narration) -> None:
+    def carry_out(self, estate: Estate, narration: Narration) -> None:
         """Remove stack by stack; one that cannot be removed does not keep the others."""
         for remains in self.stacks:
             try:
-                account.remove(remains, narration)
+                estate.remove(remains, narration)
             except SrekvError as error:
                 narration.warn(f"the stack {remains.stack} in {remains.region}: {error}")
         for backup in self.backups:
-            _delete_backup(account, backup, narration)
+            _delete_backup(estate, backup, narration)
 
     def left_in(self, found: Sequence[Remains]) -> list[Leftover]:
         """What was to go and is there."""
@@ -168,9 +168,9 @@ class _Work:
         return due + [one for remains in found for one in remains.kept if one.id in ids]
 
 
-def _delete_backup(account: Account, backup: Leftover, narration: Narration) -> None:
+def _delete_backup(estate: Estate, backup: Leftover, narration: Narration) -> None:
     try:
-        account.delete_backup(backup)
+        estate.delete_backup(backup)
     except SrekvError as error:
         narration.warn(str(error))
         return

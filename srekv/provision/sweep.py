@@ -22,8 +22,8 @@ AT_ONCE = 4
 """Regions that are looked at side by side: each takes the inventory's threads."""
 
 
-class Account:
-    """One account on one target.
+class Estate:
+    """Every stack of one account on one target.
 
     Args:
         config: of any stack there.

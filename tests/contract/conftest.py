@@ -20,12 +20,14 @@ from botocore.config import Config as BotoConfig
 from srekv.config import Config
 from srekv.conformance.layer import Account
 from srekv.conformance.trouble import Killed
+from srekv.provision.clients import Clients
+from srekv.provision.inventory import Inventory, take
 from srekv.provision.leftover import Leftover
-from srekv.provision.model import Change, Resource
+from srekv.provision.model import Change
 from srekv.provision.stack import Stack, Steps, connect
+from srekv.provision.sweep import Estate
 
 LIVE = [{"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}]
-STANDARD = BotoConfig(retries={"mode": "standard", "total_max_attempts": 6})
 KEYS = {"aws_access_key_id": "AKIAOPERATOR", "aws_secret_access_key": "secret"}
 
 
@@ -144,7 +146,7 @@ class World:
         self.calls.attach(self._session)
         self._by_hand = boto3.Session(region_name="us-east-1", **KEYS)
         self._clients: dict[tuple[str, str], Any] = {}
-        self._watched: dict[tuple[str, str], Any] = {}
+        self._watched: dict[tuple[str, str, int], Any] = {}
 
     def reset(self) -> None:
         """Empty the account."""
@@ -167,13 +169,15 @@ class World:
             )
         return self._clients[service, region]
 
-    def client(self, service: str, region: str = "us-east-1") -> Any:
+    def client(self, service: str, region: str = "us-east-1", *, attempts: int = 6) -> Any:
         """A client whose calls are seen, and meet what the commands' own calls meet."""
-        if (service, region) not in self._watched:
-            self._watched[service, region] = self._session.client(
-                service, region_name=region, endpoint_url=self.endpoint, config=STANDARD
+        key = (service, region, attempts)
+        if key not in self._watched:
+            retries: Any = {"mode": "standard", "total_max_attempts": attempts}
+            self._watched[key] = self._session.client(
+                service, region_name=region, endpoint_url=self.endpoint, config=BotoConfig(retries=retries)
             )
-        return self._watched[service, region]
+        return self._watched[key]
 
     def stack(self, stack: str = "srekv", *, dry: bool = False, **given: Any) -> tuple[Stack, Log]:
         """A stack as a command would open it, and its log."""
@@ -193,6 +197,14 @@ class World:
         self.account.forget()
         opened, log = self.stack(stack, dry=dry)
         return opened.down().left, log
+
+    def take(self) -> Inventory:
+        """What srekv itself finds of all stacks."""
+        return take(Clients(self.config, self._session))
+
+    def estate(self) -> Estate:
+        """All stacks of the account."""
+        return Estate(self.config, self._session)
 
     def steps(self, stack: str = "srekv", **given: Any) -> Steps:
         """The steps of a stack as `up` puts them together."""
