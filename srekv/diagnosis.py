@@ -74,7 +74,7 @@ def doctor(invocation: Invocation, given: Mapping[str, Any], request: Request) -
     _show(invocation, diagnosis, before_up=before_up)
     if diagnosis.prevents:
         count = f"{len(diagnosis.prevents)} finding{'s' if len(diagnosis.prevents) > 1 else ''}"
-        raise FindingError(f"{diagnosis.subject}: {count} in the way", next_step="what each finding says after fix")
+        raise FindingError(f"{diagnosis.subject}: {count} in the way")
 
 
 def _zone(stack: Stack, request: Request) -> Diagnosis:
