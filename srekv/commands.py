@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ from srekv.console import (
 )
 from srekv.errors import FindingError, SrekvError, UnknownError, UsageError
 from srekv.local import control
-from srekv.provision.model import Change, Deployment, Node
+from srekv.provision.model import Change, Deployment, Node, Resource
 
 if TYPE_CHECKING:
     from srekv.drill.model import Settings
@@ -310,57 +310,102 @@ def _nodes_json(deployment: Deployment, health: Mapping[str, bool | None]) -> li
     return [node_json(node, port=deployment.port, healthy=health.get(node.name)) for node in deployment.nodes]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """What `status` has seen of a stack.
+
+    Attributes:
+        resources: everything that exists.
+        drift: what `up` would do, None if nobody can tell.
+        deployment: the whole stack, None if a part is missing.
+        problem: why it is None.
+        health: by node name: its check, the checkers' reports and the verdict over them.
+        answer: what the name answers.
+    """
+
+    resources: tuple[Resource, ...]
+    drift: tuple[Change, ...] | None
+    deployment: Deployment | None
+    problem: SrekvError | None
+    health: Mapping[str, Mapping[str, Any]]
+    answer: Sequence[str]
+
+    @property
+    def healthy(self) -> dict[str, bool | None]:
+        """The verdict over each node by its name."""
+        return {name: one["healthy"] for name, one in self.health.items()}
+
+
+def look(stack: Stack, narration: Narration) -> Standing:
+    """See how a stack stands. Reads only, but for a question about the name that a node asks for us."""
+    from srekv import planning
+
+    resources = stack.resources()
+    drift = planning.drift(stack, narration) if resources else ()
+    deployment, problem = None, None
+    try:
+        deployment = stack.hands.deployment()
+    except SrekvError as error:
+        problem = error
+    return Standing(
+        resources=resources,
+        drift=drift,
+        deployment=deployment,
+        problem=problem,
+        health=_health(stack, deployment) if deployment else {},
+        answer=_answer(stack, deployment, narration) if deployment else [],
+    )
+
+
 def status(invocation: Invocation) -> None:
-    """What exists, its health, what the name answers, and whether a drill left its fault behind."""
+    """What exists, its health, what the name answers, how it has drifted, and whether a drill left its fault behind.
+
+    Raises:
+        SrekvError: there is no stack, or a part of it is missing.
+    """
     from srekv import planning
     from srekv.drill.repair import left_behind
     from srekv.provision import lease
 
     with opened(invocation) as (stack, narration):
-        resources = stack.resources()
-        drift = planning.drift(stack, narration) if resources else ()
-        try:
-            deployment: Deployment | None = stack.hands.deployment()
-        except SrekvError as error:
-            deployment, problem = None, error
-        health = _health(stack, deployment) if deployment else {}
-        answer = _answer(stack, deployment, narration) if deployment else []
-    config, screen, now = stack.run.config, invocation.screen, datetime.now(UTC)
-    screen.document(
-        {
-            "stack": config.stack,
-            "target": config.target,
-            "region": config.region,
-            "name": deployment.name if deployment else config.name,
-            "url": deployment.url if deployment else None,
-            "resolver": {"address": config.resolver[0], "port": config.resolver[1]},
-            "answer": answer,
-            "nodes": _nodes_json(deployment, {node: one["healthy"] for node, one in health.items()})
-            if deployment
-            else [],
-            "checks": [
-                {"name": one["name"], "id": one["id"], "healthy": one["healthy"], "observations": one["reports"]}
-                for one in health.values()
-            ],
-            "resources": [resource_json(one) for one in resources],
-            "speed": config.speed,
-            "fault": deployment.fault or None if deployment else None,
-            "lease": lease.document(config.lease, now=now),
-            "drift": None if drift is None else changes_json(drift),
-            "warnings": narration.warnings,
-        }
-    )
-    if deployment is None:
-        screen.show(resource_table(resources))
-        planning.show_drift(screen, drift, repair=invocation.command("up"))
-        raise lease.explain_end(config.lease, now=now) or problem
-    screen.show(node_table(deployment.nodes, {node: one["healthy"] for node, one in health.items()}), "")
-    if deployment.fault:
-        narration.warn(left_behind(deployment.fault))
-    facts = grid(("answer", ", ".join(answer) or "unknown"), *_lease_row(config, now))
-    screen.show(facts, reach(deployment, resolver=config.resolver), "")
-    screen.show(resource_table(resources))
-    planning.show_drift(screen, drift, repair=invocation.command("up"))
+        seen = look(stack, narration)
+    config, screen, now, deployment = stack.run.config, invocation.screen, datetime.now(UTC), seen.deployment
+    screen.document(_status_document(config, seen, now) | {"warnings": narration.warnings})
+    if deployment:
+        if deployment.fault:
+            narration.warn(left_behind(deployment.fault))
+        facts = grid(("answer", ", ".join(seen.answer) or "unknown"), *_lease_row(config, now))
+        screen.show(node_table(deployment.nodes, seen.healthy), "", facts)
+        screen.show(reach(deployment, resolver=config.resolver), "")
+    screen.show(resource_table(seen.resources))
+    planning.show_drift(screen, seen.drift, repair=invocation.command("up"))
+    if seen.problem:
+        raise lease.explain_end(config.lease, now=now) or seen.problem
+
+
+def _status_document(config: Config, seen: Standing, now: datetime) -> dict[str, Any]:
+    from srekv.provision import lease
+
+    deployment = seen.deployment
+    return {
+        "stack": config.stack,
+        "target": config.target,
+        "region": config.region,
+        "name": deployment.name if deployment else config.name,
+        "url": deployment.url if deployment else None,
+        "resolver": {"address": config.resolver[0], "port": config.resolver[1]},
+        "answer": list(seen.answer),
+        "nodes": _nodes_json(deployment, seen.healthy) if deployment else [],
+        "checks": [
+            {"name": one["name"], "id": one["id"], "healthy": one["healthy"], "observations": one["reports"]}
+            for one in seen.health.values()
+        ],
+        "resources": [resource_json(one) for one in seen.resources],
+        "speed": config.speed,
+        "fault": deployment.fault or None if deployment else None,
+        "lease": lease.document(config.lease, now=now),
+        "drift": None if seen.drift is None else changes_json(seen.drift),
+    }
 
 
 def _health(stack: Stack, deployment: Deployment) -> dict[str, dict[str, Any]]:

@@ -1,8 +1,8 @@
 """Instances and addresses that have lost the stack's tag, found by what holds on to them.
 
-A tag is all that tells an instance or an address apart from its neighbours', and anybody can remove one. Two other signs
-are asked for together: an instance has our address and our instance profile; an address is on our instance and our
-health check asks it. Nothing is called as long as every node has both.
+A tag is all that tells an instance or an address apart from its neighbours', and anybody can remove one. Two other
+signs are asked for together: an instance has our address and our instance profile; an address is on our instance and
+our health check asks it. Nothing is called as long as every node has both.
 """
 
 from __future__ import annotations
