@@ -15,10 +15,12 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from srekv.commands import Invocation, conclude, drill_settings, opened
+from srekv.config import Config
 from srekv.console import Narration, Screen, grid
 from srekv.drill.catalogue import BREAKS, CATALOGUE, Entry, entry
 from srekv.drill.model import ZOO, DrillResult, Promises, Settings
 from srekv.errors import SrekvError, UsageError
+from srekv.provision.model import Watcher
 
 if TYPE_CHECKING:
     from srekv.check.model import Verdict
@@ -119,7 +121,7 @@ def failover_test(invocation: Invocation, request: Request) -> None:
     found = request.check()
     judged: list[Judged] = []
     with opened(invocation) as (stack, narration), interruptible():
-        _warn_of_lease(stack, narration, rounds=request.rounds)
+        warn_of_lease(stack.run.config, narration, rounds=request.rounds, now=datetime.now(UTC))
         seed = secrets.randbelow(2**31) if request.seed is None else request.seed
         heal_left_behind(stack.hands, drill_settings(stack), narration)
         for number in range(request.rounds):
@@ -132,14 +134,13 @@ def failover_test(invocation: Invocation, request: Request) -> None:
     _show(invocation.screen, judged, rounds=request.rounds)
 
 
-def _warn_of_lease(stack: Stack, narration: Narration, *, rounds: int) -> None:
+def warn_of_lease(config: Config, watcher: Watcher, *, rounds: int, now: datetime) -> None:
     """Say so if the nodes may end themselves before the drill is over."""
     from srekv.provision import lease
 
-    config, now = stack.run.config, datetime.now(UTC)
     needed = timedelta(seconds=config.wall(DRILL_S * rounds))
     if config.lease and lease.is_over(config.lease, now=now + needed):
-        narration.warn(
+        watcher.warn(
             f"the nodes' lease may end before the drill does: {lease.describe(config.lease, now=now)}; "
             "srekv up --lease 2h renews it"
         )

@@ -23,7 +23,9 @@ TERMINATE, STOP = "terminate", "stop"
 """What EC2 does with an instance that shuts itself down."""
 
 ATTRIBUTE: Any = "instanceInitiatedShutdownBehavior"
-COMMAND_TIMEOUT_S = 60
+COMMAND_TIMEOUT_S = 180
+"""A node that is just being started may still be shown as online from before: its agent takes the command later."""
+
 NO_SCRIPT_CODE = 3
 
 
@@ -122,8 +124,8 @@ class Leasing:
         return SrekvError(
             f"{node} ({instance_id}) was not told about its lease, so it still has the one before",
             why=why,
-            next_step=f"terminate it (aws ec2 terminate-instances --instance-ids {instance_id}) and run up again: "
-            "a new instance begins with the lease",
+            next_step="run the same command again; if it stays so, terminate the node (aws ec2 terminate-instances "
+            f"--instance-ids {instance_id}) before: a new one begins with the lease",
         )
 
 

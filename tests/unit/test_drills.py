@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from srekv.config import Config
 from srekv.drill.catalogue import CATALOGUE, NAMES, entry
 from srekv.drill.model import Promises
-from srekv.drills import Request, spread
+from srekv.drills import Request, spread, warn_of_lease
 from srekv.errors import UsageError
 
 
@@ -63,3 +65,38 @@ def test_a_spread_of_nothing() -> None:
     """Figures that no drill has are left out; without any there is no spread."""
     assert spread([None, None]) is None
     assert spread([None, 2.0]) == {"min": 2.0, "median": 2.0, "p95": 2.0, "max": 2.0}
+
+
+class Listener:
+    """A Watcher that remembers its warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, message: str) -> None:
+        """Something that a user should know."""
+        self.warnings.append(message)
+
+    def changed(self, change: object) -> None:
+        """Not of interest here, as what follows."""
+
+    def started(self, section: str) -> None:
+        """A section began."""
+
+    def waiting(self, section: str, what: str) -> None:
+        """A section waits."""
+
+    def finished(self, section: str) -> None:
+        """A section is done."""
+
+
+@pytest.mark.parametrize(
+    ("left_s", "speed", "rounds", "warned"),
+    [(None, 1, 1, False), (300, 1, 1, True), (3600, 1, 1, False), (3600, 1, 10, True), (300, 10, 1, False)],
+)
+def test_a_drill_that_outlasts_the_lease_warns(left_s: int | None, speed: float, rounds: int, warned: bool) -> None:
+    """By the drill's usual length times its rounds, on the target's clock; the warning says how to renew the lease."""
+    now, listener = datetime(2026, 11, 23, tzinfo=UTC), Listener()
+    end = None if left_s is None else now + timedelta(seconds=left_s)
+    warn_of_lease(Config(lease=end, speed=speed), listener, rounds=rounds, now=now)
+    assert ["srekv up --lease" in message for message in listener.warnings] == [True] * warned

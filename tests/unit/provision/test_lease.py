@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -131,3 +135,25 @@ def test_a_document_tells_the_end_and_whether_it_has_come() -> None:
     assert lease.document(NOW, now=NOW) == {"until": "2026-11-23T15:48:00Z", "expired": True}
     later = lease.document(NOW + timedelta(seconds=1), now=NOW)
     assert later == {"until": "2026-11-23T15:48:01Z", "expired": False}
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--lease", "5m"), "a lease lasts 10 minutes to 30 days"),
+        (("--lease", "31d"), "a lease lasts 10 minutes to 30 days"),
+        (("--lease", "soon"), "is no duration"),
+        (("--lease", "2h", "--no-lease"), "exclude each other"),
+    ],
+)
+def test_an_impossible_lease_is_refused_before_anything_starts(
+    words: tuple[str, ...], says: str, tmp_path: Path
+) -> None:
+    """Exit code 2, and no local cloud was started for it."""
+    environment = {"SREKV_HOME": str(tmp_path / "home"), "PATH": os.defpath}
+    run = subprocess.run(
+        [sys.executable, "-m", "srekv.cli", "up", *words], env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 2
+    assert says in " ".join(run.stderr.split())
+    assert not (tmp_path / "home").exists()

@@ -126,6 +126,12 @@ def test_fits_with_the_longest_names(system: str) -> None:
     assert len(longest) <= userdata.LIMIT
 
 
+def test_cloud_init_takes_it_for_what_it_is() -> None:
+    """The first line says cloud-config; the word by which cloud-init knows a MIME archive is nowhere near it."""
+    assert render().startswith("#cloud-config\n")
+    assert "mime-version:" not in render().lower()[:4096]
+
+
 def test_there_is_room() -> None:
     """A third of what EC2 accepts is free: the service may grow."""
     assert len(packed()) <= userdata.LIMIT * 2 / 3
