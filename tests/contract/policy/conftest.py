@@ -18,6 +18,8 @@ HERE = Path(__file__).parent
 ACCOUNT = "210987654321"
 """The account of the moto server."""
 
+STACK = "srekv:stack"
+
 KINDS = {
     "i": "instance",
     "eipalloc": "elastic-ip",
@@ -69,11 +71,13 @@ class Recorder:
     world: Any
     asked: dict[Question, None] = field(default_factory=dict)
     operations: set[str] = field(default_factory=set)
+    launched: set[str] = field(default_factory=set)
+    """The stacks that launches have given network interfaces to, by tag."""
 
     def before(self, *, params: Mapping[str, Any], model: Any, context: Mapping[str, Any], **_: Any) -> None:
         """Listens to botocore's before-parameter-build."""
         service = model.service_model.service_name
-        call = Call(self.world, service, model.name, dict(params), context["client_region"])
+        call = Call(self.world, service, model.name, dict(params), context["client_region"], self.launched)
         self.operations.add(f"{service}:{model.name}")
         for question in call.questions():
             self.asked[question] = None
@@ -88,6 +92,7 @@ class Call:
     operation: str
     params: dict[str, Any]
     region: str
+    launched: set[str]
 
     @property
     def action(self) -> str:
@@ -127,6 +132,9 @@ class Call:
 
     def _existing(self, resource_id: str, prefix: str = "aws:ResourceTag") -> Context:
         filters = [{"Name": "resource-id", "Values": [resource_id]}]
+        if resource_id.startswith("eni-"):
+            # Moto forgets the tags that a launch asked for on the interface: here they are as AWS keeps them.
+            return {f"{prefix}/{STACK}": value for value in self.launched}
         tags = self.world.by_hand("ec2", self.region).describe_tags(Filters=filters)["Tags"]
         return {f"{prefix}/{key}": value for key, value in _pairs(tags).items()}
 
@@ -142,6 +150,8 @@ class Call:
             new = _requested(tags.get(kind))
             launch = {"ec2:MetadataHttpTokens": "required"} if kind == "instance" else {}
             yield Question.of(self.action, arn, {**new, **launch})
+            if kind == "network-interface":
+                self.launched.add(_pairs(tags[kind])[STACK])
             if kind in tags:
                 yield Question.of("ec2:CreateTags", arn, {**new, "ec2:CreateAction": self.operation})
 
@@ -199,8 +209,9 @@ class Call:
 
     def _iam(self) -> dict[str, Context]:
         if self.operation in {"ListRoles", "ListInstanceProfiles"}:
-            kind = "role" if self.operation == "ListRoles" else "instance-profile"
-            return {self._arn(f"{kind}{self.params.get('PathPrefix', '/')}", region=""): {}}
+            return {"*": {}}
+        if "PolicySourceArn" in self.params:
+            return {self.params["PolicySourceArn"]: {}}
         policy = {"iam:PolicyARN": self.params["PolicyArn"]} if "PolicyArn" in self.params else {}
         tags = _requested(self.params.get("Tags"))
         if "InstanceProfileName" in self.params:
@@ -318,9 +329,13 @@ class Call:
             for resource, context in self._cloudwatch().items():
                 yield Question.of(action, resource, context)
 
-    # STS
+    # STS, Route 53's resolver
 
     def _sts(self) -> dict[str, Context]:
+        assert self.operation == "GetCallerIdentity", "only that needs no permission"
+        return {}
+
+    def _route53resolver(self) -> dict[str, Context]:
         return {"*": {}}
 
 

@@ -2,7 +2,9 @@
 import { readFileSync } from 'node:fs'
 import { runSimulation } from '@cloud-copilot/iam-simulate'
 
-const { account, policies, questions } = JSON.parse(readFileSync(0, 'utf8'))
+// AWS's own documents and parameters have an ARN without an account, which the evaluator does not know.
+const text = readFileSync(0, 'utf8').replaceAll(/:ssm:([\w*-]+)::/g, ':ssm:$1:000000000000:')
+const { account, policies, questions } = JSON.parse(text)
 
 async function evaluate({ policy, action, resource, context }) {
   const answer = await runSimulation(
