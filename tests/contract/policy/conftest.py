@@ -29,6 +29,7 @@ KINDS = {
     "eni": "network-interface",
     "vpc": "vpc",
     "subnet": "subnet",
+    "pl": "prefix-list",
 }
 """How EC2's ids begin, and what their ARNs call them."""
 
@@ -121,7 +122,7 @@ class Call:
             return {"*": {}}
         named = [self.params.get(member, ()) for member in ("InstanceIds", "Resources", "Groups")]
         ids = [one for group in named for one in group]
-        members = ("InstanceId", "AllocationId", "GroupId", "VpcId", "VolumeId")
+        members = ("InstanceId", "AllocationId", "GroupId", "VpcId", "VolumeId", "PrefixListId")
         ids += [self.params[member] for member in members if member in self.params]
         assert ids, f"say what {self.operation} asks IAM for"
         tags = _requested(self.params.get("Tags"))
@@ -212,6 +213,8 @@ class Call:
             return {"*": {}}
         if "PolicySourceArn" in self.params:
             return {self.params["PolicySourceArn"]: {}}
+        if self.operation.startswith("GetPolicy"):
+            return {self.params["PolicyArn"]: {}}
         policy = {"iam:PolicyARN": self.params["PolicyArn"]} if "PolicyArn" in self.params else {}
         tags = _requested(self.params.get("Tags"))
         if "InstanceProfileName" in self.params:
