@@ -538,6 +538,27 @@ def local_stop(context: click.Context) -> None:
     commands.local_stop(_invocation(context))
 
 
+@main_group.command()
+@click.option("--list", "explain", is_flag=True, help="Show every rule and its source; ask nobody.")
+@click.option("--only", multiple=True, metavar="ID", help="Put this case only; repeatable.")
+@click.option("--plain", is_flag=True, help="Local target: leave AWS's behaviour out, show the emulator's own.")
+@click.option("--expensive", is_flag=True, help="Put the cases too that launch an instance.")
+@click.option("--in-my-account", is_flag=True, help="Target aws: yes, make and remove things there.")
+@click.pass_context
+def conformance(context: click.Context, /, *, explain: bool, **options: Any) -> None:
+    """Ask what AWS answered when it was recorded; exit 1 if an answer differs.
+
+    On the local target the emulator answers behind the layer that lets it behave like AWS in the tests. On the target
+    aws your account answers; everything made for a question is removed again.
+    """
+    from srekv import conforming
+
+    if explain:
+        conforming.listing(_screen(context))
+        return
+    conforming.conformance(_invocation(context), conforming.Request(**options))
+
+
 def main() -> None:
     """The entry point: never a traceback, always an exit code that means something."""
     # Importing boto3 and reading its models makes many objects that stay: looking through them for garbage again and

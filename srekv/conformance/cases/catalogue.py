@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from srekv.conformance.cases import checks, compute, operations, records, roles, tables, zones
+from srekv.conformance.cases import checks, compute, launches, operations, records, roles, tables, zones
 from srekv.conformance.cases.model import Case
 
-_MODULES = (zones, records, checks, compute, roles, tables, operations)
+_MODULES = (zones, records, checks, compute, roles, tables, operations, launches)
 
 CASES: tuple[Case, ...] = tuple(
     value for module in _MODULES for value in vars(module).values() if isinstance(value, Case)

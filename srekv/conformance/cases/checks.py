@@ -97,6 +97,7 @@ SEARCH_STRING = _refused(
     Answer(409, "HealthCheckAlreadyExists", "A different health check has already been created with the specified"),
     source="hashicorp/terraform#8679; presslabs/zinc#148",
     needs="a disabled health check",
+    law="check-reference",
 )
 def reference_other_config(desk: Desk) -> Seen:
     """Create a check with the reference of another."""
@@ -113,6 +114,7 @@ def reference_other_config(desk: Desk) -> Seen:
     Answer(200, "", "^same$"),
     source="hashicorp/terraform#8679; presslabs/zinc#148",
     needs="a disabled health check",
+    law="check-reference",
 )
 def reference_same_config(desk: Desk) -> Seen:
     """Create a check twice."""
@@ -132,6 +134,7 @@ def reference_same_config(desk: Desk) -> Seen:
     Answer(409, "HealthCheckAlreadyExists"),
     source="documentation of CreateHealthCheck, CallerReference; hashicorp/terraform#8679",
     needs="a disabled health check",
+    law="check-reference",
 )
 def reference_deleted(desk: Desk) -> Seen:
     """Create a check with the reference of one that has been deleted."""

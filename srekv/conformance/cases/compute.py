@@ -14,14 +14,9 @@ _VERIFIED = "moto test_ec2/test_security_groups.py, run on AWS"
 
 def _run(desk: Desk, **params: Any) -> Seen:
     """What RunInstances answers; an instance that it makes against the record is ended."""
-
-    def end(answer: Any) -> None:
-        instance = answer["Instances"][0]["InstanceId"]
-        desk.later(f"instance {instance}", desk.ec2.terminate_instances, InstanceIds=[instance])
-
     return desk.ask(
         desk.ec2.run_instances,
-        made=end,
+        made=lambda answer: things.drop_instance(desk, answer["Instances"][0]["InstanceId"]),
         InstanceType="t2.micro",
         MinCount=1,
         MaxCount=1,
@@ -131,6 +126,7 @@ def _create_group(desk: Desk, name: str) -> Seen:
     Answer(400, "InvalidGroup.Duplicate", r"^The security group '.*' already exists for VPC 'vpc-"),
     source="dask/dask-cloudprovider#198",
     needs="a security group",
+    law="group-duplicate",
 )
 def group_name_taken(desk: Desk) -> Seen:
     """Create a second group of that name."""
@@ -164,6 +160,7 @@ def group_name_form(desk: Desk) -> Seen:
     ),
     source="terraform-aws-modules/terraform-aws-security-group#351; ansible/ansible#19759",
     needs="a security group with a rule",
+    law="rule-duplicate",
 )
 def rule_exists(desk: Desk) -> Seen:
     """Authorize a rule twice."""

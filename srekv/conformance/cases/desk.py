@@ -10,6 +10,7 @@ from typing import Any
 
 from botocore.config import Config as BotoConfig
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from srekv.conformance.cases.model import Answer, NotAskedError, Seen
 
@@ -54,6 +55,13 @@ _PATIENT = BotoConfig(
     retries={"mode": "standard", "total_max_attempts": 6}, connect_timeout=5, read_timeout=20, user_agent_extra=PREFIX
 )
 _ONCE = _PATIENT.merge(BotoConfig(retries={"mode": "standard", "total_max_attempts": 1}))
+
+
+LOOKS = 4
+"""So often must something be missing to have gone."""
+
+FAILURES = (ClientError, BotoCoreError, ResponseParserError)
+"""All that a call raises."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,11 +236,16 @@ class Desk:
         self._undo.append(Undo(what, lambda: self._removed(call, params)))
 
     def _removed(self, call: Callable[..., Any], params: Mapping[str, Any]) -> None:
-        try:
-            self._patiently(call, params, STILL_HELD)
-        except ClientError as error:
-            if code_of(error) not in GONE:
-                raise
+        """Make a call that removes something. What is not there may be too new to be seen: ask some times more."""
+        for _ in range(LOOKS):
+            try:
+                self._patiently(call, params, STILL_HELD)
+            except ClientError as error:
+                if code_of(error) not in GONE:
+                    raise
+            else:
+                return
+            self.patience.tick()
 
     def clear(self) -> list[str]:
         """Remove everything; what could not be removed, each with the reason."""
@@ -241,7 +254,7 @@ class Desk:
             undo = self._undo.pop()
             try:
                 undo.remove()
-            except (ClientError, BotoCoreError) as error:
+            except (*FAILURES, NotAskedError) as error:
                 left.append(f"{undo.what}: {error}")
         return left
 

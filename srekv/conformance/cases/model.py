@@ -51,7 +51,8 @@ class Case:
     """One question.
 
     Attributes:
-        rule: what it is about; a law of the layer with the same id enforces it over an emulator.
+        rule: what it is about.
+        law: the id of the layer's rule that lets an emulator answer so; one that no law has: emulators answer so.
         needs: what it makes for the question, and removes again; "" for nothing.
         answers: the recorded answers; any of them will do.
         ask: puts the question.
@@ -59,6 +60,7 @@ class Case:
     """
 
     rule: Rule
+    law: str
     needs: str
     answers: tuple[Answer, ...]
     ask: Callable[[Desk], Seen]
@@ -77,6 +79,7 @@ def case(
     *answers: Answer,
     source: str,
     needs: str = "",
+    law: str = "",
     expensive: bool = False,
 ) -> Callable[[Callable[[Desk], Seen]], Case]:
     """Make a case of the function that asks.
@@ -88,11 +91,12 @@ def case(
         *answers: the recorded answers.
         source: where they were recorded.
         needs: see Case.
+        law: see Case; the rule's own id if not given.
         expensive: see Case.
     """
     rule = Rule(id=name, rows=tuple(rows.split()), source=source, says=says)
 
     def decorate(ask: Callable[[Desk], Seen]) -> Case:
-        return Case(rule=rule, needs=needs, answers=answers, ask=ask, expensive=expensive)
+        return Case(rule=rule, law=law or name, needs=needs, answers=answers, ask=ask, expensive=expensive)
 
     return decorate

@@ -43,6 +43,7 @@ def not_registered(desk: Desk) -> Seen:
     "A command's invocation is not there at first, nor for a command that nobody sent.",
     Answer(400, "InvocationDoesNotExist"),
     source="boto/boto3#2701; aws/aws-sdk#86",
+    law="ssm-invocation-late",
 )
 def invocation_unknown(desk: Desk) -> Seen:
     """Ask for a command of nobody."""
@@ -174,6 +175,7 @@ def _stranger(service: str, operation: str, status: int, code: str, text: str) -
         f"A key that no account knows is refused by {service} in its own words.",
         Answer(status, code, text),
         source="turbot/steampipe-plugin-aws#75; segmentio/aws-okta#225; aws/chalice#1445; jcabi/jcabi-dynamo#101",
+        law="credentials-invalid",
     )(lambda desk: desk.ask(getattr(desk.stranger(service), operation)))
 
 

@@ -124,6 +124,7 @@ def attach_malformed(desk: Desk) -> Seen:
     Answer(409, "DeleteConflict", r"^Cannot delete entity, must delete policies first\.$"),
     source=_IAMY,
     needs="a role with a policy",
+    law="delete-conflict",
 )
 def role_with_policy(desk: Desk) -> Seen:
     """Delete it."""
@@ -141,6 +142,7 @@ def role_with_policy(desk: Desk) -> Seen:
     Answer(409, "DeleteConflict", r"^Cannot delete entity, must detach all policies first\.$"),
     source=_IAMY,
     needs="a role with a managed policy; nobody assumes it",
+    law="delete-conflict",
 )
 def role_with_attached_policy(desk: Desk) -> Seen:
     """Delete it."""
@@ -163,6 +165,7 @@ def role_with_attached_policy(desk: Desk) -> Seen:
     Answer(409, "DeleteConflict", r"^Cannot delete entity, must remove roles from instance profile first\.$"),
     source="awslabs/aws-orbit-workbench#633; redhat-performance/cloud-governance#946",
     needs="a role in an instance profile",
+    law="delete-conflict",
 )
 def role_in_profile(desk: Desk) -> Seen:
     """Delete it."""
@@ -178,6 +181,7 @@ def role_in_profile(desk: Desk) -> Seen:
     Answer(409, "DeleteConflict", r"^Cannot delete entity, must remove roles from instance profile first\.$"),
     source="awslabs/aws-orbit-workbench#633; redhat-performance/cloud-governance#946",
     needs="a role in an instance profile",
+    law="delete-conflict",
 )
 def profile_with_role(desk: Desk) -> Seen:
     """Delete it."""

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from srekv.conformance.cases.desk import Desk, code_of
+from srekv.conformance.cases.desk import FAILURES, Desk, code_of
 from srekv.conformance.cases.model import Case, NotAskedError, Seen
 
 Verdict = Literal["ok", "differs", "not asked"]
@@ -54,11 +54,11 @@ def _asked(case: Case, desk: Desk) -> Outcome:
     try:
         seen = case.ask(desk)
     except NotAskedError as error:
-        return Outcome(case=case, verdict="not asked", reason=str(error))
+        return Outcome(case=case, verdict="not asked", reason=str(error), failed=True)
     except ClientError as error:
         reason = f"{error.operation_name}: {code_of(error)}: {error.response.get('Error', {}).get('Message', '')}"
         return Outcome(case=case, verdict="not asked", reason=reason, failed=True)
-    except BotoCoreError as error:
+    except FAILURES as error:
         return Outcome(case=case, verdict="not asked", reason=str(error), failed=True)
     agrees = any(answer.matches(seen) for answer in case.answers)
     return Outcome(case=case, verdict="ok" if agrees else "differs", seen=seen)

@@ -196,6 +196,20 @@ def table(desk: Desk) -> str:
     return _once(desk, "table", lambda: new_table(desk.home))
 
 
+def drop_instance(desk: Desk, instance: str) -> None:
+    """End an instance later, and wait until it has ended: what it uses cannot be removed before."""
+
+    def state() -> str:
+        groups = desk.ec2.describe_instances(InstanceIds=[instance])["Reservations"]
+        return str(groups[0]["Instances"][0]["State"]["Name"])
+
+    def end() -> None:
+        desk.ec2.terminate_instances(InstanceIds=[instance])
+        desk.until(f"instance {instance} to end", lambda: state() == "terminated")
+
+    desk.later(f"instance {instance}", end)
+
+
 def image(desk: Desk) -> str:
     """The newest Amazon Linux."""
     return _once(desk, "image", lambda: str(desk.ssm.get_parameter(Name=IMAGE)["Parameter"]["Value"]))

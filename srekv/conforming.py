@@ -1,0 +1,252 @@
+"""What `conformance` does: asks the target what AWS answered when it was recorded, and shows where it differs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.config import Config as BotoConfig
+from rich.table import Table
+from rich.text import Text
+
+from srekv.commands import Invocation, target_config
+from srekv.config import Config
+from srekv.conformance.cases.catalogue import CASES
+from srekv.conformance.cases.desk import FAILURES, PREFIX, Desk, Patience
+from srekv.conformance.cases.model import Case
+from srekv.conformance.cases.runner import Outcome, put_all
+from srekv.conformance.layer import Account, all_rules
+from srekv.conformance.model import Rule
+from srekv.console import Screen
+from srekv.errors import FindingError, SrekvError, UsageError
+from srekv.local import control
+from srekv.provision.answers import explain
+
+QUICK = Patience(tries=100, pause_s=0.02)
+"""On this machine; AWS takes its time."""
+
+_STYLES = {"ok": "green", "differs": "bold red", "not asked": "dim"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The options of `conformance`.
+
+    Attributes:
+        only: ids of rules; () for all of them.
+        plain: leave the layer out: ask the emulator itself.
+        expensive: ask the cases as well that launch an instance.
+        in_my_account: really make things in the user's AWS account.
+    """
+
+    only: tuple[str, ...] = ()
+    plain: bool = False
+    expensive: bool = False
+    in_my_account: bool = False
+
+
+def rules() -> tuple[Rule, ...]:
+    """Every rule there is, those of the layer first, each once."""
+    found: dict[str, Rule] = {rule.id: rule for rule in all_rules()}
+    for case in CASES:
+        found.setdefault(case.id, case.rule)
+    return tuple(found.values())
+
+
+def listing(screen: Screen) -> None:
+    """Show the rules without asking anybody."""
+    enforced = {rule.id for rule in all_rules()}
+    asked = {case.id for case in CASES} | {case.law for case in CASES}
+    table = _table("says", "rows", "source")
+    for rule in rules():
+        table.add_row(rule.id, rule.says, " ".join(rule.rows), rule.source)
+    screen.show(table)
+    screen.document(
+        {"rules": [{**_rule_json(rule), "layer": rule.id in enforced, "asked": rule.id in asked} for rule in rules()]}
+    )
+
+
+def conformance(invocation: Invocation, request: Request) -> None:
+    """Ask the target, show the table.
+
+    Raises:
+        UsageError: a rule that there is not; AWS without the user's word.
+        FindingError: an answer differs from the recorded one.
+        SrekvError: something could not be asked, or could not be removed.
+    """
+    cases = _chosen(request)
+    _refuse_surprises(invocation, request, cases)
+    with _target(invocation) as config, invocation.screen.progress() as narration:
+        desk, account = _desk(config, layered=invocation.is_local and not request.plain)
+        if not invocation.is_local:
+            narration.note(f"asking in account {_whose(desk)}, {config.region}: names begin with {PREFIX}-{desk.nonce}")
+        narration.started("Cases")
+        outcomes, left = put_all(
+            cases, desk, expensive=request.expensive, tell=lambda outcome: _tell(narration.note, outcome)
+        )
+        narration.finished("Cases", f"{len(outcomes)} put")
+    _show(invocation.screen, config, outcomes, left, layered=account is not None)
+    _judge(outcomes, left)
+
+
+def _chosen(request: Request) -> tuple[Case, ...]:
+    """The cases to put; one is named by its own id or by its rule's."""
+    known = {case.id for case in CASES} | {case.law for case in CASES}
+    for name in request.only:
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
+            raise UsageError(
+                f"there is no case {name}",
+                why=f"the nearest is {nearest}",
+                next_step="srekv conformance --list shows the rules; not every one can be asked for",
+            )
+    named = set(request.only)
+    return tuple(case for case in CASES if not named or named & {case.id, case.law})
+
+
+def _refuse_surprises(invocation: Invocation, request: Request, cases: Sequence[Case]) -> None:
+    """Nothing is made in a user's account without a word of the user's."""
+    if invocation.is_local or request.in_my_account:
+        return
+    needs = sorted({case.needs for case in cases if case.needs and (request.expensive or not case.expensive)})
+    raise UsageError(
+        "this would make and remove things in your AWS account",
+        why=f"{len(cases)} cases need: {'; '.join(needs) or 'nothing'}. All of it is named {PREFIX}-..., tagged, and in "
+        "the default VPC. Expect less than 0.10 USD: checks and alarms by the minute, zones nothing if they go within "
+        "12 hours; with --expensive five t2.micro for some minutes",
+        next_step="srekv --target aws conformance --in-my-account, or leave --target out",
+    )
+
+
+@contextmanager
+def _target(invocation: Invocation) -> Iterator[Config]:
+    """The Config of the target. A local cloud that was not there before is gone afterwards."""
+    if not invocation.is_local:
+        yield target_config(invocation, None)
+        return
+    was_there = control.find(invocation.home) is not None
+    runtime = control.ensure(invocation.home)
+    try:
+        yield target_config(invocation, runtime)
+    finally:
+        if not was_there:
+            control.stop(invocation.home)
+
+
+def _desk(config: Config, *, layered: bool) -> tuple[Desk, Account | None]:
+    """Where the cases ask from; over an emulator, with AWS's behaviour in front of it."""
+    session = boto3.Session(
+        profile_name=config.profile,
+        region_name=config.region,
+        aws_access_key_id=config.access_key,
+        aws_secret_access_key=config.secret_key,
+    )
+    account = Account() if layered else None
+    if account is not None:
+        account.attach(session)
+
+    def make(service: str, settings: BotoConfig, keys: dict[str, str] | None = None) -> Any:
+        given: dict[str, Any] = {"endpoint_url": config.endpoint, "config": settings, **(keys or {})}
+        return session.client(service, **given)  # type: ignore[call-overload]
+
+    patience = QUICK if config.endpoint else Patience()
+    return Desk(make=make, region=config.region, patience=patience), account
+
+
+def _whose(desk: Desk) -> str:
+    """The account that is asked; an early word about credentials that do not work."""
+    try:
+        return str(desk.client("sts").get_caller_identity()["Account"])
+    except FAILURES as error:
+        raise explain(error, "asking whose account this is") from None
+
+
+def _tell(note: Callable[[str], None], outcome: Outcome) -> None:
+    """Say at once what differs."""
+    if outcome.verdict == "differs":
+        recorded = " or ".join(str(answer) for answer in outcome.case.answers)
+        note(f"{outcome.case.id} differs: {outcome.seen}; recorded: {recorded}")
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("rule", no_wrap=True)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def _show(screen: Screen, config: Config, outcomes: Sequence[Outcome], left: Sequence[str], *, layered: bool) -> None:
+    table = _table("says", "rows", "seen", "")
+    for outcome in outcomes:
+        rule = outcome.case.rule
+        verdict = Text(outcome.verdict, _STYLES[outcome.verdict])
+        table.add_row(rule.id, rule.says, " ".join(rule.rows), Text(_short(outcome)), verdict)
+    screen.show(table, "", f"{_tally(outcomes)}; {len(left)} left")
+    for one in left:
+        screen.show(f"left: {one}")
+    screen.document(
+        {
+            "target": config.target,
+            "region": config.region,
+            "layer": layered,
+            "cases": [_case_json(outcome) for outcome in outcomes],
+            "left": list(left),
+        }
+    )
+
+
+def _short(outcome: Outcome) -> str:
+    """An answer without its text, which the JSON document has; whole where it differs."""
+    seen = outcome.seen
+    if seen is None:
+        return outcome.reason
+    return str(seen) if outcome.verdict == "differs" or not seen.code else f"{seen.status} {seen.code}"
+
+
+def _tally(outcomes: Sequence[Outcome]) -> str:
+    counts = ((verdict, sum(one.verdict == verdict for one in outcomes)) for verdict in _STYLES)
+    return ", ".join(f"{count} {verdict}" for verdict, count in counts if count) or "nothing asked"
+
+
+def _rule_json(rule: Rule) -> dict[str, Any]:
+    return {"id": rule.id, "says": rule.says, "rows": list(rule.rows), "source": rule.source}
+
+
+def _case_json(outcome: Outcome) -> dict[str, Any]:
+    case, seen = outcome.case, outcome.seen
+    return {
+        **_rule_json(case.rule),
+        "law": case.law,
+        "needs": case.needs,
+        "recorded": [{"status": one.status, "code": one.code, "text": one.text} for one in case.answers],
+        "seen": {"status": seen.status, "code": seen.code, "text": seen.text} if seen else None,
+        "verdict": outcome.verdict,
+        "reason": outcome.reason,
+    }
+
+
+def _judge(outcomes: Sequence[Outcome], left: Sequence[str]) -> None:
+    """Turn what was seen into an exit code."""
+    differing = [outcome.case.id for outcome in outcomes if outcome.verdict == "differs"]
+    failed = [outcome.case.id for outcome in outcomes if outcome.failed]
+    if left:
+        raise SrekvError(
+            f"{len(left)} things could not be removed",
+            why="; ".join(left),
+            next_step=f"remove them by hand: their names begin with {PREFIX}",
+        )
+    if differing:
+        raise FindingError(
+            f"{len(differing)} answers differ from the recorded ones: {', '.join(differing)}",
+            next_step="the emulator is too kind, or AWS has changed: the table shows both",
+        )
+    if failed:
+        raise SrekvError(
+            f"{len(failed)} cases could not be put: {', '.join(failed)}",
+            next_step="the table says why; the rest agrees",
+        )
