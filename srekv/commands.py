@@ -258,6 +258,7 @@ def _started(
 
 def _get_ready() -> None:
     """Import what provisioning needs while the local cloud starts in its own processes."""
+    import srekv.doctor.preflight
     import srekv.drill.vantage
     import srekv.provision.stack  # noqa: F401
 

@@ -71,7 +71,7 @@ def doctor(invocation: Invocation, given: Mapping[str, Any], request: Request) -
         before_up = stack.is_new and request.zone_id is None
         diagnosis = _preflight(stack) if before_up else _zone(stack, request)
         narration.finished("Doctor")
-    _show(invocation, diagnosis, before_up=before_up)
+    show(invocation, diagnosis, before_up=before_up)
     if diagnosis.prevents:
         count = f"{len(diagnosis.prevents)} finding{'s' if len(diagnosis.prevents) > 1 else ''}"
         raise FindingError(f"{diagnosis.subject}: {count} in the way")
@@ -123,7 +123,7 @@ def typed(invocation: Invocation, text: str) -> str:
     return re.sub(r"\baws (?=[a-z0-9]+ [a-z]+-)", lambda _: " ".join(["aws", *options, ""]), ours)
 
 
-def _show(invocation: Invocation, diagnosis: Diagnosis, *, before_up: bool) -> None:
+def show(invocation: Invocation, diagnosis: Diagnosis, *, before_up: bool) -> None:
     """The verdict, then the findings, the worst first, then what was looked at."""
     screen, verdict = invocation.screen, diagnosis.verdict
     fixes = [typed(invocation, finding.fix) for finding in diagnosis.findings]

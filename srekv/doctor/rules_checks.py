@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from srekv.doctor.cures import update_check
 from srekv.doctor.facts import ENDPOINTS, HTTP, Facts, HealthCheck, Pair, Record, is_address, is_probeable
 from srekv.doctor.model import Finding, Wishes
-from srekv.doctor.sources import CHOOSES, DETERMINES, PRIVATE, VALUES
+from srekv.doctor.sources import CHECKERS, CHOOSES, DETERMINES, PRIVATE, VALUES
 
 HEALTHY_SHARE = 0.18
 """A check is healthy while MORE than this share of its checkers say so (aws-facts 1.1)."""
@@ -61,26 +61,46 @@ def looked_at(facts: Facts, _: Wishes) -> Iterator[Finding]:
         check = facts.check_of(record)
         if check is None:
             continue
-        if check.kind not in ENDPOINTS or not check.address:
+        if check.kind not in ENDPOINTS or not is_address(check.address):
             yield _indirect(record, check)
             continue
+        yield from _unknown(facts, record, check)
         yield from _private(facts, record, check)
         yield from _elsewhere(facts, record, check)
         yield from _path(record, check)
 
 
 def _indirect(record: Record, check: HealthCheck) -> Finding:
-    seen = f"{check.kind} check" if check.kind not in ENDPOINTS else f"check of the name {check.host}"
+    seen = f"{check.kind} check" if check.kind not in ENDPOINTS else f"check of {check.host or check.address}"
     return Finding(
         id="indirect-check",
         severity="unchecked",
         subject=record.label,
         title="not checked: what the health check really looks at",
-        cause="only checks of an IP address can be compared with the record and followed to a machine",
+        cause="only checks of an IPv4 address can be compared with the record and followed to a machine",
         proof=f"{check.id} is a {seen}",
         fix=f"aws route53 get-health-check --health-check-id {check.id}, and follow it by hand",
         source=PRIVATE,
     )
+
+
+def _unknown(facts: Facts, record: Record, check: HealthCheck) -> Iterator[Finding]:
+    """A record or a check that leads out of what can be looked at; a check that succeeds speaks for its own way."""
+    well = any(one.healthy for one in facts.reports.get(check.id, ()))
+    far = check.address not in facts.hosts and is_probeable(check.address) and facts.hosts_read and not well
+    if far or not record.addresses:
+        what = "who reaches the machine" if far else "whether record and health check are about the same machine"
+        answer = record.alias or ", ".join(record.values)
+        yield Finding(
+            id="machine-unknown",
+            severity="unchecked",
+            subject=record.label,
+            title=f"not checked: {what}",
+            cause="it is not an instance or a network interface of this account and Region",
+            proof=f"the record answers {answer}, {check.id} looks at {check.address}",
+            fix=f"look from where it is: can Route 53's checkers reach {check.address} port {check.port}?",
+            source=CHECKERS,
+        )
 
 
 def _private(facts: Facts, record: Record, check: HealthCheck) -> Iterator[Finding]:

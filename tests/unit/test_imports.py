@@ -56,6 +56,16 @@ PURE = (
     "local.failover",
     "local.model",
     "report.data",
+    "doctor.facts",
+    "doctor.model",
+    "doctor.policies",
+    "doctor.reach",
+    "doctor.rules",
+    "doctor.rules_checks",
+    "doctor.rules_names",
+    "doctor.rules_network",
+    "doctor.rules_records",
+    "doctor.rules_stack",
     "check",
 )
 """Modules without a clock, sockets, processes or clients of their own."""

@@ -244,6 +244,19 @@ TRUTH: dict[str, tuple[Alteration, str, str, str]] = {
         "get-health-check",
     ),
     "a check of a name": (_checks(0, address="", host="x.example"), "indirect-check", "unchecked", "get-health-check"),
+    "a check of an IPv6 address": (_checks(0, address="2600::1"), "indirect-check", "unchecked", "get-health-check"),
+    "a record that answers a name": (
+        _records(primary={"kind": "CNAME", "values": ("x.example.",)}),
+        "machine-unknown",
+        "unchecked",
+        f"reach {ONE} port 80",
+    ),
+    "a machine elsewhere": (
+        _all(_set(hosts={TWO: _host(1)}), _set(reports={"check1": _reports(16)})),
+        "machine-unknown",
+        "unchecked",
+        f"reach {ONE} port 80",
+    ),
     "a private address": (
         _all(_checks(0, address=PRIVATE), _set(hosts={ONE: _host(0), TWO: _host(1), PRIVATE: _host(0)})),
         "private-address",

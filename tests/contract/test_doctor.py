@@ -1,0 +1,369 @@
+"""The doctor on an account that behaves as AWS does: it finds what a hand did to a stack, and changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from srekv.doctor import preflight
+from srekv.doctor.facts import Facts
+from srekv.doctor.gather import gather
+from srekv.doctor.model import Diagnosis, Finding, Wishes
+from srekv.doctor.permissions import permission_findings, read_permissions
+from srekv.doctor.reader import Reader
+from srekv.doctor.rules import diagnose
+from srekv.errors import SrekvError, UsageError
+from srekv.provision.stack import Steps
+
+READING = ("Describe", "Get", "List", "Simulate")
+Hand = Callable[[], object]
+
+
+def _pause(_: float) -> None:
+    """No test waits for a token bucket: the layer's clock is not the wall's."""
+
+
+def _facts(world: Any, **which: Any) -> Facts:
+    stack, _ = world.stack()
+    role = None if "zone_id" in which else stack.role
+    return gather(stack.run, role=role, pause=_pause, **which)
+
+
+def _diagnose(world: Any, **which: Any) -> Diagnosis:
+    return diagnose(_facts(world, **which), Wishes(bound=lambda interval, threshold, ttl: threshold * interval + ttl))
+
+
+def _found(world: Any, **which: Any) -> set[tuple[str, str]]:
+    return {(one.id, one.severity) for one in _diagnose(world, **which).findings}
+
+
+class Scene:
+    """A healthy stack, and the hand that spoils it."""
+
+    def __init__(self, world: Any) -> None:
+        self.ec2, self.route53, self.iam = (world.by_hand(service) for service in ("ec2", "route53", "iam"))
+        self.open_the_internet()
+        world.up()
+        listing = world.listing()
+        self.zone = listing["zones"][0]["HostedZone"]["Id"].rpartition("/")[2]
+        self.records = {one["Failover"]: one for one in listing["records"] if "Failover" in one}
+        self.checks = {one["Id"]: one["HealthCheckConfig"] for one in listing["checks"]}
+        self.group = next(one["GroupId"] for one in listing["security groups"] if one["GroupName"] == "srekv-web")
+        self.instances = {one["PublicIpAddress"]: one for one in listing["instances"]}
+        self.vpc = listing["instances"][0]["VpcId"]
+
+    def open_the_internet(self) -> None:
+        """Moto's default VPC has no gateway; AWS's has."""
+        vpc = self.ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+        gateway = self.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        self.ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+        filters = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "association.main", "Values": ["true"]}]
+        self.table = self.ec2.describe_route_tables(Filters=filters)["RouteTables"][0]["RouteTableId"]
+        self.gateway = gateway
+        self.route()
+
+    def route(self) -> None:
+        """The default route."""
+        self.ec2.create_route(RouteTableId=self.table, DestinationCidrBlock="0.0.0.0/0", GatewayId=self.gateway)
+
+    def instance(self, role: str) -> str:
+        """The instance of a record."""
+        return str(self.instances[self.records[role]["ResourceRecords"][0]["Value"]]["InstanceId"])
+
+    def put(self, role: str, **changes: Any) -> None:
+        """Write a record with other values; None takes a member away."""
+        record = {key: value for key, value in {**self.records[role], **changes}.items() if value is not None}
+        batch = {"Changes": [{"Action": "UPSERT", "ResourceRecordSet": record}]}
+        self.route53.change_resource_record_sets(HostedZoneId=self.zone, ChangeBatch=batch)
+
+    def check(self, role: str, **changes: Any) -> None:
+        """Change a record's health check."""
+        self.route53.update_health_check(HealthCheckId=self.records[role]["HealthCheckId"], **changes)
+
+    def address(self, role: str) -> str:
+        """A record's address."""
+        return str(self.records[role]["ResourceRecords"][0]["Value"])
+
+    @contextmanager
+    def acl(self, *, egress: bool) -> Iterator[None]:
+        """A rule of the default network ACL that denies everything."""
+        acl = self.ec2.describe_network_acls(Filters=[{"Name": "vpc-id", "Values": [self.vpc]}])["NetworkAcls"][0]
+        rule = {"NetworkAclId": acl["NetworkAclId"], "RuleNumber": 90, "Egress": egress}
+        self.ec2.create_network_acl_entry(**rule, Protocol="-1", RuleAction="deny", CidrBlock="0.0.0.0/0")
+        yield
+        self.ec2.delete_network_acl_entry(**rule)
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """The security group admits the operator and the nodes, as in the original lab."""
+        (group,) = self.ec2.describe_security_groups(GroupIds=[self.group])["SecurityGroups"]
+        rules = [
+            {
+                "IpProtocol": "tcp",
+                "FromPort": rule["FromPort"],
+                "ToPort": rule["ToPort"],
+                "IpRanges": [one for one in rule["IpRanges"] if "checkers" in one["Description"]],
+            }
+            for rule in group["IpPermissions"]
+        ]
+        self.ec2.revoke_security_group_ingress(GroupId=self.group, IpPermissions=rules)
+        yield
+        self.ec2.authorize_security_group_ingress(GroupId=self.group, IpPermissions=rules)
+
+    @contextmanager
+    def undone(self, do: Hand, undo: Hand) -> Iterator[None]:
+        """Something, for a while."""
+        do()
+        yield
+        undo()
+
+    @contextmanager
+    def narrower_zone(self) -> Iterator[None]:
+        """A private zone of the record's own name in the same VPC."""
+        zone = self.route53.create_hosted_zone(
+            Name="svc.sre-test.local",
+            VPC={"VPCRegion": "us-east-1", "VPCId": self.vpc},
+            CallerReference="narrower",
+            HostedZoneConfig={"PrivateZone": True},
+        )["HostedZone"]["Id"]
+        yield
+        self.route53.delete_hosted_zone(Id=zone)
+
+    @contextmanager
+    def no_policy(self) -> Iterator[None]:
+        """The nodes' role without its policy."""
+        name = {"RoleName": "EC2_DynamoDB_Access", "PolicyName": "srekv-node"}
+        document = self.iam.get_role_policy(**name)["PolicyDocument"]
+        self.iam.delete_role_policy(**name)
+        yield
+        self.iam.put_role_policy(**name, PolicyDocument=json.dumps(document))
+
+
+def _damages(scene: Scene) -> dict[str, tuple[Any, set[tuple[str, str]]]]:
+    """What a hand does -> the findings."""
+    hostnames = {"VpcId": scene.vpc}
+    here, there = scene.address("PRIMARY"), scene.address("SECONDARY")
+    secondary = scene.instance("SECONDARY")
+    return {
+        "group": (scene.closed(), {("group-shuts-checkers-out", "prevents")}),
+        "acl in": (scene.acl(egress=False), {("acl-stops-checkers", "prevents")}),
+        "acl out": (scene.acl(egress=True), {("acl-stops-answers", "prevents")}),
+        "route": (
+            scene.undone(
+                lambda: scene.ec2.delete_route(RouteTableId=scene.table, DestinationCidrBlock="0.0.0.0/0"), scene.route
+            ),
+            {("no-internet-route", "prevents")},
+        ),
+        "hostnames": (
+            scene.undone(
+                lambda: scene.ec2.modify_vpc_attribute(**hostnames, EnableDnsHostnames={"Value": False}),
+                lambda: scene.ec2.modify_vpc_attribute(**hostnames, EnableDnsHostnames={"Value": True}),
+            ),
+            {("dns-attribute-off", "prevents")},
+        ),
+        "check elsewhere": (
+            scene.undone(
+                lambda: scene.check("PRIMARY", IPAddress=there), lambda: scene.check("PRIMARY", IPAddress=here)
+            ),
+            {("check-elsewhere", "prevents")},
+        ),
+        "disabled": (
+            scene.undone(lambda: scene.check("PRIMARY", Disabled=True), lambda: scene.check("PRIMARY", Disabled=False)),
+            {("check-disabled", "prevents")},
+        ),
+        "path": (
+            scene.undone(
+                lambda: scene.check("SECONDARY", ResourcePath="/"),
+                lambda: scene.check("SECONDARY", ResourcePath="/health"),
+            ),
+            {("shallow-check", "risk")},
+        ),
+        "ttl": (
+            scene.undone(lambda: scene.put("PRIMARY", TTL=300), lambda: scene.put("PRIMARY")),
+            {("ttl-long", "delays")},
+        ),
+        "unchecked": (
+            scene.undone(lambda: scene.put("SECONDARY", HealthCheckId=None), lambda: scene.put("SECONDARY")),
+            {("secondary-unchecked", "risk")},
+        ),
+        "stopped": (
+            scene.undone(
+                lambda: scene.ec2.stop_instances(InstanceIds=[secondary]),
+                lambda: scene.ec2.start_instances(InstanceIds=[secondary]),
+            ),
+            {("not-running", "prevents")},
+        ),
+        "narrower zone": (scene.narrower_zone(), {("name-answered-elsewhere", "prevents")}),
+        "role": (scene.no_policy(), {("role-lacks-table", "prevents"), ("role-lacks-agent", "risk")}),
+    }
+
+
+def test_each_damage_is_found_and_nothing_else(strict: Any) -> None:
+    """A healthy stack has no finding; each thing that a hand does to it has its own; no call changes anything."""
+    scene = Scene(strict)
+    assert _found(strict) == set()
+    for damage, (damaged, findings) in _damages(scene).items():
+        with damaged:
+            strict.account.forget()
+            assert _found(strict) == findings, damage
+            assert [name for name in strict.calls.log if not name.startswith(READING)] == []
+    assert _found(strict) == set()
+
+
+def _foreign(world: Any) -> str:
+    """A public zone made by hand: a check of a private address, and a secondary without a check."""
+    route53 = world.by_hand("route53")
+    zone = str(route53.create_hosted_zone(Name="example.com", CallerReference="x")["HostedZone"]["Id"])
+    config = {"Type": "HTTP", "IPAddress": "10.0.0.5", "Port": 80, "RequestInterval": 30, "FailureThreshold": 3}
+    check = route53.create_health_check(CallerReference="c", HealthCheckConfig=config)["HealthCheck"]["Id"]
+    sets: list[dict[str, Any]] = [
+        {
+            "Failover": "PRIMARY",
+            "SetIdentifier": "a",
+            "HealthCheckId": check,
+            "ResourceRecords": [{"Value": "52.1.1.1"}],
+        },
+        {"Failover": "SECONDARY", "SetIdentifier": "b", "ResourceRecords": [{"Value": "52.1.1.2"}]},
+    ]
+    changes = [
+        {"Action": "CREATE", "ResourceRecordSet": {"Name": "www.example.com", "Type": "A", "TTL": 300, **one}}
+        for one in sets
+    ]
+    route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
+    return zone.rpartition("/")[2]
+
+
+def test_any_zone_can_be_looked_at(world: Any) -> None:
+    """Without a stack, by its id: what is wrong with somebody else's zone; one record of it by either name."""
+    zone = _foreign(world)
+    found = {
+        ("private-address", "prevents"),
+        ("check-elsewhere", "risk"),
+        ("shallow-check", "risk"),
+        ("secondary-unchecked", "risk"),
+        ("ttl-long", "delays"),
+    }
+    world.account.forget()
+    assert _found(world, zone_id=zone) == found
+    assert world.calls.mutating == []
+    assert _found(world, zone_id=zone, record="www") == found
+    assert _found(world, zone_id=zone, record="www.example.com.") == found
+    with pytest.raises(UsageError, match="no failover record") as caught:
+        _facts(world, zone_id=zone, record="api")
+    assert "www.example.com" in caught.value.why
+    with pytest.raises(UsageError, match="no hosted zone"):
+        _facts(world, zone_id="Z0000000000000")
+
+
+def test_what_may_not_be_read_is_said(world: Any) -> None:
+    """A refused reading call is a finding that names the action; the verdict stays open."""
+    zone = _foreign(world)
+    denied = "User is not authorized"
+    world.account.fail("ListHealthChecks", "AccessDenied", denied, status=403)
+    world.account.fail("DescribeAddresses", "UnauthorizedOperation", denied, status=403)
+    diagnosis = _diagnose(world, zone_id=zone)
+    unchecked = {one.subject for one in diagnosis.findings if one.severity == "unchecked"}
+    assert unchecked == {"route53:ListHealthChecks", "ec2:DescribeAddresses"}
+    assert diagnosis.verdict == "unknown"
+
+
+def _before_up(world: Any, **given: Any) -> list[Finding]:
+    stack, _ = world.stack(**given)
+    return list(preflight.findings(Steps.of(stack.run, stack.role, waits_for_health=True)))
+
+
+def _refused(world: Any, **given: Any) -> SrekvError:
+    """`up` with its preflight, which must refuse and must have changed nothing."""
+    stack, _ = world.stack(**given)
+    before = world.census()
+    world.account.forget()
+    with pytest.raises(SrekvError) as caught:
+        stack.up(wait=False, preflight=preflight.refuse)
+    assert world.calls.mutating == []
+    assert world.census() == before
+    return caught.value
+
+
+def test_nothing_is_created_when_up_would_fail(world: Any) -> None:
+    """Too few addresses, a network ACL in the way, a type that no zone offers: refused before the first change."""
+    scene_ec2 = world.by_hand("ec2")
+    taken = [scene_ec2.allocate_address(Domain="vpc")["AllocationId"] for _ in range(4)]
+    error = _refused(world)
+    assert "Elastic IPs" in error.what
+    assert "vpc-max-elastic-ips is 5, 4 are taken, 2 are needed" in error.why
+    assert "release" in error.next_step
+    scene_ec2.release_address(AllocationId=taken[0])
+
+    (acl,) = scene_ec2.describe_network_acls()["NetworkAcls"]
+    rule = {"NetworkAclId": acl["NetworkAclId"], "RuleNumber": 90, "Egress": False}
+    scene_ec2.create_network_acl_entry(**rule, Protocol="-1", RuleAction="deny", CidrBlock="0.0.0.0/0")
+    assert "--rule-number 89" in _refused(world).next_step
+    scene_ec2.delete_network_acl_entry(**rule)
+
+    assert "is not offered" in _refused(world, instance_type="t2.enormous").what
+
+
+def test_a_first_up_asks_three_more_calls(world: Any) -> None:
+    """The quota, the addresses taken, the network ACLs; what the network looks at is not asked twice."""
+    world.up()
+    usual = list(world.calls.log)
+    world.down()
+    stack, log = world.stack()
+    world.account.forget()
+    stack.up(wait=False, preflight=preflight.refuse)
+    assert len(world.calls.log) <= len(usual) + 4  # GetRole is asked when the stack is opened
+    assert sorted(set(world.calls.log) - set(usual)) == ["DescribeAccountAttributes", "DescribeNetworkAcls"]
+    assert not [warning for warning in log.warnings if "not checked" in warning]
+
+
+def test_doctor_before_the_first_up(world: Any) -> None:
+    """Without a stack the same things are findings: here a VPC without gateway and a type that is not offered."""
+    assert [one.id for one in _before_up(world)] == ["up-refused"]
+    Scene.open_the_internet(_Hand(world))  # type: ignore[arg-type]
+    assert _before_up(world) == []
+    (finding,) = _before_up(world, instance_type="t2.enormous")
+    assert "is not offered" in finding.title
+    assert finding.fix
+
+
+class _Hand:
+    """As much of a scene as opening the internet needs."""
+
+    def __init__(self, world: Any) -> None:
+        self.ec2 = world.by_hand("ec2")
+
+    route = Scene.route
+
+
+def test_missing_permissions_are_told_by_iam(world: Any) -> None:
+    """Each action that IAM would refuse is named; one allowed on some resource, or in want of context, is not."""
+
+    def decide(parameters: Any) -> Any:
+        actions = [value for key, value in parameters.items() if key.startswith("ActionNames.")]
+        results = [
+            {
+                "EvalActionName": action,
+                "EvalResourceName": "*",
+                "EvalDecision": "implicitDeny" if action in {"iam:PassRole", "ec2:RunInstances"} else "allowed",
+                "MissingContextValues": ["ec2:Region"] if action == "ec2:RunInstances" else [],
+            }
+            for action in actions
+        ]
+        return world.success(EvaluationResults=results, IsTruncated=False)
+
+    world.calls.answers["SimulatePrincipalPolicy"] = decide
+    stack, _ = world.stack()
+    reader = Reader()
+    permissions = read_permissions(reader, stack.run)
+    assert permissions.refused == {"iam:PassRole": "implicitDeny"}
+    assert permissions.who.startswith("arn:aws:iam::")
+    (finding,) = permission_findings(permissions, severity="prevents")
+    assert "iam:PassRole" in finding.proof
+
+    world.calls.answers["SimulatePrincipalPolicy"] = lambda _: world.refusal("AccessDenied", "no", 403)
+    assert read_permissions(reader, stack.run).refused is None
+    assert [one.action for one in reader.unread] == ["iam:SimulatePrincipalPolicy"]
