@@ -26,9 +26,6 @@ VERSION = "2012-10-17"
 LARGEST_POLICY = 6144
 """Characters of a managed policy, white space not counted (IAM's quota)."""
 
-GLOBAL_REGION = "us-east-1"
-"""Where the alarms on Route 53's checks live (aws-facts 8)."""
-
 IMAGES = "parameter/aws/service/ami-amazon-linux-latest/*"
 """The public parameters that name the newest Amazon Linux (aws-facts 4.8)."""
 
@@ -202,10 +199,8 @@ class Scope:
         return self.arn("iam", f"{kind}/{self.named(lambda names: names.role)}", region="")
 
     def alarms(self) -> list[str]:
-        """The stack's alarms, here and where Route 53's metrics are."""
-        name = Names(self.stack or DEFAULT_STACK).alarm("*")
-        regions = ["*"] if self.region == "*" else sorted({self.region, GLOBAL_REGION})
-        return [arn for region in regions for arn in self.arn("cloudwatch", f"alarm:{name}", region=region)]
+        """The stack's alarms; in every Region, for those on Route 53's checks live in us-east-1 (aws-facts 8)."""
+        return self.arn("cloudwatch", f"alarm:{Names(self.stack or DEFAULT_STACK).alarm('*')}", region="*")
 
     def dashboards(self) -> list[str]:
         """The stack's dashboard, which is in no Region."""
@@ -240,7 +235,9 @@ def operator_policy(
     """
     scope = Scope(account=account, region=region, stack=stack, partition=partition)
     grants = [grant.only(part) for grant in _grants(scope)]
-    return {"Version": VERSION, "Statement": [grant.statement() for grant in grants if grant.actions]}
+    statements = [grant.statement() for grant in grants if grant.actions]
+    policy = {"Version": VERSION, "Statement": statements}
+    return policy if size(policy) <= LARGEST_POLICY else {**policy, "Statement": [_unnamed(one) for one in statements]}
 
 
 def operator_actions() -> tuple[str, ...]:
@@ -261,6 +258,11 @@ def partition_of(region: str) -> str:
 def size(policy: Mapping[str, Any]) -> int:
     """How many characters of a policy IAM counts: all but white space."""
     return len("".join(json.dumps(policy, separators=(",", ":")).split()))
+
+
+def _unnamed(statement: Mapping[str, Any]) -> dict[str, Any]:
+    """Without its name, which IAM does not need: that saves room."""
+    return {key: value for key, value in statement.items() if key != "Sid"}
 
 
 def _bare(values: Sequence[str]) -> str | list[str]:
@@ -348,6 +350,7 @@ def _identity(scope: Scope) -> tuple[Grant, ...]:
                 "iam:PutRolePolicy",
                 "iam:RemoveRoleFromInstanceProfile",
                 "iam:TagRole",
+                "iam:UntagRole",
                 "iam:UpdateAssumeRolePolicy",
             ],
             resources=both,
@@ -416,9 +419,10 @@ def _dns(scope: Scope) -> tuple[Grant, ...]:
 
 
 def _commands(scope: Scope) -> tuple[Grant, ...]:
-    """Shell commands on our instances; AWS's own documents and parameters belong to no account."""
-    # With an account's id too: AWS has printed, and so checked, both forms (S5).
-    images = {*scope.arn("ssm", IMAGES, account=""), *scope.arn("ssm", IMAGES)}
+    """Shell commands on our instances; and AWS's own document and parameters.
+
+    Those belong to no account. "*" fits the empty field, and the operator's own account, which AWS also checks (S5).
+    """
     return (
         Grant(
             name="Command",
@@ -429,7 +433,7 @@ def _commands(scope: Scope) -> tuple[Grant, ...]:
         Grant(
             name="CommandBy",
             actions=["ssm:GetParameter", "ssm:SendCommand"],
-            resources=[*scope.arn("ssm", "document/AWS-RunShellScript", account=""), *sorted(images)],
+            resources=scope.arn("ssm", "document/AWS-RunShellScript", IMAGES, account="*"),
         ),
     )
 

@@ -1,0 +1,82 @@
+"""`srekv policy`: a document on stdout and nothing else, without any call; what cannot be is refused."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from srekv.cli import main_group
+from srekv.errors import UsageError
+from srekv.provision.permissions import operator_policy
+
+
+def _policy(*arguments: str, options: tuple[str, ...] = ()) -> dict[str, Any]:
+    done = CliRunner(catch_exceptions=False).invoke(
+        main_group, [*options, "policy", *arguments], standalone_mode=False, obj={}
+    )
+    if done.exception:
+        raise done.exception
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+@pytest.mark.parametrize("options", [(), ("--output", "json"), ("--target", "aws")])
+def test_prints_the_policy(options: tuple[str, ...]) -> None:
+    """Account, Region and stack are anything unless they are given; the output is the document in any case."""
+    assert _policy(options=options) == operator_policy()
+
+
+@pytest.mark.parametrize(
+    ("options", "arguments"),
+    [
+        (("--stack", "demo", "--region", "eu-west-1"), ()),
+        ((), ("--stack", "demo", "--region", "eu-west-1")),
+        (("--stack", "other"), ("--stack", "demo", "--region", "eu-west-1")),
+    ],
+)
+def test_is_bound_to_what_is_given(options: tuple[str, ...], arguments: tuple[str, ...]) -> None:
+    """A stack and a Region bind it, given before the command or after it; after it wins."""
+    assert _policy(*arguments, "--part", "reading", options=options) == operator_policy(
+        stack="demo", region="eu-west-1", part="reading"
+    )
+
+
+def test_prints_the_nodes_policy() -> None:
+    """The nodes' permissions name the one table of their stack."""
+    statements = _policy("--node", "--account", "123456789012", options=("--stack", "demo"))["Statement"]
+    assert statements[0]["Resource"] == "arn:aws:dynamodb:*:123456789012:table/SREKeyValue-demo"
+    assert _policy("--node")["Statement"][0]["Resource"] == "arn:aws:dynamodb:*:*:table/SREKeyValue"
+
+
+def test_follows_the_partition() -> None:
+    """A Region of China has ARNs of China."""
+    assert "arn:aws-cn:" in json.dumps(_policy("--region", "cn-north-1"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (("--account", "12"), "--account '12' is impossible"),
+        (("--region", "mars"), "--region"),
+        (("--stack", "No Such"), "--stack"),
+        (("--account", "123456789012", "--region", "ap-southeast-1", "--stack", "a" * 20), "IAM takes 6144"),
+    ],
+)
+def test_refuses_what_cannot_be(arguments: tuple[str, ...], what: str) -> None:
+    """An impossible value is a usage error; so is a document that IAM would not take."""
+    with pytest.raises(UsageError, match=what):
+        _policy(*arguments)
+
+
+def test_calls_nobody() -> None:
+    """It loads neither boto3 nor what draws: there is nothing in the process that could make a call."""
+    code = (
+        "import sys; from srekv.cli import main_group; main_group.main(['policy'], standalone_mode=False);"
+        "sys.exit(sum(name in sys.modules for name in ('boto3', 'botocore', 'rich', 'moto')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=60).returncode == 0
