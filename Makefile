@@ -22,7 +22,11 @@ help: ## Show the targets
 drill: .venv/installed ## Up, test, failover-test and down on the local target
 	@bash scripts/drill $(BIN)/srekv
 
-test: .venv/developed ## The whole test suite
+.venv/evaluator: tests/contract/policy/package-lock.json .venv/developed
+	@if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund --prefix tests/contract/policy; fi
+	@touch $@
+
+test: .venv/developed .venv/evaluator ## The whole test suite
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 lint: .venv/developed ## ruff, mypy, shellcheck
@@ -35,4 +39,4 @@ bench: .venv/developed ## Measure what README.md states
 	$(BIN)/python benchmarks/run.py
 
 clean: ## Remove .venv and what tools left behind
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/contract/policy/node_modules
