@@ -4,10 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 6
 
-.PHONY: help drill test lint bench clean
+.PHONY: help drill test sweep-test lint bench clean
 
 help: ## Show the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
 
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("srekv needs Python 3.11 or later, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -28,6 +28,9 @@ drill: .venv/installed ## Up, test, failover-test and down on the local target
 
 test: .venv/developed .venv/evaluator ## The whole test suite
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+sweep-test: .venv/developed ## Stop up and down at every call, in four ways; writes docs/convergence.md
+	$(BIN)/python -m pytest -m sweep -n $(WORKERS) --dist worksteal tests/contract/sweep
 
 lint: .venv/developed ## ruff, mypy, shellcheck
 	$(BIN)/ruff check .

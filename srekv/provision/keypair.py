@@ -94,7 +94,8 @@ class KeyPair:
             raise SrekvError(
                 f"the key pair {pair['KeyName']} exists, but {file} does not hold its private key",
                 why=f"AWS gives a private key away only once, and {', '.join(used)} was launched with it",
-                next_step=f"srekv up --create-key with the file that holds it, or --key-name {pair['KeyName']}",
+                next_step=f"name the file that holds it, or leave --create-key out; for another pair: aws ec2 "
+                f"delete-key-pair --key-name {pair['KeyName']}, terminate the instances, and up again",
             )
 
     def _create(self, file: Path) -> str:
