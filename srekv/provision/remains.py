@@ -36,7 +36,8 @@ class Remains:
         stack: its name.
         region: where; "" if nothing tells.
         due: what a sweep would remove.
-        kept: backups, and a table that is all its stack has: `down --keep-table` left it.
+        kept: backups, and a table whose stack has no role: the role is made before the table and goes after it, so
+            `down --keep-table` has left this one, or somebody has taken the role away: either way it may be wanted.
         age: since the oldest thing of which AWS tells the age; None when it tells none. A stack with a role has one,
             and every living stack has a role: without an age these are remains.
         lease: when the stack's lease is over, or was.

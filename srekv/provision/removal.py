@@ -62,7 +62,8 @@ def remove(run: Run, steps: Steps, *, keep_table: bool = False, backup: str = ""
         # Nobody writes any more when the nodes are gone: what was acknowledged is in the backup.
         destroy_all(run, (steps.nodes,))
         _make(run, saved)
-    spared = (steps.table,) if keep_table else ()
+    shown = (steps.nodes,) if saved and run.dry else ()
+    spared = ((steps.table,) if keep_table else ()) + shown
     seen = Removal()
     for round_ in range(1, ROUNDS + 1):
         destroy_all(run, [step for step in steps.all if step not in spared])

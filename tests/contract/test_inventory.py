@@ -1,0 +1,172 @@
+"""The inventory: every kind that srekv can create, in every state, on every page; and nothing of anybody else's."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from srekv.errors import SrekvError
+from srekv.provision.iam import TRUST
+from srekv.provision.naming import Names
+
+TAGS = [{"Key": "srekv:stack", "Value": "srekv"}, {"Key": "Name", "Value": "srekv-az1"}]
+
+WHOLE = {
+    "instance": 2,
+    "volume": 2,
+    "address": 2,
+    "security group": 1,
+    "key pair": 1,
+    "table": 1,
+    "health check": 2,
+    "hosted zone": 1,
+    "record": 2,
+    "role": 1,
+    "instance profile": 1,
+    "alarm": 3,
+    "dashboard": 1,
+}
+
+
+def _tagged(kind: str) -> list[dict[str, Any]]:
+    return [{"ResourceType": kind, "Tags": TAGS}]
+
+
+def test_a_whole_stack(world: Any, tmp_path: Any) -> None:
+    """Everything that `up` makes is found, with its stack; every kind that `status` shows is among it."""
+    world.up(alarms=True, create_key=str(tmp_path / "key"))
+    inventory = world.take()
+    assert Counter(one.kind for one in inventory.leftovers) == WHOLE
+    assert inventory.stacks == ("srekv",)
+    shown = Counter(one.kind for one in world.stack()[0].resources())
+    assert shown.items() <= WHOLE.items()
+    dated = {one.kind for one in inventory.leftovers if one.created}
+    assert {"instance", "volume", "key pair", "table", "role", "instance profile", "alarm", "dashboard"} == dated
+    (role,) = (one for one in inventory.leftovers if one.kind == "role")
+    (zone,) = (one for one in inventory.leftovers if one.kind == "hosted zone")
+    assert role.region == zone.region == "us-east-1"
+
+
+def test_every_state_that_costs_or_blocks(world: Any) -> None:
+    """A stopped instance, a detached volume, an idle address, a lone interface, an untagged check, a backup."""
+    ec2, route53, dynamodb = (world.by_hand(service) for service in ("ec2", "route53", "dynamodb"))
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    launched = ec2.run_instances(ImageId=image, MinCount=2, MaxCount=2, TagSpecifications=_tagged("instance"))
+    stopped, ended = (one["InstanceId"] for one in launched["Instances"])
+    ec2.stop_instances(InstanceIds=[stopped])
+    ec2.terminate_instances(InstanceIds=[ended])
+    ec2.create_volume(AvailabilityZone="us-east-1a", Size=8, TagSpecifications=_tagged("volume"))
+    ec2.allocate_address(Domain="vpc", TagSpecifications=_tagged("elastic-ip"))
+    subnet = ec2.describe_subnets()["Subnets"][0]
+    group = ec2.create_security_group(
+        GroupName="srekv-web", Description="x", VpcId=subnet["VpcId"], TagSpecifications=_tagged("security-group")
+    )["GroupId"]
+    interface = ec2.create_network_interface(
+        SubnetId=subnet["SubnetId"], Groups=[group], TagSpecifications=_tagged("network-interface")
+    )["NetworkInterface"]["NetworkInterfaceId"]
+    config = {"Type": "HTTP", "IPAddress": "192.0.2.1", "Port": 80, "ResourcePath": "/health", "RequestInterval": 10}
+    route53.create_health_check(CallerReference="srekv:srekv:az1:0123", HealthCheckConfig=config)
+    _table(dynamodb, "SREKeyValue", Tags=TAGS)
+    dynamodb.create_backup(TableName="SREKeyValue", BackupName=Names("srekv").backup("before"))
+
+    found = {(one.kind, one.state): one for one in world.take().of("srekv")}
+    assert set(found) == {
+        ("instance", "stopped"),
+        ("volume", "available"),
+        ("address", "idle"),
+        ("network interface", "available"),
+        ("security group", "present"),
+        ("health check", "present"),
+        ("table", "ACTIVE"),
+        ("backup", "AVAILABLE"),
+    }
+    assert found["security group", "present"].note == f"held by {interface}"
+    assert found["health check", "present"].variant == "10"
+    assert found["volume", "available"].gib == 8
+
+
+def _table(dynamodb: Any, name: str, **more: Any) -> None:
+    dynamodb.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        **more,
+    )
+
+
+def test_nothing_of_others(world: Any) -> None:
+    """What has one of our names and none of our marks is nobody's leftover."""
+    ec2, iam, route53 = (world.by_hand(service) for service in ("ec2", "iam", "route53"))
+    ec2.allocate_address(Domain="vpc")
+    ec2.create_key_pair(KeyName="srekv-key")
+    ec2.create_volume(AvailabilityZone="us-east-1a", Size=1)
+    vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+    ec2.create_security_group(GroupName="srekv-web", Description="mine", VpcId=vpc)
+    for path in ("/", "/srekv/", "/mine/srekv/", "/srekv/srekv/mine/"):
+        name = "mine" + path.replace("/", "-")
+        iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=json.dumps(TRUST))
+        iam.create_instance_profile(InstanceProfileName=name, Path=path)
+    config = {"Type": "HTTP", "IPAddress": "192.0.2.1", "Port": 80, "ResourcePath": "/health"}
+    for reference in ("mine", "srekv", "srekv:srekv:mine:1"):
+        route53.create_health_check(CallerReference=reference, HealthCheckConfig=config)
+    vpcs = {"VPCRegion": "us-east-1", "VPCId": vpc}
+    route53.create_hosted_zone(Name="sre-test.local", VPC=vpcs, CallerReference="mine:srekv:zone:1")
+    for table in ("SREKeyValue", "SREKeyValue-mine"):
+        _table(world.by_hand("dynamodb"), table)
+    world.by_hand("dynamodb").create_backup(TableName="SREKeyValue", BackupName="before")
+    _watching(world.by_hand("cloudwatch"))
+    assert world.take().leftovers == ()
+
+
+def _watching(cloudwatch: Any) -> None:
+    cloudwatch.put_metric_alarm(
+        AlarmName="srekv-az1-unhealthy",
+        Namespace="mine",
+        MetricName="mine",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="LessThanThreshold",
+    )
+    bodies = ({"widgets": []}, {"widgets": [{"properties": {"markdown": "mine"}}]}, {"widgets": [{"properties": None}]})
+    for number, body in enumerate(bodies):
+        name = f"srekv-dashboard-{number}"
+        cloudwatch.put_dashboard(DashboardName=name, DashboardBody=json.dumps(body))
+
+
+def test_every_page(world: Any) -> None:
+    """A listing of several pages is read to its end."""
+    config = {"Type": "HTTP", "IPAddress": "192.0.2.1"}
+
+    def page(_: Any) -> Any:
+        asked.append(len(asked) + 1)
+        number = asked[-1]
+        check = {"Id": f"check-{number}", "CallerReference": f"srekv:srekv:az{number}:01", "HealthCheckConfig": config}
+        more = {"IsTruncated": True, "NextMarker": "2"} if number == 1 else {"IsTruncated": False}
+        return world.success(HealthChecks=[check], Marker="", MaxItems="1", **more)
+
+    asked: list[int] = []
+    world.calls.answers["ListHealthChecks"] = page
+    assert [one.id for one in world.take().leftovers] == ["check-1", "check-2"]
+
+
+def test_a_refused_listing_proves_nothing(world: Any) -> None:
+    """Whoever may not list a kind is told so: "0 left" would be a guess."""
+    world.calls.answers["DescribeVolumes"] = lambda _: world.refusal("UnauthorizedOperation", "You are not authorized")
+    with pytest.raises(SrekvError, match="DescribeVolumes"):
+        world.take()
+
+
+def test_a_broken_lease_hides_nothing(world: Any) -> None:
+    """A tag that is no time leaves its resource in the inventory, without a lease."""
+    tags = [*TAGS, {"Key": "srekv:lease", "Value": "soon"}]
+    world.by_hand("ec2").allocate_address(
+        Domain="vpc", TagSpecifications=[{"ResourceType": "elastic-ip", "Tags": tags}]
+    )
+    (found,) = world.take().leftovers
+    assert (found.kind, found.lease) == ("address", None)

@@ -1,0 +1,160 @@
+"""`down`: the proof at its end, and the data that it keeps or backs up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from srekv.config import Config
+from srekv.errors import SrekvError, UsageError
+from srekv.provision.data import Holding
+from srekv.provision.stack import connect
+
+ITEM = {"key": {"S": "k"}, "value": {"B": b"v"}}
+
+PROOF = {
+    *("ec2:DescribeInstances", "ec2:DescribeVolumes", "ec2:DescribeAddresses", "ec2:DescribeNetworkInterfaces"),
+    *("ec2:DescribeSecurityGroups", "ec2:DescribeKeyPairs", "dynamodb:ListTables", "dynamodb:ListBackups"),
+    *("route53:ListHealthChecks", "route53:ListHostedZones", "iam:ListRoles", "iam:ListInstanceProfiles"),
+    *("cloudwatch:DescribeAlarms", "cloudwatch:ListDashboards"),
+}
+
+
+TAGS = [{"Key": "srekv:stack", "Value": "srekv"}]
+
+
+def _table(world: Any) -> None:
+    """A table of the stack, without the stack."""
+    world.by_hand("dynamodb").create_table(
+        TableName="SREKeyValue",
+        KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        Tags=TAGS,
+    )
+
+
+def _put(world: Any) -> None:
+    world.by_hand("dynamodb").put_item(TableName="SREKeyValue", Item=ITEM)
+
+
+def _items(world: Any) -> list[Any]:
+    items: list[Any] = world.by_hand("dynamodb").scan(TableName="SREKeyValue")["Items"]
+    return items
+
+
+def test_the_proof(world: Any) -> None:
+    """Nothing left, said by the native listing of every kind, all of which were made after the last deletion."""
+    tags = [{"ResourceType": "elastic-ip", "Tags": [{"Key": "srekv:stack", "Value": "other"}]}]
+    world.by_hand("ec2").allocate_address(Domain="vpc", TagSpecifications=tags)
+    before = world.listing()
+    world.up(alarms=True)
+    world.account.forget()
+    removal = world.stack()[0].down()
+    assert (removal.left, removal.kept, removal.others) == ((), (), ("other",))
+    assert set(removal.calls) == PROOF
+    log = world.calls.log
+    last = max(position for position, name in enumerate(log) if name in world.calls.mutating)
+    assert {call.partition(":")[2] for call in removal.calls} <= set(log[last:])
+    assert world.listing() == before
+
+
+def test_a_detached_volume_goes(world: Any) -> None:
+    """A disk that outlived its instance carries our tag and costs money; a stranger's stays."""
+    tags = [{"ResourceType": "volume", "Tags": TAGS}]
+    ec2 = world.by_hand("ec2")
+    ec2.create_volume(AvailabilityZone="us-east-1a", Size=8, TagSpecifications=tags)
+    mine = ec2.create_volume(AvailabilityZone="us-east-1a", Size=8)["VolumeId"]
+    left, log = world.down()
+    assert (left, log.done) == ((), {("volume", "delete"): 1})
+    assert [one["VolumeId"] for one in ec2.describe_volumes()["Volumes"]] == [mine]
+
+
+def test_keep_table(world: Any) -> None:
+    """The table and its items stay when everything else goes, protected or not, and the next `up` takes them."""
+    world.up(deletion_protection=True)
+    _put(world)
+    stack = world.stack()[0]
+    assert stack.holding() == Holding(1)
+    with pytest.raises(SrekvError, match="protected"):
+        stack.down()
+    removal = stack.down(keep_table=True)
+    assert (removal.left, [one.name for one in removal.kept]) == ((), ["SREKeyValue"])
+    assert world.census()["tables"] == 1
+    assert "roles" not in world.census()
+
+    log = world.up()
+    assert ("table", "create") not in log.done
+    assert _items(world) == [ITEM]
+
+
+def test_backup_and_back(world: Any) -> None:
+    """Taken when the nodes are gone and before the table goes; what the product tells brings the items back."""
+    world.up()
+    _put(world)
+    world.account.forget()
+    dry, plan = world.stack(dry=True)
+    assert dry.down(backup="before").calls == ()
+    assert world.calls.mutating == []
+    assert (plan.done["backup", "create"], plan.done["instance", "delete"]) == (1, 2)
+
+    removal = world.stack()[0].down(backup="before")
+    assert (removal.left, [one.name for one in removal.kept]) == ((), ["srekv.srekv.before"])
+    log = world.calls.log
+    assert log.index("TerminateInstances") < log.index("CreateBackup") < log.index("DeleteTable")
+
+    dynamodb, (backup,) = world.by_hand("dynamodb"), removal.kept
+    restored = dynamodb.restore_table_from_backup(TargetTableName="SREKeyValue", BackupArn=backup.id)
+    dynamodb.tag_resource(ResourceArn=restored["TableDescription"]["TableArn"], Tags=TAGS)
+    world.up()
+    assert _items(world) == [ITEM]
+
+
+def test_backup_waits_and_survives_a_lost_answer(world: Any) -> None:
+    """One backup although its answer was lost, and the table goes only when it is AVAILABLE."""
+    _table(world)
+    world.account.forget()
+    looks: list[str] = []
+
+    def status(_: Any) -> Any:
+        looks.append("CREATING" if not looks else "AVAILABLE")
+        details = {"BackupStatus": looks[-1], "BackupArn": "a", "BackupName": "n", "BackupType": "USER"}
+        return world.success(BackupDescription={"BackupDetails": details})
+
+    world.calls.answers["DescribeBackup"] = status
+    world.calls.lose_answer("CreateBackup", 1)
+    removal = world.stack()[0].down(backup="before")
+    assert looks == ["CREATING", "AVAILABLE"]
+    assert (removal.left, len(removal.kept)) == ((), 1)
+    assert world.calls.log.count("CreateBackup") == 1
+    assert "tables" not in world.census()
+
+
+def test_a_backup_that_cannot_be(world: Any) -> None:
+    """No table, or a name that is taken: refused before anything; a backup that AWS refuses keeps the table."""
+    with pytest.raises(UsageError, match="no table to back up"):
+        world.stack()[0].down(backup="before")
+    _table(world)
+    world.by_hand("dynamodb").create_backup(TableName="SREKeyValue", BackupName="srekv.srekv.before")
+    world.account.forget()
+    with pytest.raises(UsageError, match="backup before already"):
+        world.stack()[0].down(backup="before")
+    assert world.calls.mutating == []
+
+    world.calls.answers["CreateBackup"] = lambda _: world.refusal("AccessDeniedException", "no")
+    with pytest.raises(SrekvError, match="backup"):
+        world.stack()[0].down(backup="second")
+    assert world.census()["tables"] == 1
+
+
+def test_another_region_is_refused(world: Any) -> None:
+    """Half of a stack shows in every Region: `down` in a wrong one is refused before anything."""
+    tags = [*TAGS, {"Key": "srekv:region", "Value": "us-east-1"}]
+    world.by_hand("iam").create_role(
+        RoleName="EC2_DynamoDB_Access", Path="/srekv/srekv/", AssumeRolePolicyDocument="{}", Tags=tags
+    )
+    _, log = world.stack()
+    config = Config(target="aws", endpoint=world.endpoint, region="eu-west-1", access_key="k", secret_key="s")
+    with pytest.raises(UsageError, match="the stack srekv is in us-east-1, not in eu-west-1"):
+        connect(config, {}, log)

@@ -1,0 +1,163 @@
+"""`srekv sweep` as a user calls it: what it shows, takes, leaves and proves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from srekv.cli import main_group
+from srekv.errors import FindingError, UsageError
+from srekv.provision.remains import judge
+
+Sweep = Callable[..., Result]
+
+
+@pytest.fixture
+def sweep(world: Any, tmp_path: Path) -> Sweep:
+    """Runs `srekv --target aws sweep ARGUMENTS` on the world's server, with JSON on stdout."""
+    variables = {
+        "AWS_ENDPOINT_URL": world.endpoint,
+        "AWS_ACCESS_KEY_ID": "AKIAOPERATOR",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_CONFIG_FILE": str(tmp_path / "none"),
+        "SREKV_HOME": str(tmp_path),
+    }
+
+    def run(*arguments: str, output: str = "json", answer: str = "") -> Result:
+        words = ["--target", "aws", "--output", output, "sweep", *arguments]
+        return CliRunner().invoke(main_group, words, env=variables, input=answer, standalone_mode=False)
+
+    return run
+
+
+def _document(result: Result) -> Mapping[str, Any]:
+    document: Mapping[str, Any] = json.loads(result.stdout)
+    return document
+
+
+def _verdicts(document: Mapping[str, Any]) -> dict[str, str]:
+    return {one["stack"]: one["verdict"] for one in document["stacks"]}
+
+
+def _role(world: Any, stack: str, **tags: str) -> None:
+    """The role of a stack of which there is nothing more."""
+    world.by_hand("iam").create_role(
+        RoleName=f"EC2_DynamoDB_Access-{stack}",
+        Path=f"/srekv/{stack}/",
+        AssumeRolePolicyDocument="{}",
+        Tags=[
+            {"Key": f"srekv:{key}", "Value": value}
+            for key, value in {"stack": stack, "region": "us-east-1", **tags}.items()
+        ],
+    )
+
+
+def _address(world: Any, stack: str, region: str = "us-east-1") -> None:
+    tags = [{"ResourceType": "elastic-ip", "Tags": [{"Key": "srekv:stack", "Value": stack}]}]
+    world.by_hand("ec2", region).allocate_address(Domain="vpc", TagSpecifications=tags)
+
+
+def _table(world: Any, stack: str) -> None:
+    world.by_hand("dynamodb").create_table(
+        TableName=f"SREKeyValue-{stack}",
+        KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        Tags=[{"Key": "srekv:stack", "Value": stack}],
+    )
+
+
+def test_a_young_stack_is_left_and_an_old_one_asked_about(world: Any, sweep: Sweep) -> None:
+    """Shown with its bill; the question names the bill and the data, and without a yes nothing goes: exit 2."""
+    world.up()
+    world.by_hand("dynamodb").put_item(TableName="SREKeyValue", Item={"key": {"S": "k"}})
+    before = world.listing()
+    result = sweep("--yes")
+    assert result.exception is None, result.exception
+    document = _document(result)
+    assert (document["left"], document["changes"], len(document["proof"])) == ([], [], 14)
+    (stack,) = document["stacks"]
+    assert (stack["verdict"], stack["due"], stack["usd_month"]) == ("young", False, pytest.approx(29.02, abs=0.1))
+
+    asked = sweep("--older-than", "0s", answer="n\n", output="text")
+    assert isinstance(asked.exception, UsageError)
+    assert asked.exception.exit_code == 2
+    assert "1 item in the table of srekv, without a backup" in asked.stderr
+    assert "USD a month" in asked.stderr
+    assert "2 instances" in asked.stdout
+    assert world.listing() == before
+
+
+def test_halves_of_stacks_go(world: Any, sweep: Sweep) -> None:
+    """A stack whose `up` was killed, and things without a role: all goes, and a neighbour's stays."""
+    world.by_hand("ec2").allocate_address(Domain="vpc")
+    before = world.listing()
+    world.calls.kill_after("RunInstances", 1)
+    with pytest.raises(world.Killed):
+        world.up("killed")
+    world.calls.clear()
+    _address(world, "orphan")
+    config = {"Type": "HTTP", "IPAddress": "192.0.2.1", "Port": 80, "ResourcePath": "/health"}
+    world.by_hand("route53").create_health_check(CallerReference="srekv:orphan:az1:01", HealthCheckConfig=config)
+
+    planned = sweep("--older-than", "0s", "--dry-run")
+    assert isinstance(planned.exception, FindingError)
+    document = _document(planned)
+    assert _verdicts(document) == {"killed": "old", "orphan": "old"}
+    assert {"address", "health check"} <= {one["kind"] for one in document["left"]}
+    result = sweep("--older-than", "0s", "--yes")
+    assert result.exception is None, result.exception
+    assert _document(result)["left"] == []
+    assert world.listing() == before
+
+
+def test_leases(world: Any, sweep: Sweep) -> None:
+    """A stack whose lease is over goes at any age and is shown first; one whose lease is not over stays."""
+    for stack, end in (("aa-leased", timedelta(hours=1)), ("zz-expired", -timedelta(hours=1))):
+        _role(world, stack, lease=(datetime.now(UTC) + end).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    document = _document(sweep("--yes", "--older-than", "9d"))
+    assert list(_verdicts(document)) == ["zz-expired", "aa-leased"]
+    assert [one["expired"] for one in document["stacks"]] == [True, False]
+    assert world.take().stacks == ("aa-leased",)
+
+
+def test_kept_data_stays(world: Any, sweep: Sweep) -> None:
+    """A table without a role and a backup are shown and left; --backups takes the backup, nothing the table."""
+    _table(world, "kept")
+    _address(world, "kept")
+    world.by_hand("dynamodb").create_backup(TableName="SREKeyValue-kept", BackupName="srekv.kept.before")
+    document = _document(sweep("--older-than", "0s", "--yes"))
+    assert [one["kind"] for one in document["kept"]] == ["table", "backup"]
+    assert [one["kind"] for one in document["changes"]] == ["address"]
+    document = _document(sweep("--older-than", "1h", "--backups", "--yes"))
+    assert document["changes"] == []
+    document = _document(sweep("--older-than", "0s", "--backups", "--yes"))
+    assert [one["kind"] for one in document["changes"]] == ["backup"]
+    assert [one.kind for one in world.take().leftovers] == ["table"]
+
+
+def test_other_regions(world: Any) -> None:
+    """Each Region's own things are found in it, what is everywhere once, and a stack of another Region is not due."""
+    _role(world, "near")
+    _address(world, "near")
+    _address(world, "far", "eu-west-1")
+    estate = world.estate()
+    assert {"us-east-1", "eu-west-1"} <= set(estate.regions())
+
+    later = datetime.now(UTC) + timedelta(days=2)
+    both = estate.look(["eu-west-1", "us-east-1"]).leftovers
+    assert sorted(one.kind for one in both) == ["address", "address", "role"]
+    found = judge(both, now=later, older_than=timedelta(days=1), regions=("eu-west-1", "us-east-1"), everywhere=False)
+    assert [(one.stack, one.region, one.verdict) for one in found] == [
+        ("far", "eu-west-1", "old"),
+        ("near", "us-east-1", "old"),
+    ]
+    only = estate.look(["eu-west-1"]).leftovers
+    alone = judge(only, now=later, older_than=timedelta(days=1), regions=("eu-west-1",), everywhere=False)
+    assert [(one.stack, one.verdict) for one in alone] == [("far", "old"), ("near", "elsewhere")]
