@@ -71,7 +71,9 @@ class Recorder:
 
     world: Any
     asked: dict[Question, None] = field(default_factory=dict)
-    operations: set[str] = field(default_factory=set)
+    calls: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    """(service, operation) -> the parameters of the first call."""
+    _asked_by: dict[tuple[str, str], dict[str, Question]] = field(default_factory=dict)
     launched: set[str] = field(default_factory=set)
     """The stacks that launches have given network interfaces to, by tag."""
 
@@ -79,9 +81,14 @@ class Recorder:
         """Listens to botocore's before-parameter-build."""
         service = model.service_model.service_name
         call = Call(self.world, service, model.name, dict(params), context["client_region"], self.launched)
-        self.operations.add(f"{service}:{model.name}")
+        self.calls.setdefault((service, model.name), dict(params))
         for question in call.questions():
             self.asked[question] = None
+            self._asked_by.setdefault((service, model.name), {}).setdefault(question.action, question)
+
+    def questions(self, service: str, operation: str) -> Iterator[Question]:
+        """One question for each action that the calls of this operation asked for."""
+        yield from self._asked_by.get((service, operation), {}).values()
 
 
 @dataclass

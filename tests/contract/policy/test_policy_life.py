@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore import xform_name
+from botocore.exceptions import ClientError
 
 from srekv.doctor.gather import gather
 from srekv.doctor.permissions import read_permissions
 from srekv.doctor.preflight import findings
 from srekv.doctor.reader import Reader
+from srekv.errors import SrekvError
+from srekv.provision.answers import explain
 from srekv.provision.iam import TRUST
 from srekv.provision.naming import Names
 from srekv.provision.permissions import node_policy, operator_actions, operator_policy, reads
@@ -28,8 +32,8 @@ Questions = list[Any]
 
 
 @pytest.fixture(scope="module")
-def life(_world: Any, record: Any, tmp_path_factory: pytest.TempPathFactory) -> Questions:
-    """Every question that IAM is asked from the first `up` to the last `down`."""
+def lived(_world: Any, record: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What was asked of AWS, and so of IAM, from the first `up` to the last `down`."""
     world = _world
     world.reset()
     key = tmp_path_factory.mktemp("keys") / "key.pem"
@@ -46,7 +50,13 @@ def life(_world: Any, record: Any, tmp_path_factory: pytest.TempPathFactory) -> 
         _add_a_managed_policy(world)
         _diagnose(world)
         _remove(world)
-    return list(recorder.asked)
+    return recorder
+
+
+@pytest.fixture
+def life(lived: Any) -> Questions:
+    """Every question that IAM was asked."""
+    return list(lived.asked)
 
 
 def _build(world: Any, key: Path) -> None:
@@ -262,3 +272,53 @@ def test_another_stack_is_out_of_reach(life: Questions, evaluate: Any) -> None:
         "route53:UpdateHealthCheck",
         "ssm:SendCommand",
     }
+
+
+def _code(service: str) -> str:
+    """How a service says no (R17, E14, S5)."""
+    return {"ec2": "UnauthorizedOperation", "iam": "AccessDenied", "route53": "AccessDenied"}.get(
+        service, "AccessDeniedException"
+    )
+
+
+def _message(question: Any) -> str:
+    where = f" on resource: {question.resource}" if question.resource != "*" else ""
+    because = f"because no identity-based policy allows the {question.action} action"
+    return f"User: arn:aws:iam::{NUMBER}:user/op is not authorized to perform: {question.action}{where} {because}"
+
+
+def test_a_denied_call_names_the_missing_action(lived: Any, world: Any) -> None:
+    """Whatever action a call lacks, in whatever protocol it is told: the advice is to allow that one, there."""
+    seen = set()
+    for (service, operation), params in lived.calls.items():
+        client = world.client(service)
+        for question in lived.questions(service, operation):
+            world.account.fail(operation, _code(service), _message(question), status=403)
+            with pytest.raises(ClientError) as caught:
+                getattr(client, xform_name(operation))(**params)
+            error = explain(caught.value, "doing it")
+            where = "" if question.resource == "*" else f" on {question.resource}"
+            assert error.what == "not permitted: doing it"
+            assert error.next_step == f"allow {question.action}{where}; srekv policy prints all that srekv needs"
+            seen.add(question.action)
+            world.account.clear()
+        client.close()
+    assert seen >= set(operator_actions())
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "action"),
+    [
+        ("RunInstances", "UnauthorizedOperation", "iam:PassRole"),
+        ("GetParameter", "AccessDeniedException", "ssm:GetParameter"),
+        ("DescribeInstanceTypeOfferings", "UnauthorizedOperation", "ec2:DescribeInstanceTypeOfferings"),
+    ],
+)
+def test_up_says_which_action_it_lacks(world: Any, operation: str, code: str, action: str) -> None:
+    """`up` ends with the missing action, or goes on without what it does not need and warns of it."""
+    world.account.fail(operation, code, f"User: me is not authorized to perform: {action}", status=403, times=9)
+    try:
+        said = "; ".join(world.up().warnings)
+    except SrekvError as error:
+        said = error.next_step
+    assert action in said
