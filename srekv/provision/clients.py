@@ -71,7 +71,7 @@ class Clients:
     def __init__(self, config: Config, session: boto3.Session | None = None) -> None:
         self._lock = threading.RLock()
         self._config = config
-        self._session = session or boto3.Session(
+        self.session = session or boto3.Session(
             profile_name=config.profile,
             region_name=config.region,
             aws_access_key_id=config.access_key,
@@ -81,14 +81,14 @@ class Clients:
 
     def elsewhere(self, region: str) -> Clients:
         """The same account in another Region: by the same session, which has read the services' models."""
-        others = Clients(dataclasses.replace(self._config, region=region), self._session)
+        others = Clients(dataclasses.replace(self._config, region=region), self.session)
         others._lock = self._lock
         return others
 
     def _make(self, service: str, *, region: str | None = None, config: BotoConfig = _PATIENT) -> Any:
         try:
             with self._lock:
-                return self._session.client(  # type: ignore[call-overload]
+                return self.session.client(  # type: ignore[call-overload]
                     service, region_name=region or self.region, endpoint_url=self._config.endpoint, config=config
                 )
         except ValueError as error:

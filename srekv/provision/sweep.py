@@ -32,7 +32,6 @@ class Estate:
 
     def __init__(self, config: Config, session: boto3.Session | None = None) -> None:
         self.config = config
-        self._session = session
         self._clients = Clients(config, session)
 
     def regions(self) -> tuple[str, ...]:
@@ -53,7 +52,7 @@ class Estate:
     def stack(self, remains: Remains, watcher: Watcher) -> Stack:
         """The stack, to be asked or removed."""
         config = dataclasses.replace(self.config, stack=remains.stack, region=remains.region)
-        return connect(config, {}, watcher, session=self._session)
+        return connect(config, {}, watcher, session=self._clients.session)
 
     def remove(self, remains: Remains, watcher: Watcher) -> Removal:
         """Remove what is left of a stack, as its own `down` would; what was kept stays."""
