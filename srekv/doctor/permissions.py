@@ -6,7 +6,7 @@ so a least-privilege policy is not called too narrow.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,17 @@ from srekv.doctor.facts import Unread
 from srekv.doctor.model import Finding, Severity
 from srekv.doctor.reader import Reader
 from srekv.doctor.sources import PERMISSIONS
+from srekv.provision.answers import DENIED, FAILURES, code_of
 from srekv.provision.permissions import operator_policy
 from srekv.provision.run import Run
 
 WHAT = "the credentials' permissions"
 ANY = "srekv"
 """Stands where the policy says "any"."""
+
+
+KINDNESS = ("implicitDeny", "explicitDeny", "unknown", "allowed")
+"""Of several decisions about one action the last one counts: it is missing only if nothing allows it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,28 +80,51 @@ def read_permissions(reader: Reader, run: Run) -> Permissions:
     arn = str(identity["Arn"])
     if arn.endswith(":root"):
         return Permissions(who=arn, refused={})
-    principal = _principal(reader, run, arn)
+    principal = _principal(run, arn)
     _, partition, _, _, account, _ = arn.split(":", 5)
     policy = operator_policy(account=account, region=run.config.region, stack=run.config.stack, partition=partition)
     seen: dict[str, str] = {}
     for question in questions(policy):
         answers = _simulate(reader, run, principal, question)
         if answers is None:
-            return Permissions(who=principal, refused=None)
+            return Permissions(who=principal, refused=_rehearsed(reader, run))
         for action, decision in answers:
-            if seen.get(action) != "allowed":
-                seen[action] = decision
+            seen[action] = max(decision, seen.get(action, decision), key=KINDNESS.index)
     refused = {action: decision for action, decision in sorted(seen.items()) if decision.endswith("Deny")}
     return Permissions(who=principal, refused=refused)
 
 
-def _principal(reader: Reader, run: Run, arn: str) -> str:
-    """The IAM user or role behind a caller: a session's ARN names its role without the path."""
+def _rehearsed(reader: Reader, run: Run) -> Mapping[str, str] | None:
+    """What EC2 says to dry runs, where IAM did not let us ask; None where it is the endpoint that cannot be asked.
+
+    An endpoint without a simulator may not know dry runs either, and really do what it is asked for.
+    """
+    if not any(one.denied for one in reader.unread if one.action == "iam:SimulatePrincipalPolicy"):
+        return None
+    ec2: Any = run.clients.ec2_once
+    names = run.names
+    rehearsals: tuple[tuple[str, str, Callable[..., Any], dict[str, Any]], ...] = (
+        ("ec2:AllocateAddress", "elastic-ip", ec2.allocate_address, {"Domain": "vpc"}),
+        ("ec2:CreateKeyPair", "key-pair", ec2.create_key_pair, {"KeyName": names.key_pair}),
+    )
+    refused = {}
+    for action, kind, call, arguments in rehearsals:
+        tags = [{"ResourceType": kind, "Tags": names.tags(names.stack)}]
+        try:
+            call(DryRun=True, TagSpecifications=tags, **arguments)
+        except FAILURES as error:
+            if code_of(error) in DENIED:
+                refused[action] = code_of(error)
+    return refused
+
+
+def _principal(run: Run, arn: str) -> str:
+    """The IAM user or role behind a caller: a session's ARN names its role without the path, which GetRole may tell."""
     head, _, name = arn.partition(":assumed-role/")
     if not name:
         return arn.replace(":sts:", ":iam:")
     role = name.partition("/")[0]
-    answer = reader.ask(WHAT, "iam:GetRole", run.clients.iam.get_role, RoleName=role)
+    answer = Reader().ask(WHAT, "iam:GetRole", run.clients.iam.get_role, RoleName=role)
     return str(answer["Role"]["Arn"]) if answer else f"{head.replace(':sts:', ':iam:')}:role/{role}"
 
 

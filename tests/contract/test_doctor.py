@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -202,14 +202,27 @@ def _damages(scene: Scene) -> dict[str, tuple[Any, set[tuple[str, str]]]]:
     }
 
 
+ROUNDS = (
+    ("group", "hostnames", "path", "ttl"),
+    ("acl in", "disabled", "unchecked", "role"),
+    ("acl out", "route", "narrower zone"),
+    ("check elsewhere", "stopped"),
+)
+"""What a hand does at once: things that have nothing to do with each other, so that each must be told apart."""
+
+
 def test_each_damage_is_found_and_nothing_else(strict: Any) -> None:
     """A healthy stack has no finding; each thing that a hand does to it has its own; no call changes anything."""
     scene = Scene(strict)
     assert _found(strict) == set()
-    for damage, (damaged, findings) in _damages(scene).items():
-        with damaged:
+    damages = _damages(scene)
+    assert sorted(damages) == sorted(damage for together in ROUNDS for damage in together)
+    for together in ROUNDS:
+        with ExitStack() as damaged:
+            for damage in together:
+                damaged.enter_context(damages[damage][0])
             strict.account.forget()
-            assert _found(strict) == findings, damage
+            assert _found(strict) == set().union(*(damages[damage][1] for damage in together))
             assert [name for name in strict.calls.log if not name.startswith(READING)] == []
     assert _found(strict) == set()
 
@@ -364,6 +377,19 @@ def test_missing_permissions_are_told_by_iam(world: Any) -> None:
     (finding,) = permission_findings(permissions, severity="prevents")
     assert "iam:PassRole" in finding.proof
 
+
+def test_without_the_simulator_ec2_is_asked(world: Any) -> None:
+    """Where IAM refuses the question, dry runs answer for EC2, and create nothing; elsewhere nothing is rehearsed."""
+    stack, _ = world.stack()
+    before = world.census()
     world.calls.answers["SimulatePrincipalPolicy"] = lambda _: world.refusal("AccessDenied", "no", 403)
-    assert read_permissions(reader, stack.run).refused is None
+    world.account.fail("AllocateAddress", "UnauthorizedOperation", "You are not authorized", status=403)
+    reader = Reader()
+    assert read_permissions(reader, stack.run).refused == {"ec2:AllocateAddress": "UnauthorizedOperation"}
     assert [one.action for one in reader.unread] == ["iam:SimulatePrincipalPolicy"]
+    assert world.census() == before
+
+    world.calls.answers["SimulatePrincipalPolicy"] = lambda _: world.refusal("InvalidAction", "unknown", 400)
+    world.account.forget()
+    assert read_permissions(Reader(), stack.run).refused is None
+    assert set(world.calls.log) == {"GetCallerIdentity", "SimulatePrincipalPolicy"}
