@@ -44,20 +44,20 @@ def _items(world: Any) -> list[Any]:
     return items
 
 
-def test_the_proof(world: Any) -> None:
+def test_the_proof(strict: Any) -> None:
     """Nothing left, said by the native listing of every kind, all of which were made after the last deletion."""
     tags = [{"ResourceType": "elastic-ip", "Tags": [{"Key": "srekv:stack", "Value": "other"}]}]
-    world.by_hand("ec2").allocate_address(Domain="vpc", TagSpecifications=tags)
-    before = world.listing()
-    world.up(alarms=True)
-    world.account.forget()
-    removal = world.stack()[0].down()
+    strict.by_hand("ec2").allocate_address(Domain="vpc", TagSpecifications=tags)
+    before = strict.listing()
+    strict.up(alarms=True)
+    strict.account.forget()
+    removal = strict.stack()[0].down()
     assert (removal.left, removal.kept, removal.others) == ((), (), ("other",))
     assert set(removal.calls) == PROOF
-    log = world.calls.log
-    last = max(position for position, name in enumerate(log) if name in world.calls.mutating)
+    log = strict.calls.log
+    last = max(position for position, name in enumerate(log) if name in strict.calls.mutating)
     assert {call.partition(":")[2] for call in removal.calls} <= set(log[last:])
-    assert world.listing() == before
+    assert strict.listing() == before
 
 
 def test_a_detached_volume_goes(world: Any) -> None:
@@ -71,44 +71,44 @@ def test_a_detached_volume_goes(world: Any) -> None:
     assert [one["VolumeId"] for one in ec2.describe_volumes()["Volumes"]] == [mine]
 
 
-def test_keep_table(world: Any) -> None:
+def test_keep_table(strict: Any) -> None:
     """The table and its items stay when everything else goes, protected or not, and the next `up` takes them."""
-    world.up(deletion_protection=True)
-    _put(world)
-    stack = world.stack()[0]
+    strict.up(deletion_protection=True)
+    _put(strict)
+    stack = strict.stack()[0]
     assert stack.holding() == Holding(1)
     with pytest.raises(SrekvError, match="protected"):
         stack.down()
     removal = stack.down(keep_table=True)
     assert (removal.left, [one.name for one in removal.kept]) == ((), ["SREKeyValue"])
-    assert world.census()["tables"] == 1
-    assert "roles" not in world.census()
+    assert strict.census()["tables"] == 1
+    assert "roles" not in strict.census()
 
-    log = world.up()
+    log = strict.up()
     assert ("table", "create") not in log.done
-    assert _items(world) == [ITEM]
+    assert _items(strict) == [ITEM]
 
 
-def test_backup_and_back(world: Any) -> None:
+def test_backup_and_back(strict: Any) -> None:
     """Taken when the nodes are gone and before the table goes; what the product tells brings the items back."""
-    world.up()
-    _put(world)
-    world.account.forget()
-    dry, plan = world.stack(dry=True)
+    strict.up()
+    _put(strict)
+    strict.account.forget()
+    dry, plan = strict.stack(dry=True)
     assert dry.down(backup="before").calls == ()
-    assert world.calls.mutating == []
+    assert strict.calls.mutating == []
     assert (plan.done["backup", "create"], plan.done["instance", "delete"]) == (1, 2)
 
-    removal = world.stack()[0].down(backup="before")
+    removal = strict.stack()[0].down(backup="before")
     assert (removal.left, [one.name for one in removal.kept]) == ((), ["srekv.srekv.before"])
-    log = world.calls.log
+    log = strict.calls.log
     assert log.index("TerminateInstances") < log.index("CreateBackup") < log.index("DeleteTable")
 
-    dynamodb, (backup,) = world.by_hand("dynamodb"), removal.kept
+    dynamodb, (backup,) = strict.by_hand("dynamodb"), removal.kept
     restored = dynamodb.restore_table_from_backup(TargetTableName="SREKeyValue", BackupArn=backup.id)
     dynamodb.tag_resource(ResourceArn=restored["TableDescription"]["TableArn"], Tags=TAGS)
-    world.up()
-    assert _items(world) == [ITEM]
+    strict.up()
+    assert _items(strict) == [ITEM]
 
 
 def test_backup_waits_and_survives_a_lost_answer(world: Any) -> None:
