@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from srekv.console import Screen, changes_json, reach, tally
+from srekv.console import Screen, changes_json, plan_table, reach, tally
 from srekv.errors import SrekvError
 from srekv.provision.model import Change, Check, Deployment, Node
 
@@ -87,11 +87,27 @@ def test_quiet_still_warns(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_dry_runs_speak_in_the_conditional(capsys: pytest.CaptureFixture[str]) -> None:
-    """A plan does not claim that something was done."""
-    with Screen(as_json=False).progress(dry=True) as narration:
-        narration.changed(CHANGES[0])
-    assert "would be created table T0" in capsys.readouterr().out
+    """A plan does not claim that something was done: no line as it goes, a table at the end."""
+    screen = Screen(as_json=False)
+    with screen.progress(dry=True) as narration:
+        for change in CHANGES:
+            narration.changed(change)
+    assert capsys.readouterr().out == ""
     assert tally(CHANGES, dry=True).startswith("2 would be created, 1 would change")
+    refused = Change(
+        section="IAM",
+        kind="role",
+        name="r",
+        id="",
+        action="cannot change",
+        detail="path a -> b",
+        next_step="srekv down",
+    )
+    screen.show(plan_table((*narration.changes, refused)))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["!", "srekv", "+", "+", "=", "~", "-"]
+    assert "cannot change  IAM" in lines[1]
+    assert "path a -> b" in lines[1]
 
 
 def test_tally() -> None:
