@@ -32,9 +32,9 @@ Questions = list[Any]
 
 
 @pytest.fixture(scope="module")
-def lived(_world: Any, record: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def lived(_strict: Any, record: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What was asked of AWS, and so of IAM, from the first `up` to the last `down`."""
-    world = _world
+    world = _strict
     world.reset()
     key = tmp_path_factory.mktemp("keys") / "key.pem"
     with record(world) as recorder:
@@ -209,7 +209,6 @@ def _listed(value: str | list[str]) -> list[str]:
 
 SCOPES: tuple[dict[str, Any], ...] = (
     {},
-    {"account": NUMBER, "region": "us-east-1"},
     {"account": NUMBER, "region": "us-east-1", "stack": "srekv"},
 )
 
@@ -287,13 +286,13 @@ def _message(question: Any) -> str:
     return f"User: arn:aws:iam::{NUMBER}:user/op is not authorized to perform: {question.action}{where} {because}"
 
 
-def test_a_denied_call_names_the_missing_action(lived: Any, world: Any) -> None:
+def test_a_denied_call_names_the_missing_action(lived: Any, strict: Any) -> None:
     """Whatever action a call lacks, in whatever protocol it is told: the advice is to allow that one, there."""
     seen = set()
     for (service, operation), params in lived.calls.items():
-        client = world.client(service)
+        client = strict.client(service)
         for question in lived.questions(service, operation):
-            world.account.fail(operation, _code(service), _message(question), status=403)
+            strict.account.fail(operation, _code(service), _message(question), status=403)
             with pytest.raises(ClientError) as caught:
                 getattr(client, xform_name(operation))(**params)
             error = explain(caught.value, "doing it")
@@ -301,7 +300,7 @@ def test_a_denied_call_names_the_missing_action(lived: Any, world: Any) -> None:
             assert error.what == "not permitted: doing it"
             assert error.next_step == f"allow {question.action}{where}; srekv policy prints all that srekv needs"
             seen.add(question.action)
-            world.account.clear()
+            strict.account.clear()
         client.close()
     assert seen >= set(operator_actions())
 
@@ -314,11 +313,11 @@ def test_a_denied_call_names_the_missing_action(lived: Any, world: Any) -> None:
         ("DescribeInstanceTypeOfferings", "UnauthorizedOperation", "ec2:DescribeInstanceTypeOfferings"),
     ],
 )
-def test_up_says_which_action_it_lacks(world: Any, operation: str, code: str, action: str) -> None:
+def test_up_says_which_action_it_lacks(strict: Any, operation: str, code: str, action: str) -> None:
     """`up` ends with the missing action, or goes on without what it does not need and warns of it."""
-    world.account.fail(operation, code, f"User: me is not authorized to perform: {action}", status=403, times=9)
+    strict.account.fail(operation, code, f"User: me is not authorized to perform: {action}", status=403, times=9)
     try:
-        said = "; ".join(world.up().warnings)
+        said = "; ".join(strict.up().warnings)
     except SrekvError as error:
         said = error.next_step
     assert action in said
