@@ -112,12 +112,13 @@ def _refuse_surprises(invocation: Invocation, request: Request, cases: Sequence[
     """Nothing is made in a user's account without a word of the user's."""
     if invocation.is_local or request.in_my_account:
         return
-    needs = sorted({case.needs for case in cases if case.needs and (request.expensive or not case.expensive)})
+    put = [case for case in cases if request.expensive or not case.expensive]
+    needs = sorted({case.needs for case in put if case.needs})
     raise UsageError(
         "this would make and remove things in your AWS account",
-        why=f"{len(cases)} cases need: {'; '.join(needs) or 'nothing'}. All of it is named {PREFIX}-..., tagged, and in "
-        "the default VPC. Expect less than 0.10 USD: checks and alarms by the minute, zones nothing if they go within "
-        "12 hours; with --expensive five t2.micro for some minutes",
+        why=f"{len(put)} cases need: {'; '.join(needs) or 'nothing'}. All of it is named {PREFIX}-..., and in the "
+        "default VPC. Expect less than 0.10 USD: checks and alarms by the minute, zones nothing if they go within 12 "
+        "hours; with --expensive five t2.micro for some minutes",
         next_step="srekv --target aws conformance --in-my-account, or leave --target out",
     )
 

@@ -143,14 +143,6 @@ def _release(params: Mapping[str, Any]) -> Refusal | None:
     return Refusal("InvalidParameterValue", "You must specify an allocation id when releasing a VPC elastic IP address")
 
 
-def _group_name(params: Mapping[str, Any]) -> Refusal | None:
-    name = params["GroupName"]
-    if not name.startswith("sg-"):
-        return None
-    text = f"Value ({name}) for parameter GroupName is invalid. Group names may not be in the format sg-*."
-    return Refusal("InvalidParameterValue", text)
-
-
 def _rules(params: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield from params.get("IpPermissions", ())
 
@@ -228,8 +220,6 @@ def _dashboard_name(params: Mapping[str, Any]) -> Refusal | None:
 _INPUTS: tuple[tuple[str, str, str, str, str, Callable[[Mapping[str, Any]], Refusal | None]], ...] = (
     ("release-by-address", "E25", "boto/boto#2727; NixOS/nixops#852",
      "A VPC's Elastic IP is released by its allocation id.", "ReleaseAddress", _release),
-    ("group-name-form", "E33", _PREFLIGHT,
-     "A security group's name does not begin like an id.", "CreateSecurityGroup", _group_name),
     ("rule-cidr", "E35", _MOTO, "A rule's block is an IPv4 network.", "AuthorizeSecurityGroupIngress", _cidr),
     ("rule-port", "E35", _PREFLIGHT, "A rule's ports are at most 65535.", "AuthorizeSecurityGroupIngress", _port),
     ("rule-without-ports", "E35", _MOTO, "A TCP rule has both ports.", "AuthorizeSecurityGroupIngress", _ports),
@@ -245,15 +235,6 @@ _INPUTS: tuple[tuple[str, str, str, str, str, Callable[[Mapping[str, Any]], Refu
 """Rule, row, source, what it says, the operation, and what judges its parameters."""
 
 _WORDS = (
-    ("group-unknown", "E35", _MOTO, "A security group that does not exist, or not yet, is refused by its id.",
-     "DescribeSecurityGroups", r"^InvalidGroup\.NotFound .*'\{'(.*)'\}'",
-     r"InvalidGroup.NotFound The security group '\1' does not exist"),
-    ("policy-attach-unknown", "I4", _IAM, "A policy that does not exist cannot be attached.",
-     "AttachRolePolicy", r"^NoSuchEntity .*not attachable",
-     "NoSuchEntity Policy ARN does not exist or is not attachable."),
-    ("policy-syntax", "I9", _PREFLIGHT, "A policy's statements have an effect.",
-     "PutRolePolicy", r"^MalformedPolicyDocument Syntax errors",
-     "MalformedPolicyDocument Syntax errors in policy."),
     ("table-protected", "B5", "aws-bench/aws-bench#41, 2026-08", "A protected table cannot be deleted.",
      "DeleteTable", r"^ValidationException .*DeletionProtectionEnabled",
      ("ValidationException Resource cannot be deleted as it is currently protected against deletion. "

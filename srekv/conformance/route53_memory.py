@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from srekv.conformance.machines import named
 from srekv.conformance.model import Call, Raw
 from srekv.local.overlay.records import BatchError, Change, RecordSet, apply_batch, normalise
 
@@ -78,7 +79,7 @@ class Memory:
             return
         self._noted = call
         if call.service == "ec2":
-            self.vpcs.update(_vpcs(answer))
+            self.vpcs.update(named(answer, "vpc-"))
         learn = self._lessons.get(call.operation)
         if learn and call.service == "route53" and not call.replayed:
             learn(call, answer)
@@ -152,16 +153,3 @@ class Memory:
         listed = {one["Id"] for one in answer["HealthChecks"]}
         for check in self.checks.values():
             check.gone = check.gone or check.id not in listed
-
-
-def _vpcs(answer: Any) -> Iterator[str]:
-    """Every VPC that an answer names."""
-    if isinstance(answer, Mapping):
-        for name, value in answer.items():
-            if name == "VpcId" and isinstance(value, str):
-                yield value
-            else:
-                yield from _vpcs(value)
-    elif isinstance(answer, list):
-        for one in answer:
-            yield from _vpcs(one)

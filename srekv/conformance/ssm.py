@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
+from srekv.conformance.machines import named
 from srekv.conformance.model import Call, Conditions, Law, Lenient, Moments, Refusal, Rule
 
 
@@ -44,7 +44,7 @@ class NotRegistered(Lenient):
         """Learn which instances there are; leave new ones out of the list of those that take commands."""
         if call.service == "ec2":
             self._account = answer.get("OwnerId", self._account)
-            self._known.update(_instances(answer))
+            self._known.update(named(answer, "i-"))
         if call.operation == "RunInstances" and not call.replayed:
             looks = self._conditions.between(self.rule, f"{call.operation}#{call.number}", 1, 2)
             for instance in answer["Instances"]:
@@ -108,16 +108,3 @@ class InvocationsEmpty(Lenient):
             self._late.begin(answer["Command"]["CommandId"], looks)
         elif call.operation == "ListCommandInvocations" and self._late.look(call.params.get("CommandId", "")):
             answer["CommandInvocations"] = []
-
-
-def _instances(answer: Any) -> Iterator[str]:
-    """Every instance that an answer names."""
-    if isinstance(answer, Mapping):
-        for name, value in answer.items():
-            if name == "InstanceId" and isinstance(value, str):
-                yield value
-            else:
-                yield from _instances(value)
-    elif isinstance(answer, list):
-        for one in answer:
-            yield from _instances(one)

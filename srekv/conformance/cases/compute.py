@@ -143,6 +143,7 @@ def group_name_taken(desk: Desk) -> Seen:
         r"^Value \(sg-.*\) for parameter GroupName is invalid\. Group names may not be in the format sg-\*\.",
     ),
     source="cdk-preflight, probed 2026-09",
+    law="group-duplicate",
 )
 def group_name_form(desk: Desk) -> Seen:
     """Create a group whose name begins with "sg-"."""
@@ -223,6 +224,7 @@ NO_PORTS = _bad_rule(
     "A security group that does not exist, or not yet, is refused by its id.",
     Answer(400, "InvalidGroup.NotFound", rf"^The security group '{_GROUP}' does not exist"),
     source=_VERIFIED,
+    law="group-not-seen",
 )
 def group_unknown(desk: Desk) -> Seen:
     """Describe a group of nobody."""

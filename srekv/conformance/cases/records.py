@@ -148,7 +148,7 @@ MISSING = _refused(
     "record-delete-missing",
     "R32",
     "A record that is not there cannot be deleted.",
-    _invalid_batch(r"Tried to delete resource record set \[name='r32\..*', type='A'\] but it was not found"),
+    _invalid_batch(r"^\[Tried to delete resource record set \[name='r32\..*', type='A'\] but it was not found"),
     lambda _, zone: [("DELETE", _record(zone, "r32"))],
     source="boto/boto#2887; airbnb/zonify#23",
     check=False,
@@ -191,7 +191,7 @@ def _with_record(desk: Desk, name: str) -> tuple[str, dict[str, Any]]:
     "record-create-existing",
     "R32",
     "A record that exists cannot be created.",
-    _invalid_batch(r"Tried to create resource record set \[name='exists\..*', type='A'\] but it already exists"),
+    _invalid_batch(r"^\[Tried to create resource record set \[name='exists\..*', type='A'\] but it already exists\]$"),
     source="boto/boto#2887; hashicorp/terraform-provider-aws#13012",
     needs="a private zone with a record",
 )
