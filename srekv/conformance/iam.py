@@ -6,16 +6,25 @@ from typing import Any
 
 from srekv.conformance.model import Call, Conditions, Law, Lenient, Moments, Refusal, Rule
 
+_EMPTYING = {
+    "RemoveRoleFromInstanceProfile": "Cannot delete entity, must remove roles from instance profile first.",
+    "DetachRolePolicy": "Cannot delete entity, must detach all policies first.",
+    "DeleteRolePolicy": "Cannot delete entity, must delete policies first.",
+}
+"""What is removed -> what a deletion says that comes too early."""
+
+_HIDDEN = {
+    "CreateRole": ("MaxSessionDuration", "RoleLastUsed"),
+    "ListRoles": ("Tags", "RoleLastUsed", "PermissionsBoundary"),
+}
+"""What these calls leave out of a role."""
+
 
 class IamLaw(Lenient):
     """A law that looks at roles and profiles."""
 
     def __init__(self, conditions: Conditions) -> None:
         self.conditions = conditions
-
-    def moment(self, rule: Rule, call: Call, low: int, high: int) -> int:
-        """How many looks a moment lasts that begins with this call."""
-        return self.conditions.between(rule, f"{call.operation}#{call.number}", low, high)
 
 
 class RoleNotSeen(IamLaw):
@@ -59,12 +68,6 @@ class DeleteConflict(IamLaw):
         says="DeleteRole and DeleteInstanceProfile may be refused with DeleteConflict, HTTP status 409, right after "
         "the last policy or role was removed.",
     )
-    _TEXTS = {  # noqa: RUF012 - constant
-        "RemoveRoleFromInstanceProfile": "Cannot delete entity, must remove roles from instance profile first.",
-        "DetachRolePolicy": "Cannot delete entity, must detach all policies first.",
-        "DeleteRolePolicy": "Cannot delete entity, must delete policies first.",
-    }
-    """What is removed -> what a deletion says that comes too early."""
 
     def __init__(self, conditions: Conditions) -> None:
         super().__init__(conditions)
@@ -75,7 +78,7 @@ class DeleteConflict(IamLaw):
         name = {"DeleteRole": "RoleName", "DeleteInstanceProfile": "InstanceProfileName"}.get(call.operation)
         if name is None:
             return None
-        for removal, text in self._TEXTS.items():
+        for removal, text in _EMPTYING.items():
             if self._lingering.look(f"{removal} {name} {call.params[name]}"):
                 return Refusal("DeleteConflict", text, 409)
         return None
@@ -83,7 +86,7 @@ class DeleteConflict(IamLaw):
     def after(self, call: Call, answer: dict[str, Any]) -> None:
         """A removal begins the moment, for the role and for the profile."""
         super().after(call, answer)
-        if call.operation not in self._TEXTS:
+        if call.operation not in _EMPTYING:
             return
         for name in ("RoleName", "InstanceProfileName"):
             if name in call.params:
@@ -101,10 +104,6 @@ class RoleShape(IamLaw):
         says="CreateRole omits MaxSessionDuration and RoleLastUsed, GetRole has both, ListRoles has neither Tags nor "
         "RoleLastUsed; Tags are absent when there are none.",
     )
-    _HIDDEN = {  # noqa: RUF012 - constant
-        "CreateRole": ("MaxSessionDuration", "RoleLastUsed"),
-        "ListRoles": ("Tags", "RoleLastUsed", "PermissionsBoundary"),
-    }
 
     def after(self, call: Call, answer: dict[str, Any]) -> None:
         """Leave out what AWS leaves out, add what it adds."""
@@ -112,7 +111,7 @@ class RoleShape(IamLaw):
         if call.operation not in {"CreateRole", "GetRole", "ListRoles"}:
             return
         for role in answer.get("Roles") or [answer.get("Role", {})]:
-            for member in self._HIDDEN.get(call.operation, ()):
+            for member in _HIDDEN.get(call.operation, ()):
                 role.pop(member, None)
             if not role.get("Tags"):
                 role.pop("Tags", None)

@@ -15,6 +15,9 @@ PHASES = {"pending": "running", "stopping": "stopped", "shutting-down": "termina
 _STATES = "instance states"
 """The note of a call that asks for instances in some states only: the states."""
 
+_BEGINS = {"StartInstances": "pending", "StopInstances": "stopping", "TerminateInstances": "shutting-down"}
+"""What changes an instance's state -> the passing state that it begins."""
+
 ENDED = frozenset({"shutting-down", "terminated"})
 
 
@@ -175,7 +178,6 @@ class InstanceStates(MachineLaw):
         says="An instance is pending before it runs, stopping before it is stopped, and shutting-down before it is "
         "terminated; a terminated one stays listed.",
     )
-    _BEGINS = {"StartInstances": "pending", "StopInstances": "stopping", "TerminateInstances": "shutting-down"}  # noqa: RUF012 - constant
 
     def after(self, call: Call, answer: dict[str, Any]) -> None:
         """A change of state begins its passing state."""
@@ -184,7 +186,7 @@ class InstanceStates(MachineLaw):
             for one in answer.get("Instances", ()):
                 self._begin(call, one["InstanceId"], "pending")
                 show(one, "pending")
-        passing = self._BEGINS.get(call.operation)
+        passing = _BEGINS.get(call.operation)
         for change in _state_changes(answer) if passing else ():
             self._change(call, change, str(passing))
 
