@@ -5,25 +5,29 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from srekv.doctor.facts import Record, Zone
+from srekv.doctor.facts import HealthCheck, Record, Zone
 
 NEW_CHECK = (
     "aws route53 create-health-check --caller-reference $(date +%s) --health-check-config "
-    "Type=HTTP,IPAddress={address},Port=80,ResourcePath=/health,RequestInterval=10,FailureThreshold=3"
+    "Type=HTTP,IPAddress={address},Port={port},ResourcePath={path},RequestInterval=10,FailureThreshold=3"
 )
 
 
-def put_record(zone: Zone, record: Record, **changes: Any) -> str:
-    """The command that writes a record set with other values for some members."""
-    change = {"Action": "UPSERT", "ResourceRecordSet": record.to_api(**changes)}
-    batch = json.dumps({"Changes": [change]}, separators=(",", ":"))
+def put_record(zone: Zone, *records: Record, **changes: Any) -> str:
+    """The command that writes record sets with other values for some members."""
+    batch = json.dumps(
+        {"Changes": [{"Action": "UPSERT", "ResourceRecordSet": record.to_api(**changes)} for record in records]},
+        separators=(",", ":"),
+    )
     return f"aws route53 change-resource-record-sets --hosted-zone-id {zone.id} --change-batch '{batch}'"
 
 
-def new_check(record: Record) -> str:
-    """The command that makes a health check for a record's endpoint; the record needs its id afterwards."""
+def new_check(record: Record, like: HealthCheck | None) -> str:
+    """The command that makes a health check for a record's endpoint, like another one; the record then needs its id."""
     address = next(iter(record.addresses), "PUBLIC_ADDRESS")
-    return NEW_CHECK.format(address=address) + f"; then put its id into the {record.failover} record"
+    port, path = (like.port, like.path) if like else (80, "/health")
+    command = NEW_CHECK.format(address=address, port=port, path=path)
+    return f"{command}; then put its id into the {record.failover} record"
 
 
 def update_check(check_id: str, *options: str) -> str:

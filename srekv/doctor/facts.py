@@ -166,7 +166,8 @@ class AclEntry:
         verb = "allows" if self.allows else "denies"
         direction = "to" if self.egress else "from"
         protocol = {"-1": "everything", "6": "tcp"}.get(self.protocol, f"protocol {self.protocol}")
-        ports = "" if (self.low, self.high) == (0, 65535) else f" {self.low}-{self.high}"
+        ports = f" {self.low}" + (f"-{self.high}" if self.high != self.low else "")
+        ports = "" if (self.low, self.high) == (0, 65535) else ports
         number = "*" if self.number == LAST else self.number
         return f"rule {number} {verb} {protocol}{ports} {direction} {self.cidr}"
 

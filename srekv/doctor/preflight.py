@@ -77,11 +77,10 @@ def _additional(reader: Reader, steps: Steps) -> Iterator[Finding]:
     places = steps.network.places
     acls = read_acls(reader, steps.run.clients, [place.subnet_id for place in places]) if places else {}
     checkers = Checkers(prefix_lists=(), ranges=RANGES)
-    for place in places:
-        if place.subnet_id in acls:
-            acl_id, entries = acls[place.subnet_id]
-            subnet = Subnet(id=place.subnet_id, acl_id=acl_id, acl=entries)
-            yield from acl_findings(subnet, checkers, steps.run.config.port, subject=place.subnet_id)
+    for acl_id, entries in dict.fromkeys(acls.values()):
+        homes = " and ".join(subnet for subnet, acl in acls.items() if acl[0] == acl_id)
+        subnet = Subnet(id=homes, acl_id=acl_id, acl=entries)
+        yield from acl_findings(subnet, checkers, steps.run.config.port, subject=homes)
 
 
 def _room(reader: Reader, steps: Steps) -> Iterator[Finding]:

@@ -88,7 +88,7 @@ def acl_findings(subnet: Subnet, checkers: Checkers, port: int, *, subject: str)
             id="acl-stops-checkers" if way == "ingress" else "acl-stops-answers",
             severity=_severity(passage),
             subject=subject,
-            title=f"the network ACL stops the health checkers' {'requests' if way == 'ingress' else 'answers'}",
+            title=f"a network ACL stops the checkers' {'requests' if way == 'ingress' else 'answers'}",
             cause="network ACLs keep no state: requests in and answers out must both be allowed",
             proof=f"{subnet.acl_id} of {subnet.id} passes {passage.share:.0%} of the {what}: "
             + (str(stopped) if stopped else "no rule allows the others"),

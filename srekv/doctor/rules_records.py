@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from srekv.doctor.cures import new_check, put_record
-from srekv.doctor.facts import Facts, Host, Pair, Record
+from srekv.doctor.facts import Facts, HealthCheck, Host, Pair, Record
 from srekv.doctor.model import Finding, Wishes
 from srekv.doctor.sources import CHOOSES, DELETING, DETERMINES, PRACTICES, PROBLEMS, RETRIES, ZONES
 
@@ -69,16 +69,16 @@ def checked(facts: Facts, _: Wishes) -> Iterator[Finding]:
     """A check on each record, one that exists, and not the same one."""
     for pair in facts.pairs:
         if pair.primary and not pair.primary.check_id and not pair.primary.evaluates:
-            yield _primary_unchecked(facts, pair.primary)
+            yield _primary_unchecked(facts, pair.primary, facts.check_of(pair.secondary))
         if pair.secondary and not pair.secondary.check_id and not pair.secondary.evaluates:
-            yield _secondary_unchecked(facts, pair.secondary)
+            yield _secondary_unchecked(facts, pair.secondary, facts.check_of(pair.primary))
         for record in pair.records:
             if record.check_id and facts.checks_read and record.check_id not in facts.checks:
                 yield _check_gone(facts, record)
         yield from _shared(facts, pair)
 
 
-def _primary_unchecked(facts: Facts, record: Record) -> Finding:
+def _primary_unchecked(facts: Facts, record: Record, like: HealthCheck | None) -> Finding:
     return Finding(
         id="primary-unchecked",
         severity="prevents",
@@ -86,12 +86,12 @@ def _primary_unchecked(facts: Facts, record: Record) -> Finding:
         title="the PRIMARY has no health check",
         cause="a record without one counts as healthy for ever, so the SECONDARY is never answered",
         proof=f"HealthCheckId: none{', EvaluateTargetHealth: false' if record.alias else ''} ({record.set_id})",
-        fix=facts.fix(new_check(record)),
+        fix=facts.fix(new_check(record, like)),
         source=PROBLEMS,
     )
 
 
-def _secondary_unchecked(facts: Facts, record: Record) -> Finding:
+def _secondary_unchecked(facts: Facts, record: Record, like: HealthCheck | None) -> Finding:
     return Finding(
         id="secondary-unchecked",
         severity="risk",
@@ -99,7 +99,7 @@ def _secondary_unchecked(facts: Facts, record: Record) -> Finding:
         title="the SECONDARY has no health check",
         cause="once the PRIMARY is unhealthy the SECONDARY is answered, even if nobody is there any more",
         proof=f"HealthCheckId: none ({record.set_id})",
-        fix=facts.fix(new_check(record)),
+        fix=facts.fix(new_check(record, like)),
         source=CHOOSES,
     )
 
@@ -112,7 +112,7 @@ def _check_gone(facts: Facts, record: Record) -> Finding:
         title="the record's health check does not exist",
         cause="AWS calls the health of such a record unpredictable",
         proof=f"HealthCheckId {record.check_id} is not among the account's health checks",
-        fix=facts.fix(new_check(record)),
+        fix=facts.fix(new_check(record, None)),
         source=DELETING,
     )
 
@@ -127,7 +127,7 @@ def _shared(facts: Facts, pair: Pair) -> Iterator[Finding]:
             title="PRIMARY and SECONDARY have the same health check",
             cause="when it fails, both are unhealthy at once, and then Route 53 answers the PRIMARY",
             proof=f"both have HealthCheckId {first.check_id}",
-            fix=facts.fix(new_check(second)),
+            fix=facts.fix(new_check(second, facts.check_of(first))),
             source=CHOOSES,
         )
 
@@ -186,7 +186,8 @@ def quick(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
         if wishes.target_s is not None and bound > wishes.target_s:
             yield _over_target(facts, pair.primary, wishes.target_s, proof=f"{settings}: up to {bound:.1f} s")
         elif ttl > ADVISED_TTL_S:
-            yield _long_ttl(facts, pair.primary, ttl, bound=bound)
+            long = [record for record in pair.records if (record.ttl or 0) > ADVISED_TTL_S]
+            yield _long_ttl(facts, long, ttl, bound=bound)
         if wishes.client_timeout_s is not None and wishes.client_timeout_s > bound:
             yield _patient_clients(pair.primary, wishes.client_timeout_s, bound)
 
@@ -205,12 +206,12 @@ def _over_target(facts: Facts, record: Record, target_s: float, *, proof: str) -
     )
 
 
-def _long_ttl(facts: Facts, record: Record, ttl: int, *, bound: float) -> Finding:
-    cure = "srekv up --ttl 10" if facts.stack else put_record(facts.zone, record, TTL=10)
+def _long_ttl(facts: Facts, records: Sequence[Record], ttl: int, *, bound: float) -> Finding:
+    cure = "srekv up --ttl 10" if facts.stack else put_record(facts.zone, *records, TTL=10)
     return Finding(
         id="ttl-long",
         severity="delays",
-        subject=record.label,
+        subject=" and ".join(record.label for record in records),
         title=f"the TTL of {ttl} s hides a switch",
         cause="resolvers and clients may use the old answer for so long; 60 s or less is advised",
         proof=f"TTL {ttl} s: an outage of up to {bound:.1f} s",

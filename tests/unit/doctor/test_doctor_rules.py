@@ -349,6 +349,12 @@ TRUTH: dict[str, tuple[Alteration, str, str, str]] = {
     ".local, untold": (_all(LOCAL, _hosts(0, resolves=False)), "local-is-multicast", "risk", "Domains=~sre-test.local"),
     ".local, unknown": (LOCAL, "local-is-multicast", "risk", "Domains=~sre-test.local"),
     "a long TTL": (_records(primary={"ttl": 300}), "ttl-long", "delays", '"TTL":10'),
+    "a long TTL on the secondary": (
+        _records(secondary={"ttl": 300}),
+        "ttl-long",
+        "delays",
+        '"SetIdentifier":"set1","Failover":"SECONDARY","TTL":10',
+    ),
     "a role without the table": (_stack(policies=(NO_ITEMS,)), "role-lacks-table", "prevents", "srekv up"),
     "a role without the agent": (_stack(policies=(NO_AGENT,)), "role-lacks-agent", "risk", "srekv up"),
     "a fault left behind": (_stack(fault="stop"), "drill-fault", "risk", "srekv up"),
