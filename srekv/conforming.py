@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import boto3
-from botocore.config import Config as BotoConfig
 from rich.table import Table
 from rich.text import Text
 
@@ -150,7 +149,7 @@ def _desk(config: Config, *, layered: bool) -> tuple[Desk, Account | None]:
     if account is not None:
         account.attach(session)
 
-    def make(service: str, settings: BotoConfig, keys: dict[str, str] | None = None) -> Any:
+    def make(service: str, settings: Any, keys: dict[str, str] | None = None) -> Any:
         given: dict[str, Any] = {"endpoint_url": config.endpoint, "config": settings, **(keys or {})}
         return session.client(service, **given)  # type: ignore[call-overload]
 

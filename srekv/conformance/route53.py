@@ -345,8 +345,8 @@ class ListsLag(Lenient):
 
     rule = Rule(
         id="route53-lists-lag",
-        rows=("aws-facts 0",),
-        source="no recording: an assumption on the safe side, as for every list of a distributed service",
+        rows=("assumed",),
+        source="nobody has recorded it: an assumption on the safe side",
         says="A new zone or health check may be missing from one listing until it has been asked for by its id.",
     )
     lists = ("HostedZones", "HostedZoneSummaries", "HealthChecks")

@@ -14,6 +14,17 @@ from srekv.local.overlay.checks import InvalidCheckError, check_config, normalis
 from srekv.local.overlay.records import BatchError
 
 _PREFLIGHT = "cdk-preflight, probed 2026-09"
+_CHANGES = "boto/boto#2887; airbnb/zonify#23; hashicorp/terraform-provider-aws#13012"
+_SOURCES = {
+    "record-delete-missing": _CHANGES,
+    "record-create-existing": _CHANGES,
+    "record-delete-other-values": _CHANGES,
+    "record-policies-mixed": "cdk-preflight, probed 2026-09; hashicorp/terraform-provider-aws#1668",
+    "record-check-unknown": "documentation of ChangeResourceRecordSets; the text is not recorded",
+    "check-tcp-name": "aws/aws-sdk-php#1527",
+    "check-tcp-path": "cdk-preflight, probed 2026-09; aws/aws-sdk-php#1527",
+}
+"""Where it was recorded, if not in cdk-preflight."""
 
 _BATCH = (
     ("record-primary-needs-check", "R20", "A PRIMARY record that is no alias must have a health check.",
@@ -64,7 +75,7 @@ def laws(conditions: Conditions, memory: Memory) -> tuple[Law, ...]:
 
 
 def _rule(name: str, rows: str, says: str) -> Rule:
-    return Rule(id=name, rows=tuple(rows.split()), source=_PREFLIGHT, says=says)
+    return Rule(id=name, rows=tuple(rows.split()), source=_SOURCES.get(name, _PREFLIGHT), says=says)
 
 
 class BatchLaw(Lenient):

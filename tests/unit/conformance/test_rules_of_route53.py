@@ -133,7 +133,10 @@ def test_what_others_removed_is_forgotten(bench: Make) -> None:
 
 
 def test_records_follow_one_policy(bench: Make) -> None:
-    """Rule record-policies-mixed: a role is taken once; record-check-unknown: a deleted check is unknown."""
+    """Rule record-policies-mixed: a role is taken once.
+
+    Rule record-check-unknown: a check that was deleted cannot be named.
+    """
     account = bench(*(law for law in route53.laws(Conditions()) if law.rule.id.startswith(("record-", "check-"))))
     base = {"Name": "x.a.test", "Type": "A", "TTL": 1, "ResourceRecords": [{"Value": "192.0.2.1"}]}
 
