@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from srekv.commands import Invocation, opened
-from srekv.console import changes_json, tally
+from srekv.console import changes_json, plan_table, tally
 from srekv.errors import FindingError, UsageError
 from srekv.local import control
 from srekv.prices import leftover_costs, total_usd
@@ -113,6 +113,8 @@ def down(invocation: Invocation, *, dry_run: bool, keep_table: bool, backup: str
         removal = stack.down(keep_table=keep_table, backup=backup)
         changes, elapsed = narration.changes, narration.elapsed_s
     screen = invocation.screen
+    if dry_run:
+        screen.show(plan_table(changes))
     screen.show(f"\n{tally(changes, dry=dry_run)} in {elapsed:.1f} s")
     screen.document(
         {

@@ -134,6 +134,35 @@ def test_status_document(on_moto: Any) -> None:
     assert {"instance", "table", "hosted zone", "record"} <= {one["kind"] for one in status["resources"]}
 
 
+def test_a_plan_and_the_drift(world: Any, on_moto: Any) -> None:
+    """A plan that cannot be carried out is shown whole, then exit 3; `status` says what differs."""
+    new = on_moto("up", "--dry-run", "--no-wait")
+    assert new.returncode == 0
+    for words in ("+ create", "table SREKeyValue", "would be created", "USD an hour", "list prices of us-east-1"):
+        assert words in new.stdout
+    assert world.census().get("instances", 0) == 0
+    on_moto("up", "--no-wait")
+    world.by_hand("iam").untag_role(RoleName="EC2_DynamoDB_Access", TagKeys=["Name"])
+
+    refused = on_moto("--output", "json", "up", "--dry-run", "--no-wait", "--interval", "30")
+    assert refused.returncode == 3
+    plan = json.loads(refused.stdout)
+    fields = {(one["action"], one["detail"]) for one in plan["changes"] if one["action"] != "leave"}
+    assert fields == {
+        ("cannot change", "RequestInterval 10 -> 30"),
+        ("change", "tags: Name lost"),
+        ("change", "srekv:interval 10 -> 30"),
+    }
+    assert plan["price"]["usd_month"] > 0
+    assert "2 of the fields asked for cannot be changed" in refused.stderr
+
+    status = on_moto("--output", "json", "status")
+    assert [one["detail"] for one in _document(status)["drift"]] == ["tags: Name lost"]
+    on_moto("up", "--no-wait")
+    text = on_moto("status")
+    assert "none: everything is as it was asked for" in text.stdout
+
+
 def test_a_refusal_has_three_parts(world: Any, on_moto: Any) -> None:
     """A taken name: exit 3; what, why and next on stderr; nothing on stdout with JSON."""
     world.by_hand("ec2").create_key_pair(KeyName="srekv-key")

@@ -11,10 +11,10 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from srekv.config import Config
-from srekv.errors import SrekvError, TimeoutExceeded
-from srekv.provision.engine import destroy_all, ensure_all, observe_all
+from srekv.errors import ImmutableError, SrekvError, TimeoutExceeded
+from srekv.provision.engine import destroy_all, ensure_all, observe_all, refuse_what_cannot_change
 from srekv.provision.model import Change, Resource
-from srekv.provision.run import CancelledError, Op, Ops, Run, leave
+from srekv.provision.run import CancelledError, Op, Ops, Run, cannot, leave
 
 DEADLINE_S = 20
 
@@ -249,3 +249,31 @@ def test_persist_asks_again_while_it_is_not_yet_there(run: Run) -> None:
         run.persist("S", "x", _refusing("Fresh"), on=frozenset({"Fresh"}), saying={"Fresh": ("profile",)}, Name="n")
     with pytest.raises(TimeoutExceeded):
         run.persist("S", "x", _refusing(*["Fresh"] * 99), on=frozenset({"Fresh"}), timeout_s=0.2, Name="n")
+
+
+@dataclass(frozen=True)
+class FakeLimit:
+    """A step of which fields cannot change."""
+
+    ops: tuple[Op, ...]
+
+    def limits(self) -> Ops:
+        """Those it was given."""
+        return iter(self.ops)
+
+
+def test_what_cannot_change_is_an_error_or_a_row(run: Run, log: Log) -> None:
+    """Before anything begins the first one is raised; a plan shows it with what to do, and goes on."""
+    refused = cannot("thing", "it", "t-1", field="size", have=1, want=2, next_step="make another")
+    refuse_what_cannot_change((FakeLimit(()),))
+    with pytest.raises(ImmutableError) as caught:
+        refuse_what_cannot_change((FakeLimit(()), FakeLimit((refused,))))
+    assert (caught.value.field, caught.value.have, caught.value.want) == ("size", 1, 2)
+
+    with pytest.raises(ImmutableError):
+        run.carry_out("A", iter((refused,)))
+    assert log.lines == []
+
+    plan = Run(Config(), None, log, dry=True)  # type: ignore[arg-type]
+    plan.carry_out("A", iter((refused, leave("thing", "other", "t-2"))))
+    assert log.lines == ["cannot change it t-1", "leave other t-2"]
