@@ -67,10 +67,10 @@ def sweep(invocation: Invocation, request: Request, *, confirm: Confirm) -> None
     estate = Estate(target_config(invocation, running(invocation)))
     with invocation.screen.progress(dry=request.dry_run) as narration:
         regions = estate.regions() if request.all_regions else (estate.config.region,)
-        look = _Look(estate, request, now)
+        look = _Look(estate, request, now, narration)
         found = look(frozenset(regions))
         work = _Work.of(found.remains, request, now)
-        held = {one: estate.stack(one, narration).holding() for one in work.stacks if _has_table(one)}
+        held = {one: _held(estate, one, narration) for one in work.stacks}
         _show_found(invocation, found.remains, held)
         if work.is_empty or request.dry_run:
             done = found
@@ -84,7 +84,7 @@ def sweep(invocation: Invocation, request: Request, *, confirm: Confirm) -> None
         {
             "dry_run": request.dry_run,
             "older_than_s": request.older_than.total_seconds(),
-            "regions": list(regions),
+            "regions": [region for region in regions if region not in found.refused],
             "stacks": [_remains_json(one, held.get(one), invocation.profile) for one in found.remains],
             "changes": changes_json(changes),
             "left": [leftover_json(one, profile=invocation.profile) for one in left],
@@ -99,6 +99,7 @@ def sweep(invocation: Invocation, request: Request, *, confirm: Confirm) -> None
 class _Found:
     remains: tuple[Remains, ...]
     calls: tuple[str, ...]
+    refused: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -108,17 +109,20 @@ class _Look:
     estate: Estate
     request: Request
     now: datetime
+    narration: Narration
 
     def __call__(self, regions: frozenset[str]) -> _Found:
         inventory = self.estate.look(sorted(regions))
+        for region, error in inventory.refused.items():
+            self.narration.warn(f"{region} was not looked at: {error.what}: {error.why}")
         remains = judge(
             inventory.leftovers,
             now=self.now,
             older_than=self.request.older_than,
-            regions=regions,
-            everywhere=self.request.all_regions,
+            regions=regions - inventory.refused.keys(),
+            everywhere=self.request.all_regions and not inventory.refused,
         )
-        return _Found(remains, inventory.calls)
+        return _Found(remains, inventory.calls, frozenset(inventory.refused))
 
 
 @dataclass(frozen=True)
@@ -179,8 +183,15 @@ def _delete_backup(estate: Estate, backup: Leftover, narration: Narration) -> No
     )
 
 
-def _has_table(remains: Remains) -> bool:
-    return any(one.kind == "table" for one in remains.due)
+def _held(estate: Estate, remains: Remains, narration: Narration) -> Holding | None:
+    """How much data would go with a stack."""
+    if not any(one.kind == "table" for one in remains.due):
+        return None
+    try:
+        return estate.stack(remains, narration).holding()
+    except SrekvError as error:
+        narration.warn(f"the table of {remains.stack}: {error.what}")
+        return None
 
 
 def _confirm(work: _Work, held: dict[Remains, Holding | None], confirm: Confirm) -> None:

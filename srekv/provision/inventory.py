@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from srekv.errors import SrekvError
 from srekv.provision.answers import FAILURES, explain
 from srekv.provision.clients import Clients
 from srekv.provision.leftover import Leftover
@@ -15,10 +17,16 @@ WORKERS = 8
 
 @dataclass(frozen=True)
 class Inventory:
-    """What was found, and the calls that were made to find it, as "service:Operation"."""
+    """What was found.
+
+    Attributes:
+        calls: the calls that were made to find it, as "service:Operation".
+        refused: why a Region could not be looked at, by Region.
+    """
 
     leftovers: tuple[Leftover, ...]
     calls: tuple[str, ...]
+    refused: Mapping[str, SrekvError] = field(default_factory=dict)
 
     def of(self, stack: str) -> tuple[Leftover, ...]:
         """What there is of one stack."""

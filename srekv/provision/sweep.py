@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import boto3
 
 from srekv.config import Config
+from srekv.errors import SrekvError
 from srekv.provision.clients import Clients
 from srekv.provision.data import delete_backup
 from srekv.provision.inventory import Inventory, enabled_regions, take
@@ -39,15 +40,28 @@ class Estate:
         return enabled_regions(self._clients)
 
     def look(self, regions: Sequence[str]) -> Inventory:
-        """Everything of ours in these Regions, and what is in all of them."""
+        """Everything of ours in these Regions, and what is in all of them.
+
+        An organisation may forbid a Region that the account has: then it is told in `refused`. The Region that the
+        user works in must not be.
+        """
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="region") as pool:
             here = pool.submit(take, self._clients, "global")
-            parts = list(pool.map(lambda region: take(self._clients.elsewhere(region), "regional"), regions))
+            parts = list(pool.map(self._regional, regions))
         parts.append(here.result())
         return Inventory(
             tuple(one for part in parts for one in part.leftovers),
             tuple(dict.fromkeys(call for part in parts for call in part.calls)),
+            {region: error for part in parts for region, error in part.refused.items()},
         )
+
+    def _regional(self, region: str) -> Inventory:
+        try:
+            return take(self._clients.elsewhere(region), "regional")
+        except SrekvError as error:
+            if region == self.config.region:
+                raise
+            return Inventory((), (), {region: error})
 
     def stack(self, remains: Remains, watcher: Watcher) -> Stack:
         """The stack, to be asked or removed."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
+from srekv.cli import main_group
 from srekv.config import Config
 from srekv.errors import SrekvError, UsageError
 from srekv.provision.data import Holding
@@ -107,7 +111,7 @@ def test_backup_and_back(strict: Any) -> None:
     dynamodb, (backup,) = strict.by_hand("dynamodb"), removal.kept
     restored = dynamodb.restore_table_from_backup(TargetTableName="SREKeyValue", BackupArn=backup.id)
     dynamodb.tag_resource(ResourceArn=restored["TableDescription"]["TableArn"], Tags=TAGS)
-    strict.up()
+    assert strict.stack()[0].holding() == Holding(1)
     assert _items(strict) == [ITEM]
 
 
@@ -158,3 +162,32 @@ def test_another_region_is_refused(world: Any) -> None:
     config = Config(target="aws", endpoint=world.endpoint, region="eu-west-1", access_key="k", secret_key="s")
     with pytest.raises(UsageError, match="the stack srekv is in us-east-1, not in eu-west-1"):
         connect(config, {}, log)
+
+
+def test_the_question_and_the_document(world: Any, tmp_path: Path) -> None:
+    """The question counts the items and names the choice; the document has the proof, the items and what is kept."""
+    _table(world)
+    _put(world)
+    variables = {
+        "AWS_ENDPOINT_URL": world.endpoint,
+        "AWS_ACCESS_KEY_ID": "AKIAOPERATOR",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_CONFIG_FILE": str(tmp_path / "none"),
+    }
+
+    def down(*options: str, answer: str) -> Result:
+        words = ["--target", "aws", "--output", "json", "down", *options]
+        return CliRunner().invoke(main_group, words, env=variables, input=answer, standalone_mode=False)
+
+    declined = down(answer="n\n")
+    assert isinstance(declined.exception, UsageError)
+    assert "and its table with 1 item, without a backup?" in declined.stderr
+    assert "--keep-table and --backup NAME" in declined.exception.next_step
+    assert _items(world) == [ITEM]
+
+    kept = down("--keep-table", answer="y\n")
+    assert "but keep its table with 1 item?" in kept.stderr
+    document = json.loads(kept.stdout)
+    assert (document["items"], document["left"], len(document["proof"])) == (1, [], 14)
+    assert [(one["kind"], one["usd_month"]) for one in document["kept"]] == [("table", 0.0)]
+    assert _items(world) == [ITEM]

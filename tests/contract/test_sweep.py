@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from srekv.cli import main_group
-from srekv.errors import FindingError, UsageError
+from srekv.errors import FindingError, SrekvError, UsageError
 from srekv.provision.remains import judge
 
 Sweep = Callable[..., Result]
@@ -161,3 +161,14 @@ def test_other_regions(world: Any) -> None:
     only = estate.look(["eu-west-1"]).leftovers
     alone = judge(only, now=later, older_than=timedelta(days=1), regions=("eu-west-1",), everywhere=False)
     assert [(one.stack, one.verdict) for one in alone] == [("far", "old"), ("near", "elsewhere")]
+
+
+def test_a_forbidden_region(world: Any) -> None:
+    """Another Region that the organisation forbids is named and does not hide the rest; the user's own one must do."""
+    _role(world, "near")
+    world.calls.answers["DescribeVolumes"] = lambda _: world.refusal("UnauthorizedOperation", "explicit deny")
+    inventory = world.estate().look(["eu-west-1"])
+    assert [one.kind for one in inventory.leftovers] == ["role"]
+    assert "DescribeVolumes" in inventory.refused["eu-west-1"].what
+    with pytest.raises(SrekvError, match="DescribeVolumes"):
+        world.estate().look(["us-east-1"])
