@@ -137,6 +137,11 @@ class Host:
     name: str
     resolves: bool | None = None
 
+    @property
+    def identity(self) -> str:
+        """What tells two machines apart."""
+        return self.instance_id or self.name
+
 
 @dataclass(frozen=True, kw_only=True)
 class GroupRule:

@@ -126,7 +126,7 @@ def _elsewhere(facts: Facts, record: Record, check: HealthCheck) -> Iterator[Fin
         return
     checked = next(iter(facts.hosts_of([check.address])), None)
     answered = facts.hosts_of(record.addresses)
-    if checked and any(checked.instance_id == host.instance_id != "" for host in answered):
+    if checked and any(checked.identity == host.identity for host in answered):
         return
     if not facts.hosts_read:
         return

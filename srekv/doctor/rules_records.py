@@ -141,8 +141,8 @@ def apart(facts: Facts, _: Wishes) -> Iterator[Finding]:
         one, two = (next(iter(facts.hosts_of(record.addresses)), None) for record in pair.records)
         if same or (pair.primary.alias and pair.primary.alias == pair.secondary.alias):
             yield _same_host(facts, pair, f"both answer {same[0] if same else pair.primary.alias}")
-        elif one and two and one.instance_id and one.instance_id == two.instance_id:
-            yield _same_host(facts, pair, f"both addresses lead to {one.instance_id}")
+        elif one and two and one.identity == two.identity:
+            yield _same_host(facts, pair, f"both addresses lead to {one.name}")
         elif one and two and one.zone == two.zone:
             yield _same_zone(pair, one, two)
 

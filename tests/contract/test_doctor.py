@@ -17,6 +17,7 @@ from srekv.doctor.permissions import permission_findings, read_permissions
 from srekv.doctor.reader import Reader
 from srekv.doctor.rules import diagnose
 from srekv.errors import SrekvError, UsageError
+from srekv.provision.checker_ranges import RANGES
 from srekv.provision.stack import Steps
 
 READING = ("Describe", "Get", "List", "Simulate")
@@ -270,6 +271,79 @@ def test_any_zone_can_be_looked_at(world: Any) -> None:
     assert "www.example.com" in caught.value.why
     with pytest.raises(UsageError, match="no hosted zone"):
         _facts(world, zone_id="Z0000000000000")
+
+
+def _interface(world: Any, vpc: str, number: int, group: str) -> tuple[str, str]:
+    """A network interface without an instance, in a zone of its own: its private address and its Elastic IP."""
+    ec2 = world.by_hand("ec2")
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.3.{number}.0/24", AvailabilityZone=f"us-east-1{'ab'[number]}")[
+        "Subnet"
+    ]["SubnetId"]
+    interface = ec2.create_network_interface(SubnetId=subnet, Groups=[group])["NetworkInterface"]
+    address = ec2.allocate_address(Domain="vpc")
+    ec2.associate_address(AllocationId=address["AllocationId"], NetworkInterfaceId=interface["NetworkInterfaceId"])
+    return interface["PrivateIpAddress"], address["PublicIp"]
+
+
+def _balanced(world: Any) -> tuple[str, str]:
+    """A private zone whose records lead to bare interfaces, behind a group that admits a prefix list."""
+    ec2, route53 = world.by_hand("ec2"), world.by_hand("route53")
+    vpc = ec2.create_vpc(CidrBlock="10.3.0.0/16")["Vpc"]["VpcId"]
+    ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
+    entries = [{"Cidr": cidr} for cidr in RANGES]
+    checkers = ec2.create_managed_prefix_list(
+        PrefixListName="mine", MaxEntries=40, AddressFamily="IPv4", Entries=entries
+    )["PrefixList"]["PrefixListId"]
+    group = ec2.create_security_group(GroupName="g", Description="g", VpcId=vpc)["GroupId"]
+    peer = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "PrefixListIds": [{"PrefixListId": checkers}]}
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[peer])
+    zone = route53.create_hosted_zone(
+        Name="example.internal",
+        VPC={"VPCRegion": "us-east-1", "VPCId": vpc},
+        CallerReference="b",
+        HostedZoneConfig={"PrivateZone": True},
+    )["HostedZone"]["Id"]
+    changes = []
+    for number, failover in enumerate(("PRIMARY", "SECONDARY")):
+        private, public = _interface(world, vpc, number, group)
+        config = {"Type": "HTTP", "IPAddress": public, "Port": 80, "ResourcePath": "/health", "RequestInterval": 10}
+        check = route53.create_health_check(CallerReference=failover, HealthCheckConfig=config)["HealthCheck"]["Id"]
+        record = {"Name": "svc.example.internal", "Type": "A", "TTL": 10, "SetIdentifier": failover}
+        more = {"Failover": failover, "HealthCheckId": check, "ResourceRecords": [{"Value": private}]}
+        changes.append({"Action": "CREATE", "ResourceRecordSet": record | more})
+    route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
+    return zone.rpartition("/")[2], vpc
+
+
+def test_whatever_has_the_address_is_looked_at(world: Any) -> None:
+    """Load balancers' interfaces as well as instances; a prefix list of the user's own counts by its entries."""
+    zone, vpc = _balanced(world)
+    facts = _facts(world, zone_id=zone)
+    assert {host.zone for host in facts.hosts.values()} == {"us-east-1a", "us-east-1b"}
+    assert _found(world, zone_id=zone) == {("no-internet-route", "prevents")}
+
+    resolver, subnets = world.by_hand("route53resolver"), world.by_hand("ec2").describe_subnets()["Subnets"]
+    group = next(iter(facts.groups))
+    endpoint = resolver.create_resolver_endpoint(
+        CreatorRequestId="e",
+        Direction="OUTBOUND",
+        SecurityGroupIds=[group],
+        IpAddresses=[{"SubnetId": one["SubnetId"]} for one in subnets if one["VpcId"] == vpc],
+    )["ResolverEndpoint"]["Id"]
+    for name in ("internal", "example.internal", "api.example.internal"):
+        rule = resolver.create_resolver_rule(
+            CreatorRequestId=name,
+            Name=name.replace(".", "-"),
+            RuleType="FORWARD",
+            DomainName=name,
+            ResolverEndpointId=endpoint,
+            TargetIps=[{"Ip": "10.3.0.9", "Port": 53}],
+        )["ResolverRule"]["Id"]
+        resolver.associate_resolver_rule(ResolverRuleId=rule, Name=name.replace(".", "-"), VPCId=vpc)
+    rivals = [one for one in _diagnose(world, zone_id=zone).findings if one.id == "name-answered-elsewhere"]
+    assert [one.subject for one in rivals] == ["svc.example.internal"]
+    assert "forwarding rule" in rivals[0].proof
+    assert "for example.internal" in rivals[0].proof
 
 
 def test_what_may_not_be_read_is_said(world: Any) -> None:
