@@ -26,8 +26,10 @@ class Alarms:
 
     section = "CloudWatch"
 
-    def __init__(self, run: Run, checks: HealthChecks, table: Table) -> None:
+    def __init__(self, run: Run, checks: HealthChecks, table: Table, *, wanted_before: bool) -> None:
+        """`wanted_before`: whether the stack was made with alarms."""
         self._run = run
+        self._wanted_before = wanted_before
         self._checks = checks
         self.needs: tuple[Step, ...] = (checks, table)
 
@@ -43,8 +45,13 @@ class Alarms:
         return tuple(resources)
 
     def ensure(self) -> Ops:
-        """Put what is missing or differs; PutMetricAlarm and PutDashboard replace the whole (aws-facts 8)."""
+        """Put what is missing or differs, or remove what is no longer wanted.
+
+        PutMetricAlarm and PutDashboard replace the whole (aws-facts 8).
+        """
         if not self._run.config.alarms:
+            if self._wanted_before:
+                yield from self.destroy()
             return
         checks, table = [self._check_alarm(node) for node in NODES], [self._throttle_alarm()]
         for client, wanted in ((self._global, checks), (self._regional, table)):

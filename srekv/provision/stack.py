@@ -173,7 +173,7 @@ class Steps:
         table = Table(run, needs=(identity,))
         checks = HealthChecks(run, existing, addresses)
         zone = PrivateZone(run, network=network, addresses=addresses, checks=checks)
-        alarms = Alarms(run, checks, table)
+        alarms = Alarms(run, checks, table, wanted_before=bool(stored(role).get("alarms")))
         volumes = Volumes(run, existing)
         nodes = Nodes(
             run,

@@ -158,9 +158,6 @@ def test_a_plan_and_the_drift(world: Any, on_moto: Any) -> None:
 
     status = on_moto("--output", "json", "status")
     assert [one["detail"] for one in _document(status)["drift"]] == ["tags: Name lost"]
-    on_moto("up", "--no-wait")
-    text = on_moto("status")
-    assert "none: everything is as it was asked for" in text.stdout
 
 
 def test_a_refusal_has_three_parts(world: Any, on_moto: Any) -> None:

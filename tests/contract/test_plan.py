@@ -149,6 +149,19 @@ def test_a_table_without_our_tag_is_not_taken(strict: Any) -> None:
     assert f"aws dynamodb tag-resource --resource-arn {arn} --tags Key=srekv:stack,Value=srekv" in str(caught.value)
 
 
+def test_alarms_that_are_no_longer_wanted_go(strict: Any) -> None:
+    """`up --no-alarms` on a stack with alarms removes them and says so in its plan; they cost money."""
+    strict.up(alarms=True)
+    planned = strict.up(dry=True, alarms=False)
+
+    done = strict.up(alarms=False)
+
+    assert done.done == planned.done
+    assert done.done == {("alarm", "delete"): 3, ("dashboard", "delete"): 1, ("role", "change"): 1}
+    assert not {"alarms", "dashboards"} & strict.census().keys()
+    assert strict.up().repairs == []
+
+
 def test_down_takes_what_has_lost_its_tag(strict: Any) -> None:
     """An instance, an address and a group of ours without the stack's tag go with the rest."""
     before = strict.census()
