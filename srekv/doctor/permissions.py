@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from srekv.doctor.facts import Unread
 from srekv.doctor.model import Finding, Severity
 from srekv.doctor.reader import Reader
 from srekv.doctor.sources import PERMISSIONS
@@ -166,8 +165,3 @@ def permission_findings(permissions: Permissions, *, severity: Severity) -> Iter
             fix="srekv policy prints the policy to attach",
             source=PERMISSIONS,
         )
-
-
-def only_unsupported(unread: Unread) -> bool:
-    """Whether a simulation failed because the endpoint has no simulator, as emulators have not."""
-    return unread.action == "iam:SimulatePrincipalPolicy" and not unread.denied
