@@ -38,8 +38,8 @@ lint: .venv/developed ## ruff, mypy, shellcheck
 	$(BIN)/mypy
 	$(BIN)/shellcheck .ci/run scripts/drill
 
-bench: .venv/developed ## Measure what README.md states
-	$(BIN)/python benchmarks/run.py
+bench: .venv/developed ## Measure what README.md states (PART=service: only that)
+	$(BIN)/python benchmarks/run.py $(PART)
 
 clean: ## Remove .venv and what tools left behind
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/contract/policy/node_modules

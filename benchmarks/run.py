@@ -1,6 +1,7 @@
 """Measures what README.md states: run it with `make bench`; name a part to run only that.
 
-Parts: help, local, moto, latency. Quote medians; these are whole processes, interpreter start included.
+Parts: help, local, moto, latency, service (needs wrk and two cores). Quote medians; the first four time whole
+processes, interpreter start included.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from servers import CALL_S, INSTANCE_RUNNING_AFTER_S, TABLE_ACTIVE_AFTER_S, moto
+from service import measure_service
 from timing import Sample, command, sample
 
 SREKV = str(Path(sys.executable).with_name("srekv"))
@@ -109,6 +111,7 @@ PARTS: dict[str, Callable[[str], None]] = {
     "local": measure_local,
     "moto": measure_moto,
     "latency": measure_latency,
+    "service": measure_service,
 }
 
 

@@ -26,6 +26,7 @@ def main(environ: Mapping[str, str]) -> int:
         node = setting(environ, "SREKV_NODE")
         region = setting(environ, "AWS_REGION", default=environ.get("AWS_DEFAULT_REGION", ""))
         host = setting(environ, "SREKV_HOST", r"[\w.:-]+", "0.0.0.0")  # noqa: S104 - a node serves its network
+        kind = setting(environ, "SREKV_STORE", "thin|boto3", "thin")
         port = int(setting(environ, "SREKV_PORT", r"\d{1,5}", "80"))
         sock = server.listen(host, port)
     except ValueError as error:
@@ -35,14 +36,15 @@ def main(environ: Mapping[str, str]) -> int:
         sys.stderr.write(f"srekv.app: cannot listen on {host}:{port}: {error}\n")
         return 3
     # Clients may connect from here on; what is slow to import comes now.
-    from srekv.app.dynamodb import DynamoStore, connect
+    from srekv.app.clients import connect
+    from srekv.app.dynamodb import DynamoStore
     from srekv.app.faults import Faults, FaultyStore
     from srekv.app.routes import create_app
 
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(message)s")
     stopping = threading.Event()
     faults = Faults(environ.get("SREKV_FAULT_FILE", ""))
-    store = FaultyStore(DynamoStore(table, lambda: connect(region)), faults)
+    store = FaultyStore(DynamoStore(table, lambda: connect(region, kind)), faults)
     serving = server.Server(create_app(store, node, faults, stopping), sock, node, stopping)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: serving.stop())

@@ -1,16 +1,14 @@
 """The store on DynamoDB: a write is one conditional UpdateItem, sent again only when that can do no harm (README)."""
 
+import os
 import random
 import threading
 import time
-import uuid
 from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterable, Iterator, Optional
 
 from botocore import exceptions as aws
-from botocore.config import Config
 from botocore.parsers import ResponseParserError
-from botocore.session import Session
 
 from srekv.app.model import CALLS, PATIENCE_S, QUEUE, Condition, Conflict, Item, Refused, Unavailable
 
@@ -24,19 +22,28 @@ _NO_KEYS = (aws.NoCredentialsError, aws.CredentialRetrievalError)
 _FAILURES = (aws.BotoCoreError, aws.ClientError, ResponseParserError)
 
 
-def connect(region: str) -> Any:
-    """A client, or NoCredentialsError while there are none."""
-    session = Session()
-    if session.get_credentials() is None:
-        raise aws.NoCredentialsError
-    config = Config(
-        connect_timeout=1,
-        read_timeout=1.5,
-        retries={"mode": "standard", "total_max_attempts": 1},
-        max_pool_connections=CALLS,
-        tcp_keepalive=True,
-    )
-    return session.create_client("dynamodb", region_name=region, config=config)
+class Budget:
+    """What retries may cost together, as in botocore's standard mode: an outage ends them, success brings them back."""
+
+    FULL, COST = 500, 5
+
+    def __init__(self) -> None:
+        self._left = self.FULL
+        self._lock = threading.Lock()
+
+    def spend(self) -> bool:
+        """Whether one more retry is due."""
+        with self._lock:
+            if self._left < self.COST:
+                return False
+            self._left -= self.COST
+            return True
+
+    def earn(self, turn: int) -> None:
+        """A call succeeded, in its first turn (0) or after retries."""
+        if self._left < self.FULL:
+            with self._lock:
+                self._left = min(self.FULL, self._left + (self.COST if turn else 1))
 
 
 class DynamoStore:
@@ -48,13 +55,14 @@ class DynamoStore:
         self._client: Any = None
         self._problem = "no DynamoDB client yet"
         self._ready = threading.Event()
+        self._budget = Budget()
         self._calls, self._places = threading.Semaphore(CALLS), threading.Semaphore(CALLS + QUEUE)
         threading.Thread(target=self._prepare, daemon=True).start()
 
     def get(self, key: str, *, consistent: bool = True) -> Optional[Item]:
         """See Store."""
         with self._turn():
-            item = self._read(key, _attempts(time.monotonic() + BUDGET_S), consistent=consistent)
+            item = self._read(key, self._attempts(time.monotonic() + BUDGET_S), consistent=consistent)
         if "value" not in item:
             return None
         (value,) = item["value"].values()
@@ -78,7 +86,7 @@ class DynamoStore:
                 raise
 
     def _write(self, key: str, update: str, condition: Condition, values: Dict[str, Any]) -> int:
-        end, write = time.monotonic() + BUDGET_S, {"S": uuid.uuid4().hex}
+        end, write = time.monotonic() + BUDGET_S, {"S": os.urandom(16).hex()}
         values.update({":now": {"N": str(int(time.time() * 1000))}, ":one": {"N": "1"}, ":write": write})
         request = {
             "TableName": self._table,
@@ -92,9 +100,11 @@ class DynamoStore:
         }
         unsure, failure = False, None
         with self._turn():
-            for _ in _attempts(end):
+            for turn in self._attempts(end):
                 try:
-                    return _version(self._client.update_item(**request)["Attributes"])
+                    item = self._client.update_item(**request)["Attributes"]
+                    self._budget.earn(turn)
+                    return _version(item)
                 except _FAILURES as error:
                     failure, kind = error, _kind(error)
                     if kind == "too large":
@@ -105,7 +115,7 @@ class DynamoStore:
                     if kind == "final" or (unsure and condition.version is None):
                         break
             if unsure and time.monotonic() < end:
-                item = self._read(key, [1], outcome="unknown")
+                item = self._read(key, [0], outcome="unknown")
                 if item.get("write") == write:
                     return _version(item)
         raise Unavailable(f"DynamoDB: {failure}", "unknown" if unsure else "failed")
@@ -113,9 +123,11 @@ class DynamoStore:
     def _read(self, key: str, attempts: Iterable[int], *, consistent: bool = True, outcome: str = "failed") -> Any:
         failure = None
         request = {"TableName": self._table, "Key": {"key": {"S": key}}, "ConsistentRead": consistent}
-        for _ in attempts:
+        for turn in attempts:
             try:
-                return self._client.get_item(**request).get("Item", {})
+                item = self._client.get_item(**request).get("Item", {})
+                self._budget.earn(turn)
+                return item  # noqa: TRY300 - a failure is what the client raises
             except _FAILURES as error:
                 failure = error
                 if _kind(error) == "final":
@@ -139,6 +151,17 @@ class DynamoStore:
         finally:
             self._places.release()
 
+    def _attempts(self, end: float) -> Iterator[int]:
+        """Up to ATTEMPTS turns with jittered pauses, none begun after `end` or beyond the budget."""
+        yield 0
+        for turn in range(1, ATTEMPTS):
+            if not self._budget.spend():
+                return
+            time.sleep(random.uniform(0, 0.1 * 2**turn))  # noqa: S311 - hides nothing
+            if time.monotonic() > end:
+                return
+            yield turn
+
     def _prepare(self) -> None:
         while not self._client:
             try:
@@ -147,15 +170,6 @@ class DynamoStore:
                 self._problem = f"no DynamoDB client: {error}"
                 time.sleep(0.5)
         self._ready.set()
-
-
-def _attempts(end: float) -> Iterator[int]:
-    """Up to ATTEMPTS turns with jittered pauses, none begun after `end`."""
-    for turn in range(ATTEMPTS):
-        time.sleep(random.uniform(0, 0.1 * 2**turn) if turn else 0)  # noqa: S311 - hides nothing
-        if turn and time.monotonic() > end:
-            return
-        yield turn
 
 
 def _demand(condition: Condition, values: Dict[str, Any]) -> Dict[str, str]:

@@ -9,7 +9,8 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 from moto import mock_aws
 
-from srekv.app.dynamodb import DynamoStore, connect
+from srekv.app.clients import connect
+from srekv.app.dynamodb import DynamoStore
 from srekv.app.model import Condition, Conflict, Item, Refused, Unavailable
 
 ANY = Condition()
@@ -67,7 +68,7 @@ BROKEN = refusal("InternalServerError", 500)
 def wire() -> Iterator[Wire]:
     """A client of an empty table."""
     with mock_aws():
-        client = connect("us-east-1")
+        client = connect("us-east-1", "boto3")
         client.create_table(
             TableName="SREKeyValue",
             KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],

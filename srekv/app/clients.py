@@ -1,0 +1,48 @@
+"""Clients of DynamoDB with botocore's methods and errors: botocore's own, hardened, or the thin one (README)."""
+
+import zlib
+from typing import Any, Mapping
+
+from botocore.config import Config
+from botocore.exceptions import NoCredentialsError
+from botocore.httpsession import get_cert_path
+from botocore.parsers import ResponseParserError
+from botocore.session import Session
+from botocore.utils import get_environ_proxies
+
+from srekv.app import thin, wire
+from srekv.app.model import CALLS
+
+THIN, BOTO3 = KINDS = ("thin", "boto3")
+
+
+def connect(region: str, kind: str = THIN) -> Any:
+    """A client, or NoCredentialsError while there are none; behind a proxy always botocore's."""
+    session = Session()
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise NoCredentialsError
+    config = Config(
+        connect_timeout=wire.CONNECT_S,
+        read_timeout=wire.READ_S,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        max_pool_connections=CALLS,
+        tcp_keepalive=True,
+    )
+    client = session.create_client("dynamodb", region_name=region, config=config)
+    if kind == THIN and not get_environ_proxies(client.meta.endpoint_url):
+        authorities = session.get_config_variable("ca_bundle") or get_cert_path(verify=True)
+        return thin.Client(client.meta, credentials, str(authorities))
+    client.meta.events.register("before-parse.dynamodb", _demand_whole)
+    return client
+
+
+def _demand_whole(response_dict: Mapping[str, Any], **_: Any) -> None:
+    """Refuse an answer that was cut short or damaged: botocore takes half an item for none."""
+    status, headers, body = (response_dict[name] for name in ("status_code", "headers", "body"))
+    if len(body) != int(headers.get("content-length", len(body))):
+        raise ResponseParserError("the answer is cut short")
+    if zlib.crc32(body) != int(headers.get("x-amz-crc32", zlib.crc32(body))):
+        raise ResponseParserError("the answer is damaged")
+    if status < 300:
+        thin.decode(body)
