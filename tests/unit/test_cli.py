@@ -20,6 +20,9 @@ COMMANDS = {
 }
 """Commands of the interface that must be there; more may come."""
 
+READ = '{"client": 1, "op": "read", "key": "k", "value": null, "invoke": 3, "complete": 4, "outcome": "ok"}\n'
+"""A history in which somebody reads a key that was never written, and is told so."""
+
 LOST = (
     '{"client": 0, "op": "write", "key": "k", "value": "a", "invoke": 1, "complete": 2, "outcome": "ok"}\n'
     '{"client": 1, "op": "read", "key": "k", "value": "b", "invoke": 3, "complete": 4, "outcome": "ok"}\n'
@@ -110,16 +113,13 @@ def test_nothing_given(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("history", "code", "verdict"),
     [
-        ("", 0, "held"),
-        (
-            LOST,
-            1,
-            "violated",
-        ),
+        (READ, 0, "held"),
+        (LOST, 1, "violated"),
+        ("", 4, "unknown"),
     ],
 )
 def test_check_judges_by_exit_code(tmp_path: Path, history: str, code: int, verdict: str) -> None:
-    """`check` exits 0 when the history held and 1 when it is violated, and says which."""
+    """`check` exits 0 when the history held, 1 when it is violated, 4 when nobody can say, and says which."""
     file = tmp_path / "history.jsonl"
     file.write_text(history)
     done = _srekv("check", str(file), home=tmp_path)
