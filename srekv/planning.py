@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING, Any
 from srekv.config import Config
 from srekv.console import Narration, Screen, grid, plan_table, tally
 from srekv.errors import SrekvError
-from srekv.prices import HOURS, REGION, Cost, costs_of, total_usd
+from srekv.prices import HOURS, PRICED_TYPE, REGION, Cost, costs_of, total_usd
 from srekv.provision.model import Change
 
 if TYPE_CHECKING:
     from srekv.provision.stack import Stack
-
-PRICED_TYPE = "t2.micro"
-"""The one instance type that the price list here knows."""
 
 STARTED = "stopped -> running"
 """How a change reads that makes an instance cost money again."""
