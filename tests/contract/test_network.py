@@ -215,15 +215,30 @@ def test_never_open_to_everybody(world: Any, source: str) -> None:
     assert "0.0.0.0/0" not in set().union(*sources.values())
 
 
-@given(port=st.integers(1, 65535), source=st.one_of(st.ip_addresses(v=4).map(lambda ip: f"{ip}/32"), st.just("pl-1")))
+SOURCES = st.one_of(
+    st.ip_addresses(v=4).map(lambda ip: f"{ip}/32"),
+    st.ip_addresses(v=6).map(lambda ip: f"{ip}/128"),
+    st.sampled_from(["pl-1", "sg-1"]),
+)
+
+
+@given(first=st.integers(1, 65535), width=st.integers(0, 9), source=SOURCES)
 @settings(suppress_health_check=[HealthCheck.too_slow])
-def test_a_rule_is_one_port_and_one_source(port: int, source: str) -> None:
-    """A Rule becomes a permission for exactly its TCP port and its one peer, with its reason."""
-    permission = Rule(port, source).permission("why")
-    assert (permission["IpProtocol"], permission["FromPort"], permission["ToPort"]) == ("tcp", port, port)
-    peers = permission.get("IpRanges", []) + permission.get("PrefixListIds", [])
-    assert len(peers) == 1
-    assert set(peers[0].values()) == {source, "why"}
+def test_a_rule_is_its_ports_and_one_source(first: int, width: int, source: str) -> None:
+    """A Rule becomes a permission for exactly its TCP ports and its one peer, with its reason."""
+    permission = Rule(first, first + width, source).permission("why")
+    assert (permission.pop("IpProtocol"), permission.pop("FromPort"), permission.pop("ToPort")) == (
+        *("tcp", first),
+        first + width,
+    )
+    ((peer,),) = permission.values()
+    assert set(peer.values()) == {source, "why"}
+
+
+def test_a_rule_for_any_protocol_has_no_ports() -> None:
+    """As EC2 writes it."""
+    permission = Rule(-1, -1, "10.0.0.0/8", "-1").permission("why")
+    assert permission == {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "10.0.0.0/8", "Description": "why"}]}
 
 
 def test_no_shipped_range_is_wide() -> None:
