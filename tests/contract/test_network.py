@@ -227,10 +227,8 @@ SOURCES = st.one_of(
 def test_a_rule_is_its_ports_and_one_source(first: int, width: int, source: str) -> None:
     """A Rule becomes a permission for exactly its TCP ports and its one peer, with its reason."""
     permission = Rule(first, first + width, source).permission("why")
-    assert (permission.pop("IpProtocol"), permission.pop("FromPort"), permission.pop("ToPort")) == (
-        *("tcp", first),
-        first + width,
-    )
+    said = tuple(permission.pop(key) for key in ("IpProtocol", "FromPort", "ToPort"))
+    assert said == ("tcp", first, first + width)
     ((peer,),) = permission.values()
     assert set(peer.values()) == {source, "why"}
 
