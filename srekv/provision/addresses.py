@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from srekv.provision.answers import code_of, found, gone
+from srekv.provision.answers import ABSENT, code_of, gone, is_absent
 from srekv.provision.existing import Existing, of_node
 from srekv.provision.model import Resource
 from srekv.provision.naming import NODES, lost_tags, tag_map
@@ -154,7 +154,7 @@ class Addresses:
                 self.section,
                 f"{address['PublicIp']} to be let go",
                 partial(self._release, allocation),
-                on=HELD,
+                on=HELD | ABSENT,
                 timeout_s=RELEASE_TIMEOUT_S,
             )
 
@@ -163,14 +163,21 @@ class Addresses:
     def _release(self, allocation: str) -> None:
         """Release it; if an instance holds it (again), take it away and let the caller try again."""
         try:
-            gone(self._ec2.release_address, AllocationId=allocation)
+            self._ec2.release_address(AllocationId=allocation)
         except ClientError as error:
             if code_of(error) in HELD:
-                answer = found(self._ec2.describe_addresses, AllocationIds=[allocation])
-                for one in answer["Addresses"] if answer else ():
+                for one in self._shown(allocation):
                     if one.get("AssociationId"):
                         gone(self._ec2.disassociate_address, AssociationId=one["AssociationId"])
-            raise
+                raise
+            if not is_absent(error):
+                raise
+            # A new address may not be there yet for this call (E27): as long as it is listed, it is billed.
+            if self._shown(allocation):
+                raise
+
+    def _shown(self, allocation: str) -> list[Mapping[str, Any]]:
+        return [one for one in self._existing.fresh_addresses() if one["AllocationId"] == allocation]
 
 
 def _usefulness(address: Mapping[str, Any]) -> tuple[bool, str]:

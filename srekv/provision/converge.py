@@ -99,4 +99,4 @@ def _alone(steps: Steps) -> tuple[Instances, bool]:
     instances, addresses = steps.existing.fresh_instances(), steps.existing.fresh_addresses()
     ids = {one["InstanceId"] for one in instances} | {one["AllocationId"] for one in addresses}
     mine = {*steps.nodes.instance_id.values(), *steps.addresses.allocation.values()}
-    return instances, ids <= mine | steps.run.deleted
+    return instances, ids <= mine
