@@ -45,9 +45,11 @@ def main(environ: Mapping[str, str]) -> int:
     stopping = threading.Event()
     faults = Faults(environ.get("SREKV_FAULT_FILE", ""))
     store = FaultyStore(DynamoStore(table, lambda: connect(region, kind)), faults)
-    serving = server.Server(create_app(store, node, faults, stopping), sock, node, stopping)
+    serving = server.Server(
+        create_app(store, node, faults, stopping), sock, node, stopping, lambda: "hang" in faults.active()
+    )
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: serving.stop())
+        signal.signal(number, lambda *_: stopping.set())
     serving.run()
     return 0
 

@@ -4,13 +4,12 @@ import os
 import random
 import threading
 import time
-from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterable, Iterator, Optional
 
 from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
 
-from srekv.app.model import CALLS, PATIENCE_S, QUEUE, Condition, Conflict, Item, Refused, Unavailable
+from srekv.app.model import Condition, Conflict, Item, Refused, Unavailable
 
 ATTEMPTS = 3
 BUDGET_S = 2.0
@@ -56,13 +55,12 @@ class DynamoStore:
         self._problem = "no DynamoDB client yet"
         self._ready = threading.Event()
         self._budget = Budget()
-        self._calls, self._places = threading.Semaphore(CALLS), threading.Semaphore(CALLS + QUEUE)
         threading.Thread(target=self._prepare, daemon=True).start()
 
     def get(self, key: str, *, consistent: bool = True) -> Optional[Item]:
         """See Store."""
-        with self._turn():
-            item = self._read(key, self._attempts(time.monotonic() + BUDGET_S), consistent=consistent)
+        self._await_client()
+        item = self._read(key, self._attempts(time.monotonic() + BUDGET_S), consistent=consistent)
         if "value" not in item:
             return None
         (value,) = item["value"].values()
@@ -99,25 +97,25 @@ class DynamoStore:
             **_demand(condition, values),
         }
         unsure, failure = False, None
-        with self._turn():
-            for turn in self._attempts(end):
-                try:
-                    item = self._client.update_item(**request)["Attributes"]
-                    self._budget.earn(turn)
-                    return _version(item)
-                except _FAILURES as error:
-                    failure, kind = error, _kind(error)
-                    if kind == "too large":
-                        raise Refused(str(error)) from None
-                    if kind == "condition":
-                        return _judge(error, write, unsure=unsure)
-                    unsure = unsure or kind == "unsure"
-                    if kind == "final" or (unsure and condition.version is None):
-                        break
-            if unsure and time.monotonic() < end:
-                item = self._read(key, [0], outcome="unknown")
-                if item.get("write") == write:
-                    return _version(item)
+        self._await_client()
+        for turn in self._attempts(end):
+            try:
+                item = self._client.update_item(**request)["Attributes"]
+                self._budget.earn(turn)
+                return _version(item)
+            except _FAILURES as error:
+                failure, kind = error, _kind(error)
+                if kind == "too large":
+                    raise Refused(str(error)) from None
+                if kind == "condition":
+                    return _judge(error, write, unsure=unsure)
+                unsure = unsure or kind == "unsure"
+                if kind == "final" or (unsure and condition.version is None):
+                    break
+        if unsure and time.monotonic() < end:
+            item = self._read(key, [0], outcome="unknown")
+            if item.get("write") == write:
+                return _version(item)
         raise Unavailable(f"DynamoDB: {failure}", "unknown" if unsure else "failed")
 
     def _read(self, key: str, attempts: Iterable[int], *, consistent: bool = True, outcome: str = "failed") -> Any:
@@ -134,22 +132,9 @@ class DynamoStore:
                     break
         raise Unavailable(f"DynamoDB: {failure}", outcome)
 
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """One of the requests that may use the client."""
-        if not self._places.acquire(blocking=False):
-            raise Unavailable("too many requests wait for the table")
-        try:
-            if not self._calls.acquire(timeout=PATIENCE_S):
-                raise Unavailable("the table is too slow for so many requests")
-            try:
-                if not self._ready.wait(BUDGET_S):
-                    raise Unavailable(self._problem)
-                yield
-            finally:
-                self._calls.release()
-        finally:
-            self._places.release()
+    def _await_client(self) -> None:
+        if not self._client and not self._ready.wait(BUDGET_S):
+            raise Unavailable(self._problem)
 
     def _attempts(self, end: float) -> Iterator[int]:
         """Up to ATTEMPTS turns with jittered pauses, none begun after `end` or beyond the budget."""

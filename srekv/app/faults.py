@@ -1,5 +1,6 @@
 """Misbehaviour for drills: words in one file, never set over HTTP (README)."""
 
+import os
 import time
 from pathlib import Path
 from typing import Dict, FrozenSet, Optional
@@ -13,17 +14,17 @@ class Faults:
     """The words in a file, read again when it changes; "" or no file: none."""
 
     def __init__(self, path: str) -> None:
-        self._path = Path(path) if path else None
+        self._path = path
         self._cache = (0, 0, _NONE)
 
     def active(self) -> FrozenSet[str]:
         """The words that hold now."""
-        if self._path is None:
+        if not self._path:
             return _NONE
         try:
-            about = self._path.stat()
+            about = os.stat(self._path)  # noqa: PTH116 - in every request's way
             if self._cache[:2] != (about.st_mtime_ns, about.st_size):
-                words = self._path.read_text("utf-8", "replace").split()
+                words = Path(self._path).read_text("utf-8", "replace").split()
                 self._cache = (about.st_mtime_ns, about.st_size, frozenset(words))
         except OSError:
             self._cache = (0, 0, _NONE)

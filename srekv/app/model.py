@@ -12,8 +12,11 @@ MAX_ITEM = 400 * 1024
 OVERHEAD = 72
 """What our items hold beside key and value: the names, a number of at most 21 bytes, a write's id of 32."""
 
-CALLS, QUEUE, PATIENCE_S = 24, 24, 0.25
-"""Requests that may use the table at a time, that may wait for that, and how long: other threads serve /health."""
+CALLS, SPARE = 24, 8
+"""Requests that may use the table at a time, and the threads that are left for the others, /health above all."""
+
+QUEUE, PATIENCE_S = 500, 0.25
+"""Requests that may wait for the table, and how long."""
 
 
 class ServiceError(Exception):

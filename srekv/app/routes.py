@@ -4,12 +4,12 @@ import json
 import logging
 import re
 import threading
-from typing import Optional
-from urllib.parse import parse_qsl
+from typing import Any, Dict, Optional
+from urllib.parse import unquote_plus
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import BaseConverter
+from werkzeug.routing import BaseConverter, MapAdapter
 
 from srekv.app.faults import Faults
 from srekv.app.model import MAX_ITEM, MAX_KEY, OVERHEAD, Condition, Conflict, Refused, ServiceError, Store, check
@@ -26,9 +26,25 @@ class _Rest(BaseConverter):
     part_isolating = False
 
 
+class _Answer(Response):
+    """A response whose headers are complete as they are, which werkzeug works out again for each."""
+
+    def get_wsgi_headers(self, environ: Any) -> Any:
+        return self.headers if self.status_code == 200 else super().get_wsgi_headers(environ)
+
+
+class _App(Flask):
+    """Flask without what only applications with several hosts need."""
+
+    response_class = _Answer
+
+    def create_url_adapter(self, request: Any) -> Any:
+        return request and MapAdapter(self.url_map, "", "/", None, "http", request.path, request.method)
+
+
 def create_app(store: Store, node: str, faults: Faults, stopping: threading.Event) -> Flask:
     """The application; `node` signs every answer, `stopping` ends what a fault lets hang."""
-    app = Flask("srekv.app", static_folder=None)
+    app = _App("srekv.app", static_folder=None)
     app.url_map.converters["rest"] = _Rest
     app.url_map.merge_slashes = False
     _add_faults(app, faults, stopping)
@@ -41,19 +57,20 @@ def create_app(store: Store, node: str, faults: Faults, stopping: threading.Even
 def _add_faults(app: Flask, faults: Faults, stopping: threading.Event) -> None:
     @app.before_request
     def misbehave() -> Optional[Response]:
-        while "hang" in faults.active() and not stopping.wait(0.1):
-            pass
-        word = "unhealthy" if request.path == "/health" else "lying"
-        return _problem(500, word, "a drill says so") if word in faults.active() else None
+        words = faults.active()
+        while "hang" in words and not stopping.wait(0.1):
+            words = faults.active()
+        word = "unhealthy" if words and request.path == "/health" else "lying"
+        return _problem(500, word, "a drill says so") if word in words else None
 
 
 def _add_answers(app: Flask, node: str) -> None:
     @app.after_request
     def sign(response: Response) -> Response:
-        response.headers["X-Srekv-Node"] = node
-        response.headers["Cache-Control"] = "no-store"
+        response.headers.add("X-Srekv-Node", node)
+        response.headers.add("Cache-Control", "no-store")
         # Values are anybody's, and the lab's routes serve them as HTML: no browser may run them.
-        response.headers["Content-Security-Policy"] = "sandbox"
+        response.headers.add("Content-Security-Policy", "sandbox")
         return response
 
     @app.errorhandler(Exception)
@@ -84,15 +101,18 @@ def _add_lab(app: Flask, store: Store) -> None:
 
     @app.get("/write")
     def write() -> str:
-        key, value = _key(_argument("key")), _argument("value")
-        _check_value(key, None if value is None else len(value.encode()))
-        store.put(key, str(value).encode(), Condition())
-        return json.dumps({"status": "written"})
+        arguments = _arguments()
+        key, value = _key(arguments.get("key")), arguments.get("value")
+        data = None if value is None else value.encode()
+        _check_value(key, None if data is None else len(data))
+        store.put(key, data or b"", Condition())
+        return '{"status": "written"}'
 
     @app.get("/read")
     def read() -> str:
-        key = _key(_argument("key"))
-        item = store.get(key, consistent=_consistent())
+        arguments = _arguments()
+        key = _key(arguments.get("key"))
+        item = store.get(key, consistent=_consistent(arguments))
         try:
             return json.dumps({"key": key, "value": item.value.decode()} if item else {})
         except UnicodeDecodeError:
@@ -102,7 +122,7 @@ def _add_lab(app: Flask, store: Store) -> None:
 def _add_keys(app: Flask, store: Store) -> None:
     @app.get("/v1/keys/<rest:key>")
     def get(key: str) -> Response:
-        item = store.get(_path_key(key), consistent=_consistent())
+        item = store.get(_path_key(key), consistent=_consistent(_arguments()))
         if item is None:
             return _problem(404, "not found", "there is no such key")
         tag, known = f'"{item.version}"', request.headers.get("If-None-Match", "")
@@ -144,17 +164,20 @@ def _path_key(key: str) -> str:
     return _key(key)
 
 
-def _argument(name: str) -> Optional[str]:
-    """The first query argument of that name; werkzeug's own parser lets broken UTF-8 pass as other text."""
+def _arguments() -> Dict[str, str]:
+    """The first query argument of each name; werkzeug's own parser lets broken UTF-8 pass as other text."""
+    found: Dict[str, str] = {}
     try:
-        pairs = parse_qsl(request.query_string.decode(), keep_blank_values=True, errors="strict")
+        for pair in request.query_string.decode().split("&"):
+            name, _, value = pair.partition("=")
+            found.setdefault(unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict"))
     except ValueError as error:
         raise Refused(f"the query is not UTF-8: {error}") from None
-    return next((value for given, value in pairs if given == name), None)
+    return found
 
 
-def _consistent() -> bool:
-    text = _argument("consistent") or "true"
+def _consistent(arguments: Dict[str, str]) -> bool:
+    text = arguments.get("consistent") or "true"
     if text not in ("true", "false"):
         raise Refused("consistent must be true or false")
     return text == "true"

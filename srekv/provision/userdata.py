@@ -1,9 +1,10 @@
 """The cloud-config that makes an Amazon Linux instance a node of the service.
 
-It carries the package `srekv.app` itself, file by file, and requirements.txt, which pins for each Python the newest
-releases that still support it; both are read from the installed package. cloud-init runs it once, at the first boot;
-the systemd units are what survives reboot, stop and start, and what installs (aws-facts 4.3). Files get cloud-init's
-default mode, 0644. The whole is packed with gzip, which cloud-init unpacks (aws-facts 4.3): it would not fit otherwise.
+It carries the package `srekv.app` itself, file by file without comments and docstrings, and requirements.txt, which
+pins for each Python the newest releases that still support it; both are read from the installed package. cloud-init
+runs it once, at the first boot; the systemd units are what survives reboot, stop and start, and what installs
+(aws-facts 4.3). Files get cloud-init's default mode, 0644. The whole is packed with gzip, which cloud-init unpacks
+(aws-facts 4.3): it would not fit otherwise.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from importlib import resources
 
 from srekv.config import VPC_RESOLVER
 from srekv.errors import SrekvError, UsageError
+from srekv.provision.packing import bare
 
 LIMIT = 16_384
 """Bytes of user data that EC2 accepts, before base64 (aws-facts 4.3)."""
@@ -116,7 +118,7 @@ def _files(*, table: str, region: str, port: int, node: str, zone: str, os: str)
     yield f"{HOME}/srekv/__init__.py", b"#\n"
     for source in sorted(resources.files("srekv.app").iterdir(), key=lambda entry: entry.name):
         if source.name.endswith(".py"):
-            yield f"{HOME}/srekv/app/{source.name}", source.read_bytes()
+            yield f"{HOME}/srekv/app/{source.name}", bare(source.read_text("utf-8")).encode()
     yield f"{HOME}/requirements.txt", resources.files("srekv.provision").joinpath("requirements.txt").read_bytes()
     yield f"{HOME}/install", _install(*_PYTHONS[os]).encode()
     unit = _unit(table=table, region=region, port=port, node=node, root=_PRIVILEGED[os])

@@ -14,7 +14,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "srekv"
 
 ALLOWED = {
-    "app": (set(), {"flask", "botocore", "waitress", "werkzeug"}),
+    "app": (set(), {"flask", "botocore", "werkzeug"}),
     "probe": (set(), set()),
     "errors": (set(), set()),
     "config": ({"errors"}, set()),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import srekv.app
 from srekv.app.__main__ import main, setting
 
+APP = Path(str(srekv.app.__file__)).parent
 GOOD = {"SREKV_TABLE": "SREKeyValue", "SREKV_NODE": "az1", "SREKV_HOST": "127.0.0.1", "AWS_REGION": "us-east-1"}
 
 
@@ -17,6 +20,7 @@ GOOD = {"SREKV_TABLE": "SREKeyValue", "SREKV_NODE": "az1", "SREKV_HOST": "127.0.
     [
         ("SREKV_TABLE", ""),
         ("SREKV_TABLE", "ab"),
+        ("SREKV_STORE", "sqlite"),
         ("SREKV_TABLE", "no spaces"),
         ("SREKV_NODE", ""),
         ("SREKV_NODE", "two\nlines"),
@@ -49,11 +53,12 @@ def test_defaults() -> None:
 
 def test_imports() -> None:
     """The service pulls in nothing of srekv but itself, and no boto3: it starts fast and travels light."""
-    script = "import sys, srekv.app.__main__, srekv.app.routes, srekv.app.dynamodb; print('\\n'.join(sys.modules))"
+    modules = ", ".join(f"srekv.app.{name}" for name in ("__main__", "routes", "dynamodb", "clients"))
+    script = f"import sys, {modules}; print('\\n'.join(sys.modules))"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     loaded = set(run.stdout.split())
     own = {name for name in loaded if name.split(".")[0] == "srekv"}
-    assert own == {"srekv", "srekv.app"} | {
-        f"srekv.app.{name}" for name in ("__main__", "dynamodb", "faults", "model", "routes", "server")
+    assert own == {"srekv", "srekv.app"} | {f"srekv.app.{file.stem}" for file in APP.glob("[!_]*.py")} | {
+        "srekv.app.__main__"
     }
     assert "boto3" not in loaded
