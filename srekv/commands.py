@@ -378,8 +378,9 @@ def status(invocation: Invocation) -> None:
         facts = grid(("answer", ", ".join(seen.answer) or "unknown"), *_lease_row(config, now))
         screen.show(node_table(deployment.nodes, seen.healthy), "", facts)
         screen.show(reach(deployment, resolver=config.resolver), "")
-    screen.show(resource_table(seen.resources))
-    planning.show_drift(screen, seen.drift, repair=invocation.command("up"))
+    if seen.resources:
+        screen.show(resource_table(seen.resources))
+        planning.show_drift(screen, seen.drift, repair=invocation.command("up"))
     if seen.problem:
         raise lease.explain_end(config.lease, now=now) or seen.problem
 

@@ -71,7 +71,7 @@ def sweep(invocation: Invocation, request: Request, *, confirm: Confirm) -> None
         found = look(frozenset(regions))
         work = _Work.of(found.remains, request, now)
         held = {one: _held(estate, one, narration) for one in work.stacks}
-        _show_found(invocation, found.remains, held)
+        _show_found(invocation, found.remains, held, work.backups)
         if work.is_empty or request.dry_run:
             done = found
         else:
@@ -200,33 +200,46 @@ def _confirm(work: _Work, held: dict[Remains, Holding | None], confirm: Confirm)
     what = " and ".join(
         text for text in (counted(["stack"] * len(work.stacks)), counted(["backup"] * len(work.backups))) if text
     )
-    if not confirm(f"Remove {what} ({len(work.things)} things, {bill(work.things)}){data}?"):
-        raise UsageError("nothing was removed", next_step="srekv sweep --yes removes without asking")
+    if not confirm(f"Remove {what} ({_things(work.things)}, {bill(work.things)}){data}?"):
+        raise UsageError("nothing was removed", next_step="the same command with --yes removes without asking")
 
 
-def _show_found(invocation: Invocation, found: Sequence[Remains], held: dict[Remains, Holding | None]) -> None:
+def _things(things: Sequence[Leftover]) -> str:
+    return f"{len(things)} thing{'' if len(things) == 1 else 's'}"
+
+
+def _show_found(
+    invocation: Invocation,
+    found: Sequence[Remains],
+    held: dict[Remains, Holding | None],
+    backups: Sequence[Leftover],
+) -> None:
+    """Each stack with what happens to it and why, then what goes of it: the backups among it only if asked for."""
     if not found:
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("stack", "Region", "age", "sweep", "why", "things", "USD a month"):
         table.add_column(heading, overflow="fold")
+    goes = {one: [*(one.due if one.is_due else ()), *(kept for kept in one.kept if kept in backups)] for one in found}
     for one in found:
         usd, known = month_usd([*one.due, *one.kept])
         table.add_row(
             one.stack,
             one.region or "unknown",
             age_text(one.age),
-            "removes" if one.is_due else "leaves",
-            REASONS[one.verdict] + (f" ({one.lease:%Y-%m-%d %H:%M} UTC)" if one.lease else ""),
+            "removes" if goes[one] else "leaves",
+            (REASONS[one.verdict] if one.is_due or not goes[one] else "backups older than asked for")
+            + (f" ({one.lease:%Y-%m-%d %H:%M} UTC)" if one.lease else ""),
             str(len(one.due) + len(one.kept)),
             f"{usd:.2f}" if known else f"{usd:.2f} and more",
         )
     invocation.screen.show(table)
-    for one in found:
-        if one.is_due:
-            invocation.screen.line(f"{one.stack} in {one.region}: {_contents(one, held.get(one))}")
+    for one, things in goes.items():
+        if things:
+            data = f"; {holding} in the table" if (holding := held.get(one)) else ""
+            invocation.screen.line(f"{one.stack} in {one.region}: {counted([thing.kind for thing in things])}{data}")
     invocation.screen.show(
-        f"list prices of {REGION}; AWS tells the age of some kinds only: the oldest of a stack counts"
+        f"list prices of {REGION}, without requests; AWS tells the age of some kinds only: the oldest of a stack counts"
     )
 
 
@@ -238,10 +251,6 @@ def age_text(age: timedelta | None) -> str:
         if age.total_seconds() >= length:
             return f"{age.total_seconds() / length:.0f} {unit}"
     return "new"
-
-
-def _contents(remains: Remains, held: Holding | None) -> str:
-    return counted([one.kind for one in remains.due]) + (f" with {held}" if held else "")
 
 
 def _remains_json(one: Remains, held: Holding | None, profile: str | None) -> dict[str, Any]:
@@ -275,7 +284,7 @@ def _conclude_sweep(
     _show_kept_of_all(invocation, kept)
     if request.dry_run and left:
         raise FindingError(
-            f"{len(left)} things would be removed: {bill(left)}", next_step="srekv sweep without --dry-run"
+            f"{_things(left)} would be removed: {bill(left)}", next_step="the same command without --dry-run"
         )
     if left:
         show_left(invocation, left)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Severity = Literal["prevents", "delays", "risk", "unchecked"]
@@ -52,6 +52,15 @@ class Finding:
         }
 
 
+def _together(alike: Sequence[Finding]) -> Finding:
+    """Findings that differ in what they are about, and in the proof, as one."""
+    return replace(
+        alike[0],
+        subject=" and ".join(dict.fromkeys(one.subject for one in alike)),
+        proof="; ".join(dict.fromkeys(one.proof for one in alike)),
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wishes:
     """What the user holds a failover to; seconds.
@@ -77,8 +86,11 @@ class Diagnosis:
 
     @classmethod
     def of(cls, subject: str, findings: Iterable[Finding], checked: Iterable[str]) -> Diagnosis:
-        """With the findings in order, each said once."""
-        once = dict.fromkeys(findings)
+        """With the findings in order, and each said once: one cure, one finding, about all that it cures."""
+        alike: dict[Finding, list[Finding]] = {}
+        for finding in dict.fromkeys(findings):
+            alike.setdefault(replace(finding, subject="", proof=""), []).append(finding)
+        once = [_together(same) for same in alike.values()]
         return cls(
             subject=subject,
             findings=tuple(sorted(once, key=lambda one: ORDER.index(one.severity))),

@@ -210,7 +210,10 @@ def _tally(facts: Facts, record: Record) -> str:
     reports = facts.reports.get(record.check_id, ())
     well = sum(one.healthy for one in reports)
     failure = next((one.status for one in reports if not one.healthy), "")
-    return f"{well} of {len(reports)} checkers of {record.check_id} succeed" + (f"; {failure}" if failure else "")
+    check = facts.check_of(record)
+    upside_down = ", and the check is inverted" if check and check.inverted else ""
+    said = f"{well} of {len(reports)} checkers of {record.check_id} succeed{upside_down}"
+    return said + (f"; {failure}" if failure else "")
 
 
 def _both_down(pair: Pair, facts: Facts) -> Finding:

@@ -38,8 +38,9 @@ class Remains:
         due: what a sweep would remove.
         kept: backups, and a table whose stack has no role: the role is made before the table and goes after it, so
             `down --keep-table` has left this one, or somebody has taken the role away: either way it may be wanted.
-        age: since the oldest thing of which AWS tells the age; None when it tells none. A stack with a role has one,
-            and every living stack has a role: without an age these are remains.
+        age: since the oldest of what is due, or of what is kept where nothing is, of which AWS tells the age; None
+            when it tells none. A stack with a role has one, and every living stack has a role: without an age these
+            are remains.
         lease: when the stack's lease is over, or was.
         verdict: whether it is to go, and why.
     """
@@ -118,7 +119,7 @@ def _judged(
     has_role = any(one.kind == "role" for one in parts)
     kept = tuple(one for one in parts if one.kind == "backup" or (one.kind == "table" and not has_role))
     due = tuple(one for one in parts if one not in kept)
-    ages = [now - one.created for one in due if one.created]
+    ages = [now - one.created for one in due or kept if one.created]
     age = max(ages, default=None)
     leases = [one.lease for one in due if one.lease and (one.kind == "role" or not has_role)]
     lease = max(leases, default=None)

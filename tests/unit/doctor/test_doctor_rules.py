@@ -285,6 +285,7 @@ TRUTH: dict[str, tuple[Alteration, str, str, str]] = {
     "a borrowed address": (_hosts(0, elastic=False), "address-not-elastic", "risk", "allocate-address"),
     "a closed group": (_group(cidrs=("10.0.0.0/8",)), "group-shuts-checkers-out", "prevents", "--group-id sg-1"),
     "a half open group": (_group(cidrs=RANGES[1:]), "group-shuts-checkers-out", "risk", RANGES[0]),
+    "a group open to one Region": (_group(cidrs=RANGES[1:2]), "group-shuts-checkers-out", "prevents", RANGES[0]),
     "another port": (_group(low=8080, high=8080), "wrong-port", "prevents", "FromPort=80"),
     "an ACL against requests": (
         _acls(_acl(90, "deny", egress=False, ports=(80, 80)), *OPEN),
@@ -454,3 +455,10 @@ def test_what_up_repairs_is_cured_by_up() -> None:
     for alter in (_group(cidrs=()), _checks(0, inverted=True), _records(secondary=None)):
         fixes = {one.fix for one in _diagnose(_all(_stack(), alter)(_healthy())).prevents}
         assert fixes == {"srekv up"}
+
+
+def test_one_cure_is_one_finding() -> None:
+    """What one command cures is said once, about all that it cures, with every proof."""
+    (finding,) = _diagnose(_group(cidrs=("10.0.0.0/8",))(_healthy())).findings
+    assert finding.subject == "PRIMARY svc.example.internal and SECONDARY svc.example.internal"
+    assert finding.proof.count("sg-1") == 1
