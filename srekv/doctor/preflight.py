@@ -33,6 +33,8 @@ CHECKED = (
 )
 
 QUOTA = "vpc-max-elastic-ips"
+AMAZON = "amazon"
+"""The pool of public addresses that the quota is about, as DescribeAddresses names it."""
 
 
 def refuse(steps: Steps) -> None:
@@ -91,8 +93,10 @@ def _room(reader: Reader, steps: Steps) -> Iterator[Finding]:
     quota = _value(answer["AccountAttributes"]) if answer else None
     if quota is None or taken is None:
         return
+    # Addresses that a customer brought along are not counted.
+    counted = [one for one in taken["Addresses"] if one.get("PublicIpv4Pool", AMAZON) == AMAZON]
     placed = {node_of(one) for one in steps.existing.addresses}
-    free, needed = quota - len(taken["Addresses"]), len(set(NODES) - placed)
+    free, needed = quota - len(counted), len(set(NODES) - placed)
     if free < needed:
         yield Finding(
             id="address-quota",
@@ -100,7 +104,7 @@ def _room(reader: Reader, steps: Steps) -> Iterator[Finding]:
             subject=steps.run.config.region,
             title="there is no room for the nodes' Elastic IPs",
             cause="AllocateAddress would be refused when half of the stack exists",
-            proof=f"{QUOTA} is {quota}, {len(taken['Addresses'])} are taken, {needed} are needed",
+            proof=f"{QUOTA} is {quota}, {len(counted)} are taken, {needed} are needed",
             fix="release an address that nobody needs (aws ec2 describe-addresses, aws ec2 release-address "
             "--allocation-id ID), or raise the quota",
             source=ADDRESSES,

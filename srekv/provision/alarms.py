@@ -8,7 +8,6 @@ from typing import Any
 
 from srekv.errors import NotOursError
 from srekv.provision.answers import found, gone
-from srekv.provision.clients import GLOBAL_REGION
 from srekv.provision.drift import difference
 from srekv.provision.health import HealthChecks
 from srekv.provision.model import Resource
@@ -211,7 +210,7 @@ class Alarms:
         return {
             "widgets": [
                 {"type": "text", "x": 0, "y": 0, "width": 24, "height": 1, "properties": {"markdown": self._title}},
-                _widget("Health checks", checks, region=GLOBAL_REGION, x=0, statistic="Minimum"),
+                _widget("Health checks", checks, region=self._run.clients.global_region, x=0, statistic="Minimum"),
                 _widget(f"Table {table}", requests, region=region, x=12, statistic="Sum"),
             ]
         }

@@ -37,6 +37,7 @@ ABSENT = frozenset(
         # IAM (aws-facts 4.7), DynamoDB (B3), Route 53 (R12, R42)
         "NoSuchEntity",
         "ResourceNotFoundException",
+        "BackupNotFoundException",
         "NoSuchHostedZone",
         "NoSuchHealthCheck",
         # EC2, see E10, E15, E27 and E35
@@ -49,6 +50,7 @@ ABSENT = frozenset(
         "InvalidKeyPair.NotFound",
         "InvalidVpcID.NotFound",
         "InvalidSubnetID.NotFound",
+        "InvalidVolume.NotFound",
         # CloudWatch
         "ResourceNotFound",
         "DashboardNotFoundError",

@@ -14,6 +14,7 @@ from botocore.loaders import create_loader
 
 from srekv.config import Config
 from srekv.errors import UsageError
+from srekv.provision.permissions import partition_of
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from mypy_boto3_route53 import Route53Client
     from mypy_boto3_ssm import SSMClient
 
-GLOBAL_REGION = "us-east-1"
-"""Route 53's metrics and alarms live here only (aws-facts 8)."""
+GLOBAL_REGIONS = {"aws": "us-east-1", "aws-cn": "cn-northwest-1", "aws-us-gov": "us-gov-west-1"}
+"""By partition: Route 53's metrics and alarms live here only (aws-facts 8; elsewhere its credential scope, botocore's
+endpoints). Credentials of one partition are worth nothing in another."""
 
 _PATIENT = BotoConfig(
     retries={"mode": "standard", "total_max_attempts": 6},
@@ -96,6 +98,11 @@ class Clients:
                 f"there is no client for {service}", why=str(error), next_step="correct AWS_ENDPOINT_URL"
             ) from error
 
+    @property
+    def global_region(self) -> str:
+        """Where Route 53 publishes its metrics, for Regions of this one's partition."""
+        return GLOBAL_REGIONS[partition_of(self.region)]
+
     @cached_property
     def ec2(self) -> EC2Client:
         """EC2, with retries."""
@@ -144,7 +151,7 @@ class Clients:
     @cached_property
     def cloudwatch_global(self) -> CloudWatchClient:
         """CloudWatch where Route 53 publishes its metrics."""
-        return self._make("cloudwatch", region=GLOBAL_REGION)  # type: ignore[no-any-return]
+        return self._make("cloudwatch", region=self.global_region)  # type: ignore[no-any-return]
 
     @cached_property
     def resolver(self) -> Any:

@@ -262,9 +262,16 @@ class PrivateZone:
         ]
 
     def _change(self, remove: Sequence[Mapping[str, Any]], put: Sequence[Mapping[str, Any]]) -> str:
-        """One batch, all or nothing: a record of another policy under this name must go in the same change (R26)."""
+        """One batch, all or nothing: a record of another policy under this name must go in the same change (R26).
+
+        What the batch deletes it creates anew: a DELETE and a CREATE of one record set are documented to go together
+        (ChangeResourceRecordSets), a DELETE and an UPSERT are not (R25).
+        """
         changes: Any = [{"Action": "DELETE", "ResourceRecordSet": record} for record in remove]
-        changes += [{"Action": "UPSERT", "ResourceRecordSet": record} for record in put]
+        removed = {record.get("SetIdentifier") for record in remove if record["Type"] == "A"}
+        for record in put:
+            action = "CREATE" if record["SetIdentifier"] in removed else "UPSERT"
+            changes.append({"Action": action, "ResourceRecordSet": record})
         try:
             answer = self._run.persist(
                 self.section,

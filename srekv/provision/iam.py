@@ -301,9 +301,12 @@ class Identity:
 
     def _drop_profile(self) -> None:
         def drop() -> None:
-            for role in _roles(self._find_profile()):
+            profile = self._find_profile()
+            for role in _roles(profile):
                 self._take_out(role)
-            gone(self._iam.delete_instance_profile, InstanceProfileName=self.profile)
+            # To a call about a profile that is not there IAM applies the policy of another path, and may deny it.
+            if profile:
+                gone(self._iam.delete_instance_profile, InstanceProfileName=self.profile)
 
         self._run.persist(self.section, f"the profile {self.profile} to be empty", drop, on=HELD)
 

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from srekv.errors import SrekvError
 from srekv.provision.answers import found
-from srekv.provision.clients import GLOBAL_REGION, Clients
+from srekv.provision.clients import Clients
 from srekv.provision.dns import bare, label, removable
 from srekv.provision.existing import LIVE
 from srekv.provision.lease import from_text
@@ -77,8 +77,18 @@ OURS = [{"Name": "tag-key", "Values": [STACK_TAG]}]
 
 
 def _ec2(clients: Clients, one: Answer, **members: Any) -> Leftover:
-    """A thing of EC2 that carries the tag."""
+    """A thing of EC2 that carries the tag.
+
+    Raises:
+        SrekvError: it was found by the tag, and EC2 does not show it (ansible/ansible#12642): whose is it?
+    """
     tags = _tagged(one)
+    if STACK_TAG not in tags:
+        raise SrekvError(
+            f"EC2 shows the {members['kind']} {members['id']} without its tags",
+            why=f"it was found by its tag {STACK_TAG}, and the answer has none",
+            next_step="run the command again in a minute: this passes",
+        )
     members.setdefault("name", tags.get("Name", ""))
     return Leftover(stack=tags[STACK_TAG], region=clients.region, lease=_lease(tags), **members)
 
@@ -273,11 +283,11 @@ def _alarms(client: Any, region: str) -> Iterator[Leftover]:
 
 def _regional_alarms(clients: Clients) -> Iterator[Leftover]:
     """Those of the global Region are the other listing's."""
-    return iter(()) if clients.region == GLOBAL_REGION else _alarms(clients.cloudwatch, clients.region)
+    return iter(()) if clients.region == clients.global_region else _alarms(clients.cloudwatch, clients.region)
 
 
 def _global_alarms(clients: Clients) -> Iterator[Leftover]:
-    return _alarms(clients.cloudwatch_global, GLOBAL_REGION)
+    return _alarms(clients.cloudwatch_global, clients.global_region)
 
 
 def _dashboards(clients: Clients) -> Iterator[Leftover]:

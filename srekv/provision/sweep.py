@@ -69,9 +69,29 @@ class Estate:
         return connect(config, {}, watcher, session=self._clients.session)
 
     def remove(self, remains: Remains, watcher: Watcher) -> Removal:
-        """Remove what is left of a stack, as its own `down` would; what was kept stays."""
-        return self.stack(remains, watcher).down(keep_table=remains.keeps_table)
+        """Remove what is left of a stack, as its own `down` would; what was kept stays.
+
+        Raises:
+            SrekvError: it was made anew, or its lease renewed, since somebody looked; or it could not be removed.
+        """
+        stack = self.stack(remains, watcher)
+        if _has_changed(remains, stack):
+            raise SrekvError(
+                "left alone: it is not what it was when it was looked at",
+                why="its role has been made since, or it has another lease: an up was, or is, at work",
+                next_step="look again",
+            )
+        return stack.down(keep_table=remains.keeps_table)
 
     def delete_backup(self, backup: Leftover) -> None:
         """Delete a backup of any stack."""
         delete_backup(self._clients.elsewhere(backup.region), backup.id)
+
+
+def _has_changed(remains: Remains, stack: Stack) -> bool:
+    """Whether the stack has another role by now, or that role another lease: asking takes time, and lists may lag."""
+    role = stack.role if stack.role and stack.run.names.owns(stack.role) else None
+    if role is None:
+        return False
+    seen = next((one for one in remains.due if one.kind == "role"), None)
+    return seen is None or (seen.created, seen.lease) != (role.get("CreateDate"), stack.run.config.lease)

@@ -19,6 +19,9 @@ GONE_TIMEOUT_S = 180
 BUSY = frozenset({"ResourceInUseException"})
 TAGS_TIMEOUT_S = 2
 NEW = timedelta(minutes=1)
+RECOVERY_TIMEOUT_S = 300
+"""A table that is ACTIVE may refuse for minutes: its backups are being enabled (aws-facts 5)."""
+
 TOO_EARLY = frozenset({"ContinuousBackupsUnavailableException", "TableNotFoundException"})
 
 
@@ -238,6 +241,7 @@ class Table:
             "point-in-time recovery to be possible",
             self._dynamodb.update_continuous_backups,
             on=TOO_EARLY,
+            timeout_s=RECOVERY_TIMEOUT_S,
             TableName=self._name,
             PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
         )
