@@ -172,3 +172,40 @@ def test_a_forbidden_region(world: Any) -> None:
     assert "DescribeVolumes" in inventory.refused["eu-west-1"].what
     with pytest.raises(SrekvError, match="DescribeVolumes"):
         world.estate().look(["us-east-1"])
+
+
+def _found(world: Any) -> tuple[Any, Any]:
+    """The account's stacks, and the only one of them, judged due."""
+    estate = world.estate()
+    leftovers = estate.look(["us-east-1"]).leftovers
+    now = datetime.now(UTC) + timedelta(days=2)
+    (remains,) = judge(leftovers, now=now, older_than=timedelta(days=1), regions=("us-east-1",), everywhere=False)
+    assert remains.is_due
+    return estate, remains
+
+
+def test_a_stack_that_is_made_meanwhile_stays(world: Any) -> None:
+    """An address of a stack without a role is a remainder, until `up` makes the role: that is asked for once more."""
+    _address(world, "coming")
+    estate, remains = _found(world)
+    _role(world, "coming")
+    _, log = world.stack("coming")
+    with pytest.raises(SrekvError, match="left alone"):
+        estate.remove(remains, log)
+    assert sorted(one.kind for one in world.take().leftovers) == ["address", "role"]
+
+
+def test_a_lease_that_is_renewed_meanwhile_holds(world: Any) -> None:
+    """Asking takes time, in which the owner may renew the lease: then the stack stays; otherwise it goes."""
+    _role(world, "leased", lease="2026-01-01T00:00:00Z")
+    estate, remains = _found(world)
+    _, log = world.stack("leased")
+    renew = [{"Key": "srekv:lease", "Value": "2126-01-01T00:00:00Z"}]
+    world.by_hand("iam").tag_role(RoleName="EC2_DynamoDB_Access-leased", Tags=renew)
+    with pytest.raises(SrekvError, match="left alone"):
+        estate.remove(remains, log)
+    world.by_hand("iam").untag_role(RoleName="EC2_DynamoDB_Access-leased", TagKeys=["srekv:lease"])
+    world.by_hand("iam").tag_role(
+        RoleName="EC2_DynamoDB_Access-leased", Tags=[{"Key": "srekv:lease", "Value": "2026-01-01T00:00:00Z"}]
+    )
+    assert estate.remove(remains, log).left == ()
