@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from srekv.provision.answers import ABSENT, code_of, gone, is_absent
+from srekv.provision.answers import code_of, gone
 from srekv.provision.existing import Existing, of_node
 from srekv.provision.model import Resource
 from srekv.provision.naming import NODES, lost_tags, tag_map
@@ -150,11 +150,12 @@ class Addresses:
         def release() -> None:
             if association:
                 gone(self._ec2.disassociate_address, AssociationId=association)
-            self._run.persist(
+            self._run.remove(
                 self.section,
                 f"{address['PublicIp']} to be let go",
                 partial(self._release, allocation),
-                on=HELD | ABSENT,
+                listed=lambda: bool(self._shown(allocation)),
+                on=HELD,
                 timeout_s=RELEASE_TIMEOUT_S,
             )
 
@@ -165,16 +166,10 @@ class Addresses:
         try:
             self._ec2.release_address(AllocationId=allocation)
         except ClientError as error:
-            if code_of(error) in HELD:
-                for one in self._shown(allocation):
-                    if one.get("AssociationId"):
-                        gone(self._ec2.disassociate_address, AssociationId=one["AssociationId"])
-                raise
-            if not is_absent(error):
-                raise
-            # A new address may not be there yet for this call (E27): as long as it is listed, it is billed.
-            if self._shown(allocation):
-                raise
+            for one in self._shown(allocation) if code_of(error) in HELD else ():
+                if one.get("AssociationId"):
+                    gone(self._ec2.disassociate_address, AssociationId=one["AssociationId"])
+            raise
 
     def _shown(self, allocation: str) -> list[Mapping[str, Any]]:
         return [one for one in self._existing.fresh_addresses() if one["AllocationId"] == allocation]

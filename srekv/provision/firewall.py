@@ -299,15 +299,16 @@ class Firewall:
     def _delete(self, group_id: str) -> None:
         def delete() -> None:
             try:
-                gone(self._ec2.delete_security_group, GroupId=group_id)
+                self._ec2.delete_security_group(GroupId=group_id)
             except ClientError as error:
                 if code_of(error) not in IN_USE or not self._is_lived_in(group_id):
                     raise
 
-        self._run.persist(
+        self._run.remove(
             self.section,
             f"network interfaces to let go of {group_id}",
             delete,
+            listed=lambda: group_id in {group["GroupId"] for group in self._ours()},
             on=IN_USE,
             timeout_s=INTERFACES_TIMEOUT_S,
         )

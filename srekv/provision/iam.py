@@ -315,7 +315,12 @@ class Identity:
 
         def drop() -> None:
             self._bare_role()
-            gone(self._iam.delete_role, RoleName=self._name)
+            try:
+                gone(self._iam.delete_role, RoleName=self._name)
+            except ClientError as error:
+                if code_of(error) in HELD:
+                    self._take_out(self._name)
+                raise
 
         self._run.persist(self.section, f"the role {self._name} to be bare", drop, on=HELD)
 

@@ -27,6 +27,9 @@ from srekv.provision.volumes import Volumes
 RUNNING_TIMEOUT_S = 300
 STOPPED_TIMEOUT_S = 300
 TERMINATED_TIMEOUT_S = 600
+ASSOCIATED_TIMEOUT_S = 20
+"""The instance runs by then: only EC2's parts have to agree about it, and about the address."""
+
 PROFILE_TIMEOUT_S = 150
 """Terraform and kops wait two minutes for EC2 to see a new instance profile (aws-facts 4.2, E1)."""
 
@@ -37,7 +40,7 @@ NOT_SEEN_YET = frozenset({"InvalidParameterValue", "InvalidGroup.NotFound"})
 NOT_RUNNING_YET = frozenset(
     {"InvalidInstanceID", "InvalidInstanceID.NotFound", "InvalidAllocationID.NotFound", "IncorrectInstanceState"}
 )
-"""EC2's refusals to associate an address with a pending instance (E20, E21), or with an id it does not see yet (E27)."""
+"""EC2's refusals to associate an address with a pending instance (E20, E21), or while an id does not show (E27)."""
 
 OTHER_PARAMETERS = frozenset({"IdempotentParameterMismatch"})
 USED_TOKEN = frozenset({"IdempotentInstanceTerminated"}) | OTHER_PARAMETERS
@@ -65,7 +68,9 @@ class Nodes:
         images: Images,
         volumes: Volumes,
         lease_at_launch: datetime | None = None,
+        port_at_launch: int | None = None,
     ) -> None:
+        """`port_at_launch`: the one that the stack was made with, None for a new stack."""
         self._run = run
         self._ec2 = run.clients.ec2
         self._existing = existing
@@ -76,6 +81,7 @@ class Nodes:
         self._keys = keys
         self._images = images
         self.lease_at_launch = lease_at_launch
+        self._port_at_launch = port_at_launch
         self.needs: tuple[Step, ...] = (identity, network, firewall, addresses, keys, images, volumes)
         self.instance_id: dict[str, str] = {}
         self.begun: set[str] = set()
@@ -154,7 +160,12 @@ class Nodes:
         instance_id = instance["InstanceId"]
 
         def terminate() -> None:
-            found(self._ec2.terminate_instances, InstanceIds=[instance_id])
+            self._run.remove(
+                self.section,
+                f"EC2 to see {instance_id}",
+                lambda: self._ec2.terminate_instances(InstanceIds=[instance_id]),
+                listed=lambda: instance_id in {one["InstanceId"] for one in self._existing.fresh_instances()},
+            )
 
         name = tag_map(instance.get("Tags")).get("Name", instance_id)
         return Op(kind="instance", name=name, id=instance_id, action="delete", call=terminate)
@@ -299,21 +310,32 @@ class Nodes:
         self._warn_outdated(node, name, instance)
 
     def limits(self) -> Ops:
-        """The type of an instance stays what it is."""
+        """The type of an instance stays what it is, and so does the port that its user data named."""
         for node in NODES:
             for kept in sorted(of_node(self._existing.instances, node), key=lambda one: one["LaunchTime"])[:1]:
                 yield from self._limit(self._run.names.instance(node), kept)
 
     def _limit(self, name: str, instance: Mapping[str, Any]) -> Ops:
-        if instance["InstanceType"] != self._run.config.instance_type:
+        config, instance_id = self._run.config, instance["InstanceId"]
+        if instance["InstanceType"] != config.instance_type:
             yield cannot(
                 "instance",
                 name,
-                instance["InstanceId"],
+                instance_id,
                 field="type",
                 have=instance["InstanceType"],
-                want=self._run.config.instance_type,
+                want=config.instance_type,
                 next_step="srekv down, then up with the new type; or terminate the instance and run up again",
+            )
+        if self._port_at_launch not in {None, config.port}:
+            yield cannot(
+                "instance",
+                name,
+                instance_id,
+                field="port",
+                have=self._port_at_launch,
+                want=config.port,
+                next_step="srekv down, then up with the new --port; or use another --stack",
             )
 
     def _drift(self, node: str, name: str, instance: Mapping[str, Any]) -> Ops:
@@ -401,8 +423,9 @@ class Nodes:
         booted_with = tag_map(instance.get("Tags")).get(PAYLOAD_TAG)
         if booted_with != userdata.fingerprint(**self._payload(node)):
             self._run.watcher.warn(
-                f"{name} ({instance['InstanceId']}) booted with other user data than this version would give it, and "
-                "user data cannot change on a running instance: terminate it and run up again to replace it"
+                f"{name} booted with other user data than this version would give it, and that cannot change on a "
+                f"running instance; to replace it: aws ec2 terminate-instances --instance-ids {instance['InstanceId']}, "
+                "then srekv up"
             )
 
     def _wait_state(self, node: str, *states: str) -> None:
@@ -449,6 +472,7 @@ class Nodes:
                 f"{instance_id} to take its address",
                 self._ec2.associate_address,
                 on=NOT_RUNNING_YET,
+                timeout_s=ASSOCIATED_TIMEOUT_S,
                 AllocationId=allocation,
                 InstanceId=instance_id,
                 AllowReassociation=True,

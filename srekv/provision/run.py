@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from srekv.config import Config
 from srekv.errors import ImmutableError, SrekvError, TimeoutExceeded
-from srekv.provision.answers import FAILURES, THROTTLED, code_of, explain, is_lost, message_of
+from srekv.provision.answers import ABSENT, FAILURES, THROTTLED, code_of, explain, is_absent, is_lost, message_of
 from srekv.provision.clients import Clients
 from srekv.provision.incarnation import FIRST_LOOK_S, Incarnation
 from srekv.provision.model import Action, Change, Resource, Watcher
@@ -220,17 +220,58 @@ class Run:
             timeout_s: how long to try.
             arguments: the call's arguments.
         """
+        refused: ClientError | None = None
 
         def attempt() -> tuple[T] | None:
+            nonlocal refused
             try:
                 return (call(**arguments),)
             except ClientError as error:
                 code, message = code_of(error), message_of(error)
                 if code not in on or not any(part in message for part in saying.get(code, ("",))):
                     raise
+                refused = error
                 return None
 
-        return self.wait(section, what, attempt, timeout_s=timeout_s)[0]
+        def last_said() -> str:
+            return f"{code_of(refused)}: {message_of(refused)}" if refused else ""
+
+        try:
+            return self.wait(section, what, attempt, timeout_s=timeout_s, last_seen=last_said)[0]
+        except TimeoutExceeded as error:
+            raise error from refused
+
+    def remove(
+        self,
+        section: str,
+        what: str,
+        call: Callable[[], object],
+        *,
+        listed: Callable[[], bool],
+        on: frozenset[str] = frozenset(),
+        timeout_s: float = 60,
+    ) -> None:
+        """Make a deleting call, again while it says "not there" of something that is listed.
+
+        A service that does not see a new thing yet says the same of it as of one that is gone (E15, E27, E35).
+
+        Args:
+            section: who removes.
+            what: what is waited for, to be read after "waiting for".
+            call: the API call.
+            listed: whether the thing is.
+            on: other error codes that mean "not yet".
+            timeout_s: how long to try.
+        """
+
+        def attempt() -> None:
+            try:
+                call()
+            except ClientError as error:
+                if not is_absent(error) or listed():
+                    raise
+
+        self.persist(section, what, attempt, on=on | ABSENT, timeout_s=timeout_s)
 
     def made(self, section: str, what: str, call: Callable[[], T], *, exists: str, look: Callable[[], T | None]) -> T:
         """Create something; if it exists by now, an answer was lost, or another run was faster: then take that one.
