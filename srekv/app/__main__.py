@@ -46,7 +46,7 @@ def main(environ: Mapping[str, str]) -> int:
     faults = Faults(environ.get("SREKV_FAULT_FILE", ""))
     store = FaultyStore(DynamoStore(table, lambda: connect(region, kind)), faults)
     serving = server.Server(
-        create_app(store, node, faults, stopping), sock, node, stopping, lambda: "hang" in faults.active()
+        create_app(store, node, faults, stopping), sock, node, stopping, held=lambda: "hang" in faults.active()
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())

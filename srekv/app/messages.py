@@ -14,7 +14,7 @@ MAX_HEAD, MAX_BODY, MAX_FIELDS = 1_300_000, 1_000_000, 100
 """Bytes of a head (the lab's /write has the value there, escaped) and of a body; header fields."""
 
 _HEAD = re.compile(
-    r"([A-Z]{1,20}) (?:http://[^/? ]*)?([/*][^\s\x00-\x1f\x7f]*) HTTP/1\.([01])"
+    r"([A-Z]{1,20}) (?:http://[^/? ]*)?([/*][!-~\x80-\xff]*) HTTP/1\.([01])"
     r"((?:\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00\r\n]*)*)"
 )
 
@@ -57,7 +57,8 @@ def parse(head: bytes) -> Request:
     for line in lines[1:]:
         name, _, value = line.partition(":")
         key = _key(name)
-        environ[key] = f"{environ[key]}, {value.strip()}" if key in environ else value.strip()
+        value = value.strip(" \t")
+        environ[key] = f"{environ[key]}, {value}" if key in environ else value
     wish = environ.get("HTTP_CONNECTION", "").lower()
     keep = "close" not in wish if minor == "1" else "keep-alive" in wish
     expects = "100-continue" in environ.get("HTTP_EXPECT", "").lower()
@@ -98,7 +99,11 @@ def respond(app: Any, request: Request, body: bytes, *, last: bool) -> bytes:
 def refusal(node: str, status: int, reason: str, *, last: bool) -> bytes:
     """An answer of the server's own, like those of the application."""
     word = HTTPStatus(status).phrase
-    problem = {"error": word.lower(), "reason": reason, **({"outcome": "failed"} if status == 503 else {})}
+    problem = {
+        "error": "unavailable" if status == 503 else word.lower(),
+        "reason": reason,
+        **({"outcome": "failed"} if status == 503 else {}),
+    }
     body = json.dumps(problem).encode()
     headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
     headers += [("X-Srekv-Node", node), *([("Retry-After", "1")] if status == 503 else [])]

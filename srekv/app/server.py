@@ -8,19 +8,28 @@ import time
 from collections import deque
 from contextlib import suppress
 from select import EPOLLIN, EPOLLONESHOT, EPOLLOUT, epoll
-from typing import Any, Callable, Deque, Dict, Optional, Tuple
+from typing import Any, Callable, Deque, Dict, NamedTuple, Optional, Tuple
 
 from srekv.app.messages import MAX_HEAD, Refusal, Request, parse, refusal, respond
 from srekv.app.model import CALLS, PATIENCE_S, QUEUE, SPARE
 
+_LOG = logging.getLogger(__name__)
+
 DRAIN_S = 1.5
 """How long a stop waits for what was accepted."""
 
-REQUEST_S, IDLE_S, LINGER_S = 10, 75, 2
-"""How long a request may take to arrive and an answer to be taken, a client may be idle and may take to hang up."""
 
-CONNECTIONS = 900
-"""At most, else who was idle longest goes: systemd lets a service have 1,024 files."""
+class Limits(NamedTuple):
+    """What a client may take: seconds for a request to arrive and an answer to leave, idle, and to hang up; places.
+
+    When all places are taken, who did nothing for longest goes: systemd lets a service have 1,024 files.
+    """
+
+    request_s: float = 10
+    idle_s: float = 75
+    linger_s: float = 2
+    connections: int = 900
+
 
 _TICK_S, _PART = 0.1, 1 << 16
 _FREE = frozenset(["/health"])
@@ -46,52 +55,62 @@ def listen(host: str, port: int) -> socket.socket:
 class _Connection:
     """A client. One thread at a time has it: epoll reports it once, until it is armed again."""
 
-    __slots__ = ("data", "end", "fd", "last", "out", "request", "sock")
+    __slots__ = ("data", "fd", "last", "limit", "out", "request", "since", "sock")
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, seconds: float) -> None:
         self.sock, self.fd = sock, sock.fileno()
         self.data, self.out = bytearray(), b""
         self.request: Optional[Request] = None
         self.last = False
-        self.end = time.monotonic() + REQUEST_S
+        self.expect(seconds)
 
-    def add(self, data: bytes) -> bool:
-        """Whether a whole request is here with this; raises Refusal, or OSError when the client is gone."""
+    def expect(self, seconds: float) -> None:
+        """From now on the client has so long to do its part."""
+        self.since, self.limit = time.monotonic(), seconds
+
+    def add(self, data: bytes) -> Optional[Request]:
+        """The whole request that is here with this, if so; raises Refusal, or OSError when the client is gone."""
         if not data:
             raise ConnectionResetError
         if self.last:  # nobody will read it
-            return False
-        if not self.data:
-            self.end = time.monotonic() + REQUEST_S
+            return None
         self.data += data
         return self.take()
 
-    def take(self) -> bool:
-        """Whether a whole request is here; its head is parsed then. Raises the same."""
+    def take(self) -> Optional[Request]:
+        """The whole request that is here, if so, its body still in `data`; raises the same."""
         if self.request is None:
             end = self.data.find(b"\r\n\r\n")
             if end < 0 and len(self.data) <= MAX_HEAD:
-                return False
+                return None
             if not 0 <= end <= MAX_HEAD:
                 raise Refusal(431, f"more than {MAX_HEAD} bytes before the body")
             self.request = parse(bytes(self.data[:end]))
             del self.data[: end + 4]
             if self.request.expects and len(self.data) < self.request.length:
                 self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return len(self.data) >= self.request.length
+        return self.request if len(self.data) >= self.request.length else None
 
 
 class Server:
     """Serves `app` on `sock`; `stopping` is set when it is to stop, `held` says whether nobody may be answered."""
 
     def __init__(
-        self, app: Any, sock: socket.socket, node: str, stopping: threading.Event, held: Callable[[], bool]
+        self,
+        app: Any,
+        sock: socket.socket,
+        node: str,
+        stopping: threading.Event,
+        *,
+        held: Callable[[], bool],
+        limits: Limits = Limits(),  # noqa: B008 - it never changes
     ) -> None:
+        self._limits = limits
         self._app, self._listener, self._node = app, sock, node
         self._stopping, self._held = stopping, held
         self._epoll, self._lock = epoll(), threading.Lock()
         self._clients: Dict[int, _Connection] = {}
-        self._waiting: Deque[Tuple[float, _Connection]] = deque()
+        self._waiting: Deque[Tuple[float, _Connection, Request]] = deque()
         self._calls = 0
         self._over = False
 
@@ -99,8 +118,9 @@ class Server:
         """Serve until `stopping` is set, then end what was accepted; a signal handler may set it."""
         self._listener.setblocking(False)
         self._epoll.register(self._listener, EPOLLIN | EPOLLONESHOT)
-        for _ in range(CALLS + SPARE):
-            threading.Thread(target=self._work, daemon=True).start()
+        workers = [threading.Thread(target=self._work, daemon=True) for _ in range(CALLS + SPARE)]
+        for worker in workers:
+            worker.start()
         while not self._stopping.is_set():
             time.sleep(_TICK_S)
             self._sweep()
@@ -110,40 +130,50 @@ class Server:
         while quiet < 2 and time.monotonic() < end:
             time.sleep(0.02)
             self._sweep()
-            quiet = 0 if any(one.data or one.out or one.end == math.inf for one in self._all()) else quiet + 1
+            quiet = 0 if any(one.data or one.out or one.limit == math.inf for one in self._all()) else quiet + 1
         self._over = True
         with socket.socket() as awake:  # never connected, which epoll tells every thread at once
             self._epoll.register(awake)
             for one in self._all():
                 one.sock.close()
+            for worker in workers:  # those that the table keeps are left behind
+                worker.join(0.02)
 
     def _work(self) -> None:
         while not self._over:
             for number, _ in self._epoll.poll(-1, 1):
                 client = self._clients.get(number)
-                if client:
-                    self._serve(client)
-                elif not self._stopping.is_set():
-                    self._accept()
+                try:
+                    if client:
+                        self._serve(client)
+                    elif not self._stopping.is_set():
+                        self._accept()
+                except Exception:  # noqa: BLE001 - a thread less would stay a thread less
+                    _LOG.exception("a defect of the server")
+                    if client:
+                        self._close(client)
 
     def _accept(self) -> None:
         """Everybody who knocks; called by one thread at a time, or when stopping."""
         try:
             while True:
-                sock, _ = self._listener.accept()
-                sock.setblocking(False)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                client = _Connection(sock)
-                self._clients[client.fd] = client
-                self._epoll.register(client.fd, EPOLLIN | EPOLLONESHOT)
-                if len(self._clients) > CONNECTIONS:
-                    self._evict()
+                self._welcome(self._listener.accept()[0])
         except BlockingIOError:
             pass
-        except OSError:  # out of files, most likely
-            self._evict()
-        if not self._stopping.is_set():
+        except OSError:  # out of files, or stopping has closed the listener
+            if not self._stopping.is_set():
+                self._evict()
+        with suppress(OSError, ValueError):  # the same
             self._epoll.modify(self._listener, EPOLLIN | EPOLLONESHOT)
+
+    def _welcome(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client = _Connection(sock, self._limits.request_s)
+        self._clients[client.fd] = client
+        self._epoll.register(client.fd, EPOLLIN | EPOLLONESHOT)
+        if len(self._clients) > self._limits.connections:
+            self._evict()
 
     def _serve(self, client: _Connection) -> None:
         """Go on with a client that sent something, or can take more."""
@@ -154,63 +184,70 @@ class Server:
             try:
                 data = client.sock.recv(_PART)
             except BlockingIOError:  # it is about what is here already
-                whole = client.take()
+                request = client.take()
             else:
-                whole = client.add(data)
+                if not (client.data or client.last):
+                    client.expect(self._limits.request_s)
+                request = client.add(data)
         except OSError:
             self._close(client)
         except Refusal as error:
-            self._refuse(client, error.status, str(error))
+            self._refuse(client, error)
         else:
-            if whole:
-                self._turn(client)
+            if request:
+                self._turn(client, request)
             else:
                 self._arm(client, EPOLLIN)
 
-    def _turn(self, client: _Connection) -> None:
-        """Answer at once, or when it is its turn at the table, which other clients' threads see to, or refuse."""
-        client.end = math.inf
-        if client.request is None or client.request.path in _FREE:
-            self._answer(client)
+    def _turn(self, client: _Connection, request: Request) -> None:
+        """Answer at once, or leave it to the next thread that is done with the table, or refuse."""
+        client.expect(math.inf)
+        if request.path in _FREE:
+            self._answer(client, request)
             return
         with self._lock:
             mine, full = self._calls < CALLS, len(self._waiting) >= QUEUE
             if mine:
                 self._calls += 1
             elif not full:
-                self._waiting.append((time.monotonic() + PATIENCE_S, client))
+                self._waiting.append((time.monotonic() + PATIENCE_S, client, request))
                 return
-        if full and not mine:
-            self._refuse(client, 503, "too many requests wait for the table")
+        if not mine:
+            self._refuse(client, Refusal(503, "too many requests wait for the table"))
             return
-        after: Optional[_Connection] = client
-        while after:
-            try:
-                self._answer(after)
-            finally:
-                with self._lock:
-                    after = self._waiting.popleft()[1] if self._waiting else None
-                    self._calls -= not after
+        while mine:
+            self._answer(client, request)
+            with self._lock:
+                mine = bool(self._waiting)
+                if mine:
+                    _, client, request = self._waiting.popleft()
+                else:
+                    self._calls -= 1
 
-    def _answer(self, client: _Connection) -> None:
-        request = client.request
-        assert request is not None  # noqa: S101 - for the type checker
-        body = bytes(client.data[: request.length])
-        del client.data[: request.length]
-        client.request, client.last = None, not request.keep or self._stopping.is_set()
+    def _answer(self, client: _Connection, request: Request) -> None:
+        body = self._finish(client, request)
         try:
             message = respond(self._app, request, body, last=client.last)
-        except Exception:
-            logging.getLogger(__name__).exception("a defect")
+        except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
+            _LOG.exception("a defect of the application")
             message = refusal(self._node, 500, "see the service's log", last=client.last)
         self._send(client, message)
 
-    def _refuse(self, client: _Connection, status: int, reason: str) -> None:
-        """Answer without the application; a request that was not understood is the last one."""
-        request, client.request = client.request, None
-        client.last = request is None or not request.keep or self._stopping.is_set()
-        del client.data[: request.length if request else None]
-        self._send(client, refusal(self._node, status, reason, last=client.last))
+    def _refuse(self, client: _Connection, error: Refusal) -> None:
+        """Answer without the application; after a request that was not understood, or a HEAD, the connection ends."""
+        head = client.request is not None and client.request.environ["REQUEST_METHOD"] == "HEAD"
+        if client.request:
+            self._finish(client, client.request)
+        client.last = client.last or error.status != 503 or head
+        self._send(client, refusal(self._node, error.status, str(error), last=client.last))
+
+    def _finish(self, client: _Connection, request: Request) -> bytes:
+        """The request's body; from here on the client may send its next one."""
+        body = bytes(client.data[: request.length])
+        del client.data[: request.length]
+        client.request = None
+        client.last = not request.keep or self._stopping.is_set()
+        return body
 
     def _send(self, client: _Connection, data: bytes) -> None:
         """Send what can be sent now, and see to the rest, the next request or the end."""
@@ -221,16 +258,16 @@ class Server:
                 sent = 0
             client.out = data[sent:]
             if client.out:
-                client.end = time.monotonic() + REQUEST_S
+                client.expect(self._limits.request_s)
                 self._arm(client, EPOLLOUT)
             elif client.last:
                 # Closing now, with something unread, would make the kernel take the answer back.
-                client.end = time.monotonic() + LINGER_S
+                client.expect(self._limits.linger_s)
                 client.data.clear()
                 client.sock.shutdown(socket.SHUT_WR)
                 self._arm(client, EPOLLIN)
             else:
-                client.end = time.monotonic() + IDLE_S
+                client.expect(self._limits.request_s if client.data else self._limits.idle_s)
                 self._arm(client, EPOLLOUT if client.data else EPOLLIN)
         except OSError:
             self._close(client)
@@ -250,14 +287,17 @@ class Server:
             with self._lock:
                 if not self._waiting or self._waiting[0][0] > now:
                     break
-                client = self._waiting.popleft()[1]
-            self._refuse(client, 503, "the table is too slow for so many requests")
+                _, client, _ = self._waiting.popleft()
+            self._refuse(client, Refusal(503, "the table is too slow for so many requests"))
         for client in self._all():
-            if client.end < now:
+            if client.since + client.limit < now:
                 self._hang_up(client)
 
     def _evict(self) -> None:
-        self._hang_up(min(self._all(), key=lambda one: one.end))
+        """Make room: who did nothing for longest goes, unless it is our turn to do something."""
+        quiet = [client for client in self._all() if client.limit != math.inf]
+        if quiet:
+            self._hang_up(min(quiet, key=lambda one: one.since))
 
     def _hang_up(self, client: _Connection) -> None:
         """End the connection; the thread that epoll tells closes it."""
