@@ -1,9 +1,9 @@
 """The cloud-config that makes an Amazon Linux instance a node of the service.
 
-It carries the package `srekv.app` itself, file by file without comments and docstrings, and requirements.txt, which
-pins for each Python the newest releases that still support it; both are read from the installed package. cloud-init
-runs it once, at the first boot; the systemd units are what survives reboot, stop and start, and what installs
-(aws-facts 4.3). Files get cloud-init's default mode, 0644. The whole is packed with gzip, which cloud-init unpacks
+It carries the package `srekv.app` itself, file by file without what only readers need, and of requirements.txt, which
+pins for each Python the newest releases that still support it, that Python's; both are read from the installed
+package. cloud-init runs it once, at the first boot; the systemd units are what survives reboot, stop and start, and
+what installs (aws-facts 4.3). Files get cloud-init's default mode, 0644. The whole is packed with gzip, which cloud-init unpacks
 (aws-facts 4.3): it would not fit otherwise.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import operator
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -28,8 +29,8 @@ HOME = "/opt/srekv"
 
 _PYTHONS = {
     # AL2023's own python3 stays 3.9 for ever; 3.13 comes beside it (aws-facts 4.8).
-    "al2023": ("python3.13", "dnf install -y python3.13 python3.13-pip"),
-    "al2": ("python3.8", "amazon-linux-extras install -y python3.8"),
+    "al2023": ("3.13", "dnf install -y python3.13 python3.13-pip"),
+    "al2": ("3.8", "amazon-linux-extras install -y python3.8"),
 }
 
 _PRIVILEGED = {"al2023": "+", "al2": ""}
@@ -119,8 +120,10 @@ def _files(*, table: str, region: str, port: int, node: str, zone: str, os: str)
     for source in sorted(resources.files("srekv.app").iterdir(), key=lambda entry: entry.name):
         if source.name.endswith(".py"):
             yield f"{HOME}/srekv/app/{source.name}", bare(source.read_text("utf-8")).encode()
-    yield f"{HOME}/requirements.txt", resources.files("srekv.provision").joinpath("requirements.txt").read_bytes()
-    yield f"{HOME}/install", _install(*_PYTHONS[os]).encode()
+    version, packages = _PYTHONS[os]
+    pins = resources.files("srekv.provision").joinpath("requirements.txt").read_text("utf-8")
+    yield f"{HOME}/requirements.txt", _pins(pins, version).encode()
+    yield f"{HOME}/install", _install(f"python{version}", packages).encode()
     unit = _unit(table=table, region=region, port=port, node=node, root=_PRIVILEGED[os])
     yield "/etc/systemd/system/srekv.service", unit.encode()
     yield f"{HOME}/lease", _LEASE_SCRIPT.encode()
@@ -129,6 +132,22 @@ def _files(*, table: str, region: str, port: int, node: str, zone: str, os: str)
     # without a server beside it is ignored: what DHCP says belongs to the link (systemd issue 20231).
     resolved = f"[Resolve]\nDNS={VPC_RESOLVER}\nDomains=~{zone}\n"
     yield "/etc/systemd/resolved.conf.d/srekv.conf", resolved.encode()
+
+
+def _pins(requirements: str, version: str) -> str:
+    """The pins that hold for this Python, without the markers that said so: they take room."""
+    compare = {"<": operator.lt, "==": operator.eq, ">=": operator.ge}
+    lines = []
+    for line in requirements.splitlines():
+        pin, _, marker = line.partition("; ")
+        said = re.fullmatch(r'python_version (<|==|>=) "([\d.]+)"', marker)
+        if said is None or compare[said[1]](_number(version), _number(said[2])):
+            lines.append(pin if said else line)
+    return "\n".join(lines) + "\n"
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
 
 
 def _entry(path: str, content: str) -> str:
