@@ -9,6 +9,7 @@ from srekv.conformance.addresses import (
     ReleaseInUse,
     ReleaseJustFreed,
 )
+from srekv.conformance.ec2_lists import Ec2ListsLag
 from srekv.conformance.groups import GroupDuplicate, GroupInUse, GroupNotSeen, Groups, RuleDuplicate
 from srekv.conformance.launches import (
     ClientToken,
@@ -69,4 +70,6 @@ def laws(conditions: Conditions) -> tuple[Law, ...]:
         GroupDuplicate(machines, groups),
         RuleDuplicate(machines, groups),
         GroupInUse(machines, groups),
+        # Last: the others learn from the whole list.
+        Ec2ListsLag(conditions),
     )

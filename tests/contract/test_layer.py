@@ -312,6 +312,31 @@ def test_allocation_not_seen(lawful: Any) -> None:
     assert refusal(client.release_address, AllocationId=address) == said
 
 
+def test_ec2_lists_lag(lawful: Any) -> None:
+    """E15, E27: some new instances and addresses are missing from a list that does not name them, for two looks."""
+    client = lawful("ec2-lists-lag").client("ec2")
+    instances, addresses = [], []
+    for _ in range(6):
+        instance, address = launch(client), client.allocate_address()["AllocationId"]
+        assert client.describe_instances(InstanceIds=[instance])["Reservations"]
+        assert client.describe_addresses(AllocationIds=[address])["Addresses"]
+        instances.append([instance in _listed_instances(client) for _ in range(3)])
+        addresses.append([address in _listed_addresses(client) for _ in range(3)])
+        client.release_address(AllocationId=address)
+    moments = [[True] * 3, [False, True, True], [False, False, True]]
+    assert all(one in moments for one in (*instances, *addresses))
+    assert any(one[0] for one in instances)
+    assert not all(one[0] for one in instances)
+
+
+def _listed_instances(client: Any) -> list[str]:
+    return [one["InstanceId"] for group in client.describe_instances()["Reservations"] for one in group["Instances"]]
+
+
+def _listed_addresses(client: Any) -> list[str]:
+    return [one["AllocationId"] for one in client.describe_addresses()["Addresses"]]
+
+
 def test_release_in_use(lawful: Any) -> None:
     """E23: an associated address is not released, whether the association was made or listed; then it is."""
     world = lawful("release-in-use")
