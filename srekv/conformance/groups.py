@@ -87,17 +87,19 @@ class GroupNotSeen(GroupLaw):
         id="group-not-seen",
         rows=("E35", "E15"),
         source="getmoto/moto test_security_groups (aws_verified); EC2 API: eventual consistency",
-        says="Right after CreateSecurityGroup, calls that name the group answer InvalidGroup.NotFound.",
+        says="Right after CreateSecurityGroup, calls that name the group answer InvalidGroup.NotFound; so does a launch "
+        "into a group that is deleted.",
     )
 
     def __init__(self, machines: Machines, groups: Groups) -> None:
         super().__init__(machines, groups)
         self._unseen = Moments()
+        self._deleted: set[str] = set()
 
     def before(self, call: Call) -> Refusal | None:
         """Any call that names it."""
         for group in named(call.params, "sg-") if call.service == "ec2" else ():
-            if self._unseen.look(group):
+            if self._unseen.look(group) or (call.operation == "RunInstances" and group in self._deleted):
                 return Refusal("InvalidGroup.NotFound", f"The security group '{group}' does not exist")
         return None
 
@@ -106,6 +108,8 @@ class GroupNotSeen(GroupLaw):
         super().after(call, answer)
         if call.operation == "CreateSecurityGroup":
             self._unseen.begin(answer["GroupId"], self.moment(self.rule, call, 1, 2))
+        if call.operation == "DeleteSecurityGroup":
+            self._deleted.add(call.params.get("GroupId", ""))
 
     def reword(self, call: Call, error: dict[str, str]) -> None:
         """As EC2 says that a group does not exist."""
