@@ -3,8 +3,8 @@
 It carries the package `srekv.app` itself, file by file without what only readers need, and of requirements.txt, which
 pins for each Python the newest releases that still support it, that Python's; both are read from the installed
 package. cloud-init runs it once, at the first boot; the systemd units are what survives reboot, stop and start, and
-what installs (aws-facts 4.3). Files get cloud-init's default mode, 0644. The whole is packed with gzip, which cloud-init unpacks
-(aws-facts 4.3): it would not fit otherwise.
+what installs (aws-facts 4.3). Files get cloud-init's default mode, 0644. The whole is packed with gzip, which
+cloud-init unpacks (aws-facts 4.3): it would not fit otherwise.
 """
 
 from __future__ import annotations
