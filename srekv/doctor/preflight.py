@@ -1,7 +1,8 @@
 """Before the first `up` of a stack: what would make it fail half-way, or never fail over. Reading calls only.
 
-The network looks for itself (zones, offered types, DNS attributes, routes) and is not asked again afterwards; three
-calls are added: the quota of addresses, the addresses taken, the network ACLs.
+The network looks for itself (zones, offered types, DNS attributes, routes), so does who chooses the machine image, and
+they do not ask again afterwards; three calls are added: the quota of addresses, the addresses taken, the network ACLs;
+and one where a key pair was named. Without it a setting that must be refused would be kept on the new role.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from srekv.provision.stack import Steps
 CHECKED = (
     "a role of that name that is not another's",
     "two zones that offer the instance type",
+    "a machine image",
     "the VPC's DNS attributes",
     "routes to the internet",
     "network ACLs that pass requests and answers",
@@ -44,7 +46,11 @@ def refuse(steps: Steps) -> None:
         SrekvError: nothing was created.
     """
     reader = Reader()
-    steps.network.fit()
+    for look, doing in _looks(steps):
+        try:
+            look()
+        except FAILURES as error:
+            raise explain(error, doing) from error
     found = [*_additional(reader, steps), *(not_checked(one) for one in reader.unread)]
     prevents = [one for one in found if one.severity == "prevents"]
     for one in found:
@@ -61,16 +67,23 @@ def refuse(steps: Steps) -> None:
 def findings(steps: Steps) -> Iterator[Finding]:
     """All findings before a first `up`."""
     reader = Reader()
-    looks: tuple[Callable[[], object], ...] = (steps.network.fit, lambda: next(steps.identity.ensure(), None))
-    for look in looks:
+    looks = (*_looks(steps), (lambda: next(steps.identity.ensure(), None), "looking at the role"))
+    for look, doing in looks:
         try:
             look()
-        except SrekvError as error:
-            yield _unfit(error)
-        except FAILURES as error:
-            yield _unfit(explain(error, "looking at the network"))
+        except (SrekvError, *FAILURES) as error:
+            yield _unfit(explain(error, doing))
     yield from _additional(reader, steps)
     yield from (not_checked(one) for one in reader.unread)
+
+
+def _looks(steps: Steps) -> tuple[tuple[Callable[[], object], str], ...]:
+    """What looks for itself, and how to say that it does."""
+    return (
+        (steps.network.fit, "looking at the network"),
+        (steps.images.fit, "looking for the machine image"),
+        (steps.keys.fit, "looking for the key pair"),
+    )
 
 
 def _additional(reader: Reader, steps: Steps) -> Iterator[Finding]:

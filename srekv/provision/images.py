@@ -52,15 +52,21 @@ class Images:
         self._run = run
         self._existing = existing
         self.image = Image("", AMAZON_ROOT, AMAZON_ROOT_GIB)
+        self._looked = False
 
     def observe(self) -> tuple[Resource, ...]:
         """Nothing: images are not ours."""
         return ()
 
+    def fit(self) -> None:
+        """Refuse now what `ensure` would refuse, before anything is made; `ensure` will not ask again."""
+        tuple(self.ensure())
+
     def ensure(self) -> Ops:
         """Look the image up if a node is missing."""
-        if not all(of_node(self._existing.instances, node) for node in NODES):
+        if not self._looked and not all(of_node(self._existing.instances, node) for node in NODES):
             self.image = newest(self._run)
+            self._looked = True
         return iter(())
 
     def settle(self) -> Ops:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator, Mapping
@@ -38,6 +39,10 @@ class KeyPair:
             Resource(kind="key pair", id=pair["KeyPairId"], name=pair["KeyName"], state="present")
             for pair in self._ours()
         )
+
+    def fit(self) -> None:
+        """Refuse now what `ensure` would refuse, before anything is made."""
+        tuple(self.ensure())  # what it would do is not done
 
     def ensure(self) -> Ops:
         """Check the named key pair, or create one and write its private key; no key, no call."""
@@ -76,6 +81,7 @@ class KeyPair:
             return
         if written:
             raise UsageError(f"{file} exists and is not overwritten", next_step="name another file, or use --key-name")
+        _refuse_unwritable(file)
         for pair in existing:
             self._refuse_used(pair, file)
             yield self._delete_op(pair)
@@ -177,6 +183,15 @@ def _opened_alone(file: Path) -> Iterator[TextIO]:
         if _holds_something(file):
             raise _unwritable(file, "another srekv up has just written it")
         yield handle
+
+
+def _refuse_unwritable(file: Path) -> None:
+    """As far as it can be told without touching the file."""
+    place = file if file.exists() else file.parent
+    if file.is_dir():
+        raise _unwritable(file, os.strerror(errno.EISDIR))
+    if not os.access(place, os.W_OK):
+        raise _unwritable(file, os.strerror(errno.EACCES if place.exists() else errno.ENOENT))
 
 
 def _unwritable(file: Path, why: object) -> UsageError:

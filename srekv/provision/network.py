@@ -14,7 +14,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from srekv.errors import SrekvError, UsageError
-from srekv.provision.answers import message_of
+from srekv.provision.answers import found, message_of
 from srekv.provision.existing import Existing, node_of
 from srekv.provision.images import is_arm
 from srekv.provision.model import Resource
@@ -119,14 +119,28 @@ class Network:
         """The subnets to choose from: the given ones, or those of the VPC."""
         config = self._run.config
         if config.subnets:
-            return self._subnets(SubnetIds=list(config.subnets))
+            return self._given(config.subnets)
         vpc_id = self._lived_in or config.vpc_id or self._default_vpc()
         subnets = self._subnets(Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])
         if not subnets:
-            raise SrekvError(
-                f"the VPC {vpc_id} has no subnets", next_step="create two public subnets, or give --vpc-id"
-            )
+            raise self._no_subnets(vpc_id)
         return subnets
+
+    def _given(self, subnets: Sequence[str]) -> list[Mapping[str, Any]]:
+        answer = found(self._subnets, SubnetIds=list(subnets))
+        if answer is None:
+            raise UsageError(
+                f"{' or '.join(subnets)} is no subnet in {self._run.config.region}",
+                next_step="aws ec2 describe-subnets shows them",
+            )
+        return answer
+
+    def _no_subnets(self, vpc_id: str) -> SrekvError:
+        if found(self._ec2.describe_vpcs, VpcIds=[vpc_id]) is None:
+            return UsageError(
+                f"there is no VPC {vpc_id} in {self._run.config.region}", next_step="aws ec2 describe-vpcs shows them"
+            )
+        return SrekvError(f"the VPC {vpc_id} has no subnets", next_step="create two public subnets, or give --vpc-id")
 
     def _subnets(self, **which: Any) -> list[Mapping[str, Any]]:
         pages = self._ec2.get_paginator("describe_subnets").paginate(**which)
@@ -264,8 +278,10 @@ class Network:
         nearest = difflib.get_close_matches(wanted, useful, n=1, cutoff=0)
         return SrekvError(
             f"{wanted} is not offered in {', '.join(lacking)}",
-            why=f"of {', '.join(zones)} only {', '.join(sorted(offered)) or 'none'} offers it",
-            next_step=f"--instance-type {nearest[0]}" if nearest else "choose other zones with --azs",
+            why=f"only {', '.join(sorted(offered))} offers it" if offered else "none of these zones offers it",
+            next_step=f"--instance-type {nearest[0]}"
+            if nearest
+            else "choose another --instance-type" + (", or other zones with --azs" if offered else ""),
         )
 
     def _route_tables(self) -> Sequence[Mapping[str, Any]]:

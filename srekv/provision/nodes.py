@@ -423,8 +423,8 @@ class Nodes:
         booted_with = tag_map(instance.get("Tags")).get(PAYLOAD_TAG)
         if booted_with != userdata.fingerprint(**self._payload(node)):
             self._run.watcher.warn(
-                f"{name} booted with other user data than this version would give it, and that cannot change on a "
-                f"running instance; to replace it: aws ec2 terminate-instances --instance-ids {instance['InstanceId']}, "
+                f"{name} booted with other user data than this version would give it, and that cannot change on an "
+                f"instance; to replace it: aws ec2 terminate-instances --instance-ids {instance['InstanceId']}, "
                 "then srekv up"
             )
 

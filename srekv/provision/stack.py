@@ -186,6 +186,7 @@ class Steps:
             images=images,
             volumes=volumes,
             lease_at_launch=_lease_at_launch(run.config, role),
+            port_at_launch=stored(role).get("port"),
         )
         leasing = Leasing(run, existing, nodes)
         return cls(

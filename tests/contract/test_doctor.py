@@ -394,6 +394,23 @@ def test_nothing_is_created_when_up_would_fail(world: Any) -> None:
     assert "is not offered" in _refused(world, instance_type="t2.enormous").what
 
 
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ({"key_name": "nokey"}, "there is no key pair nokey"),
+        ({"create_key": "/nowhere/key.pem"}, "the private key cannot be written to /nowhere/key.pem"),
+        ({"ami": "ami-0abc123"}, "there is no image ami-0abc123"),
+        ({"vpc_id": "vpc-0abc123"}, "there is no VPC vpc-0abc123"),
+        ({"subnets": ("subnet-0abc123", "subnet-0abc124")}, "subnet-0abc123 or subnet-0abc124 is no subnet"),
+    ],
+    ids=str,
+)
+def test_what_is_named_and_not_there_is_refused_first(world: Any, given: dict[str, Any], what: str) -> None:
+    """Nothing is made, so nothing is remembered either: a plain `up` afterwards does not ask for it again."""
+    assert what in _refused(world, **given).what
+    assert world.stack()[0].is_new
+
+
 def test_a_first_up_asks_three_more_calls(world: Any) -> None:
     """The quota, the addresses taken, the network ACLs; what the network looks at is not asked twice."""
     world.up()

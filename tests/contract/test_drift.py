@@ -657,6 +657,7 @@ def _other_vpc(world: Any) -> str:
     [
         ("RequestInterval", lambda _: {"interval": 30}, 10, 30),
         ("type", lambda _: {"instance_type": "t3.micro"}, "t2.micro", "t3.micro"),
+        ("port", lambda _: {"port": 8080}, 80, 8080),
         ("zones", lambda _: {"azs": ("us-east-1e", "us-east-1f")}, "us-east-1a, us-east-1b", "us-east-1e, us-east-1f"),
         ("subnets", lambda world: {"subnets": _subnets(world)}, "subnet-", "subnet-"),
         ("name", lambda _: {"zone": "x.local"}, "sre-test.local", "x.local"),
