@@ -1,10 +1,11 @@
 """Clients of DynamoDB with botocore's methods and errors: botocore's own, hardened, or the thin one (README)."""
 
 import zlib
+from functools import partial
 from typing import Any, Mapping
 
 from botocore.config import Config
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import ConnectionClosedError, NoCredentialsError
 from botocore.httpsession import get_cert_path
 from botocore.parsers import ResponseParserError
 from botocore.session import Session
@@ -33,15 +34,15 @@ def connect(region: str, kind: str = THIN) -> Any:
     if kind == THIN and not get_environ_proxies(client.meta.endpoint_url):
         authorities = session.get_config_variable("ca_bundle") or get_cert_path(verify=True)
         return thin.Client(client.meta, credentials, str(authorities))
-    client.meta.events.register("before-parse.dynamodb", _demand_whole)
+    client.meta.events.register("before-parse.dynamodb", partial(_demand_whole, client.meta.endpoint_url + "/"))
     return client
 
 
-def _demand_whole(response_dict: Mapping[str, Any], **_: Any) -> None:
+def _demand_whole(url: str, response_dict: Mapping[str, Any], **_: Any) -> None:
     """Refuse an answer that was cut short or damaged: botocore takes half an item for none."""
     status, headers, body = (response_dict[name] for name in ("status_code", "headers", "body"))
-    if len(body) != int(headers.get("content-length", len(body))):
-        raise ResponseParserError("the answer is cut short")
+    if "transfer-encoding" not in headers and len(body) != int(headers.get("content-length", len(body) or -1)):
+        raise ConnectionClosedError(endpoint_url=url)
     if zlib.crc32(body) != int(headers.get("x-amz-crc32", zlib.crc32(body))):
         raise ResponseParserError("the answer is damaged")
     if status < 300:

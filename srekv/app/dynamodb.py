@@ -9,11 +9,16 @@ from typing import Any, Callable, Dict, Iterable, Iterator, Optional
 from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
 
-from srekv.app.model import Condition, Conflict, Item, Refused, Unavailable
+from srekv.app.metrics import ATTEMPTS as TRIED
+from srekv.app.metrics import RETRIES, THROTTLES, Metrics
+from srekv.app.model import Condition, Conflict, Item, Page, Refused, Unavailable
 
 ATTEMPTS = 3
 BUDGET_S = 2.0
 """No attempt begins later."""
+
+PAGES, SCANNED = 5, 200
+"""A listing asks for so many pages, and looks at so many items in each, or at `limit` if that is more."""
 
 _THROTTLED = ("ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded")
 _NOT_SENT = (aws.ConnectTimeoutError, aws.EndpointConnectionError, aws.ProxyConnectionError)
@@ -46,9 +51,10 @@ class Budget:
 
 
 class DynamoStore:
-    """A thread-safe Store; `connect` is called until it succeeds."""
+    """A thread-safe Store; `connect` is called until it succeeds, `sleep` between attempts."""
 
-    def __init__(self, table: str, connect: Callable[[], Any]) -> None:
+    def __init__(self, table: str, connect: Callable[[], Any], sleep: Callable[[float], None] = time.sleep) -> None:
+        self._sleep = sleep
         self._table = table
         self._connect = connect
         self._client: Any = None
@@ -142,7 +148,7 @@ class DynamoStore:
         for turn in range(1, ATTEMPTS):
             if not self._budget.spend():
                 return
-            time.sleep(random.uniform(0, 0.1 * 2**turn))  # noqa: S311 - hides nothing
+            self._sleep(random.uniform(0, 0.1 * 2**turn))  # noqa: S311 - hides nothing
             if time.monotonic() > end:
                 return
             yield turn
@@ -153,7 +159,7 @@ class DynamoStore:
                 self._client = self._connect()
             except Exception as error:  # noqa: BLE001 - every request tells it until it goes away
                 self._problem = f"no DynamoDB client: {error}"
-                time.sleep(0.5)
+                self._sleep(0.5)
         self._ready.set()
 
 

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Dict, FrozenSet, Optional
 
-from srekv.app.model import Condition, Item, Store, Unavailable
+from srekv.app.model import Condition, Item, Page, Store, Unavailable
 
 _NONE: FrozenSet[str] = frozenset()
 
@@ -55,10 +55,19 @@ class FaultyStore:
         if "lost-writes" not in self._prepare(key):
             self._store.delete(key, condition)
 
-    def _prepare(self, key: str) -> FrozenSet[str]:
+    def keys(self, prefix: str, limit: int, after: Optional[str], *, consistent: bool = True) -> Page:
+        """See Store; a listing is never stale."""
+        self._words()
+        return self._store.keys(prefix, limit, after, consistent=consistent)
+
+    def _words(self) -> FrozenSet[str]:
         words = self._faults.active()
         if "no-table" in words:
             raise Unavailable("a drill put the table out of reach")
+        return words
+
+    def _prepare(self, key: str) -> FrozenSet[str]:
+        words = self._words()
         if "stale-reads" not in words:
             self._old = {}
         elif key not in self._old:

@@ -1,7 +1,6 @@
 """HTTP/1.1 messages: a request's bytes as a WSGI environment, an application's answer as bytes."""
 
 import io
-import json
 import re
 import sys
 import time
@@ -9,6 +8,8 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Dict, List, NamedTuple, Tuple
 from urllib.parse import unquote_to_bytes
+
+from srekv.app.model import PROBLEM, problem
 
 MAX_HEAD, MAX_BODY, MAX_FIELDS = 1_300_000, 1_000_000, 100
 """Bytes of a head (the lab's /write has the value there, escaped) and of a body; header fields."""
@@ -96,17 +97,12 @@ def respond(app: Any, request: Request, body: bytes, *, last: bool) -> bytes:
     return encode(status, headers, content, last=last)
 
 
-def refusal(node: str, status: int, reason: str, *, last: bool) -> bytes:
+def refusal(node: str, identity: str, status: int, reason: str, *, last: bool) -> bytes:
     """An answer of the server's own, like those of the application."""
-    word = HTTPStatus(status).phrase
-    problem = {
-        "error": "unavailable" if status == 503 else word.lower(),
-        "reason": reason,
-        **({"outcome": "failed"} if status == 503 else {}),
-    }
-    body = json.dumps(problem).encode()
-    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-    headers += [("X-Srekv-Node", node), *([("Retry-After", "1")] if status == 503 else [])]
+    word, late = HTTPStatus(status).phrase, status == 503
+    body = problem(status, "unavailable" if late else word.lower(), reason, "failed" if late else "").encode()
+    headers = [("Content-Type", PROBLEM), ("Content-Length", str(len(body))), ("X-Request-Id", identity)]
+    headers += [("X-Srekv-Node", node), *([("Retry-After", "1")] if late else [])]
     return encode(f"{status} {word}", headers, body, last=last)
 
 

@@ -1,7 +1,9 @@
 """What routes and store share: data, errors, DynamoDB's limits in bytes, and the Store interface."""
 
+import json
 from dataclasses import dataclass
-from typing import Optional, Protocol
+from http import HTTPStatus
+from typing import List, Optional, Protocol, Tuple
 
 MAX_KEY = 2048
 """Bytes of a partition key."""
@@ -11,6 +13,9 @@ MAX_ITEM = 400 * 1024
 
 OVERHEAD = 72
 """What our items hold beside key and value: the names, a number of at most 21 bytes, a write's id of 32."""
+
+MAX_LIST = 1000
+"""Keys in a page of a listing."""
 
 CALLS, SPARE = 24, 8
 """Requests that may use the table at a time, and the threads that are left for the others, /health above all."""
@@ -64,6 +69,9 @@ class Condition:
     exists: Optional[bool] = None
 
 
+Page = Tuple[List[Tuple[str, int]], Optional[str]]
+
+
 class Store(Protocol):
     """Keys with versions; every method may raise Unavailable."""
 
@@ -75,6 +83,19 @@ class Store(Protocol):
 
     def delete(self, key: str, condition: Condition) -> None:
         """Remove, or raise Conflict; without a condition, an absent key is fine."""
+
+    def keys(self, prefix: str, limit: int, after: Optional[str], *, consistent: bool = True) -> Page:
+        """Keys and versions in no order, at most `limit`, and after which one the rest begins, if there is more."""
+
+
+def problem(status: int, word: str, reason: str, outcome: str = "") -> str:
+    """The body of an answer that is no success: RFC 9457's members and our own."""
+    members = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": reason}
+    members.update({"error": word, "reason": reason, **({"outcome": outcome} if outcome else {})})
+    return json.dumps(members)
+
+
+PROBLEM = "application/problem+json"
 
 
 def check(what: str, size: Optional[int], most: int) -> None:

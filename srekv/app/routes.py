@@ -1,9 +1,13 @@
-"""The HTTP face: the lab's three routes to the byte, and /v1/keys/KEY with versions as ETags."""
+"""The HTTP face: the lab's three routes to the byte, /v1/keys with versions as ETags, and what operators ask."""
 
+import base64
 import json
 import logging
 import re
 import threading
+import time
+import traceback
+import zlib
 from typing import Any, Dict, Optional
 from urllib.parse import unquote_plus
 
@@ -12,9 +16,28 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter, MapAdapter
 
 from srekv.app.faults import Faults
-from srekv.app.model import MAX_ITEM, MAX_KEY, OVERHEAD, Condition, Conflict, Refused, ServiceError, Store, check
+from srekv.app.metrics import Metrics
+from srekv.app.model import (
+    MAX_ITEM,
+    MAX_KEY,
+    MAX_LIST,
+    OVERHEAD,
+    PROBLEM,
+    Condition,
+    Conflict,
+    Refused,
+    ServiceError,
+    Store,
+    check,
+    problem,
+)
+from srekv.app.openapi import DOCUMENT
+from srekv.app.ready import Readiness
 
 LOG = logging.getLogger(__name__)
+
+SLOW_S = 1.0
+"""What takes longer is logged."""
 
 _TAG = re.compile(r'(W/)?"(0|[1-9][0-9]{0,19})?[^"]*"')
 
@@ -42,21 +65,27 @@ class _App(Flask):
         return request and MapAdapter(self.url_map, "", "/", None, "http", request.path, request.method)
 
 
-def create_app(store: Store, node: str, faults: Faults, stopping: threading.Event) -> Flask:
-    """The application; `node` signs every answer, `stopping` ends what a fault lets hang."""
+def create_app(store: Store, node: str, faults: Faults, stopping: threading.Event, metrics: Metrics) -> Flask:
+    """The application; `node` signs every answer, `stopping` ends what a fault lets hang.
+
+    It logs one JSON line for a failure or slow request, and on level INFO for every one.
+    """
     app = _App("srekv.app", static_folder=None)
     app.url_map.converters["rest"] = _Rest
     app.url_map.merge_slashes = False
     _add_faults(app, faults, stopping)
-    _add_answers(app, node)
+    _add_answers(app, node, metrics)
     _add_lab(app, store)
     _add_keys(app, store)
+    _add_list(app, store)
+    _add_insight(app, store, metrics)
     return app
 
 
 def _add_faults(app: Flask, faults: Faults, stopping: threading.Event) -> None:
     @app.before_request
     def misbehave() -> Optional[Response]:
+        request.environ.setdefault("srekv.began", time.monotonic())
         words = faults.active()
         while "hang" in words and not stopping.wait(0.1):
             words = faults.active()
@@ -64,9 +93,21 @@ def _add_faults(app: Flask, faults: Faults, stopping: threading.Event) -> None:
         return _problem(500, word, "a drill says so") if word in words else None
 
 
-def _add_answers(app: Flask, node: str) -> None:
+def _add_answers(app: Flask, node: str, metrics: Metrics) -> None:
+    def log(status: int, seconds: float, identity: str) -> None:
+        environ = request.environ
+        line = {"node": node, "id": identity, "status": status, "ms": round(seconds * 1000, 1)}
+        line.update(method=environ["REQUEST_METHOD"], path=request.path, **environ.get("srekv.failure", {}))
+        LOG.log(logging.ERROR if status >= 500 else logging.INFO, json.dumps(line))
+
     @app.after_request
     def sign(response: Response) -> Response:
+        environ, status = request.environ, response.status_code
+        seconds, identity = time.monotonic() - environ["srekv.began"], metrics.identify(environ)
+        metrics.answered(request.endpoint or "none", status, seconds)
+        if status >= 500 or seconds > SLOW_S or LOG.isEnabledFor(logging.INFO):
+            log(status, seconds, identity)
+        response.headers.add("X-Request-Id", identity)
         response.headers.add("X-Srekv-Node", node)
         response.headers.add("Cache-Control", "no-store")
         # Values are anybody's, and the lab's routes serve them as HTML: no browser may run them.
@@ -80,9 +121,9 @@ def _add_answers(app: Flask, node: str) -> None:
             response.headers.update({name: value for name, value in error.get_headers() if name == "Allow"})
             return response
         failure = error if isinstance(error, ServiceError) else ServiceError("see the service's log")
-        if failure.status >= 500:
-            line = {"node": node, "status": failure.status, "path": request.path, "reason": str(error)}
-            LOG.error(json.dumps(line), exc_info=None if failure is error else error)
+        request.environ["srekv.failure"] = line = {"reason": str(error)}
+        if failure is not error:
+            line["trace"] = traceback.format_exc()
         response = _problem(failure.status, failure.word, str(failure), failure.outcome)
         if failure.status == 503:
             response.headers["Retry-After"] = "1"
@@ -90,8 +131,7 @@ def _add_answers(app: Flask, node: str) -> None:
 
 
 def _problem(status: int, word: str, reason: str, outcome: str = "") -> Response:
-    body = {"error": word, "reason": reason, **({"outcome": outcome} if outcome else {})}
-    return Response(json.dumps(body), status, mimetype="application/json")
+    return Response(problem(status, word, reason, outcome), status, mimetype=PROBLEM)
 
 
 def _add_lab(app: Flask, store: Store) -> None:
@@ -121,7 +161,7 @@ def _add_lab(app: Flask, store: Store) -> None:
 
 def _add_keys(app: Flask, store: Store) -> None:
     @app.get("/v1/keys/<rest:key>")
-    def get(key: str) -> Response:
+    def get_key(key: str) -> Response:
         item = store.get(_path_key(key), consistent=_consistent(_arguments()))
         if item is None:
             return _problem(404, "not found", "there is no such key")
@@ -136,15 +176,63 @@ def _add_keys(app: Flask, store: Store) -> None:
         return Response(item.value, headers={"ETag": tag}, mimetype=kind)
 
     @app.put("/v1/keys/<rest:key>")
-    def put(key: str) -> Response:
+    def put_key(key: str) -> Response:
         _check_value(_path_key(key), request.content_length or 0)
         version = store.put(key, request.get_data(cache=False), _condition())
         return Response('{"status": "written"}', headers={"ETag": f'"{version}"'}, mimetype="application/json")
 
     @app.delete("/v1/keys/<rest:key>")
-    def delete(key: str) -> Response:
+    def delete_key(key: str) -> Response:
         store.delete(_path_key(key), _condition())
         return Response(status=204)
+
+
+def _add_list(app: Flask, store: Store) -> None:
+    @app.get("/v1/keys")
+    def list_keys() -> Response:
+        arguments = _arguments()
+        prefix, limit = arguments.get("prefix", ""), arguments.get("limit", "100")
+        check("prefix", len(prefix.encode()) + 1, MAX_KEY + 1)
+        if not re.fullmatch("[1-9][0-9]{0,3}", limit) or int(limit) > MAX_LIST:
+            raise Refused(f"limit must be a number from 1 to {MAX_LIST}")
+        after, consistent = _after(arguments.get("cursor")), _consistent(arguments)
+        found, last = store.keys(prefix, int(limit), after, consistent=consistent)
+        keys = [{"key": key, "etag": f'"{version}"'} for key, version in found]
+        body = {"keys": keys, "cursor": None if last is None else _cursor(last)}
+        return Response(json.dumps(body), mimetype="application/json")
+
+
+def _cursor(key: str) -> str:
+    data = key.encode()
+    return base64.urlsafe_b64encode(zlib.crc32(data).to_bytes(4, "big") + data).decode()
+
+
+def _after(cursor: Optional[str]) -> Optional[str]:
+    """The key in a cursor; no cursor or an empty one: the beginning."""
+    try:
+        key = base64.urlsafe_b64decode(cursor or "")[4:].decode()
+    except ValueError:
+        key = ""
+    if cursor and _cursor(key) != cursor:
+        raise Refused("there never was such a cursor")
+    return key or None
+
+
+def _add_insight(app: Flask, store: Store, metrics: Metrics) -> None:
+    readiness = Readiness(lambda: store.get("ready", consistent=False))
+
+    @app.get("/ready")
+    def ready() -> str:
+        readiness.demand()
+        return "OK"
+
+    @app.get("/metrics")
+    def metrics_() -> Response:
+        return Response(metrics.text(), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.get("/openapi.json")
+    def openapi() -> Response:
+        return Response(json.dumps(DOCUMENT), mimetype="application/json")
 
 
 def _key(key: Optional[str]) -> str:

@@ -11,6 +11,7 @@ from select import EPOLLIN, EPOLLONESHOT, EPOLLOUT, epoll
 from typing import Any, Callable, Deque, Dict, NamedTuple, Optional, Tuple
 
 from srekv.app.messages import MAX_HEAD, Refusal, Request, parse, refusal, respond
+from srekv.app.metrics import REFUSED, Metrics
 from srekv.app.model import CALLS, PATIENCE_S, QUEUE, SPARE
 
 _LOG = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class Limits(NamedTuple):
 
 
 _TICK_S, _PART = 0.1, 1 << 16
-_FREE = frozenset(["/health"])
+_FREE = frozenset(["/health", "/metrics", "/openapi.json"])
 """Paths that never use the table."""
 
 
@@ -101,6 +102,7 @@ class Server:
         sock: socket.socket,
         node: str,
         stopping: threading.Event,
+        metrics: Metrics,
         *,
         held: Callable[[], bool],
         limits: Limits = Limits(),  # noqa: B008 - it never changes
@@ -113,6 +115,10 @@ class Server:
         self._waiting: Deque[Tuple[float, _Connection, Request]] = deque()
         self._calls = 0
         self._over = False
+        self._metrics = metrics
+        metrics.watch(
+            calls=lambda: self._calls, waiting=lambda: len(self._waiting), connections=lambda: len(self._clients)
+        )
 
     def run(self) -> None:
         """Serve until `stopping` is set, then end what was accepted; a signal handler may set it."""
@@ -202,6 +208,7 @@ class Server:
     def _turn(self, client: _Connection, request: Request) -> None:
         """Answer at once, or leave it to the next thread that is done with the table, or refuse."""
         client.expect(math.inf)
+        request.environ["srekv.began"] = client.since
         if request.path in _FREE:
             self._answer(client, request)
             return
@@ -230,16 +237,21 @@ class Server:
             message = respond(self._app, request, body, last=client.last)
         except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
             _LOG.exception("a defect of the application")
-            message = refusal(self._node, 500, "see the service's log", last=client.last)
+            identity = self._metrics.identify(request.environ)
+            message = refusal(self._node, identity, 500, "see the service's log", last=client.last)
         self._send(client, message)
 
     def _refuse(self, client: _Connection, error: Refusal) -> None:
         """Answer without the application; after a request that was not understood, or a HEAD, the connection ends."""
-        head = client.request is not None and client.request.environ["REQUEST_METHOD"] == "HEAD"
+        environ = client.request.environ if client.request else {}
         if client.request:
             self._finish(client, client.request)
-        client.last = client.last or error.status != 503 or head
-        self._send(client, refusal(self._node, error.status, str(error), last=client.last))
+        client.last = client.last or error.status != 503 or environ.get("REQUEST_METHOD") == "HEAD"
+        self._metrics.answered("none", error.status, 0)
+        if error.status == 503:
+            self._metrics.count(REFUSED)
+        identity = self._metrics.identify(environ)
+        self._send(client, refusal(self._node, identity, error.status, str(error), last=client.last))
 
     def _finish(self, client: _Connection, request: Request) -> bytes:
         """The request's body; from here on the client may send its next one."""

@@ -40,7 +40,7 @@ class Wire:
 
     def __init__(self, url: str, authorities: str) -> None:
         parts = urlsplit(url)
-        self._url = url
+        self._url = url if parts.path else url + "/"  # as botocore's errors have it
         self._host, self._port = str(parts.hostname), parts.port or (443 if parts.scheme == "https" else 80)
         self._tls = ssl.create_default_context(cafile=authorities) if parts.scheme == "https" else None
         self._idle: Deque[_Link] = deque()
@@ -71,6 +71,11 @@ class Wire:
         else:
             self._idle.append(link)
         return answer
+
+    def close(self) -> None:
+        """Hang up; nobody asks any more."""
+        while self._idle:
+            self._idle.pop().sock.close()
 
     def _kept(self) -> "Optional[_Link]":
         """The connection used last that the server has not closed."""
@@ -157,7 +162,7 @@ class _Link:
         elif _CHUNKED.search(head):
             body = self._chunks()
         else:
-            body, last = self._rest(), True
+            raise ValueError("no length")  # an end of the connection could be an accident
         if self.sock.gettimeout() != self._timeout:
             self.sock.settimeout(self._timeout)
         return Answer(int(status[2]), head, body, last or bool(self._data))
@@ -180,13 +185,6 @@ class _Link:
                 raise ValueError("no end of a chunk")
             if not size:
                 return body
-
-    def _rest(self) -> bytes:
-        try:
-            while True:
-                self._more()
-        except ConnectionError:
-            return self._data
 
     def _more(self) -> None:
         left = self._end - time.monotonic()

@@ -1,0 +1,37 @@
+"""Whether the table answers: one look at a time, whoever asks meanwhile shares it."""
+
+import threading
+from concurrent.futures import Future, TimeoutError
+from typing import Any, Callable, Optional
+
+from srekv.app.model import Unavailable
+
+WAIT_S = 0.7
+"""With PATIENCE_S, that a request may wait before, under 1 s."""
+
+
+class Readiness:
+    """`look` raises when the table does not answer; it may take its time."""
+
+    def __init__(self, look: Callable[[], object]) -> None:
+        self._look = look
+        self._lock = threading.Lock()
+        self._last: "Optional[Future[Any]]" = None
+
+    def demand(self) -> None:
+        """Return if the table answers within WAIT_S, else raise what it raises, or Unavailable."""
+        with self._lock:
+            look = self._last
+            if look is None or look.done():
+                look = self._last = Future()
+                threading.Thread(target=self._find_out, args=(look,), daemon=True).start()
+        try:
+            look.result(WAIT_S)
+        except TimeoutError:
+            raise Unavailable(f"the table has not answered for {WAIT_S} s") from None
+
+    def _find_out(self, look: "Future[Any]") -> None:
+        try:
+            look.set_result(self._look())
+        except Exception as error:  # noqa: BLE001 - who asked gets it
+            look.set_exception(error)
