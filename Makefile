@@ -30,7 +30,7 @@ test: .venv/developed .venv/evaluator ## The whole test suite
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 sweep-test: .venv/developed ## Stop up and down at every call, in four ways; writes docs/convergence.md
-	$(BIN)/python -m pytest -m sweep -n $(WORKERS) --dist worksteal tests/contract/sweep
+	$(BIN)/python -m pytest -m sweep -n $(WORKERS) --dist worksteal tests/contract/sweep tests/contract/test_together.py
 
 lint: .venv/developed ## ruff, mypy, shellcheck
 	$(BIN)/ruff check .

@@ -87,8 +87,8 @@ class GroupNotSeen(GroupLaw):
         id="group-not-seen",
         rows=("E35", "E15"),
         source="getmoto/moto test_security_groups (aws_verified); EC2 API: eventual consistency",
-        says="Right after CreateSecurityGroup, calls that name the group answer InvalidGroup.NotFound; so does a launch "
-        "into a group that is deleted.",
+        says="Right after CreateSecurityGroup, calls that name the group answer InvalidGroup.NotFound; so does a "
+        "launch into a group that is deleted.",
     )
 
     def __init__(self, machines: Machines, groups: Groups) -> None:

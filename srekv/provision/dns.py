@@ -33,6 +33,8 @@ TAKEN = frozenset({"HostedZoneAlreadyExists", "ConflictingDomainExists"})
 ADDRESS_TYPES = frozenset({"A", "CNAME"})
 """A CNAME beside A records of the same name is impossible."""
 
+FILLED = frozenset({"HostedZoneNotEmpty"})
+
 APEX_TYPES = frozenset({"SOA", "NS"})
 
 
@@ -135,7 +137,7 @@ class PrivateZone:
             name=zone["Name"],
             id=zone_id,
             action="delete",
-            call=partial(self._delete_zone, zone_id),
+            call=partial(self._delete_zone, zone),
         )
 
     @cached_property
@@ -296,23 +298,32 @@ class PrivateZone:
 
     def _delete_records(self, zone_id: str, records: Sequence[Mapping[str, Any]]) -> None:
         changes: Any = [{"Action": "DELETE", "ResourceRecordSet": record} for record in records]
-        self._run.persist(
-            self.section,
-            f"the zone {zone_id} to take a change",
-            partial(found, self._route53.change_resource_record_sets),
-            on=BUSY,
-            HostedZoneId=zone_id,
-            ChangeBatch={"Comment": "srekv down", "Changes": changes},
-        )
+        try:
+            self._run.persist(
+                self.section,
+                f"the zone {zone_id} to take a change",
+                partial(found, self._route53.change_resource_record_sets),
+                on=BUSY,
+                HostedZoneId=zone_id,
+                ChangeBatch={"Comment": "srekv down", "Changes": changes},
+            )
+        except ClientError as error:
+            # Another run has changed or deleted one of them (R32): if any are left, the zone's deletion will tell.
+            if code_of(error) != "InvalidChangeBatch":
+                raise
 
-    def _delete_zone(self, zone_id: str) -> None:
-        self._run.persist(
-            self.section,
-            f"the zone {zone_id} to take its deletion",
-            partial(gone, self._route53.delete_hosted_zone),
-            on=BUSY,
-            Id=zone_id,
-        )
+    def _delete_zone(self, zone: Mapping[str, Any]) -> None:
+        """Delete it; records that an `up` beside us puts into it meanwhile are taken out again."""
+
+        def delete() -> None:
+            try:
+                gone(self._route53.delete_hosted_zone, Id=zone["Id"])
+            except ClientError as error:
+                if code_of(error) in FILLED:
+                    self._delete_records(bare(zone["Id"]), removable(self._route53, zone))
+                raise
+
+        self._run.persist(self.section, f"the zone {bare(zone['Id'])} to take its deletion", delete, on=BUSY | FILLED)
 
 
 def removable(route53: Any, zone: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -318,7 +318,7 @@ class Identity:
             try:
                 gone(self._iam.delete_role, RoleName=self._name)
             except ClientError as error:
-                if code_of(error) in HELD:
+                if code_of(error) in HELD and self._name in _roles(self._find_profile()):
                     self._take_out(self._name)
                 raise
 
