@@ -263,6 +263,7 @@ class Server:
 
     def _send(self, client: _Connection, data: bytes) -> None:
         """Send what can be sent now, and see to the rest, the next request or the end."""
+        client.expect(self._limits.request_s)
         try:
             try:
                 sent = client.sock.send(data)
@@ -270,17 +271,18 @@ class Server:
                 sent = 0
             client.out = data[sent:]
             if client.out:
-                client.expect(self._limits.request_s)
                 self._arm(client, EPOLLOUT)
             elif client.last:
                 # Closing now, with something unread, would make the kernel take the answer back.
-                client.expect(self._limits.linger_s)
+                client.limit = self._limits.linger_s
                 client.data.clear()
                 client.sock.shutdown(socket.SHUT_WR)
                 self._arm(client, EPOLLIN)
+            elif client.data:
+                self._arm(client, EPOLLOUT)
             else:
-                client.expect(self._limits.request_s if client.data else self._limits.idle_s)
-                self._arm(client, EPOLLOUT if client.data else EPOLLIN)
+                client.limit = self._limits.idle_s
+                self._arm(client, EPOLLIN)
         except OSError:
             self._close(client)
 
