@@ -5,13 +5,14 @@ from functools import partial
 from typing import Any, Mapping
 
 from botocore.config import Config
-from botocore.exceptions import ConnectionClosedError, NoCredentialsError
+from botocore.exceptions import ConnectionClosedError
 from botocore.httpsession import get_cert_path
 from botocore.parsers import ResponseParserError
 from botocore.session import Session
 from botocore.utils import get_environ_proxies
 
 from srekv.app import thin, wire
+from srekv.app.keys import Keys
 from srekv.app.model import CALLS
 
 THIN, BOTO3 = KINDS = ("thin", "boto3")
@@ -20,9 +21,8 @@ THIN, BOTO3 = KINDS = ("thin", "boto3")
 def connect(region: str, kind: str = THIN) -> Any:
     """A client, or NoCredentialsError while there are none; behind a proxy always botocore's."""
     session = Session()
-    credentials = session.get_credentials()
-    if credentials is None:
-        raise NoCredentialsError
+    keys = Keys(lambda: Session().get_credentials())
+    session.register_component("credential_provider", _Provider(keys))
     config = Config(
         connect_timeout=wire.CONNECT_S,
         read_timeout=wire.READ_S,
@@ -33,9 +33,21 @@ def connect(region: str, kind: str = THIN) -> Any:
     client = session.create_client("dynamodb", region_name=region, config=config)
     if kind == THIN and not get_environ_proxies(client.meta.endpoint_url):
         authorities = session.get_config_variable("ca_bundle") or get_cert_path(verify=True)
-        return thin.Client(client.meta, credentials, str(authorities))
+        return thin.Client(client.meta, keys, str(authorities))
     client.meta.events.register("before-parse.dynamodb", partial(_demand_whole, client.meta.endpoint_url + "/"))
+    client.meta.events.register("after-call.dynamodb", partial(_judge, keys))
     return client
+
+
+def _judge(keys: Keys, parsed: Mapping[str, Any], **_: Any) -> None:
+    keys.judge(parsed.get("Error", {}).get("Code", ""))
+
+
+class _Provider:
+    """Gives botocore these credentials."""
+
+    def __init__(self, keys: Keys) -> None:
+        self.load_credentials = lambda: keys
 
 
 def _demand_whole(url: str, response_dict: Mapping[str, Any], **_: Any) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 class _Parts(NamedTuple):
     second: int
+    keys: Any
     canonical: bytes
     to_sign: bytes
     key: bytes
@@ -16,7 +17,7 @@ class _Parts(NamedTuple):
 
 
 class Signer:
-    """Makes whole HTTP requests; `credentials` are botocore's, which refresh themselves."""
+    """Makes whole HTTP requests; `credentials` are botocore's, asked every time: it must cost nothing (Keys)."""
 
     def __init__(self, credentials: Any, region: str, url: str) -> None:
         self._credentials = credentials
@@ -27,15 +28,14 @@ class Signer:
 
     def request(self, operation: str, body: bytes) -> bytes:
         """The operation's request with this JSON; may raise what refreshing credentials raises."""
-        now, parts = int(time.time()), self._parts.get(operation)
-        if parts is None or parts.second != now:
-            parts = self._parts[operation] = self._prepare(operation, now)
+        now, keys, parts = int(time.time()), self._credentials.get_frozen_credentials(), self._parts.get(operation)
+        if parts is None or parts.second != now or parts.keys is not keys:
+            parts = self._parts[operation] = self._prepare(operation, now, keys)
         canonical = sha256(parts.canonical + sha256(body).hexdigest().encode()).hexdigest()
         signature = hmac.digest(parts.key, parts.to_sign + canonical.encode(), "sha256").hex()
         return b"%b%b\r\nContent-Length: %d\r\n\r\n%b" % (parts.head, signature.encode(), len(body), body)
 
-    def _prepare(self, operation: str, now: int) -> _Parts:
-        keys = self._credentials.get_frozen_credentials()
+    def _prepare(self, operation: str, now: int, keys: Any) -> _Parts:
         moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
         scope = [moment[:8], self._region, "dynamodb", "aws4_request"]
         key = f"AWS4{keys.secret_key}".encode()
@@ -51,4 +51,4 @@ class Signer:
         head = [f"POST {self._path} HTTP/1.1", *lines, "accept-encoding: identity", "user-agent: srekv"]
         credential = "/".join([keys.access_key, *scope])
         head.append(f"authorization: AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={names}, Signature=")
-        return _Parts(now, canonical.encode(), to_sign.encode(), key, "\r\n".join(head).encode())
+        return _Parts(now, keys, canonical.encode(), to_sign.encode(), key, "\r\n".join(head).encode())

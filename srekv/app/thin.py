@@ -12,6 +12,7 @@ from typing import Any, Dict, Mapping, Optional
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError, create_parser
 
+from srekv.app.keys import Keys
 from srekv.app.signing import Signer
 from srekv.app.wire import Answer, Wire
 
@@ -21,12 +22,13 @@ _encode = json.JSONEncoder(separators=(",", ":"), default=lambda value: base64.b
 
 
 class Client:
-    """get_item and update_item of `meta`'s botocore client; `authorities` is a file of certificates."""
+    """get_item, update_item and scan of `meta`'s botocore client; `authorities` is a file of certificates."""
 
-    def __init__(self, meta: Any, credentials: Any, authorities: str) -> None:
+    def __init__(self, meta: Any, keys: Keys, authorities: str) -> None:
+        self._keys = keys
         self._model = meta.service_model
         self._wire = Wire(meta.endpoint_url, authorities)
-        self._signer = Signer(credentials, meta.region_name, meta.endpoint_url)
+        self._signer = Signer(keys, meta.region_name, meta.endpoint_url)
 
     def get_item(self, **request: Any) -> Any:
         """As botocore's client."""
@@ -35,6 +37,10 @@ class Client:
     def update_item(self, **request: Any) -> Any:
         """As botocore's client."""
         return self._call("UpdateItem", request)
+
+    def scan(self, **request: Any) -> Any:
+        """As botocore's client."""
+        return self._call("Scan", request)
 
     def close(self) -> None:
         """As botocore's client: nobody calls it any more."""
@@ -56,6 +62,7 @@ class Client:
         response = {"status_code": answer.status, "headers": headers, "body": answer.body}
         parser: Any = create_parser("json")
         parsed = parser.parse(response, self._model.operation_model(operation).output_shape)
+        self._keys.judge(parsed["Error"]["Code"])
         shape = self._model.shape_for_error_code(parsed["Error"]["Code"])
         parsed.update(parser.parse(response, shape) if shape else {})
         return ClientError(parsed, operation)
