@@ -4,10 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 6
 
-.PHONY: help drill test sweep-test lint bench clean
+.PHONY: help drill test sweep-test test-dynamodb-local endurance-test lint bench clean
 
 help: ## Show the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-20s %s\n", $$1, $$2}'
 
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("srekv needs Python 3.11 or later, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -32,11 +32,24 @@ test: .venv/developed .venv/evaluator ## The whole test suite
 sweep-test: .venv/developed ## Stop up and down at every call, in four ways; writes docs/convergence.md
 	$(BIN)/python -m pytest -m sweep -n $(WORKERS) --dist worksteal tests/contract/sweep tests/contract/test_together.py
 
+# npm has AWS's DynamoDB Local; its simulator for Amplify is only the box that the jar comes in, so nothing is installed.
+SIMULATOR := amplify-dynamodb-simulator@2.9.30
+DYNALITE := dynalite@4.0.0
+
+.venv/databases: .venv/developed
+	@if command -v npm >/dev/null; then bash scripts/databases .venv $(SIMULATOR) $(DYNALITE) && touch $@; fi
+
+test-dynamodb-local: .venv/databases ## The store over AWS's DynamoDB Local and dynalite (needs java and npm)
+	$(BIN)/python -m pytest -m "dynamodb_local and not endurance" tests/local
+
+endurance-test: .venv/databases ## 100,000 operations while the database has bad days: minutes
+	$(BIN)/python -m pytest -m endurance -k "dynamodb-local" tests/local/table/faults
+
 lint: .venv/developed ## ruff, mypy, shellcheck
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/shellcheck .ci/run scripts/drill
+	$(BIN)/shellcheck .ci/run scripts/drill scripts/databases
 
 bench: .venv/developed ## Measure what README.md states (PART=service: only that)
 	$(BIN)/python benchmarks/run.py $(PART)

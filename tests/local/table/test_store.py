@@ -1,4 +1,4 @@
-"""The store over moto's DynamoDB: versions, conditions, and what each kind of failure does to a write."""
+"""The store over real databases, through both clients: versions, conditions, what each failure does to a write."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
-from moto import mock_aws
 
-from srekv.app.clients import connect
+from srekv.app.clients import KINDS, connect
 from srekv.app.dynamodb import DynamoStore
 from srekv.app.model import Condition, Conflict, Item, Refused, Unavailable
+
+pytestmark = pytest.mark.local
 
 ANY = Condition()
 
@@ -23,8 +24,8 @@ class Wire:
     tuple with a callable (or None), after the call took effect and after the callable ran.
     """
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, client: Any, admin: Any, table: str) -> None:
+        self.client, self.admin, self.table = client, admin, table
         self.script: list[Any] = []
         self.calls: list[str] = []
 
@@ -41,7 +42,7 @@ class Wire:
         step = self.script.pop(0) if self.script else None
         if isinstance(step, Exception):
             raise step
-        answer = getattr(self._client, name)(**request)
+        answer = getattr(self.client, name)(**request)
         if step:
             error, then = step
             if then:
@@ -64,29 +65,36 @@ THROTTLED = refusal("ThrottlingException", 400)
 BROKEN = refusal("InternalServerError", 500)
 
 
-@pytest.fixture
-def wire() -> Iterator[Wire]:
-    """A client of an empty table."""
-    with mock_aws():
-        client = connect("us-east-1", "boto3")
-        client.create_table(
-            TableName="SREKeyValue",
-            KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        yield Wire(client)
+@pytest.fixture(params=KINDS)
+def wire(request: pytest.FixtureRequest, database: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
+    """A client of an empty table, of each kind."""
+    for name, value in {
+        "AWS_ENDPOINT_URL_DYNAMODB": database.url,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+    }.items():
+        monkeypatch.setenv(name, value)
+    client = connect("us-east-1", request.param)
+    yield Wire(client, database.admin, database.table())
+    client.close()
 
 
 @pytest.fixture
 def store(wire: Wire) -> DynamoStore:
     """The store behind that wire."""
-    return DynamoStore("SREKeyValue", lambda: wire)
+    return DynamoStore(wire.table, lambda: wire)
+
+
+@pytest.fixture
+def tells_what_failed(database: Any) -> None:
+    """Only for databases that return the item whose condition failed, as DynamoDB does since 2023."""
+    if database.name == "dynalite":
+        pytest.skip("dynalite does not know ReturnValuesOnConditionCheckFailure")
 
 
 def raw(wire: Wire, key: str = "k") -> dict[str, Any]:
     """The item as the table has it."""
-    answer: dict[str, Any] = wire._client.get_item(TableName="SREKeyValue", Key={"key": {"S": key}})
+    answer: dict[str, Any] = wire.client.get_item(TableName=wire.table, Key={"key": {"S": key}})
     return answer.get("Item", {})  # type: ignore[no-any-return]
 
 
@@ -134,7 +142,7 @@ def test_deleted_and_absent_keys_are_alike(store: DynamoStore) -> None:
 
 def test_items_of_the_labs_program(store: DynamoStore, wire: Wire) -> None:
     """An item without version and write id has version 0 and joins in with its next write."""
-    wire._client.put_item(TableName="SREKeyValue", Item={"key": {"S": "k"}, "value": {"S": "bar"}})
+    wire.admin.put_item(TableName=wire.table, Item={"key": {"S": "k"}, "value": {"S": "bar"}})
     assert store.get("k") == Item(b"bar", 0)
     with pytest.raises(Conflict):
         store.put("k", b"x", Condition(version=7))
@@ -204,7 +212,7 @@ def test_a_lost_request_is_unknown(store: DynamoStore, wire: Wire, failure: Exce
 
 def test_an_overwritten_write_is_never_sent_again(store: DynamoStore, wire: Wire) -> None:
     """Its answer lost and another client's write on top: sending it again would bring the old value back."""
-    other = DynamoStore("SREKeyValue", lambda: wire._client)
+    other = DynamoStore(wire.table, lambda: wire.client)
     wire.script = [(TIMEOUT, lambda: other.put("k", b"other", ANY))]
     with pytest.raises(Unavailable) as caught:
         store.put("k", b"mine", ANY)
@@ -212,6 +220,7 @@ def test_an_overwritten_write_is_never_sent_again(store: DynamoStore, wire: Wire
     assert raw(wire)["value"] == {"S": "other"}
 
 
+@pytest.mark.usefixtures("tells_what_failed")
 def test_a_repeated_compare_and_set_knows_its_own_effect(store: DynamoStore, wire: Wire) -> None:
     """The first attempt took effect, the second one's condition fails because of it: success, not a conflict."""
     old = store.put("k", b"1", ANY)
@@ -230,7 +239,7 @@ def test_a_repeated_compare_and_set_that_took_no_effect(store: DynamoStore, wire
 def test_a_compare_and_set_that_nobody_can_judge(store: DynamoStore, wire: Wire) -> None:
     """Answer lost, then overwritten: a conflict would say that nothing was written, which nobody knows."""
     old = store.put("k", b"1", ANY)
-    other = DynamoStore("SREKeyValue", lambda: wire._client)
+    other = DynamoStore(wire.table, lambda: wire.client)
     wire.script = [(TIMEOUT, lambda: other.put("k", b"other", ANY))]
     with pytest.raises(Unavailable) as caught:
         store.put("k", b"2", Condition(version=old))
@@ -245,6 +254,7 @@ def test_a_conflict_after_a_harmless_failure_is_a_conflict(store: DynamoStore, w
         store.put("k", b"2", Condition(version=7))
 
 
+@pytest.mark.usefixtures("tells_what_failed")
 def test_a_repeated_delete_knows_its_own_effect(store: DynamoStore, wire: Wire) -> None:
     """A delete with a version whose answer was lost is done, not a conflict."""
     old = store.put("k", b"1", ANY)
@@ -278,4 +288,4 @@ def test_credentials_that_come_late(wire: Wire) -> None:
             raise error
         return wire
 
-    assert DynamoStore("SREKeyValue", late).put("k", b"v", ANY) > 0
+    assert DynamoStore(wire.table, late).put("k", b"v", ANY) > 0
