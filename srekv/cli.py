@@ -26,6 +26,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SREKV", "max_content_width": 100}
 INTERRUPTED = 130
+UNHEARD = 141
+"""As shells say it: the reader of our output went away, and what was being done is not known to be done."""
 STACK_OPTIONS = ("--target", "--stack", "--region", "--profile")
 
 
@@ -147,6 +149,13 @@ def failover_options(command: F) -> F:
 @click.option("--no-lease", is_flag=True, help="Take the lease back: the nodes run until srekv down.")
 @click.option("--speed", type=float, help="Local target: seconds that pass in one, for its whole life.  [default: 10]")
 @click.option("--dns-port", type=click.IntRange(1, 65535), help="Local target: the resolver's port.  [default: 5300]")
+@click.option(
+    "--dynamodb-endpoint",
+    "dynamodb",
+    metavar="URL",
+    help="Local target: a DynamoDB of yours, DynamoDB Local for example, holds the table: its data outlives the cloud.",
+)
+@click.option("--dynamodb-anywhere", is_flag=True, help="Local target: that database may be on another computer.")
 @click.option("--wait/--no-wait", default=True, help="Wait until both checks pass and the name answers.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
 @click.pass_context
@@ -156,6 +165,8 @@ def up(
     *,
     speed: float | None,
     dns_port: int | None,
+    dynamodb: str | None,
+    dynamodb_anywhere: bool,
     wait: bool,
     dry_run: bool,
     no_lease: bool,
@@ -173,7 +184,8 @@ def up(
         if "lease_s" in given:
             raise UsageError("--lease and --no-lease exclude each other", next_step="give one of the two")
         given["lease"] = None
-    commands.up(_invocation(context), given, wait=wait, dry_run=dry_run, speed=speed, dns_port=dns_port)
+    local = commands.LocalWishes(speed=speed, dns_port=dns_port, dynamodb=dynamodb, anywhere=dynamodb_anywhere)
+    commands.up(_invocation(context), given, wait=wait, dry_run=dry_run, local=local)
 
 
 @main_group.command()
@@ -583,7 +595,7 @@ def _run(arguments: list[str]) -> int:
     except BrokenPipeError:
         # The reader of our output went away; keep the interpreter from complaining about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return UNHEARD
     except Exception as error:  # noqa: BLE001 - a user never sees a traceback
         return _surprised(error)
     return 0

@@ -140,14 +140,30 @@ def running(invocation: Invocation) -> control.Runtime | None:
     return runtime
 
 
+@dataclass(frozen=True, kw_only=True)
+class LocalWishes:
+    """What a user may want of the local cloud, for its whole life; None: as it comes.
+
+    Attributes:
+        speed: AWS-equivalent seconds per wall-clock second.
+        dns_port: of its resolver.
+        dynamodb: URL of the database that its tables live in.
+        anywhere: whether that may be on another computer.
+    """
+
+    speed: float | None = None
+    dns_port: int | None = None
+    dynamodb: str | None = None
+    anywhere: bool = False
+
+
 def up(
     invocation: Invocation,
     given: Mapping[str, Any],
     *,
     wait: bool,
     dry_run: bool,
-    speed: float | None,
-    dns_port: int | None,
+    local: LocalWishes,
 ) -> None:
     """Create or repair everything, then show how to reach it."""
     from srekv.doctor.preflight import refuse
@@ -156,9 +172,9 @@ def up(
     from srekv.provision.stack import connect
 
     if dry_run:
-        _plan(invocation, given, wait=wait, speed=speed, dns_port=dns_port)
+        _plan(invocation, given, wait=wait, local=local)
         return
-    runtime = _started(invocation, given, speed=speed, dns_port=dns_port)
+    runtime = _started(invocation, given, local)
     config = target_config(invocation, runtime)
     with invocation.screen.progress() as narration:
         stack = connect(config, given, narration)
@@ -193,9 +209,7 @@ def up(
     screen.document(document)
 
 
-def _plan(
-    invocation: Invocation, given: Mapping[str, Any], *, wait: bool, speed: float | None, dns_port: int | None
-) -> None:
+def _plan(invocation: Invocation, given: Mapping[str, Any], *, wait: bool, local: LocalWishes) -> None:
     """Show what `up` would do and what that costs; a local cloud that was started for this alone ends again.
 
     Raises:
@@ -207,7 +221,7 @@ def _plan(
 
     idle = invocation.is_local and control.find(invocation.home) is None
     try:
-        config = target_config(invocation, _started(invocation, given, speed=speed, dns_port=dns_port))
+        config = target_config(invocation, _started(invocation, given, local))
         with invocation.screen.progress(dry=True) as narration:
             stack = connect(config, given, narration, dry=True)
             stack.up(wait=wait, guard=refuse_under_way)
@@ -240,20 +254,26 @@ def _lease_row(config: Config, now: datetime) -> list[tuple[str, str]]:
     return [("lease", lease.describe(config.lease, now=now))] if config.lease else []
 
 
-def _started(
-    invocation: Invocation, given: Mapping[str, Any], *, speed: float | None, dns_port: int | None
-) -> control.Runtime | None:
+def _started(invocation: Invocation, given: Mapping[str, Any], local: LocalWishes) -> control.Runtime | None:
     """The local cloud, started if need be; None for AWS. Impossible settings are refused before it starts."""
     if not invocation.is_local:
-        if speed is not None or dns_port is not None:
-            raise UsageError("--speed and --dns-port are for the local target", next_step="leave them out")
+        if local != LocalWishes():
+            raise UsageError(
+                "--speed, --dns-port and --dynamodb-endpoint are for the local target", next_step="leave them out"
+            )
         return None
     Config(
         stack=invocation.stack,
         region=_region(invocation),
-        **{"port": LOCAL_PORT, "speed": LOCAL_SPEED if speed is None else speed, **given},
+        **{"port": LOCAL_PORT, "speed": LOCAL_SPEED if local.speed is None else local.speed, **given},
     )
-    return control.ensure(invocation.home, speed=speed, dns_port=dns_port, meanwhile=_get_ready)
+    if local.dynamodb is not None:
+        from srekv.local.database import refuse_unusable
+
+        refuse_unusable(local.dynamodb, anywhere=local.anywhere)
+    return control.ensure(
+        invocation.home, speed=local.speed, dns_port=local.dns_port, dynamodb=local.dynamodb, meanwhile=_get_ready
+    )
 
 
 def _get_ready() -> None:
@@ -272,8 +292,8 @@ def _noted(invocation: Invocation, narration: Narration, work: Callable[[], Depl
         if made and not narration.dry:
             how = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped half-way"
             narration.warn(
-                f"{how}; {len(made)} resources were created so far: {', '.join(_brief_change(one) for one in made)}. "
-                f"{invocation.command('up')} goes on, {invocation.command('down')} removes them"
+                f"{how}; created so far: {', '.join(_brief_change(one) for one in made)}. "
+                f"{invocation.command('up')} goes on, {invocation.command('down')} removes this"
             )
         raise
 
@@ -606,6 +626,7 @@ def local_status(invocation: Invocation) -> None:
             ("endpoint", runtime.endpoint),
             ("resolver", f"{address}:{port}"),
             ("speed", f"{runtime.speed:g}"),
+            *([("table in", runtime.dynamodb)] if runtime.dynamodb else []),
             ("process", str(runtime.pid)),
             ("files", str(invocation.home)),
         )

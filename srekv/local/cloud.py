@@ -153,6 +153,7 @@ def _settings(arguments: Sequence[str], environ: Mapping[str, str]) -> Settings:
     parser.add_argument("--account", required=True)
     parser.add_argument("--subnet", required=True)
     parser.add_argument("--speed", type=float, default=1.0)
+    parser.add_argument("--dynamodb", default="")
     options = parser.parse_args(arguments)
     return Settings(
         account=options.account,
@@ -160,6 +161,7 @@ def _settings(arguments: Sequence[str], environ: Mapping[str, str]) -> Settings:
         subnet=options.subnet,
         speed=options.speed,
         cloud_id=environ.get(CLOUD_VARIABLE, ""),
+        database=options.dynamodb,
     )
 
 

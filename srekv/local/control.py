@@ -65,6 +65,7 @@ def ensure(
     *,
     speed: float | None = None,
     dns_port: int | None = None,
+    dynamodb: str | None = None,
     timeout_s: float = 20,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> Runtime:
@@ -74,11 +75,12 @@ def ensure(
         directory: see `home`.
         speed: the wished speed, or None for whatever runs (DEFAULT_SPEED when nothing does).
         dns_port: the wished port of the name servers, or None for whatever runs (DNS_PORT when nothing does).
+        dynamodb: the wished URL of the database for its tables, or None for whatever runs (its own when nothing does).
         timeout_s: wall-clock seconds until it must serve.
         meanwhile: called while a new cloud starts, for work that does not need it (imports, for example).
 
     Raises:
-        UsageError: it runs at another speed, or its name servers have another port.
+        UsageError: it runs at another speed, its name servers have another port, or its tables live elsewhere.
         SrekvError: it cannot be started; the message says why.
         TimeoutExceeded: it did not serve in time.
     """
@@ -92,15 +94,20 @@ def ensure(
             )
         running = find(directory)
         if running is not None:
-            return _joined(running, speed, dns_port)
+            return _joined(running, speed=speed, dns_port=dns_port, dynamodb=dynamodb)
         if is_alive(directory):
             raise SrekvError(
                 "a local cloud runs here and does not answer",
                 why=f"its supervisor lives, its endpoint is silent; see {directory / LOG}",
                 next_step="srekv local stop",
             )
-        chosen = (DEFAULT_SPEED if speed is None else speed, DNS_PORT if dns_port is None else dns_port)
-        return _start(directory, *chosen, timeout_s, meanwhile)
+        options = {
+            "--directory": directory,
+            "--speed": DEFAULT_SPEED if speed is None else speed,
+            "--dns-port": DNS_PORT if dns_port is None else dns_port,
+            "--dynamodb": dynamodb or "",
+        }
+        return _start(directory, options, timeout_s, meanwhile)
 
 
 def stop(directory: Path) -> bool:
@@ -172,6 +179,7 @@ def status(runtime: Runtime) -> dict[str, Any]:
         "resolver": {"address": runtime.resolver[0], "port": runtime.resolver[1]},
         "authoritative": {"address": runtime.authoritative[0], "port": runtime.authoritative[1]},
         "speed": runtime.speed,
+        "dynamodb": runtime.dynamodb or runtime.endpoint,
         "directory": str(runtime.directory),
         "uptime_s": round(time.time() - runtime.started_at, 1),
         "empty": left.get("empty"),
@@ -179,27 +187,34 @@ def status(runtime: Runtime) -> dict[str, Any]:
     }
 
 
-def _joined(running: Runtime, speed: float | None, dns_port: int | None) -> Runtime:
+def _joined(running: Runtime, *, speed: float | None, dns_port: int | None, dynamodb: str | None) -> Runtime:
     """The cloud that runs, unless something else was wished for."""
-    for option, wished, has in (("--speed", speed, running.speed), ("--dns-port", dns_port, running.resolver[1])):
-        if wished is not None and wished != has:
-            what = option.removeprefix("--").replace("dns-port", "DNS port")
+    for option, name, wish, has in (
+        ("--speed", "speed", speed, running.speed),
+        ("--dns-port", "DNS port", dns_port, running.resolver[1]),
+        ("--dynamodb-endpoint", "DynamoDB endpoint", dynamodb, running.dynamodb),
+    ):
+        if wish is not None and wish != has:
+            value = f"{has:g}" if isinstance(has, float) else str(has)
             raise UsageError(
-                f"{option} {wished:g} is not possible now",
-                why=f"the local cloud runs at {what} {has:g}, which is fixed for its life",
-                next_step=f"leave {option} out, say {option} {has:g}, or end it first: srekv local stop",
+                f"{option} {f'{wish:g}' if isinstance(wish, float) else wish} is not possible now",
+                why=f"the local cloud runs at {name} {value or '(its own)'}, which is fixed for its life",
+                next_step=f"leave {option} out, "
+                + (f"say {option} {value}, or end it first: srekv local stop" if value else "or: srekv local stop"),
             )
     return running
 
 
-def _start(directory: Path, speed: float, dns_port: int, timeout_s: float, meanwhile: Callable[[], object]) -> Runtime:
+def _start(
+    directory: Path, options: Mapping[str, object], timeout_s: float, meanwhile: Callable[[], object]
+) -> Runtime:
     log = directory / LOG
     if log.exists() and log.stat().st_size > LOG_LIMIT:
         log.unlink()
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as answer:
         try:
-            _launch(directory, speed, dns_port, writing)
+            _launch(directory, options, writing)
         finally:
             os.close(writing)
         meanwhile()
@@ -214,15 +229,15 @@ def _start(directory: Path, speed: float, dns_port: int, timeout_s: float, meanw
     )
 
 
-def _launch(directory: Path, speed: float, dns_port: int, descriptor: int) -> None:
+def _launch(directory: Path, options: Mapping[str, object], descriptor: int) -> None:
     supervisor = [sys.executable, "-P", "-m", "srekv.local.supervisor"]
-    options = ["--directory", str(directory), "--speed", str(speed), "--dns-port", str(dns_port)]
+    supervisor += [str(part) for pair in options.items() for part in pair]
     log = directory / LOG
     log.touch(mode=0o600)
     # What earlier clouds left: kept until now for their consoles, and nobody can start those machines again.
     shutil.rmtree(directory / MACHINES, ignore_errors=True)
     subprocess.run(  # noqa: S603 - our own interpreter and our own words
-        ["/bin/sh", "-c", _LAUNCH, "sh", str(log), *supervisor, *options, "--ready-fd", str(descriptor)],
+        ["/bin/sh", "-c", _LAUNCH, "sh", str(log), *supervisor, "--ready-fd", str(descriptor)],
         env=_supervisor_environment(os.environ),
         pass_fds=[descriptor],
         cwd=directory,

@@ -44,6 +44,7 @@ class Runtime:
         subnet: the first three bytes of its addresses.
         directory: its runtime directory.
         started_at: Unix time.
+        dynamodb: URL of the database that its tables live in; "" for its own.
     """
 
     pid: int
@@ -57,6 +58,7 @@ class Runtime:
     subnet: str
     directory: Path
     started_at: float
+    dynamodb: str = ""
 
 
 def home(environ: Mapping[str, str]) -> Path:
@@ -85,7 +87,7 @@ def read(directory: Path) -> Runtime | None:
     """The description that was stored last, of a cloud that may have gone; None without a readable one."""
     try:
         data = json.loads((directory / RUNTIME).read_text())
-        known = {one.name: data[one.name] for one in fields(Runtime)}
+        known = {one.name: data[one.name] for one in fields(Runtime) if one.name in data}
         return Runtime(
             **{
                 **known,

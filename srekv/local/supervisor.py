@@ -175,6 +175,7 @@ class Supervisor:
             *("--account", ACCOUNT),
             *("--subnet", runtime.subnet),
             *("--speed", str(runtime.speed)),
+            *("--dynamodb", runtime.dynamodb),
         ]
 
     async def _close(self) -> None:
@@ -283,7 +284,7 @@ def _environment(runtime: Runtime) -> dict[str, str]:
     }
 
 
-def _new_runtime(directory: Path, *, subnet: str, speed: float, dns_port: int) -> Runtime:
+def _new_runtime(directory: Path, *, subnet: str, speed: float, dns_port: int, dynamodb: str) -> Runtime:
     return Runtime(
         pid=os.getpid(),
         cloud_id=secrets.token_hex(8),
@@ -296,6 +297,7 @@ def _new_runtime(directory: Path, *, subnet: str, speed: float, dns_port: int) -
         subnet=subnet,
         directory=directory,
         started_at=time.time(),
+        dynamodb=dynamodb,
     )
 
 
@@ -318,6 +320,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--directory", type=Path, required=True)
     parser.add_argument("--speed", type=float, required=True)
     parser.add_argument("--dns-port", type=int, required=True)
+    parser.add_argument("--dynamodb", default="")
     parser.add_argument("--ready-fd", type=int)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
@@ -326,7 +329,7 @@ def main(arguments: Sequence[str]) -> int:
     with (directory / runtimes.LIFE_LOCK).open("a") as life:
         try:
             _claim_life(directory, life.fileno())
-            _live_in(directory, options.speed, options.dns_port, starter)
+            _live_in(options, starter)
         except SrekvError as error:
             _log.error("%s", error)
             starter.fail(error)
@@ -334,15 +337,17 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _live_in(directory: Path, speed: float, dns_port: int, starter: Starter) -> None:
+def _live_in(options: argparse.Namespace, starter: Starter) -> None:
     """Live once, in a directory that is ours."""
     subnet, listener = claim_network()
-    runtime = _new_runtime(directory, subnet=subnet, speed=speed, dns_port=dns_port)
+    runtime = _new_runtime(
+        options.directory, subnet=subnet, speed=options.speed, dns_port=options.dns_port, dynamodb=options.dynamodb
+    )
     _log.info("starts as %s on %s.0/24, pid %d", runtime.cloud_id, subnet, runtime.pid)
     try:
         asyncio.run(_live(runtime, listener, starter))
     finally:
-        (directory / runtimes.RUNTIME).unlink(missing_ok=True)
+        (runtime.directory / runtimes.RUNTIME).unlink(missing_ok=True)
         _log.info("ended")
 
 

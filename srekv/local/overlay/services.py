@@ -13,11 +13,26 @@ from srekv.local.overlay.service import Service
 from srekv.local.overlay.world import World
 
 
-def _dynamodb(_: World) -> Service:
+def _dynamodb(world: World) -> Service:
+    if world.settings.database:
+        return _forwarded(world)
     from srekv.local.overlay.dynamodb import DynamoDb
 
     # Its own lock: conditional writes must be atomic, and must not wait for a control plane call.
     return Service(protocol="json", make=DynamoDb, lock=threading.RLock())
+
+
+def _forwarded(world: World) -> Service:
+    from srekv.local.database import Database
+    from srekv.local.overlay.forwarded import ITEM_CALLS, ForwardedDynamoDb
+
+    database = Database(world.settings.database)
+    return Service(
+        protocol="json",
+        make=lambda: ForwardedDynamoDb(world, database),
+        lock=threading.RLock(),
+        unlocked=ITEM_CALLS,
+    )
 
 
 def _ec2(world: World) -> Service:

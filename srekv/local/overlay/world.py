@@ -37,6 +37,7 @@ class Settings:
         subnet: the first three octets of the /24 it owns, for example "127.53.0".
         speed: AWS-equivalent seconds in a wall-clock second.
         cloud_id: what its ping answers.
+        database: URL of the DynamoDB that its tables live in; "" for moto's.
     """
 
     account: str
@@ -44,6 +45,7 @@ class Settings:
     subnet: str
     speed: float = 1.0
     cloud_id: str = ""
+    database: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

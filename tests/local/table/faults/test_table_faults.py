@@ -51,7 +51,8 @@ def test_endurance(trial: Callable[..., Any], store: str, capsys: pytest.Capture
     """Sixteen clients go through each fault until there are enough operations; the figures are printed."""
     tried = trial(store, clients=16, pause_s=0)
     for fault, share in FAULTS.items():
-        seen = tried.undergo(fault, share, lasts_s=1, rest_s=1.5, operations=OPERATIONS)
+        lasts_s = 4 if fault == "hole" else 1  # longer than the service waits
+        seen = tried.undergo(fault, share, lasts_s=lasts_s, rest_s=1.5, operations=OPERATIONS)
         with capsys.disabled():
             print(figures(store, fault, seen))  # noqa: T201 - what the run is made for
         judge(fault, seen)

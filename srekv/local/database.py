@@ -1,0 +1,136 @@
+"""A DynamoDB that somebody else runs and that the local cloud's tables live in (`up --dynamodb-endpoint`).
+
+Such databases keep apart what different keys write (DynamoDB Local does unless it runs with -sharedDb), and a local
+cloud's keys are made anew each time: so every call is signed with the same made-up keys, whoever made it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import json
+import select
+import threading
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from srekv.errors import SrekvError, UsageError
+
+ACCESS_KEY = SECRET_KEY = "srekv"  # noqa: S105 - no secret: it keeps nobody out
+TIMEOUT_S = 5.0
+"""Longer than the service waits for an answer, wall-clock seconds."""
+
+_TARGET = "DynamoDB_20120810."
+
+Reply = tuple[int, dict[str, str], bytes]
+"""HTTP status, headers, body."""
+
+
+class Refused(Exception):  # noqa: N818 - an answer, not a failure
+    """The database refused a call; `code` is its error code without a prefix, `reply` the whole answer."""
+
+    def __init__(self, reply: Reply) -> None:
+        text = json.loads(reply[2] or b"{}")
+        self.code = str(text.get("__type", "")).rpartition("#")[2]
+        self.reply = reply
+        super().__init__(f"{self.code}: {text.get('message') or text.get('Message') or ''}")
+
+
+class Database:
+    """The database at `url`; every thread has a connection of its own."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._parts = urlsplit(url)
+        self._links = threading.local()
+
+    def forward(self, operation: str, region: str, body: bytes) -> Reply:
+        """Its answer to a call, whatever it is; raises OSError or http.client.HTTPException."""
+        link = self._link()
+        try:
+            link.request("POST", self._parts.path or "/", body, self._signed(operation, region, body))
+            with link.getresponse() as answer:
+                return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+        except BaseException:
+            link.close()
+            raise
+
+    def call(self, operation: str, region: str, **request: Any) -> dict[str, Any]:
+        """The document that it answers with; raises Refused too."""
+        reply = self.forward(operation, region, json.dumps(request).encode())
+        if reply[0] != 200:
+            raise Refused(reply)
+        document: dict[str, Any] = json.loads(reply[2])
+        return document
+
+    def _link(self) -> http.client.HTTPConnection:
+        """This thread's connection; one that the database has closed is opened anew by its next request."""
+        link: http.client.HTTPConnection | None = getattr(self._links, "link", None)
+        if link is None:
+            kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
+            link = self._links.link = kind(str(self._parts.hostname), self._parts.port, timeout=TIMEOUT_S)
+        elif link.sock is not None and _is_readable(link.sock):
+            link.close()
+        return link
+
+    def _signed(self, operation: str, region: str, body: bytes) -> dict[str, str]:
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+        from botocore.credentials import Credentials
+
+        headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": _TARGET + operation}
+        request = AWSRequest("POST", self._url, headers, body)
+        SigV4Auth(Credentials(ACCESS_KEY, SECRET_KEY), "dynamodb", region).add_auth(request)
+        return dict(request.headers.items())
+
+
+def _is_readable(sock: Any) -> bool:
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def refuse_unusable(url: str, *, anywhere: bool) -> None:
+    """Make sure that a DynamoDB answers there; it must be on this computer unless it may be `anywhere`.
+
+    Raises:
+        UsageError: the URL is none, or leads elsewhere.
+        SrekvError: nothing answers, or what answers is no DynamoDB.
+    """
+    parts = _checked(url)
+    if not anywhere and not _is_loopback(str(parts.hostname)):
+        raise UsageError(
+            f"--dynamodb-endpoint {url} is not on this computer",
+            why="it gets every key and value, unencrypted as a rule; anybody there could be at the other end",
+            next_step="use a loopback address, or add --dynamodb-anywhere",
+        )
+    try:
+        tables = Database(url).call("ListTables", "us-east-1").get("TableNames")
+    except (OSError, http.client.HTTPException, ValueError, Refused) as error:
+        raise _no_dynamodb(url, str(error) or type(error).__name__) from None
+    if not isinstance(tables, list):
+        raise _no_dynamodb(url, "its answer to ListTables has no TableNames")
+
+
+def _no_dynamodb(url: str, why: str) -> SrekvError:
+    return SrekvError(f"no DynamoDB answers at {url}", why=why, next_step="start it, or leave --dynamodb-endpoint out")
+
+
+def _checked(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        good = None
+    if not good or parts.query or parts.fragment or parts.username:
+        raise UsageError(
+            f"--dynamodb-endpoint {url} is impossible", why="it must be a URL such as http://127.0.0.1:8001"
+        )
+    return parts
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
