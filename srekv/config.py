@@ -117,7 +117,7 @@ class Config:
         if self.lease_s is not None and not SHORTEST_LEASE_S <= self.lease_s <= LONGEST_LEASE_S:
             nearest = "10m" if self.lease_s < SHORTEST_LEASE_S else "30d"
             raise UsageError(
-                f"--lease of {self.lease_s:g} seconds is impossible",
+                f"--lease {in_units(self.lease_s)} is impossible",
                 why="a lease lasts 10 minutes to 30 days",
                 next_step=f"nearest: --lease {nearest}",
             )
@@ -257,6 +257,14 @@ def _nearest_cidr(text: str) -> str:
 
 
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
+
+
+def in_units(seconds: float) -> str:
+    """So many seconds as `duration` reads them, in the largest unit that divides them."""
+    unit = next((one for one in ("d", "h", "m") if seconds and seconds % _UNITS[one] == 0), "s")
+    return f"{seconds / _UNITS[unit]:g}{unit}"
+
+
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 

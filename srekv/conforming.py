@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import boto3
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -60,10 +61,9 @@ def listing(screen: Screen) -> None:
     """Show the rules without asking anybody."""
     enforced = {rule.id for rule in all_rules()}
     asked = {case.id for case in CASES} | {case.law for case in CASES}
-    table = _table("says", "rows", "source")
     for rule in rules():
-        table.add_row(rule.id, rule.says, " ".join(rule.rows), rule.source)
-    screen.show(table)
+        head = Text.assemble((rule.id, "bold"), (f"  {' '.join(rule.rows)}", "dim"))
+        screen.show(head, Padding(rule.says, (0, 0, 0, 2)), Padding(Text(rule.source, "dim"), (0, 0, 0, 2)))
     screen.document(
         {"rules": [{**_rule_json(rule), "layer": rule.id in enforced, "asked": rule.id in asked} for rule in rules()]}
     )
@@ -172,21 +172,15 @@ def _tell(note: Callable[[str], None], outcome: Outcome) -> None:
         note(f"{outcome.case.id} differs: {outcome.seen}; recorded: {recorded}")
 
 
-def _table(*headings: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("rule", no_wrap=True)
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    return table
-
-
 def _show(screen: Screen, config: Config, outcomes: Sequence[Outcome], left: Sequence[str], *, layered: bool) -> None:
-    table = _table("says", "rows", "seen", "")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in ("", "rule", "rows", "seen"):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "rule")
     for outcome in outcomes:
         rule = outcome.case.rule
         verdict = Text(outcome.verdict, _STYLES[outcome.verdict])
-        table.add_row(rule.id, rule.says, " ".join(rule.rows), Text(_short(outcome)), verdict)
-    screen.show(table, "", f"{_tally(outcomes)}; {len(left)} left")
+        table.add_row(verdict, rule.id, " ".join(rule.rows), Text(_short(outcome)))
+    screen.show(table, "", f"{_tally(outcomes)}; {len(left)} left (srekv conformance --list tells what each rule says)")
     for one in left:
         screen.show(f"left: {one}")
     screen.document(

@@ -47,6 +47,13 @@ SECTIONS = ("IAM", "Network", "EC2", "DynamoDB", "Route 53", "CloudWatch")
 """In the order in which a person reads a plan."""
 
 
+class _Console(Console):
+    """As rich's, but for a reader that goes away: that is no finding, which rich's own exit code 1 would mean here."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 class Screen:
     """Where a command's words go.
 
@@ -58,8 +65,8 @@ class Screen:
     def __init__(self, *, as_json: bool, quiet: bool = False) -> None:
         self.as_json = as_json
         self.quiet = quiet
-        self.console = Console(stderr=as_json, highlight=False, soft_wrap=False)
-        self.errors = Console(stderr=True, highlight=False)
+        self.console = _Console(stderr=as_json, highlight=False, soft_wrap=False)
+        self.errors = _Console(stderr=True, highlight=False)
 
     def show(self, *parts: RenderableType) -> None:
         """Results for a person; nothing with JSON, whose document says it all."""

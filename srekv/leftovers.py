@@ -110,7 +110,13 @@ def down(invocation: Invocation, *, dry_run: bool, keep_table: bool, backup: str
         held = stack.holding()
         if not dry_run:
             _ask(stack, held, keep_table=keep_table, backup=backup, confirm=confirm)
-        removal = stack.down(keep_table=keep_table, backup=backup)
+        try:
+            removal = stack.down(keep_table=keep_table, backup=backup)
+        except KeyboardInterrupt:
+            if narration.changes:
+                done = tally(narration.changes, dry=dry_run)
+                narration.warn(f"interrupted; {done} so far, the rest exists: {invocation.command('down')} goes on")
+            raise
         changes, elapsed = narration.changes, narration.elapsed_s
     screen = invocation.screen
     if dry_run:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import threading
+from collections.abc import Sequence
 from functools import cached_property
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -55,9 +57,18 @@ def refuse_unknown_region(region: str) -> None:
         raise UsageError(
             f"--region {region} is no AWS Region that this version of boto3 knows",
             why="nothing was called",
-            next_step=f"did you mean {difflib.get_close_matches(region, known, n=1, cutoff=0)[0]}? "
-            "(for a newer Region: pip install --upgrade boto3)",
+            next_step=f"did you mean {_nearest(region, known)}? (for a newer Region: pip install --upgrade boto3)",
         )
+
+
+def _nearest(region: str, known: Sequence[str]) -> str:
+    """The most similar Region; of several the one that begins alike: us-esat-1 is us-east-1, not us-west-1."""
+
+    def likeness(other: str) -> tuple[float, int]:
+        alike = takewhile(lambda pair: pair[0] == pair[1], zip(region, other, strict=False))
+        return difflib.SequenceMatcher(None, region, other).ratio(), len(tuple(alike))
+
+    return max(known, key=likeness)
 
 
 class Clients:

@@ -134,8 +134,8 @@ class Stack:
 
     @property
     def hands(self) -> AwsHands:
-        """What a drill may do to this stack."""
-        return AwsHands(self.run)
+        """What a drill may do to this stack; they work on after a round of `up` that another run has cut short."""
+        return AwsHands(self.run.again())
 
 
 @dataclass(frozen=True, kw_only=True)
