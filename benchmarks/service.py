@@ -74,6 +74,7 @@ class Process:
                 time.sleep(0.002)
             finally:
                 connection.close()
+        self.stop()
         sys.exit(f"{self.name} does not start")
 
     def _family(self) -> Iterator[list[str]]:
