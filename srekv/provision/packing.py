@@ -1,4 +1,8 @@
-"""Python source made small: user data has no room for what only readers and type checkers need."""
+"""Python source made small: user data has no room for what only readers and type checkers need.
+
+Comments, docstrings, annotations that nothing reads, blanks and long private names go; the program stays the same and
+every part of it on its line, so that a traceback from a node can be read beside the source.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,12 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
+
+from srekv.provision.renaming import renamed
+
+_TYPING = re.compile(r"^from typing import (.+)$", re.MULTILINE)
 
 
 class _Cut(NamedTuple):
@@ -20,18 +28,33 @@ class _Cut(NamedTuple):
     rest: str = ""
 
 
-def bare(source: str) -> str:
-    """The same program without comments, docstrings and the annotations that nothing reads, indented by single blanks.
+def bare(sources: Mapping[str, str]) -> dict[str, str]:
+    """The same modules of one package, by file name, made small; private names are the same in all of them."""
+    return {
+        name: _dedented(_squeezed(source))
+        for name, source in renamed({k: _less(v) for k, v in sources.items()}).items()
+    }
 
-    Every line keeps its number, for tracebacks' sake. A class body keeps its annotations: dataclasses live by them.
-    """
+
+def _less(source: str) -> str:
+    """Without what no interpreter needs. A class body keeps its annotations: dataclasses live by them."""
     lines, tree = source.split("\n"), ast.parse(source)
-    cuts = [*_comments(source), *_docstrings(lines, tree), *_annotations(lines, tree)]
+    text = _without(source, [*_comments(source), *_docstrings(lines, tree), *_annotations(lines, tree)])
+    imports = _TYPING.search(text)
+    if not imports:
+        return text
+    others = set(re.findall(r"\w+", text.replace(imports[0], "")))
+    needed = ", ".join(name for name in imports[1].split(", ") if name in others)
+    return text.replace(imports[0], f"from typing import {needed}" if needed else "")
+
+
+def _without(source: str, cuts: list[_Cut]) -> str:
+    lines = source.split("\n")
     for cut in sorted(cuts, reverse=True):
         tail = lines[cut.last][cut.end :]
         blank = [""] * (cut.last - cut.first)
         lines[cut.first : cut.last + 1] = [(lines[cut.first][: cut.start] + cut.rest + tail).rstrip(), *blank]
-    return _dedented("\n".join(lines))
+    return "\n".join(lines)
 
 
 def _comments(source: str) -> Iterator[_Cut]:
@@ -70,6 +93,33 @@ def _span(lines: list[str], node: ast.expr | ast.stmt | ast.arg) -> tuple[tuple[
 
 def _place(lines: list[str], line: int, column: int) -> tuple[int, int]:
     return line - 1, len(lines[line - 1].encode()[:column].decode())
+
+
+def _squeezed(source: str) -> str:
+    """Without blanks between tokens that need none; strings are left alone."""
+    cuts, depth, last = [], 0, None
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        kind = tokenize.tok_name[token.type]
+        depth -= kind == "FSTRING_END"
+        if kind in {"INDENT", "DEDENT"}:
+            continue
+        if (
+            last
+            and not depth
+            and last.end[0] == token.start[0]
+            and last.end[1] < token.start[1]
+            and _apart(last, token)
+        ):
+            cuts.append(_Cut(last.end[0] - 1, last.end[1], last.end[0] - 1, token.start[1]))
+        depth += kind == "FSTRING_START"
+        last = token
+    return _without(source, cuts)
+
+
+def _apart(left: tokenize.TokenInfo, right: tokenize.TokenInfo) -> bool:
+    """Whether the two are told apart without a blank, by every Python."""
+    word = re.compile(r"[\w\"'.]")
+    return left.type != tokenize.NUMBER and not (word.match(left.string[-1:]) and word.match(right.string[:1]))
 
 
 def _dedented(source: str) -> str:

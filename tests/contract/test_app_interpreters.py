@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import gzip
 import hashlib
 import http.client
+import json
 import os
 import re
 import shutil
@@ -112,13 +114,17 @@ def endpoint() -> Iterator[str]:
     server.server_close()
 
 
-def unpack(packed: bytes, root: Path) -> Path:
-    """Write the user data's files below root, as cloud-init would; the folder that the service runs in."""
+def unpack(packed: bytes, root: Path, python: Path) -> Path:
+    """Write the user data's files below root, as cloud-init and the unit would; the folder the service runs in."""
     for entry in yaml.safe_load(gzip.decompress(packed))["write_files"]:
         file = root / entry["path"].lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(entry["content"])
-    return root / "opt/srekv"
+        content = entry["content"].encode()
+        file.write_bytes(base64.b64decode(content) if entry.get("encoding") == "b64" else content)
+    folder = root / "opt/srekv"
+    (folder / "srekv/app").mkdir(parents=True)
+    subprocess.run([python, "-c", userdata.UNPACK], cwd=folder, check=True, timeout=60)
+    return folder
 
 
 def environment(root: Path, port: int, endpoint: str) -> dict[str, str]:
@@ -166,7 +172,7 @@ def test_the_payload_works(version: str, endpoint: str, tmp_path: Path) -> None:
     packed = userdata.render(
         table="SREKeyValue", region="us-east-1", port=80, node="az1", zone="sre-test.local", os="al2023"
     )
-    folder = unpack(packed, tmp_path)
+    folder = unpack(packed, tmp_path, python)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     service = subprocess.Popen(
@@ -182,7 +188,9 @@ def test_the_payload_works(version: str, endpoint: str, tmp_path: Path) -> None:
     finally:
         service.kill()
         service.communicate(timeout=20)
-    assert (service.returncode, errors) == (0, b"")
+    assert service.returncode == 0
+    # A busy machine is slow, and the service says so.
+    assert {json.loads(line)["level"] for line in errors.splitlines()} <= {"WARNING"}
 
 
 def exercise(ask: Client, version: str) -> None:
