@@ -10,7 +10,7 @@ import http.client
 import ipaddress
 import json
 import select
-import threading
+from collections import deque
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -30,19 +30,23 @@ class Refused(Exception):  # noqa: N818 - an answer, not a failure
     """The database refused a call; `code` is its error code without a prefix, `reply` the whole answer."""
 
     def __init__(self, reply: Reply) -> None:
-        text = json.loads(reply[2] or b"{}")
-        self.code = str(text.get("__type", "")).rpartition("#")[2]
+        try:
+            text = json.loads(reply[2])
+            self.code = str(text["__type"]).rpartition("#")[2]
+            words = f"{self.code}: {text.get('message') or text.get('Message') or ''}"
+        except (ValueError, KeyError, TypeError):
+            self.code, words = "", f"HTTP {reply[0]}"
         self.reply = reply
-        super().__init__(f"{self.code}: {text.get('message') or text.get('Message') or ''}")
+        super().__init__(words)
 
 
 class Database:
-    """The database at `url`; every thread has a connection of its own."""
+    """The database at `url`, on as many kept connections as there are threads asking."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._parts = urlsplit(url)
-        self._links = threading.local()
+        self._idle: deque[http.client.HTTPConnection] = deque()
 
     def forward(self, operation: str, region: str, body: bytes) -> Reply:
         """Its answer to a call, whatever it is; raises OSError or http.client.HTTPException."""
@@ -50,10 +54,17 @@ class Database:
         try:
             link.request("POST", self._parts.path or "/", body, self._signed(operation, region, body))
             with link.getresponse() as answer:
-                return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+                reply = answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
         except BaseException:
             link.close()
             raise
+        self._idle.append(link)
+        return reply
+
+    def close(self) -> None:
+        """Let go of every connection that nobody uses."""
+        while self._idle:
+            self._idle.pop().close()
 
     def call(self, operation: str, region: str, **request: Any) -> dict[str, Any]:
         """The document that it answers with; raises Refused too."""
@@ -64,12 +75,13 @@ class Database:
         return document
 
     def _link(self) -> http.client.HTTPConnection:
-        """This thread's connection; one that the database has closed is opened anew by its next request."""
-        link: http.client.HTTPConnection | None = getattr(self._links, "link", None)
-        if link is None:
+        """The connection used last; one that the database has closed is opened anew by its next request."""
+        try:
+            link = self._idle.pop()
+        except IndexError:
             kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
-            link = self._links.link = kind(str(self._parts.hostname), self._parts.port, timeout=TIMEOUT_S)
-        elif link.sock is not None and _is_readable(link.sock):
+            return kind(str(self._parts.hostname), self._parts.port, timeout=TIMEOUT_S)
+        if link.sock is not None and _is_readable(link.sock):
             link.close()
         return link
 
@@ -104,10 +116,13 @@ def refuse_unusable(url: str, *, anywhere: bool) -> None:
             why="it gets every key and value, unencrypted as a rule; anybody there could be at the other end",
             next_step="use a loopback address, or add --dynamodb-anywhere",
         )
+    database = Database(url)
     try:
-        tables = Database(url).call("ListTables", "us-east-1").get("TableNames")
-    except (OSError, http.client.HTTPException, ValueError, Refused) as error:
+        tables = database.call("ListTables", "us-east-1").get("TableNames")
+    except (OSError, http.client.HTTPException, ValueError, AttributeError, Refused) as error:
         raise _no_dynamodb(url, str(error) or type(error).__name__) from None
+    finally:
+        database.close()
     if not isinstance(tables, list):
         raise _no_dynamodb(url, "its answer to ListTables has no TableNames")
 

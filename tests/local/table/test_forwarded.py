@@ -1,0 +1,272 @@
+"""A local cloud whose tables live in somebody else's database: what srekv uses of DynamoDB, and what outlives it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from srekv.errors import SrekvError, UsageError
+from srekv.local.cloud import ControlPlane
+from srekv.local.database import ACCESS_KEY, SECRET_KEY, refuse_unusable
+from srekv.local.overlay.forwarded import NOTES
+from srekv.local.overlay.world import Settings
+
+pytestmark = pytest.mark.local
+
+ACCOUNT = "123456789012"
+KEY, SECRET = "AKIALOCALLOCALLOCAL1", "the operator's secret"
+TABLE = {
+    "TableName": "SREKeyValue",
+    "KeySchema": [{"AttributeName": "key", "KeyType": "HASH"}],
+    "AttributeDefinitions": [{"AttributeName": "key", "AttributeType": "S"}],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+ITEM = {"key": {"S": "k"}, "value": {"B": b"\x00\xff"}}
+TAG = {"Key": "srekv:stack", "Value": "srekv"}
+ARN = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/SREKeyValue"
+
+
+class Silence:
+    """A data plane that nothing here needs."""
+
+    def call(self, method: str, /, **_: Any) -> Any:
+        """Nothing to say."""
+        raise AssertionError(method)
+
+    def notify(self, method: str, /, **_: Any) -> None:
+        """Nobody listens."""
+
+
+class Threads(ThreadingMixIn, WSGIServer):
+    """One for each connection."""
+
+
+class Quiet(WSGIRequestHandler):
+    """Writes no log."""
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@contextmanager
+def control_plane(database: str) -> Iterator[Callable[..., Any]]:
+    """A control plane on loopback whose tables live there; makes clients, the operator's or with a role's keys."""
+    settings = Settings(account=ACCOUNT, region="us-east-1", subnet="127.53.0", database=database)
+    plane = ControlPlane.build(settings, Silence(), key=KEY, secret=SECRET)
+    server = make_server("127.0.0.1", 0, plane.application, server_class=Threads, handler_class=Quiet)
+    url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    with ExitStack() as opened:
+
+        def client(role: str | None = None) -> Any:
+            given = plane.keyring.mint(role, "i-1") if role else {"AccessKeyId": KEY, "SecretAccessKey": SECRET}
+            made = boto3.client(
+                "dynamodb",
+                region_name="us-east-1",
+                endpoint_url=url,
+                aws_access_key_id=given["AccessKeyId"],
+                aws_secret_access_key=given["SecretAccessKey"],
+                aws_session_token=given.get("Token"),
+                config=Config(retries={"total_max_attempts": 1}),
+            )
+            opened.callback(made.close)
+            return made
+
+        yield client
+    server.shutdown()
+    server.server_close()
+    thread.join(10)
+    dynamodb: Any = plane.services.get("dynamodb")
+    dynamodb.make()._database.close()
+
+
+@pytest.fixture
+def theirs(database: Any) -> Iterator[Any]:
+    """The database as its owner sees it, with the keys that a local cloud uses; emptied afterwards."""
+    keys = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY}
+    client = boto3.client("dynamodb", region_name="us-east-1", endpoint_url=database.url, **keys)
+    yield client
+    for name in client.list_tables()["TableNames"]:
+        if name in {NOTES, "SREKeyValue"}:
+            client.delete_table(TableName=name)
+            client.get_waiter("table_not_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 10})
+    client.close()
+
+
+def await_active(client: Any) -> None:
+    """Until the table can be used."""
+    client.get_waiter("table_exists").wait(TableName="SREKeyValue", WaiterConfig={"Delay": 1, "MaxAttempts": 10})
+
+
+def recovery(client: Any) -> str:
+    """Whether the table has point-in-time recovery."""
+    description = client.describe_continuous_backups(TableName="SREKeyValue")["ContinuousBackupsDescription"]
+    return str(description["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"])
+
+
+def tags(client: Any) -> list[Any]:
+    """The table's tags."""
+    found: list[Any] = client.list_tags_of_resource(ResourceArn=ARN)["Tags"]
+    return found
+
+
+def code(call: Callable[..., Any], **request: Any) -> str:
+    """The error code of a call that is refused."""
+    with pytest.raises(ClientError) as caught:
+        call(**request)
+    return str(caught.value.response["Error"]["Code"])
+
+
+@pytest.mark.usefixtures("theirs")
+def test_a_whole_life(database: Any) -> None:
+    """Table, tags, recovery, items and backups behave as AWS's; the ARN is the local cloud's own."""
+    with control_plane(database.url) as client:
+        ours = client()
+        assert ours.create_table(**TABLE, Tags=[TAG])["TableDescription"]["TableArn"] == ARN
+        await_active(ours)
+        assert ours.describe_table(TableName="SREKeyValue")["Table"]["TableArn"] == ARN
+        assert "SREKeyValue" in ours.list_tables()["TableNames"]
+        assert NOTES not in ours.list_tables()["TableNames"]
+        assert (tags(ours), recovery(ours)) == ([TAG], "DISABLED")
+        ours.tag_resource(ResourceArn=ARN, Tags=[{"Key": "more", "Value": "1"}])
+        ours.untag_resource(ResourceArn=ARN, TagKeys=["srekv:stack"])
+        on = {"PointInTimeRecoveryEnabled": True}
+        ours.update_continuous_backups(TableName="SREKeyValue", PointInTimeRecoverySpecification=on)
+        assert (tags(ours), recovery(ours)) == ([{"Key": "more", "Value": "1"}], "ENABLED")
+        assert ours.list_backups(TableName="SREKeyValue")["BackupSummaries"] == []
+        ours.put_item(TableName="SREKeyValue", Item=ITEM)
+        assert ours.get_item(TableName="SREKeyValue", Key={"key": {"S": "k"}})["Item"] == ITEM
+        refused = {"TableName": "SREKeyValue", "Item": ITEM, "ConditionExpression": "attribute_not_exists(#key)"}
+        names = {"#key": "key"}
+        assert code(ours.put_item, **refused, ExpressionAttributeNames=names) == "ConditionalCheckFailedException"
+
+
+def test_what_outlives_a_local_cloud(database: Any, theirs: Any) -> None:
+    """Another local cloud, with other keys, finds the data, the tags and the recovery; with the table all is gone."""
+    with control_plane(database.url) as client:
+        ours = client()
+        ours.create_table(**TABLE, Tags=[TAG])
+        await_active(ours)
+        on = {"PointInTimeRecoveryEnabled": True}
+        ours.update_continuous_backups(TableName="SREKeyValue", PointInTimeRecoverySpecification=on)
+        ours.put_item(TableName="SREKeyValue", Item=ITEM)
+    with control_plane(database.url) as client:
+        later = client()
+        assert later.get_item(TableName="SREKeyValue", Key={"key": {"S": "k"}})["Item"] == ITEM
+        assert (tags(later), recovery(later)) == ([TAG], "ENABLED")
+        later.delete_table(TableName="SREKeyValue")
+    for name in ("SREKeyValue", NOTES):
+        theirs.get_waiter("table_not_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 10})
+
+
+@pytest.mark.usefixtures("theirs")
+def test_what_is_not_there(database: Any) -> None:
+    """A missing table is missing, in the words of each operation."""
+    with control_plane(database.url) as client:
+        ours = client()
+        assert code(ours.describe_table, TableName="SREKeyValue") == "ResourceNotFoundException"
+        assert code(ours.list_tags_of_resource, ResourceArn=ARN) == "ResourceNotFoundException"
+        assert code(ours.describe_continuous_backups, TableName="SREKeyValue") == "TableNotFoundException"
+        assert code(ours.delete_table, TableName="SREKeyValue") == "ResourceNotFoundException"
+
+
+@pytest.mark.usefixtures("theirs")
+def test_a_table_of_their_own(database: Any, theirs: Any) -> None:
+    """A table that no local cloud made has no tags: nobody takes it for a stack's."""
+    theirs.create_table(**TABLE)
+    await_active(theirs)
+    with control_plane(database.url) as client:
+        assert (tags(client()), recovery(client())) == ([], "DISABLED")
+
+
+@pytest.mark.usefixtures("theirs")
+def test_permissions_are_still_asked(database: Any) -> None:
+    """The database would let anybody in; the local cloud does not."""
+    with control_plane(database.url) as client:
+        client().create_table(**TABLE)
+        request = {"TableName": "SREKeyValue", "Key": {"key": {"S": "k"}}}
+        assert code(client("nobody").get_item, **request) == "AccessDeniedException"
+
+
+def test_a_database_that_went_away() -> None:
+    """That is the database's failure: 500, which says nothing of an effect."""
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        url = f"http://127.0.0.1:{gone.getsockname()[1]}"
+    with control_plane(url) as client:
+        assert code(client().describe_table, TableName="SREKeyValue") == "InternalServerError"
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("nonsense", "impossible"),
+        ("ftp://127.0.0.1", "impossible"),
+        ("http://127.0.0.1:99999", "impossible"),
+        ("http://user@127.0.0.1:8001", "impossible"),
+        ("http://192.0.2.7:8001", "not on this computer"),
+        ("http://dynamodb.us-east-1.amazonaws.com", "not on this computer"),
+    ],
+)
+def test_refused_endpoints(url: str, words: str) -> None:
+    """What can never do is refused before anything is asked."""
+    with pytest.raises(UsageError, match=words):
+        refuse_unusable(url, anywhere=False)
+
+
+def test_an_endpoint_without_a_database(database: Any) -> None:
+    """Nobody there, or somebody else."""
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        url = f"http://127.0.0.1:{gone.getsockname()[1]}"
+    with pytest.raises(SrekvError, match="no DynamoDB answers"):
+        refuse_unusable(url, anywhere=True)
+    refuse_unusable(database.url, anywhere=False)
+
+
+def srekv(home: Path, *words: str, code: int = 0) -> Any:
+    """The JSON document of a command."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SREKV_"))}
+    command = [sys.executable, "-m", "srekv.cli", "--output", "json", *words]
+    ended = subprocess.run(
+        command, env=kept | {"SREKV_HOME": str(home)}, capture_output=True, text=True, timeout=90, check=False
+    )
+    assert ended.returncode == code, ended.stderr
+    return json.loads(ended.stdout) if ended.stdout else None
+
+
+@pytest.mark.dynamodb_local
+@pytest.mark.usefixtures("theirs")
+def test_the_commands(database: Any, tmp_path: Path) -> None:
+    """A key outlives the local cloud; the endpoint is fixed for a cloud's life; down leaves nothing behind."""
+    if database.name != "dynamodb-local":
+        pytest.skip("one real database is enough for whole stacks")
+    endpoint = ("--dynamodb-endpoint", database.url)
+    up = ("up", *endpoint, "--dns-port", "5391")
+    try:
+        srekv(tmp_path, *up)
+        assert srekv(tmp_path, "local", "status")["dynamodb"] == database.url
+        srekv(tmp_path, "up", "--no-wait", "--dynamodb-endpoint", database.url + "/", code=2)
+        srekv(tmp_path, "kv", "put", "foo", "bar")
+        srekv(tmp_path, "local", "stop")
+        kinds = {change["kind"]: change["action"] for change in srekv(tmp_path, *up)["changes"]}
+        assert (kinds["table"], kinds["point-in-time recovery"]) == ("unchanged", "unchanged")
+        assert srekv(tmp_path, "kv", "get", "foo")["value"] == "bar"
+        srekv(tmp_path, "down", "--yes")
+    finally:
+        srekv(tmp_path, "local", "stop")
+    srekv(tmp_path, "--target", "aws", "up", *endpoint, code=2)
