@@ -88,8 +88,9 @@ def _show_kept(invocation: Invocation, kept: Sequence[Leftover]) -> None:
         if one.kind != "backup":
             screen.line(f"  to use it: {invocation.command('up')}")
             continue
-        for command in restore_by_hand(one, Names(one.stack).table, profile=invocation.profile):
-            screen.line(f"  to restore it: {command}")
+        restore, tag = restore_by_hand(one, Names(one.stack).table, profile=invocation.profile)
+        screen.line(f"  to restore it: {restore}")
+        screen.line(f"  then, once the table is ACTIVE: {tag}")
         screen.line(f"  to delete it: {by_hand(one, profile=invocation.profile)}")
 
 
