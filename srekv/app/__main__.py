@@ -1,5 +1,6 @@
 """`python -m srekv.app`: exit code 0 after SIGTERM, 2 for impossible settings, 3 when it cannot listen."""
 
+import json
 import logging
 import os
 import re
@@ -9,6 +10,16 @@ import threading
 from typing import Mapping
 
 from srekv.app import server
+
+
+class _Lines(logging.Formatter):
+    """One JSON object a line, whatever is logged."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See logging."""
+        line = record.msg if isinstance(record.msg, dict) else {"reason": record.getMessage()}
+        trace = {"trace": self.formatException(record.exc_info)} if record.exc_info else {}
+        return json.dumps({"time": round(record.created, 3), "level": record.levelname, **line, **trace})
 
 
 def setting(environ: Mapping[str, str], name: str, pattern: str = r"[\w.-]{1,255}", default: str = "") -> str:
@@ -26,6 +37,7 @@ def main(environ: Mapping[str, str]) -> int:
         node = setting(environ, "SREKV_NODE")
         region = setting(environ, "AWS_REGION", default=environ.get("AWS_DEFAULT_REGION", ""))
         host = setting(environ, "SREKV_HOST", r"[\w.:-]+", "0.0.0.0")  # noqa: S104 - a node serves its network
+        log = setting(environ, "SREKV_LOG", "all|errors", "errors")
         kind = setting(environ, "SREKV_STORE", "thin|boto3", "thin")
         port = int(setting(environ, "SREKV_PORT", r"\d{1,5}", "80"))
         sock = server.listen(host, port)
@@ -39,15 +51,18 @@ def main(environ: Mapping[str, str]) -> int:
     from srekv.app.clients import connect
     from srekv.app.dynamodb import DynamoStore
     from srekv.app.faults import Faults, FaultyStore
+    from srekv.app.metrics import Metrics
     from srekv.app.routes import create_app
 
-    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(message)s")
+    logging.basicConfig(level=logging.ERROR)
+    logging.getLogger().handlers[0].setFormatter(_Lines())
+    logging.getLogger("srekv.app").setLevel(logging.INFO if log == "all" else logging.WARNING)
     stopping = threading.Event()
     faults = Faults(environ.get("SREKV_FAULT_FILE", ""))
-    store = FaultyStore(DynamoStore(table, lambda: connect(region, kind)), faults)
-    serving = server.Server(
-        create_app(store, node, faults, stopping), sock, node, stopping, held=lambda: "hang" in faults.active()
-    )
+    metrics = Metrics()
+    store = FaultyStore(DynamoStore(table, lambda: connect(region, kind), metrics=metrics), faults)
+    app = create_app(store, node, faults, stopping, metrics)
+    serving = server.Server(app, sock, node, stopping, metrics, held=lambda: "hang" in faults.active())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     serving.run()

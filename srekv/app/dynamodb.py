@@ -4,13 +4,12 @@ import os
 import random
 import threading
 import time
-from typing import Any, Callable, Dict, Iterable, Iterator, Optional
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
 
-from srekv.app.metrics import ATTEMPTS as TRIED
-from srekv.app.metrics import RETRIES, THROTTLES, Metrics
+from srekv.app.metrics import Metrics
 from srekv.app.model import Condition, Conflict, Item, Page, Refused, Unavailable
 
 ATTEMPTS = 3
@@ -53,7 +52,14 @@ class Budget:
 class DynamoStore:
     """A thread-safe Store; `connect` is called until it succeeds, `sleep` between attempts."""
 
-    def __init__(self, table: str, connect: Callable[[], Any], sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        table: str,
+        connect: Callable[[], Any],
+        sleep: Callable[[float], None] = time.sleep,
+        metrics: Optional[Metrics] = None,
+    ) -> None:
+        self._metrics = metrics or Metrics()
         self._sleep = sleep
         self._table = table
         self._connect = connect
@@ -66,7 +72,7 @@ class DynamoStore:
     def get(self, key: str, *, consistent: bool = True) -> Optional[Item]:
         """See Store."""
         self._await_client()
-        item = self._read(key, self._attempts(time.monotonic() + BUDGET_S), consistent=consistent)
+        item = self._item(key, self._attempts(time.monotonic() + BUDGET_S), consistent=consistent)
         if "value" not in item:
             return None
         (value,) = item["value"].values()
@@ -106,9 +112,7 @@ class DynamoStore:
         self._await_client()
         for turn in self._attempts(end):
             try:
-                item = self._client.update_item(**request)["Attributes"]
-                self._budget.earn(turn)
-                return _version(item)
+                return _version(self._call("update_item", request, turn)["Attributes"])
             except _FAILURES as error:
                 failure, kind = error, _kind(error)
                 if kind == "too large":
@@ -119,24 +123,62 @@ class DynamoStore:
                 if kind == "final" or (unsure and condition.version is None):
                     break
         if unsure and time.monotonic() < end:
-            item = self._read(key, [0], outcome="unknown")
+            item = self._item(key, [0], outcome="unknown")
             if item.get("write") == write:
                 return _version(item)
         raise Unavailable(f"DynamoDB: {failure}", "unknown" if unsure else "failed")
 
-    def _read(self, key: str, attempts: Iterable[int], *, consistent: bool = True, outcome: str = "failed") -> Any:
-        failure = None
+    def keys(self, prefix: str, limit: int, after: Optional[str], *, consistent: bool = True) -> Page:
+        """See Store."""
+        request: Dict[str, Any] = {
+            "TableName": self._table,
+            "ConsistentRead": consistent,
+            "Limit": max(limit, SCANNED),
+            "FilterExpression": "attribute_exists(#value)",
+            "ProjectionExpression": "#key, #version",
+            "ExpressionAttributeNames": {"#key": "key", "#value": "value", "#version": "version"},
+        }
+        if prefix:
+            request["FilterExpression"] += " AND begins_with(#key, :prefix)"
+            request["ExpressionAttributeValues"] = {":prefix": {"S": prefix}}
+        found: List[Tuple[str, int]] = []
+        end = time.monotonic() + BUDGET_S
+        self._await_client()
+        for _ in range(PAGES):
+            if after is not None:
+                request["ExclusiveStartKey"] = {"key": {"S": after}}
+            page = self._read("scan", request, self._attempts(end))
+            found += [(item["key"]["S"], _version(item)) for item in page["Items"]]
+            after = page["LastEvaluatedKey"]["key"]["S"] if "LastEvaluatedKey" in page else None
+            if after is None or len(found) >= limit or time.monotonic() > end:
+                break
+        return (found[:limit], found[limit - 1][0]) if len(found) > limit else (found, after)
+
+    def _item(self, key: str, attempts: Iterable[int], *, consistent: bool = True, outcome: str = "failed") -> Any:
         request = {"TableName": self._table, "Key": {"key": {"S": key}}, "ConsistentRead": consistent}
+        return self._read("get_item", request, attempts, outcome).get("Item", {})
+
+    def _read(self, call: str, request: Dict[str, Any], attempts: Iterable[int], outcome: str = "failed") -> Any:
+        failure = None
         for turn in attempts:
             try:
-                item = self._client.get_item(**request).get("Item", {})
-                self._budget.earn(turn)
-                return item  # noqa: TRY300 - a failure is what the client raises
+                return self._call(call, request, turn)
             except _FAILURES as error:
                 failure = error
                 if _kind(error) == "final":
                     break
         raise Unavailable(f"DynamoDB: {failure}", outcome)
+
+    def _call(self, call: str, request: Dict[str, Any], turn: int) -> Any:
+        self._metrics.attempts.inc()
+        try:
+            answer = getattr(self._client, call)(**request)
+        except aws.ClientError as error:
+            if error.response["Error"]["Code"] in _THROTTLED:
+                self._metrics.throttles.inc()
+            raise
+        self._budget.earn(turn)
+        return answer
 
     def _await_client(self) -> None:
         if not self._client and not self._ready.wait(BUDGET_S):
@@ -148,6 +190,7 @@ class DynamoStore:
         for turn in range(1, ATTEMPTS):
             if not self._budget.spend():
                 return
+            self._metrics.retries.inc()
             self._sleep(random.uniform(0, 0.1 * 2**turn))  # noqa: S311 - hides nothing
             if time.monotonic() > end:
                 return

@@ -1,8 +1,8 @@
 """Whether the table answers: one look at a time, whoever asks meanwhile shares it."""
 
 import threading
-from concurrent.futures import Future, TimeoutError
-from typing import Any, Callable, Optional
+from concurrent import futures
+from typing import Any, Callable
 
 from srekv.app.model import Unavailable
 
@@ -16,21 +16,21 @@ class Readiness:
     def __init__(self, look: Callable[[], object]) -> None:
         self._look = look
         self._lock = threading.Lock()
-        self._last: "Optional[Future[Any]]" = None
+        self._last: Any = None
 
     def demand(self) -> None:
         """Return if the table answers within WAIT_S, else raise what it raises, or Unavailable."""
         with self._lock:
+            if self._last is None or self._last.done():
+                self._last = futures.Future()
+                threading.Thread(target=self._find_out, args=(self._last,), daemon=True).start()
             look = self._last
-            if look is None or look.done():
-                look = self._last = Future()
-                threading.Thread(target=self._find_out, args=(look,), daemon=True).start()
         try:
             look.result(WAIT_S)
-        except TimeoutError:
+        except futures.TimeoutError:
             raise Unavailable(f"the table has not answered for {WAIT_S} s") from None
 
-    def _find_out(self, look: "Future[Any]") -> None:
+    def _find_out(self, look: Any) -> None:
         try:
             look.set_result(self._look())
         except Exception as error:  # noqa: BLE001 - who asked gets it

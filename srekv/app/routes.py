@@ -6,7 +6,6 @@ import logging
 import re
 import threading
 import time
-import traceback
 import zlib
 from typing import Any, Dict, Optional
 from urllib.parse import unquote_plus
@@ -31,7 +30,7 @@ from srekv.app.model import (
     check,
     problem,
 )
-from srekv.app.openapi import DOCUMENT
+from srekv.app.openapi import document
 from srekv.app.ready import Readiness
 
 LOG = logging.getLogger(__name__)
@@ -68,7 +67,7 @@ class _App(Flask):
 def create_app(store: Store, node: str, faults: Faults, stopping: threading.Event, metrics: Metrics) -> Flask:
     """The application; `node` signs every answer, `stopping` ends what a fault lets hang.
 
-    It logs one JSON line for a failure or slow request, and on level INFO for every one.
+    It logs a dict for each failure and slow request, and on level INFO for every one.
     """
     app = _App("srekv.app", static_folder=None)
     app.url_map.converters["rest"] = _Rest
@@ -96,9 +95,14 @@ def _add_faults(app: Flask, faults: Faults, stopping: threading.Event) -> None:
 def _add_answers(app: Flask, node: str, metrics: Metrics) -> None:
     def log(status: int, seconds: float, identity: str) -> None:
         environ = request.environ
-        line = {"node": node, "id": identity, "status": status, "ms": round(seconds * 1000, 1)}
-        line.update(method=environ["REQUEST_METHOD"], path=request.path, **environ.get("srekv.failure", {}))
-        LOG.log(logging.ERROR if status >= 500 else logging.INFO, json.dumps(line))
+        line: Dict[str, Any] = {"node": node, "id": identity, "status": status, "ms": round(seconds * 1000, 1)}
+        line.update(method=environ["REQUEST_METHOD"], path=request.path)
+        failure = environ.get("srekv.failure")
+        if failure:
+            line["reason"] = str(failure)
+        defect = None if isinstance(failure, ServiceError) else failure
+        level = logging.ERROR if status >= 500 else logging.WARNING if seconds > SLOW_S else logging.INFO
+        LOG.log(level, line, exc_info=defect)
 
     @app.after_request
     def sign(response: Response) -> Response:
@@ -121,9 +125,7 @@ def _add_answers(app: Flask, node: str, metrics: Metrics) -> None:
             response.headers.update({name: value for name, value in error.get_headers() if name == "Allow"})
             return response
         failure = error if isinstance(error, ServiceError) else ServiceError("see the service's log")
-        request.environ["srekv.failure"] = line = {"reason": str(error)}
-        if failure is not error:
-            line["trace"] = traceback.format_exc()
+        request.environ["srekv.failure"] = error
         response = _problem(failure.status, failure.word, str(failure), failure.outcome)
         if failure.status == 503:
             response.headers["Retry-After"] = "1"
@@ -226,13 +228,13 @@ def _add_insight(app: Flask, store: Store, metrics: Metrics) -> None:
         readiness.demand()
         return "OK"
 
-    @app.get("/metrics")
-    def metrics_() -> Response:
+    @app.get("/metrics", endpoint="metrics")
+    def show_metrics() -> Response:
         return Response(metrics.text(), content_type="text/plain; version=0.0.4; charset=utf-8")
 
     @app.get("/openapi.json")
     def openapi() -> Response:
-        return Response(json.dumps(DOCUMENT), mimetype="application/json")
+        return Response(json.dumps(document()), mimetype="application/json")
 
 
 def _key(key: Optional[str]) -> str:

@@ -8,11 +8,13 @@ import time
 from collections import deque
 from contextlib import suppress
 from select import EPOLLIN, EPOLLONESHOT, EPOLLOUT, epoll
-from typing import Any, Callable, Deque, Dict, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, NamedTuple, Optional, Tuple
 
 from srekv.app.messages import MAX_HEAD, Refusal, Request, parse, refusal, respond
-from srekv.app.metrics import REFUSED, Metrics
 from srekv.app.model import CALLS, PATIENCE_S, QUEUE, SPARE
+
+if TYPE_CHECKING:  # it takes its time, and clients wait for a socket
+    from srekv.app.metrics import Metrics
 
 _LOG = logging.getLogger(__name__)
 
@@ -102,7 +104,7 @@ class Server:
         sock: socket.socket,
         node: str,
         stopping: threading.Event,
-        metrics: Metrics,
+        metrics: "Metrics",
         *,
         held: Callable[[], bool],
         limits: Limits = Limits(),  # noqa: B008 - it never changes
@@ -116,9 +118,9 @@ class Server:
         self._calls = 0
         self._over = False
         self._metrics = metrics
-        metrics.watch(
-            calls=lambda: self._calls, waiting=lambda: len(self._waiting), connections=lambda: len(self._clients)
-        )
+        metrics.watch("calls", lambda: self._calls)
+        metrics.watch("waiting", lambda: len(self._waiting))
+        metrics.watch("connections", lambda: len(self._clients))
 
     def run(self) -> None:
         """Serve until `stopping` is set, then end what was accepted; a signal handler may set it."""
@@ -249,7 +251,7 @@ class Server:
         client.last = client.last or error.status != 503 or environ.get("REQUEST_METHOD") == "HEAD"
         self._metrics.answered("none", error.status, 0)
         if error.status == 503:
-            self._metrics.count(REFUSED)
+            self._metrics.refused.inc()
         identity = self._metrics.identify(environ)
         self._send(client, refusal(self._node, identity, error.status, str(error), last=client.last))
 

@@ -101,7 +101,7 @@ CHANGING = (
 )
 """The calls on what is there, for which it must have our tag."""
 
-TABLE_ACTIONS = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+TABLE_ACTIONS = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan", "dynamodb:UpdateItem"]
 """Item actions only (aws-facts 6.2), in place of the lab's AmazonDynamoDBFullAccess (10 g)."""
 
 AGENT_ACTIONS = [

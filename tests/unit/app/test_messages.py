@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 
 import pytest
 from hypothesis import given
@@ -118,8 +119,17 @@ def test_an_answer_closes_what_the_application_opened() -> None:
 
 def test_a_refusal_for_want_of_room_says_what_became_of_it() -> None:
     """503 comes with Retry-After and the certainty that nothing happened; other refusals without."""
-    full, bad = refusal("az1", 503, "full", last=False), refusal("az1", 400, "bad", last=True)
+    full, bad = refusal("az1", "id7", 503, "full", last=False), refusal("az1", "id8", 400, "bad", last=True)
     assert b"Retry-After: 1\r\n" in full
-    assert full.endswith(b'{"error": "unavailable", "reason": "full", "outcome": "failed"}')
+    assert full.endswith(b'"error": "unavailable", "reason": "full", "outcome": "failed"}')
+    assert b"Content-Type: application/problem+json\r\n" in full
+    assert b"X-Request-Id: id7\r\n" in full
     assert b"X-Srekv-Node: az1\r\n" in bad
-    assert bad.endswith(b'{"error": "bad request", "reason": "bad"}')
+    assert json.loads(bad.split(b"\r\n\r\n")[1]) == {
+        "type": "about:blank",
+        "title": "Bad Request",
+        "status": 400,
+        "detail": "bad",
+        "error": "bad request",
+        "reason": "bad",
+    }
