@@ -230,12 +230,14 @@ def test_both_come_to_the_same(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("keep", [0, 40, 200, 300])
-def test_half_an_answer_is_no_answer(server: Scripted, clients: dict[str, Any], kind: str, keep: int) -> None:
-    """An answer cut short anywhere never reads as an absent key; the read is tried again."""
+@pytest.mark.parametrize("cuts", [range(200), range(200, 400, 20)])
+def test_half_an_answer_is_no_answer(server: Scripted, clients: dict[str, Any], kind: str, cuts: range) -> None:
+    """An answer cut short anywhere, its head at every byte, never reads as an absent key; the read is tried again."""
     whole = Step(body={"Item": {**ITEM, "value": {"S": "v" * 300}}})
-    server.script, server.seen = [Step(body=whole.body, keep=keep), whole], []
-    assert DynamoStore("SREKeyValue", lambda: clients[kind], sleep=lambda _: None).get("k") == Item(b"v" * 300, 7)
+    store = DynamoStore("SREKeyValue", lambda: clients[kind], sleep=lambda _: None)
+    for keep in cuts:
+        server.script, server.seen = [Step(body=whole.body, keep=keep), whole], []
+        assert store.get("k") == Item(b"v" * 300, 7)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -264,7 +264,7 @@ def test_the_commands(database: Any, tmp_path: Path) -> None:
         srekv(tmp_path, "kv", "put", "foo", "bar")
         srekv(tmp_path, "local", "stop")
         kinds = {change["kind"]: change["action"] for change in srekv(tmp_path, *up)["changes"]}
-        assert (kinds["table"], kinds["point-in-time recovery"]) == ("unchanged", "unchanged")
+        assert (kinds["table"], kinds["point-in-time recovery"]) == ("leave", "leave")
         assert srekv(tmp_path, "kv", "get", "foo")["value"] == "bar"
         srekv(tmp_path, "down", "--yes")
     finally:

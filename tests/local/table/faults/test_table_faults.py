@@ -82,4 +82,5 @@ def judge(fault: str, seen: Any) -> None:
 def still_well(tried: Any) -> None:
     """The service neither ended nor had a defect."""
     assert tried.node.process.poll() is None
-    assert b"Traceback" not in tried.node.complaints.read_bytes()
+    _, defect, trace = tried.node.complaints.read_text().partition("Traceback")
+    assert not defect, trace[:3000]
