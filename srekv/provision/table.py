@@ -70,7 +70,7 @@ class Table:
         table = self._at_first
         if table is not None and table["TableStatus"] == "DELETING":
             if not self._run.dry:
-                self._wait_gone()
+                self._wait_gone(table)
             table = None
         if table is None:
             self.created = True
@@ -116,7 +116,7 @@ class Table:
         self._refuse_protected(table)
         yield Op(kind="table", name=self._name, id=table["TableArn"], action="delete", call=self._delete)
         if not self._run.dry:
-            self._wait_gone()
+            self._wait_gone(table)
 
     def refuse_protected(self) -> None:
         """Raise if the table is ours and protected: then nothing of the stack is to be removed."""
@@ -162,6 +162,8 @@ class Table:
 
     def _refuse_foreign(self, table: Mapping[str, Any]) -> None:
         if not self._is_ours(table):
+            if self._find() is None:
+                raise SrekvError(f"the table {self._name} was deleted while up was at work", next_step="srekv up")
             raise NotOursError(
                 f"the table {self._name} exists and is not this stack's",
                 why=f"it lacks the tag {STACK_TAG}={self._run.config.stack}",
@@ -260,10 +262,11 @@ class Table:
             TableName=self._name,
         )
 
-    def _wait_gone(self) -> None:
+    def _wait_gone(self, table: Mapping[str, Any]) -> None:
+        """Until this one is: an `up` beside us may have made another one of that name."""
         self._run.wait(
             self.section,
             f"the table {self._name} to be gone",
-            lambda: True if self._find() is None else None,
+            lambda: True if (self._find() or {}).get("TableId") != table["TableId"] else None,
             timeout_s=GONE_TIMEOUT_S,
         )
