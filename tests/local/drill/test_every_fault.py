@@ -15,13 +15,14 @@ pytestmark = pytest.mark.local
 
 @pytest.mark.parametrize("entry", [one for one in CATALOGUE if one.name != "planned"], ids=lambda entry: entry.name)
 def test_the_expected_verdict(cli: Any, tmp_path: Path, entry: Entry) -> None:
-    """The drill holds: the name switches or stays as the catalogue says, and nothing acknowledged is lost."""
+    """The drill holds: the name does as catalogued, nothing acknowledged is lost, compare-and-set included."""
     found = cli.drill(tmp_path, "--fault", entry.name, or_code=4 if entry.name == "flap" else 0)
     if found["code"] == 4:  # a busy computer starts the service too slowly to flap, and the drill says so
         assert "did not come back faster than the threshold allows" in found["messages"]
         return
 
     assert (found["verdict"], found["fault"], found["lost"], found["linearizable"]) == ("held", entry.name, 0, True)
+    assert swaps(Path(found["history"])) > 0
     if entry.expectation.switch is not None:
         assert (found["switch_s"] is not None) == entry.expectation.switch
     ttl = next(client for client in found["clients"] if client["name"] == "ttl")
@@ -29,6 +30,12 @@ def test_the_expected_verdict(cli: Any, tmp_path: Path, entry: Entry) -> None:
     if entry.name in {"stop", "power"}:
         assert 30 <= found["detection_s"] <= 50
     assert cli.run("status")["fault"] is None
+
+
+def swaps(history: Path) -> int:
+    """How many compare-and-sets of a history succeeded."""
+    lines = map(json.loads, history.read_text().splitlines())
+    return sum(line.get("op") == "cas" and line["outcome"] == "ok" for line in lines)
 
 
 def test_a_wrong_service_is_caught(cli: Any, tmp_path: Path) -> None:
