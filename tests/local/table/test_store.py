@@ -65,18 +65,22 @@ THROTTLED = refusal("ThrottlingException", 400)
 BROKEN = refusal("InternalServerError", 500)
 
 
-@pytest.fixture(params=KINDS)
-def wire(request: pytest.FixtureRequest, database: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
-    """A client of an empty table, of each kind."""
-    for name, value in {
-        "AWS_ENDPOINT_URL_DYNAMODB": database.url,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-    }.items():
-        monkeypatch.setenv(name, value)
-    client = connect("us-east-1", request.param)
-    yield Wire(client, database.admin, database.table())
-    client.close()
+@pytest.fixture(scope="module", params=KINDS)
+def client(request: pytest.FixtureRequest, database: Any) -> Iterator[Any]:
+    """A client of each kind; making one costs more than a test."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("AWS_ENDPOINT_URL_DYNAMODB", database.url)
+        patched.setenv("AWS_ACCESS_KEY_ID", "testing")
+        patched.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        made = connect("us-east-1", request.param)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def wire(client: Any, database: Any) -> Wire:
+    """That client, behind a wire, and a table that is empty."""
+    return Wire(client, database.admin, database.table())
 
 
 @pytest.fixture
