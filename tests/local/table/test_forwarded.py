@@ -249,6 +249,11 @@ def srekv(home: Path, *words: str, code: int = 0) -> Any:
     return json.loads(ended.stdout) if ended.stdout else None
 
 
+def test_aws_has_its_own(tmp_path: Path) -> None:
+    """The option is for the local target, and is refused before any call."""
+    srekv(tmp_path, "--target", "aws", "up", "--dynamodb-endpoint", "http://127.0.0.1:8001", code=2)
+
+
 @pytest.mark.dynamodb_local
 @pytest.mark.usefixtures("theirs")
 def test_the_commands(database: Any, tmp_path: Path) -> None:
@@ -269,4 +274,3 @@ def test_the_commands(database: Any, tmp_path: Path) -> None:
         srekv(tmp_path, "down", "--yes")
     finally:
         srekv(tmp_path, "local", "stop")
-    srekv(tmp_path, "--target", "aws", "up", *endpoint, code=2)
