@@ -263,10 +263,21 @@ class Table:
         )
 
     def _wait_gone(self, table: Mapping[str, Any]) -> None:
-        """Until this one is: an `up` beside us may have made another one of that name."""
-        self._run.wait(
-            self.section,
-            f"the table {self._name} to be gone",
-            lambda: True if (self._find() or {}).get("TableId") != table["TableId"] else None,
-            timeout_s=GONE_TIMEOUT_S,
-        )
+        """Until this one is: an `up` beside us may have made another one of that name (not every answer has the id)."""
+
+        def look() -> bool | None:
+            now = self._find()
+            if now is None:
+                return True
+            ids = {one.get("TableId") for one in (table, now)} - {None}
+            return True if len(ids) > 1 else None
+
+        self._run.wait(self.section, f"the table {self._name} to be gone", look, timeout_s=GONE_TIMEOUT_S)
+
+
+def _is_another(table: Mapping[str, Any] | None, old: Mapping[str, Any]) -> bool:
+    """Whether it is not the old one: none, or one that was made later under the same name."""
+    if table is None:
+        return True
+    told = [key for key in ("TableId", "CreationDateTime") if key in table and key in old]
+    return bool(told) and table[told[0]] != old[told[0]]
