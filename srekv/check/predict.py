@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from srekv.prices import HOURS, REGION, Cost, stack_costs, total_usd
 from srekv.check.simulation import REFUSED_S, Scenario, detection, outage
+from srekv.prices import HOURS, REGION, Cost, stack_costs, total_usd
 
 THRESHOLDS = range(1, 11)
 TTLS = (300, 120, 60, 30, 20, 10, 5, 1)

@@ -166,7 +166,9 @@ def explain(error: Exception, doing: str) -> SrekvError:
         return SrekvError(
             f"no answer from AWS: {doing}",
             why=str(error),
-            next_step="check the network, the Region and AWS_ENDPOINT_URL",
+            next_step="check that what serves this address still runs (srekv local status), and AWS_ENDPOINT_URL"
+            if "//127." in str(error)
+            else "check the network, the Region and AWS_ENDPOINT_URL",
         )
     if isinstance(error, ResponseParserError):
         return SrekvError(

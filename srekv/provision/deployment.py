@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 from srekv.errors import SrekvError
 from srekv.provision.existing import Existing, of_node
 from srekv.provision.health import PATH
+from srekv.provision.lease import explain_end
 from srekv.provision.model import Check, Deployment, Node, Role
 from srekv.provision.naming import FAULT_TAG, NODE_TAG, NODES, tag_map
 from srekv.provision.run import Run
@@ -94,7 +96,7 @@ def _complete(
     missing += [] if len(records) == len(NODES) or not zone_name else ["failover records"]
     if missing:
         nothing = not nodes and not checks and not zone_name
-        raise SrekvError(
+        raise explain_end(run.config.lease, now=datetime.now(UTC)) or SrekvError(
             f"there is no stack {run.config.stack} in {run.config.region}"
             if nothing
             else f"the stack {run.config.stack} is not complete",

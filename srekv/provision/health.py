@@ -40,6 +40,8 @@ class HealthChecks:
         self.check_id: dict[str, str] = {}
         self.created: set[str] = set()
         """The nodes whose check this run has made."""
+        self.changed: set[str] = set()
+        """The nodes whose check this run has changed: what its checkers said before was about something else."""
 
     def observe(self) -> tuple[Resource, ...]:
         """Every check that carries one of our references."""
@@ -164,7 +166,7 @@ class HealthChecks:
                 id=check["Id"],
                 action="change",
                 detail=difference(have, wrong),
-                call=lambda: self._update(check["Id"], wrong),
+                call=lambda: self._update(node, check["Id"], wrong),
             )
         lost = lost_tags(tags, self._run.names.tags(name))
         if lost:
@@ -179,7 +181,8 @@ class HealthChecks:
         if not wrong and not lost and not refused:
             yield leave("health check", name, check["Id"])
 
-    def _update(self, check_id: str, fields: Mapping[str, Any]) -> None:
+    def _update(self, node: str, check_id: str, fields: Mapping[str, Any]) -> None:
+        self.changed.add(node)
         self._route53.update_health_check(HealthCheckId=check_id, **fields)
 
     def _delete_op(self, node: str, check_id: str) -> Op:

@@ -310,9 +310,15 @@ class Nodes:
         self._warn_outdated(node, name, instance)
 
     def limits(self) -> Ops:
-        """The type of an instance stays what it is, and so does the port that its user data named."""
+        """The type of an instance stays what it is, and so does the port that its user data named.
+
+        A new one's user data is made once here: it may be too large, and that has to be known before anything is made.
+        """
         for node in NODES:
-            for kept in sorted(of_node(self._existing.instances, node), key=lambda one: one["LaunchTime"])[:1]:
+            instances = sorted(of_node(self._existing.instances, node), key=lambda one: one["LaunchTime"])
+            if not instances:
+                userdata.render(**self._payload(node), lease=self._run.config.lease)
+            for kept in instances[:1]:
                 yield from self._limit(self._run.names.instance(node), kept)
 
     def _limit(self, name: str, instance: Mapping[str, Any]) -> Ops:

@@ -90,7 +90,9 @@ class Stack:
         if self.run.dry:
             return None
         deployment = steps.deployment(instances)
-        doubtful = frozenset(steps.addresses.public[node] for node in steps.nodes.begun - steps.checks.created)
+        doubtful = frozenset(
+            steps.addresses.public[node] for node in (steps.nodes.begun | steps.checks.changed) - steps.checks.created
+        )
         if heal is not None and deployment.fault:
             heal(deployment)
             doubtful = frozenset(steps.addresses.public.values())

@@ -17,6 +17,7 @@ import operator
 import re
 from collections.abc import Iterator
 from datetime import datetime
+from functools import cache
 from importlib import resources
 
 from srekv.config import VPC_RESOLVER
@@ -142,6 +143,7 @@ def _files(*, table: str, region: str, port: int, node: str, zone: str, os: str)
     yield "/etc/systemd/resolved.conf.d/srekv.conf", resolved.encode()
 
 
+@cache
 def _bundle(version: str) -> str:
     """The service's package and its pins, each file after a form feed and a line with its name."""
     package = resources.files("srekv.app").iterdir()

@@ -28,6 +28,7 @@ ALLOWED = {
     "conforming": (None, {"boto3", "rich"}),
     "doctor": ({"config", "errors", "provision"}, {"boto3", "botocore"}),
     "report": ({"drill.model", "check.model", "errors"}, {"rich", "jinja2", "markupsafe"}),
+    "__main__": ({"cli"}, set()),
     "cli": (None, {"click"}),
     "commands": (None, {"boto3", "botocore"}),
     "diagnosis": (None, {"rich"}),

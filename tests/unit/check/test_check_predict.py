@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from srekv.check.predict import choices, predict, shortest_bound_s
-from srekv.prices import HOURS, stack_costs, total_usd
 from srekv.check.simulation import Scenario
+from srekv.prices import HOURS, stack_costs, total_usd
 
 
 def test_the_default_settings() -> None:
