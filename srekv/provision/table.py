@@ -263,16 +263,13 @@ class Table:
         )
 
     def _wait_gone(self, table: Mapping[str, Any]) -> None:
-        """Until this one is: an `up` beside us may have made another one of that name (not every answer has the id)."""
-
-        def look() -> bool | None:
-            now = self._find()
-            if now is None:
-                return True
-            ids = {one.get("TableId") for one in (table, now)} - {None}
-            return True if len(ids) > 1 else None
-
-        self._run.wait(self.section, f"the table {self._name} to be gone", look, timeout_s=GONE_TIMEOUT_S)
+        """Until this one is: an `up` beside us may have made another one of that name."""
+        self._run.wait(
+            self.section,
+            f"the table {self._name} to be gone",
+            lambda: True if _is_another(self._find(), table) else None,
+            timeout_s=GONE_TIMEOUT_S,
+        )
 
 
 def _is_another(table: Mapping[str, Any] | None, old: Mapping[str, Any]) -> bool:
