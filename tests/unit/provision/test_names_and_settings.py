@@ -162,7 +162,14 @@ def test_a_check_that_was_down_must_come_round(rounds: list[list[Observation]], 
 
 @pytest.mark.parametrize(
     ("instance_type", "arm"),
-    [("a1.medium", True), ("t4g.micro", True), ("c7gn.large", True), ("t2.micro", False), ("g5.xlarge", False), ("m6id.large", False)],
+    [
+        ("a1.medium", True),
+        ("t4g.micro", True),
+        ("c7gn.large", True),
+        ("t2.micro", False),
+        ("g5.xlarge", False),
+        ("m6id.large", False),
+    ],
 )
 def test_processor_of_a_type(instance_type: str, arm: bool) -> None:
     """The "g" after the generation means Graviton; a "g" before it is a graphics card."""
