@@ -2,7 +2,7 @@
 
 from typing import Any, Dict
 
-from srekv.app.model import MAX_ITEM, MAX_KEY, MAX_LIST, PROBLEM
+from srekv.app.model import MAX_KEY, MAX_LIST, PROBLEM
 
 OPERATIONS = """health get /health
 ready get /ready
@@ -19,7 +19,7 @@ delete_key delete /v1/keys/{key} key! If-Match"""
 _TEXT = {"type": "string"}
 _SCHEMAS: Dict[str, Any] = {
     "key!": {**_TEXT, "minLength": 1, "maxLength": MAX_KEY},
-    "value!": {**_TEXT, "minLength": 1, "maxLength": MAX_ITEM},
+    "value!": {**_TEXT, "minLength": 1},
     "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIST},
     "consistent": {"type": "boolean"},
     "If-Match": {**_TEXT, "pattern": r'^(\*|"[0-9]+")$'},
@@ -59,6 +59,6 @@ def document() -> Any:
             "responses": {"2XX": good, "304": {"description": ""}, "default": _content(PROBLEM, _PROBLEM)},
         }
         if method == "put":
-            operation["requestBody"] = {"required": True, **_content("*/*", _SCHEMAS["value!"])}
+            operation["requestBody"] = {"required": True, **_content("application/octet-stream", _SCHEMAS["value!"])}
         paths.setdefault(path, {})[method] = operation
     return {"openapi": "3.1.0", "info": {"title": "srekv", "version": "1"}, "paths": paths}

@@ -267,7 +267,7 @@ def _arguments() -> Dict[str, str]:
 
 
 def _consistent(arguments: Dict[str, str]) -> bool:
-    text = arguments.get("consistent") or "true"
+    text = arguments.get("consistent", "true")
     if text not in ("true", "false"):
         raise Refused("consistent must be true or false")
     return text == "true"
