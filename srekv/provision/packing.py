@@ -79,10 +79,15 @@ def _annotations(lines: list[str], tree: ast.AST) -> Iterator[_Cut]:
             line, start = _span(lines, node)[0]
             yield _Cut(line, start + len(node.arg), *_span(lines, node.annotation)[1])
         elif isinstance(node, ast.FunctionDef) and node.returns:
-            (line, start), end = _span(lines, node.returns)
-            yield _Cut(line, len(lines[line][: lines[line].rindex("->", 0, start)].rstrip()), *end)
+            yield _back_to("->", lines, node.returns)
         elif isinstance(node, ast.AnnAssign) and node.value and id(node) not in in_classes:
-            yield _Cut(*_span(lines, node.target)[1], *_span(lines, node.annotation)[1])
+            yield _back_to(":", lines, node.annotation)
+
+
+def _back_to(mark: str, lines: list[str], annotation: ast.expr) -> _Cut:
+    """The annotation, the mark before it and the blanks before that."""
+    (line, start), end = _span(lines, annotation)
+    return _Cut(line, len(lines[line][: lines[line].rindex(mark, 0, start)].rstrip()), *end)
 
 
 def _span(lines: list[str], node: ast.expr | ast.stmt | ast.arg) -> tuple[tuple[int, int], tuple[int, int]]:

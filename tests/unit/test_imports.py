@@ -14,7 +14,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "srekv"
 
 ALLOWED = {
-    "app": (set(), {"flask", "botocore", "werkzeug"}),
+    "app": (set(), {"flask", "botocore", "prometheus_client", "werkzeug"}),
     "probe": (set(), set()),
     "errors": (set(), set()),
     "config": ({"errors"}, set()),
@@ -77,7 +77,19 @@ READS_THE_ENVIRONMENT = ("cli", "app.__main__", "local.cloud", "local.supervisor
 """Entry points of processes. `local.control` hands the user's environment on to the processes that it starts; what
 runs as `local.machine` is a machine's own process, with an environment that its supervisor made."""
 
-HEAVY = {"boto3", "botocore", "moto", "flask", "rich", "dns", "waitress", "werkzeug", "yaml", "asyncio"}
+HEAVY = {
+    "boto3",
+    "botocore",
+    "moto",
+    "flask",
+    "prometheus_client",
+    "rich",
+    "dns",
+    "waitress",
+    "werkzeug",
+    "yaml",
+    "asyncio",
+}
 
 
 @dataclass(frozen=True)
