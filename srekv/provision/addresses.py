@@ -78,13 +78,16 @@ class Addresses:
             yield from self._agree(missing)
 
     def _agree(self, nodes: Sequence[str]) -> Ops:
-        """Another `up` may have allocated for the same node: both keep the same one, each releases its own surplus."""
+        """Another `up` may have allocated for the same node: both keep the same one, each releases its own surplus.
+
+        One's own counts also while the list does not show it: or else each would leave the node to the other.
+        """
         listed = self._existing.fresh_addresses()
         for node in nodes:
-            kept = min(of_node(listed, node), key=_usefulness, default=None)
-            if kept is None or kept["AllocationId"] == self.allocation[node]:
-                continue
             mine = {"AllocationId": self.allocation[node], "PublicIp": self.public[node]}
+            kept = min([mine, *of_node(listed, node)], key=_usefulness)
+            if kept["AllocationId"] == mine["AllocationId"]:
+                continue
             self.allocation[node], self.public[node] = kept["AllocationId"], kept["PublicIp"]
             yield self._release_op(mine)
 

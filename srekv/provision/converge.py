@@ -95,8 +95,16 @@ def _role_still_there(steps: Steps, make: Make, failure: SrekvError | None) -> R
 
 
 def _alone(steps: Steps) -> tuple[Instances, bool]:
-    """The live instances, and whether each of them and each address is this run's own; one of ours may not show yet."""
-    instances, addresses = steps.existing.fresh_instances(), steps.existing.fresh_addresses()
-    ids = {one["InstanceId"] for one in instances} | {one["AllocationId"] for one in addresses}
+    """The live instances, and whether they and the addresses are this run's own; what does not show is looked for."""
     mine = {*steps.nodes.instance_id.values(), *steps.addresses.allocation.values()}
-    return instances, ids <= mine
+    instances: Instances = ()
+    ids: set[str] = set()
+
+    def look() -> bool | None:
+        nonlocal instances, ids
+        instances, addresses = steps.existing.fresh_instances(), steps.existing.fresh_addresses()
+        ids = {one["InstanceId"] for one in instances} | {one["AllocationId"] for one in addresses}
+        return mine <= ids or None
+
+    steps.run.sought("Network", "everything of this run", look)
+    return instances, ids == mine

@@ -105,3 +105,10 @@ def test_order() -> None:
     )
     assert [one.stack for one in found] == ["expired", "ageless", "older", "old", "young"]
     assert [one.is_due for one in found] == [True, True, True, True, False]
+
+
+def test_alarms_do_not_tell_where_a_stack_is() -> None:
+    """Those about its health checks are in us-east-1, wherever it is: what else there is tells before them."""
+    alarm, node = _thing("alarm", 2 * DAY), _thing("instance", 2 * DAY, region="us-west-2")
+    assert ("srekv", "us-west-2", "old") in _verdicts(alarm, node, regions=("us-west-2",))
+    assert _verdicts(alarm) == [("srekv", "us-east-1", "old")]
