@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import re
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import threading
@@ -18,6 +20,9 @@ from pathlib import Path
 import pytest
 
 pytestmark = pytest.mark.local
+
+HEALTH_S, READY_S = 0.2, 1.0
+"""What the service promises of /health and /ready."""
 
 CHECKER_WAITS_S = 2
 """How long a Route 53 checker waits for an answer once it is connected (aws-facts 1.1)."""
@@ -67,6 +72,13 @@ class Service:
     def __init__(self, port: int, process: subprocess.Popen[bytes]) -> None:
         self.port = port
         self.process = process
+
+    def body(self, path: str) -> bytes:
+        """What a GET gives."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        with contextlib.closing(connection):
+            connection.request("GET", path)
+            return connection.getresponse().read()
 
     def get(self, path: str, timeout: float = 10) -> http.client.HTTPResponse:
         """The answer to a GET on a connection of its own, its body read."""
@@ -153,6 +165,36 @@ def test_health_never_waits_behind_a_hanging_table(start: Callable[[], Service],
     assert {status for status, _ in probes} == {200}
     assert max(seconds for _, seconds in probes) < CHECKER_WAITS_S
     assert {status for status, _ in answers} == {503}
+
+
+def test_ten_times_the_load(start: Callable[[], Service], table: HangingTable) -> None:
+    """240 readers for 24 places at a table that hangs: health at once, the others refused in time, and counted."""
+    service = start()
+    assert service.get("/health").status == 200
+    with ThreadPoolExecutor(240) as pool:
+        readers = [pool.submit(timed, lambda: service.get("/read?key=k", timeout=30)) for _ in range(240)]
+        table.wait_for(24)
+        probes = [timed(lambda: service.get("/health", timeout=5)) for _ in range(15)]
+        answers = [reader.result() for reader in readers]
+    assert {status for status, _ in probes} == {200}
+    # Half of them: this machine may be busy with other things.
+    assert statistics.median(seconds for _, seconds in probes) < HEALTH_S
+    assert {status for status, _ in answers} == {503}
+    refused = re.search(rb"^srekv_refused_total (\d+)", service.body("/metrics"), re.MULTILINE)
+    assert refused is not None
+    assert 150 <= int(refused[1]) <= 216
+    assert service.get("/metrics").headers["X-Request-Id"]
+
+
+def test_ready_is_bounded_while_the_table_hangs(start: Callable[[], Service], table: HangingTable) -> None:
+    """Who asks whether it is ready hears within a second that it is not; all of them cost the table one read."""
+    service = start()
+    assert service.get("/health").status == 200
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda _: timed(lambda: service.get("/ready")), range(12)))
+    assert {status for status, _ in answers} == {503}
+    assert statistics.median(seconds for _, seconds in answers) < READY_S
+    assert table.asked == 1
 
 
 def test_an_unreachable_table(start: Callable[[], Service], table: HangingTable) -> None:
