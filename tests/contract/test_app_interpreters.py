@@ -144,7 +144,7 @@ def environment(root: Path, port: int, endpoint: str) -> dict[str, str]:
 
 
 class Client:
-    """Asks one service; retries a refused connection until the service listens, and a GET for which the table was slow."""
+    """Asks one service, again until it listens; a GET also while the table is slow."""
 
     def __init__(self, port: int) -> None:
         self._port = port
