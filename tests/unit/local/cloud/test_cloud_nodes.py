@@ -186,7 +186,9 @@ def test_empty_means_that_nothing_of_a_user_is_left(cloud: Any) -> None:
     assert empty() == {"empty": True, "resources": []}
     create_table(cloud)
     instance = cloud.launch()
-    assert empty() == {"empty": False, "resources": [f"instance {instance}", "table T"]}
+    (volume,) = cloud.client("ec2").describe_volumes()["Volumes"]
+    left = [f"instance {instance}", f"volume {volume['VolumeId']}", "table T"]
+    assert empty() == {"empty": False, "resources": left}
     cloud.client("dynamodb").delete_table(TableName="T")
     cloud.client("ec2").terminate_instances(InstanceIds=[instance])
     assert empty() == {"empty": False, "resources": [f"instance {instance}"]}
