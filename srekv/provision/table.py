@@ -163,7 +163,11 @@ class Table:
     def _refuse_foreign(self, table: Mapping[str, Any]) -> None:
         if not self._is_ours(table):
             if self._find() is None:
-                raise SrekvError(f"the table {self._name} was deleted while up was at work", next_step="srekv up")
+                raise SrekvError(
+                    f"the table {self._name} was deleted while up was at work",
+                    why="it was there when up began, and is not any more: srekv down ran beside this up",
+                    next_step="srekv up",
+                )
             raise NotOursError(
                 f"the table {self._name} exists and is not this stack's",
                 why=f"it lacks the tag {STACK_TAG}={self._run.config.stack}",
