@@ -155,7 +155,7 @@ class Identity:
             self.section, f"the role {self._name}", create, exists="EntityAlreadyExists", look=self._our_role
         )
         self._arn = role["Arn"]
-        self._run.incarnation.begin(role)
+        self._run.incarnation.begin(role, young=True)
         return self._arn
 
     def _our_role(self) -> Mapping[str, Any] | None:

@@ -18,7 +18,10 @@ from srekv.provision.clients import Clients
 from srekv.provision.naming import Names, digest
 
 UNSEEN_PAUSES_S = (0.0, 0.3, 0.7)
-"""Before each look for a role that does not show: IAM may not show a new one for a moment (I7)."""
+"""Before each look for a role that does not show."""
+
+YOUNG_PAUSES_S = (*UNSEEN_PAUSES_S, 2.0, 4.0)
+"""The same for one that this run has made and not seen yet: IAM may not show it for a moment (I7)."""
 
 FIRST_LOOK_S = 2.0
 """A wait that lasts so long looks whether there is still something to wait for."""
@@ -42,11 +45,13 @@ class Incarnation:
         self._lock = threading.Lock()
         self._next_look = 0.0
         self._pause_s = FIRST_LOOK_S
+        self._pauses_s = UNSEEN_PAUSES_S
         self.id = ""
 
-    def begin(self, role: Mapping[str, Any]) -> None:
-        """`role` as IAM's CreateRole or GetRole shows it."""
+    def begin(self, role: Mapping[str, Any], *, young: bool = False) -> None:
+        """`role` as IAM's GetRole shows it; `young`: as CreateRole does, GetRole may not for a moment."""
         self.id = str(role["RoleId"])
+        self._pauses_s = YOUNG_PAUSES_S if young else UNSEEN_PAUSES_S
 
     def reference(self, what: str, ordinal: int) -> str:
         """A Route 53 CallerReference: the same for everybody who makes that thing in this life of the stack.
@@ -63,10 +68,11 @@ class Incarnation:
 
     def role(self) -> Mapping[str, Any] | None:
         """The role as it is now; None when it is gone, or another one: this life is over."""
-        for pause in UNSEEN_PAUSES_S:
+        for pause in self._pauses_s:
             time.sleep(pause)
             answer = found(self._clients.iam.get_role, RoleName=self._names.role)
             if answer is not None:
+                self._pauses_s = UNSEEN_PAUSES_S
                 role: Mapping[str, Any] = answer["Role"]
                 return role if role["RoleId"] == self.id else None
         return None

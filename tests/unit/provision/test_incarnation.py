@@ -78,6 +78,13 @@ def test_a_role_that_does_not_show_yet() -> None:
     }
 
 
+def test_a_young_role_gets_more_time() -> None:
+    """One that this run has made may stay unseen for seconds; taken for gone, a whole new stack would be removed."""
+    life = Incarnation(Account(Iam("AROAONE", unseen=3)), Names("srekv"))  # type: ignore[arg-type]
+    life.begin({"RoleId": "AROAONE"}, young=True)
+    assert life.role() is not None
+
+
 @pytest.mark.parametrize("now", ["", "AROATWO"])
 def test_a_life_that_is_over(now: str) -> None:
     """The role is gone, or another one of that name: a wait ends with what happened and what to do."""
