@@ -45,7 +45,7 @@ class Incarnation:
         self._lock = threading.Lock()
         self._next_look = 0.0
         self._pause_s = FIRST_LOOK_S
-        self._pauses_s = UNSEEN_PAUSES_S
+        self._pauses_s: tuple[float, ...] = UNSEEN_PAUSES_S
         self.id = ""
 
     def begin(self, role: Mapping[str, Any], *, young: bool = False) -> None:
