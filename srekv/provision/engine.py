@@ -127,8 +127,11 @@ def _run_tasks(run: Run, tasks: Sequence[Task]) -> None:
                 pending[task.section] -= 1
                 if not pending[task.section]:
                     run.watcher.finished(task.section)
-    except BaseException:
+    except BaseException as error:
         run.cancelled.set()
+        # Ctrl-C while Python waits for a lock can come out as a RuntimeError about that lock.
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
