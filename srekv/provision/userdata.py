@@ -15,6 +15,7 @@ import gzip
 import hashlib
 import operator
 import re
+import threading
 from collections.abc import Iterator
 from datetime import datetime
 from functools import cache
@@ -57,6 +58,8 @@ COMMANDS = (
     "systemctl enable --now --no-block srekv.service",
 )
 """What cloud-init runs at the first boot, and never again."""
+
+_PARSING = threading.Lock()
 
 LEASE_UNIT = "srekv-lease.service"
 LEASE_FILE = f"{HOME}/lease-until"
@@ -143,9 +146,17 @@ def _files(*, table: str, region: str, port: int, node: str, zone: str, os: str)
     yield "/etc/systemd/resolved.conf.d/srekv.conf", resolved.encode()
 
 
-@cache
 def _bundle(version: str) -> str:
-    """The service's package and its pins, each file after a form feed and a line with its name."""
+    """The service's package and its pins, each file after a form feed and a line with its name; made once.
+
+    Python 3.11 cannot parse in two threads at once ("AST constructor recursion depth mismatch", cpython#106905).
+    """
+    with _PARSING:
+        return _made_bundle(version)
+
+
+@cache
+def _made_bundle(version: str) -> str:
     package = resources.files("srekv.app").iterdir()
     sources = {entry.name: entry.read_text("utf-8") for entry in package if entry.name.endswith(".py")}
     pins = resources.files("srekv.provision").joinpath("requirements.txt").read_text("utf-8")

@@ -128,7 +128,8 @@ def test_the_document_is_true_over_the_wire(service: Running) -> None:
     schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{service.port}/openapi.json")
     for name in ("write", "read", "list_keys", "put_key", "get_key", "delete_key"):
         try_out(schema.find_operation_by_id(name).as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE))
-    assert [line for line in service.lines() if line["level"] == "ERROR"] == []
+    # 503 is for a busy table.
+    assert [line for line in service.lines() if line["level"] == "ERROR" and line["status"] != 503] == []
 
 
 def try_out(cases: Any) -> None:
