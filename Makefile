@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 6
 
-.PHONY: help drill test sweep-test test-dynamodb-local endurance-test lint bench clean
+.PHONY: help drill test sweep-test race-test test-dynamodb-local endurance-test lint bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-20s %s\n", $$1, $$2}'
@@ -30,7 +30,10 @@ test: .venv/developed .venv/evaluator ## The whole test suite
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 sweep-test: .venv/developed ## Stop up and down at every call, in four ways; writes docs/convergence.md
-	$(BIN)/python -m pytest -m sweep -n $(WORKERS) --dist worksteal tests/contract/sweep tests/contract/test_together.py
+	$(BIN)/python -m pytest -m sweep -n $(WORKERS) --dist worksteal tests/contract/sweep
+
+race-test: .venv/developed ## Two commands at once and interrupts, with more seeds than `make test` takes
+	$(BIN)/python -m pytest -m sweep -n $(WORKERS) --dist worksteal tests/contract/test_together.py
 
 # npm has AWS's DynamoDB Local; its simulator for Amplify is only the box that the jar comes in, so nothing is installed.
 SIMULATOR := amplify-dynamodb-simulator@2.9.30
