@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-WORKERS ?= 6
+WORKERS ?= 8
 
 .PHONY: help drill test sweep-test race-test test-dynamodb-local endurance-test lint bench clean
 
