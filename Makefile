@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-WORKERS ?= 8
+WORKERS ?= 6
 
 .PHONY: help drill test sweep-test race-test test-dynamodb-local endurance-test lint bench clean
 

@@ -18,9 +18,9 @@ from srekv.config import DEFAULT_STACK, OPERATING_SYSTEMS, duration
 from srekv.errors import SrekvError, UsageError
 
 if TYPE_CHECKING:
-    from srekv.commands import Invocation
     from srekv.console import Screen
     from srekv.drill.model import Promises
+    from srekv.invocation import Invocation
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -51,8 +51,8 @@ def main_group(context: click.Context, /, **options: Any) -> None:
 
 
 def _invocation(context: click.Context) -> Invocation:
-    from srekv.commands import Invocation
     from srekv.console import Screen
+    from srekv.invocation import Invocation
     from srekv.local.control import home
 
     options = context.obj
@@ -178,13 +178,14 @@ def up(
     the value the stack was made with.
     """
     from srekv import commands
+    from srekv.invocation import LocalWishes
 
     given = _given(settings)
     if no_lease:
         if "lease_s" in given:
             raise UsageError("--lease and --no-lease exclude each other", next_step="give one of the two")
         given["lease"] = None
-    local = commands.LocalWishes(speed=speed, dns_port=dns_port, dynamodb=dynamodb, anywhere=dynamodb_anywhere)
+    local = LocalWishes(speed=speed, dns_port=dns_port, dynamodb=dynamodb, anywhere=dynamodb_anywhere)
     commands.up(_invocation(context), given, wait=wait, dry_run=dry_run, local=local)
 
 
@@ -292,9 +293,9 @@ def _confirmation(*, yes: bool) -> Callable[[str], bool]:
 @click.pass_context
 def status(context: click.Context) -> None:
     """Show what exists, its health, and what the name answers."""
-    from srekv import commands
+    from srekv import standing
 
-    commands.status(_invocation(context))
+    standing.status(_invocation(context))
 
 
 def promise_options(command: F) -> F:
@@ -428,9 +429,9 @@ def kv() -> None:
 @click.pass_context
 def kv_put(context: click.Context, *, key: str, value: str) -> None:
     """Store VALUE under KEY."""
-    from srekv import commands
+    from srekv import keys
 
-    commands.kv(_invocation(context), "PUT", key, os.fsencode(value))
+    keys.kv(_invocation(context), "PUT", key, os.fsencode(value))
 
 
 @kv.command("get")
@@ -438,9 +439,9 @@ def kv_put(context: click.Context, *, key: str, value: str) -> None:
 @click.pass_context
 def kv_get(context: click.Context, *, key: str) -> None:
     """Print the value of KEY; exit 1 if there is none."""
-    from srekv import commands
+    from srekv import keys
 
-    value = commands.kv(_invocation(context), "GET", key, None)
+    value = keys.kv(_invocation(context), "GET", key, None)
     if context.obj["output"] == "text":
         click.echo(value)
 
@@ -450,9 +451,9 @@ def kv_get(context: click.Context, *, key: str) -> None:
 @click.pass_context
 def kv_delete(context: click.Context, *, key: str) -> None:
     """Remove KEY; removing an absent one is fine."""
-    from srekv import commands
+    from srekv import keys
 
-    commands.kv(_invocation(context), "DELETE", key, None)
+    keys.kv(_invocation(context), "DELETE", key, None)
 
 
 @main_group.command()
@@ -517,18 +518,18 @@ def local() -> None:
 @click.pass_context
 def local_status(context: click.Context) -> None:
     """Show whether it runs, and where."""
-    from srekv import commands
+    from srekv import caretaking
 
-    commands.local_status(_invocation(context))
+    caretaking.status(_invocation(context))
 
 
 @local.command("logs")
 @click.pass_context
 def local_logs(context: click.Context) -> None:
     """Print its log and its machines' consoles."""
-    from srekv import commands
+    from srekv import caretaking
 
-    for line in commands.local_logs(_invocation(context)):
+    for line in caretaking.logs(_invocation(context)):
         click.echo(line)
 
 
@@ -536,18 +537,18 @@ def local_logs(context: click.Context) -> None:
 @click.pass_context
 def local_env(context: click.Context) -> None:
     """Print exports for any AWS tool: eval "$(srekv local env)"."""
-    from srekv import commands
+    from srekv import caretaking
 
-    commands.local_env(_invocation(context))
+    caretaking.env(_invocation(context))
 
 
 @local.command("stop")
 @click.pass_context
 def local_stop(context: click.Context) -> None:
     """Stop it, with everything in it."""
-    from srekv import commands
+    from srekv import caretaking
 
-    commands.local_stop(_invocation(context))
+    caretaking.stop(_invocation(context))
 
 
 @main_group.command()

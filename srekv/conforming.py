@@ -13,7 +13,6 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from srekv.commands import Invocation, target_config
 from srekv.config import Config
 from srekv.conformance.cases.catalogue import CASES
 from srekv.conformance.cases.desk import FAILURES, PREFIX, Desk, Patience
@@ -23,6 +22,7 @@ from srekv.conformance.layer import Account, all_rules
 from srekv.conformance.model import Rule
 from srekv.console import Screen
 from srekv.errors import FindingError, SrekvError, UsageError
+from srekv.invocation import Invocation, target_config
 from srekv.local import control
 from srekv.provision.answers import explain
 

@@ -13,9 +13,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from srekv.commands import Invocation, running, target_config
 from srekv.doctor.model import Diagnosis, Finding, Severity, Wishes
 from srekv.errors import FindingError, UsageError
+from srekv.invocation import Invocation, running, target_config
 
 if TYPE_CHECKING:
     from srekv.provision.stack import Stack

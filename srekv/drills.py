@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 from rich.table import Table
 
-from srekv.commands import Invocation, conclude, drill_settings, opened
+from srekv.commands import conclude, drill_settings
 from srekv.config import Config
 from srekv.console import Narration, Screen, grid
 from srekv.drill.catalogue import BREAKS, CATALOGUE, Entry, entry
 from srekv.drill.model import ZOO, DrillResult, Promises, Settings
 from srekv.errors import SrekvError, UsageError
+from srekv.invocation import Invocation, opened
 from srekv.provision.model import Watcher
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from srekv.commands import Invocation, opened
 from srekv.console import changes_json, plan_table, tally
 from srekv.errors import FindingError, UsageError
+from srekv.invocation import Invocation, opened
 from srekv.local import control
 from srekv.prices import leftover_costs, total_usd
 from srekv.provision.leftover import Leftover, by_hand, restore_by_hand

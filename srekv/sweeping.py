@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from srekv.commands import Invocation, running, target_config
 from srekv.config import DEFAULT_STACK, duration
 from srekv.console import Narration, changes_json, counted
 from srekv.errors import FindingError, SrekvError, UsageError
+from srekv.invocation import Invocation, running, target_config
 from srekv.leftovers import Confirm, bill, leftover_json, month_usd, nothing_runs, proof_line, release, show_left
 from srekv.local import control
 from srekv.prices import REGION

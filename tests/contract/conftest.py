@@ -126,6 +126,30 @@ class Log:
         return sorted((one.kind, one.action, one.detail) for one in self.changes if one.action != "leave")
 
 
+EMPTY = {"security groups": 1, "security group rules": 1, "vpcs": 1, "subnets": 6, "route tables": 1}
+WHOLE = EMPTY | {
+    "security groups": 2,
+    # egress of two groups, the operator, two nodes, and the seventeen published ranges of the checkers
+    "security group rules": 22,
+    "addresses": 2,
+    "check tags": 4,
+    "checks": 2,
+    "instances": 2,
+    "interfaces": 2,
+    "profiles": 1,
+    "records": 4,
+    "recovery": 1,
+    "role policies": 1,
+    "roles": 1,
+    "table tags": 1,
+    "tables": 1,
+    "volumes": 2,
+    "zone tags": 2,
+    "zones": 1,
+}
+"""How many of each kind there are in a moto account without and with a stack: anything doubled or lost shows."""
+
+
 class World:
     """One account on one moto server: the commands under test, and a hand that goes past them.
 
@@ -137,6 +161,8 @@ class World:
     refusal = staticmethod(refusal)
     success = staticmethod(success)
     Killed = Killed
+    EMPTY = EMPTY
+    WHOLE = WHOLE
 
     def __init__(self, endpoint: str, rules: Collection[str] | None = ()) -> None:
         self.endpoint = endpoint

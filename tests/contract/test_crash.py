@@ -60,29 +60,6 @@ DOWN = (
 )
 """Every mutating call of a `down`."""
 
-EMPTY = {"security groups": 1, "security group rules": 1, "vpcs": 1, "subnets": 6, "route tables": 1}
-WHOLE = EMPTY | {
-    "security groups": 2,
-    # egress of two groups, the operator, two nodes, and the seventeen published ranges of the checkers
-    "security group rules": 22,
-    "addresses": 2,
-    "check tags": 4,
-    "checks": 2,
-    "instances": 2,
-    "interfaces": 2,
-    "profiles": 1,
-    "records": 4,
-    "recovery": 1,
-    "role policies": 1,
-    "roles": 1,
-    "table tags": 1,
-    "tables": 1,
-    "volumes": 2,
-    "zone tags": 2,
-    "zones": 1,
-}
-"""How many of each kind there are in a moto account without and with a stack: anything doubled or lost shows."""
-
 
 def _interrupted(world: Any, mode: str, call: tuple[str, int], work: Any) -> None:
     """Run `work` with that happening at that call."""
@@ -104,10 +81,10 @@ def test_every_mutating_call_is_listed(world: Any) -> None:
     """The two lists above are complete: a new call in `up` or `down` must be added to them."""
     world.up()
     assert Counter(world.calls.mutating) == Counter(operation for operation, _ in UP)
-    assert world.census() == WHOLE
+    assert world.census() == world.WHOLE
     world.down()
     assert Counter(world.calls.mutating) == Counter(operation for operation, _ in DOWN)
-    assert world.census() == EMPTY
+    assert world.census() == world.EMPTY
 
 
 PAGE = Path(__file__).parents[2] / "docs" / "convergence.md"
@@ -154,7 +131,7 @@ def test_up_goes_on_where_it_was_stopped(world: Any, mode: str, call: tuple[str,
 
     world.up()
 
-    assert world.census() == WHOLE
+    assert world.census() == world.WHOLE
     assert world.up().done == {}
 
 
@@ -168,7 +145,7 @@ def test_down_goes_on_where_it_was_stopped(world: Any, mode: str, call: tuple[st
 
     assert world.down()[0] == ()
 
-    assert world.census() == EMPTY
+    assert world.census() == world.EMPTY
 
 
 @pytest.mark.parametrize("call", [UP[0], UP[4], UP[10], UP[12], UP[18]], ids=lambda call: f"{call[0]}-{call[1]}")
@@ -178,4 +155,4 @@ def test_what_was_stopped_can_be_removed(world: Any, call: tuple[str, int]) -> N
 
     assert world.down()[0] == ()
 
-    assert world.census() == EMPTY
+    assert world.census() == world.EMPTY

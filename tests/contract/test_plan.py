@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from srekv import commands
 from srekv.console import Screen
 from srekv.errors import ImmutableError, NotOursError
+from srekv.standing import look
 
 READS = frozenset(
     {
@@ -63,7 +63,7 @@ def _drifted(world: Any) -> None:
 def _status(world: Any) -> None:
     screen = Screen(as_json=True, quiet=True)
     with screen.progress() as narration:
-        commands.look(world.stack()[0], narration)
+        look(world.stack()[0], narration)
 
 
 @pytest.mark.parametrize("state", [_missing, _whole, _drifted])

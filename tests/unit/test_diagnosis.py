@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from srekv.commands import Invocation
 from srekv.console import Screen
 from srekv.diagnosis import Request, show, typed
 from srekv.doctor.model import Diagnosis, Finding
 from srekv.errors import UsageError
+from srekv.invocation import Invocation
 
 LONG = f"aws route53 change-resource-record-sets --hosted-zone-id Z1 --change-batch '{'x' * 200}[y]'"
 

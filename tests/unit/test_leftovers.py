@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from srekv.commands import Invocation
 from srekv.console import Screen, counted
 from srekv.errors import FindingError, UsageError
+from srekv.invocation import Invocation
 from srekv.leftovers import bill, conclude, leftover_json, month_usd, proof_line
 from srekv.prices import leftover_costs, total_usd
 from srekv.provision.data import Holding, check_name

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from srekv.commands import KV_VALUE
+from srekv.keys import KV_VALUE
 
 pytestmark = pytest.mark.local
 

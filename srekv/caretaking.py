@@ -1,0 +1,61 @@
+"""`srekv local`: looks after the local cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from srekv.config import DEFAULT_REGION
+from srekv.console import grid
+from srekv.errors import FindingError, SrekvError
+from srekv.invocation import Invocation
+from srekv.local import control
+
+
+def status(invocation: Invocation) -> None:
+    """Whether the local cloud runs, and where.
+
+    Raises:
+        FindingError: it does not run.
+    """
+    runtime = control.find(invocation.home)
+    if runtime is None:
+        invocation.screen.document({"running": False})
+        raise FindingError("the local cloud is not running", next_step="srekv up")
+    address, port = runtime.resolver
+    invocation.screen.show(
+        grid(
+            ("endpoint", runtime.endpoint),
+            ("resolver", f"{address}:{port}"),
+            ("speed", f"{runtime.speed:g}"),
+            *([("table in", runtime.dynamodb)] if runtime.dynamodb else []),
+            ("process", str(runtime.pid)),
+            ("files", str(invocation.home)),
+        )
+    )
+    invocation.screen.document({"running": True, **control.status(runtime)})
+
+
+def logs(invocation: Invocation) -> Iterator[str]:
+    """The lines of the local cloud's logs for a person; a script gets them in one document."""
+    if invocation.screen.as_json:
+        invocation.screen.document({"lines": list(control.logs(invocation.home))})
+        return iter(())
+    return control.logs(invocation.home)
+
+
+def env(invocation: Invocation) -> None:
+    """Exports that let any AWS tool talk to the local cloud."""
+    runtime = control.find(invocation.home)
+    if runtime is None:
+        raise SrekvError("the local cloud is not running", next_step="srekv up")
+    values = control.environment(runtime, invocation.region or DEFAULT_REGION)
+    for name, value in values.items():
+        invocation.screen.show(f"export {name}={value}")
+    invocation.screen.document(values)
+
+
+def stop(invocation: Invocation) -> None:
+    """End the local cloud with everything in it."""
+    stopped = control.stop(invocation.home)
+    invocation.screen.show("the local cloud has stopped" if stopped else "the local cloud was not running")
+    invocation.screen.document({"stopped": stopped})

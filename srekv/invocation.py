@@ -1,0 +1,176 @@
+"""What every command begins with: the options before it, the target and the stack that they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from srekv.config import DEFAULT_REGION, DEFAULT_STACK, Config
+from srekv.console import Narration, Screen
+from srekv.errors import SrekvError, UsageError
+from srekv.local import control
+from srekv.provision.model import Deployment, Node
+
+if TYPE_CHECKING:
+    from srekv.drill.vantage import Vantage
+    from srekv.provision.stack import Stack
+
+LOCAL_PORT = 8080
+LOCAL_SPEED = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invocation:
+    """The options before the command.
+
+    Attributes:
+        home: the directory of the local cloud's runtime files.
+        region: as given, or from the environment; None when nobody said.
+    """
+
+    target: str
+    stack: str
+    region: str | None
+    profile: str | None
+    home: Path
+    screen: Screen
+
+    def command(self, words: str) -> str:
+        """Another command on the same stack, as it is to be typed."""
+        options = [] if self.is_local else ["--target aws"]
+        options += [] if self.stack == DEFAULT_STACK else [f"--stack {self.stack}"]
+        options += [f"--region {self.region}"] if self.region and self.region != DEFAULT_REGION else []
+        options += [f"--profile {self.profile}"] if self.profile else []
+        return " ".join(["srekv", *options, words])
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the target is the local cloud."""
+        return self.target == "local"
+
+
+def target_config(invocation: Invocation, runtime: control.Runtime | None) -> Config:
+    """The Config of the target, with every setting at its default."""
+    if runtime is None:
+        return Config(
+            stack=invocation.stack,
+            target=invocation.target,
+            region=_region(invocation),
+            profile=invocation.profile,
+        )
+    return Config(
+        stack=invocation.stack,
+        target=invocation.target,
+        region=_region(invocation),
+        endpoint=runtime.endpoint,
+        access_key=runtime.access_key,
+        secret_key=runtime.secret_key,
+        resolver=runtime.resolver,
+        port=LOCAL_PORT,
+        speed=runtime.speed,
+    )
+
+
+def _region(invocation: Invocation) -> str:
+    """The Region of this invocation, refused if there is none of that name."""
+    profiled = None if invocation.is_local or invocation.region else _profile_region(invocation.profile)
+    region = invocation.region or profiled or DEFAULT_REGION
+    if region == DEFAULT_REGION:  # nothing to look up: boto3 would be imported before the local cloud starts
+        return DEFAULT_REGION
+    from srekv.provision.clients import refuse_unknown_region
+
+    refuse_unknown_region(region)
+    return region
+
+
+def _profile_region(profile: str | None) -> str | None:
+    import boto3
+    from botocore.exceptions import BotoCoreError
+
+    from srekv.provision.answers import explain
+
+    try:
+        return boto3.Session(profile_name=profile).region_name
+    except BotoCoreError as error:
+        raise explain(error, "reading the AWS configuration") from None
+
+
+@contextmanager
+def opened(invocation: Invocation, *, dry: bool = False) -> Iterator[tuple[Stack, Narration]]:
+    """The stack of this invocation, on a target that is already there."""
+    from srekv.provision.stack import connect
+
+    config = target_config(invocation, running(invocation))
+    with invocation.screen.progress(dry=dry) as narration:
+        yield connect(config, {}, narration, dry=dry), narration
+
+
+def running(invocation: Invocation) -> control.Runtime | None:
+    """The local cloud, which must run by now; None for AWS."""
+    if not invocation.is_local:
+        return None
+    runtime = control.find(invocation.home)
+    if runtime is None:
+        raise SrekvError(
+            "there is no local cloud running",
+            why=f"nothing answers for {invocation.home}",
+            next_step="srekv up (or srekv --target aws ... for AWS)",
+        )
+    return runtime
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalWishes:
+    """What a user may want of the local cloud, for its whole life; None: as it comes.
+
+    Attributes:
+        speed: AWS-equivalent seconds per wall-clock second.
+        dns_port: of its resolver.
+        dynamodb: URL of the database that its tables live in.
+        anywhere: whether that may be on another computer.
+    """
+
+    speed: float | None = None
+    dns_port: int | None = None
+    dynamodb: str | None = None
+    anywhere: bool = False
+
+
+def started(invocation: Invocation, given: Mapping[str, Any], local: LocalWishes) -> control.Runtime | None:
+    """The local cloud, started if need be; None for AWS. Impossible settings are refused before it starts."""
+    if not invocation.is_local:
+        if local != LocalWishes():
+            raise UsageError(
+                "--speed, --dns-port and --dynamodb-endpoint are for the local target", next_step="leave them out"
+            )
+        return None
+    Config(
+        stack=invocation.stack,
+        region=_region(invocation),
+        **{"port": LOCAL_PORT, "speed": LOCAL_SPEED if local.speed is None else local.speed, **given},
+    )
+    if local.dynamodb is not None:
+        from srekv.local.database import refuse_unusable
+
+        refuse_unusable(local.dynamodb, anywhere=local.anywhere)
+    return control.ensure(
+        invocation.home, speed=local.speed, dns_port=local.dns_port, dynamodb=local.dynamodb, meanwhile=_get_ready
+    )
+
+
+def _get_ready() -> None:
+    """Import what provisioning needs while the local cloud starts in its own processes."""
+    import srekv.doctor.preflight
+    import srekv.drill.vantage
+    import srekv.provision.stack  # noqa: F401
+
+
+def vantage(stack: Stack, deployment: Deployment, node: Node) -> Vantage:
+    """A node as a place inside the VPC to look from."""
+    from srekv.drill.vantage import Vantage
+
+    config = stack.run.config
+    return Vantage(stack.hands, node, deployment.name, config.resolver, deployment.port, config.speed)

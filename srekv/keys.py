@@ -1,0 +1,80 @@
+"""`srekv kv`: talks to the service through its DNS name, from inside the VPC."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+from srekv.errors import FindingError, SrekvError, UsageError
+from srekv.invocation import Invocation, opened, vantage
+
+if TYPE_CHECKING:
+    from srekv.drill.vantage import Response
+
+KV_VALUE = 16 * 1024
+"""Bytes of a value that `kv put` sends: in base64 it must come back in the 24,000 characters of a command's output."""
+
+
+def kv(invocation: Invocation, method: str, key: str, value: bytes | None) -> bytes | None:
+    """Talk to the service through its DNS name, from inside the VPC.
+
+    Returns:
+        the value for get, None for put and delete.
+
+    Raises:
+        UsageError: a key or a value that the service can never take.
+        FindingError: get of an absent key.
+    """
+    path = _kv_path(key, value)
+    with opened(invocation) as (stack, _):
+        deployment = stack.hands.deployment()
+        running = [node for node in deployment.nodes if node.state == "running"]
+        if not running:
+            raise SrekvError("no node runs", next_step="srekv up starts them again")
+        response = vantage(stack, deployment, running[-1]).request(method, path, body=value or b"")
+    absent = response.status == 404 and method == "GET"
+    if not absent:
+        _refuse_failure(response, f"kv {method.lower()} {_brief(key)}")
+    found = response.body if method == "GET" and not absent else None
+    invocation.screen.document(
+        {
+            "key": key,
+            "status": response.status,
+            "node": response.node,
+            "value": None if found is None else found.decode(errors="replace"),
+            "value_b64": None if found is None else base64.b64encode(found).decode(),
+        }
+    )
+    if absent:
+        raise FindingError(f"{_brief(key)} is absent")
+    return found
+
+
+def _kv_path(key: str, value: bytes | None) -> str:
+    """Where the service has the key; refuses what cannot even be sent."""
+    from urllib.parse import quote
+
+    try:
+        path = f"/v1/keys/{quote(key, safe='')}"
+    except UnicodeEncodeError:
+        raise UsageError("the key is not UTF-8", next_step="only values may be any bytes") from None
+    if value is not None and len(value) > KV_VALUE:
+        raise UsageError(
+            f"the value has {len(value)} bytes, kv put sends at most {KV_VALUE}",
+            next_step="PUT it to the url of srekv status: the service itself takes up to 400 KiB",
+        )
+    return path
+
+
+def _refuse_failure(response: Response, what: str) -> None:
+    """Raise what an answer that is no success means: a request that can never succeed, or a failure."""
+    said = response.error or response.body.decode(errors="replace")
+    if response.status == 400:
+        raise UsageError(f"{what} is impossible", why=said)
+    if response.status is None or response.status > 400:
+        raise SrekvError(f"{what} failed", why=f"{response.status or 'no answer'}: {said}", next_step="srekv status")
+
+
+def _brief(key: str, longest: int = 60) -> str:
+    """A key as messages name it."""
+    return key if len(key) <= longest else f"{key[:longest]}..."

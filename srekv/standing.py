@@ -1,0 +1,158 @@
+"""`srekv status`: what exists, its health, what the name answers, how it has drifted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from srekv.config import Config
+from srekv.console import Narration, changes_json, grid, node_json, node_table, reach, resource_json, resource_table
+from srekv.errors import SrekvError
+from srekv.invocation import Invocation, opened, vantage
+from srekv.provision.model import Change, Deployment, Resource
+
+if TYPE_CHECKING:
+    from srekv.provision.stack import Stack
+
+
+def nodes_json(deployment: Deployment, health: Mapping[str, bool | None]) -> list[dict[str, Any]]:
+    """The nodes as the JSON documents show them; `health` by node name."""
+    return [node_json(node, port=deployment.port, healthy=health.get(node.name)) for node in deployment.nodes]
+
+
+def lease_row(config: Config, now: datetime) -> list[tuple[str, str]]:
+    """The lease for a grid; nothing without one."""
+    from srekv.provision import lease
+
+    return [("lease", lease.describe(config.lease, now=now))] if config.lease else []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """What `status` has seen of a stack.
+
+    Attributes:
+        resources: everything that exists.
+        drift: what `up` would do, None if nobody can tell.
+        deployment: the whole stack, None if a part is missing.
+        problem: why it is None.
+        health: by node name: its check, the checkers' reports and the verdict over them.
+        answer: what the name answers.
+    """
+
+    resources: tuple[Resource, ...]
+    drift: tuple[Change, ...] | None
+    deployment: Deployment | None
+    problem: SrekvError | None
+    health: Mapping[str, Mapping[str, Any]]
+    answer: Sequence[str]
+
+    @property
+    def healthy(self) -> dict[str, bool | None]:
+        """The verdict over each node by its name."""
+        return {name: one["healthy"] for name, one in self.health.items()}
+
+
+def look(stack: Stack, narration: Narration) -> Standing:
+    """See how a stack stands. Reads only, but for a question about the name that a node asks for us."""
+    from srekv import planning
+
+    resources = stack.resources()
+    drift = planning.drift(stack, narration) if resources else ()
+    deployment, problem = None, None
+    try:
+        deployment = stack.hands.deployment()
+    except SrekvError as error:
+        problem = error
+    return Standing(
+        resources=resources,
+        drift=drift,
+        deployment=deployment,
+        problem=problem,
+        health=_health(stack, deployment) if deployment else {},
+        answer=_answer(stack, deployment, narration) if deployment else [],
+    )
+
+
+def status(invocation: Invocation) -> None:
+    """What exists, its health, what the name answers, how it has drifted, and whether a drill left its fault behind.
+
+    Raises:
+        SrekvError: there is no stack, or a part of it is missing.
+    """
+    from srekv import planning
+    from srekv.drill.repair import left_behind
+    from srekv.provision import lease
+
+    with opened(invocation) as (stack, narration):
+        seen = look(stack, narration)
+    config, screen, now, deployment = stack.run.config, invocation.screen, datetime.now(UTC), seen.deployment
+    screen.document(_status_document(config, seen, now) | {"warnings": narration.warnings})
+    if deployment:
+        if deployment.fault:
+            narration.warn(left_behind(deployment.fault))
+        facts = grid(("answer", ", ".join(seen.answer) or "unknown"), *lease_row(config, now))
+        screen.show(node_table(deployment.nodes, seen.healthy), "", facts)
+        screen.show(reach(deployment, resolver=config.resolver), "")
+    if seen.resources:
+        screen.show(resource_table(seen.resources))
+        planning.show_drift(screen, seen.drift, repair=invocation.command("up"))
+    if seen.problem:
+        raise lease.explain_end(config.lease, now=now) or seen.problem
+
+
+def _status_document(config: Config, seen: Standing, now: datetime) -> dict[str, Any]:
+    from srekv.provision import lease
+
+    deployment = seen.deployment
+    return {
+        "stack": config.stack,
+        "target": config.target,
+        "region": config.region,
+        "name": deployment.name if deployment else config.name,
+        "url": deployment.url if deployment else None,
+        "resolver": {"address": config.resolver[0], "port": config.resolver[1]},
+        "answer": list(seen.answer),
+        "nodes": nodes_json(deployment, seen.healthy) if deployment else [],
+        "checks": [
+            {"name": one["name"], "id": one["id"], "healthy": one["healthy"], "observations": one["reports"]}
+            for one in seen.health.values()
+        ],
+        "resources": [resource_json(one) for one in seen.resources],
+        "speed": config.speed,
+        "fault": deployment.fault or None if deployment else None,
+        "lease": lease.document(config.lease, now=now),
+        "drift": None if seen.drift is None else changes_json(seen.drift),
+    }
+
+
+def _health(stack: Stack, deployment: Deployment) -> dict[str, dict[str, Any]]:
+    """By node name: its check, the checkers' reports and the verdict over them."""
+    from srekv.drill.model import is_healthy
+
+    found = {}
+    for node, check in zip(deployment.nodes, deployment.checks, strict=True):
+        observations = stack.hands.observations(check)
+        found[node.name] = {
+            "name": check.name,
+            "id": check.id,
+            "healthy": is_healthy(check, observations),
+            "reports": [
+                {"checker": one.checker, "region": one.region, "status": one.status, "at": one.at.isoformat()}
+                for one in observations
+            ],
+        }
+    return found
+
+
+def _answer(stack: Stack, deployment: Deployment, narration: Narration) -> list[str]:
+    """What the name answers, asked from a node that runs; empty when none can be asked."""
+    for node in reversed(deployment.nodes):
+        if node.state == "running":
+            try:
+                return list(vantage(stack, deployment, node).resolve(system=False).addresses)
+            except SrekvError as error:
+                narration.warn(f"cannot ask for the name from {node.name}: {error.what}")
+    return []
