@@ -95,8 +95,8 @@ class Table:
         return True
 
 
-class Time:
-    """A clock that moves when somebody sleeps."""
+class FakeClock:
+    """A clock that moves when its own `sleep` is called; nobody really waits."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -111,8 +111,8 @@ class Time:
 
 
 def _client(table: Table, seed: int = 1) -> Retrying:
-    time = Time()
-    return Retrying(table, random.Random(seed), clock=time.clock, sleep=time.sleep)
+    fake = FakeClock()
+    return Retrying(table, random.Random(seed), clock=fake.clock, sleep=fake.sleep)
 
 
 def _truthful(outcome: Outcome, table: Table, value: str | None, *, removed: bool) -> None:
@@ -211,9 +211,9 @@ def test_pauses_are_jittered_and_bounded() -> None:
     """No operation tries more often than ATTEMPTS, nor begins an attempt after its budget."""
 
     def ends(seed: int) -> tuple[float, int]:
-        time, table = Time(), Table(["not sent"] * 99)
-        said = Retrying(table, random.Random(seed), clock=time.clock, sleep=time.sleep).read(KEY)
-        return time.now, said.attempts
+        fake, table = FakeClock(), Table(["not sent"] * 99)
+        said = Retrying(table, random.Random(seed), clock=fake.clock, sleep=fake.sleep).read(KEY)
+        return fake.now, said.attempts
 
     seen = [ends(seed) for seed in range(200)]
     assert all(now < BUDGET_S and attempts <= ATTEMPTS for now, attempts in seen)
@@ -222,12 +222,12 @@ def test_pauses_are_jittered_and_bounded() -> None:
 
 def test_the_budget_ends_a_slow_operation() -> None:
     """Attempts that take long leave no time for others."""
-    time = Time()
+    fake = FakeClock()
 
     class Slow(Table):
         def read(self, key: str) -> Any:
-            time.sleep(6)
+            fake.sleep(6)
             return super().read(key)
 
-    said = Retrying(Slow(["not sent"] * 9), random.Random(1), clock=time.clock, sleep=time.sleep).read(KEY)
+    said = Retrying(Slow(["not sent"] * 9), random.Random(1), clock=fake.clock, sleep=fake.sleep).read(KEY)
     assert said.attempts == 2
