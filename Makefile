@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 6
 
-.PHONY: help drill test sweep-test race-test test-dynamodb-local endurance-test lint bench clean
+.PHONY: help drill test sweep-test race-test test-dynamodb-local endurance-test lint docs links bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-20s %s\n", $$1, $$2}'
@@ -22,6 +22,10 @@ help: ## Show the targets
 drill: .venv/installed ## Up, test, failover-test and down on the local target
 	@bash scripts/drill $(BIN)/srekv
 
+.venv/documented: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@
+
 .venv/evaluator: tests/contract/policy/package-lock.json .venv/developed
 	@if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund --prefix tests/contract/policy; fi
 	@touch $@
@@ -29,7 +33,7 @@ drill: .venv/installed ## Up, test, failover-test and down on the local target
 test: .venv/developed .venv/evaluator ## The whole test suite
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-sweep-test: .venv/developed ## Stop up and down at every call, in four ways; writes docs/convergence.md
+sweep-test: .venv/developed ## Stop up and down at every call, in four ways; writes docs/reference/convergence.md
 	$(BIN)/python -m pytest -m sweep -n $(WORKERS) --dist worksteal tests/contract/sweep
 
 race-test: .venv/developed ## Two commands at once and interrupts, with more seeds than `make test` takes
@@ -53,6 +57,14 @@ lint: .venv/developed ## ruff, mypy, shellcheck
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/shellcheck .ci/run scripts/drill scripts/databases
+
+SPHINX := $(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going
+
+docs: .venv/documented ## The manual as HTML, in build/docs; a warning or a dead link is an error
+	$(SPHINX) -b html docs build/docs
+
+links: .venv/documented ## Are the manual's links to other sites alive? (needs the internet)
+	$(SPHINX) -b linkcheck docs build/links
 
 bench: .venv/developed ## Measure what README.md states (PART=service: only that)
 	$(BIN)/python benchmarks/run.py $(PART)

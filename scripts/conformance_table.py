@@ -1,6 +1,6 @@
-"""Writes docs/conformance.md: every rule, where it was recorded, and what shows that it holds.
+"""Writes docs/reference/conformance.md: every rule, where it was recorded, and what shows that it holds.
 
-Run it from the repository: python scripts/conformance_table.py > docs/conformance.md
+Run it from the repository: python scripts/conformance_table.py > docs/reference/conformance.md
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Law 2: stopped at any mutating call, or with an answer lost, then run again: one of everything, the same end.
 
-A quick part of it: `make sweep-test` stops at every call in every way and writes docs/convergence.md.
+A quick part of it: `make sweep-test` stops at every call in every way and writes docs/reference/convergence.md.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def test_every_mutating_call_is_listed(world: Any) -> None:
     assert world.census() == world.EMPTY
 
 
-PAGE = Path(__file__).parents[2] / "docs" / "convergence.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "convergence.md"
 ROW = re.compile(r"\| (\w+) (\d+) \|(.*)\|")
 
 

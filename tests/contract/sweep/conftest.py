@@ -1,4 +1,4 @@
-"""Collects what became of each cell of the sweep and writes the table that docs/convergence.md shows."""
+"""Collects what became of each cell of the sweep and writes the table that docs/reference/convergence.md shows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-PAGE = Path(__file__).parents[3] / "docs" / "convergence.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "convergence.md"
 FAULTS = ("killed before", "killed after", "answer lost", "throttled 3 times")
 HEAD = """\
 # Stopped at every call

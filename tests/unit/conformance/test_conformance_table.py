@@ -1,4 +1,4 @@
-"""docs/conformance.md is what the rules, the cases and the tests say."""
+"""docs/reference/conformance.md is what the rules, the cases and the tests say."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def script() -> ModuleType:
 
 def test_the_page_is_up_to_date(script: ModuleType) -> None:
     """It is what the script writes now."""
-    page = (ROOT / "docs" / "conformance.md").read_text()
-    assert page == script.table(), "python scripts/conformance_table.py > docs/conformance.md"
+    page = (ROOT / "docs" / "reference" / "conformance.md").read_text()
+    assert page == script.table(), "python scripts/conformance_table.py > docs/reference/conformance.md"
 
 
 def test_every_rule_is_shown_by_something(script: ModuleType) -> None:

@@ -1,0 +1,51 @@
+"""How Sphinx builds the manual: `make docs`. Pages are plain Markdown, so that GitHub shows the same ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+from srekv import __version__
+
+HERE = Path(__file__).parent
+SECTIONS = (
+    ("Tutorial", ("tutorial", "tutorial/*")),
+    ("How to", ("howto/*",)),
+    ("Reference", ("reference/*",)),
+    ("Explanation", ("explanation/*",)),
+)
+"""Captions of the sidebar, and the pages under each."""
+
+project = "srekv"
+release = version = __version__
+html_title = f"srekv {release}"
+html_theme = "furo"
+html_show_sphinx = False
+html_copy_source = False
+
+extensions = ["myst_parser"]
+myst_heading_anchors = 4  # the anchors that GitHub gives to headings
+nitpicky = True
+exclude_patterns = ["pictures"]
+suppress_warnings = ["myst.xref_ambiguous"]
+
+linkcheck_timeout = 20
+linkcheck_ignore = [r"https?://(127\.|localhost)"]
+
+
+def add_sidebar(_app: Sphinx, page: str, text: list[str]) -> None:
+    """Append the sidebar's tables of contents to index.md, which on GitHub is a list of links and nothing else."""
+    if page == "index":
+        text[0] += "".join(_toctree(caption, patterns) for caption, patterns in SECTIONS)
+
+
+def _toctree(caption: str, patterns: tuple[str, ...]) -> str:
+    pages = [pattern for pattern in patterns if any(HERE.glob(f"{pattern}.md"))]
+    lines = ["", "```{toctree}", ":hidden:", ":glob:", f":caption: {caption}", "", *pages, "```", ""]
+    return "\n".join(lines) if pages else ""
+
+
+def setup(app: Sphinx) -> None:
+    """Register what is above."""
+    app.connect("source-read", add_sidebar)
