@@ -110,12 +110,17 @@ def _plan(invocation: Invocation, given: Mapping[str, Any], *, wait: bool, local
 
 
 def _noted(invocation: Invocation, narration: Narration, work: Callable[[], Deployment | None]) -> Deployment | None:
-    """Do it; if it fails or the user interrupts, say what this run has created and how to go on or go back."""
+    """Do it; if it fails or the user interrupts, say what this run has created and how to go on or go back.
+
+    Of a stack that was removed meanwhile the error says what is left.
+    """
+    from srekv.provision.incarnation import EndedError
+
     try:
         return work()
     except (KeyboardInterrupt, SrekvError) as error:
         made = [change for change in narration.changes if change.action == "create"]
-        if made and not narration.dry:
+        if made and not narration.dry and not isinstance(error, EndedError):
             how = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped half-way"
             narration.warn(
                 f"{how}; created so far: {', '.join(_brief_change(one) for one in made)}. "

@@ -92,13 +92,20 @@ class Incarnation:
             if self.role() is None:
                 raise self.ended()
 
-    def ended(self, *, left: int = 0) -> EndedError:
-        """What to say when this life is over; `left`: how much of it could not be removed."""
+    def ended(self, *, left: int | None = None) -> EndedError:
+        """What to say when this life is over.
+
+        Args:
+            left: how much of it is listed; None: nobody has listed it.
+        """
+        told, next_step = "", "nobody has looked what is left: srekv down does, and removes it; srekv up makes it anew"
+        if left is not None:
+            told = f"; {left or 'nothing'} left"
+            next_step = "srekv down removes what is left" if left else "srekv up makes it anew"
         return EndedError(
             f"the stack {self._names.stack} was removed while up was at work",
-            why=f"its role {self._names.role} is gone or another one: srekv down ran beside this up"
-            + (f"; {left} resources are left" if left else ""),
-            next_step="srekv down removes what is left" if left else "srekv up makes it anew",
+            why=f"its role {self._names.role} is gone or another one: srekv down ran beside this up{told}",
+            next_step=next_step,
         )
 
 
