@@ -4,39 +4,33 @@ from __future__ import annotations
 
 import gc
 import os
-import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from click.core import ParameterSource
 
-from srekv import __version__
-from srekv.config import DEFAULT_STACK, OPERATING_SYSTEMS, duration
-from srekv.errors import SrekvError, UsageError
+from srekv import __version__, endings
+from srekv.config import DEFAULT_STACK
+from srekv.errors import UsageError
+from srekv.options import OneOf, as_parts, as_seconds, failover_options, placement_options, promise_options
 
 if TYPE_CHECKING:
     from srekv.console import Screen
     from srekv.drill.model import Promises
     from srekv.invocation import Invocation
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 CONTEXT = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SREKV", "max_content_width": 100}
-INTERRUPTED = 130
-UNHEARD = 141
-"""As shells say it: the reader of our output went away, and what was being done is not known to be done."""
-STACK_OPTIONS = ("--target", "--stack", "--region", "--profile")
 
 
 @click.group(context_settings=CONTEXT)
-@click.option("--target", type=click.Choice(["local", "aws"]), default="local", show_default=True, help="Where to run.")
+@click.option("--target", type=OneOf(["local", "aws"]), default="local", show_default=True, help="Where to run.")
 @click.option("--stack", default=DEFAULT_STACK, show_default=True, help="The stack's name, in every resource's tags.")
 @click.option("--region", help="AWS Region.  [default: the environment's or the profile's, else us-east-1]")
 @click.option("--profile", help="Profile of the AWS configuration files (target aws).")
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="For whom.")
+@click.option("--output", type=OneOf(["text", "json"]), default="text", show_default=True, help="For whom.")
 @click.option("--quiet", "-q", is_flag=True, help="Show results and warnings only.")
 @click.version_option(__version__, prog_name="srekv")
 @click.pass_context
@@ -78,71 +72,13 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None and value != ()}
 
 
-def _comma(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
-    return tuple(part.strip() for part in value.split(",")) if value else ()
-
-
-def _duration(_context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-    return None if value is None else duration(value, parameter.opts[0])
-
-
-def placement_options(command: F) -> F:
-    """Where the nodes go and what they are."""
-    for option in reversed(
-        (
-            click.option("--vpc-id", help="The VPC.  [default: the default VPC]"),
-            click.option("--azs", callback=_comma, help="Two Availability Zones: us-east-1a,us-east-1b."),
-            click.option("--subnet", "subnets", multiple=True, help="A public subnet; give it twice."),
-            click.option("--fix-vpc", is_flag=True, default=None, help="Switch the VPC's DNS attributes on."),
-            click.option("--instance-type", help="EC2 instance type.  [default: t2.micro]"),
-            click.option("--os", "os", type=click.Choice(OPERATING_SYSTEMS), help="Amazon Linux.  [default: al2023]"),
-            click.option("--ami", help="A machine image in place of the newest Amazon Linux."),
-            click.option("--key-name", help="An existing key pair; opens port 22 to you."),
-            click.option("--create-key", metavar="FILE", help="Create a key pair, write its private key to FILE."),
-            click.option(
-                "--allow-cidr",
-                "allow_cidrs",
-                multiple=True,
-                help="Who may reach the service; repeatable.  [default: this machine's address]",
-            ),
-        )
-    ):
-        command = option(command)
-    return command
-
-
-def failover_options(command: F) -> F:
-    """How fast a failover is: 30 s x 3 with TTL 300 can never meet the lab's "wait about 30 s"."""
-    for option in reversed(
-        (
-            click.option("--zone", help="The private zone.  [default: sre-test.local]"),
-            click.option("--record", help="The service's record in it.  [default: svc]"),
-            click.option("--port", type=int, help="The service's port.  [default: 80; on the local target 8080]"),
-            click.option(
-                "--interval",
-                type=int,
-                help="Seconds between a checker's requests, 10 or 30; the console's 30 cannot meet the lab's "
-                "'wait ~30 s'.  [default: 10]",
-            ),
-            click.option("--threshold", type=int, help="Failures in a row that count, 1-10.  [default: 3]"),
-            click.option(
-                "--ttl", type=int, help="The records' TTL, seconds; the console's 300 hides a switch.  [default: 10]"
-            ),
-            click.option("--deletion-protection/--no-deletion-protection", default=None, help="Protect the table."),
-            click.option("--alarms/--no-alarms", default=None, help="CloudWatch alarms and a dashboard."),
-        )
-    ):
-        command = option(command)
-    return command
-
-
 @main_group.command()
 @placement_options
 @failover_options
 @click.option(
     "--lease",
     "lease_s",
-    callback=_duration,
+    callback=as_seconds,
     metavar="DURATION",
     help="The nodes end themselves so long from now, whoever is there: 90m, 2h, 3d; again renews it.",
 )
@@ -220,7 +156,7 @@ def failover(context: click.Context, *, back: bool) -> None:
 @click.option("--fault", default="stop", show_default=True, metavar="NAME", help="What to do to the stack; see --list.")
 @click.option("--list", "explain", is_flag=True, help="Explain every fault: its hypothesis and its pass rule.")
 @click.option("--rate", type=float, help="Operations a second over all clients, by the target's clock.  [default: 20]")
-@click.option("--clients", callback=_comma, metavar="KIND,...", help="The kinds of clients.  [default: all six]")
+@click.option("--clients", callback=as_parts, metavar="KIND,...", help="The kinds of clients.  [default: all six]")
 @click.option("--vantage", metavar="INSTANCE", help="Run the load on this instance of the VPC, not on the survivor.")
 @click.option("--rounds", type=int, default=1, show_default=True, help="How many drills; stops at a violated one.")
 @click.option("--keep-going", is_flag=True, help="Do not stop at a violated round.")
@@ -298,21 +234,6 @@ def status(context: click.Context) -> None:
     standing.status(_invocation(context))
 
 
-def promise_options(command: F) -> F:
-    """What a recorded run is held to, in place of what it was held to when it ran."""
-    for option in reversed(
-        (
-            click.option("--max-outage", type=float, metavar="S", help="Promise: the longest outage, seconds."),
-            click.option("--max-lost", type=int, help="Promise: acknowledged writes lost.  [default: 0]"),
-            click.option(
-                "--min-availability", type=float, metavar="SHARE", help="Promise: the least share of good time."
-            ),
-        )
-    ):
-        command = option(command)
-    return command
-
-
 def _promises(max_outage: float | None, max_lost: int | None, min_availability: float | None) -> Promises | None:
     """The promises that were made; None: those that the history carries."""
     from srekv.drill.model import Promises
@@ -384,7 +305,7 @@ def predict(context: click.Context, *, interval: int, threshold: int, ttl: int, 
 
 @main_group.command()
 @click.option("--node", is_flag=True, help="The nodes' own permissions, in place of the operator's.")
-@click.option("--part", type=click.Choice(["reading", "changing"]), help="Half of it: what only reads, or the rest.")
+@click.option("--part", type=OneOf(["reading", "changing"]), help="Half of it: what only reads, or the rest.")
 @click.option("--account", default="*", show_default=True, metavar="ID", help="Bind it to this account.")
 @click.option("--region", "in_region", metavar="R", help="Bind it to this Region.  [default: *]")
 @click.option("--stack", "of_stack", metavar="NAME", help="Bind it to this stack.  [default: all that srekv makes]")
@@ -486,7 +407,7 @@ def sweep(context: click.Context, /, *, older_than: str, yes: bool, **flags: boo
 @click.option("--target-outage", "target_s", type=float, metavar="S", help="The longest outage you want, seconds.")
 @click.option("--client-timeout", "client_timeout_s", type=float, metavar="S", help="How long your clients wait.")
 @click.option("--vpc-id", help="Before the first up: the VPC.  [default: the default VPC]")
-@click.option("--azs", callback=_comma, help="Before the first up: two Availability Zones.")
+@click.option("--azs", callback=as_parts, help="Before the first up: two Availability Zones.")
 @click.option("--instance-type", help="Before the first up: EC2 instance type.  [default: t2.micro]")
 @click.pass_context
 def doctor(
@@ -577,65 +498,12 @@ def main() -> None:
     # Importing boto3 and reading its models makes many objects that stay: looking through them for garbage again and
     # again costs a fifth of a short command.
     gc.set_threshold(100_000, 20, 100)
-    sys.exit(_run(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:]))
 
 
-def _run(arguments: list[str]) -> int:
-    try:
-        main_group.main(args=arguments, prog_name="srekv", standalone_mode=False)
-    except SrekvError as error:
-        return _failed(error, again=_same_stack(arguments))
-    except click.exceptions.Exit as error:
-        return error.exit_code
-    except click.ClickException as error:
-        error.show()
-        return UsageError.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output went away; keep the interpreter from complaining about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return UNHEARD
-    except Exception as error:  # noqa: BLE001 - a user never sees a traceback
-        return _surprised(error)
-    return 0
-
-
-def _failed(error: SrekvError, *, again: str = "srekv") -> int:
-    """Show it; a command that its advice names gets the options that say which stack this was about."""
-    from srekv.console import Screen
-
-    error.next_step = re.sub(rf"\bsrekv (?=({'|'.join(main_group.commands)})\b)", f"{again} ", error.next_step)
-    Screen(as_json=False).failed(error)
-    return error.exit_code
-
-
-def _same_stack(arguments: list[str]) -> str:
-    """How a command line on the same stack begins: "srekv" and the options before the command that choose it."""
-    words = ["srekv"]
-    for position, word in enumerate(arguments):
-        if word in main_group.commands:
-            break
-        name, equals, _ = word.partition("=")
-        if name in STACK_OPTIONS:
-            words += [word] if equals else arguments[position : position + 2]
-    return " ".join(words)
-
-
-def _surprised(error: Exception) -> int:
-    """An error nobody foresaw; SREKV_DEBUG shows where it came from."""
-    if os.environ.get("SREKV_DEBUG"):
-        import traceback
-
-        traceback.print_exception(error)
-    return _failed(
-        SrekvError(
-            "srekv itself failed",
-            why=f"{type(error).__name__}: {error}",
-            next_step="SREKV_DEBUG=1 srekv ... shows where; please report it",
-        )
-    )
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line and return its exit code."""
+    return endings.run(main_group, arguments, debug=bool(os.environ.get("SREKV_DEBUG")))
 
 
 if __name__ == "__main__":

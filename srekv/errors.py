@@ -11,6 +11,9 @@ SrekvError              exit 3   could not do what was asked
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class SrekvError(Exception):
     """Something could not be done.
@@ -84,3 +87,15 @@ class ImmutableError(SrekvError):
         self.field = field
         self.have = have
         self.want = want
+
+
+def did_you_mean(word: str, known: Iterable[str], *, before: str = "") -> str:
+    """The known word that is nearest to one that is not known, as the advice of an error; "" when none is near.
+
+    Args:
+        word: what was typed.
+        known: what there is.
+        before: what is typed before it, an option for example.
+    """
+    nearest = difflib.get_close_matches(word, list(known), n=1, cutoff=0.4)
+    return f"did you mean {before}{nearest[0]}?" if nearest else ""

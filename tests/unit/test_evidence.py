@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from srekv.cli import _run
+from srekv.cli import run
 
 PRIMARY, SECONDARY = {"node": "az1", "address": "192.0.2.1"}, {"node": "az2", "address": "192.0.2.2"}
 
@@ -32,7 +32,7 @@ def history(path: Path, *, back: int = 50) -> Path:
 
 def answer(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, Any]:
     """The exit code and the JSON document."""
-    code = _run(["--output", "json", *map(str, arguments)])
+    code = run(["--output", "json", *map(str, arguments)])
     text = capsys.readouterr().out
     return code, json.loads(text) if text else None
 
@@ -126,5 +126,5 @@ def test_predict_names_cheap_settings(capsys: pytest.CaptureFixture[str]) -> Non
     """The cheapest first; the text names them as options."""
     _, document = answer(capsys, "predict", "--target", "60")
     assert document["cheapest"]["interval"] == 30
-    assert _run(["predict", "--target", "60"]) == 0
+    assert run(["predict", "--target", "60"]) == 0
     assert "--interval 10 --threshold 3 --ttl 10" in " ".join(capsys.readouterr().out.split())

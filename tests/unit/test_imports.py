@@ -30,6 +30,8 @@ ALLOWED = {
     "report": ({"drill.model", "check.model", "errors"}, {"rich", "jinja2", "markupsafe"}),
     "__main__": ({"cli"}, set()),
     "cli": (None, {"click"}),
+    "endings": (None, {"click"}),
+    "options": ({"config", "errors"}, {"click"}),
     "caretaking": (None, set()),
     "commands": (None, set()),
     "diagnosis": (None, {"rich"}),

@@ -1,0 +1,101 @@
+"""How the command line ends: every error becomes a message in three parts and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Container, Sequence
+
+import click
+
+from srekv.errors import SrekvError, UsageError
+
+INTERRUPTED = 130
+UNHEARD = 141
+"""As shells say it: the reader of our output went away, and what was being done is not known to be done."""
+STACK_OPTIONS = ("--target", "--stack", "--region", "--profile")
+
+
+def run(group: click.Group, arguments: Sequence[str], *, debug: bool) -> int:
+    """Run a command line and return its exit code.
+
+    Args:
+        group: the commands.
+        arguments: the words after the program's name.
+        debug: show where an error comes from that nobody foresaw.
+    """
+    try:
+        group.main(args=list(arguments), prog_name="srekv", standalone_mode=False)
+    except SrekvError as error:
+        return _failed(error, group, arguments)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return UsageError.exit_code
+    except click.ClickException as error:
+        return _failed(_refusal(error), group, arguments)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away; keep the interpreter from complaining about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNHEARD
+    except Exception as error:  # noqa: BLE001 - a user never sees a traceback
+        return _failed(_surprise(error, debug=debug), group, arguments)
+    return 0
+
+
+def _failed(error: SrekvError, group: click.Group, arguments: Sequence[str]) -> int:
+    """Show it; a command that its advice names gets the options that say which stack this was about."""
+    from srekv.console import Screen
+
+    again = _same_stack(arguments, group.commands)
+    error.next_step = re.sub(rf"\bsrekv (?=({'|'.join(group.commands)})\b)", f"{again} ", error.next_step)
+    Screen(as_json=False).failed(error)
+    return error.exit_code
+
+
+def _same_stack(arguments: Sequence[str], commands: Container[str]) -> str:
+    """How a command line on the same stack begins: "srekv" and the options before the command that choose it."""
+    words = ["srekv"]
+    for position, word in enumerate(arguments):
+        if word in commands:
+            break
+        name, equals, _ = word.partition("=")
+        if name in STACK_OPTIONS:
+            words += [word] if equals else arguments[position : position + 2]
+    return " ".join(words)
+
+
+def _refusal(error: click.ClickException) -> UsageError:
+    """What Click did not understand, with the nearest of what there is."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "srekv"
+    if isinstance(error, click.exceptions.NoSuchCommand):
+        advice = _advice(command, [f"{command} {one}" for one in error.possibilities or ()])
+        return UsageError(f"{command} has no command {error.command_name}", next_step=advice)
+    if isinstance(error, click.exceptions.NoSuchOption):
+        advice = _advice(command, error.possibilities or ())
+        return UsageError(f"{command} has no option {error.option_name}", next_step=advice)
+    message = error.format_message().removesuffix(".")
+    return UsageError(message[:1].lower() + message[1:], next_step=f"{command} --help")
+
+
+def _advice(command: str, nearest: Sequence[str]) -> str:
+    return f"did you mean {nearest[0]}?" if nearest else f"{command} --help lists what there is"
+
+
+def _surprise(error: Exception, *, debug: bool) -> SrekvError:
+    """An error nobody foresaw."""
+    if debug:
+        import traceback
+
+        traceback.print_exception(error)
+    return SrekvError(
+        "srekv itself failed",
+        why=f"{type(error).__name__}: {error}",
+        next_step="SREKV_DEBUG=1 srekv ... shows where; please report it",
+    )

@@ -1,0 +1,113 @@
+"""Options that several commands share, and what their values are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from srekv.config import OPERATING_SYSTEMS, duration
+from srekv.errors import UsageError, did_you_mean
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class OneOf(click.Choice[str]):
+    """One of several words; another one is refused with the nearest of them."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The word as it is spelled among the choices.
+
+        Raises:
+            UsageError: it is none of them.
+        """
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            option = param.opts[0] if param else "the value"
+            raise refusal(option, value, tuple(self.choices)) from None
+
+
+def refusal(option: str, value: str, known: Sequence[str]) -> UsageError:
+    """The error for a word that is none of the known ones."""
+    return UsageError(
+        f"{option} {value} is impossible",
+        why=f"it must be one of {', '.join(known)}",
+        next_step=did_you_mean(value, known, before=f"{option} "),
+    )
+
+
+def as_parts(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+    """The parts of a value with commas."""
+    return tuple(part.strip() for part in value.split(",")) if value else ()
+
+
+def as_seconds(_context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """A duration such as 90m, 2h or 3d in seconds."""
+    return None if value is None else duration(value, parameter.opts[0])
+
+
+def placement_options(command: F) -> F:
+    """Where the nodes go and what they are."""
+    for option in reversed(
+        (
+            click.option("--vpc-id", help="The VPC.  [default: the default VPC]"),
+            click.option("--azs", callback=as_parts, help="Two Availability Zones: us-east-1a,us-east-1b."),
+            click.option("--subnet", "subnets", multiple=True, help="A public subnet; give it twice."),
+            click.option("--fix-vpc", is_flag=True, default=None, help="Switch the VPC's DNS attributes on."),
+            click.option("--instance-type", help="EC2 instance type.  [default: t2.micro]"),
+            click.option("--os", "os", type=OneOf(OPERATING_SYSTEMS), help="Amazon Linux.  [default: al2023]"),
+            click.option("--ami", help="A machine image in place of the newest Amazon Linux."),
+            click.option("--key-name", help="An existing key pair; opens port 22 to you."),
+            click.option("--create-key", metavar="FILE", help="Create a key pair, write its private key to FILE."),
+            click.option(
+                "--allow-cidr",
+                "allow_cidrs",
+                multiple=True,
+                help="Who may reach the service; repeatable.  [default: this machine's address]",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def failover_options(command: F) -> F:
+    """How fast a failover is: 30 s x 3 with TTL 300 can never meet the lab's "wait about 30 s"."""
+    for option in reversed(
+        (
+            click.option("--zone", help="The private zone.  [default: sre-test.local]"),
+            click.option("--record", help="The service's record in it.  [default: svc]"),
+            click.option("--port", type=int, help="The service's port.  [default: 80; on the local target 8080]"),
+            click.option(
+                "--interval",
+                type=int,
+                help="Seconds between a checker's requests, 10 or 30; the console's 30 cannot meet the lab's "
+                "'wait ~30 s'.  [default: 10]",
+            ),
+            click.option("--threshold", type=int, help="Failures in a row that count, 1-10.  [default: 3]"),
+            click.option(
+                "--ttl", type=int, help="The records' TTL, seconds; the console's 300 hides a switch.  [default: 10]"
+            ),
+            click.option("--deletion-protection/--no-deletion-protection", default=None, help="Protect the table."),
+            click.option("--alarms/--no-alarms", default=None, help="CloudWatch alarms and a dashboard."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def promise_options(command: F) -> F:
+    """What a recorded run is held to, in place of what it was held to when it ran."""
+    for option in reversed(
+        (
+            click.option("--max-outage", type=float, metavar="S", help="Promise: the longest outage, seconds."),
+            click.option("--max-lost", type=int, help="Promise: acknowledged writes lost.  [default: 0]"),
+            click.option(
+                "--min-availability", type=float, metavar="SHARE", help="Promise: the least share of good time."
+            ),
+        )
+    ):
+        command = option(command)
+    return command
