@@ -81,6 +81,9 @@ class Account:
             self.conditions = Conditions(seed=self.seed, keys=self._keys)
             laws = all_laws(self.conditions)
             self.laws = tuple(law for law in laws if self._rules is None or law.rule.id in self._rules)
+            # Sorted out once: to ask a law what it can do takes longer than to ask the law.
+            self._asking = tuple(law for law in self.laws if isinstance(law, Asking))
+            self._wording = tuple(law for law in self.laws if isinstance(law, Wording))
             self.clear()
 
     def clear(self) -> None:
@@ -151,9 +154,8 @@ class Account:
         call = Call(model.service_model.service_name, model.name, context["client_region"], params, model)
         context[_CALL] = call
         with self._lock:
-            for law in self.laws:
-                if isinstance(law, Asking):
-                    law.ask(call)
+            for law in self._asking:
+                law.ask(call)
 
     def _begins(self, *, context: dict[str, Any], **_: Any) -> None:
         """Listens to before-call."""
@@ -225,9 +227,8 @@ class Account:
 
     def _reword(self, call: Call, error: dict[str, str]) -> None:
         with self._lock:
-            for law in self.laws:
-                if isinstance(law, Wording):
-                    law.reword(call, error)
+            for law in self._wording:
+                law.reword(call, error)
 
     def _took_effect(self, call: Call, answer: dict[str, Any]) -> None:
         with self._lock:
