@@ -3,27 +3,29 @@
 PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 6
+# requirements.lock says which versions; what is installed of them, pyproject.toml says.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable
 
-.PHONY: help drill test sweep-test race-test test-dynamodb-local endurance-test lint docs links bench clean
+.PHONY: help drill test sweep-test race-test test-dynamodb-local endurance-test lint format docs links bench lock upgrade hooks dist clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-20s %s\n", $$1, $$2}'
 
-.venv/installed: pyproject.toml
+.venv/installed: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit("srekv needs Python 3.11 or later, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(INSTALL) .
 	@touch $@
 
 .venv/developed: .venv/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
+	$(INSTALL) '.[test,lint]'
 	@touch $@
 
 drill: .venv/installed ## Up, test, failover-test and down on the local target
 	@bash scripts/drill $(BIN)/srekv
 
 .venv/documented: .venv/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	$(INSTALL) '.[docs]'
 	@touch $@
 
 .venv/evaluator: tests/contract/policy/package-lock.json .venv/developed
@@ -56,7 +58,12 @@ lint: .venv/developed ## ruff, mypy, shellcheck
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy scripts benchmarks
 	$(BIN)/shellcheck .ci/run scripts/drill scripts/databases
+
+format: .venv/developed ## Write the files as ruff wants them, as far as it can
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
 
 SPHINX := $(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going
 
@@ -68,6 +75,24 @@ links: .venv/documented ## Are the manual's links to other sites alive? (needs t
 
 bench: .venv/developed ## Measure what README.md states (PART=service: only that)
 	$(BIN)/python benchmarks/run.py $(PART)
+
+.venv/locking: .venv/installed
+	$(INSTALL) '.[lock]'
+	@touch $@
+
+lock: .venv/locking ## Bring both locks up to pyproject.toml, keeping every pin that still fits
+	$(BIN)/python scripts/lock.py
+
+upgrade: .venv/locking ## Both locks with the newest versions that pyproject.toml allows
+	$(BIN)/python scripts/lock.py --upgrade
+
+hooks: .venv/developed ## Let git run the linters before each commit (.pre-commit-config.yaml)
+	$(INSTALL) '.[hooks]'
+	$(BIN)/pre-commit install
+
+dist: .venv/developed ## The wheel and the source distribution, in dist
+	rm -rf dist
+	$(BIN)/python -m hatchling build
 
 clean: ## Remove .venv and what tools left behind
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/contract/policy/node_modules
