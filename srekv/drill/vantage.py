@@ -77,6 +77,14 @@ class Response:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Glance:
+    """What the name answers, and the responses to GET requests that were sent there, in the order of their paths."""
+
+    resolution: Resolution
+    responses: tuple[Response, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class LoadStatus:
     """How far a load has come. `now` is the node's wall clock, seconds since the epoch."""
 
@@ -117,16 +125,7 @@ class Vantage:
     def resolve(self, *, system: bool = True) -> Resolution:
         """Ask the resolver for the name once, and getaddrinfo if `system`."""
         arguments = ["resolve", self.name, "--resolver", self._resolver, *(["--system"] if system else [])]
-        document = self._probe(*arguments)
-        asked = document.get("system")
-        return Resolution(
-            rcode=document["rcode"],
-            addresses=tuple(answer["address"] for answer in document["answers"]),
-            ttl=min((answer["ttl"] for answer in document["answers"]), default=0),
-            system=tuple(asked) if isinstance(asked, list) else None,
-            system_error=asked["error"] if isinstance(asked, dict) else "",
-            elapsed_s=document["elapsed_s"],
-        )
+        return _resolution(self._probe(*arguments))
 
     def watch(self, addresses: tuple[str, ...], *, timeout_s: float, interval_s: float = 1.0) -> Watched:
         """Wait until the name answers exactly these addresses, asking each interval_s."""
@@ -158,15 +157,18 @@ class Vantage:
         arguments += ["--address", address] if address else []
         for header, value in (headers or {}).items():
             arguments += ["--header", f"{header}:{value}"]
-        document = self._probe(*arguments, work_s=timeout_s)
-        return Response(
-            status=document["status"],
-            node=document.get("node"),
-            address=document["address"],
-            body=base64.b64decode(document.get("body_b64", "")),
-            headers=document.get("headers", {}),
-            error=document.get("error", ""),
-            elapsed_s=document["elapsed_s"],
+        return _response(self._probe(*arguments, work_s=timeout_s))
+
+    def look(self, paths: tuple[str, ...], *, timeout_s: float = 2.0) -> Glance:
+        """Ask for the name and GET these paths at its first address, in one command.
+
+        `timeout_s` is wall-clock, for the question and for each request.
+        """
+        document = self._probe(
+            "look", *paths, *self._target(), "--timeout", f"{timeout_s:.3f}", work_s=timeout_s * (1 + len(paths))
+        )
+        return Glance(
+            resolution=_resolution(document), responses=tuple(_response(one) for one in document["responses"])
         )
 
     def start_load(self, settings: Settings, *, seconds: float) -> None:
@@ -298,6 +300,30 @@ def _history(run_id: str) -> str:
 
 def _events(run_id: str) -> str:
     return f'"$d/{run_id}.json"'
+
+
+def _resolution(document: dict[str, Any]) -> Resolution:
+    asked = document.get("system")
+    return Resolution(
+        rcode=document["rcode"],
+        addresses=tuple(answer["address"] for answer in document["answers"]),
+        ttl=min((answer["ttl"] for answer in document["answers"]), default=0),
+        system=tuple(asked) if isinstance(asked, list) else None,
+        system_error=asked["error"] if isinstance(asked, dict) else "",
+        elapsed_s=document["elapsed_s"],
+    )
+
+
+def _response(document: dict[str, Any]) -> Response:
+    return Response(
+        status=document["status"],
+        node=document.get("node"),
+        address=document["address"],
+        body=base64.b64decode(document.get("body_b64", "")),
+        headers=document.get("headers", {}),
+        error=document.get("error", ""),
+        elapsed_s=document["elapsed_s"],
+    )
 
 
 def _load_status(document: dict[str, Any]) -> LoadStatus:

@@ -1,4 +1,4 @@
-"""The probe's command line: resolve, watch, request, load, and a run's files; each prints one JSON document.
+"""The probe's command line: resolve, watch, request, look, load, and a run's files; each prints one JSON document.
 
 Durations on this command line are wall-clock seconds, except those of `load`, which has a clock of its own (--speed).
 A subcommand imports what it needs when it runs: looks are many and short.
@@ -29,14 +29,18 @@ def main(argv: Sequence[str]) -> int:
 
 def _resolve(arguments: argparse.Namespace) -> dict[str, Any]:
     answer = wire.resolve(arguments.name, arguments.resolver, timeout_s=arguments.timeout)
-    document = {
+    document = _answered(answer)
+    if arguments.system:
+        document["system"] = _system(arguments.name)
+    return document
+
+
+def _answered(answer: wire.Answer) -> dict[str, Any]:
+    return {
         "answers": [{"address": address, "ttl": ttl} for address, ttl in answer.addresses],
         "rcode": answer.rcode,
         "elapsed_s": round(answer.elapsed_s, 4),
     }
-    if arguments.system:
-        document["system"] = _system(arguments.name)
-    return document
 
 
 def _system(name: str) -> Any:
@@ -73,20 +77,53 @@ def _request(arguments: argparse.Namespace) -> dict[str, Any]:
     headers = dict(header.split(":", 1) for header in arguments.header)
     body = base64.b64decode(arguments.body_b64)
     request = exchange.Request(arguments.method, arguments.path, target.host, headers, body)
-    document: dict[str, Any] = {"address": None}
     try:
-        document["address"] = arguments.address or Name(target).address(arguments.timeout)
-        reply = exchange.send(request, document["address"], target.port, timeout_s=arguments.timeout)
+        address = arguments.address or Name(target).address(arguments.timeout)
+    except exchange.NotSentError as error:
+        return _unanswered(None, str(error), begin)
+    return _exchanged(request, address, target.port, timeout_s=arguments.timeout, begin=begin)
+
+
+def _exchanged(request: Any, address: str, port: int, *, timeout_s: float, begin: float) -> dict[str, Any]:
+    """Send it; what came back, or why nothing did. `begin`: since when `elapsed_s` counts, monotonic seconds."""
+    from srekv.probe import exchange
+
+    try:
+        reply = exchange.send(request, address, port, timeout_s=timeout_s)
     except (exchange.NotSentError, exchange.BrokenError) as error:
-        document.update(status=None, error=str(error))
-    else:
-        document.update(
-            status=reply.status,
-            node=reply.headers.get("x-srekv-node"),
-            headers=dict(reply.headers),
-            body_b64=base64.b64encode(reply.body).decode(),
-        )
-    return {**document, "elapsed_s": round(time.monotonic() - begin, 4)}
+        return _unanswered(address, str(error), begin)
+    return {
+        "address": address,
+        "status": reply.status,
+        "node": reply.headers.get("x-srekv-node"),
+        "headers": dict(reply.headers),
+        "body_b64": base64.b64encode(reply.body).decode(),
+        "elapsed_s": round(time.monotonic() - begin, 4),
+    }
+
+
+def _unanswered(address: Any, error: str, begin: float) -> dict[str, Any]:
+    return {"address": address, "status": None, "error": error, "elapsed_s": round(time.monotonic() - begin, 4)}
+
+
+def _look(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the name answers now, and what the service answers there; each request has the whole time-out."""
+    from srekv.probe import exchange
+    from srekv.probe.names import Target
+
+    target = Target(arguments.name, arguments.port, arguments.resolver)
+    answer = wire.resolve(target.name, target.resolver, timeout_s=arguments.timeout)
+    responses = []
+    for path in arguments.paths:
+        begin = time.monotonic()
+        if answer.addresses:
+            request = exchange.Request("GET", path, target.host)
+            responses.append(
+                _exchanged(request, answer.names[0], target.port, timeout_s=arguments.timeout, begin=begin)
+            )
+        else:
+            responses.append(_unanswered(None, "%s: %s" % (target.name, answer.rcode), begin))
+    return {**_answered(answer), "responses": responses}
 
 
 def _load(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -177,6 +214,12 @@ def _parser() -> argparse.ArgumentParser:
     request.add_argument("--timeout", type=_positive, default=5.0)
     request.add_argument("--address", help="send it there, whatever the name answers")
     request.set_defaults(run=_request)
+
+    look = commands.add_parser("look", help="what the name answers, and GET requests there, all at once")
+    look.add_argument("paths", nargs="*", metavar="PATH")
+    _add_target(look)
+    look.add_argument("--timeout", type=_positive, default=2.0)
+    look.set_defaults(run=_look)
 
     _add_load(commands.add_parser("load", help="operate on keys and write a history"))
 

@@ -69,6 +69,27 @@ def test_resolves_with_ttl(site: Any) -> None:
     assert seen.system_error
 
 
+def test_looks_at_name_and_service_in_one_command(site: Any) -> None:
+    """Answer, TTL and responses together; a node that is down and a name without an answer are told, not raised."""
+    site.dns.ttl = 7
+    view = _view(site)
+    seen = view.look(("/health", "/v1/keys/k"))
+    assert (seen.resolution.addresses, seen.resolution.ttl) == (("127.0.0.1",), 7)
+    assert [(one.status, one.node, one.address) for one in seen.responses] == [
+        (200, "az1", "127.0.0.1"),
+        (404, "az1", "127.0.0.1"),
+    ]
+
+    site.webs.pop("127.0.0.1").end()
+    (response,) = view.look(("/health",)).responses
+    assert (response.status, response.address) == (None, "127.0.0.1")
+    assert response.error.startswith("connect: ")
+
+    site.dns.rcode, site.dns.addresses = 3, []
+    seen = view.look(("/health",))
+    assert (seen.resolution.rcode, seen.responses[0].error) == ("NXDOMAIN", "svc.sre-test.local: NXDOMAIN")
+
+
 def test_follows_truncation_to_tcp(site: Any) -> None:
     """A truncated answer is asked for again over TCP."""
     site.dns.truncate = True
