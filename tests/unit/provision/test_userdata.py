@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from srekv import __version__
 from srekv.errors import SrekvError, UsageError
 from srekv.provision import userdata
 from srekv.provision.packing import bare
@@ -31,6 +33,7 @@ ARGUMENTS: dict[str, Any] = {
     "os": "al2023",
 }
 ROOT = Path(__file__).parents[3]
+MEGABYTE = 1_000_000
 
 
 def render(**changes: Any) -> str:
@@ -267,19 +270,26 @@ def test_cloud_init_accepts_it(system: str, tmp_path: Path) -> None:
 
 
 def test_an_installed_wheel_renders_the_same(tmp_path: Path) -> None:
-    """What travels comes from the installed package: a wheel unpacked elsewhere makes the same user data."""
+    """A wheel is the product and nothing else, under a megabyte; unpacked elsewhere it makes the same user data."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
     source = tmp_path / "source"
     shutil.copytree(ROOT / "srekv", source / "srekv", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
-        if (ROOT / name).exists():
-            shutil.copy(ROOT / name, source / name)
-    (source / "README.md").touch()
+        shutil.copy(ROOT / name, source / name)
+    (source / "tests").mkdir()
+    (source / "tests" / "test_nothing.py").touch()
     build = [*pip, "wheel", source, "--no-deps", "--no-build-isolation", "-w", tmp_path]
     subprocess.run(build, check=True, capture_output=True, timeout=100)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name.startswith(f"srekv-{__version__}-py3-none-any")
+    assert wheel.stat().st_size < MEGABYTE
+    with zipfile.ZipFile(wheel) as packed_files:
+        product = {name for name in packed_files.namelist() if not name.startswith(f"srekv-{__version__}.dist-info/")}
+    ours = {path.relative_to(source).as_posix() for path in (source / "srekv").rglob("*") if path.is_file()}
+    assert product == ours
     target = tmp_path / "installed"
     subprocess.run(
-        [*pip, "install", "--no-deps", "--target", target, *tmp_path.glob("*.whl")],
+        [*pip, "install", "--no-deps", "--target", target, wheel],
         check=True,
         capture_output=True,
         timeout=100,
