@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[1]
 
 def version(module: str) -> str:
     """The version that the text of srekv/__init__.py states."""
-    return re.findall(r'^__version__ = "([^"]+)"$', module, re.MULTILINE)[0]
+    (stated,) = re.findall(r'^__version__ = "([^"]+)"$', module, re.MULTILINE)
+    return str(stated)
 
 
 def notes(changelog: str, release: str) -> str:

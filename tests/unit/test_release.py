@@ -1,4 +1,4 @@
-"""What a release is made of: the changelog, the tag, and workflows that hold as much as CI and may no more than they must."""
+"""What a release is made of: the changelog, the tag, and workflows that may do no more than they must."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_the_changelog_keeps_its_form() -> None:
 
 
 def test_ci_runs_what_we_run_on_every_supported_python() -> None:
-    """From the oldest that pyproject.toml takes, without a gap, .ci/run itself; none is claimed that CI does not run."""
+    """From the oldest that pyproject.toml takes, without a gap, .ci/run itself; no other Python is claimed."""
     job = workflow(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]["run"]
     pythons = job["strategy"]["matrix"]["python"]
     minors = [int(python.removeprefix("3.")) for python in pythons]
