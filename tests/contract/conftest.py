@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import io
 import logging
@@ -169,7 +170,7 @@ class World:
         self.config = Config(target="aws", endpoint=endpoint)
         self.account = Account(rules=rules)
         self.calls = Calls(self.account)
-        self._session = boto3.Session(region_name="us-east-1", **KEYS)
+        self._session = Remembering(region_name="us-east-1", **KEYS)
         self.calls.attach(self._session)
         self._by_hand = boto3.Session(region_name="us-east-1", **KEYS)
         self._clients: dict[tuple[str, str], Any] = {}
@@ -185,6 +186,7 @@ class World:
 
     def close(self) -> None:
         """Close every connection of the hands."""
+        self._session.close()
         for client in (*self._clients.values(), *self._watched.values()):
             client.close()
 
@@ -344,6 +346,27 @@ ACCOUNT = "210987654321"
 """Not moto's default account: moto keeps one state a process, and other tests of this process use that one."""
 
 
+class Remembering(boto3.Session):
+    """A session that makes each client once: a command makes its own seven, and every test runs several commands."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self._clients: dict[str, Any] = {}
+
+    def client(self, *service: Any, **given: Any) -> Any:
+        """The client of this service and these arguments."""
+        config = given.get("config")
+        which = str((service, {**given, "config": config and vars(config)}))
+        if which not in self._clients:
+            self._clients[which] = super().client(*service, **given)
+        return self._clients[which]
+
+    def close(self) -> None:
+        """Close every connection."""
+        for client in self._clients.values():
+            client.close()
+
+
 class Gate:
     """Stands before moto's application: lets one request in at a time, and can hold the calls of an operation.
 
@@ -386,7 +409,10 @@ def gate() -> Gate:
     """Moto's application, behind a gate."""
     from moto.server import DomainDispatcherApplication, create_backend_app
 
-    return Gate(DomainDispatcherApplication(create_backend_app))
+    application: Any = DomainDispatcherApplication(create_backend_app)
+    # It lists the folders of all of moto's services for every request: once for each host is enough.
+    application.get_backend_for_host = functools.cache(application.get_backend_for_host)
+    return Gate(application)
 
 
 @pytest.fixture(scope="session")
