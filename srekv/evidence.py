@@ -131,15 +131,23 @@ def compare(screen: Screen, a: Path, b: Path, *, tolerance: float) -> None:
 
 
 def _side(path: Path) -> list[Measures]:
-    """The runs under a path: a history, a verdict.json, or a directory with any number of histories."""
+    """The runs under a path: a history, a verdict.json, or a directory with any number of runs.
+
+    A run's history is judged anew; a verdict.json counts as it stands where its history was not kept.
+    """
     from srekv.check.verdict import judge
+    from srekv.report.seal import VERDICT
 
     if path.suffix == ".json":
         return [_recorded(path)]
-    files = sorted(path.rglob(HISTORY)) if path.is_dir() else [path]
-    if not files:
-        raise UsageError(f"there is no {HISTORY} in {path}", next_step="name a history file or a directory of runs")
-    return [Measures.of(judge(one)) for one in files]
+    histories = sorted(path.rglob(HISTORY)) if path.is_dir() else [path]
+    kept = {one.parent for one in histories}
+    verdicts = sorted(one for one in path.rglob(VERDICT) if one.parent not in kept)
+    if not histories + verdicts:
+        raise UsageError(
+            f"there is no {HISTORY} and no {VERDICT} in {path}", next_step="name a history file or a directory of runs"
+        )
+    return [*(Measures.of(judge(one)) for one in histories), *map(_recorded, verdicts)]
 
 
 def _recorded(path: Path) -> Measures:

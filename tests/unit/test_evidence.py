@@ -90,6 +90,17 @@ def test_compare_tells_by_its_exit_code(tmp_path: Path, capsys: pytest.CaptureFi
     assert answer(capsys, "compare", a, b, "--tolerance", 1)[0] == 0
 
 
+def test_compare_takes_a_directory_of_verdicts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A baseline may keep the small files only: a run counts once, by its history, or else by its verdict."""
+    for name, back in (("one", 50), ("two", 80)):
+        answer(capsys, "report", history(tmp_path / "runs" / name / "history.jsonl", back=back))
+    whole = answer(capsys, "compare", tmp_path / "runs", tmp_path / "runs")[1]
+    (tmp_path / "runs" / "one" / "history.jsonl").unlink()
+
+    assert answer(capsys, "compare", tmp_path / "runs", tmp_path / "runs") == (0, whole)
+    assert whole["runs"] == {"a": 2, "b": 2}
+
+
 @pytest.mark.parametrize("text", ["[]", "{}", "no json"])
 def test_compare_refuses_what_is_no_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
     """A usage error, not a guess."""
