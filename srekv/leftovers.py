@@ -12,7 +12,7 @@ from srekv.errors import FindingError, UsageError
 from srekv.invocation import Invocation, opened
 from srekv.local import control
 from srekv.prices import leftover_costs, total_usd
-from srekv.provision.leftover import Leftover, by_hand, restore_by_hand
+from srekv.provision.leftover import Leftover, by_hand, in_order, restore_by_hand
 from srekv.provision.naming import Names
 
 if TYPE_CHECKING:
@@ -35,8 +35,13 @@ def bill(leftovers: Iterable[Leftover]) -> str:
     return f"{'' if complete else 'at least '}{usd:.2f} USD a month"
 
 
-def leftover_json(one: Leftover, *, profile: str | None) -> dict[str, Any]:
-    """As the JSON documents show it; usd_month is null when the price is not known."""
+def leftovers_json(leftovers: Sequence[Leftover], *, profile: str | None) -> list[dict[str, Any]]:
+    """As the JSON documents show them, in the order in which they can go; see leftover_json."""
+    return [leftover_json(one, leftovers, profile=profile) for one in in_order(leftovers)]
+
+
+def leftover_json(one: Leftover, among: Sequence[Leftover] = (), *, profile: str | None) -> dict[str, Any]:
+    """As the JSON documents show it; usd_month is null when the price is not known, command "" without one."""
     usd, known = month_usd([one])
     return {
         "kind": one.kind,
@@ -48,7 +53,7 @@ def leftover_json(one: Leftover, *, profile: str | None) -> dict[str, Any]:
         "created": one.created and one.created.isoformat(),
         "note": one.note,
         "usd_month": round(usd, 4) if known else None,
-        "command": by_hand(one, profile=profile),
+        "command": " && ".join(by_hand(one, among, profile=profile)),
     }
 
 
@@ -61,9 +66,8 @@ def show_left(invocation: Invocation, left: Sequence[Leftover]) -> None:
         usd, known = month_usd([one])
         table.add_row(one.kind, one.name or one.id, f"{one.state} {one.note}".strip(), _price(usd, known=known))
     invocation.screen.show(table)
-    for one in left:
-        command = by_hand(one, profile=invocation.profile)
-        if command:
+    for one in in_order(left):
+        for command in by_hand(one, left, profile=invocation.profile):
             invocation.screen.line(command)
 
 
@@ -91,7 +95,7 @@ def _show_kept(invocation: Invocation, kept: Sequence[Leftover]) -> None:
         restore, tag = restore_by_hand(one, Names(one.stack).table, profile=invocation.profile)
         screen.line(f"  to restore it: {restore}")
         screen.line(f"  then, once the table is ACTIVE: {tag}")
-        screen.line(f"  to delete it: {by_hand(one, profile=invocation.profile)}")
+        screen.line(f"  to delete it: {' && '.join(by_hand(one, profile=invocation.profile))}")
 
 
 def down(invocation: Invocation, *, dry_run: bool, keep_table: bool, backup: str, confirm: Confirm) -> None:
@@ -148,8 +152,8 @@ def nothing_runs(invocation: Invocation, document: dict[str, Any]) -> None:
 
 def _removal_json(removal: Removal, profile: str | None) -> dict[str, Any]:
     return {
-        "left": [leftover_json(one, profile=profile) for one in removal.left],
-        "kept": [leftover_json(one, profile=profile) for one in removal.kept],
+        "left": leftovers_json(removal.left, profile=profile),
+        "kept": leftovers_json(removal.kept, profile=profile),
         "others": list(removal.others),
         "proof": list(removal.calls),
     }

@@ -13,7 +13,7 @@ from srekv.config import DEFAULT_STACK, duration
 from srekv.console import Narration, changes_json, counted
 from srekv.errors import FindingError, SrekvError, UsageError
 from srekv.invocation import Invocation, running, target_config
-from srekv.leftovers import Confirm, bill, leftover_json, month_usd, nothing_runs, proof_line, release, show_left
+from srekv.leftovers import Confirm, bill, leftovers_json, month_usd, nothing_runs, proof_line, release, show_left
 from srekv.local import control
 from srekv.prices import REGION
 from srekv.provision.leftover import Leftover, by_hand
@@ -87,8 +87,8 @@ def sweep(invocation: Invocation, request: Request, *, confirm: Confirm) -> None
             "regions": [region for region in regions if region not in found.refused],
             "stacks": [_remains_json(one, held.get(one), invocation.profile) for one in found.remains],
             "changes": changes_json(changes),
-            "left": [leftover_json(one, profile=invocation.profile) for one in left],
-            "kept": [leftover_json(one, profile=invocation.profile) for one in kept],
+            "left": leftovers_json(left, profile=invocation.profile),
+            "kept": leftovers_json(kept, profile=invocation.profile),
             "proof": list(done.calls),
         }
     )
@@ -265,7 +265,7 @@ def _remains_json(one: Remains, held: Holding | None, profile: str | None) -> di
         "expired": one.verdict == "expired",
         "items": held.items if held else None,
         "usd_month": round(usd, 4) if known else None,
-        "resources": [leftover_json(thing, profile=profile) for thing in (*one.due, *one.kept)],
+        "resources": leftovers_json((*one.due, *one.kept), profile=profile),
     }
 
 
@@ -297,5 +297,5 @@ def _show_kept_of_all(invocation: Invocation, kept: Sequence[Leftover]) -> None:
     """Kept things of any stack: a table is its own stack's to use or to remove."""
     for one in kept:
         own = "" if one.stack == DEFAULT_STACK else f"--stack {one.stack} "
-        command = f"srekv {own}down" if one.kind == "table" else by_hand(one, profile=invocation.profile)
+        command = f"srekv {own}down" if one.kind == "table" else " && ".join(by_hand(one, profile=invocation.profile))
         invocation.screen.line(f"kept: {one.kind} {one.name}, {bill([one])}; removed by: {command}")

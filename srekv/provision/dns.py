@@ -15,7 +15,7 @@ from srekv.provision.drift import difference
 from srekv.provision.health import HealthChecks
 from srekv.provision.incarnation import REFERENCES, used_up
 from srekv.provision.model import Resource
-from srekv.provision.naming import NODES, lost_tags, tag_map
+from srekv.provision.naming import NODES, REGION_TAG, lost_tags, tag_map
 from srekv.provision.network import Network
 from srekv.provision.run import Op, Ops, Run, Step, cannot, leave
 
@@ -87,6 +87,10 @@ class PrivateZone:
                     want=self._run.config.zone_name,
                     next_step="srekv down, then up with the new --zone; or use another --stack",
                 )
+
+    def regions(self) -> set[str]:
+        """Where the zones say that their stack is."""
+        return {region_of(self._route53, bare(zone["Id"])) for zone in self._at_first} - {""}
 
     def ensure(self) -> Ops:
         """Create the zone, tag it, associate it with the VPC; put both records with one change."""
@@ -189,14 +193,14 @@ class PrivateZone:
 
     def _tag(self) -> None:
         # botocore does not strip "/hostedzone/" for the tagging calls (aws-facts 1.2, R45): the id is bare here.
-        tags: Any = self._run.names.tags(self._run.config.zone_name)
+        tags: Any = self._run.placed_tags(self._run.config.zone_name)
         self._route53.change_tags_for_resource(ResourceType="hostedzone", ResourceId=self.zone_id, AddTags=tags)
 
     def _repair_zone(self) -> Ops:
         answer = self._route53.list_tags_for_resource(ResourceType="hostedzone", ResourceId=self.zone_id)
         tags: Any = answer["ResourceTagSet"].get("Tags")
         changes = []
-        lost = lost_tags(tag_map(tags), self._run.names.tags(self._run.config.zone_name))
+        lost = lost_tags(tag_map(tags), self._run.placed_tags(self._run.config.zone_name))
         if lost:
             changes.append(self._zone_op(lost, self._tag))
         vpcs = self._route53.get_hosted_zone(Id=self.zone_id).get("VPCs", [])
@@ -324,6 +328,16 @@ class PrivateZone:
                 raise
 
         self._run.persist(self.section, f"the zone {bare(zone['Id'])} to take its deletion", delete, on=BUSY | FILLED)
+
+
+def region_of(route53: Any, zone_id: str) -> str:
+    """The Region of a zone's stack: by its tag, else by its VPC, which may not be the only one; "" if it is gone."""
+    tagged: Any = found(route53.list_tags_for_resource, ResourceType="hostedzone", ResourceId=zone_id) or {}
+    told = tag_map(tagged.get("ResourceTagSet", {}).get("Tags")).get(REGION_TAG)
+    if told:
+        return told
+    answer: Any = found(route53.get_hosted_zone, Id=zone_id) or {}
+    return next((str(vpc.get("VPCRegion", "")) for vpc in answer.get("VPCs", ())), "")
 
 
 def removable(route53: Any, zone: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -5,22 +5,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from srekv.provision.addresses import Addresses
-from srekv.provision.answers import code_of, gone
+from srekv.provision.answers import code_of, found, gone
 from srekv.provision.drift import difference
 from srekv.provision.existing import Existing
 from srekv.provision.incarnation import REFERENCES, used_up
 from srekv.provision.model import Resource
-from srekv.provision.naming import NODES, lost_tags, tag_map
+from srekv.provision.naming import NODES, REGION_TAG, lost_tags, tag_map
 from srekv.provision.run import Op, Ops, Run, Step, cannot, leave
 
 PATH = "/health"
+TAGGED_AT_ONCE = 10
+"""So many ids ListTagsForResources takes (R46)."""
 
 
 class HealthChecks:
@@ -69,10 +71,13 @@ class HealthChecks:
                 next_step="srekv down, then up with the new --interval; or use another --stack",
             )
 
+    def regions(self) -> set[str]:
+        """Where the checks say that their stack is."""
+        return {tags.get(REGION_TAG, "") for tags in self._tags().values()} - {""}
+
     def ensure(self) -> Ops:
         """Create, repair, and tag."""
-        ours = self._existing.checks
-        tags = self._tags([check["Id"] for checks in ours.values() for check in checks])
+        ours, tags = self._existing.checks, self._tags()
         for node in NODES:
             checks = ours.get(node, ())
             for surplus in checks[1:]:
@@ -99,12 +104,10 @@ class HealthChecks:
             for check in checks:
                 yield self._delete_op(node, check["Id"])
 
-    def _tags(self, ids: list[str]) -> dict[str, dict[str, str]]:
-        if not ids:
-            return {}
-        # At most 10 ids a call (R46); a stack has two checks, a few more after a crash.
-        answer = self._route53.list_tags_for_resources(ResourceType="healthcheck", ResourceIds=ids[:10])
-        return {one["ResourceId"]: tag_map(one.get("Tags")) for one in answer["ResourceTagSets"]}  # type: ignore[arg-type]
+    def _tags(self) -> dict[str, dict[str, str]]:
+        return tags_of_checks(
+            self._route53, [check["Id"] for checks in self._existing.checks.values() for check in checks]
+        )
 
     def _wanted(self, node: str) -> dict[str, Any]:
         config = self._run.config
@@ -151,7 +154,7 @@ class HealthChecks:
         return True
 
     def _tag(self, node: str, check_id: str) -> None:
-        tags: Any = self._run.names.tags(self._run.names.check(node))
+        tags: Any = self._run.placed_tags(self._run.names.check(node))
         self._route53.change_tags_for_resource(ResourceType="healthcheck", ResourceId=check_id, AddTags=tags)
 
     def _repair(self, node: str, check: Mapping[str, Any], tags: Mapping[str, str]) -> Ops:
@@ -168,7 +171,7 @@ class HealthChecks:
                 detail=difference(have, wrong),
                 call=lambda: self._update(node, check["Id"], wrong),
             )
-        lost = lost_tags(tags, self._run.names.tags(name))
+        lost = lost_tags(tags, self._run.placed_tags(name))
         if lost:
             yield Op(
                 kind="health check",
@@ -193,3 +196,14 @@ class HealthChecks:
             action="delete",
             call=lambda: gone(self._route53.delete_health_check, HealthCheckId=check_id),
         )
+
+
+def tags_of_checks(route53: Any, ids: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The tags of each of these checks that is there."""
+    tags = {}
+    for begin in range(0, len(ids), TAGGED_AT_ONCE):
+        some = list(ids[begin : begin + TAGGED_AT_ONCE])
+        answer = found(route53.list_tags_for_resources, ResourceType="healthcheck", ResourceIds=some)
+        for one in answer["ResourceTagSets"] if answer else ():
+            tags[one["ResourceId"]] = tag_map(one.get("Tags"))
+    return tags

@@ -13,7 +13,7 @@ from srekv.errors import NotOursError
 from srekv.provision.answers import code_of, found, gone
 from srekv.provision.drift import policy_difference
 from srekv.provision.model import Resource
-from srekv.provision.naming import STACK_TAG, lost_tags, tag_map
+from srekv.provision.naming import REGION_TAG, STACK_TAG, lost_tags, tag_map
 from srekv.provision.permissions import node_policy
 from srekv.provision.run import Op, Ops, Run, Step, leave
 from srekv.provision.settings import as_tags
@@ -73,6 +73,12 @@ class Identity:
         if profile and self._run.names.owns(profile):
             resources.append(Resource(kind="instance profile", id=profile["Arn"], name=self._name, state="present"))
         return tuple(resources)
+
+    def regions(self) -> set[str]:
+        """Where the profile says that its stack is: it may have outlived the role."""
+        profile = self._find_profile()
+        ours = profile is not None and self._run.names.owns(profile)
+        return {tag_map(profile.get("Tags")).get(REGION_TAG, "")} - {""} if profile and ours else set()
 
     def ensure(self) -> Ops:
         """Create what is missing; repair trust, tags and the profile's role: all that RunInstances asks for."""
@@ -230,7 +236,7 @@ class Identity:
             self._profile_is_new = True
             yield Op(kind="instance profile", name=self.profile, action="create", call=self._create_profile)
         roles = _roles(profile)
-        lost = lost_tags(tag_map(profile.get("Tags")), self._run.names.tags(self.profile)) if profile else ""
+        lost = lost_tags(tag_map(profile.get("Tags")), self._run.placed_tags(self.profile)) if profile else ""
         if lost:
             yield self._change_profile(lost, self._tag_profile)
         if profile and roles == [self._name]:
@@ -244,7 +250,7 @@ class Identity:
             yield self._change_profile(f"role {self._name} added", self._put_in)
 
     def _create_profile(self) -> str:
-        tags: Any = self._run.names.tags(self.profile)
+        tags: Any = self._run.placed_tags(self.profile)
         return self._run.made(
             self.section,
             f"the instance profile {self.profile}",
@@ -277,7 +283,7 @@ class Identity:
         return Op(kind="instance profile", name=self.profile, action="change", detail=detail, call=call)
 
     def _tag_profile(self) -> None:
-        tags: Any = self._run.names.tags(self.profile)
+        tags: Any = self._run.placed_tags(self.profile)
         self._iam.tag_instance_profile(InstanceProfileName=self.profile, Tags=tags)
 
     def _take_out(self, role: str) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from srekv.provision.naming import STACK_TAG
 
 PRESENT = "present"
+IN_USE = "in-use"
+"""The state of a volume or a network interface that is on an instance: it goes when the instance does."""
+
+ENDING = frozenset({"shutting-down", "DELETING"})
+"""The states of what is going by itself: it is only waited for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,12 +25,15 @@ class Leftover:
         kind: as everywhere, for example "address".
         state: the service's own word.
         stack: whose it is.
-        region: where it is; of a role or a zone, which are everywhere, where its stack is, "" if it does not tell.
+        region: where it is; of what is everywhere, where its stack is, "" if it does not tell; of a dashboard, which
+            does not, where it was asked for: its commands need one.
         created: when, or a later moment that the service tells in its place; None when it tells none.
         lease: when its stack's lease is over.
         variant: what the bill depends on: an instance's type, a check's interval.
         gib: how large it is, where the bill depends on that.
         note: more for a person, for example what holds it.
+        holders: ids of what must go before it can.
+        ties: what must be undone before, as (kind in UNTIE, its name).
     """
 
     kind: str
@@ -37,33 +47,72 @@ class Leftover:
     variant: str = ""
     gib: float = 0.0
     note: str = ""
+    holders: tuple[str, ...] = ()
+    ties: tuple[tuple[str, str], ...] = ()
 
 
-BY_HAND = {
-    "instance": "ec2 terminate-instances --instance-ids {id}",
-    "volume": "ec2 delete-volume --volume-id {id}",
-    "address": "ec2 release-address --allocation-id {id}",
-    "network interface": "ec2 delete-network-interface --network-interface-id {id}",
-    "security group": "ec2 delete-security-group --group-id {id}",
-    "key pair": "ec2 delete-key-pair --key-pair-id {id}",
-    "table": "dynamodb delete-table --table-name {name}",
-    "backup": "dynamodb delete-backup --backup-arn {id}",
-    "alarm": "cloudwatch delete-alarms --alarm-names {name}",
-    "dashboard": "cloudwatch delete-dashboards --dashboard-names {name}",
-    "health check": "route53 delete-health-check --health-check-id {id}",
-    "hosted zone": "route53 delete-hosted-zone --id {id}",
-    "instance profile": "iam delete-instance-profile --instance-profile-name {name}",
-    "role": "iam delete-role --role-name {name}",
+BY_HAND: dict[str, tuple[str, ...]] = {
+    "address": ("ec2 release-address --allocation-id {id}",),
+    "instance": (
+        "ec2 terminate-instances --instance-ids {id}",
+        "ec2 wait instance-terminated --instance-ids {id}",
+    ),
+    "volume": ("ec2 delete-volume --volume-id {id}",),
+    "network interface": ("ec2 delete-network-interface --network-interface-id {id}",),
+    "security group": ("ec2 delete-security-group --group-id {id}",),
+    "key pair": ("ec2 delete-key-pair --key-pair-id {id}",),
+    "record": (),
+    "hosted zone": ("route53 delete-hosted-zone --id {id}",),
+    "health check": ("route53 delete-health-check --health-check-id {id}",),
+    "alarm": ("cloudwatch delete-alarms --alarm-names {name}",),
+    "dashboard": ("cloudwatch delete-dashboards --dashboard-names {name}",),
+    "table": ("dynamodb delete-table --table-name {name}", "dynamodb wait table-not-exists --table-name {name}"),
+    "backup": ("dynamodb delete-backup --backup-arn {id}",),
+    "instance profile": ("iam delete-instance-profile --instance-profile-name {name}",),
+    "role": ("iam delete-role --role-name {name}",),
 }
-"""What removes one thing of a kind; a record goes by ChangeResourceRecordSets only, so by `srekv down`."""
+"""What removes one thing of a kind; the kinds in the order in which they can go."""
 
-REGIONAL = ("ec2 ", "dynamodb ", "cloudwatch ")
+UNTIE = {
+    "association": "ec2 disassociate-address --association-id {tie}",
+    "record set": "route53 change-resource-record-sets --hosted-zone-id {holder} --change-batch {tie}",
+    "change": "dynamodb wait table-exists --table-name {name}",
+    "protection": "dynamodb update-table --table-name {name} --no-deletion-protection-enabled",
+    "role in profile": "iam remove-role-from-instance-profile --instance-profile-name {name} --role-name {tie}",
+    "inline policy": "iam delete-role-policy --role-name {name} --policy-name {tie}",
+    "attached policy": "iam detach-role-policy --role-name {name} --policy-arn {tie}",
+}
+"""What undoes a tie; a record is nothing but one."""
 
 
-def by_hand(one: Leftover, *, profile: str | None = None) -> str:
-    """The command of the AWS CLI that removes it, "" if there is none that fits a line."""
-    command = BY_HAND.get(one.kind, "").format(id=one.id, name=one.name)
-    return _aws(command, one.region, profile) if command else ""
+def by_hand(one: Leftover, among: Iterable[Leftover] = (), *, profile: str | None = None) -> tuple[str, ...]:
+    """The commands of the AWS CLI that remove it, to be typed in this order.
+
+    Args:
+        one: what is to go.
+        among: all that is to go, in the order of `in_order`.
+        profile: of the AWS configuration.
+
+    Returns:
+        none if it goes by itself, or if something that is not ours holds it: whose that is only a person can say.
+    """
+    if one.state == IN_USE or not {*one.holders} <= {other.id for other in among}:
+        return ()
+    remove = [command for command in BY_HAND[one.kind] if one.state not in ENDING or " wait " in command]
+    holder = one.id.partition("/")[0]
+    undo = [_filled(UNTIE[kind], one, holder=holder, tie=tie) for kind, tie in one.ties]
+    return tuple(_aws(command, one.region, profile) for command in (*undo, *(_filled(it, one) for it in remove)))
+
+
+def in_order(leftovers: Iterable[Leftover]) -> list[Leftover]:
+    """Sorted so that what holds on to another thing goes before it."""
+    order = list(BY_HAND)
+    return sorted(leftovers, key=lambda one: order.index(one.kind))
+
+
+def _filled(command: str, one: Leftover, **more: str) -> str:
+    values = {"id": one.id, "name": one.name, **more}
+    return command.format(**{key: shlex.quote(value) for key, value in values.items()})
 
 
 def restore_by_hand(backup: Leftover, table: str, *, profile: str | None = None) -> tuple[str, str]:
@@ -75,6 +124,6 @@ def restore_by_hand(backup: Leftover, table: str, *, profile: str | None = None)
 
 
 def _aws(command: str, region: str, profile: str | None) -> str:
-    words = f"aws {command}"
-    words += f" --region {region}" if region and command.startswith(REGIONAL) else ""
+    """The whole command; the services that are in no Region take one as well: it tells the partition."""
+    words = f"aws {command}" + (f" --region {region}" if region else "")
     return words + (f" --profile {profile}" if profile else "")

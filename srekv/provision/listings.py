@@ -20,8 +20,9 @@ from typing import Any, Literal
 from srekv.errors import SrekvError
 from srekv.provision.answers import found
 from srekv.provision.clients import Clients
-from srekv.provision.dns import bare, label, removable
+from srekv.provision.dns import bare, label, region_of, removable
 from srekv.provision.existing import LIVE
+from srekv.provision.health import tags_of_checks
 from srekv.provision.lease import from_text
 from srekv.provision.leftover import Leftover
 from srekv.provision.naming import (
@@ -42,6 +43,9 @@ from srekv.provision.naming import (
 GIB = 2**30
 NOT_ENDED = LIVE | {"shutting-down"}
 """An instance that is shutting down costs nothing any more, but holds its interfaces and its group (E30)."""
+
+CHANGING = frozenset({"CREATING", "UPDATING"})
+"""A table that is so takes no deletion yet."""
 
 Where = Literal["regional", "global"]
 Answer = Mapping[str, Any]
@@ -118,14 +122,23 @@ def _volumes(clients: Clients) -> Iterator[Leftover]:
             state=one["State"],
             created=one.get("CreateTime"),
             gib=float(one["Size"]),
+            note=_on(one["Attachments"]),
         )
 
 
 def _addresses(clients: Clients) -> Iterator[Leftover]:
     filters: Any = OURS
     for one in clients.ec2.describe_addresses(Filters=filters)["Addresses"]:
-        state = "associated" if one.get("AssociationId") else "idle"
-        yield _ec2(clients, one, kind="address", id=one["AllocationId"], name=one["PublicIp"], state=state)
+        association = one.get("AssociationId")
+        yield _ec2(
+            clients,
+            one,
+            kind="address",
+            id=one["AllocationId"],
+            name=one["PublicIp"],
+            state="associated" if association else "idle",
+            ties=(("association", association),) if association else (),
+        )
 
 
 def _interfaces(clients: Clients) -> Iterator[Leftover]:
@@ -136,7 +149,14 @@ def _interfaces(clients: Clients) -> Iterator[Leftover]:
             kind="network interface",
             id=one["NetworkInterfaceId"],
             state=one["Status"],
+            note=_on([one.get("Attachment", {})]),
         )
+
+
+def _on(attachments: Iterable[Answer]) -> str:
+    """Which instances a volume or an interface is on, for a person."""
+    instances = [one["InstanceId"] for one in attachments if one.get("InstanceId")]
+    return f"on {', '.join(instances)}" if instances else ""
 
 
 def _groups(clients: Clients) -> Iterator[Leftover]:
@@ -144,20 +164,28 @@ def _groups(clients: Clients) -> Iterator[Leftover]:
     groups = list(_pages(clients.ec2, "describe_security_groups", "SecurityGroups", Filters=OURS))
     holders = _holders(clients, [group["GroupId"] for group in groups])
     for one in groups:
-        held = holders.get(one["GroupId"], [])
-        note = f"held by {', '.join(held)}" if held else ""
-        yield _ec2(clients, one, kind="security group", id=one["GroupId"], name=one["GroupName"], note=note)
+        held = holders.get(one["GroupId"], {})
+        yield _ec2(
+            clients,
+            one,
+            kind="security group",
+            id=one["GroupId"],
+            name=one["GroupName"],
+            note=f"held by {', '.join(held)}" if held else "",
+            holders=tuple(dict.fromkeys(held.values())),
+        )
 
 
-def _holders(clients: Clients, groups: Sequence[str]) -> dict[str, list[str]]:
-    """By group: the network interfaces in it."""
+def _holders(clients: Clients, groups: Sequence[str]) -> dict[str, dict[str, str]]:
+    """By group: the network interfaces in it, each with its instance, or itself if it is on none."""
     if not groups:
         return {}
     filters = [{"Name": "group-id", "Values": list(groups)}]
-    holders: dict[str, list[str]] = {}
+    holders: dict[str, dict[str, str]] = {}
     for one in _pages(clients.ec2, "describe_network_interfaces", "NetworkInterfaces", Filters=filters):
         for group in one["Groups"]:
-            holders.setdefault(group["GroupId"], []).append(one["NetworkInterfaceId"])
+            interface = one["NetworkInterfaceId"]
+            holders.setdefault(group["GroupId"], {})[interface] = one.get("Attachment", {}).get("InstanceId", interface)
     return holders
 
 
@@ -170,13 +198,19 @@ def _key_pairs(clients: Clients) -> Iterator[Leftover]:
 
 
 def _checks(clients: Clients) -> Iterator[Leftover]:
-    for one in _pages(clients.route53, "list_health_checks", "HealthChecks"):
-        stack = stack_of_reference(one["CallerReference"])
-        if stack:
-            config = one["HealthCheckConfig"]
-            target = f"{config.get('IPAddress', '')}:{config.get('Port', '')}"
-            interval = str(config.get("RequestInterval", 30))
-            yield Leftover(kind="health check", id=one["Id"], name=target, stack=stack, variant=interval)
+    listed = _pages(clients.route53, "list_health_checks", "HealthChecks")
+    ours = {one["Id"]: one for one in listed if stack_of_reference(one["CallerReference"])}
+    tags = tags_of_checks(clients.route53, list(ours))
+    for check_id, one in ours.items():
+        config = one["HealthCheckConfig"]
+        yield Leftover(
+            kind="health check",
+            id=check_id,
+            name=f"{config.get('IPAddress', '')}:{config.get('Port', '')}",
+            stack=stack_of_reference(one["CallerReference"]),
+            region=tags.get(check_id, {}).get(REGION_TAG, ""),
+            variant=str(config.get("RequestInterval", 30)),
+        )
 
 
 def _zones(clients: Clients) -> Iterator[Leftover]:
@@ -186,19 +220,23 @@ def _zones(clients: Clients) -> Iterator[Leftover]:
         if not stack:
             continue
         zone_id = bare(zone["Id"])
-        region = _zone_region(clients, zone_id)
+        region = region_of(clients.route53, zone_id)
         yield Leftover(kind="hosted zone", id=zone_id, name=zone["Name"], stack=stack, region=region)
         for record in removable(clients.route53, zone):
-            place = f"{zone_id}/{label(record)}"
             yield Leftover(
-                kind="record", id=place, name=record["Name"], stack=stack, state=record["Type"], region=region
+                kind="record",
+                id=f"{zone_id}/{label(record)}",
+                name=record["Name"],
+                stack=stack,
+                state=record["Type"],
+                region=region,
+                ties=(("record set", _deletion(record)),),
             )
 
 
-def _zone_region(clients: Clients, zone_id: str) -> str:
-    """Where the zone's VPC is."""
-    answer: Any = found(clients.route53.get_hosted_zone, Id=zone_id) or {}
-    return next((str(vpc.get("VPCRegion", "")) for vpc in answer.get("VPCs", ())), "")
+def _deletion(record: Answer) -> str:
+    """The change that deletes a record set; it must repeat all of its members (aws-facts 2.4)."""
+    return json.dumps({"Changes": [{"Action": "DELETE", "ResourceRecordSet": record}]}, separators=(",", ":"))
 
 
 def _tables(clients: Clients) -> Iterator[Leftover]:
@@ -220,7 +258,17 @@ def _tables(clients: Clients) -> Iterator[Leftover]:
                 region=clients.region,
                 created=table.get("CreationDateTime"),
                 gib=table.get("TableSizeBytes", 0) / GIB,
+                ties=tuple(_table_ties(table)),
             )
+
+
+def _table_ties(table: Answer) -> Iterator[tuple[str, str]]:
+    """A protected table cannot be deleted, nor one that is being changed: to take the protection away is a change."""
+    protected = bool(table.get("DeletionProtectionEnabled"))
+    if protected:
+        yield "protection", ""
+    if protected or table["TableStatus"] in CHANGING:
+        yield "change", ""
 
 
 def _backups(clients: Clients) -> Iterator[Leftover]:
@@ -255,15 +303,30 @@ def _roles(clients: Clients) -> Iterator[Leftover]:
                 region=tags.get(REGION_TAG, ""),
                 created=one.get("CreateDate"),
                 lease=_lease(tags),
+                ties=tuple(_policies(clients, one["RoleName"])),
             )
+
+
+def _policies(clients: Clients, role: str) -> Iterator[tuple[str, str]]:
+    """What a role must lose before it can go (I5)."""
+    inline: Any = found(clients.iam.list_role_policies, RoleName=role) or {}
+    attached: Any = found(clients.iam.list_attached_role_policies, RoleName=role) or {}
+    yield from (("inline policy", name) for name in inline.get("PolicyNames", ()))
+    yield from (("attached policy", one["PolicyArn"]) for one in attached.get("AttachedPolicies", ()))
 
 
 def _profiles(clients: Clients) -> Iterator[Leftover]:
     for one in _pages(clients.iam, "list_instance_profiles", "InstanceProfiles", PathPrefix=PATH):
         stack = stack_of_path(one["Path"])
         if stack:
-            name, created = one["InstanceProfileName"], one.get("CreateDate")
-            yield Leftover(kind="instance profile", id=one["Arn"], name=name, stack=stack, created=created)
+            yield Leftover(
+                kind="instance profile",
+                id=one["Arn"],
+                name=one["InstanceProfileName"],
+                stack=stack,
+                created=one.get("CreateDate"),
+                ties=tuple(("role in profile", role["RoleName"]) for role in one["Roles"]),
+            )
 
 
 def _alarms(client: Any, region: str) -> Iterator[Leftover]:
@@ -298,7 +361,14 @@ def _dashboards(clients: Clients) -> Iterator[Leftover]:
         stack = _stack_of_dashboard(answer["DashboardBody"]) if answer else ""
         if stack:
             name = one["DashboardName"]
-            yield Leftover(kind="dashboard", id=name, name=name, stack=stack, created=one.get("LastModified"))
+            yield Leftover(
+                kind="dashboard",
+                id=name,
+                name=name,
+                stack=stack,
+                region=clients.region,
+                created=one.get("LastModified"),
+            )
 
 
 def _stack_of_dashboard(body: str) -> str:

@@ -23,7 +23,7 @@ LEASE_TAG = "srekv:lease"
 """On a leased stack's role and instances: when the lease is over, ISO 8601 with the time zone."""
 
 REGION_TAG = "srekv:region"
-"""On the role, which IAM shows in every Region: the one that the stack is in."""
+"""On role, profile, zone and checks, which show in every Region: the one that the stack is in."""
 
 PATH = "/srekv/"
 """The IAM path under which the roles and profiles of all stacks are; the next part is the stack's name."""

@@ -92,11 +92,16 @@ def _urgency(one: Remains) -> tuple[int, bool, float]:
 
 
 def _home(mine: Sequence[Leftover], *, fallback: str) -> str:
-    """The Region of a stack: its role or its zone tells, else where its other things are.
+    """The Region of a stack: its role, its zone or its checks tell, else where its other things are.
 
     Alarms tell last: those about health checks are not where the stack is (aws-facts 8).
     """
-    told = [one.region for kind in ("role", "hosted zone") for one in mine if one.kind == kind and one.region]
+    told = [
+        one.region
+        for kind in ("role", "hosted zone", "health check")
+        for one in mine
+        if one.kind == kind and one.region
+    ]
     places = sorted({(one.kind == "alarm", one.region) for one in mine if one.kind not in EVERYWHERE})
     return next(iter([*told, *(region for _, region in places)]), fallback)
 

@@ -119,6 +119,10 @@ class Run:
         """The stack's names."""
         return Names(self.config.stack)
 
+    def placed_tags(self, name: str) -> list[dict[str, str]]:
+        """The tags of what shows in every Region alike: they tell which one its stack is in."""
+        return self.names.tags(name, region=self.config.region)
+
     def carry_out(self, section: str, operations: Ops) -> None:
         """Do what a step yields, one by one, and tell the watcher."""
         for op in operations:

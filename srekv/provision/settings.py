@@ -7,7 +7,7 @@ too. A setting given on the command line wins over the stored one, the stored on
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -106,7 +106,7 @@ def resolve(config: Config, given: Mapping[str, Any], clients: Clients) -> tuple
     answer = found(clients.iam_first.get_role, RoleName=Names(config.stack).role)
     role = answer["Role"] if answer else None
     ours = role if role and Names(config.stack).owns(role) else None
-    _refuse_other_region(config, ours)
+    refuse_elsewhere(config, {home} if (home := region_of(ours)) else ())
     kept = stored(ours)
     if given.get("create_key"):
         kept.pop("key_name", None)
@@ -117,10 +117,23 @@ def resolve(config: Config, given: Mapping[str, Any], clients: Clients) -> tuple
     return settled, role
 
 
-def _refuse_other_region(config: Config, role: Mapping[str, Any] | None) -> None:
-    """Half of a stack is the same in every Region: `down` in a wrong one would take that half and prove nothing."""
-    home = tag_map(role.get("Tags")).get(REGION_TAG, config.region) if role else config.region
-    if home != config.region:
+def region_of(role: Mapping[str, Any] | None) -> str:
+    """The Region that a role says its stack is in; "" if it does not tell."""
+    return tag_map(role.get("Tags")).get(REGION_TAG, "") if role else ""
+
+
+def refuse_elsewhere(config: Config, told: Collection[str]) -> None:
+    """Half of a stack is the same in every Region: `down` in a wrong one would take that half and prove nothing.
+
+    Args:
+        config: the Region that the command is about.
+        told: the Regions that things of the stack say it is in.
+
+    Raises:
+        UsageError: all of them say another one.
+    """
+    if told and config.region not in told:
+        home = min(told)
         raise UsageError(
             f"the stack {config.stack} is in {home}, not in {config.region}",
             why="roles, zones and health checks are the same in every Region, so one name is one stack",

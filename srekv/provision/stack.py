@@ -41,7 +41,7 @@ from srekv.provision.operator import operator_cidrs
 from srekv.provision.ready import await_healthy
 from srekv.provision.removal import Removal, remove
 from srekv.provision.run import Run, Step
-from srekv.provision.settings import Settings, resolve, stored
+from srekv.provision.settings import Settings, refuse_elsewhere, region_of, resolve, stored
 from srekv.provision.table import Table
 from srekv.provision.volumes import Volumes
 
@@ -84,6 +84,7 @@ class Stack:
             guard(self._noted(steps))
         if not self.run.dry:
             refuse_what_cannot_change((steps.network, steps.nodes, steps.table, steps.checks, steps.zone))
+        self._refuse_elsewhere(steps)
         if preflight is not None and self.is_new:
             preflight(steps)
         steps, instances = ensure_whole(steps, partial(Steps.of, waits_for_health=wait))
@@ -116,6 +117,16 @@ class Stack:
         Stack(Run(self.run.config, self.run.clients, listener, dry=True), self.role).up(wait=False)
         return listener.plan()
 
+    def _refuse_elsewhere(self, steps: Steps) -> None:
+        """Where no role tells the Region, what else shows in every Region must: somebody may have removed the role."""
+        if not self.is_new and region_of(self.role):
+            return
+        try:
+            told = {region for step in (steps.identity, steps.zone, steps.checks) for region in step.regions()}
+        except FAILURES as error:
+            raise explain(error, f"looking for the Region of the stack {self.run.config.stack}") from error
+        refuse_elsewhere(self.run.config, told)
+
     def _noted(self, steps: Steps) -> str:
         try:
             return noted_fault(steps.existing.instances)
@@ -123,8 +134,14 @@ class Stack:
             raise explain(error, f"reading the stack {self.run.config.stack}") from error
 
     def down(self, *, keep_table: bool = False, backup: str = "") -> Removal:
-        """Remove everything, then list every kind again; see removal.remove."""
-        return remove(self.run, Steps.of(self.run, self.role), keep_table=keep_table, backup=backup)
+        """Remove everything, then list every kind again; see removal.remove.
+
+        Raises:
+            UsageError: the stack is in another Region; see also removal.remove.
+        """
+        steps = Steps.of(self.run, self.role)
+        self._refuse_elsewhere(steps)
+        return remove(self.run, steps, keep_table=keep_table, backup=backup)
 
     def resources(self) -> tuple[Resource, ...]:
         """Everything of the stack that exists, by native listings."""

@@ -133,7 +133,7 @@ WHOLE = EMPTY | {
     # egress of two groups, the operator, two nodes, and the seventeen published ranges of the checkers
     "security group rules": 22,
     "addresses": 2,
-    "check tags": 4,
+    "check tags": 6,
     "checks": 2,
     "instances": 2,
     "interfaces": 2,
@@ -145,7 +145,7 @@ WHOLE = EMPTY | {
     "table tags": 1,
     "tables": 1,
     "volumes": 2,
-    "zone tags": 2,
+    "zone tags": 3,
     "zones": 1,
 }
 """How many of each kind there are in a moto account without and with a stack: anything doubled or lost shows."""

@@ -13,7 +13,7 @@ from srekv.cli import main_group
 from srekv.config import Config
 from srekv.errors import SrekvError, UsageError
 from srekv.provision.data import Holding
-from srekv.provision.stack import connect
+from srekv.provision.stack import Stack, connect
 
 ITEM = {"key": {"S": "k"}, "value": {"B": b"v"}}
 
@@ -162,6 +162,62 @@ def test_another_region_is_refused(world: Any) -> None:
     config = Config(target="aws", endpoint=world.endpoint, region="eu-west-1", access_key="k", secret_key="s")
     with pytest.raises(UsageError, match="the stack srekv is in us-east-1, not in eu-west-1"):
         connect(config, {}, log)
+
+
+def _take_role_away(world: Any) -> None:
+    """What somebody does who tidies IAM up by hand."""
+    iam, name = world.by_hand("iam"), "EC2_DynamoDB_Access"
+    iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=name)
+    iam.delete_role_policy(RoleName=name, PolicyName="srekv-node")
+    iam.delete_role(RoleName=name)
+
+
+def _take_zone_away(world: Any) -> None:
+    route53 = world.by_hand("route53")
+    (zone,) = route53.list_hosted_zones()["HostedZones"]
+    records = route53.list_resource_record_sets(HostedZoneId=zone["Id"])["ResourceRecordSets"]
+    changes = [{"Action": "DELETE", "ResourceRecordSet": one} for one in records if one["Type"] == "A"]
+    route53.change_resource_record_sets(HostedZoneId=zone["Id"], ChangeBatch={"Changes": changes})
+    route53.delete_hosted_zone(Id=zone["Id"])
+
+
+def _take_checks_away(world: Any) -> None:
+    route53 = world.by_hand("route53")
+    for check in route53.list_health_checks()["HealthChecks"]:
+        route53.delete_health_check(HealthCheckId=check["Id"])
+
+
+def test_another_region_is_refused_without_the_role(world: Any) -> None:
+    """Zone, checks and profile tell as well whose they are: none of them goes while their nodes run elsewhere."""
+    world.up()
+    config = Config(target="aws", endpoint=world.endpoint, region="eu-west-1", access_key="k", secret_key="s")
+    for take_away in (_take_role_away, _take_zone_away, _take_checks_away):
+        take_away(world)
+        before = world.listing()
+        for work in (Stack.down, lambda stack: stack.up(wait=False)):
+            with pytest.raises(UsageError, match="the stack srekv is in us-east-1, not in eu-west-1"):
+                work(connect(config, {}, world.stack()[1]))
+        assert world.listing() == before
+
+    assert world.down()[0] == ()
+    assert world.census() == world.EMPTY
+
+
+def test_a_zone_that_lost_its_tags_tells_its_region_by_its_vpc(world: Any) -> None:
+    """As do the zones of stacks that an older srekv has made."""
+    world.up()
+    _take_role_away(world)
+    _take_checks_away(world)
+    (zone,) = world.listing()["zones"]
+    world.by_hand("route53").change_tags_for_resource(
+        ResourceType="hostedzone",
+        ResourceId=zone["HostedZone"]["Id"].rpartition("/")[2],
+        RemoveTagKeys=["srekv:region", "srekv:stack"],
+    )
+    world.by_hand("iam").delete_instance_profile(InstanceProfileName="EC2_DynamoDB_Access")
+    config = Config(target="aws", endpoint=world.endpoint, region="eu-west-1", access_key="k", secret_key="s")
+    with pytest.raises(UsageError, match="the stack srekv is in us-east-1"):
+        connect(config, {}, world.stack()[1]).down()
 
 
 def test_the_question_and_the_document(world: Any, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from srekv.invocation import Invocation
 from srekv.leftovers import bill, conclude, leftover_json, month_usd, proof_line
 from srekv.prices import leftover_costs, total_usd
 from srekv.provision.data import Holding, check_name
-from srekv.provision.leftover import BY_HAND, Leftover, by_hand, restore_by_hand
+from srekv.provision.leftover import BY_HAND, Leftover, by_hand, in_order, restore_by_hand
 from srekv.provision.naming import Names, stack_of_backup, stack_of_path, stack_of_reference, stack_of_title
 from srekv.provision.removal import Removal
 from srekv.sweeping import Request
@@ -65,11 +65,40 @@ def test_an_unknown_price_is_said() -> None:
 
 
 def test_commands_by_hand() -> None:
-    """Each kind but a record has a command; a regional one names the Region, a global one does not."""
-    assert by_hand(_thing("address")) == "aws ec2 release-address --allocation-id address-1 --region eu-west-1"
-    assert by_hand(_thing("role"), profile="lab") == "aws iam delete-role --role-name role --profile lab"
-    assert by_hand(_thing("record")) == ""
-    assert all("{" not in by_hand(_thing(kind)) for kind in BY_HAND)
+    """Each names the Region, also where the service is in none: it tells the partition."""
+    assert by_hand(_thing("address")) == ("aws ec2 release-address --allocation-id address-1 --region eu-west-1",)
+    role = _thing("role", region="", ties=(("inline policy", "their policy"),))
+    assert by_hand(role, profile="lab") == (
+        "aws iam delete-role-policy --role-name role --policy-name 'their policy' --profile lab",
+        "aws iam delete-role --role-name role --profile lab",
+    )
+    assert all("{" not in command for kind in BY_HAND for command in by_hand(_thing(kind)))
+
+
+def test_no_command_that_would_fail() -> None:
+    """What goes with its instance needs none, what is going is waited for, what a stranger holds only he can free."""
+    node, group = _thing("instance", id="i-1"), _thing("security group", holders=("i-1",))
+    assert by_hand(_thing("volume", state="in-use"), [node]) == ()
+    assert by_hand(_thing("volume", state="available")) != ()
+    assert by_hand(group, [node, group]) != ()
+    assert by_hand(group, [group]) == ()
+    ending = _thing("table", state="DELETING")
+    assert by_hand(ending) == ("aws dynamodb wait table-not-exists --table-name table --region eu-west-1",)
+
+
+def test_what_holds_goes_first() -> None:
+    """The commands are printed in an order in which they work."""
+    kinds = ["role", "instance profile", "hosted zone", "security group", "record", "instance", "address"]
+    ordered = [one.kind for one in in_order([_thing(kind) for kind in kinds])]
+    assert ordered == [
+        "address",
+        "instance",
+        "security group",
+        "record",
+        "hosted zone",
+        "instance profile",
+        "role",
+    ]
 
 
 def test_a_backup_comes_back_with_its_tag() -> None:

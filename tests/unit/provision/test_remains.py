@@ -77,6 +77,8 @@ def test_what_is_everywhere_belongs_to_its_home() -> None:
     assert _verdicts(*elsewhere, regions=("eu-west-1",)) == [("srekv", "eu-west-1", "old")]
     by_zone = [_thing("hosted zone", region="eu-west-1"), _thing("health check", region="")]
     assert _verdicts(*by_zone) == [("srekv", "eu-west-1", "elsewhere")]
+    by_check = [_thing("health check", region="eu-west-1"), _thing("instance profile", region="")]
+    assert _verdicts(*by_check) == [("srekv", "eu-west-1", "elsewhere")]
 
 
 def test_a_namesake_in_another_region_is_left() -> None:
