@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 from click.core import ParameterSource
 
-from srekv import __version__, endings
+from srekv import __version__, completion, endings
+from srekv.completion import proposing, proposing_parts
 from srekv.config import DEFAULT_STACK
 from srekv.errors import UsageError
 from srekv.options import OneOf, as_parts, as_seconds, failover_options, placement_options, promise_options
@@ -25,13 +26,28 @@ if TYPE_CHECKING:
 CONTEXT = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SREKV", "max_content_width": 100}
 
 
-@click.group(context_settings=CONTEXT)
+@click.group(context_settings=CONTEXT, invoke_without_command=True)
 @click.option("--target", type=OneOf(["local", "aws"]), default="local", show_default=True, help="Where to run.")
-@click.option("--stack", default=DEFAULT_STACK, show_default=True, help="The stack's name, in every resource's tags.")
-@click.option("--region", help="AWS Region.  [default: the environment's or the profile's, else us-east-1]")
-@click.option("--profile", help="Profile of the AWS configuration files (target aws).")
+@click.option(
+    "--stack",
+    default=DEFAULT_STACK,
+    show_default=True,
+    help="The stack's name, in every resource's tags.",
+    shell_complete=proposing(completion.stacks),
+)
+@click.option(
+    "--region",
+    help="AWS Region.  [default: the environment's or the profile's, else us-east-1]",
+    shell_complete=proposing(completion.regions),
+)
+@click.option(
+    "--profile",
+    help="Profile of the AWS configuration files (target aws).",
+    shell_complete=proposing(completion.profiles),
+)
 @click.option("--output", type=OneOf(["text", "json"]), default="text", show_default=True, help="For whom.")
 @click.option("--quiet", "-q", is_flag=True, help="Show results and warnings only.")
+@click.option("--verbose", "-v", is_flag=True, help="Show each call to AWS and how long it took, on standard error.")
 @click.version_option(__version__, prog_name="srekv")
 @click.pass_context
 def main_group(context: click.Context, /, **options: Any) -> None:
@@ -42,29 +58,50 @@ def main_group(context: click.Context, /, **options: Any) -> None:
     On the local target (the default) everything runs on this machine's loopback and costs nothing.
     """
     context.obj = options
+    if options["quiet"] and options["verbose"]:
+        raise UsageError("--quiet and --verbose exclude each other", next_step="give one of the two")
+    if context.invoked_subcommand is None:
+        _show_the_start(context)
+
+
+START = """\
+srekv: a key-value service that fails over, and the proof that it does.
+
+Start here, on this machine: no account, no cost.
+
+  srekv up               create it
+  srekv test             write and read through its name, from both nodes
+  srekv failover-test    stop the primary and measure what clients see
+  srekv down             remove everything
+
+On AWS: srekv --target aws up --dry-run shows the plan and what it costs.
+More:   srekv --help, srekv COMMAND --help, srekv completion --help
+"""
+
+
+def _show_the_start(context: click.Context) -> None:
+    """What to do first, and whether a local cloud is at work."""
+    from srekv.local import control
+
+    given = [name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if given:
+        raise UsageError("a command is missing", next_step="srekv --help lists them")
+    runs = control.find(control.home(os.environ)) is not None
+    click.echo(START)
+    click.echo(f"Local cloud: {'it runs; srekv status shows what is in it' if runs else 'none runs'}.")
 
 
 def _invocation(context: click.Context) -> Invocation:
-    from srekv.console import Screen
-    from srekv.invocation import Invocation
-    from srekv.local.control import home
+    from srekv.invocation import invocation_of
 
-    options = context.obj
-    return Invocation(
-        target=options["target"],
-        stack=options["stack"],
-        region=options["region"] or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
-        profile=options["profile"],
-        home=home(os.environ),
-        screen=Screen(as_json=options["output"] == "json", quiet=options["quiet"]),
-    )
+    return invocation_of(context.obj, os.environ)
 
 
 def _screen(context: click.Context) -> Screen:
     """The screen of a command that needs no stack."""
-    from srekv.console import Screen
+    from srekv.invocation import screen_of
 
-    return Screen(as_json=context.obj["output"] == "json", quiet=context.obj["quiet"])
+    return screen_of(context.obj)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
@@ -153,11 +190,29 @@ def failover(context: click.Context, *, back: bool) -> None:
     show_default=True,
     help="Where the run's history goes, in a folder of its own.",
 )
-@click.option("--fault", default="stop", show_default=True, metavar="NAME", help="What to do to the stack; see --list.")
+@click.option(
+    "--fault",
+    default="stop",
+    show_default=True,
+    metavar="NAME",
+    help="What to do to the stack; see --list.",
+    shell_complete=proposing(completion.faults),
+)
 @click.option("--list", "explain", is_flag=True, help="Explain every fault: its hypothesis and its pass rule.")
 @click.option("--rate", type=float, help="Operations a second over all clients, by the target's clock.  [default: 20]")
-@click.option("--clients", callback=as_parts, metavar="KIND,...", help="The kinds of clients.  [default: all six]")
-@click.option("--vantage", metavar="INSTANCE", help="Run the load on this instance of the VPC, not on the survivor.")
+@click.option(
+    "--clients",
+    callback=as_parts,
+    metavar="KIND,...",
+    help="The kinds of clients.  [default: all six]",
+    shell_complete=proposing_parts(completion.client_kinds),
+)
+@click.option(
+    "--vantage",
+    metavar="INSTANCE",
+    help="Run the load on this instance of the VPC, not on the survivor.",
+    shell_complete=proposing(completion.instances),
+)
 @click.option("--rounds", type=int, default=1, show_default=True, help="How many drills; stops at a violated one.")
 @click.option("--keep-going", is_flag=True, help="Do not stop at a violated round.")
 @click.option("--resume", is_flag=True, help="Fetch and judge the latest drill whose srekv was killed.")
@@ -166,7 +221,13 @@ def failover(context: click.Context, *, back: bool) -> None:
 @click.option("--min-availability", type=float, metavar="SHARE", help="Promise: the least share of good time.")
 @click.option("--report", type=click.Path(file_okay=False, path_type=Path), help="Write a report into this directory.")
 @click.option("--seed", type=int, help="Decides the clients' choices.  [default: random, and recorded]")
-@click.option("--break", "wrong", metavar="HOW", help="Make the service wrong: stale-reads or lost-writes.")
+@click.option(
+    "--break",
+    "wrong",
+    metavar="HOW",
+    help="Make the service wrong: stale-reads or lost-writes.",
+    shell_complete=proposing(completion.breaks),
+)
 @click.pass_context
 def failover_test(
     context: click.Context,
@@ -226,11 +287,29 @@ def _confirmation(*, yes: bool) -> Callable[[str], bool]:
 
 
 @main_group.command()
+@click.option("--watch", is_flag=True, help="Go on looking until Ctrl-C.")
+@click.option(
+    "--every",
+    "every_s",
+    type=click.FloatRange(min=2),
+    metavar="S",
+    help="With --watch: AWS-equivalent seconds between two looks; one by the clock at least.  [default: 5]",
+)
 @click.pass_context
-def status(context: click.Context) -> None:
-    """Show what exists, its health, and what the name answers."""
-    from srekv import standing
+def status(context: click.Context, *, watch: bool, every_s: float | None) -> None:
+    """Show what exists, its health, and what the name answers.
 
+    With --watch: nodes, checkers, the name's answer, a GET /health and a read through the name, and what changes, as it
+    changes. Nothing is written. On a terminal a live screen, elsewhere a line for each event, with --output json one
+    document on a line for each look.
+    """
+    from srekv import standing, watching
+
+    if watch:
+        watching.watch(_invocation(context), every_s=every_s or 5)
+        return
+    if every_s is not None:
+        raise UsageError("--every is for --watch", next_step="srekv status --watch --every 5")
     standing.status(_invocation(context))
 
 
@@ -307,8 +386,20 @@ def predict(context: click.Context, *, interval: int, threshold: int, ttl: int, 
 @click.option("--node", is_flag=True, help="The nodes' own permissions, in place of the operator's.")
 @click.option("--part", type=OneOf(["reading", "changing"]), help="Half of it: what only reads, or the rest.")
 @click.option("--account", default="*", show_default=True, metavar="ID", help="Bind it to this account.")
-@click.option("--region", "in_region", metavar="R", help="Bind it to this Region.  [default: *]")
-@click.option("--stack", "of_stack", metavar="NAME", help="Bind it to this stack.  [default: all that srekv makes]")
+@click.option(
+    "--region",
+    "in_region",
+    metavar="R",
+    help="Bind it to this Region.  [default: *]",
+    shell_complete=proposing(completion.regions),
+)
+@click.option(
+    "--stack",
+    "of_stack",
+    metavar="NAME",
+    help="Bind it to this stack.  [default: all that srekv makes]",
+    shell_complete=proposing(completion.stacks),
+)
 @click.pass_context
 def policy(
     context: click.Context,
@@ -402,11 +493,20 @@ def sweep(context: click.Context, /, *, older_than: str, yes: bool, **flags: boo
 
 
 @main_group.command()
-@click.option("--zone-id", metavar="ID", help="Any hosted zone, in place of the stack's own.")
+@click.option(
+    "--zone-id",
+    metavar="ID",
+    help="Any hosted zone, in place of the stack's own.",
+    shell_complete=proposing(completion.zones),
+)
 @click.option("--record", metavar="NAME", help="One name of the zone.  [default: every failover record]")
 @click.option("--target-outage", "target_s", type=float, metavar="S", help="The longest outage you want, seconds.")
 @click.option("--client-timeout", "client_timeout_s", type=float, metavar="S", help="How long your clients wait.")
-@click.option("--vpc-id", help="Before the first up: the VPC.  [default: the default VPC]")
+@click.option(
+    "--vpc-id",
+    help="Before the first up: the VPC.  [default: the default VPC]",
+    shell_complete=proposing(completion.networks),
+)
 @click.option("--azs", callback=as_parts, help="Before the first up: two Availability Zones.")
 @click.option("--instance-type", help="Before the first up: EC2 instance type.  [default: t2.micro]")
 @click.pass_context
@@ -474,7 +574,13 @@ def local_stop(context: click.Context) -> None:
 
 @main_group.command()
 @click.option("--list", "explain", is_flag=True, help="Show every rule and its source; ask nobody.")
-@click.option("--only", multiple=True, metavar="ID", help="Put this case only; repeatable.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="ID",
+    help="Put this case only; repeatable.",
+    shell_complete=proposing(completion.cases),
+)
 @click.option("--plain", is_flag=True, help="Local target: leave AWS's behaviour out, show the emulator's own.")
 @click.option("--expensive", is_flag=True, help="Put the cases too that launch an instance.")
 @click.option("--in-my-account", is_flag=True, help="Target aws: yes, make and remove things there.")
@@ -491,6 +597,21 @@ def conformance(context: click.Context, /, *, explain: bool, **options: Any) -> 
         conforming.listing(_screen(context))
         return
     conforming.conformance(_invocation(context), conforming.Request(**options))
+
+
+@main_group.command("completion")
+@click.argument("shell", type=OneOf(list(completion.SHELLS)))
+def complete(shell: str) -> None:
+    r"""Print the script by which Tab completes commands, options, and what exists: stacks, faults, Regions, ids.
+
+    \b
+    bash  srekv completion bash >> ~/.bashrc
+    zsh   srekv completion zsh > a directory of $fpath, named _srekv
+    fish  srekv completion fish > ~/.config/fish/completions/srekv.fish
+
+    For this session only: eval "$(srekv completion bash)". Bash from 4.4 on.
+    """
+    click.echo(completion.script(main_group, shell), nl=False)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from srekv.console import Narration, changes_json, grid, node_table, reach, tally
 from srekv.errors import FindingError, SrekvError, UnknownError
-from srekv.invocation import Invocation, LocalWishes, opened, started, target_config, vantage
+from srekv.invocation import Invocation, LocalWishes, opened, session_of, started, target_config, vantage
 from srekv.local import control
 from srekv.provision.model import Change, Deployment
 from srekv.standing import lease_row, nodes_json
@@ -39,7 +39,7 @@ def up(
     runtime = started(invocation, given, local)
     config = target_config(invocation, runtime)
     with invocation.screen.progress() as narration:
-        stack = connect(config, given, narration)
+        stack = connect(config, given, narration, session=session_of(invocation, config))
 
         def heal(deployment: Deployment) -> None:
             undo_noted(stack.hands, deployment, narration)
@@ -85,7 +85,7 @@ def _plan(invocation: Invocation, given: Mapping[str, Any], *, wait: bool, local
     try:
         config = target_config(invocation, started(invocation, given, local))
         with invocation.screen.progress(dry=True) as narration:
-            stack = connect(config, given, narration, dry=True)
+            stack = connect(config, given, narration, dry=True, session=session_of(invocation, config))
             stack.up(wait=wait, guard=refuse_under_way)
             changes, elapsed = narration.changes, narration.elapsed_s
     finally:

@@ -22,7 +22,7 @@ from srekv.conformance.layer import Account, all_rules
 from srekv.conformance.model import Rule
 from srekv.console import Screen
 from srekv.errors import FindingError, SrekvError, UsageError
-from srekv.invocation import Invocation, target_config
+from srekv.invocation import Invocation, session_of, target_config
 from srekv.local import control
 from srekv.provision.answers import explain
 
@@ -80,7 +80,7 @@ def conformance(invocation: Invocation, request: Request) -> None:
     cases = _chosen(request)
     _refuse_surprises(invocation, request, cases)
     with _target(invocation) as config, invocation.screen.progress() as narration:
-        desk, account = _desk(config, layered=invocation.is_local and not request.plain)
+        desk, account = _desk(config, session_of(invocation, config), layered=invocation.is_local and not request.plain)
         if not invocation.is_local:
             narration.note(f"asking in account {_whose(desk)}, {config.region}: names begin with {PREFIX}-{desk.nonce}")
         narration.started("Cases")
@@ -137,14 +137,8 @@ def _target(invocation: Invocation) -> Iterator[Config]:
             control.stop(invocation.home)
 
 
-def _desk(config: Config, *, layered: bool) -> tuple[Desk, Account | None]:
+def _desk(config: Config, session: boto3.Session, *, layered: bool) -> tuple[Desk, Account | None]:
     """Where the cases ask from; over an emulator, with AWS's behaviour in front of it."""
-    session = boto3.Session(
-        profile_name=config.profile,
-        region_name=config.region,
-        aws_access_key_id=config.access_key,
-        aws_secret_access_key=config.secret_key,
-    )
     account = Account() if layered else None
     if account is not None:
         account.attach(session)

@@ -78,10 +78,20 @@ class Screen:
         if not self.as_json:
             self.console.print(Text(text), soft_wrap=True)
 
+    def aside(self, text: str) -> None:
+        """A line for whoever looks on: on stderr, whole, also while something moves on the terminal."""
+        self.errors.print(Text(text, "dim"), soft_wrap=True)
+
     def document(self, document: Mapping[str, Any]) -> None:
         """Results for a script; nothing without JSON."""
         if self.as_json:
             sys.stdout.write(json.dumps(document, default=str, indent=2) + "\n")
+            sys.stdout.flush()
+
+    def row(self, document: Mapping[str, Any]) -> None:
+        """One of many documents, each on a line of its own (JSON lines); nothing without JSON."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(document, default=str) + "\n")
             sys.stdout.flush()
 
     def failed(self, error: SrekvError) -> None:

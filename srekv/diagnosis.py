@@ -15,7 +15,7 @@ from rich.text import Text
 
 from srekv.doctor.model import Diagnosis, Finding, Severity, Wishes
 from srekv.errors import FindingError, UsageError
-from srekv.invocation import Invocation, running, target_config
+from srekv.invocation import Invocation, running, session_of, target_config
 
 if TYPE_CHECKING:
     from srekv.provision.stack import Stack
@@ -66,7 +66,7 @@ def doctor(invocation: Invocation, given: Mapping[str, Any], request: Request) -
 
     config = target_config(invocation, running(invocation))
     with invocation.screen.progress() as narration:
-        stack = connect(config, given, narration)
+        stack = connect(config, given, narration, session=session_of(invocation, config))
         narration.started("Doctor")
         before_up = stack.is_new and request.zone_id is None
         diagnosis = _preflight(stack) if before_up else _zone(stack, request)

@@ -19,7 +19,7 @@ from srekv.config import Config
 from srekv.console import Narration, Screen, grid
 from srekv.drill.catalogue import BREAKS, CATALOGUE, Entry, entry
 from srekv.drill.model import ZOO, DrillResult, Promises, Settings
-from srekv.errors import SrekvError, UsageError
+from srekv.errors import SrekvError, UsageError, none_of
 from srekv.invocation import Invocation, opened
 from srekv.provision.model import Watcher
 
@@ -75,10 +75,10 @@ class Request:
         """
         found = entry(self.fault)
         if self.wrong is not None and self.wrong not in BREAKS:
-            raise UsageError(f"--break {self.wrong} is impossible", why=f"it must be one of {', '.join(BREAKS)}")
+            raise none_of("--break", self.wrong, BREAKS)
         unknown = [kind for kind in self.zoo if kind not in ZOO]
         if unknown:
-            raise UsageError(f"--clients {','.join(unknown)} is impossible", why=f"the kinds are {', '.join(ZOO)}")
+            raise none_of("--clients", unknown[0], ZOO)
         if self.rounds < 1:
             raise UsageError("--rounds must be at least 1")
         if self.rate is not None and self.rate <= 0:

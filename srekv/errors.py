@@ -12,7 +12,7 @@ SrekvError              exit 3   could not do what was asked
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 
 class SrekvError(Exception):
@@ -89,13 +89,17 @@ class ImmutableError(SrekvError):
         self.want = want
 
 
-def did_you_mean(word: str, known: Iterable[str], *, before: str = "") -> str:
-    """The known word that is nearest to one that is not known, as the advice of an error; "" when none is near.
+def none_of(option: str, value: str, known: Sequence[str]) -> UsageError:
+    """The error for a word that is none of the known ones; it names the nearest of them, if one is near.
 
     Args:
-        word: what was typed.
+        option: what it was given for.
+        value: what was given.
         known: what there is.
-        before: what is typed before it, an option for example.
     """
-    nearest = difflib.get_close_matches(word, list(known), n=1, cutoff=0.4)
-    return f"did you mean {before}{nearest[0]}?" if nearest else ""
+    nearest = difflib.get_close_matches(value, known, n=1, cutoff=0.4)
+    return UsageError(
+        f"{option} {value} is impossible",
+        why=f"it must be one of {', '.join(known)}",
+        next_step=f"did you mean {option} {nearest[0]}?" if nearest else "",
+    )

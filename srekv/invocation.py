@@ -15,6 +15,8 @@ from srekv.local import control
 from srekv.provision.model import Deployment, Node
 
 if TYPE_CHECKING:
+    import boto3
+
     from srekv.drill.vantage import Vantage
     from srekv.provision.stack import Stack
 
@@ -29,6 +31,7 @@ class Invocation:
     Attributes:
         home: the directory of the local cloud's runtime files.
         region: as given, or from the environment; None when nobody said.
+        verbose: tell of every call to AWS.
     """
 
     target: str
@@ -37,6 +40,7 @@ class Invocation:
     profile: str | None
     home: Path
     screen: Screen
+    verbose: bool = False
 
     def command(self, words: str) -> str:
         """Another command on the same stack, as it is to be typed."""
@@ -50,6 +54,41 @@ class Invocation:
     def is_local(self) -> bool:
         """Whether the target is the local cloud."""
         return self.target == "local"
+
+
+def invocation_of(options: Mapping[str, Any], environ: Mapping[str, str]) -> Invocation:
+    """What the options before the command, by their names, and the environment say together."""
+    return Invocation(
+        target=options["target"],
+        stack=options["stack"],
+        region=options["region"] or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION"),
+        profile=options["profile"],
+        home=control.home(environ),
+        screen=screen_of(options),
+        verbose=options["verbose"],
+    )
+
+
+def screen_of(options: Mapping[str, Any]) -> Screen:
+    """Where the words of a command with these options go."""
+    return Screen(as_json=options["output"] == "json", quiet=options["quiet"])
+
+
+def session_of(invocation: Invocation, config: Config) -> boto3.Session:
+    """The session that makes this command's clients; with --verbose somebody listens to it."""
+    from botocore.exceptions import BotoCoreError
+
+    from srekv.provision.answers import explain
+    from srekv.provision.clients import new_session
+    from srekv.provision.tracing import Trace
+
+    try:
+        session = new_session(config)
+    except BotoCoreError as error:
+        raise explain(error, "reading the AWS configuration") from None
+    if invocation.verbose:
+        Trace(invocation.screen.aside).attach(session)
+    return session
 
 
 def target_config(invocation: Invocation, runtime: control.Runtime | None) -> Config:
@@ -105,7 +144,7 @@ def opened(invocation: Invocation, *, dry: bool = False) -> Iterator[tuple[Stack
 
     config = target_config(invocation, running(invocation))
     with invocation.screen.progress(dry=dry) as narration:
-        yield connect(config, {}, narration, dry=dry), narration
+        yield connect(config, {}, narration, dry=dry, session=session_of(invocation, config)), narration
 
 
 def running(invocation: Invocation) -> control.Runtime | None:

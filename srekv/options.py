@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
+from srekv import completion
 from srekv.config import OPERATING_SYSTEMS, duration
-from srekv.errors import UsageError, did_you_mean
+from srekv.errors import none_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,16 +27,7 @@ class OneOf(click.Choice[str]):
             return super().convert(value, param, ctx)
         except click.BadParameter:
             option = param.opts[0] if param else "the value"
-            raise refusal(option, value, tuple(self.choices)) from None
-
-
-def refusal(option: str, value: str, known: Sequence[str]) -> UsageError:
-    """The error for a word that is none of the known ones."""
-    return UsageError(
-        f"{option} {value} is impossible",
-        why=f"it must be one of {', '.join(known)}",
-        next_step=did_you_mean(value, known, before=f"{option} "),
-    )
+            raise none_of(option, value, tuple(self.choices)) from None
 
 
 def as_parts(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
@@ -52,7 +44,11 @@ def placement_options(command: F) -> F:
     """Where the nodes go and what they are."""
     for option in reversed(
         (
-            click.option("--vpc-id", help="The VPC.  [default: the default VPC]"),
+            click.option(
+                "--vpc-id",
+                help="The VPC.  [default: the default VPC]",
+                shell_complete=completion.proposing(completion.networks),
+            ),
             click.option("--azs", callback=as_parts, help="Two Availability Zones: us-east-1a,us-east-1b."),
             click.option("--subnet", "subnets", multiple=True, help="A public subnet; give it twice."),
             click.option("--fix-vpc", is_flag=True, default=None, help="Switch the VPC's DNS attributes on."),

@@ -12,7 +12,7 @@ from rich.table import Table
 from srekv.config import DEFAULT_STACK, duration
 from srekv.console import Narration, changes_json, counted
 from srekv.errors import FindingError, SrekvError, UsageError
-from srekv.invocation import Invocation, running, target_config
+from srekv.invocation import Invocation, running, session_of, target_config
 from srekv.leftovers import Confirm, bill, leftovers_json, month_usd, nothing_runs, proof_line, release, show_left
 from srekv.local import control
 from srekv.prices import REGION
@@ -64,7 +64,8 @@ def sweep(invocation: Invocation, request: Request, *, confirm: Confirm) -> None
         nothing_runs(invocation, {"dry_run": request.dry_run, "stacks": []})
         return
     now = datetime.now(UTC)
-    estate = Estate(target_config(invocation, running(invocation)))
+    config = target_config(invocation, running(invocation))
+    estate = Estate(config, session_of(invocation, config))
     with invocation.screen.progress(dry=request.dry_run) as narration:
         regions = estate.regions() if request.all_regions else (estate.config.region,)
         look = _Look(estate, request, now, narration)

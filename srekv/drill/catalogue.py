@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
 from srekv.drill.model import Expectation
-from srekv.errors import UsageError
+from srekv.errors import none_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +140,4 @@ def entry(name: str) -> Entry:
     for one in CATALOGUE:
         if one.name == name:
             return one
-    nearest = difflib.get_close_matches(name, NAMES, n=1, cutoff=0)
-    raise UsageError(
-        f"there is no fault {name!r}", why=f"known: {', '.join(NAMES)}", next_step=f"did you mean {nearest[0]}?"
-    )
+    raise none_of("--fault", name, NAMES)

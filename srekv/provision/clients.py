@@ -45,14 +45,30 @@ _ONCE = _PATIENT.merge(BotoConfig(retries={"mode": "standard", "total_max_attemp
 """For creates that take no token: a retry after a lost answer would make a second one (aws-facts 4.2)."""
 
 
+def known_regions() -> dict[str, str]:
+    """The Regions of all partitions with their descriptions, as this version of botocore knows them."""
+    partitions = create_loader().load_data("partitions")["partitions"]
+    regions = {name: one for partition in partitions for name, one in partition["regions"].items()}
+    return {name: regions[name].get("description", "") for name in sorted(regions)}
+
+
+def new_session(config: Config) -> boto3.Session:
+    """A session of whoever asks, in the Region of the target."""
+    return boto3.Session(
+        profile_name=config.profile,
+        region_name=config.region,
+        aws_access_key_id=config.access_key,
+        aws_secret_access_key=config.secret_key,
+    )
+
+
 def refuse_unknown_region(region: str) -> None:
     """Refuse a Region that does not exist before anything is asked there: its endpoints would not resolve.
 
     Raises:
         UsageError: botocore's list of partitions does not have it.
     """
-    partitions = create_loader().load_data("partitions")["partitions"]
-    known = sorted({name for partition in partitions for name in partition["regions"]})
+    known = list(known_regions())
     if region not in known:
         raise UsageError(
             f"--region {region} is no AWS Region that this version of boto3 knows",
@@ -84,12 +100,7 @@ class Clients:
     def __init__(self, config: Config, session: boto3.Session | None = None) -> None:
         self._lock = threading.RLock()
         self._config = config
-        self.session = session or boto3.Session(
-            profile_name=config.profile,
-            region_name=config.region,
-            aws_access_key_id=config.access_key,
-            aws_secret_access_key=config.secret_key,
-        )
+        self.session = session or new_session(config)
         self.region = config.region
 
     def elsewhere(self, region: str) -> Clients:

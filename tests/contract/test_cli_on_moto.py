@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -71,7 +72,10 @@ def test_up_twice_and_down(world: Any, on_moto: Any) -> None:
     """Each resource is created once, the second `up` changes nothing, `down` leaves the server as it was."""
     before = world.listing()
 
-    first = _document(on_moto("--output", "json", "up", "--no-wait"))
+    told = on_moto("--verbose", "--output", "json", "up", "--no-wait")
+    first = _document(told)
+    assert re.search(r"^ +\d+ ms  us-east-1 ec2 RunInstances$", told.stderr, re.MULTILINE)
+    assert "#cloud-config" not in told.stderr
     assert {"section", "kind", "name", "id", "action"} <= set(first["changes"][0])
     assert {change["action"] for change in first["changes"]} <= {"create", "change"}
     created = world.listing()
@@ -203,7 +207,7 @@ def test_a_refusal_has_three_parts(world: Any, on_moto: Any) -> None:
         (("up", "--dns-port", "70000"), {}, 2, "70000"),
         (("kv", "get", "\udcff"), {}, 2, "the key is not UTF-8"),
         (("kv", "put", "k", "v" * 70_000), {}, 2, "70000 bytes"),
-        (("nonsense",), {}, 2, "No such command"),
+        (("nonsense",), {}, 2, "has no command"),
         (("up", "--ttl", "soon"), {}, 2, "not a valid integer"),
         (("check", "no-such-file"), {}, 2, "does not exist"),
     ],

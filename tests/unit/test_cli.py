@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from srekv.cli import main_group
+from srekv.cli import main_group, run
 from srekv.config import Config
 
 COMMANDS = {
@@ -104,10 +104,37 @@ def test_version(tmp_path: Path) -> None:
 
 
 def test_nothing_given(tmp_path: Path) -> None:
-    """`srekv` alone shows the help and is a usage error."""
+    """`srekv` alone shows the commands to start with, whether a local cloud runs, and where help is."""
     done = _srekv(home=tmp_path)
-    assert done.returncode == 2
-    assert "failover-test" in done.stdout + done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
+    for words in ("srekv up", "srekv test", "srekv failover-test", "srekv down", "--help", "Local cloud: none runs"):
+        assert words in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--stack", "demo"), "a command is missing"),
+        (("--quiet", "--verbose", "status"), "--quiet and --verbose exclude each other"),
+        (("dwon",), "did you mean srekv down?"),
+        (("local", "stp"), "did you mean srekv local stop?"),
+        (("--stack", "demo", "stats"), "did you mean srekv --stack demo status?"),
+        (("up", "--dryrun"), "did you mean --dry-run?"),
+        (("--target", "awz", "up"), "did you mean --target aws?"),
+        (("up", "--os", "al2024"), "did you mean --os al2023?"),
+        (("failover-test", "--fault", "lyin"), "did you mean --fault lying?"),
+        (("failover-test", "--break", "lost"), "did you mean --break lost-writes?"),
+        (("failover-test", "--clients", "ttl,retries"), "did you mean --clients retry?"),
+        (("check",), "missing argument 'FILE'"),
+    ],
+)
+def test_usage_errors(words: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What cannot be understood is refused with exit code 2, and the nearest of what there is is named."""
+    assert run(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert told in " ".join(err.split())
 
 
 @pytest.mark.parametrize(

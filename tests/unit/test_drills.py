@@ -20,7 +20,7 @@ from srekv.errors import UsageError
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ({"fault": "stopp"}, "did you mean stop"),
+        ({"fault": "stopp"}, "did you mean --fault stop"),
         ({"wrong": "slow"}, "stale-reads"),
         ({"zoo": ("ttl", "browser")}, "browser"),
         ({"rounds": 0}, "rounds"),

@@ -30,12 +30,15 @@ ALLOWED = {
     "report": ({"drill.model", "check.model", "errors"}, {"rich", "jinja2", "markupsafe"}),
     "__main__": ({"cli"}, set()),
     "cli": (None, {"click"}),
+    "completion": (None, {"click", "boto3"}),
     "endings": (None, {"click"}),
-    "options": ({"config", "errors"}, {"click"}),
+    "options": ({"completion", "config", "errors"}, {"click"}),
     "caretaking": (None, set()),
     "commands": (None, set()),
     "diagnosis": (None, {"rich"}),
     "evidence": (None, {"rich"}),
+    "watch": ({"config", "console", "drill", "errors", "provision.model"}, {"rich"}),
+    "watching": (None, {"rich"}),
     "granting": ({"config", "errors", "provision.permissions"}, set()),
     "invocation": (None, {"boto3", "botocore"}),
     "keys": (None, set()),
@@ -63,6 +66,10 @@ PURE = (
     "local.failover",
     "local.model",
     "report.data",
+    "watch.document",
+    "watch.draw",
+    "watch.events",
+    "watch.model",
     "doctor.facts",
     "doctor.model",
     "doctor.policies",
@@ -79,7 +86,15 @@ PURE = (
 
 IMPURE = {"socket", "subprocess", "time", "threading", "asyncio", "boto3", "botocore", "urllib", "http", "os"}
 
-READS_THE_ENVIRONMENT = ("cli", "app.__main__", "local.cloud", "local.supervisor", "local.control", "local.machine")
+READS_THE_ENVIRONMENT = (
+    "cli",
+    "completion",
+    "app.__main__",
+    "local.cloud",
+    "local.supervisor",
+    "local.control",
+    "local.machine",
+)
 """Entry points of processes. `local.control` hands the user's environment on to the processes that it starts; what
 runs as `local.machine` is a machine's own process, with an environment that its supervisor made."""
 

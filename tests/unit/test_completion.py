@@ -1,0 +1,142 @@
+"""What Tab proposes, and that it never fails, hangs or speaks; in the shells themselves where they are installed."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import click
+import pytest
+
+from srekv.cli import main_group
+from srekv.completion import SHELLS, VARIABLE, proposing
+from srekv.drill.catalogue import NAMES
+from srekv.drill.model import ZOO
+
+DEADLINE_S = 60
+FIRST, *_ = ZOO
+
+
+def proposed(*words: str) -> list[str]:
+    """What may follow these words; the last one is begun."""
+    shell = SHELLS["bash"](main_group, {}, "srekv", VARIABLE)
+    return [one.value for one in shell.get_completions(list(words[:-1]), words[-1])]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("failover-test", "--fault", ""), list(NAMES)),
+        (("failover-test", "--fault", "ly"), ["lying"]),
+        (("failover-test", "--break", "lost"), ["lost-writes"]),
+        (("failover-test", "--clients", f"{FIRST},"), [f"{FIRST},{kind}" for kind in ZOO if kind != FIRST]),
+        (("--region", "eu-nor"), ["eu-north-1"]),
+        (("--region=eu-nor",), ["--region=eu-north-1"]),
+        (("--region", "=", "eu-nor"), ["eu-north-1"]),
+        (("--target", "="), ["local", "aws"]),
+        (("policy", "--region", "eu-nor"), ["eu-north-1"]),
+        (("local", "st"), ["status", "stop"]),
+        (("completion", ""), list(SHELLS)),
+        (("conformance", "--only", "no-such"), []),
+    ],
+)
+def test_proposals(words: tuple[str, ...], expected: list[str]) -> None:
+    """Each in the order in which there is one, and only what fits what is begun."""
+    assert proposed(*words) == expected
+
+
+def test_no_local_cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """Stacks, instances and zones of a cloud that does not run: no proposal, and no word about it."""
+    monkeypatch.setenv("SREKV_HOME", str(tmp_path))
+    for words in (("--stack", ""), ("failover-test", "--vantage", ""), ("doctor", "--zone-id", "")):
+        assert proposed(*words) == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_cloud_that_hangs() -> None:
+    """Whoever presses Tab waits for a moment, not for a cloud that does not answer."""
+    parameter = click.Option(["--stack"])
+    never = threading.Event()
+    complete = proposing(lambda _: [("late", "")] if never.wait() else [], patience_s=0.05)
+    assert complete(click.Context(main_group), parameter, "") == []
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A user in an empty home, who has srekv on the PATH."""
+    command = tmp_path / "bin" / "srekv"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m srekv "$@"\n')
+    command.chmod(0o755)
+    return {
+        "PATH": f"{command.parent}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "SREKV_HOME": str(tmp_path),
+        "TERM": "xterm",
+    }
+
+
+def _installed(shell: str) -> str:
+    found = shutil.which(shell)
+    if found is None:
+        pytest.skip(f"{shell} is not installed here")
+    return found
+
+
+SESSIONS = {
+    "bash": (["--norc", "--noprofile", "-i"], 'eval "$(srekv completion bash)"; echo rea""dy'),
+    "zsh": (["-f", "-i"], 'autoload -U compinit; compinit -u -D; eval "$(srekv completion zsh)"; echo rea""dy'),
+}
+"""How a session begins, and what its user types first."""
+
+
+@pytest.mark.parametrize("shell", sorted(SESSIONS))
+def test_tab_in_a_shell(shell: str, environment: dict[str, str]) -> None:
+    """In a terminal, Tab finishes the word."""
+    path = _installed(shell)
+    options, first = SESSIONS[shell]
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execve(path, [path, *options], environment)
+    try:
+        _type(terminal, f"{first}\n", until="ready\r\n")
+        _type(terminal, "srekv failover-test --fault ly\t", until="--fault lying")
+    finally:
+        os.close(terminal)
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+
+
+def _type(terminal: int, keys: str, *, until: str) -> None:
+    """Press keys and wait until the terminal shows something."""
+    os.write(terminal, keys.encode())
+    shown = ""
+    end = time.monotonic() + DEADLINE_S
+    while until not in shown:
+        ready, _, _ = select.select([terminal], [], [], max(0.0, end - time.monotonic()))
+        assert ready, shown
+        shown += os.read(terminal, 65536).decode(errors="replace")
+
+
+def test_tab_in_fish(environment: dict[str, str]) -> None:
+    """Fish proposes the values with what each is; one with a comma stays whole."""
+    path = _installed("fish")
+    ask = f"complete -C 'srekv failover-test --fault ly'; complete -C 'srekv failover-test --clients {FIRST},keep'"
+    done = subprocess.run(
+        [path, "--no-config", "-c", f"srekv completion fish | source; {ask}"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=True,
+    )
+    assert "lying\tthe primary's /health says OK" in done.stdout
+    assert f"{FIRST},keep-alive" in done.stdout.splitlines()
+    assert done.stderr == ""
