@@ -1,0 +1,22 @@
+"""Every command of README.md and of the manual's pages works as it is written, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from manual.runner import ROOT, missing_tools, pages, run, to_run
+
+pytestmark = [pytest.mark.local, pytest.mark.manual, pytest.mark.timeout(900)]
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in pages() if to_run(page)], ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_every_command_of_the_page_works(page: Path) -> None:
+    """In order, in one session, from an empty home."""
+    if missing := missing_tools(page):
+        pytest.skip(f"this machine has no {', '.join(missing)}")
+    with tempfile.TemporaryDirectory(prefix="srekv-manual-") as directory:
+        run(page, Path(directory))
