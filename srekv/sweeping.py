@@ -72,7 +72,7 @@ def sweep(invocation: Invocation, request: Request, *, confirm: Confirm) -> None
         found = look(frozenset(regions))
         work = _Work.of(found.remains, request, now)
         held = {one: _held(estate, one, narration) for one in work.stacks}
-        _show_found(invocation, found.remains, held, work.backups)
+        _show_found(invocation, found.remains, held, work)
         if work.is_empty or request.dry_run:
             done = found
         else:
@@ -86,7 +86,7 @@ def sweep(invocation: Invocation, request: Request, *, confirm: Confirm) -> None
             "dry_run": request.dry_run,
             "older_than_s": request.older_than.total_seconds(),
             "regions": [region for region in regions if region not in found.refused],
-            "stacks": [_remains_json(one, held.get(one), invocation.profile) for one in found.remains],
+            "stacks": [_remains_json(one, work, held.get(one), invocation.profile) for one in found.remains],
             "changes": changes_json(changes),
             "left": leftovers_json(left, profile=invocation.profile),
             "kept": leftovers_json(kept, profile=invocation.profile),
@@ -149,6 +149,15 @@ class _Work:
     def things(self) -> list[Leftover]:
         """Everything that is to go."""
         return [*(one for remains in self.stacks for one in remains.due), *self.backups]
+
+    def of_stack(self, remains: Remains) -> list[Leftover]:
+        """What is to go of this stack."""
+        return [*(remains.due if remains.is_due else ()), *(one for one in remains.kept if one in self.backups)]
+
+    def why(self, remains: Remains) -> str:
+        """Why it goes or stays."""
+        only_backups = self.of_stack(remains) and not remains.is_due
+        return "backups older than asked for" if only_backups else REASONS[remains.verdict]
 
     @property
     def regions(self) -> frozenset[str]:
@@ -213,7 +222,7 @@ def _show_found(
     invocation: Invocation,
     found: Sequence[Remains],
     held: dict[Remains, Holding | None],
-    backups: Sequence[Leftover],
+    work: _Work,
 ) -> None:
     """Each stack with what happens to it and why, then what goes of it: the backups among it only if asked for."""
     if not found:
@@ -221,7 +230,7 @@ def _show_found(
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("stack", "Region", "age", "sweep", "why", "things", "USD a month"):
         table.add_column(heading, overflow="fold")
-    goes = {one: [*(one.due if one.is_due else ()), *(kept for kept in one.kept if kept in backups)] for one in found}
+    goes = {one: work.of_stack(one) for one in found}
     for one in found:
         usd, known = month_usd([*one.due, *one.kept])
         table.add_row(
@@ -229,8 +238,7 @@ def _show_found(
             one.region or "unknown",
             age_text(one.age),
             "removes" if goes[one] else "leaves",
-            (REASONS[one.verdict] if one.is_due or not goes[one] else "backups older than asked for")
-            + (f" ({one.lease:%Y-%m-%d %H:%M} UTC)" if one.lease else ""),
+            work.why(one) + (f" ({one.lease:%Y-%m-%d %H:%M} UTC)" if one.lease else ""),
             str(len(one.due) + len(one.kept)),
             f"{usd:.2f}" if known else f"{usd:.2f} and more",
         )
@@ -254,13 +262,14 @@ def age_text(age: timedelta | None) -> str:
     return "new"
 
 
-def _remains_json(one: Remains, held: Holding | None, profile: str | None) -> dict[str, Any]:
+def _remains_json(one: Remains, work: _Work, held: Holding | None, profile: str | None) -> dict[str, Any]:
     usd, known = month_usd([*one.due, *one.kept])
     return {
         "stack": one.stack,
         "region": one.region,
         "verdict": one.verdict,
-        "due": one.is_due,
+        "due": bool(work.of_stack(one)),
+        "why": work.why(one),
         "age_s": None if one.age is None else round(one.age.total_seconds()),
         "lease": one.lease and one.lease.isoformat(),
         "expired": one.verdict == "expired",

@@ -137,8 +137,10 @@ def test_kept_data_stays(world: Any, sweep: Sweep) -> None:
     assert [one["kind"] for one in document["changes"]] == ["address"]
     document = _document(sweep("--older-than", "1h", "--backups", "--yes"))
     assert document["changes"] == []
+    assert [(one["due"], one["why"]) for one in document["stacks"]] == [(False, "kept on purpose")]
     document = _document(sweep("--older-than", "0s", "--backups", "--yes"))
     assert [one["kind"] for one in document["changes"]] == ["backup"]
+    assert [(one["due"], one["why"]) for one in document["stacks"]] == [(True, "backups older than asked for")]
     assert [one.kind for one in world.take().leftovers] == ["table"]
 
 
