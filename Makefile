@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 6
+# Tests start hundreds of Python processes: none of them is to compile the product again, whatever this shell is set to.
+unexport PYTHONDONTWRITEBYTECODE
 # requirements.lock says which versions; what is installed of them, pyproject.toml says.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -119,7 +120,11 @@ class Module:
 
     name: str
     path: Path
-    tree: ast.Module
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """Its text, parsed when a test asks: every process of a parallel run collects all tests."""
+        return ast.parse(self.path.read_text())
 
     @property
     def package(self) -> str:
@@ -129,7 +134,11 @@ class Module:
     @property
     def imports(self) -> Iterator[str]:
         """Every module named in an import statement, inside functions too."""
-        for node in ast.walk(self.tree):
+        return self.named(ast.walk(self.tree))
+
+    def named(self, nodes: Iterable[ast.AST]) -> Iterator[str]:
+        """Every module named in the import statements among these."""
+        for node in nodes:
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
@@ -157,7 +166,7 @@ def _modules() -> Iterator[Module]:
         parts = path.relative_to(PACKAGE).with_suffix("").parts
         name = ".".join(part for part in parts if part != "__init__")
         if name:
-            yield Module(name, path, ast.parse(path.read_text()))
+            yield Module(name, path)
 
 
 MODULES = tuple(_modules())
@@ -245,9 +254,7 @@ def test_no_import_cycles_at_the_top() -> None:
 
 
 def _top_level(module: Module) -> Iterator[str]:
-    top = Module(module.name, module.path, ast.Module([], []))
-    top.tree.body = [node for node in module.tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-    for name in top.imports:
+    for name in module.named(module.tree.body):
         if name.startswith("srekv."):
             yield name.removeprefix("srekv.")
 
