@@ -14,6 +14,7 @@ from srekv.check.history import parse
 from srekv.check.lost import losses
 from srekv.check.timing import measure
 from srekv.check.verdict import judge, worst
+from srekv.drill.model import Promises
 
 PRIMARY, SECONDARY = "192.0.2.1", "192.0.2.2"
 
@@ -85,6 +86,26 @@ def test_a_failover_that_does_not_end_is_violated(broken: dict[str, bool], words
 
     assert verdict.verdict == "violated"
     assert words in timing.summary
+
+
+CAUGHT = {
+    "lost": [*drill(), line("read", None, 110, 111, final=True)],
+    "linear": [*drill(), line("read", "v0", 110, 111)],
+    "timing": drill(recovers=False),
+    "max-outage": drill(),
+    "min-availability": drill(),
+}
+"""Checker -> a history that it must not let pass, judged by the promises of STRICT."""
+STRICT = Promises(max_outage_s=1, min_availability=1)
+
+
+def test_every_checker_catches_something() -> None:
+    """No checker says held to everything: each is shown a history that it calls violated."""
+    checkers = {one.checker for one in judge(drill(), promises=STRICT).findings}
+    assert checkers == set(CAUGHT)
+    for checker, lines in CAUGHT.items():
+        verdicts = {one.checker: one.verdict for one in judge(lines, promises=STRICT).findings}
+        assert verdicts[checker] == "violated", checker
 
 
 def test_no_errors_is_no_outage() -> None:
