@@ -1,0 +1,128 @@
+"""`srekv status --watch`: a live screen, a line for each event where there is no terminal, or JSON lines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import RenderableType
+from rich.live import Live
+
+from srekv.console import Screen
+from srekv.invocation import Invocation, running, target_config, vantage
+from srekv.local import control
+from srekv.watch.document import document
+from srekv.watch.draw import frame, plain
+from srekv.watch.events import told
+from srekv.watch.eyes import Eyes
+from srekv.watch.model import Event, Story
+
+PULSE_S = 0.25
+"""How often the eyes are asked for news and the screen is drawn, wall-clock seconds."""
+
+SHORTEST_PAUSE_S = 1.0
+"""Between two looks, wall-clock seconds: each starts a process on a node, which would disturb what it watches."""
+
+FIRST_S = 10.0
+"""How long a first document waits for every kind of look, wall-clock seconds."""
+
+Show = Callable[[Story], None]
+
+
+def watch(invocation: Invocation, *, every_s: float) -> None:
+    """Show how a stack stands until Ctrl-C, or until the local cloud that it is in has stopped.
+
+    A stack that is removed is told of and waited for: it may come back.
+
+    Args:
+        invocation: which stack, and for whom.
+        every_s: between two looks, AWS-equivalent seconds.
+
+    Raises:
+        SrekvError: there is no stack to begin with, or a part of it is missing.
+    """
+    from srekv.provision.drift import Listener
+    from srekv.provision.stack import connect
+
+    runtime, screen = running(invocation), invocation.screen
+    stack = connect(target_config(invocation, runtime), {}, Listener())
+    config, hands = stack.run.config, stack.hands
+    pause_s = max(SHORTEST_PAUSE_S, config.wall(every_s))
+    facts = {"stack": config.stack, "target": config.target, "region": config.region, "speed": config.speed}
+    eyes = Eyes(
+        hands,
+        lambda deployment, node: vantage(stack, deployment, node),
+        hands.deployment(),
+        speed=config.speed,
+        pause_s=pause_s,
+    )
+    with eyes, _shown(screen, facts) as show:
+        if screen.as_json:
+            eyes.await_first(FIRST_S)
+        _follow(
+            eyes,
+            show,
+            pause_s=pause_s if screen.as_json else PULSE_S,
+            has_stopped=lambda: runtime is not None and _has_stopped(invocation, runtime),
+        )
+
+
+def _follow(eyes: Eyes, show: Show, *, pause_s: float, has_stopped: Callable[[], bool]) -> None:
+    """Show one look after the other until there is nothing left to look at."""
+    story = Story()
+    while True:
+        look = eyes.look()
+        story = told(story, look)
+        if look.problems and has_stopped():
+            end = Event(at=look.at, subject="stack", text="the local cloud has stopped: the watch ends", tone="bad")
+            show(story.after(look, (*story.news, end)))
+            return
+        show(story)
+        time.sleep(pause_s)
+
+
+def _has_stopped(invocation: Invocation, runtime: control.Runtime) -> bool:
+    """Whether that local cloud is gone; another one in its place has another id."""
+    found = control.find(invocation.home)
+    return found is None or found.cloud_id != runtime.cloud_id
+
+
+@contextmanager
+def _shown(screen: Screen, facts: Mapping[str, Any]) -> Iterator[Show]:
+    """How looks are shown, as long as the watch goes on."""
+    if screen.as_json:
+        yield lambda story: screen.row({**facts, **document(story)})
+    elif screen.console.is_terminal and not screen.console.is_dumb_terminal:
+        with _live(screen, facts) as show:
+            yield show
+    else:
+        yield lambda story: _tell(screen, story)
+
+
+def _tell(screen: Screen, story: Story) -> None:
+    """Events as lines."""
+    for event in story.news:
+        screen.line(plain(event))
+
+
+@contextmanager
+def _live(screen: Screen, facts: Mapping[str, Any]) -> Iterator[Show]:
+    """The whole screen, drawn anew all the time; the last picture stays when the watch has ended."""
+    last = Story()
+
+    def show(story: Story) -> None:
+        nonlocal last
+        last = story
+
+    def drawn() -> RenderableType:
+        stack = "{stack} on {target}, {region}".format_map(facts)
+        return frame(last, now=datetime.now(UTC), stack=stack, speed=facts["speed"], lines=screen.console.height)
+
+    try:
+        with Live(get_renderable=drawn, console=screen.console, screen=True, refresh_per_second=1 / PULSE_S):
+            yield show
+    finally:
+        screen.show(drawn())

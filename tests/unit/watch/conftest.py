@@ -1,0 +1,119 @@
+"""Looks at a stack that exists only in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from srekv.provision.model import Check, Deployment, Node
+from srekv.watch.model import CheckSight, Look, Request, ServiceSight, Sight
+
+NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+ADDRESSES = {"az1": "192.0.2.1", "az2": "192.0.2.2"}
+
+
+def _node(name: str, role: Any, state: str) -> Node:
+    return Node(
+        name=name,
+        role=role,
+        zone=f"us-east-1{'a' if role == 'primary' else 'b'}",
+        instance_id=f"i-{name}",
+        address=ADDRESSES[name],
+        private_address="10.0.0.1",
+        state=state,
+    )
+
+
+def _check(name: str) -> Check:
+    return Check(
+        name=f"hc-{name}",
+        id=f"id-{name}",
+        address=ADDRESSES[name],
+        port=80,
+        path="/health",
+        interval=10,
+        threshold=3,
+    )
+
+
+@pytest.fixture
+def deployment() -> Deployment:
+    """Two nodes that run."""
+    return Deployment(
+        stack="srekv",
+        region="us-east-1",
+        zone_name="sre-test.local",
+        name="svc.sre-test.local",
+        port=80,
+        ttl=10,
+        table="SREKeyValue",
+        nodes=(_node("az1", "primary", "running"), _node("az2", "secondary", "running")),
+        checks=(_check("az1"), _check("az2")),
+    )
+
+
+@pytest.fixture
+def look(deployment: Deployment) -> Callable[..., Look]:
+    """Makes a look at a stack that is well, but for what is said; `s` seconds after noon."""
+
+    def make(
+        s: float = 0,
+        *,
+        state: str = "running",
+        fault: str = "",
+        failing: int = 0,
+        failed: int = 0,
+        answer: str = "az1",
+        error: str = "",
+        problem: str = "",
+    ) -> Look:
+        at = NOON + timedelta(seconds=s)
+        nodes = (replace(deployment.nodes[0], state=state), deployment.nodes[1])
+        checks = (_sight("az1", at, failing, failed), _sight("az2", at, 0, 0))
+        return Look(
+            at=at,
+            stack=Sight(value=replace(deployment, nodes=nodes, fault=fault), at=at, problem=problem),
+            health=Sight(value=checks, at=at),
+            service=Sight(value=_service(answer, at, error), at=at),
+        )
+
+    return make
+
+
+def _sight(name: str, at: datetime, failing: int, failed: int) -> CheckSight:
+    return CheckSight(
+        check=_check(name),
+        healthy=failing < 14,
+        checkers=16,
+        failing=failing,
+        failed_reports=failed,
+        reason="Connection timed out. The endpoint or the internet connection is down" if failed else "",
+        reason_at=at if failed else None,
+        at=at,
+    )
+
+
+def _service(answer: str, at: datetime, error: str) -> ServiceSight:
+    address = ADDRESSES.get(answer, "")
+    request = Request(
+        name="health",
+        path="/health",
+        ok=not error,
+        status=None if error else 200,
+        node="" if error else answer,
+        address=address,
+        error=error,
+        elapsed_s=0.004,
+    )
+    return ServiceSight(
+        asked_from="az2",
+        addresses=(address,) if address else (),
+        rcode="NOERROR" if address else "NXDOMAIN",
+        ttl_s=7,
+        requests=(request,),
+        at=at,
+    )

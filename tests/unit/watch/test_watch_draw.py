@@ -1,0 +1,126 @@
+"""What a watcher sees: everything at a glance on a terminal of any size, with or without colours."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from srekv.watch.document import document
+from srekv.watch.draw import clock, frame, plain
+from srekv.watch.events import told
+from srekv.watch.model import Look, Story
+
+Make = Callable[..., Look]
+
+
+def _told(*looks: Look) -> Story:
+    story = Story()
+    for one in looks:
+        story = told(story, one)
+    return story
+
+
+def _drawn(story: Story, *, columns: int = 80, lines: int = 24, **console: Any) -> list[str]:
+    look = story.look
+    assert look is not None
+    out = io.StringIO()
+    paper = Console(file=out, width=columns, height=lines, **console)
+    paper.print(frame(story, now=look.at, stack="srekv on aws, us-east-1", speed=1, lines=lines))
+    return out.getvalue().splitlines()
+
+
+@pytest.fixture
+def failed_over(look: Make) -> Story:
+    """A primary that has stopped; the name has switched."""
+    return _told(
+        look(0),
+        look(10, state="stopping", failed=3, error="connect: timed out"),
+        look(40, state="stopped", failing=16, failed=16, error="connect: timed out"),
+        look(45, state="stopped", failing=16, failed=16, answer="az2"),
+    )
+
+
+def test_everything_is_there_at_a_glance(failed_over: Story, look: Make) -> None:
+    """Answer with its history, nodes, checkers, requests and events, in 80 columns and 24 lines."""
+    drawn = _drawn(failed_over)
+    text = "\n".join(drawn)
+    assert f"svc.sre-test.local answers az2 (192.0.2.2) since {clock(look(45).at)}, TTL left 7 s" in text
+    assert f"before: {clock(look(0).at)} az1 (192.0.2.1)" in text
+    assert "az1   primary    stopped  unhealthy  192.0.2.1  us-east-1a" in text
+    assert "az2   secondary  running  healthy    192.0.2.2  us-east-1b" in text
+    assert f"hc-az1  0 of 16      16 of 16     {clock(look(45).at)} Connection timed out." in text
+    assert "hc-az2  16 of 16     0 of 16      none" in text
+    assert f"{clock(look(40).at)}  health connect: timed out 4 ms" in text
+    assert f"{clock(look(45).at)}  health 200 az2 4 ms" in text
+    assert drawn[-1] == "seen: name 0 s ago, stack 0 s ago, checks 0 s ago; Ctrl-C ends"
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 200])
+@pytest.mark.parametrize("lines", [18, 24, 60])
+def test_it_fits(failed_over: Story, look: Make, columns: int, lines: int) -> None:
+    """Nothing wraps and nothing is pushed off the screen: the latest event and the last line are always there."""
+    story = told(failed_over, look(60, state="stopped", failing=16, failed=16, answer="az2", problem="no answer"))
+    drawn = _drawn(story, columns=columns, lines=lines)
+    assert len(drawn) <= lines
+    assert max(map(len, drawn)) <= columns
+    assert drawn[-1].startswith("seen: name 0 s ago")
+    assert drawn[-2].startswith(f"{clock(look(60).at)}  cannot see the stack")
+    assert any(line.startswith("cannot see the stack: no answer"[:columns]) for line in drawn)
+
+
+def test_a_screen_that_is_too_low_for_all_does_not_fail(failed_over: Story) -> None:
+    """The live screen cuts what is too much."""
+    assert _drawn(failed_over, lines=5)[0].endswith("srekv on aws, us-east-1")
+
+
+def test_colours_only_repeat_what_words_say(failed_over: Story) -> None:
+    """With and without colours the same words; without a terminal, or with NO_COLOR, no escape for a colour."""
+    coloured = "\n".join(_drawn(failed_over, force_terminal=True, color_system="truecolor"))
+    assert "\x1b[" in coloured
+    assert "\x1b[" not in "\n".join(_drawn(failed_over))
+    bare = "\n".join(_drawn(failed_over, force_terminal=True, color_system="truecolor", no_color=True))
+    assert "\x1b[32m" in coloured
+    assert "\x1b[32m" not in bare
+    assert "unhealthy" in bare
+
+
+def test_before_anything_was_seen(look: Make) -> None:
+    """The first picture says so."""
+    empty = Story(look=Look(at=look(0).at))
+    drawn = _drawn(empty)
+    assert drawn[1] == "the name: not asked yet"
+    assert drawn[-1] == "seen: name not yet, stack not yet, checks not yet; Ctrl-C ends"
+
+
+def test_a_line_of_a_log(failed_over: Story, look: Make) -> None:
+    """Time and text."""
+    assert plain(failed_over.answers[-1]) == f"{clock(look(45).at)}  the name answers az2 (192.0.2.2)"
+
+
+def test_the_document_has_the_members_of_status(failed_over: Story, look: Make) -> None:
+    """As `status` names them, with what is known of each check, and the news of this look alone."""
+    found = document(failed_over)
+    assert found["answer"] == ["192.0.2.2"]
+    assert [(one["name"], one["state"], one["healthy"]) for one in found["nodes"]] == [
+        ("az1", "stopped", False),
+        ("az2", "running", True),
+    ]
+    assert [(one["name"], one["passing"], one["failed_reports"]) for one in found["checks"]] == [
+        ("hc-az1", 0, 16),
+        ("hc-az2", 16, 0),
+    ]
+    assert found["checks"][0]["reason"].startswith("Connection timed out.")
+    assert [(one["name"], one["ok"], one["node"]) for one in found["requests"]] == [("health", True, "az2")]
+    assert {one["at"] for one in found["events"]} == {look(45).at.isoformat()}
+    assert found["answer_since"] == look(45).at.isoformat()
+    assert found["problems"] == []
+
+
+def test_a_document_of_nothing_yet(look: Make) -> None:
+    """What is not known is null or empty."""
+    found = document(Story(look=Look(at=look(0).at)))
+    assert (found["name"], found["answer"], found["nodes"], found["checks"]) == (None, [], [], [])
