@@ -13,7 +13,7 @@ PRESENT = "present"
 IN_USE = "in-use"
 """The state of a volume or a network interface that is on an instance: it goes when the instance does."""
 
-ENDING = frozenset({"shutting-down", "DELETING"})
+ENDING = frozenset({"shutting-down", "deleting", "detaching", "DELETING"})
 """The states of what is going by itself: it is only waited for."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from srekv.provision.answers import FAILURES, explain
 from srekv.provision.data import Backup
 from srekv.provision.engine import destroy_all
 from srekv.provision.inventory import Inventory, take
-from srekv.provision.leftover import Leftover
+from srekv.provision.leftover import ENDING, IN_USE, Leftover
 from srekv.provision.run import Run
 
 if TYPE_CHECKING:
@@ -23,6 +23,12 @@ ROUNDS = 3
 
 LISTINGS_TIMEOUT_S = 15
 """How long what is gone may go on being listed."""
+
+LINGERING_TIMEOUT_S = 300
+"""The same for what hung on an instance: it may outlive the instance by minutes (E30)."""
+
+SHOWN = 3
+"""So many things are named when they are waited for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +76,7 @@ def remove(run: Run, steps: Steps, *, keep_table: bool = False, backup: str = ""
         if run.dry:
             break
         seen = _prove(run, keep_table=keep_table, patient=round_ == ROUNDS)
-        if not seen.left:
+        if all(_goes_by_itself(one) for one in seen.left):
             break
     return seen
 
@@ -101,9 +107,9 @@ def _make(run: Run, backup: Backup) -> None:
 
 
 def _prove(run: Run, *, keep_table: bool, patient: bool) -> Removal:
-    """List everything; for a moment EC2 and IAM may go on listing what is gone (aws-facts 4.2, 6.1).
+    """List everything; EC2 and IAM may go on listing what is gone, or is going (aws-facts 4.2, 6.1; E30).
 
-    Unless `patient`, it ends at once when something is there that this run has not deleted.
+    Unless `patient`, it ends at once when something is there that this run has not deleted and that stays.
     """
     seen = Removal()
 
@@ -112,9 +118,27 @@ def _prove(run: Run, *, keep_table: bool, patient: bool) -> Removal:
         seen = _sort(take(run.clients), run.config.stack, keep_table=keep_table)
         return True if not seen.left or (not patient and _has_appeared(seen.left, run.deleted)) else None
 
-    with contextlib.suppress(TimeoutExceeded):
-        run.wait("EC2", "the listings to be empty", look, timeout_s=LISTINGS_TIMEOUT_S, shortest_pause_s=1)
+    if look() is None:
+        with contextlib.suppress(TimeoutExceeded):
+            run.wait("EC2", _named(seen.left), look, timeout_s=patience_s(seen.left), shortest_pause_s=1)
     return seen
+
+
+def patience_s(left: Collection[Leftover]) -> float:
+    """How long to go on listing while these are listed."""
+    return LINGERING_TIMEOUT_S if any(_goes_by_itself(one) for one in left) else LISTINGS_TIMEOUT_S
+
+
+def _goes_by_itself(one: Leftover) -> bool:
+    """Whether it is on its way out, or on an instance, which is on its way out before the proof begins."""
+    return one.state in ENDING or one.state == IN_USE
+
+
+def _named(left: Sequence[Leftover]) -> str:
+    """What is waited for, to be read after "waiting for"."""
+    names = [f"{one.kind} {one.id}" for one in left[:SHOWN]]
+    more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
+    return f"{', '.join(names)}{more} to be listed no more"
 
 
 def _sort(inventory: Inventory, stack: str, *, keep_table: bool) -> Removal:
@@ -129,5 +153,7 @@ def _sort(inventory: Inventory, stack: str, *, keep_table: bool) -> Removal:
 
 
 def _has_appeared(left: Collection[Leftover], deleted: Collection[str]) -> bool:
-    """Whether something is listed that this run has not deleted: made meanwhile, it will not go by itself."""
-    return any(one.id not in deleted and one.id.partition("/")[0] not in deleted for one in left)
+    """Whether something is listed that this run has not deleted and that stays: it was made meanwhile."""
+    return any(
+        one.id not in deleted and one.id.partition("/")[0] not in deleted and not _goes_by_itself(one) for one in left
+    )

@@ -247,3 +247,17 @@ def test_the_question_and_the_document(world: Any, tmp_path: Path) -> None:
     assert (document["items"], document["left"], len(document["proof"])) == (1, [], 14)
     assert [(one["kind"], one["usd_month"]) for one in document["kept"]] == [("table", 0.0)]
     assert _items(world) == [ITEM]
+
+
+def test_what_outlives_its_instance_is_waited_for_by_its_name(world: Any) -> None:
+    """E30: an interface may be listed for minutes after its instance's end; no command removes it faster."""
+    lingering = {"NetworkInterfaceId": "eni-late", "Status": "in-use", "Groups": [], "TagSet": TAGS}
+    looks = [[lingering]] * 4
+
+    def interfaces(_: Any) -> Any:
+        return world.success(NetworkInterfaces=looks.pop()) if looks else None
+
+    world.calls.answers["DescribeNetworkInterfaces"] = interfaces
+    left, log = world.down()
+    assert (left, looks) == ((), [])
+    assert log.waits == ["EC2: network interface eni-late to be listed no more"]
