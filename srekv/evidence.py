@@ -220,7 +220,17 @@ def _prediction(prediction: Prediction) -> Group:
     for name, one in (("the machine stops", prediction.silent), ("the port refuses", prediction.refused)):
         outages.add_row(name, *(f"{value:.1f}" for value in (one.best, one.p50, one.p95, one.worst)))
     meant = "for a client that honours the TTL, asks twice a second and gives up after 2 s"
-    return Group(Text(title, "bold"), outages, Text(meant, "dim"), Text(), _bill(prediction), *_target(prediction))
+    healed = prediction.healing
+    back = f"failback: the check passes {healed.p50:.1f} s (p95 {healed.p95:.1f} s) after the primary answers again"
+    return Group(
+        Text(title, "bold"),
+        outages,
+        Text(meant, "dim"),
+        Text(back, "dim"),
+        Text(),
+        _bill(prediction),
+        *_target(prediction),
+    )
 
 
 def _bill(prediction: Prediction) -> Group:

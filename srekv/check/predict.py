@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from srekv.check.simulation import REFUSED_S, Scenario, detection, outage
+from srekv.check.simulation import REFUSED_S, Scenario, detection, healing, outage
 from srekv.prices import HOURS, REGION, Cost, stack_costs, total_usd
 
 THRESHOLDS = range(1, 11)
@@ -37,6 +37,19 @@ class Outages:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Healing:
+    """How long a check takes to pass again once its endpoint answers, simulated, AWS-equivalent seconds."""
+
+    best: float
+    p50: float
+    p95: float
+
+    def to_json(self) -> dict[str, float]:
+        """As a member of a JSON document."""
+        return {"best_s": self.best, "p50_s": self.p50, "p95_s": self.p95}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Choice:
     """Settings that meet a target, what they cost a month, and their longest outage."""
 
@@ -65,6 +78,7 @@ class Prediction:
         settings: interval, threshold and TTL.
         silent: the outage when the machine stops: nobody answers.
         refused: the outage when the port refuses or answers with errors.
+        healing: when the primary answers again: what its check waits for before the name goes back.
         costs: what the stack costs.
         target: the longest outage that is wanted, or None.
         choices: the settings that meet the target, the best of each price, the cheapest first; empty without a target.
@@ -73,6 +87,7 @@ class Prediction:
     settings: Scenario
     silent: Outages
     refused: Outages
+    healing: Healing
     costs: tuple[Cost, ...]
     target: float | None
     choices: tuple[Choice, ...]
@@ -91,6 +106,7 @@ class Prediction:
             "ttl": self.settings.ttl,
             "outage": self.silent.to_json(),
             "outage_refused": self.refused.to_json(),
+            "healing": self.healing.to_json(),
             "usd_month": round(month, 2),
             "usd_hour": round(month / HOURS, 4),
             "region": REGION,
@@ -109,6 +125,7 @@ def predict(*, interval: int, threshold: int, ttl: int, target: float | None = N
         settings=settings,
         silent=_outages(settings),
         refused=_outages(Scenario(interval=interval, threshold=threshold, ttl=ttl, probe_failure_s=REFUSED_S)),
+        healing=_healing(settings),
         costs=stack_costs(interval=interval),
         target=target,
         choices=() if target is None else choices(target),
@@ -125,6 +142,11 @@ def _outages(settings: Scenario) -> Outages:
         detection_p50=round(detected.quantile(0.5), 1),
         detection_worst=round(settings.detection_bound_s, 1),
     )
+
+
+def _healing(settings: Scenario) -> Healing:
+    healed = healing(settings)
+    return Healing(best=round(healed.best, 1), p50=round(healed.quantile(0.5), 1), p95=round(healed.quantile(0.95), 1))
 
 
 def choices(target: float) -> tuple[Choice, ...]:

@@ -22,6 +22,8 @@ def test_the_default_settings() -> None:
     assert found.silent.worst == 54.5
     assert found.silent.worst - found.refused.worst == pytest.approx(12)
     assert found.silent.best <= found.silent.p50 <= found.silent.p95 <= found.silent.worst
+    assert found.healing.best == pytest.approx(20, abs=0.5)  # three passes in a row are two intervals apart
+    assert found.healing.best <= found.healing.p50 <= found.healing.p95 <= 30
 
 
 def test_the_fast_interval_costs_a_dollar_a_check() -> None:
