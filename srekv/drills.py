@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import secrets
 import statistics
 from collections.abc import Sequence
@@ -83,8 +84,22 @@ class Request:
             raise UsageError("--rounds must be at least 1")
         if self.rate is not None and self.rate <= 0:
             raise UsageError("--rate must be more than 0")
+        for option, directory in (("--dir", self.directory), ("--report", self.report)):
+            if directory is not None:
+                _check_place(option, directory)
         self.promises.check()
         return found
+
+
+def _check_place(option: str, directory: Path) -> None:
+    """Refuse a directory that cannot be made or written: after the drill would be too late."""
+    place = next(one for one in (directory.absolute(), *directory.absolute().parents) if one.exists())
+    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        raise UsageError(
+            f"nothing can be written to {directory}",
+            why=f"{place} is not a directory in which you may make files",
+            next_step=f"{option} DIRECTORY names another place",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -94,6 +94,12 @@ def _surprise(error: Exception, *, debug: bool) -> SrekvError:
         import traceback
 
         traceback.print_exception(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return SrekvError(
+            f"cannot use {error.filename}",
+            why=error.strerror or str(error),
+            next_step="see who owns it and whether its disk is full, or choose another place",
+        )
     return SrekvError(
         "srekv itself failed",
         why=f"{type(error).__name__}: {error}",

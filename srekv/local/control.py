@@ -84,7 +84,7 @@ def ensure(
         SrekvError: it cannot be started; the message says why.
         TimeoutExceeded: it did not serve in time.
     """
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _make(directory)
     with locked(directory / START_LOCK, timeout_s=timeout_s) as held:
         if not held:
             raise TimeoutExceeded(
@@ -203,6 +203,17 @@ def _joined(running: Runtime, *, speed: float | None, dns_port: int | None, dyna
                 + (f"say {option} {value}, or end it first: srekv local stop" if value else "or: srekv local stop"),
             )
     return running
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SrekvError(
+            f"the local cloud has no place: {directory} cannot be made",
+            why=f"{error.filename}: {error.strerror}",
+            next_step="SREKV_HOME=DIRECTORY srekv ... keeps it in a directory of your choice",
+        ) from None
 
 
 def _start(

@@ -34,6 +34,7 @@ from srekv.local.link import FD_VARIABLE, AsyncHandler, AsyncLink, LinkClosedErr
 from srekv.local.machine.processes import die_with_parent
 from srekv.local.machines import PACKAGE_ROOT, Machines, Site, State
 from srekv.local.model import Snapshot
+from srekv.local.plain import plain_name
 from srekv.local.runtime import API_PORT, Runtime
 
 ACCOUNT = "123456789012"
@@ -92,9 +93,10 @@ class Supervisor:
     Args:
         runtime: what the cloud will be known by.
         listener: the API's socket; the control plane inherits it.
+        directory: what machines call the runtime directory.
     """
 
-    def __init__(self, runtime: Runtime, listener: socket.socket) -> None:
+    def __init__(self, runtime: Runtime, listener: socket.socket, directory: Path) -> None:
         self._runtime = runtime
         self._listener = listener
         self._ready = asyncio.Event()
@@ -108,7 +110,7 @@ class Supervisor:
         )
         self._machines = Machines(
             Site(
-                directory=runtime.directory,
+                directory=directory,
                 cloud_id=runtime.cloud_id,
                 subnet=runtime.subnet,
                 endpoint=runtime.endpoint,
@@ -306,12 +308,12 @@ def _claim_life(directory: Path, descriptor: int) -> None:
         raise SrekvError(f"another local cloud runs in {directory}", next_step="srekv local status")
 
 
-async def _live(runtime: Runtime, listener: socket.socket, starter: Starter) -> None:
+async def _live(supervisor: Supervisor, starter: Starter) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
-    await Supervisor(runtime, listener).run(starter, stop)
+    await supervisor.run(starter, stop)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -345,7 +347,8 @@ def _live_in(options: argparse.Namespace, starter: Starter) -> None:
     )
     _log.info("starts as %s on %s.0/24, pid %d", runtime.cloud_id, subnet, runtime.pid)
     try:
-        asyncio.run(_live(runtime, listener, starter))
+        with plain_name(runtime.directory) as directory:
+            asyncio.run(_live(Supervisor(runtime, listener, directory), starter))
     finally:
         (runtime.directory / runtimes.RUNTIME).unlink(missing_ok=True)
         _log.info("ended")

@@ -183,3 +183,16 @@ def test_a_reader_that_goes_away(tmp_path: Path) -> None:
 def test_advice_is_about_the_same_stack(options: tuple[str, ...], advice: str, tmp_path: Path) -> None:
     """A command that an error names can be copied: it has the options that chose the stack."""
     assert advice in _srekv(*options, "test", home=tmp_path).stderr
+
+
+def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A full disk or a foreign directory is no defect of srekv's: the file and the system's reason, exit 3."""
+    (tmp_path / "h.jsonl").write_text(READ)
+    (tmp_path / "file").write_text("")
+
+    code = run(["report", str(tmp_path / "h.jsonl"), "--dir", str(tmp_path / "file" / "report")])
+
+    said = capsys.readouterr().err.replace("\n", "")
+    assert code == 3
+    assert "Not a directory" in said
+    assert "itself failed" not in said

@@ -39,6 +39,26 @@ def test_refuses_what_can_never_work(more: dict[str, Any], says: str) -> None:
     assert says in str(caught.value)
 
 
+@pytest.mark.parametrize("option", ["--dir", "--report"])
+def test_refuses_a_place_that_cannot_hold_the_evidence(tmp_path: Path, option: str) -> None:
+    """Nothing is harmed for a history that cannot be written; the refusal names the option that helps."""
+    (tmp_path / "file").write_text("")
+    places = {"--dir": tmp_path, "--report": None} | {option: tmp_path / "file" / "drills"}
+
+    with pytest.raises(UsageError) as caught:
+        Request(directory=places["--dir"] or tmp_path, report=places["--report"]).check()
+
+    assert str(tmp_path / "file") in caught.value.why
+    assert option in caught.value.next_step
+
+
+def test_makes_no_directory_before_the_drill(tmp_path: Path) -> None:
+    """A place that can be made is good enough, and is not made yet."""
+    Request(directory=tmp_path / "a" / "b").check()
+
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_accepts_every_fault() -> None:
     """Every name of the catalogue is one, once, and each says what is expected of it."""
     assert len(set(NAMES)) == len(CATALOGUE)

@@ -79,7 +79,7 @@ class Watched:
 @pytest.fixture(scope="session")
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
     """The command line against a stack that is up."""
-    one = Cli(tmp_path_factory.mktemp("home"))
+    one = Cli(tmp_path_factory.mktemp("a home"))  # with a space, as people have them
     try:
         one.run("up", "--speed", "10")
         yield one
