@@ -5,20 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 from rich.live import Live
 
 from srekv.console import Screen
-from srekv.invocation import Invocation, running, target_config, vantage
+from srekv.invocation import Invocation, running, session_of, target_config, vantage
 from srekv.local import control
 from srekv.watch.document import document
 from srekv.watch.draw import frame, plain
 from srekv.watch.events import told
 from srekv.watch.eyes import Eyes
 from srekv.watch.model import Event, Story
+
+if TYPE_CHECKING:
+    from srekv.provision.stack import Stack
 
 PULSE_S = 0.25
 """How often the eyes are asked for news and the screen is drawn, wall-clock seconds."""
@@ -48,7 +52,8 @@ def watch(invocation: Invocation, *, every_s: float) -> None:
     from srekv.provision.stack import connect
 
     runtime, screen = running(invocation), invocation.screen
-    stack = connect(target_config(invocation, runtime), {}, Listener())
+    target = target_config(invocation, runtime)
+    stack = _brisk(connect(target, {}, Listener(), session=session_of(invocation, target)))
     config, hands = stack.run.config, stack.hands
     pause_s = max(SHORTEST_PAUSE_S, config.wall(every_s))
     facts = {"stack": config.stack, "target": config.target, "region": config.region, "speed": config.speed}
@@ -68,6 +73,14 @@ def watch(invocation: Invocation, *, every_s: float) -> None:
             pause_s=pause_s if screen.as_json else PULSE_S,
             has_stopped=lambda: runtime is not None and _has_stopped(invocation, runtime),
         )
+
+
+def _brisk(stack: Stack) -> Stack:
+    """The same stack, by clients that give up soon: a look that hangs is worth less than the next one."""
+    from srekv.provision.run import Run
+
+    run = stack.run
+    return replace(stack, run=Run(run.config, run.clients.brisk(), run.watcher))
 
 
 def _follow(eyes: Eyes, show: Show, *, pause_s: float, has_stopped: Callable[[], bool]) -> None:

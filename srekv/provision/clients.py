@@ -41,6 +41,11 @@ _PATIENT = BotoConfig(
 _FIRST = _PATIENT.merge(BotoConfig(retries={"mode": "standard", "total_max_attempts": 3}, read_timeout=8))
 """For a command's first call: an endpoint that hangs is told after half a minute, not after three."""
 
+_BRISK = _PATIENT.merge(
+    BotoConfig(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=3, read_timeout=8)
+)
+"""For looks that are taken again and again: the next one is better than one that comes late."""
+
 _ONCE = _PATIENT.merge(BotoConfig(retries={"mode": "standard", "total_max_attempts": 1}))
 """For creates that take no token: a retry after a lost answer would make a second one (aws-facts 4.2)."""
 
@@ -98,6 +103,7 @@ class Clients:
     """
 
     def __init__(self, config: Config, session: boto3.Session | None = None) -> None:
+        self._patience = _PATIENT
         self._lock = threading.RLock()
         self._config = config
         self.session = session or new_session(config)
@@ -107,13 +113,24 @@ class Clients:
         """The same account in another Region: by the same session, which has read the services' models."""
         others = Clients(dataclasses.replace(self._config, region=region), self.session)
         others._lock = self._lock
+        others._patience = self._patience
         return others
 
-    def _make(self, service: str, *, region: str | None = None, config: BotoConfig = _PATIENT) -> Any:
+    def brisk(self) -> Clients:
+        """The same by clients that give up soon."""
+        others = Clients(self._config, self.session)
+        others._lock = self._lock
+        others._patience = _BRISK
+        return others
+
+    def _make(self, service: str, *, region: str | None = None, config: BotoConfig | None = None) -> Any:
         try:
             with self._lock:
                 return self.session.client(  # type: ignore[call-overload]
-                    service, region_name=region or self.region, endpoint_url=self._config.endpoint, config=config
+                    service,
+                    region_name=region or self.region,
+                    endpoint_url=self._config.endpoint,
+                    config=config or self._patience,
                 )
         except ValueError as error:
             raise UsageError(

@@ -130,7 +130,7 @@ def _check_lines(checks: tuple[CheckSight, ...]) -> list[Text]:
 def _aligned(headings: Sequence[str], rows: Sequence[Sequence[Text]]) -> list[Text]:
     """A table of which a narrow screen cuts the end of each line; what counts stands first."""
     table = [[Text(heading, "dim") for heading in headings], *rows]
-    wide = [max(len(row[column]) for row in table) for column in range(len(headings))]
+    wide = [max(len(row[column]) for row in table) for column in range(len(headings) - 1)] + [0]
     lines = []
     for row in table:
         cells = [Text.assemble(cell, " " * (width - len(cell))) for cell, width in zip(row, wide, strict=True)]

@@ -1,0 +1,83 @@
+"""`status --watch` as a person sees it on a terminal and as a script reads it, against a stack that is up."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.local
+
+DEADLINE_S = 90
+ANOTHER_SCREEN, BACK_AGAIN, CURSOR_SHOWN = b"\x1b[?1049h", b"\x1b[?1049l", b"\x1b[?25h"
+
+
+def test_documents_follow_each_other_until_ctrl_c(cli: Any) -> None:
+    """One JSON document a line, the first one whole; Ctrl-C ends with 130 and without a traceback."""
+    with cli.start("status", "--watch", "--every", "2") as process:
+        first, second = (json.loads(process.stdout.readline()) for _ in range(2))
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=DEADLINE_S)
+    assert (process.returncode, errors) == (130, "\ninterrupted\n"), errors
+    assert all(json.loads(line)["stack"] == "srekv" for line in rest.splitlines())
+    assert second["at"] > first["at"]
+    assert [(one["name"], one["state"], one["healthy"]) for one in first["nodes"]] == [
+        ("az1", "running", True),
+        ("az2", "running", True),
+    ]
+    assert first["answer"] == [first["nodes"][0]["address"]]
+    assert [(one["name"], one["ok"], one["node"]) for one in first["requests"]] == [
+        ("health", True, "az1"),
+        ("read", True, "az1"),
+    ]
+    assert [one["checkers"] for one in first["checks"]] == [16, 16]
+    assert first["problems"] == []
+
+
+def test_a_terminal_is_given_back_as_it_was(cli: Any) -> None:
+    """The live screen is another one; after Ctrl-C the old one and its cursor are back, with the last picture."""
+    ours, theirs = pty.openpty()
+    environment = cli.environment | {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "srekv.cli", "status", "--watch", "--every", "2"],
+        env=environment,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        giving_up = threading.Timer(DEADLINE_S, process.kill)
+        giving_up.start()
+        shown = _read(ours, until=b"read works, from az1")
+        process.send_signal(signal.SIGINT)
+        after = _read(ours)
+        giving_up.cancel()
+    os.close(ours)
+    assert process.returncode == 130
+    assert ANOTHER_SCREEN in shown
+    before, back, rest = after.partition(BACK_AGAIN)
+    assert back
+    assert CURSOR_SHOWN in before + rest
+    assert b"the name answers az1" in rest
+    assert b"Traceback" not in shown + after
+
+
+def _read(terminal: int, *, until: bytes | None = None) -> bytes:
+    """What a terminal is told, up to these words or until nobody holds it any more."""
+    told = b""
+    while until is None or until not in told:
+        try:
+            piece = os.read(terminal, 1 << 16)
+        except OSError:  # Linux's word for the end
+            break
+        if not piece:
+            break
+        told += piece
+    return told

@@ -1,0 +1,203 @@
+"""How a watcher looks: one check at a time, from a node that runs, and on whatever goes wrong."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from queue import Queue
+
+import pytest
+
+from srekv.config import Config
+from srekv.drill.vantage import Glance, Resolution, Response
+from srekv.errors import SrekvError
+from srekv.provision.clients import Clients
+from srekv.provision.model import Check, Deployment, Node, Observation
+from srekv.watch.eyes import PROBES, CheckWatch, Eye, ServiceWatch
+from srekv.watch.model import Sight
+
+DEADLINE_S = 30
+AGREED = 3
+"""Failures in a row that count."""
+
+
+@dataclass
+class Checkers:
+    """A Looker whose sixteen checkers report anew each time they are asked for."""
+
+    stack: Deployment
+    says: dict[str, bool] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def deployment(self) -> Deployment:
+        """The stack."""
+        return self.stack
+
+    def observations(self, check: Check) -> tuple[Observation, ...]:
+        """All say the same."""
+        self.asked.append(check.name)
+        at = datetime(2026, 3, 1, tzinfo=UTC) + timedelta(seconds=len(self.asked))
+        healthy = self.says.get(check.name, True)
+        status = "Success: HTTP Status Code 200, OK" if healthy else "Failure: Connection timed out."
+        return tuple(
+            Observation(checker=f"192.0.2.{n}", region="us-east-1", healthy=healthy, status=status, at=at)
+            for n in range(16)
+        )
+
+
+def test_checks_are_asked_in_turn(deployment: Deployment) -> None:
+    """Each at once in the beginning, then one with each look: Route 53 allows few such questions."""
+    checkers = Checkers(deployment)
+    watch = CheckWatch(checkers, speed=1)
+    for _ in range(4):
+        assert [one.check.name for one in watch.look(deployment.checks)] == ["hc-az1", "hc-az2"]
+    assert checkers.asked == ["hc-az1", "hc-az2", "hc-az1", "hc-az2", "hc-az1"]
+
+
+def test_a_verdict_needs_several_failures_and_remembers_the_reason(deployment: Deployment) -> None:
+    """Failed reports show at once, the verdict changes after three, and the reason stays when they succeed again."""
+    checkers = Checkers(deployment)
+    watch = CheckWatch(checkers, speed=1)
+    primary = deployment.checks[:1]
+    watch.look(primary)
+    checkers.says["hc-az1"] = False
+    seen = [watch.look(primary)[0] for _ in range(AGREED)]
+    assert [(one.healthy, one.passing, one.failed_reports) for one in seen] == [
+        (True, 16, 16),
+        (True, 16, 16),
+        (False, 0, 16),
+    ]
+    checkers.says["hc-az1"] = True
+    (after,) = watch.look(primary)
+    assert (after.failed_reports, after.reason, after.reason_at) == (0, "Connection timed out.", seen[-1].reason_at)
+
+
+def test_a_check_that_is_gone_is_forgotten(deployment: Deployment) -> None:
+    """A stack that was made anew has other checks; what was known of the old ones is not shown."""
+    checkers = Checkers(deployment)
+    watch = CheckWatch(checkers, speed=1)
+    watch.look(deployment.checks)
+    anew = replace(deployment.checks[0], id="id-new")
+    assert [one.check.id for one in watch.look((anew, deployment.checks[1]))] == ["id-new", "id-az2"]
+
+
+@dataclass
+class Place:
+    """A View that answers as the service does when all is well, or `status` in place of each right one."""
+
+    node: Node
+    status: int | None = None
+    asked: list[tuple[tuple[str, ...], float]] = field(default_factory=list)
+
+    def look(self, paths: tuple[str, ...], *, timeout_s: float) -> Glance:
+        """An answer and a response for each path."""
+        self.asked.append((paths, timeout_s))
+        resolution = Resolution(
+            rcode="NOERROR", addresses=("192.0.2.1",), ttl=1, system=None, system_error="", elapsed_s=0.001
+        )
+        return Glance(resolution=resolution, responses=tuple(self._response(right[-1]) for _, _, right in PROBES))
+
+    def _response(self, right: int) -> Response:
+        return Response(
+            status=self.status or right,
+            node="az1",
+            address="192.0.2.1",
+            body=b"",
+            headers={},
+            error="",
+            elapsed_s=0.01,
+        )
+
+
+@pytest.mark.parametrize(
+    ("states", "asks"),
+    [(("running", "running"), "az2"), (("running", "stopped"), "az1"), (("stopped", "running"), "az2")],
+)
+def test_a_node_that_runs_is_asked(deployment: Deployment, states: tuple[str, str], asks: str) -> None:
+    """The secondary, which survives a drill, before the primary; the time-out and the TTL follow the speed."""
+    nodes = tuple(replace(node, state=state) for node, state in zip(deployment.nodes, states, strict=True))
+    places: list[Place] = []
+
+    def view(_: Deployment, node: Node) -> Place:
+        places.append(Place(node))
+        return places[-1]
+
+    watch = ServiceWatch(view, speed=10)
+    for _ in range(2):
+        seen = watch.look(replace(deployment, nodes=nodes))
+    assert (seen.asked_from, seen.addresses, seen.ttl_s) == (asks, ("192.0.2.1",), 10)
+    assert [(one.name, one.ok) for one in seen.requests] == [("health", True), ("read", True)]
+    assert [place.node.name for place in places] == [asks]
+    assert {timeout_s for _, timeout_s in places[0].asked} == {0.2}
+
+
+def test_an_absent_key_is_a_good_read_and_an_error_is_not(deployment: Deployment) -> None:
+    """The read is of a key that nobody writes: 404 says that the table answered, 503 that it did not."""
+    watch = ServiceWatch(lambda _, node: Place(node, status=503), speed=1)
+    seen = watch.look(deployment)
+    assert [(one.name, one.ok, one.status) for one in seen.requests] == [("health", False, 503), ("read", False, 503)]
+
+
+def test_nobody_to_ask_is_an_error(deployment: Deployment) -> None:
+    """With both nodes stopped nobody inside the VPC can be asked."""
+    nodes = tuple(replace(node, state="stopped") for node in deployment.nodes)
+    with pytest.raises(SrekvError, match="no node runs"):
+        ServiceWatch(lambda _, node: Place(node), speed=1).look(replace(deployment, nodes=nodes))
+
+
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [
+        (SrekvError("it is gone", why="somebody took it"), "it is gone: somebody took it"),
+        (SrekvError("it is gone"), "it is gone"),
+        (ValueError("odd"), "ValueError: odd"),
+    ],
+)
+def test_what_goes_wrong_is_shown_beside_what_was_seen(error: Exception, problem: str) -> None:
+    """A look that fails leaves the one before with its time, and the next one goes on."""
+    ended, looks = threading.Event(), Queue[Callable[[], int]]()
+
+    def look() -> int:
+        return looks.get(timeout=DEADLINE_S)()
+
+    eye = Eye(look, pause_s=0.001, ended=ended)
+    eye.open()
+    looks.put(lambda: 1)
+    eye.await_first(DEADLINE_S)
+    first = eye.sight
+    assert (first.value, first.problem) == (1, "")
+
+    looks.put(lambda: _raise(error))
+    assert _until(lambda: eye.sight != first)
+    assert eye.sight == Sight(value=1, at=first.at, problem=problem)
+
+    looks.put(lambda: 2)
+    assert _until(lambda: eye.sight.value == 2)
+    assert eye.sight.problem == ""
+    ended.set()
+    looks.put(lambda: 3)
+    eye.close(DEADLINE_S)
+
+
+def _until(seen: Callable[[], bool]) -> bool:
+    """Wait for it; whether it came in time."""
+    pause, end = threading.Event(), time.monotonic() + DEADLINE_S
+    while not seen() and time.monotonic() < end:
+        pause.wait(0.001)
+    return seen()
+
+
+def _raise(error: Exception) -> int:
+    raise error
+
+
+def test_clients_for_looking_give_up_soon() -> None:
+    """A call that fails is made twice at most, in the same Region: the next look follows anyhow."""
+    patient = Clients(Config(region="eu-west-1", access_key="k", secret_key="s"))
+    brisk = patient.brisk()
+    assert brisk.route53.meta.config.retries["total_max_attempts"] == 2  # type: ignore[attr-defined]
+    assert patient.route53.meta.config.retries["total_max_attempts"] == 6  # type: ignore[attr-defined]
+    assert brisk.ec2.meta.region_name == "eu-west-1"
