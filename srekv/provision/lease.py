@@ -13,6 +13,9 @@ from srekv.provision.naming import LEASE_TAG
 
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
+PENDING = "pending"
+"""In place of a time on an instance that is being told another lease: if it stays, somebody was cut off meanwhile."""
+
 SPENT_S = 600.0
 """A node whose lease ends within so many AWS-equivalent seconds is not started again: it might end while it boots."""
 
@@ -33,7 +36,7 @@ def from_text(text: str) -> datetime | None:
     Raises:
         SrekvError: somebody wrote something else into the tag.
     """
-    if not text:
+    if text in {"", PENDING}:
         return None
     try:
         return datetime.strptime(text, _FORMAT).replace(tzinfo=UTC)

@@ -2,11 +2,16 @@
 
 A new instance has its lease from its user data. One that runs is told over SSM; then its tag says so. A node that does
 not take the command makes `up` fail: a lease that nobody keeps must not be promised.
+
+What a node was told and what its tag says must not differ, or no later look would find out. So the tag says "pending"
+from before the node is told until after: whoever is cut off in between leaves that. And when the tag has been set, both
+are read back: if another `up` was at work on the same node, the last to look sees it, and begins again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -27,6 +32,9 @@ COMMAND_TIMEOUT_S = 180
 """A node that is just being started may still be shown as online from before: its agent takes the command later."""
 
 NO_SCRIPT_CODE = 3
+
+ATTEMPTS = 3
+"""How often a node is told while another `up` tells it something else."""
 
 
 class Leasing:
@@ -77,7 +85,7 @@ class Leasing:
     def _have(self, instance_id: str) -> str:
         known = self._known(instance_id)
         if known is None:
-            return lease.as_text(self._nodes.lease_at_launch)
+            return self._nodes.launched_with.get(instance_id, "")
         return tag_map(known.get("Tags")).get(LEASE_TAG, "")
 
     def _behavior(self, instance_id: str) -> str:
@@ -88,37 +96,72 @@ class Leasing:
         self._ec2.modify_instance_attribute(InstanceId=instance_id, Attribute=ATTRIBUTE, Value=value)
 
     def _give(self, node: str, instance_id: str) -> None:
-        """The tag comes last: until it is right, the next `up` does all of this again.
-
-        With a lease, what a shutdown means is set before the node knows when to shut down; without, after.
-        """
-        if self._want:
-            self._behave(instance_id, TERMINATE)
-            self._tell(node, instance_id)
-            self._ec2.create_tags(Resources=[instance_id], Tags=[{"Key": LEASE_TAG, "Value": self._want}])
-        else:
-            self._tell(node, instance_id)
-            self._behave(instance_id, STOP)
-            self._ec2.delete_tags(Resources=[instance_id], Tags=[{"Key": LEASE_TAG}])
-
-    def _tell(self, node: str, instance_id: str) -> None:
-        """Write the end into the node.
+        """Tell the node, then tag it; again if another `up` came between.
 
         Raises:
-            SrekvError: it does not take commands, or did not carry this one out.
+            SrekvError: the node does not take commands, or another `up` goes on telling it something else.
         """
-        hands, place = AwsHands(self._run), Instance(instance_id=instance_id)
+        self._await_commands(node, instance_id)
+        for _ in range(ATTEMPTS):
+            self._tag(instance_id, lease.PENDING)
+            self._tell_safely(node, instance_id)
+            self._tag(instance_id, self._want)
+            if self._holds(node, instance_id):
+                return
+        raise self._unkept(node, instance_id, "another srekv up gives it another lease at the same time")
+
+    def _tell_safely(self, node: str, instance_id: str) -> None:
+        """With a lease, what a shutdown means is set before the node knows when to shut down; without, after."""
+        if self._want:
+            self._behave(instance_id, TERMINATE)
+        self._command(node, instance_id, _script(self._run))
+        if not self._want:
+            self._behave(instance_id, STOP)
+
+    def _tag(self, instance_id: str, value: str) -> None:
+        if value:
+            self._ec2.create_tags(Resources=[instance_id], Tags=[{"Key": LEASE_TAG, "Value": value}])
+        else:
+            self._ec2.delete_tags(Resources=[instance_id], Tags=[{"Key": LEASE_TAG}])
+
+    def _holds(self, node: str, instance_id: str) -> bool:
+        """Whether the node and its tag both have the lease that is wanted."""
+        told = self._command(node, instance_id, f"cat {userdata.LEASE_FILE} 2>/dev/null || :").strip()
+        if told != (str(userdata.epoch(self._run.config.lease)) if self._run.config.lease else ""):
+            return False
+        groups = self._ec2.describe_instances(InstanceIds=[instance_id])["Reservations"]
+        tags: Any = [one.get("Tags") for group in groups for one in group["Instances"]]
+        return [tag_map(one).get(LEASE_TAG, "") for one in tags] == [self._want]
+
+    def _command(self, node: str, instance_id: str, script: str) -> str:
+        """Run it on the node; what it printed.
+
+        Raises:
+            SrekvError: the node does not take commands, or did not carry this one out.
+        """
+        with self._explained(node, instance_id):
+            result = AwsHands(self._run).run(Instance(instance_id=instance_id), script, timeout_s=COMMAND_TIMEOUT_S)
+        if result.code == NO_SCRIPT_CODE:
+            self._tag(instance_id, "")
+            old = "it booted with the user data of an older version, which knows no lease"
+            raise self._unkept(node, instance_id, old)
+        if result.status != "Success":
+            raise self._unkept(node, instance_id, f"{result.status}: {result.stderr.strip()}")
+        return result.stdout
+
+    def _await_commands(self, node: str, instance_id: str) -> None:
+        """Before anything is changed: a node that takes no commands keeps the lease it has, and its tag."""
+        with self._explained(node, instance_id):
+            AwsHands(self._run).await_commands([Instance(instance_id=instance_id)])
+
+    @contextmanager
+    def _explained(self, node: str, instance_id: str) -> Iterator[None]:
         try:
-            hands.await_commands([place])
-            result = hands.run(place, _script(self._run), timeout_s=COMMAND_TIMEOUT_S)
+            yield
         except CancelledError:
             raise
         except SrekvError as error:
             raise self._unkept(node, instance_id, f"{error.what}; {error.why}".rstrip("; ")) from error
-        if result.status != "Success":
-            old = "it booted with the user data of an older version, which knows no lease"
-            why = old if result.code == NO_SCRIPT_CODE else f"{result.status}: {result.stderr.strip()}"
-            raise self._unkept(node, instance_id, why)
 
     def _unkept(self, node: str, instance_id: str, why: str) -> SrekvError:
         return SrekvError(

@@ -84,6 +84,8 @@ class Nodes:
         self._port_at_launch = port_at_launch
         self.needs: tuple[Step, ...] = (identity, network, firewall, addresses, keys, images, volumes)
         self.instance_id: dict[str, str] = {}
+        self.launched_with: dict[str, str] = {}
+        """The lease of each instance that this run has launched, as its tag has it."""
         self.begun: set[str] = set()
         """The nodes that this run has launched or started."""
         self._running: set[str] = set()
@@ -173,6 +175,10 @@ class Nodes:
     def _launch(self, node: str, place: Place) -> str:
         instance = self._launched(node, self._launch_arguments(node, place))
         self.instance_id[node] = instance["InstanceId"]
+        # Another run's instance, which has the same token, may have another lease.
+        tags = instance.get("Tags")
+        told = tag_map(tags).get(LEASE_TAG, "") if tags else lease.as_text(self.lease_at_launch)
+        self.launched_with[instance["InstanceId"]] = told
         self.begun.add(node)
         return str(instance["InstanceId"])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -58,15 +59,19 @@ def _past(**ago: float) -> datetime:
 
 
 class Agents:
-    """SSM agents of nodes: every command succeeds unless `result` says otherwise; `scripts` by instance."""
+    """SSM agents of nodes: every command succeeds unless `result` says otherwise; `scripts` by instance.
+
+    `told` is what each node has in its file: its lease's end in seconds since the epoch, "" without one.
+    """
 
     def __init__(self, world: Any) -> None:
         self._world = world
         self.scripts: list[tuple[str, str]] = []
+        self.told: dict[str, str] = {}
         self.result: dict[str, Any] = {"Status": "Success", "ResponseCode": 0}
         world.calls.answers["DescribeInstanceInformation"] = self._registered
         world.calls.answers["SendCommand"] = self._send
-        world.calls.answers["GetCommandInvocation"] = lambda _: world.success(**self.result)
+        world.calls.answers["GetCommandInvocation"] = self._ended
 
     def _registered(self, _: Any) -> Any:
         online = [{"InstanceId": one, "PingStatus": "Online"} for one in _ids(self._world)]
@@ -76,8 +81,18 @@ class Agents:
         import json
 
         asked = json.loads(body)
-        self.scripts.append((asked["InstanceIds"][0], asked["Parameters"]["commands"][0]))
+        instance, script = asked["InstanceIds"][0], asked["Parameters"]["commands"][0]
+        if not script.startswith("cat "):
+            self.scripts.append((instance, script))
+            if self.result["Status"] == "Success":
+                self.told[instance] = "".join(re.findall(r"echo (\d+) >", script))
         return self._world.success(Command={"CommandId": "c" * 36})
+
+    def _ended(self, body: Any) -> Any:
+        import json
+
+        instance = json.loads(body)["InstanceId"]
+        return self._world.success(**self.result, StandardOutputContent=self.told.get(instance, ""))
 
 
 @pytest.fixture
@@ -148,12 +163,57 @@ def test_a_lease_that_a_node_does_not_take_is_not_promised(world: Any, agents: C
         world.up(lease_s=HOUR)
     assert "read-only file system" in caught.value.why
     assert "terminate" in caught.value.next_step
-    assert _shown(world) == {""}
+    assert _shown(world) == {"", "pending"}
 
     told.result = {"Status": "Failed", "ResponseCode": 3}
     with pytest.raises(SrekvError, match="was not told") as caught:
         world.up(lease_s=HOUR)
     assert "older version" in caught.value.why
+    assert _shown(world) == {""}
+
+
+@pytest.mark.parametrize("call", ["SendCommand", "ModifyInstanceAttribute", "CreateTags"])
+def test_an_up_that_was_cut_off_while_it_told_a_node_leaves_a_mark(
+    world: Any, agents: Callable[[], Agents], call: str
+) -> None:
+    """The next `up`, with no word about a lease, tells that node what the stack promises."""
+    world.up(lease_s=HOUR)
+    (end,) = _shown(world)
+    told = agents()
+    world.calls.kill_after(call, 1)
+    with pytest.raises(world.Killed):
+        world.up(lease_s=3 * HOUR)
+    world.calls.clear()
+    told = agents()
+
+    assert world.up().repairs == [("instance", "change", f"lease pending -> {end}")]
+    assert set(told.told.values()) == {str(int(_moment(end).timestamp()))}
+    assert _shown(world) == {end}
+    assert world.up().done == {}
+
+
+@pytest.mark.parametrize(("call", "number"), [("CreateTags", 1), ("SendCommand", 1), ("CreateTags", 2)])
+def test_two_ups_with_different_leases(world: Any, agents: Callable[[], Agents], call: str, number: int) -> None:
+    """One comes whole between two calls of the other: each node was told what its tag says, and the role promises."""
+    world.up(lease_s=HOUR)
+    told = agents()
+    answer, calls = world.calls.answers.get(call), 0
+
+    def interrupted(body: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == number:
+            world.calls.answers.pop(call)
+            if answer:
+                world.calls.answers[call] = answer
+            world.up(lease_s=3 * HOUR)
+        return answer(body) if answer else None
+
+    world.calls.answers[call] = interrupted
+    world.up(lease_s=2 * HOUR)
+    (end,) = _shown(world)
+    assert set(told.told.values()) == {str(int(_moment(end).timestamp()))}
+    assert world.up().done == {}
 
 
 def test_a_lost_tag_and_a_changed_attribute_are_repaired(world: Any, agents: Callable[[], Agents]) -> None:
