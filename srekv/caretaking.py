@@ -56,6 +56,7 @@ def env(invocation: Invocation) -> None:
 
 def stop(invocation: Invocation) -> None:
     """End the local cloud with everything in it."""
-    stopped = control.stop(invocation.home)
+    with invocation.screen.progress() as narration, narration.busy("stopping the local cloud"):
+        stopped = control.stop(invocation.home)
     invocation.screen.show("the local cloud has stopped" if stopped else "the local cloud was not running")
     invocation.screen.document({"stopped": stopped})

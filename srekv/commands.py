@@ -28,18 +28,15 @@ def up(
     local: LocalWishes,
 ) -> None:
     """Create or repair everything, then show how to reach it."""
-    from srekv.doctor.preflight import refuse
-    from srekv.drill.repair import refuse_under_way, undo_noted
-    from srekv.provision import lease
-    from srekv.provision.stack import connect
-
     if dry_run:
         _plan(invocation, given, wait=wait, local=local)
         return
-    runtime = started(invocation, given, local)
-    config = target_config(invocation, runtime)
     with invocation.screen.progress() as narration:
-        stack = connect(config, given, narration, session=session_of(invocation, config))
+        stack = _connected(invocation, given, narration, local=local)
+        # Only now: a local cloud that starts does so beside these imports.
+        from srekv.doctor.preflight import refuse
+        from srekv.drill.repair import refuse_under_way, undo_noted
+        from srekv.provision import lease
 
         def heal(deployment: Deployment) -> None:
             undo_noted(stack.hands, deployment, narration)
@@ -79,13 +76,11 @@ def _plan(invocation: Invocation, given: Mapping[str, Any], *, wait: bool, local
     """
     from srekv import planning
     from srekv.drill.repair import refuse_under_way
-    from srekv.provision.stack import connect
 
     idle = invocation.is_local and control.find(invocation.home) is None
     try:
-        config = target_config(invocation, started(invocation, given, local))
         with invocation.screen.progress(dry=True) as narration:
-            stack = connect(config, given, narration, dry=True, session=session_of(invocation, config))
+            stack = _connected(invocation, given, narration, local=local)
             stack.up(wait=wait, guard=refuse_under_way)
             changes, elapsed = narration.changes, narration.elapsed_s
     finally:
@@ -107,6 +102,16 @@ def _plan(invocation: Invocation, given: Mapping[str, Any], *, wait: bool, local
         }
     )
     planning.refuse(changes)
+
+
+def _connected(invocation: Invocation, given: Mapping[str, Any], narration: Narration, *, local: LocalWishes) -> Stack:
+    """The stack, on a target that is started if need be."""
+    with narration.busy("starting the local cloud" if invocation.is_local else "looking at the options"):
+        config = target_config(invocation, started(invocation, given, local))
+    from srekv.provision.stack import connect
+
+    with narration.busy("reading the stack's settings"):
+        return connect(config, given, narration, dry=narration.dry, session=session_of(invocation, config))
 
 
 def _noted(invocation: Invocation, narration: Narration, work: Callable[[], Deployment | None]) -> Deployment | None:
@@ -136,11 +141,11 @@ def _brief_change(change: Change) -> str:
 def _await_answer(stack: Stack, deployment: Deployment, narration: Narration) -> None:
     """Wait until the name answers the primary, asked from inside the VPC."""
     hands = stack.hands
-    narration.started("Name")
     hands.await_commands(deployment.nodes)
     primary = deployment.node("primary")
     view = vantage(stack, deployment, deployment.node("secondary"))
-    watched = view.watch((primary.address,), timeout_s=120)
+    with narration.busy(f"waiting until {deployment.name} answers {primary.address}"):
+        watched = view.watch((primary.address,), timeout_s=120)
     if not watched.matched:
         seen = watched.transitions[-1].addresses if watched.transitions else ()
         raise SrekvError(
@@ -148,7 +153,6 @@ def _await_answer(stack: Stack, deployment: Deployment, narration: Narration) ->
             why=f"the resolver answers {', '.join(seen) or 'nothing'}",
             next_step="srekv status; a name asked for before it existed is cached as missing for up to five minutes",
         )
-    narration.finished("Name")
 
 
 def drill_settings(stack: Stack, **choices: Any) -> Settings:
@@ -173,9 +177,8 @@ def test(invocation: Invocation) -> None:
 
     with opened(invocation) as (stack, narration):
         heal_left_behind(stack.hands, drill_settings(stack), narration)
-        narration.started("Tests")
-        findings = acceptance(stack.hands, drill_settings(stack))
-        narration.finished("Tests")
+        with narration.busy("testing from both nodes"):
+            findings = acceptance(stack.hands, drill_settings(stack))
     screen = invocation.screen
     screen.show(acceptance_table(findings))
     failed = [finding for finding in findings if not finding.passed]

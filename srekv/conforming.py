@@ -20,7 +20,7 @@ from srekv.conformance.cases.model import Case
 from srekv.conformance.cases.runner import Outcome, put_all
 from srekv.conformance.layer import Account, all_rules
 from srekv.conformance.model import Rule
-from srekv.console import Screen
+from srekv.console import Narration, Screen
 from srekv.errors import FindingError, SrekvError, UsageError
 from srekv.invocation import Invocation, session_of, target_config
 from srekv.local import control
@@ -79,17 +79,25 @@ def conformance(invocation: Invocation, request: Request) -> None:
     """
     cases = _chosen(request)
     _refuse_surprises(invocation, request, cases)
-    with _target(invocation) as config, invocation.screen.progress() as narration:
+    with invocation.screen.progress() as narration, _target(invocation, narration) as config:
         desk, account = _desk(config, session_of(invocation, config), layered=invocation.is_local and not request.plain)
         if not invocation.is_local:
             narration.note(f"asking in account {_whose(desk)}, {config.region}: names begin with {PREFIX}-{desk.nonce}")
-        narration.started("Cases")
         outcomes, left = put_all(
-            cases, desk, expensive=request.expensive, tell=lambda outcome: _tell(narration.note, outcome)
+            _counted(cases, narration),
+            desk,
+            expensive=request.expensive,
+            tell=lambda outcome: _tell(narration.note, outcome),
         )
-        narration.finished("Cases", f"{len(outcomes)} put")
     _show(invocation.screen, config, outcomes, left, layered=account is not None)
     _judge(outcomes, left)
+
+
+def _counted(cases: Sequence[Case], narration: Narration) -> Iterator[Case]:
+    """The cases one by one; somebody who looks on sees which one is being put."""
+    for number, case in enumerate(cases, 1):
+        with narration.busy(f"case {number} of {len(cases)}: {case.id}"):
+            yield case
 
 
 def _chosen(request: Request) -> tuple[Case, ...]:
@@ -123,18 +131,20 @@ def _refuse_surprises(invocation: Invocation, request: Request, cases: Sequence[
 
 
 @contextmanager
-def _target(invocation: Invocation) -> Iterator[Config]:
+def _target(invocation: Invocation, narration: Narration) -> Iterator[Config]:
     """The Config of the target. A local cloud that was not there before is gone afterwards."""
     if not invocation.is_local:
         yield target_config(invocation, None)
         return
     was_there = control.find(invocation.home) is not None
-    runtime = control.ensure(invocation.home)
+    with narration.busy("starting the local cloud"):
+        runtime = control.ensure(invocation.home)
     try:
         yield target_config(invocation, runtime)
     finally:
         if not was_there:
-            control.stop(invocation.home)
+            with narration.busy("stopping the local cloud"):
+                control.stop(invocation.home)
 
 
 def _desk(config: Config, session: boto3.Session, *, layered: bool) -> tuple[Desk, Account | None]:

@@ -11,11 +11,13 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Self
 
 from rich.console import Console, RenderableType
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from srekv.errors import SrekvError
@@ -47,6 +49,10 @@ SECTIONS = ("IAM", "Network", "EC2", "DynamoDB", "Route 53", "CloudWatch")
 """In the order in which a person reads a plan."""
 
 
+BEAT_S = 30.0
+"""Without a terminal: how long a command at work may be silent, seconds."""
+
+
 class _Console(Console):
     """As rich's, but for a reader that goes away: that is no finding, which rich's own exit code 1 would mean here."""
 
@@ -68,6 +74,11 @@ class Screen:
         self.console = _Console(stderr=as_json, highlight=False, soft_wrap=False)
         self.errors = _Console(stderr=True, highlight=False)
 
+    @property
+    def moves(self) -> bool:
+        """Whether text may move: on a terminal that can, and not where somebody only asked for colours (CI)."""
+        return self.console.is_interactive and self.console.file.isatty()
+
     def show(self, *parts: RenderableType) -> None:
         """Results for a person; nothing with JSON, whose document says it all."""
         if not self.as_json:
@@ -80,7 +91,16 @@ class Screen:
 
     def aside(self, text: str) -> None:
         """A line for whoever looks on: on stderr, whole, also while something moves on the terminal."""
-        self.errors.print(Text(text, "dim"), soft_wrap=True)
+        self._beside.print(Text(text, "dim"), soft_wrap=True)
+
+    def warn(self, message: str) -> None:
+        """Something that needs attention: on stderr, also when quiet."""
+        self._beside.print(Text.assemble(("warning: ", "bold yellow"), message))
+
+    @property
+    def _beside(self) -> Console:
+        """For stderr while something may move on stdout: on one and the same terminal one console draws both."""
+        return self.console if self.moves and self.errors.is_terminal else self.errors
 
     def document(self, document: Mapping[str, Any]) -> None:
         """Results for a script; nothing without JSON."""
@@ -111,30 +131,47 @@ class Screen:
 
 
 class Narration:
-    """Tells what provisioning and drills do: it is both their Watcher and their Narrator. Safe between threads."""
+    """Tells what provisioning and drills do: it is both their Watcher and their Narrator. Safe between threads.
 
-    def __init__(self, screen: Screen, *, dry: bool) -> None:
+    On a terminal, what goes on moves at the bottom, each with its time. Elsewhere there are lines only: what was done,
+    what is waited for, and, when nothing else was said for a while, what still goes on.
+
+    Args:
+        screen: where it goes.
+        dry: what is told of is a plan.
+        beat_s: without a terminal: how long it may be silent, seconds.
+    """
+
+    def __init__(self, screen: Screen, *, dry: bool, beat_s: float = BEAT_S) -> None:
         self._screen = screen
         self.dry = dry
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._begin = time.monotonic()
-        self._tasks: dict[str, TaskID] = {}
+        self._going: dict[str, _Going] = {}
+        self._moves = not screen.quiet and screen.moves
         self._live = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis")),
             TimeElapsedColumn(),
             console=screen.console,
             transient=True,
-            disable=screen.quiet or not screen.console.is_terminal,
+            disable=not self._moves,
         )
+        self._beat_s = beat_s
+        self._spoken = self._begin
+        self._over = threading.Event()
+        self._pulse = threading.Thread(target=self._keep_telling, daemon=True)
         self._changes: list[Change] = []
         self.warnings: list[str] = []
 
     def __enter__(self) -> Self:
         self._live.start()
+        if not self._moves and not self._screen.quiet:
+            self._pulse.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._over.set()
         self._live.stop()
 
     @property
@@ -147,11 +184,20 @@ class Narration:
         """Wall-clock seconds since the narration began."""
         return time.monotonic() - self._begin
 
+    @contextmanager
+    def busy(self, what: str) -> Iterator[None]:
+        """Something goes on inside that has no result of its own to tell."""
+        self.started(what)
+        try:
+            yield
+        finally:
+            self.finished(what)
+
     def started(self, what: str) -> None:
         """A section or phase began."""
         with self._lock:
-            if what not in self._tasks:
-                self._tasks[what] = self._live.add_task(what, total=None)
+            if what not in self._going:
+                self._going[what] = _Going(self._live.add_task(escape(what), total=None), time.monotonic())
 
     def changed(self, change: Change) -> None:
         """A resource was created, changed, left alone or deleted."""
@@ -172,40 +218,76 @@ class Narration:
 
     def waiting(self, section: str, what: str) -> None:
         """Somebody waits for something with a name."""
+        text = _waiting(section, what)
         with self._lock:
-            if section in self._tasks:
-                self._live.update(self._tasks[section], description=f"{section}: waiting for {what}")
-            if self._live.disable:
-                self._line(Text(f"  {section}: waiting for {what}", "dim"))
+            self.started(text)
+            if not self._moves:
+                self._at(text)
+
+    def waited(self, section: str, what: str) -> None:
+        """That wait is over."""
+        self.finished(_waiting(section, what))
 
     def finished(self, what: str, detail: str = "") -> None:
         """The section or phase is done."""
         with self._lock:
-            task = self._tasks.pop(what, None)
-            if task is not None:
-                self._live.remove_task(task)
+            going = self._going.pop(what, None)
+            if going is not None:
+                self._live.remove_task(going.task)
             if detail:
-                self._line(Text.assemble((f"{self.elapsed_s:6.1f} s  ", "dim"), f"{what}: ", (detail, "bold")))
+                self._at(f"{what}: ", (detail, "bold"))
 
     def note(self, message: str) -> None:
         """Something worth knowing happened."""
         with self._lock:
-            self._line(Text.assemble((f"{self.elapsed_s:6.1f} s  ", "dim"), message))
+            self._at(message)
 
     def warn(self, message: str) -> None:
         """Something optional could not be had, or needs attention; shown on stderr also when quiet."""
         with self._lock:
             if message not in self.warnings:
                 self.warnings.append(message)
-                self._screen.errors.print(Text.assemble(("warning: ", "bold yellow"), message))
+                self._screen.warn(message)
+
+    def _at(self, *words: str | tuple[str, str]) -> None:
+        """A line that begins with the time since the narration did."""
+        self._line(Text.assemble((f"{self.elapsed_s:6.1f} s  ", "dim"), *words))
 
     def _line(self, line: Text) -> None:
         """One line: cut at the terminal's edge, whole in a log."""
+        self._spoken = time.monotonic()
         if not self._screen.quiet:
-            if self._live.console.is_terminal:
+            if self._moves:
                 self._live.console.print(line, no_wrap=True, overflow="ellipsis")
             else:
                 self._live.console.print(line, soft_wrap=True)
+
+    def _keep_telling(self) -> None:
+        """Say what still goes on whenever there was nothing to say for a while."""
+        silent_s = 0.0
+        while not self._over.wait(self._beat_s - silent_s):
+            with self._lock:
+                now = time.monotonic()
+                silent_s = now - self._spoken
+                if silent_s < self._beat_s:
+                    continue
+                silent_s = 0.0
+                if self._going:
+                    self._at(
+                        "still: ", "; ".join(f"{what} ({now - one.begin:.0f} s)" for what, one in self._going.items())
+                    )
+
+
+@dataclass(frozen=True)
+class _Going:
+    """Something that goes on: its line at the bottom of the terminal, and when it began."""
+
+    task: TaskID
+    begin: float
+
+
+def _waiting(section: str, what: str) -> str:
+    return f"{section}: waiting for {what}"
 
 
 def grid(*rows: tuple[str, RenderableType]) -> Table:

@@ -66,11 +66,11 @@ def doctor(invocation: Invocation, given: Mapping[str, Any], request: Request) -
 
     config = target_config(invocation, running(invocation))
     with invocation.screen.progress() as narration:
-        stack = connect(config, given, narration, session=session_of(invocation, config))
-        narration.started("Doctor")
+        with narration.busy("reading the stack's settings"):
+            stack = connect(config, given, narration, session=session_of(invocation, config))
         before_up = stack.is_new and request.zone_id is None
-        diagnosis = _preflight(stack) if before_up else _zone(stack, request)
-        narration.finished("Doctor")
+        with narration.busy("looking at what the first up would meet" if before_up else "looking at zone and nodes"):
+            diagnosis = _preflight(stack) if before_up else _zone(stack, request)
     show(invocation, diagnosis, before_up=before_up)
     if diagnosis.prevents:
         count = f"{len(diagnosis.prevents)} finding{'s' if len(diagnosis.prevents) > 1 else ''}"

@@ -179,7 +179,8 @@ def _drill(stack: Stack, request: Request, settings: Settings, narration: Narrat
     order = Order(fault=fault(found, wrong=request.wrong or ""), promises=request.promises, vantage=request.vantage)
     result = runner.failover_test(stack.hands, settings, narration, order=order, workdir=workdir)
     report = request.report / settings.run_id if request.report and request.rounds > 1 else request.report
-    return _judged(result, report)
+    with narration.busy("judging the history"):
+        return _judged(result, report)
 
 
 def _judged(result: DrillResult, report: Path | None) -> Judged:

@@ -144,7 +144,9 @@ def opened(invocation: Invocation, *, dry: bool = False) -> Iterator[tuple[Stack
 
     config = target_config(invocation, running(invocation))
     with invocation.screen.progress(dry=dry) as narration:
-        yield connect(config, {}, narration, dry=dry, session=session_of(invocation, config)), narration
+        with narration.busy("reading the stack's settings"):
+            stack = connect(config, {}, narration, dry=dry, session=session_of(invocation, config))
+        yield stack, narration
 
 
 def running(invocation: Invocation) -> control.Runtime | None:

@@ -26,12 +26,13 @@ def kv(invocation: Invocation, method: str, key: str, value: bytes | None) -> by
         FindingError: get of an absent key.
     """
     path = _kv_path(key, value)
-    with opened(invocation) as (stack, _):
+    with opened(invocation) as (stack, narration):
         deployment = stack.hands.deployment()
         running = [node for node in deployment.nodes if node.state == "running"]
         if not running:
             raise SrekvError("no node runs", next_step="srekv up starts them again")
-        response = vantage(stack, deployment, running[-1]).request(method, path, body=value or b"")
+        with narration.busy(f"asking {deployment.name} from {running[-1].name}"):
+            response = vantage(stack, deployment, running[-1]).request(method, path, body=value or b"")
     absent = response.status == 404 and method == "GET"
     if not absent:
         _refuse_failure(response, f"kv {method.lower()} {_brief(key)}")

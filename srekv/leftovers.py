@@ -112,7 +112,8 @@ def down(invocation: Invocation, *, dry_run: bool, keep_table: bool, backup: str
         nothing_runs(invocation, {"stack": invocation.stack, "dry_run": dry_run, "changes": []})
         return
     with opened(invocation, dry=dry_run) as (stack, narration):
-        held = stack.holding()
+        with narration.busy("looking at the table"):
+            held = stack.holding()
         if not dry_run:
             _ask(stack, held, keep_table=keep_table, backup=backup, confirm=confirm)
         try:
@@ -196,5 +197,9 @@ def conclude(invocation: Invocation, removal: Removal) -> None:
 
 def release(invocation: Invocation) -> None:
     """Stop the local cloud if nothing is left in it."""
-    if invocation.is_local and control.release(invocation.home):
+    if not invocation.is_local:
+        return
+    with invocation.screen.progress() as narration, narration.busy("stopping the local cloud if nothing is left in it"):
+        stopped = control.release(invocation.home)
+    if stopped:
         invocation.screen.show("the local cloud has stopped: nothing was left in it")

@@ -86,7 +86,7 @@ def status(invocation: Invocation) -> None:
     from srekv.drill.repair import left_behind
     from srekv.provision import lease
 
-    with opened(invocation) as (stack, narration):
+    with opened(invocation) as (stack, narration), narration.busy("looking at the stack"):
         seen = look(stack, narration)
     config, screen, now, deployment = stack.run.config, invocation.screen, datetime.now(UTC), seen.deployment
     screen.document(_status_document(config, seen, now) | {"warnings": narration.warnings})

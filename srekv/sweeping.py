@@ -113,7 +113,9 @@ class _Look:
     narration: Narration
 
     def __call__(self, regions: frozenset[str]) -> _Found:
-        inventory = self.estate.look(sorted(regions))
+        where = next(iter(regions)) if len(regions) == 1 else f"{len(regions)} Regions"
+        with self.narration.busy(f"looking at {where}"):
+            inventory = self.estate.look(sorted(regions))
         for region, error in inventory.refused.items():
             self.narration.warn(f"{region} was not looked at: {error.what}: {error.why}")
         remains = judge(

@@ -89,7 +89,7 @@ class Scene:
         """Tell the watcher of a phase that needs no wait of its own."""
         self.watcher.started(name)
         yield
-        self.watcher.finished(name, "")
+        self.watcher.finished(name, "done")
 
     def last(self, seconds: float) -> None:
         """Let so many AWS-equivalent seconds pass, looking at the checks."""

@@ -44,6 +44,9 @@ class Listener:
     def waiting(self, section: str, what: str) -> None:
         """A section waits."""
 
+    def waited(self, section: str, what: str) -> None:
+        """It waits no more."""
+
     def finished(self, section: str) -> None:
         """A section is done."""
 

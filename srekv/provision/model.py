@@ -179,7 +179,10 @@ class Watcher(Protocol):
         """A resource was created, changed, left alone or deleted."""
 
     def waiting(self, section: str, what: str) -> None:
-        """The section waits for something with a name."""
+        """The section waits for something with a name, and has for a while."""
+
+    def waited(self, section: str, what: str) -> None:
+        """That wait is over, whichever way."""
 
     def finished(self, section: str) -> None:
         """The section is done."""

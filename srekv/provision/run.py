@@ -183,24 +183,28 @@ class Run:
         deadline = begin + timeout_s
         pause = shortest_pause_s
         told = False
-        while True:
-            seen = look()
-            if seen is not None:
-                return seen
-            if not told and time.monotonic() - begin > WORTH_TELLING_S:
-                self.watcher.waiting(section, what)
-                told = True
-            if time.monotonic() - begin > FIRST_LOOK_S:
-                self.incarnation.watch()
-            if time.monotonic() + pause > deadline:
-                raise TimeoutExceeded(
-                    f"{section}: gave up waiting for {what} after {timeout_s:.0f} s",
-                    why=f"last seen: {last_seen()}" if last_seen() else "",
-                    next_step=next_step or "run the command again: it goes on where this one stopped",
-                )
-            if self.cancelled.wait(pause):
-                raise CancelledError(f"{section} was interrupted")
-            pause = max(shortest_pause_s, min(pause * PAUSE_GROWTH, LONGEST_PAUSE_S))
+        try:
+            while True:
+                seen = look()
+                if seen is not None:
+                    return seen
+                if not told and time.monotonic() - begin > WORTH_TELLING_S:
+                    self.watcher.waiting(section, what)
+                    told = True
+                if time.monotonic() - begin > FIRST_LOOK_S:
+                    self.incarnation.watch()
+                if time.monotonic() + pause > deadline:
+                    raise TimeoutExceeded(
+                        f"{section}: gave up waiting for {what} after {timeout_s:.0f} s",
+                        why=f"last seen: {last_seen()}" if last_seen() else "",
+                        next_step=next_step or "run the command again: it goes on where this one stopped",
+                    )
+                if self.cancelled.wait(pause):
+                    raise CancelledError(f"{section} was interrupted")
+                pause = max(shortest_pause_s, min(pause * PAUSE_GROWTH, LONGEST_PAUSE_S))
+        finally:
+            if told:
+                self.watcher.waited(section, what)
 
     def persist(
         self,

@@ -109,6 +109,9 @@ class Log:
         """A section waits."""
         self.waits.append(f"{section}: {what}")
 
+    def waited(self, section: str, what: str) -> None:
+        """It waits no more."""
+
     def finished(self, section: str) -> None:
         """A section is done."""
 

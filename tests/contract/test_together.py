@@ -93,6 +93,9 @@ class Log:
     def waiting(self, section: str, what: str) -> None:
         """A section waits."""
 
+    def waited(self, section: str, what: str) -> None:
+        """It waits no more."""
+
     def finished(self, section: str) -> None:
         """A section is done."""
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import json
+import os
+import pty
+import re
+import sys
 import threading
 
 import pytest
 
-from srekv.console import Screen, changes_json, plan_table, reach, tally
+from srekv.console import Narration, Screen, changes_json, plan_table, reach, tally
 from srekv.errors import SrekvError
 from srekv.provision.model import Change, Check, Deployment, Node
+
+DEADLINE_S = 60
 
 CHANGES = tuple(
     Change(section="DynamoDB", kind="table", name=f"T{number}", id=f"arn:aws:x/T{number}", action=action, detail="why")
@@ -84,6 +92,84 @@ def test_quiet_still_warns(capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     assert out == ""
     assert err.count("careful") == 1
+
+
+class Page(io.StringIO):
+    """A log that tells when something was written that somebody waits for."""
+
+    def __init__(self, awaited: str) -> None:
+        super().__init__()
+        self._awaited = awaited
+        self.written = threading.Event()
+
+    def write(self, text: str) -> int:
+        """Keep it."""
+        length = super().write(text)
+        if self._awaited in self.getvalue():
+            self.written.set()
+        return length
+
+
+def test_a_log_is_not_silent_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a terminal a wait is told when it begins; what goes on for long is told again, with its own time."""
+    page = Page("still: ")
+    monkeypatch.setattr(sys, "stdout", page)
+    with Narration(Screen(as_json=False), dry=False, beat_s=0.01) as narration:
+        narration.started("EC2")
+        narration.waiting("Route 53", "the health checks to pass")
+        assert page.written.wait(DEADLINE_S)
+        narration.waited("Route 53", "the health checks to pass")
+    first, second, *_ = page.getvalue().splitlines()
+    assert re.fullmatch(r" +0\.\d s  Route 53: waiting for the health checks to pass", first)
+    assert re.fullmatch(r" +0\.\d s  still: EC2 \(0 s\); Route 53: waiting for .* \(0 s\)", second)
+    assert "\x1b" not in page.getvalue()
+
+
+def test_quiet_and_done_say_nothing_more(capsys: pytest.CaptureFixture[str]) -> None:
+    """With --quiet nobody is told that something goes on; without, what has ended does not go on."""
+    with Narration(Screen(as_json=False, quiet=True), dry=False, beat_s=0.001) as narration, narration.busy("EC2"):
+        narration.waiting("EC2", "the instances")
+    with Narration(Screen(as_json=False), dry=False, beat_s=0.001) as narration:
+        with narration.busy("IAM"):
+            narration.note("a detail")
+        narration.finished("EC2", "done")
+    assert [line.split("s  ")[1] for line in capsys.readouterr().out.splitlines()] == ["a detail", "EC2: done"]
+
+
+def test_colours_alone_do_not_move(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CI asks for colours without being a terminal: lines in colour, nothing that moves."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    page = Page("")
+    monkeypatch.setattr(sys, "stdout", page)
+    screen = Screen(as_json=False)
+    with screen.progress() as narration, narration.busy("EC2"):
+        narration.note("a detail")
+    assert not screen.moves
+    assert "a detail" in page.getvalue()
+    assert "EC2" not in page.getvalue()
+
+
+def test_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes on is shown with its time and goes away; lines end at the edge; warnings stay whole among them."""
+    for name, value in (("TERM", "xterm"), ("COLUMNS", "80"), ("NO_COLOR", "1")):
+        monkeypatch.setenv(name, value)
+    reading, writing = pty.openpty()
+    with os.fdopen(writing, "w") as terminal:
+        monkeypatch.setattr(sys, "stdout", terminal)
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with Screen(as_json=False).progress() as narration, narration.busy("reading"):
+            narration.changed(dataclasses.replace(CHANGES[0], detail="x" * 100))
+            narration.warn("careful " + "y" * 60)
+        shown = ""
+        while "yy\r\n" not in shown:
+            shown += os.read(reading, 65536).decode()
+    os.close(reading)
+    assert re.search(r"reading 0:00:0\d", shown)
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
+    assert re.search(r"T0  x+…\r\n", plain)
+    assert f"warning: careful {'y' * 60}\r\n" in plain
+    assert not re.search(r"\x1b\[[0-9;]*[34]\d", shown), "a colour"
 
 
 def test_dry_runs_speak_in_the_conditional(capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,6 +37,10 @@ class Log:
         """A section waits."""
         self.lines.append(f"{section} waits for {what}")
 
+    def waited(self, section: str, what: str) -> None:
+        """It waits no more."""
+        self.lines.append(f"{section} has waited for {what}")
+
     def finished(self, section: str) -> None:
         """A section is done."""
         self.lines.append(f"finished {section}")
@@ -127,6 +131,19 @@ def test_nobody_waits_for_a_settling_step(run: Run) -> None:
         return "id"
 
     ensure_all(run, (first, FakeStep("second", (first,), call=call)))
+
+
+def test_a_wait_is_told_from_its_beginning_to_its_end(run: Run, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looks on learns what is waited for, and that it is over, also when it ends badly."""
+    monkeypatch.setattr("srekv.provision.run.WORTH_TELLING_S", -1)
+    looks = iter((None, True))
+    assert run.wait("EC2", "the sun", lambda: next(looks), timeout_s=60)
+    with pytest.raises(TimeoutExceeded):
+        run.wait("EC2", "the moon", lambda: None, timeout_s=0)
+    assert log.lines == [
+        *("EC2 waits for the sun", "EC2 has waited for the sun"),
+        *("EC2 waits for the moon", "EC2 has waited for the moon"),
+    ]
 
 
 def test_a_section_is_finished_once(run: Run, log: Log) -> None:
