@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # requirements.lock says which versions; what is installed of them, pyproject.toml says.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable
 
-.PHONY: help drill test sweep-test race-test test-dynamodb-local endurance-test manual-test lint format docs links bench lock upgrade hooks dist clean
+.PHONY: help drill test sweep-test race-test test-dynamodb-local endurance-test manual-test lint format reference docs links pictures bench lock upgrade hooks dist clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-20s %s\n", $$1, $$2}'
@@ -72,11 +72,21 @@ format: .venv/developed ## Write the files as ruff wants them, as far as it can
 
 SPHINX := $(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going
 
-docs: .venv/documented ## The manual as HTML, in build/docs; a warning or a dead link is an error
+reference: .venv/documented ## Write the pages of docs/reference that are made from the code
+	PYTHONPATH=scripts $(BIN)/python -m reference
+
+docs: reference ## The manual as HTML, in build/docs; a warning or a dead link is an error
 	$(SPHINX) -b html docs build/docs
 
 links: .venv/documented ## Are the manual's links to other sites alive? (needs the internet)
 	$(SPHINX) -b linkcheck docs build/links
+
+.venv/pictured: .venv/installed
+	$(INSTALL) '.[pictures]'
+	@touch $@
+
+pictures: .venv/pictured ## README's pictures, from a real run on this machine (needs Chromium)
+	$(BIN)/python scripts/pictures
 
 bench: .venv/developed ## Measure what README.md states (PART=service: only that)
 	$(BIN)/python benchmarks/run.py $(PART)

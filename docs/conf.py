@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -40,6 +41,16 @@ def add_sidebar(_app: Sphinx, page: str, text: list[str]) -> None:
         text[0] += "".join(_toctree(caption, patterns) for caption, patterns in SECTIONS)
 
 
+def link_outside(app: Sphinx, page: str, text: list[str]) -> None:
+    """Let a link to Markdown beside docs, which GitHub shows, give the file itself: here it is no page."""
+
+    def outside(link: re.Match[str]) -> str:
+        target = Path(app.env.doc2path(page)).parent.joinpath(link["path"]).resolve()
+        return link[0] if target.is_relative_to(HERE) or not target.is_file() else f"](path:{link['path']})"
+
+    text[0] = re.sub(r"\]\((?P<path>\.\./[^)#]*\.md)(#[^)]*)?\)", outside, text[0])
+
+
 def _toctree(caption: str, patterns: tuple[str, ...]) -> str:
     pages = [pattern for pattern in patterns if any(HERE.glob(f"{pattern}.md"))]
     lines = ["", "```{toctree}", ":hidden:", ":glob:", f":caption: {caption}", "", *pages, "```", ""]
@@ -49,3 +60,4 @@ def _toctree(caption: str, patterns: tuple[str, ...]) -> str:
 def setup(app: Sphinx) -> None:
     """Register what is above."""
     app.connect("source-read", add_sidebar)
+    app.connect("source-read", link_outside)

@@ -22,6 +22,7 @@ SHELLS = frozenset({"bash", "sh", "shell", "zsh", "fish", "shell-session"})
 _FENCE = re.compile(r"(?P<indent> *)(?P<fence>`{3,}|~{3,}) *(?P<language>[\w-]*)")
 _NOTE = re.compile(r"<!-- *(?P<key>not run|exits): *(?P<value>.*?) *-->")
 _ANSWER = re.compile(r"\[y/N\]: (\S+)$")
+_DOCUMENT = re.compile(r"<<-?\s*['\"]?(\w+)['\"]?")
 _REMARK = re.compile(r"\s+# .*$")
 _CODE_OF_LAST = "echo $?"
 
@@ -137,7 +138,7 @@ def _commands(page: Path, found: Fenced) -> Iterator[Command]:
     output: list[str] = []
     start = found.line
     for number, line in enumerate(found.lines, found.line):
-        if text and text[-1].endswith("\\"):
+        if text and _goes_on(text):
             text.append(line)
         elif line.startswith("$ "):
             if text:
@@ -149,6 +150,12 @@ def _commands(page: Path, found: Fenced) -> Iterator[Command]:
             raise ManualError(f"{page}:{number}: output before the first command")
     if text:
         yield Command(line=start, text="\n".join(text), output=tuple(output))
+
+
+def _goes_on(text: Sequence[str]) -> bool:
+    """Whether the next line belongs to the command: after a backslash, and inside a here-document."""
+    document = _DOCUMENT.search(text[0])
+    return text[-1].endswith("\\") or (document is not None and document[1] not in text[1:])
 
 
 def _with_codes(commands: Sequence[Command]) -> Iterator[Command]:

@@ -1,0 +1,1 @@
+"""The manual's reference pages, written from the code that they describe."""

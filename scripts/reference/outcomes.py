@@ -1,0 +1,34 @@
+"""How commands end."""
+
+from __future__ import annotations
+
+from reference.markdown import page, table
+from srekv.endings import INTERRUPTED, UNHEARD
+from srekv.errors import FindingError, SrekvError, UnknownError, UsageError
+
+CODES = (
+    (0, "Done. A drill: held."),
+    (
+        FindingError.exit_code,
+        "Done, and the answer is no: violated, worse, absent, something is left, a finding prevents the failover.",
+    ),
+    (UsageError.exit_code, "An impossible request, refused before the first call. The message names the nearest one."),
+    (SrekvError.exit_code, "Could not: the message says what, why, and what to do next."),
+    (UnknownError.exit_code, "Done, and nobody can say: a verdict is unknown."),
+    (INTERRUPTED, "Ctrl-C. What exists is said; the same command again goes on from there."),
+    (UNHEARD, "The reader of the output went away, for example `srekv status | head -1`."),
+)
+
+HEAD = """\
+The same for every command, so that scripts and pipelines can decide by them. `srekv doctor`, `srekv failover-test` and
+`srekv compare` are made to be a pipeline's gate."""
+
+TAIL = """\
+An error has up to three lines, on standard error: `error:` what happened, `why:` its cause as far as it is known, often
+in AWS's words, and `next:` what to do, mostly a command to copy. With `SREKV_DEBUG=1` an error that nobody foresaw
+shows where it came from."""
+
+
+def outcomes() -> str:
+    """The page."""
+    return page("Exit codes", HEAD, table(("code", "meaning"), ((str(code), text) for code, text in CODES)), TAIL)
