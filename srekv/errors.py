@@ -59,7 +59,7 @@ class UnknownError(SrekvError):
     exit_code = 4
 
 
-class TimeoutExceeded(SrekvError):  # noqa: N818 - "error" would say less
+class TimeoutExceeded(SrekvError):
     """A wait reached its deadline; `what` names what was waited for and `why` the last thing seen."""
 
 

@@ -206,7 +206,7 @@ def _get_ready() -> None:
     """Import what provisioning needs while the local cloud starts in its own processes."""
     import srekv.doctor.preflight
     import srekv.drill.vantage
-    import srekv.provision.stack  # noqa: F401
+    import srekv.provision.stack  # noqa: F401 - to have it in memory
 
 
 def vantage(stack: Stack, deployment: Deployment, node: Node) -> Vantage:

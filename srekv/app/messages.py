@@ -20,7 +20,7 @@ _HEAD = re.compile(
 )
 
 
-class Refusal(Exception):  # noqa: N818
+class Refusal(Exception):
     """A request that no application sees; after it the connection ends."""
 
     def __init__(self, status: int, reason: str) -> None:

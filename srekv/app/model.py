@@ -31,19 +31,19 @@ class ServiceError(Exception):
     outcome = ""
 
 
-class Refused(ServiceError):  # noqa: N818
+class Refused(ServiceError):
     """The request can never succeed as it is."""
 
     status, word = 400, "bad request"
 
 
-class Conflict(ServiceError):  # noqa: N818
+class Conflict(ServiceError):
     """The condition of a write does not hold; nothing was written."""
 
     status, word = 412, "precondition failed"
 
 
-class Unavailable(ServiceError):  # noqa: N818
+class Unavailable(ServiceError):
     """The store does not answer as it should; with the outcome "unknown" a write may have taken effect."""
 
     status, word = 503, "unavailable"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -237,7 +237,7 @@ def _run(hands: Hands, node: Node, script: str, timeout_s: float) -> None:
         )
 
 
-def attempt_all(calls: Sequence[object]) -> None:
+def attempt_all(calls: Sequence[Callable[[], object]]) -> None:
     """Make every call, whatever the others do.
 
     Raises:
@@ -246,7 +246,7 @@ def attempt_all(calls: Sequence[object]) -> None:
     first: Exception | None = None
     for call in calls:
         try:
-            call()  # type: ignore[operator]
+            call()
         except Exception as error:  # noqa: BLE001 - raised below, after the others had their chance
             first = first or error
     if first is not None:

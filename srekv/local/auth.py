@@ -28,7 +28,7 @@ ROLE_LIFETIME = timedelta(hours=1)
 RefusalKind = Literal["missing", "unknown", "expired", "mismatch", "early", "late"]
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer, rendered for the client, not a failure of ours
+class Refusal(Exception):
     """A request that is not let in. `kind` says why, `message` is AWS's text where one kind has several."""
 
     def __init__(self, kind: RefusalKind, message: str = "") -> None:

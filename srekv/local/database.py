@@ -26,7 +26,7 @@ Reply = tuple[int, dict[str, str], bytes]
 """HTTP status, headers, body."""
 
 
-class Refused(Exception):  # noqa: N818 - an answer, not a failure
+class Refused(Exception):
     """The database refused a call; `code` is its error code without a prefix, `reply` the whole answer."""
 
     def __init__(self, reply: Reply) -> None:

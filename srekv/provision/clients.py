@@ -145,7 +145,7 @@ class Clients:
     @cached_property
     def ec2(self) -> EC2Client:
         """EC2, with retries."""
-        return self._make("ec2")  # type: ignore[no-any-return]
+        return self._make("ec2")  # type: ignore[no-any-return] # the stubs know a client by its literal name only
 
     @cached_property
     def ec2_once(self) -> EC2Client:

@@ -348,7 +348,7 @@ def leave(kind: str, name: str, id: str, detail: str = "") -> Op:  # noqa: A002 
     return Op(kind=kind, name=name, action="leave", id=id, detail=detail)
 
 
-def cannot(kind: str, name: str, id: str, *, field: str, have: object, want: object, next_step: str) -> Op:  # noqa: A002
+def cannot(kind: str, name: str, id: str, *, field: str, have: object, want: object, next_step: str) -> Op:  # noqa: A002 - as above
     """The Op for a field that differs and cannot change: a row of a plan, an error of anything else."""
     return Op(
         kind=kind,

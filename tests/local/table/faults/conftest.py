@@ -138,8 +138,8 @@ class Crowd:
         seen = self._read(service, name, key)
         if seen.outcome == "ok":
             value = self._value(name)
-            act = lambda: service.cas(key, value, etag=seen.etag if seen.value is not None else None)  # noqa: E731
-            self._record(name, "cas", key, act, value=value, expect=seen.value)
+            etag = seen.etag if seen.value is not None else None
+            self._record(name, "cas", key, lambda: service.cas(key, value, etag=etag), value=value, expect=seen.value)
 
     def _delete(self, service: Service, name: str, key: str) -> None:
         self._record(name, "delete", key, lambda: service.delete(key))
