@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -108,7 +109,7 @@ def _shown(screen: Screen, facts: Mapping[str, Any]) -> Iterator[Show]:
     """How looks are shown, as long as the watch goes on."""
     if screen.as_json:
         yield lambda story: screen.row({**facts, **document(story)})
-    elif screen.console.is_terminal and not screen.console.is_dumb_terminal:
+    elif screen.moves:
         with _live(screen, facts) as show:
             yield show
     else:
@@ -135,7 +136,24 @@ def _live(screen: Screen, facts: Mapping[str, Any]) -> Iterator[Show]:
         return frame(last, now=datetime.now(UTC), stack=stack, speed=facts["speed"], lines=screen.console.height)
 
     try:
-        with Live(get_renderable=drawn, console=screen.console, screen=True, refresh_per_second=1 / PULSE_S):
+        with (
+            _orderly_end(),
+            Live(get_renderable=drawn, console=screen.console, screen=True, refresh_per_second=1 / PULSE_S),
+        ):
             yield show
     finally:
         screen.show(drawn())
+
+
+@contextmanager
+def _orderly_end() -> Iterator[None]:
+    """Give the terminal back when the process is told to end (`timeout`, `kill`), with the exit code of that."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

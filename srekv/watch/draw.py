@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from srekv.provision.model import Deployment
+from srekv.watch.events import drill_text
 from srekv.watch.model import CheckSight, Event, Look, Request, ServiceSight, Story
 
 STYLES = {"good": "green", "bad": "bold red", "plain": ""}
@@ -83,7 +84,10 @@ def _answer_lines(story: Story, look: Look) -> list[Text]:
 
 
 def _problems(look: Look) -> list[Text]:
-    return [_cut((problem, "bold red")) for problem in look.problems]
+    """What is wrong on purpose, and what cannot be seen."""
+    drill = drill_text(look.stack.value) if look.stack.value else ""
+    noted = [_cut((drill, "bold yellow"))] if drill else []
+    return [*noted, *(_cut((problem, "bold red")) for problem in look.problems)]
 
 
 def _cut(*parts: str | Text | tuple[str, str]) -> Text:

@@ -53,9 +53,14 @@ def _stack_events(before: Look, after: Look) -> Iterator[Event]:
                 at=at, subject="stack", text=text, tone=_tone(good=node.state == "running", is_first=was is None)
             )
     if now.fault != (was.fault if was else ""):
-        note = parse(now.fault)
-        text = f"a drill is at work: {note.fault} (run {note.run_id})" if note else "the drill has healed its fault"
+        text = drill_text(now) or "the drill's note is gone: its fault is healed"
         yield Event(at=at, subject="stack", text=text)
+
+
+def drill_text(deployment: Deployment) -> str:
+    """What a drill has noted on the primary, for a person; "" without a note."""
+    note = parse(deployment.fault)
+    return f"a drill has noted its fault: {note.fault} (run {note.run_id})" if note else ""
 
 
 def _same(deployment: Deployment | None, node: Node) -> Node | None:

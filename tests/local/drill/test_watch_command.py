@@ -41,8 +41,9 @@ def test_documents_follow_each_other_until_ctrl_c(cli: Any) -> None:
     assert first["problems"] == []
 
 
-def test_a_terminal_is_given_back_as_it_was(cli: Any) -> None:
-    """The live screen is another one; after Ctrl-C the old one and its cursor are back, with the last picture."""
+@pytest.mark.parametrize(("told", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "kill"])
+def test_a_terminal_is_given_back_as_it_was(cli: Any, told: signal.Signals, code: int) -> None:
+    """The live screen is another one; at the end the old one and its cursor are back, with the last picture."""
     ours, theirs = pty.openpty()
     environment = cli.environment | {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
     with subprocess.Popen(
@@ -56,11 +57,11 @@ def test_a_terminal_is_given_back_as_it_was(cli: Any) -> None:
         giving_up = threading.Timer(DEADLINE_S, process.kill)
         giving_up.start()
         shown = _read(ours, until=b"read works, from az1")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(told)
         after = _read(ours)
         giving_up.cancel()
     os.close(ours)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert ANOTHER_SCREEN in shown
     before, back, rest = after.partition(BACK_AGAIN)
     assert back

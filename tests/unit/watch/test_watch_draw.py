@@ -59,6 +59,13 @@ def test_everything_is_there_at_a_glance(failed_over: Story, look: Make) -> None
     assert drawn[-1] == "seen: name 0 s ago, stack 0 s ago, checks 0 s ago; Ctrl-C ends"
 
 
+def test_a_drill_that_is_at_work_is_named(look: Make) -> None:
+    """As long as its note is there."""
+    note = "a drill has noted its fault: hang (run r1)"
+    assert note in _drawn(_told(look(0, fault="fault=hang run=r1 at=1 until=2 by=here/1")))
+    assert note not in _drawn(_told(look(0)))
+
+
 @pytest.mark.parametrize("columns", [40, 60, 80, 200])
 @pytest.mark.parametrize("lines", [18, 24, 60])
 def test_it_fits(failed_over: Story, look: Make, columns: int, lines: int) -> None:

@@ -71,10 +71,15 @@ def test_what_is_wrong_from_the_beginning_is_told_as_such(look: Make) -> None:
         (
             {},
             {"fault": "fault=stop run=r1 at=1 until=2 by=here/1"},
-            ["a drill is at work: stop (run r1)"],
+            ["a drill has noted its fault: stop (run r1)"],
             "plain",
         ),
-        ({"fault": "fault=stop run=r1 at=1 until=2 by=here/1"}, {}, ["the drill has healed its fault"], "plain"),
+        (
+            {"fault": "fault=stop run=r1 at=1 until=2 by=here/1"},
+            {},
+            ["the drill's note is gone: its fault is healed"],
+            "plain",
+        ),
     ],
 )
 def test_a_change_is_told_once(
