@@ -44,9 +44,9 @@ def test_every_variable_that_the_code_reads_is_in_the_reference() -> None:
 
 
 def test_the_readme_tells_commands_as_help_does() -> None:
-    """Its table of commands, if it has one."""
+    """Its table of commands, whichever it names."""
     short = {one.command_path: one.command.get_short_help_str(200) for one in contexts()}
-    rows = re.findall(r"^\| `(srekv [a-z-]+)` \| (.+) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `(srekv [a-z][a-z-]*)` \| (.+) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert {name: text for name, text in rows if short.get(name) != text} == {}
 
 
@@ -56,7 +56,7 @@ def test_help_of_the_installed_command_is_the_reference() -> None:
         [sys.executable, "-m", "srekv", "failover-test", "--help"], capture_output=True, text=True, check=True
     ).stdout
     context = next(one for one in contexts() if one.command_path == "srekv failover-test")
-    assert set(options(context)) == set(re.findall(r"^ +(?:-\w, )?(--[a-z-]+)", printed, re.MULTILINE))
+    assert set(options(context)) == set(re.findall(r"^ +(?:-\w, )?(--[a-z-]+)", printed, re.MULTILINE)) - {"--help"}
 
 
 def options(context: click.Context) -> Iterator[str]:
