@@ -26,6 +26,7 @@ def document(story: Story) -> dict[str, Any]:
     return {
         "at": look.at.isoformat(),
         "name": deployment.name if deployment else None,
+        "url": deployment.url if deployment else None,
         **answer,
         "nodes": _nodes(look),
         "checks": [_check(one) for one in look.health.value or ()],

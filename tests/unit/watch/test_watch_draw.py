@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from srekv.watch.events import told
 from srekv.watch.model import Look, Story
 
 Make = Callable[..., Look]
+ROOT = Path(__file__).parents[3]
 
 
 def _told(*looks: Look) -> Story:
@@ -125,6 +128,23 @@ def test_the_document_has_the_members_of_status(failed_over: Story, look: Make) 
     assert {one["at"] for one in found["events"]} == {look(45).at.isoformat()}
     assert found["answer_since"] == look(45).at.isoformat()
     assert found["problems"] == []
+
+
+def test_the_manual_names_every_member(failed_over: Story) -> None:
+    """The reference's section has the members of a document, and no others but those that say which stack it is."""
+    page = (ROOT / "docs" / "reference" / "documents.md").read_text()
+    section = page.partition("\n## srekv status --watch\n")[2].partition("\n## ")[0]
+    named = set(re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE))
+    assert named - {"stack", "target", "region", "speed"} == set(_members(document(failed_over)))
+
+
+def _members(found: dict[str, Any], within: str = "") -> Iterator[str]:
+    for name, value in found.items():
+        one = value[0] if isinstance(value, list) and value else value
+        path = f"{within}{name}" + ("[]" if isinstance(value, list) else "")
+        yield path
+        if isinstance(one, dict) and name != "nodes":
+            yield from _members(one, f"{path}.")
 
 
 def test_a_document_of_nothing_yet(look: Make) -> None:
