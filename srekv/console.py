@@ -80,9 +80,9 @@ class Screen:
         return self.console.is_interactive and self.console.file.isatty()
 
     def show(self, *parts: RenderableType) -> None:
-        """Results for a person; nothing with JSON, whose document says it all."""
+        """Results for a person; nothing with JSON, whose document says it all. Sentences stay whole in a log."""
         if not self.as_json:
-            self.console.print(*parts)
+            self.console.print(*parts, soft_wrap=not self.console.file.isatty())
 
     def line(self, text: str) -> None:
         """A result that is to be copied or read by `grep`: never broken, however narrow the terminal is."""
@@ -95,7 +95,7 @@ class Screen:
 
     def warn(self, message: str) -> None:
         """Something that needs attention: on stderr, also when quiet."""
-        self._beside.print(Text.assemble(("warning: ", "bold yellow"), message))
+        _labelled(self._beside, "warning: ", message, style="bold yellow")
 
     @property
     def _beside(self) -> Console:
@@ -116,11 +116,9 @@ class Screen:
 
     def failed(self, error: SrekvError) -> None:
         """An error in its three parts, on stderr."""
-        first, *more = error.lines()
-        self.errors.print(Text.assemble(("error: ", "bold red"), first))
-        for line in more:
-            label, _, text = line.partition(": ")
-            self.errors.print(Text.assemble((f"{label:>5}: ", "dim"), text))
+        for label, text in (("error", error.what), ("why", error.why), ("next", error.next_step)):
+            if text:
+                _labelled(self.errors, f"{label:>5}: ", text, style="bold red" if label == "error" else "dim")
 
     @contextmanager
     def progress(self, *, dry: bool = False) -> Iterator[Narration]:
@@ -192,6 +190,15 @@ class Narration:
             yield
         finally:
             self.finished(what)
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Nothing moves inside: somebody is asked something."""
+        self._live.stop()
+        try:
+            yield
+        finally:
+            self._live.start()
 
     def started(self, what: str) -> None:
         """A section or phase began."""
@@ -288,6 +295,18 @@ class _Going:
 
 def _waiting(section: str, what: str) -> str:
     return f"{section}: waiting for {what}"
+
+
+def _labelled(console: Console, label: str, text: str, *, style: str) -> None:
+    """A label and a text that stays beside it on a terminal, and whole in a log."""
+    if not console.file.isatty():
+        console.print(Text.assemble((label, style), text), soft_wrap=True)
+        return
+    row = Table.grid()
+    row.add_column(no_wrap=True)
+    row.add_column(overflow="fold")
+    row.add_row(Text(label, style), Text(text))
+    console.print(row)
 
 
 def grid(*rows: tuple[str, RenderableType]) -> Table:

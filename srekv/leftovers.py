@@ -115,7 +115,8 @@ def down(invocation: Invocation, *, dry_run: bool, keep_table: bool, backup: str
         with narration.busy("looking at the table"):
             held = stack.holding()
         if not dry_run:
-            _ask(stack, held, keep_table=keep_table, backup=backup, confirm=confirm)
+            with narration.still():
+                _ask(stack, held, keep_table=keep_table, backup=backup, confirm=confirm)
         try:
             removal = stack.down(keep_table=keep_table, backup=backup)
         except KeyboardInterrupt:
@@ -183,7 +184,7 @@ def conclude(invocation: Invocation, removal: Removal) -> None:
         FindingError: something is left.
     """
     screen = invocation.screen
-    screen.line(f"{len(removal.left)} left, says: {proof_line(removal.calls)}")
+    screen.show(f"{len(removal.left)} left, says: {proof_line(removal.calls)}")
     _show_kept(invocation, removal.kept)
     if removal.others:
         screen.show(f"other stacks of this account: {', '.join(removal.others)} (srekv sweep looks at them)")

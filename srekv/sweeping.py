@@ -76,7 +76,8 @@ def sweep(invocation: Invocation, request: Request, *, confirm: Confirm) -> None
         if work.is_empty or request.dry_run:
             done = found
         else:
-            _confirm(work, held, confirm)
+            with narration.still():
+                _confirm(work, held, confirm)
             work.carry_out(estate, narration)
             done = look(work.regions | {min(regions)})
         changes = narration.changes
@@ -292,7 +293,7 @@ def _conclude_sweep(
 ) -> None:
     screen = invocation.screen
     if not left:
-        screen.line(f"{'0 left' if worked else 'nothing to remove'}, says: {proof_line(calls)}")
+        screen.show(f"{'0 left' if worked else 'nothing to remove'}, says: {proof_line(calls)}")
     _show_kept_of_all(invocation, kept)
     if request.dry_run and left:
         raise FindingError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
@@ -122,6 +123,15 @@ class Run:
     def placed_tags(self, name: str) -> list[dict[str, str]]:
         """The tags of what shows in every Region alike: they tell which one its stack is in."""
         return self.names.tags(name, region=self.config.region)
+
+    @contextmanager
+    def busy(self, what: str) -> Iterator[None]:
+        """Let the watcher know what goes on inside."""
+        self.watcher.started(what)
+        try:
+            yield
+        finally:
+            self.watcher.finished(what)
 
     def carry_out(self, section: str, operations: Ops) -> None:
         """Do what a step yields, one by one, and tell the watcher."""

@@ -80,13 +80,14 @@ class Stack:
         since = time.time()
         lease.refuse_over(self.run.config.lease, now=datetime.now(UTC))
         steps = Steps.of(self.run, self.role, waits_for_health=wait)
-        if guard is not None:
-            guard(self._noted(steps))
-        if not self.run.dry:
-            refuse_what_cannot_change((steps.network, steps.nodes, steps.table, steps.checks, steps.zone))
-        self._refuse_elsewhere(steps)
-        if preflight is not None and self.is_new:
-            preflight(steps)
+        with self.run.busy("looking at what exists"):
+            if guard is not None:
+                guard(self._noted(steps))
+            if not self.run.dry:
+                refuse_what_cannot_change((steps.network, steps.nodes, steps.table, steps.checks, steps.zone))
+            self._refuse_elsewhere(steps)
+            if preflight is not None and self.is_new:
+                preflight(steps)
         steps, instances = ensure_whole(steps, partial(Steps.of, waits_for_health=wait))
         if self.run.dry:
             return None

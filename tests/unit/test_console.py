@@ -172,6 +172,18 @@ def test_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not re.search(r"\x1b\[[0-9;]*[34]\d", shown), "a colour"
 
 
+def test_a_log_has_whole_sentences(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a terminal nothing is broken at 80 columns: commands are copied from logs, and `grep` reads them."""
+    sentence = "word " * 40 + "end"
+    screen = Screen(as_json=False)
+    screen.show(sentence)
+    screen.warn(sentence)
+    screen.failed(SrekvError(sentence, next_step=sentence))
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [sentence]
+    assert err.splitlines() == [f"warning: {sentence}", f"error: {sentence}", f" next: {sentence}"]
+
+
 def test_dry_runs_speak_in_the_conditional(capsys: pytest.CaptureFixture[str]) -> None:
     """A plan does not claim that something was done: no line as it goes, a table at the end."""
     screen = Screen(as_json=False)
