@@ -151,3 +151,4 @@ def test_a_document_of_nothing_yet(look: Make) -> None:
     """What is not known is null or empty."""
     found = document(Story(look=Look(at=look(0).at)))
     assert (found["name"], found["answer"], found["nodes"], found["checks"]) == (None, [], [], [])
+    assert document(Story()) == {}
