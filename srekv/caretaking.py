@@ -44,7 +44,11 @@ def logs(invocation: Invocation) -> Iterator[str]:
 
 
 def env(invocation: Invocation) -> None:
-    """Exports that let any AWS tool talk to the local cloud."""
+    """Exports that let any AWS tool talk to the local cloud.
+
+    Raises:
+        SrekvError: it does not run.
+    """
     runtime = control.find(invocation.home)
     if runtime is None:
         raise SrekvError("the local cloud is not running", next_step="srekv up")

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from srekv.provision.stack import Stack
 
 LOCAL_PORT = 8080
+"""Of the service on local nodes: below 1024 a user without privileges may not listen."""
+
 LOCAL_SPEED = 10.0
+"""AWS-equivalent seconds in one wall-clock second, unless --speed says otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +153,11 @@ def opened(invocation: Invocation, *, dry: bool = False) -> Iterator[tuple[Stack
 
 
 def running(invocation: Invocation) -> control.Runtime | None:
-    """The local cloud, which must run by now; None for AWS."""
+    """The local cloud, which must run by now; None for AWS.
+
+    Raises:
+        SrekvError: it does not run.
+    """
     if not invocation.is_local:
         return None
     runtime = control.find(invocation.home)

@@ -18,6 +18,7 @@ BURST = 4
 """GetHealthCheckStatus: so many calls at once, then one a second (aws-facts 2.6)."""
 
 REFILL_S = 1.0
+"""Until one more call is allowed, seconds."""
 
 
 def read_zone(clients: Clients, zone_id: str) -> Zone:

@@ -28,7 +28,11 @@ class Load:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """The load runs inside; it is told to stop whatever happens, and finishes its final reads on the way out."""
+        """The load runs inside; it is told to stop whatever happens, and finishes its final reads on the way out.
+
+        Raises:
+            SrekvError: it wrote nothing in time, or did not finish its final reads.
+        """
         scene = self.scene
         run_id = scene.settings.run_id
         scene.watcher.started("load")

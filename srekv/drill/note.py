@@ -13,7 +13,10 @@ import time
 from dataclasses import dataclass
 
 UNSAFE = re.compile(r"[^A-Za-z0-9+\-=._:/@]+")
+"""What a tag's value must not contain."""
+
 LONGEST = 256
+"""Characters of a tag's value (EC2's limit)."""
 
 
 @dataclass(frozen=True, kw_only=True)

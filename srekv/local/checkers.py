@@ -29,6 +29,8 @@ REGIONS = (
 """Where Route 53 has health checkers (the API's HealthCheckRegion)."""
 
 PROBERS_PER_REGION = 2
+"""So a check in all eight Regions has sixteen (aws-facts 1.1)."""
+
 _JITTER = 0.02  # the share of the interval by which a prober may be early or late
 
 

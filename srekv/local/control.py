@@ -111,7 +111,11 @@ def ensure(
 
 
 def stop(directory: Path) -> bool:
-    """End the cloud and everything in it; False when none ran. Takes some seconds at most."""
+    """End the cloud and everything in it; False when none ran. Takes some seconds at most.
+
+    Raises:
+        SrekvError: it is just starting or ending.
+    """
     runtime = read(directory)
     if not is_alive(directory):
         if runtime is not None:

@@ -30,6 +30,7 @@ from srekv.local.model import HealthCheck
 PROBED_TYPES = frozenset({"HTTP", "HTTPS", "TCP", "HTTP_STR_MATCH", "HTTPS_STR_MATCH"})
 """The types of health checks that look at an endpoint; the others (CALCULATED, CLOUDWATCH_METRIC ...) do not."""
 
+# aws-facts 1.1; AWS-equivalent seconds, and bytes of an answer that a checker reads
 _HTTP_CONNECT = 4.0
 _TCP_CONNECT = 10.0
 _RESPONSE = 2.0

@@ -126,7 +126,11 @@ class Supervisor:
         self._link: AsyncLink | None = None
 
     async def run(self, started: Starter, stop: asyncio.Event) -> None:
-        """Live until `stop` is set or the control plane ends."""
+        """Live until `stop` is set or the control plane ends.
+
+        Raises:
+            SrekvError: the name servers or the control plane do not come up, or it ended by itself.
+        """
         serving: asyncio.Task[None] | None = None
         try:
             await self._names.start()

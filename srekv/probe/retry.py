@@ -23,6 +23,7 @@ BUDGET_S = 10.0
 
 BASE_S = 0.25
 CAP_S = 4.0
+"""A pause is random, at most BASE_S at first, twice that each time, never over CAP_S; AWS-equivalent seconds."""
 
 
 class Retrying:

@@ -37,6 +37,9 @@ def holding(run: Run) -> Holding | None:
 
     DescribeTable's count is up to six hours old: a table filled this morning would seem empty. So the first page of a
     consistent scan is counted, a megabyte at most.
+
+    Raises:
+        SrekvError: DynamoDB does not tell.
     """
     try:
         if not Table(run, needs=()).observe():
@@ -131,7 +134,11 @@ class Backup:
 
 
 def delete_backup(clients: Clients, arn: str) -> None:
-    """Delete a backup; one that is gone is fine."""
+    """Delete a backup; one that is gone is fine.
+
+    Raises:
+        SrekvError: DynamoDB refuses.
+    """
     try:
         gone(clients.dynamodb.delete_backup, BackupArn=arn)
     except FAILURES as error:

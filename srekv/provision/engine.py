@@ -16,6 +16,7 @@ from srekv.provision.model import Resource
 from srekv.provision.run import CancelledError, Limited, Op, Run, Step
 
 WORKERS = 12
+"""Steps side by side."""
 
 Job = Callable[[], None]
 

@@ -24,7 +24,10 @@ FIRST_LOOK_S = 0.5
 """Between the first looks at a command, AWS-equivalent seconds: SSM takes about a second to carry one out."""
 
 STOPPED_TIMEOUT_S = 300
+"""How long an instance may take to stop before it can be started again, AWS-equivalent seconds."""
+
 REGISTRATION_TIMEOUT_S = 300
+"""How long an SSM agent may take to report after a boot, AWS-equivalent seconds (aws-facts 4.9)."""
 
 
 class AwsHands:
@@ -37,7 +40,11 @@ class AwsHands:
         self._ssm = run.clients.ssm
 
     def deployment(self) -> Deployment:
-        """The stack as it is now."""
+        """The stack as it is now.
+
+        Raises:
+            SrekvError: it is not complete, or could not be read.
+        """
         try:
             return read(self._run)
         except (ClientError, BotoCoreError) as error:
@@ -113,7 +120,11 @@ class AwsHands:
         return str(address)
 
     def dismiss(self, address: str) -> None:
-        """Close the port to that address again."""
+        """Close the port to that address again.
+
+        Raises:
+            SrekvError: EC2 refuses; a rule that is gone is fine.
+        """
         if not address:
             return
         try:
@@ -148,7 +159,12 @@ class AwsHands:
         )
 
     def await_commands(self, nodes: Sequence[Place]) -> None:
-        """Wait until the SSM agents of these nodes are online (aws-facts 4.9)."""
+        """Wait until the SSM agents of these nodes are online (aws-facts 4.9).
+
+        Raises:
+            TimeoutExceeded: one is not within REGISTRATION_TIMEOUT_S.
+            SrekvError: SSM could not be asked.
+        """
         ids = {node.instance_id for node in nodes}
         seen: set[str] = set()
 

@@ -13,6 +13,7 @@ from srekv.provision.leftover import Leftover
 from srekv.provision.listings import LISTINGS, Listing, Where
 
 WORKERS = 8
+"""Listings side by side."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,11 @@ def take(clients: Clients, *where: Where) -> Inventory:
 
 
 def enabled_regions(clients: Clients) -> tuple[str, ...]:
-    """The Regions that the account can use."""
+    """The Regions that the account can use.
+
+    Raises:
+        SrekvError: EC2 does not tell.
+    """
     try:
         return tuple(sorted(region["RegionName"] for region in clients.ec2.describe_regions()["Regions"]))
     except FAILURES as error:

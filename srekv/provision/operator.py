@@ -13,7 +13,10 @@ from srekv.config import Config
 from srekv.errors import SrekvError
 
 ECHO_URL = "https://checkip.amazonaws.com"
+"""Answers with the address that it sees the request come from."""
+
 ECHO_TIMEOUT_S = 5
+"""Wall-clock seconds."""
 
 
 def operator_cidrs(config: Config, endpoint: str | None) -> Callable[[], tuple[str, ...]]:

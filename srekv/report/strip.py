@@ -15,6 +15,8 @@ WIDTH = 58
 """Columns of time; with the lanes' names they fit into 80."""
 
 NAME_WIDTH = 20
+"""Columns of a lane's name."""
+
 _NODE_STYLES = ("blue", "yellow")
 
 

@@ -59,7 +59,11 @@ class Init:
         _background(lambda: _reap_forever(host))
 
     def run(self, command: str, script: str, timeout: float) -> dict[str, Any]:
-        """The link's `run`, for a machine that is up."""
+        """The link's `run`, for a machine that is up; `timeout` is in wall-clock seconds.
+
+        Raises:
+            ProcessLookupError: it is not up.
+        """
         if self._host is None:
             raise ProcessLookupError("not running")
         return commands.run(self._host, command, script, timeout)

@@ -1,4 +1,8 @@
-"""How a service plugs into the local cloud."""
+"""How a service plugs into the local cloud.
+
+A method of a service is one operation of AWS: where AWS refuses, it raises ApiError, with the code and text of the row
+of aws-recorded that its docstring names.
+"""
 
 from __future__ import annotations
 
