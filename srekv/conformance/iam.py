@@ -28,13 +28,15 @@ class IamLaw(Lenient):
 
 
 class RoleNotSeen(IamLaw):
-    """A new role is unknown to the calls that change it for one or two tries."""
+    """A new role is unknown to the calls that change it for one or two tries, and perhaps to GetRole for one."""
 
     rule = Rule(
         id="role-not-seen",
         rows=("I7",),
-        source="terraform-provider-aws role.go, instance_profile.go; IAM user guide: troubleshoot_general",
-        says="Right after CreateRole, AddRoleToInstanceProfile and calls that give it policies answer NoSuchEntity.",
+        source="terraform-provider-aws role.go (which reads a new role again until it is found), instance_profile.go; "
+        "IAM user guide: troubleshoot_general",
+        says="Right after CreateRole, AddRoleToInstanceProfile and calls that give it policies answer NoSuchEntity; "
+        "GetRole may.",
     )
     _CHANGING = frozenset({"AddRoleToInstanceProfile", "PutRolePolicy", "AttachRolePolicy"})
 
@@ -43,9 +45,9 @@ class RoleNotSeen(IamLaw):
         self._unseen = Moments()
 
     def before(self, call: Call) -> Refusal | None:
-        """What names the role and changes something."""
+        """What names the role and changes or reads it."""
         role = call.params.get("RoleName", "")
-        if call.operation not in self._CHANGING or not self._unseen.look(f"{call.operation} {role}"):
+        if call.operation not in {*self._CHANGING, "GetRole"} or not self._unseen.look(f"{call.operation} {role}"):
             return None
         return Refusal("NoSuchEntity", f"The role with name {role} cannot be found.", 404)
 
@@ -56,6 +58,8 @@ class RoleNotSeen(IamLaw):
             for changing in sorted(self._CHANGING):
                 looks = self.conditions.between(self.rule, f"{changing} {call.number}", 1, 2)
                 self._unseen.begin(f"{changing} {call.params['RoleName']}", looks)
+            missed = self.conditions.between(self.rule, f"GetRole {call.number}", 0, 1)
+            self._unseen.begin(f"GetRole {call.params['RoleName']}", missed)
 
 
 class DeleteConflict(IamLaw):

@@ -478,6 +478,19 @@ def test_role_not_seen(lawful: Any) -> None:
     assert refusals(client.put_role_policy, **policy) in ([said], [said, said])
 
 
+def test_a_new_role_may_not_be_read(lawful: Any) -> None:
+    """I7: GetRole misses it once, or not at all; then it is there for good."""
+    seen = []
+    for seed in range(4):
+        client = lawful("role-not-seen", seed=seed).client("iam")
+        client.create_role(RoleName="r", AssumeRolePolicyDocument=TRUST)
+        seen.append(refusals(client.get_role, RoleName="r"))
+        assert refusals(client.get_role, RoleName="r") == []
+    said = (404, "NoSuchEntity", "The role with name r cannot be found.")
+    assert min(seen, key=len) == []
+    assert max(seen, key=len) == [said]
+
+
 def test_delete_conflict(lawful: Any) -> None:
     """I5: what has just been emptied may still count as full; the three texts, status 409."""
     seen = []

@@ -307,3 +307,24 @@ def test_a_killed_up_with_a_lease_ends_in_one_stack(world: Any, agents: Callable
     assert set(tokens) >= first
     assert len(_ids(world)) == 2
     assert len(_shown(world)) == 1
+
+
+def test_two_first_ups_with_different_leases(strict: Any) -> None:
+    """The nodes are launched once; whoever promised what, the next `up` sees it and makes it true."""
+    told, calls = Agents(strict), 0
+
+    def interrupted(_: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            strict.calls.answers.pop("RunInstances")
+            strict.up(lease_s=3 * HOUR)
+
+    strict.calls.answers["RunInstances"] = interrupted
+    strict.up(lease_s=2 * HOUR)
+    assert len(_ids(strict)) == 2
+
+    strict.up()
+    (end,) = _shown(strict)
+    assert set(told.told.values()) <= {str(int(_moment(end).timestamp()))}
+    assert strict.up().done == {}
