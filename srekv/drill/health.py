@@ -34,10 +34,12 @@ class HealthWatch:
     Args:
         check: whose interval, threshold and flags count.
         speed: AWS-equivalent seconds in one wall-clock second, for reports that were missed between two looks.
+        is_new: the check was made just now: its checkers begin with holding the endpoint for healthy (aws-facts 1.1).
     """
 
-    def __init__(self, check: Check, *, speed: float) -> None:
+    def __init__(self, check: Check, *, speed: float, is_new: bool = False) -> None:
         self._check = check
+        self._is_new = is_new
         self._slowest_s = (check.interval + CONNECT_TIMEOUT_S + RESPONSE_TIMEOUT_S) / speed
         self._checkers: dict[str, _Checker] = {}
 
@@ -58,10 +60,11 @@ class HealthWatch:
     def feed(self, observations: Iterable[Observation]) -> bool:
         """Learn the last reports; whether the check is healthy now.
 
-        A checker's first report is taken for its opinion: nobody can say how many came before it.
+        A checker's first report is taken for its opinion, unless the check is new: nobody can say how many came before.
         """
         for one in observations:
-            checker = self._checkers.setdefault(one.checker, _Checker(healthy=one.healthy, last=one.at))
+            first = _Checker(healthy=True) if self._is_new else _Checker(healthy=one.healthy, last=one.at)
+            checker = self._checkers.setdefault(one.checker, first)
             if one.at != checker.last:
                 self._report(checker, one)
         return self.healthy

@@ -162,6 +162,7 @@ class CheckWatch:
         self._looker = looker
         self._speed = speed
         self._watches: dict[str, HealthWatch] = {}
+        self._has_begun = False
         self._sights: dict[str, CheckSight] = {}
 
     def look(self, checks: tuple[Check, ...]) -> tuple[CheckSight, ...]:
@@ -174,11 +175,13 @@ class CheckWatch:
         unseen = [check for check in checks if check.id not in self._sights]
         for check in unseen or sorted(checks, key=lambda one: self._sights[one.id].at)[:1]:
             self._sights[check.id] = self._ask(check)
+        self._has_begun = True
         return tuple(self._sights[check.id] for check in checks)
 
     def _ask(self, check: Check) -> CheckSight:
         reports = self._looker.observations(check)
-        watch = self._watches.setdefault(check.id, HealthWatch(check, speed=self._speed))
+        followed = HealthWatch(check, speed=self._speed, is_new=self._has_begun)
+        watch = self._watches.setdefault(check.id, followed)
         watch.declare(check)
         failed = sorted((one for one in reports if not one.healthy), key=lambda one: one.at)
         before = self._sights.get(check.id)

@@ -84,6 +84,17 @@ def test_a_check_that_is_gone_is_forgotten(deployment: Deployment) -> None:
     assert [one.check.id for one in watch.look((anew, deployment.checks[1]))] == ["id-new", "id-az2"]
 
 
+def test_a_check_that_was_made_meanwhile_begins_healthy(deployment: Deployment) -> None:
+    """Its nodes still boot: the first failures make no verdict, as they make none on AWS."""
+    checkers = Checkers(deployment)
+    watch = CheckWatch(checkers, speed=1)
+    watch.look(deployment.checks)
+    checkers.says["hc-az1"] = False
+    anew = replace(deployment.checks[0], id="id-new")
+    seen = [watch.look((anew,))[0] for _ in range(AGREED)]
+    assert [one.healthy for one in seen] == [True, True, False]
+
+
 @dataclass
 class Place:
     """A View that answers as the service does when all is well, or `status` in place of each right one."""
