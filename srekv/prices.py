@@ -187,9 +187,9 @@ def costs_of(
     return tuple(Cost(price=price, units=units) for price, units in uses if units)
 
 
-def stack_costs(*, interval: int, alarms: int = 3) -> tuple[Cost, ...]:
-    """What a stack with two nodes uses."""
-    return costs_of(interval=interval, instances=2, volumes=2, addresses=2, zones=1, checks=2, tables=1, alarms=alarms)
+def stack_costs(*, interval: int) -> tuple[Cost, ...]:
+    """What a stack uses as `up` makes it: two nodes, no alarms."""
+    return costs_of(interval=interval, instances=2, volumes=2, addresses=2, zones=1, checks=2, tables=1)
 
 
 def total_usd(costs: tuple[Cost, ...]) -> float:

@@ -41,18 +41,17 @@ class Opinion:
 def verdict(opinions: Sequence[bool | None], *, inverted: bool = False, disabled: bool = False) -> bool:
     """Whether a health check is healthy.
 
-    A check is healthy from the start until there is enough data (an inverted one unhealthy); AWS does not say how
-    much that is, here it means that more than half of the checkers have an opinion. A disabled check is always
-    healthy, inverted or not.
+    A check is healthy from the start until there is enough data (an inverted one unhealthy). AWS does not say how
+    much that is; here each checker counts as one that thinks so until it has an opinion, and a young check fails no
+    sooner than an old one. A disabled check is always healthy, inverted or not.
 
     Args:
-        opinions: one for each checker; None for a checker without an opinion yet.
+        opinions: one for each checker, None for one without an opinion yet; empty for a check that asks nobody.
         inverted: the check reports the opposite of what its checkers find.
         disabled: the check does not look at all.
     """
     if disabled:
         return True
-    known = [opinion for opinion in opinions if opinion is not None]
-    enough = 2 * len(known) > len(opinions)
-    healthy = not enough or 100 * sum(known) > HEALTHY_PERCENT * len(known)
+    agreeing = sum(opinion is not False for opinion in opinions)
+    healthy = not opinions or 100 * agreeing > HEALTHY_PERCENT * len(opinions)
     return healthy is not inverted

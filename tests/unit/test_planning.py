@@ -29,7 +29,7 @@ def _stack(action: Action) -> list[Change]:
 def test_a_new_stack_costs_what_a_prediction_says(interval: int) -> None:
     """The bill of a first `up` is that of `predict` without alarms, by hour and month; nothing is there yet."""
     bill = planning.bill(_stack("create"), Config(interval=interval))
-    assert bill.costs == stack_costs(interval=interval, alarms=0)
+    assert bill.costs == stack_costs(interval=interval)
     assert bill.before == ()
     document = bill.to_json()
     assert document["usd_hour"] == pytest.approx(total_usd(bill.costs) / HOURS, abs=1e-4)
