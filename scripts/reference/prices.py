@@ -22,7 +22,7 @@ def prices() -> str:
     head = ("item", "USD", "per", "source", "read", "note")
     parts = [HEAD, "## The list", table(head, map(_row, known))]
     for interval in INTERVALS:
-        costs = stack_costs(interval=interval, alarms=0)
+        costs = stack_costs(interval=interval)
         parts += [f"## A stack at an interval of {interval} s", _bill(costs)]
     return page("Prices", *parts)
 
