@@ -20,7 +20,7 @@ from srekv.watch.document import document
 from srekv.watch.draw import frame, plain
 from srekv.watch.events import told
 from srekv.watch.eyes import Eyes
-from srekv.watch.model import Event, Story
+from srekv.watch.model import Event, Look, Story
 
 if TYPE_CHECKING:
     from srekv.provision.stack import Stack
@@ -68,8 +68,8 @@ def watch(invocation: Invocation, *, every_s: float) -> None:
     with eyes, _shown(screen, facts) as show:
         if screen.as_json:
             eyes.await_first(FIRST_S)
-        _follow(
-            eyes,
+        follow(
+            eyes.look,
             show,
             pause_s=pause_s if screen.as_json else PULSE_S,
             has_stopped=lambda: runtime is not None and _has_stopped(invocation, runtime),
@@ -84,18 +84,24 @@ def _brisk(stack: Stack) -> Stack:
     return replace(stack, run=Run(run.config, run.clients.brisk(), run.watcher))
 
 
-def _follow(eyes: Eyes, show: Show, *, pause_s: float, has_stopped: Callable[[], bool]) -> None:
-    """Show one look after the other until there is nothing left to look at."""
-    story = Story()
-    while True:
-        look = eyes.look()
-        story = told(story, look)
-        if look.problems and has_stopped():
-            end = Event(at=look.at, subject="stack", text="the local cloud has stopped: the watch ends", tone="bad")
-            show(story.after(look, (*story.news, end)))
-            return
+def follow(look: Callable[[], Look], show: Show, *, pause_s: float, has_stopped: Callable[[], bool]) -> None:
+    """Show one look after the other until there is nothing left to look at.
+
+    Args:
+        look: what has been seen by now.
+        show: is given the story with each look.
+        pause_s: between two, wall-clock seconds.
+        has_stopped: whether the cloud is gone for good; asked when something cannot be seen.
+    """
+    story, ended = Story(), False
+    while not ended:
+        seen = look()
+        ended = bool(seen.problems) and has_stopped()
+        end = Event(at=seen.at, subject="stack", text="the local cloud has stopped: the watch ends", tone="bad")
+        story = told(story, seen, *([end] if ended else []))
         show(story)
-        time.sleep(pause_s)
+        if not ended:
+            time.sleep(pause_s)
 
 
 def _has_stopped(invocation: Invocation, runtime: control.Runtime) -> bool:

@@ -9,9 +9,9 @@ from srekv.provision.model import Deployment, Node
 from srekv.watch.model import CheckSight, Event, Look, Request, ServiceSight, Story, Tone
 
 
-def told(story: Story, look: Look) -> Story:
-    """The story with one more look."""
-    return story.after(look, events(story.look, look))
+def told(story: Story, look: Look, *more: Event) -> Story:
+    """The story with one more look, what it has brought, and what somebody else knows of it."""
+    return story.after(look, (*events(story.look, look), *more))
 
 
 def events(before: Look | None, after: Look) -> tuple[Event, ...]:

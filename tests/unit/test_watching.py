@@ -1,0 +1,30 @@
+"""How a watch goes on and how it ends."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from srekv.watch.model import Look, Sight, Story
+from srekv.watching import follow
+
+NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+def test_a_watch_outlives_what_it_cannot_see_and_ends_with_its_cloud() -> None:
+    """A problem is told once and waited out; when the cloud is gone too, that is the last word."""
+    problems = ["", "no answer", "no answer", "", "gone"]
+    looks = iter(
+        Look(at=NOON + timedelta(seconds=second), stack=Sight(problem=problem))
+        for second, problem in enumerate(problems)
+    )
+    answers = iter([False, False, True])
+    shown: list[Story] = []
+
+    follow(lambda: next(looks), shown.append, pause_s=0, has_stopped=lambda: next(answers))
+
+    told = ["cannot see the stack: no answer", "the stack can be seen again", "cannot see the stack: gone"]
+    told.append("the local cloud has stopped: the watch ends")
+    assert [one.text for one in shown[-1].events] == told
+    assert [one.text for story in shown for one in story.news] == told
+    assert len(shown) == len(problems)
+    assert list(answers) == []
