@@ -296,7 +296,6 @@ class _Runner:
     def _settings(self) -> Settings:
         site_, machine = self._site, self.machine
         region = machine.zone[:-1]
-        packages = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
         return Settings(
             id=machine.id,
             token=site_.token(machine.id),
@@ -313,7 +312,7 @@ class _Runner:
                 "AWS_DEFAULT_REGION": region,
                 "SREKV_MACHINE_ADDRESS": self.address,
                 "SREKV_MACHINE_RESOLVER": f"{site_.resolver[0]}:{site_.resolver[1]}",
-                "SREKV_MACHINE_PACKAGES": os.pathsep.join(dict.fromkeys([*packages, *site.getsitepackages()])),
+                "SREKV_MACHINE_PACKAGES": os.pathsep.join(_packages()),
             },
         )
 
@@ -338,6 +337,12 @@ class _Runner:
             return
         self.state = state
         self._machines.changed(self.machine.id, state)
+
+
+def _packages() -> list[str]:
+    """Where this Python finds what is installed: its environment, the user's own packages, what .pth files add."""
+    installed = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()]
+    return list(dict.fromkeys([*installed, *(path for path in sys.path if any(Path(path).glob("*.dist-info")))]))
 
 
 def _spawn_init(token: str, descriptor: int) -> subprocess.Popen[bytes]:
