@@ -32,6 +32,9 @@ PROBES = (("health", "/health", (200,)), ("read", f"/v1/keys/{ABSENT_KEY}", (200
 TIMEOUT_S = 2.0
 """How long each request may take, AWS-equivalent seconds; as the clients of a drill."""
 
+SHORTEST_TIMEOUT_S = 0.5
+"""But at least so long, wall-clock seconds: that this computer is busy is no outage."""
+
 
 class Looker(Protocol):
     """What is asked about a stack; `srekv.provision.hands` fulfils it."""
@@ -217,7 +220,8 @@ class ServiceWatch:
         key = (node.instance_id, deployment.name, deployment.port)
         if key not in self._views:
             self._views[key] = self._view(deployment, node)
-        seen = self._views[key].look(tuple(path for _, path, _ in PROBES), timeout_s=TIMEOUT_S / self._speed)
+        paths, timeout_s = tuple(path for _, path, _ in PROBES), max(SHORTEST_TIMEOUT_S, TIMEOUT_S / self._speed)
+        seen = self._views[key].look(paths, timeout_s=timeout_s)
         return ServiceSight(
             asked_from=node.name,
             addresses=seen.resolution.addresses,
