@@ -23,7 +23,10 @@ release = version = __version__
 html_title = f"srekv {release}"
 html_theme = "furo"
 html_show_sphinx = False
+html_show_copyright = False
 html_copy_source = False
+
+smartquotes = False  # `--` in an option stays as it is
 
 extensions = ["myst_parser"]
 myst_heading_anchors = 4  # the anchors that GitHub gives to headings
