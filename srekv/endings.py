@@ -78,10 +78,20 @@ def _refusal(error: click.ClickException) -> UsageError:
         advice = _advice(command, [f"{command} {one}" for one in error.possibilities or ()])
         return UsageError(f"{command} has no command {error.command_name}", next_step=advice)
     if isinstance(error, click.exceptions.NoSuchOption):
-        advice = _advice(command, error.possibilities or ())
+        advice = _misplaced(context, error.option_name) or _advice(command, error.possibilities or ())
         return UsageError(f"{command} has no option {error.option_name}", next_step=advice)
     message = error.format_message().removesuffix(".")
     return UsageError(message[:1].lower() + message[1:], next_step=f"{command} --help")
+
+
+def _misplaced(context: click.Context | None, name: str) -> str:
+    """Where an option of srekv itself belongs, if it is one."""
+    options = context.find_root().command.params if context else ()
+    option = next((one for one in options if name in one.opts), None)
+    if context is None or not isinstance(option, click.Option):
+        return ""
+    value = "" if option.is_flag else f" {option.human_readable_name.upper()}"
+    return f"it stands before the command: srekv {name}{value}{context.command_path.removeprefix('srekv')}"
 
 
 def _advice(command: str, nearest: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from srekv.cli import main_group, run
 from srekv.config import Config
+from srekv.helping import Command
 
 COMMANDS = {
     *("up", "test", "failover", "failover-test", "down", "status", "check", "kv", "local"),
@@ -65,6 +68,40 @@ def test_every_command_has_help(name: str) -> None:
     for option in command.params:
         if isinstance(option, click.Option):
             assert option.help, f"{name} {option.opts}"
+
+
+def test_the_list_of_commands_fits() -> None:
+    """At 80 columns no command's first sentence is cut off, and they come in the order in which they are met."""
+    text = CliRunner().invoke(main_group, ["--help"], terminal_width=80).output
+    commands = text.partition("Commands:")[2].splitlines()[1:]
+    assert not [line for line in commands if line.endswith("...") or len(line) > 80]
+    assert [line.split()[0] for line in commands][:3] == ["up", "test", "failover"]
+
+
+EXAMPLES = [example for command in ALL.values() if isinstance(command, Command) for example in command.examples]
+
+
+@pytest.mark.parametrize("example", [one for one in EXAMPLES if one.startswith("srekv ")])
+def test_examples_are_understood(example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command line of a help text has commands, options and values that there are."""
+    monkeypatch.chdir(tmp_path)
+    for directory in ("baseline", "report", "srekv-drills/1f2e3d4c"):
+        Path(directory).mkdir(parents=True)
+    Path("srekv-drills/1f2e3d4c/history.jsonl").touch()
+    command: click.Command | None = main_group
+    name, arguments = "srekv", shlex.split(example.partition(" > ")[0])[1:]
+    while isinstance(command, click.Group):
+        context = command.make_context(name, arguments)
+        name, command, arguments = command.resolve_command(context, [*context._protected_args, *context.args])
+    assert command is not None
+    assert command.make_context(name, arguments)
+
+
+def test_examples_keep_their_lines() -> None:
+    """In the help each stands on a line of its own, as it is to be typed."""
+    text = CliRunner().invoke(main_group, ["sweep", "--help"]).output
+    assert "\n  $ srekv sweep --dry-run\n" in text
+    assert len(EXAMPLES) > 20
 
 
 def test_options_before_the_command() -> None:
@@ -122,6 +159,8 @@ def test_nothing_given(tmp_path: Path) -> None:
         (("--stack", "demo", "stats"), "did you mean srekv --stack demo status?"),
         (("up", "--dryrun"), "did you mean --dry-run?"),
         (("--target", "awz", "up"), "did you mean --target aws?"),
+        (("kv", "get", "--output", "json", "k"), "it stands before the command: srekv --output OUTPUT kv get"),
+        (("up", "-q"), "it stands before the command: srekv -q up"),
         (("up", "--os", "al2024"), "did you mean --os al2023?"),
         (("failover-test", "--fault", "lyin"), "did you mean --fault lying?"),
         (("failover-test", "--break", "lost"), "did you mean --break lost-writes?"),
