@@ -45,8 +45,9 @@ class Place:
         """A session's: nothing of this machine's but the language and the way to packages."""
         path = (self._directory / "venv" / "bin", Path(sys.executable).parent, os.environ["PATH"])
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-        home = {"HOME": str(self.home), "TMPDIR": str(self._directory)}
-        return {"LANG": "C.UTF-8", **kept, **home, "PATH": os.pathsep.join(map(str, path))}
+        cache = os.environ.get("PIP_CACHE_DIR", str(Path.home() / ".cache" / "pip"))
+        own = {"HOME": str(self.home), "TMPDIR": str(self._directory), "PIP_CACHE_DIR": cache}
+        return {"LANG": "C.UTF-8", **kept, **own, "PATH": os.pathsep.join(map(str, path))}
 
     @contextmanager
     def account(self) -> Iterator[dict[str, str]]:

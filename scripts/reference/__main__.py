@@ -7,6 +7,7 @@ from pathlib import Path
 
 from reference.commands import commands
 from reference.configuration import configuration
+from reference.conformance import conformance
 from reference.faults import faults
 from reference.outcomes import outcomes
 from reference.policy import policy
@@ -17,6 +18,7 @@ PAGES = Path(__file__).parents[2] / "docs" / "reference"
 MAKERS = {
     "commands.md": commands,
     "configuration.md": configuration,
+    "conformance.md": conformance,
     "exit-codes.md": outcomes,
     "faults.md": faults,
     "http-api.md": service,

@@ -1,11 +1,7 @@
-"""Writes docs/reference/conformance.md: every rule, where it was recorded, and what shows that it holds.
-
-Run it from the repository: python scripts/conformance_table.py > docs/reference/conformance.md
-"""
+"""Every rule of AWS's behaviour, where it was recorded, and what shows that it holds."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -13,7 +9,7 @@ from srekv.conformance.cases.catalogue import CASES
 from srekv.conformance.layer import all_rules
 from srekv.conforming import rules
 
-TESTS = Path(__file__).parents[1] / "tests"
+TESTS = Path(__file__).parents[2] / "tests"
 PLACES = ("unit/conformance/test_rules*.py", "contract/test_layer.py", "contract/test_credentials.py")
 """Where laws are tested by themselves."""
 
@@ -35,14 +31,14 @@ answer was recorded or is documented.
 
 Nobody has put the cases to a real account yet: the project has none. A difference there is a mistake here.
 
-Made by `python scripts/conformance_table.py`; a test holds it equal.
+Made by `make reference` from the code; a test holds it equal.
 
 | rule | says | rows | source | layer | shown by |
 |---|---|---|---|---|---|
 """
 
 
-def table() -> str:
+def conformance() -> str:
     """The whole page."""
     return HEAD + "".join(f"| {' | '.join(_cell(cell) for cell in row)} |\n" for row in rows())
 
@@ -73,7 +69,3 @@ def _tests(rule: str, texts: Iterable[tuple[Path, str]]) -> Iterator[str]:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
-
-
-if __name__ == "__main__":
-    sys.stdout.write(table())
