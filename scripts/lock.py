@@ -48,12 +48,12 @@ def digest(project: str) -> str:
 
 
 def lock(uv: str, *options: str) -> str:
-    """The text of requirements.lock: every extra, for every Python from the oldest on.
+    """The text of requirements.lock: every extra, for every Python from the oldest on, one version for all if possible.
 
     Raises:
         subprocess.CalledProcessError: uv found no set of versions, and said why on standard error.
     """
-    command = [uv, *COMPILE, "--all-extras", "--python-version", OLDEST, *options]
+    command = [uv, *COMPILE, "--all-extras", "--fork-strategy", "fewest", "--python-version", OLDEST, *options]
     made = _compile([*command, "--output-file", str(LOCK), PROJECT.name])
     return HEADER.format(digest=digest(PROJECT.read_text())) + made
 
