@@ -57,7 +57,7 @@ endurance-test: .venv/databases ## 100,000 operations while the database has bad
 	$(BIN)/python -m pytest -m endurance -k "dynamodb-local" tests/local/table/faults
 
 manual-test: .venv/developed ## Every command of README.md and docs, run as a reader would (uses aws, dig and jq)
-	$(BIN)/python -m pytest -m manual -n 2 --dist worksteal tests/local/manual
+	$(BIN)/python -m pytest -m manual -n 4 --dist loadgroup -p no:randomly tests/local/manual
 
 lint: .venv/developed ## ruff, mypy, shellcheck
 	$(BIN)/ruff check .

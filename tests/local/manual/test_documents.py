@@ -14,7 +14,12 @@ from typing import Any
 import pytest
 from manual.place import ROOT, Place
 
-pytestmark = [pytest.mark.local, pytest.mark.manual, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.local,
+    pytest.mark.manual,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("documents"),  # the commands run once, in one worker
+]
 
 PAGE = ROOT / "docs" / "reference" / "documents.md"
 MAP = "map "

@@ -39,7 +39,7 @@ def test_a_comment_about_a_block_stands_right_above_one(page: Path) -> None:
 
 @PAGES
 def test_every_command_line_in_the_text_is_one_that_srekv_takes(page: Path) -> None:
-    """Also outside the blocks: no command and no option that there is not."""
+    """Also outside the blocks that are run: no command and no option that there is not."""
     assert [span for span in spans(page) if (problem := refused(span)) and problem] == []
 
 
@@ -87,16 +87,18 @@ def anchors(page: Path) -> set[str]:
 
 
 def spans(page: Path) -> Iterator[str]:
-    """Code in the text that is a command line of srekv."""
-    text = re.sub(r"^ *```.*?^ *```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    """Command lines of srekv: code in the text, and in blocks of any language the whole ones."""
+    whole = page.read_text()
+    text = re.sub(r"^ *```.*?^ *```$", "", whole, flags=re.MULTILINE | re.DOTALL)
     yield from re.findall(r"(?<!`)`(srekv [^`]+)`(?!`)", text)
+    yield from re.findall(r"^ *\$ (srekv [^\\\n]+)$", whole, re.MULTILINE)
 
 
 def refused(span: str) -> str:
     """What of a command line srekv does not know, "" if it knows all of it; what follows a pipe is not srekv's."""
     commands = {context.command_path: context for context in contexts()}
     try:
-        words = shlex.split(span.replace("\\|", "|"))[1:]
+        words = shlex.split(span.replace("\\|", "|"), comments=True)[1:]
     except ValueError:
         return "it cannot be split into words"
     known, path = set(option_names(commands["srekv"])), "srekv"
