@@ -16,6 +16,7 @@ from srekv import __version__, completion, endings
 from srekv.completion import proposing, proposing_parts
 from srekv.config import DEFAULT_STACK
 from srekv.errors import UsageError
+from srekv.helping import Group
 from srekv.options import OneOf, as_parts, as_seconds, failover_options, placement_options, promise_options
 
 if TYPE_CHECKING:
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 CONTEXT = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SREKV", "max_content_width": 100}
 
 
-@click.group(context_settings=CONTEXT, invoke_without_command=True)
-@click.option("--target", type=OneOf(["local", "aws"]), default="local", show_default=True, help="Where to run.")
+@click.group(cls=Group, context_settings=CONTEXT, invoke_without_command=True)
+@click.option(
+    "--target", type=OneOf(["local", "aws"]), default="local", show_default=True, help="This machine, or AWS."
+)
 @click.option(
     "--stack",
     default=DEFAULT_STACK,
@@ -45,7 +48,9 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SREKV",
     help="Profile of the AWS configuration files (target aws).",
     shell_complete=proposing(completion.profiles),
 )
-@click.option("--output", type=OneOf(["text", "json"]), default="text", show_default=True, help="For whom.")
+@click.option(
+    "--output", type=OneOf(["text", "json"]), default="text", show_default=True, help="For people, or for programs."
+)
 @click.option("--quiet", "-q", is_flag=True, help="Show results and warnings only.")
 @click.option("--verbose", "-v", is_flag=True, help="Show each call to AWS and how long it took, on standard error.")
 @click.version_option(__version__, prog_name="srekv")
@@ -53,9 +58,17 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SREKV",
 def main_group(context: click.Context, /, **options: Any) -> None:
     """A highly available key-value service, its failover, and the proof that it works.
 
-    Start with: srekv up, srekv test, srekv failover-test. Then: srekv down.
+    On the local target (the default) everything runs on this machine's loopback and costs nothing. Options before the
+    command say which stack it is about.
 
-    On the local target (the default) everything runs on this machine's loopback and costs nothing.
+    Exit codes: 0 done, or the drill held; 1 violated, absent, something is left, or a finding prevents the failover;
+    2 an impossible request, refused before the first call; 3 could not; 4 unknown; 130 Ctrl-C.
+
+    $ srekv up
+    $ srekv test
+    $ srekv failover-test
+    $ srekv down --yes
+    $ srekv --target aws --region eu-west-1 up --dry-run
     """
     context.obj = options
     if options["quiet"] and options["verbose"]:
@@ -149,6 +162,10 @@ def up(
 
     Run it again at any time: it repairs what differs and leaves the rest alone. A setting that you do not give keeps
     the value the stack was made with.
+
+    $ srekv up --interval 30 --ttl 60
+    $ srekv --target aws up --dry-run
+    $ srekv --target aws up --lease 2h
     """
     from srekv import commands
     from srekv.invocation import LocalWishes
@@ -165,7 +182,12 @@ def up(
 @main_group.command()
 @click.pass_context
 def test(context: click.Context) -> None:
-    """Test the name, a write and a read, from both nodes (lab 4.1-4.3)."""
+    """Test name, write and read from both nodes (lab 4.1-4.3).
+
+    Exits 1 if a test fails.
+
+    $ srekv test
+    """
     from srekv import commands
 
     commands.test(_invocation(context))
@@ -175,7 +197,11 @@ def test(context: click.Context) -> None:
 @click.option("--back", is_flag=True, help="Start the primary again and wait for the failback.")
 @click.pass_context
 def failover(context: click.Context, *, back: bool) -> None:
-    """Stop the primary and wait until the name answers the secondary (lab 4.4)."""
+    """Stop the primary and wait for the switch (lab 4.4).
+
+    $ srekv failover
+    $ srekv failover --back
+    """
     from srekv import commands
 
     commands.failover(_invocation(context), back=back)
@@ -241,9 +267,14 @@ def failover_test(
     clients: tuple[str, ...],
     **options: Any,
 ) -> None:
-    """Drill: load, fault, switch, heal, failback, and a verdict from the client's side.
+    """Drill a fault and judge what the clients saw.
 
-    The fault is always healed, also after Ctrl-C or an error; after kill -9 the next srekv up heals it.
+    Load, fault, switch, heal, failback, and a verdict from the clients' side. The fault is always healed, also after
+    Ctrl-C or an error; after kill -9 the next srekv up heals it. Exits 1 if the verdict is violated, 4 if unknown.
+
+    $ srekv failover-test --list
+    $ srekv failover-test --fault lying --report report
+    $ srekv failover-test --rounds 20 --max-outage 60
     """
     from srekv import drills
     from srekv.drill.model import Promises
@@ -264,7 +295,13 @@ def failover_test(
 @click.option("--backup", default="", metavar="NAME", help="Back the table up under this name before it goes.")
 @click.pass_context
 def down(context: click.Context, *, yes: bool, dry_run: bool, keep_table: bool, backup: str) -> None:
-    """Remove everything and prove that nothing is left."""
+    """Remove everything and prove that nothing is left.
+
+    Exits 1 if something is left, with the command that removes it.
+
+    $ srekv down --yes
+    $ srekv down --backup before-the-change
+    """
     from srekv import leftovers
 
     leftovers.down(
@@ -302,6 +339,9 @@ def status(context: click.Context, *, watch: bool, every_s: float | None) -> Non
     With --watch: nodes, checkers, the name's answer, a GET /health and a read through the name, and what changes, as it
     changes. Nothing is written. On a terminal a live screen, elsewhere a line for each event, with --output json one
     document on a line for each look.
+
+    $ srekv status --watch
+    $ srekv --output json status
     """
     from srekv import standing, watching
 
@@ -329,7 +369,12 @@ def _promises(max_outage: float | None, max_lost: int | None, min_availability: 
 @promise_options
 @click.pass_context
 def check(context: click.Context, /, file: Path, **promises: Any) -> None:
-    """Judge a recorded history again."""
+    """Judge a recorded history again.
+
+    Exits 0 if it held, 1 if it is violated, 4 if nobody can tell.
+
+    $ srekv check srekv-drills/1f2e3d4c/history.jsonl
+    """
     from srekv import evidence
 
     evidence.check(_screen(context), file, _promises(**promises))
@@ -346,7 +391,12 @@ def check(context: click.Context, /, file: Path, **promises: Any) -> None:
 @promise_options
 @click.pass_context
 def report(context: click.Context, /, file: Path, *, directory: Path | None, **promises: Any) -> None:
-    """Redraw a report from a history alone: report.html, verdict.json, junit.xml."""
+    """Redraw a report from a history alone.
+
+    Writes report.html, verdict.json and junit.xml. Exits as check does.
+
+    $ srekv report srekv-drills/1f2e3d4c/history.jsonl --dir report
+    """
     from srekv import evidence
 
     evidence.report(_screen(context), file, directory=directory, promises=_promises(**promises))
@@ -360,9 +410,12 @@ def report(context: click.Context, /, file: Path, *, directory: Path | None, **p
 )
 @click.pass_context
 def compare(context: click.Context, a: Path, b: Path, *, tolerance: float) -> None:
-    """Tell whether B is worse than A; exit 1 if it is.
+    """Tell whether B is worse than A.
 
     A and B are histories, verdict.json files, or directories with any number of runs, which count by their medians.
+    Exits 1 if it is worse.
+
+    $ srekv compare baseline report --tolerance 0.2
     """
     from srekv import evidence
 
@@ -373,10 +426,23 @@ def compare(context: click.Context, a: Path, b: Path, *, tolerance: float) -> No
 @click.option("--interval", type=int, default=10, show_default=True, help="Seconds between a checker's requests.")
 @click.option("--threshold", type=int, default=3, show_default=True, help="Failures in a row that count.")
 @click.option("--ttl", type=int, default=10, show_default=True, help="The records' TTL, seconds.")
-@click.option("--target", type=float, metavar="S", help="Find the cheapest settings that keep every outage within S.")
+@click.option(
+    "--target-outage",
+    "--target",
+    "target",
+    type=float,
+    metavar="S",
+    help="Find the cheapest settings that keep every outage within S.",
+)
 @click.pass_context
 def predict(context: click.Context, *, interval: int, threshold: int, ttl: int, target: float | None) -> None:
-    """Predict the outage and the bill of these settings, without any stack."""
+    """Predict the outage and the bill of some settings.
+
+    It needs no stack and asks nobody.
+
+    $ srekv predict --interval 30 --ttl 60
+    $ srekv predict --target-outage 60
+    """
     from srekv import evidence
 
     evidence.predict(_screen(context), interval=interval, threshold=threshold, ttl=ttl, target=target)
@@ -411,9 +477,12 @@ def policy(
     of_stack: str | None,
     part: Literal["reading", "changing"] | None,
 ) -> None:
-    """Print the least-privilege IAM policy that an operator needs.
+    """Print the least-privilege IAM policy of an operator.
 
-    It makes no call. aws iam create-policy --policy-name srekv --policy-document "$(srekv policy)"
+    It makes no call.
+
+    $ srekv policy --part reading
+    $ aws iam create-policy --policy-name srekv --policy-document "$(srekv policy)"
     """
     from srekv import granting
 
@@ -440,7 +509,10 @@ def kv() -> None:
 @click.argument("value")
 @click.pass_context
 def kv_put(context: click.Context, *, key: str, value: str) -> None:
-    """Store VALUE under KEY."""
+    """Store VALUE under KEY.
+
+    $ srekv kv put colour blue
+    """
     from srekv import keys
 
     keys.kv(_invocation(context), "PUT", key, os.fsencode(value))
@@ -450,7 +522,10 @@ def kv_put(context: click.Context, *, key: str, value: str) -> None:
 @click.argument("key")
 @click.pass_context
 def kv_get(context: click.Context, *, key: str) -> None:
-    """Print the value of KEY; exit 1 if there is none."""
+    """Print the value of KEY; exit 1 if there is none.
+
+    $ srekv kv get colour
+    """
     from srekv import keys
 
     value = keys.kv(_invocation(context), "GET", key, None)
@@ -482,10 +557,13 @@ def kv_delete(context: click.Context, *, key: str) -> None:
 @click.option("--dry-run", is_flag=True, help="Show what would be removed, and exit 1 if there is something.")
 @click.pass_context
 def sweep(context: click.Context, /, *, older_than: str, yes: bool, **flags: bool) -> None:
-    """Find and remove what is left of any srekv stack in the account.
+    """Remove what any srekv stack left in the account.
 
     Expired leases first, then by age. A stack is as old as the oldest thing in it of which AWS tells the age. Backups,
-    and tables left by down --keep-table, are shown and kept.
+    and tables left by down --keep-table, are shown and kept. Exits 1 if something is left that should go.
+
+    $ srekv sweep --dry-run
+    $ srekv --target aws sweep --all-regions --older-than 3d
     """
     from srekv import sweeping
 
@@ -519,10 +597,13 @@ def doctor(
     instance_type: str | None,
     **request: Any,
 ) -> None:
-    """Will it fail over? Each finding has its cause, its proof and its fix.
+    """Tell whether it will fail over, and if not, why.
 
-    Looks at the stack, at any hosted zone, or, where there is no stack yet, at what the first up would meet. Changes
-    nothing. Exits 1 if something prevents a failover.
+    Each finding has its cause, its proof and its fix. Looks at the stack, at any hosted zone, or, where there is no
+    stack yet, at what the first up would meet. Changes nothing. Exits 1 if something prevents a failover.
+
+    $ srekv doctor
+    $ srekv --target aws doctor --zone-id Z0123456789ABCDEFGHIJ --target-outage 60
     """
     from srekv import diagnosis
 
@@ -557,7 +638,10 @@ def local_logs(context: click.Context) -> None:
 @local.command("env")
 @click.pass_context
 def local_env(context: click.Context) -> None:
-    """Print exports for any AWS tool: eval "$(srekv local env)"."""
+    """Print exports that lead any AWS tool to it.
+
+    $ eval "$(srekv local env)"
+    """
     from srekv import caretaking
 
     caretaking.env(_invocation(context))
@@ -586,10 +670,14 @@ def local_stop(context: click.Context) -> None:
 @click.option("--in-my-account", is_flag=True, help="Target aws: yes, make and remove things there.")
 @click.pass_context
 def conformance(context: click.Context, /, *, explain: bool, **options: Any) -> None:
-    """Ask what AWS answered when it was recorded; exit 1 if an answer differs.
+    """Ask what AWS answered when it was recorded.
 
     On the local target the emulator answers behind the layer that lets it behave like AWS in the tests. On the target
-    aws your account answers; everything made for a question is removed again.
+    aws your account answers; everything made for a question is removed again. Exits 1 if an answer differs.
+
+    $ srekv conformance
+    $ srekv conformance --only zone-not-empty
+    $ srekv --target aws conformance --in-my-account
     """
     from srekv import conforming
 
@@ -602,14 +690,14 @@ def conformance(context: click.Context, /, *, explain: bool, **options: Any) -> 
 @main_group.command("completion")
 @click.argument("shell", type=OneOf(list(completion.SHELLS)))
 def complete(shell: str) -> None:
-    r"""Print the script by which Tab completes commands, options, and what exists: stacks, faults, Regions, ids.
+    """Print the script by which a shell completes srekv.
 
-    \b
-    bash  srekv completion bash >> ~/.bashrc
-    zsh   srekv completion zsh > a directory of $fpath, named _srekv
-    fish  srekv completion fish > ~/.config/fish/completions/srekv.fish
+    Tab then completes commands, options, and what exists: stacks, faults, Regions, ids. Bash from 4.4 on; zsh after
+    compinit; for fish the file is read when it is needed.
 
-    For this session only: eval "$(srekv completion bash)". Bash from 4.4 on.
+    $ echo 'eval "$(srekv completion bash)"' >> ~/.bashrc
+    $ echo 'eval "$(srekv completion zsh)"' >> ~/.zshrc
+    $ srekv completion fish > ~/.config/fish/completions/srekv.fish
     """
     click.echo(completion.script(main_group, shell), nl=False)
 

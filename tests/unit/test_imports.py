@@ -32,6 +32,7 @@ ALLOWED = {
     "__main__": ({"cli"}, set()),
     "cli": (None, {"click"}),
     "completion": (None, {"click", "boto3"}),
+    "helping": (set(), {"click"}),
     "endings": (None, {"click"}),
     "options": ({"completion", "config", "errors"}, {"click"}),
     "caretaking": (None, set()),
