@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -145,9 +146,20 @@ def _drill(world: Any) -> None:
     report = {"Region": "us-east-1", "IPAddress": "15.177.0.1"}
     report |= {"StatusReport": {"Status": "Success", "CheckedTime": now}}
     online = [{"InstanceId": one["InstanceId"], "PingStatus": "Online"} for one in _nodes(world)]
+    told: list[str] = [""]
+
+    def send(body: Any) -> Any:
+        """The node remembers the end of the lease that it is told, and tells it."""
+        script = json.loads(body)["Parameters"]["commands"][0]
+        if "lease-until" in script and not script.startswith("cat "):
+            told[0] = "".join(re.findall(r"echo (\d+) >", script))
+        return world.success(Command={"CommandId": COMMAND})
+
     world.calls.answers |= {
-        "SendCommand": lambda _: world.success(Command={"CommandId": COMMAND}),
-        "GetCommandInvocation": lambda _: world.success(Status="Success", ResponseCode=0),
+        "SendCommand": send,
+        "GetCommandInvocation": lambda _: world.success(
+            Status="Success", ResponseCode=0, StandardOutputContent=told[0]
+        ),
         "DescribeInstanceInformation": lambda _: world.success(InstanceInformationList=online),
         "GetHealthCheckStatus": lambda _: world.success(HealthCheckObservations=[report]),
         "GetConsoleOutput": lambda _: world.success(Output=""),
