@@ -97,21 +97,33 @@ SESSIONS = {
 """How a session begins, and what its user types first."""
 
 
+IN_A_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+)
+"""Makes its standard input the terminal of the session that it leads, then becomes the shell."""
+
+
 @pytest.mark.parametrize("shell", sorted(SESSIONS))
 def test_tab_in_a_shell(shell: str, environment: dict[str, str]) -> None:
     """In a terminal, Tab finishes the word."""
     path = _installed(shell)
     options, first = SESSIONS[shell]
-    child, terminal = pty.fork()
-    if child == 0:
-        os.execve(path, [path, *options], environment)
-    try:
-        _type(terminal, f"{first}\n", until="ready\r\n")
-        _type(terminal, "srekv failover-test --fault ly\t", until="--fault lying")
-    finally:
-        os.close(terminal)
-        os.kill(child, 9)
-        os.waitpid(child, 0)
+    terminal, its_end = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", IN_A_TERMINAL, path, *options],
+        env=environment,
+        stdin=its_end,
+        stdout=its_end,
+        stderr=its_end,
+        start_new_session=True,
+    ) as session:
+        os.close(its_end)
+        try:
+            _type(terminal, f"{first}\n", until="ready\r\n")
+            _type(terminal, "srekv failover-test --fault ly\t", until="--fault lying")
+        finally:
+            session.kill()
+            os.close(terminal)
 
 
 def _type(terminal: int, keys: str, *, until: str) -> None:
