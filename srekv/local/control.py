@@ -92,7 +92,7 @@ def ensure(
                 why=f"{directory / START_LOCK} is locked",
                 next_step="srekv local logs",
             )
-        running = find(directory)
+        running = _settled(directory, timeout_s)
         if running is not None:
             return _joined(running, speed=speed, dns_port=dns_port, dynamodb=dynamodb)
         if is_alive(directory):
@@ -114,8 +114,9 @@ def stop(directory: Path) -> bool:
     """End the cloud and everything in it; False when none ran. Takes some seconds at most.
 
     Raises:
-        SrekvError: it is just starting or ending.
+        SrekvError: it is starting or ending, and not done with that in time.
     """
+    _settled(directory, _STOP_S)
     runtime = read(directory)
     if not is_alive(directory):
         if runtime is not None:
@@ -124,7 +125,7 @@ def stop(directory: Path) -> bool:
         return False
     if runtime is None:
         raise SrekvError(
-            "the local cloud is just starting or ending",
+            "the local cloud is starting or ending",
             why=f"{directory} is locked by its supervisor and has no {RUNTIME}",
             next_step="try again in a few seconds",
         )
@@ -139,6 +140,14 @@ def stop(directory: Path) -> bool:
     _sweep(runtime)
     (directory / RUNTIME).unlink(missing_ok=True)
     return True
+
+
+def _settled(directory: Path, timeout_s: float) -> Runtime | None:
+    """The cloud that runs here; one whose starter was killed, or that is just ending, gets the time that it needs."""
+    deadline = time.monotonic() + timeout_s
+    while (running := find(directory)) is None and is_alive(directory) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return running
 
 
 def release(directory: Path) -> bool:

@@ -7,6 +7,8 @@ import json
 import os
 import signal
 import stat
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from srekv.local.machine.processes import members
 from srekv.local.runtime import is_alive, read, write
 
 pytestmark = pytest.mark.local
+
+DEADLINE_S = 30
 
 
 def test_start_join_and_stop(directory: Path) -> None:
@@ -38,6 +42,21 @@ def test_work_can_be_done_while_it_starts(directory: Path) -> None:
     control.ensure(directory, meanwhile=lambda: called.append(1))
     control.ensure(directory, meanwhile=lambda: called.append(2))
     assert called == [1]
+
+
+@pytest.mark.parametrize("follow", [control.ensure, control.stop])
+def test_a_cloud_whose_starter_was_killed_is_joined_or_ended(directory: Path, follow: Callable[[Path], object]) -> None:
+    """It needs a second to serve; who comes meanwhile gives it that time, and is not sent away."""
+
+    def killed() -> None:
+        deadline = time.monotonic() + DEADLINE_S
+        while not is_alive(directory) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        control.ensure(directory, meanwhile=killed)
+    assert follow(directory)
 
 
 def test_two_starts_at_once_start_one_cloud(directory: Path) -> None:
