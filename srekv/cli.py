@@ -466,6 +466,11 @@ def predict(context: click.Context, *, interval: int, threshold: int, ttl: int, 
     help="Bind it to this stack.  [default: all that srekv makes]",
     shell_complete=proposing(completion.stacks),
 )
+@click.option(
+    "--ebs-key",
+    metavar="ARN",
+    help="The KMS key of new volumes, where the account has one of its own as its default.",
+)
 @click.pass_context
 def policy(
     context: click.Context,
@@ -476,6 +481,7 @@ def policy(
     in_region: str | None,
     of_stack: str | None,
     part: Literal["reading", "changing"] | None,
+    ebs_key: str | None,
 ) -> None:
     """Print the least-privilege IAM policy of an operator.
 
@@ -495,6 +501,7 @@ def policy(
             region=in_region or context.obj["region"] or "*",
             stack=of_stack or (context.obj["stack"] if given else None),
             part=part,
+            ebs_key=ebs_key,
         )
     )
 

@@ -20,9 +20,12 @@ from srekv.provision.permissions import (
 ANY = "*"
 
 _ACCOUNT = re.compile(r"\d{12}")
+_KEY = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
 
 
-def policy(*, node: bool, account: str, region: str, stack: str | None, part: Part | None = None) -> str:
+def policy(
+    *, node: bool, account: str, region: str, stack: str | None, part: Part | None = None, ebs_key: str | None = None
+) -> str:
     """One policy document, ready for `aws iam create-policy --policy-document`.
 
     Args:
@@ -31,16 +34,19 @@ def policy(*, node: bool, account: str, region: str, stack: str | None, part: Pa
         region: a Region, or "*" for any.
         stack: one stack's name, or None: for the operator every stack, for the nodes the default one.
         part: half of the operator's: "reading" serves status, doctor and a dry run, "changing" is the rest.
+        ebs_key: the ARN of the account's own default key of EBS; None: AWS's, which needs no permission.
 
     Raises:
-        UsageError: no account, Region or stack can be called so; or IAM takes no policy of this size.
+        UsageError: no account, Region, stack or key can be called so; or IAM takes no policy of this size.
     """
-    _check(account=account, region=region, stack=stack)
+    _check(account=account, region=region, stack=stack, ebs_key=ebs_key)
     partition = partition_of(region)
     if node:
         scope = Scope(account=account, region=region, stack=stack or DEFAULT_STACK, partition=partition)
         return _text(node_policy(scope.tables()[0]))
-    whole = operator_policy(account=account, region=region, stack=stack, partition=partition, part=part)
+    whole = operator_policy(
+        account=account, region=region, stack=stack, partition=partition, part=part, ebs_key=ebs_key
+    )
     if size(whole) > LARGEST_POLICY:
         raise UsageError(
             f"this policy has {size(whole)} characters, and IAM takes {LARGEST_POLICY}",
@@ -50,12 +56,18 @@ def policy(*, node: bool, account: str, region: str, stack: str | None, part: Pa
     return _text(whole)
 
 
-def _check(*, account: str, region: str, stack: str | None) -> None:
+def _check(*, account: str, region: str, stack: str | None, ebs_key: str | None) -> None:
     if account != ANY and not _ACCOUNT.fullmatch(account):
         raise UsageError(
             f"--account {account!r} is impossible",
             why="expected twelve digits, or * for any account",
             next_step="aws sts get-caller-identity tells yours",
+        )
+    if ebs_key is not None and not _KEY.fullmatch(ebs_key):
+        raise UsageError(
+            f"--ebs-key {ebs_key!r} is impossible",
+            why="expected the ARN of a key; a policy cannot name a key by its alias",
+            next_step="aws ec2 get-ebs-default-kms-key-id tells which it is, aws kms describe-key --key-id ... its ARN",
         )
     Config(stack=stack or DEFAULT_STACK, region=DEFAULT_REGION if region == ANY else region)
 

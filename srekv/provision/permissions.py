@@ -223,6 +223,7 @@ def operator_policy(
     stack: str | None = None,
     partition: str = "aws",
     part: Part | None = None,
+    ebs_key: str | None = None,
 ) -> dict[str, Any]:
     """All that an operator needs for every command.
 
@@ -232,9 +233,10 @@ def operator_policy(
         stack: bind it to one stack; None: to all that srekv makes.
         partition: "aws", "aws-cn" or "aws-us-gov".
         part: only what reads, or only what does more; together they are the whole.
+        ebs_key: the ARN of the KMS key that encrypts volumes by default, where it is not AWS's own.
     """
     scope = Scope(account=account, region=region, stack=stack, partition=partition)
-    grants = [grant.only(part) for grant in _grants(scope)]
+    grants = [grant.only(part) for grant in (*_grants(scope), *_volume_key(scope, ebs_key))]
     statements = [grant.statement() for grant in grants if grant.actions]
     policy = {"Version": VERSION, "Statement": statements}
     return policy if size(policy) <= LARGEST_POLICY else {**policy, "Statement": [_unnamed(one) for one in statements]}
@@ -312,6 +314,25 @@ def _machines(scope: Scope) -> tuple[Grant, ...]:
             actions=[*CHANGING, LAUNCH],
             resources=any_kind,
             conditions=scope.tagged("aws:ResourceTag"),
+        ),
+    )
+
+
+def _volume_key(scope: Scope, key: str | None) -> tuple[Grant, ...]:
+    """The key of the volumes, used through EC2 only: whoever launches or starts an instance must be allowed to use it.
+
+    AWS's own key needs none of it, and any account may choose another as its default (EC2 user guide: requirements
+    for EBS encryption; re-encryption is for images that are encrypted, and Amazon's are not).
+    """
+    if key is None:
+        return ()
+    service = f"ec2.{scope.region}.amazonaws.com{'.cn' if scope.partition == 'aws-cn' else ''}"
+    return (
+        Grant(
+            name="VolumeKey",
+            actions=["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext"],
+            resources=[key],
+            conditions={"StringLike": {"kms:ViaService": service}},
         ),
     )
 

@@ -53,6 +53,18 @@ def test_prints_the_nodes_policy() -> None:
     assert _policy("--node")["Statement"][0]["Resource"] == "arn:aws:dynamodb:*:*:table/SREKeyValue"
 
 
+def test_lets_the_volumes_key_be_used_through_ec2_only() -> None:
+    """Of one's own default key of EBS; an alias is refused, for no policy can name one."""
+    key = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    policy = _policy("--ebs-key", key, "--region", "eu-west-1")
+    (mine,) = [one for one in policy["Statement"] if one["Resource"] == key]
+    assert "kms:CreateGrant" in mine["Action"]
+    assert mine["Condition"]["StringLike"] == {"kms:ViaService": "ec2.eu-west-1.amazonaws.com"}
+    assert len(policy["Statement"]) == len(_policy("--region", "eu-west-1")["Statement"]) + 1
+    with pytest.raises(UsageError, match="impossible"):
+        _policy("--ebs-key", "alias/mine")
+
+
 def test_follows_the_partition() -> None:
     """A Region of China has ARNs of China."""
     assert "arn:aws-cn:" in json.dumps(_policy("--region", "cn-north-1"))

@@ -27,6 +27,7 @@ SCOPES: tuple[dict[str, Any], ...] = (
     {"stack": "srekv"},
     LONGEST,
     {"region": "cn-north-1", "partition": "aws-cn"},
+    {"ebs_key": "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"},
 )
 
 WHOSE_EVER = {
