@@ -146,6 +146,7 @@ class Narration:
         self._lock = threading.RLock()
         self._begin = time.monotonic()
         self._going: dict[str, _Going] = {}
+        self._said: dict[str, float] = {}
         self._moves = not screen.quiet and screen.moves
         self._live = Progress(
             SpinnerColumn(),
@@ -228,7 +229,7 @@ class Narration:
         text = _waiting(section, what)
         with self._lock:
             self.started(text)
-            if not self._moves:
+            if not self._moves and self._is_news(text):
                 self._at(text)
 
     def waited(self, section: str, what: str) -> None:
@@ -255,6 +256,15 @@ class Narration:
             if message not in self.warnings:
                 self.warnings.append(message)
                 self._screen.warn(message)
+
+    def _is_news(self, text: str) -> bool:
+        """Whether it was not said for a while: a drill waits for a command on the same node again and again."""
+        now = time.monotonic()
+        last = self._said.get(text)
+        if last is not None and now - last < self._beat_s:
+            return False
+        self._said[text] = now
+        return True
 
     def _at(self, *words: str | tuple[str, str]) -> None:
         """A line that begins with the time since the narration did."""

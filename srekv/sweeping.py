@@ -249,7 +249,7 @@ def _show_found(
     for one, things in goes.items():
         if things:
             data = f"; {holding} in the table" if (holding := held.get(one)) else ""
-            invocation.screen.line(f"{one.stack} in {one.region}: {counted([thing.kind for thing in things])}{data}")
+            invocation.screen.show(f"{one.stack} in {one.region}: {counted([thing.kind for thing in things])}{data}")
     invocation.screen.show(
         f"list prices of {REGION}, without requests; AWS tells the age of some kinds only: the oldest of a stack counts"
     )

@@ -136,6 +136,15 @@ def test_quiet_and_done_say_nothing_more(capsys: pytest.CaptureFixture[str]) -> 
     assert [line.split("s  ")[1] for line in capsys.readouterr().out.splitlines()] == ["a detail", "EC2: done"]
 
 
+def test_the_same_wait_again_is_no_news(capsys: pytest.CaptureFixture[str]) -> None:
+    """A log is not filled by a wait that comes again and again."""
+    with Screen(as_json=False).progress() as narration:
+        for what in ("a command on az1", "a command on az2", "a command on az1"):
+            narration.waiting("SSM", what)
+            narration.waited("SSM", what)
+    assert [line[-3:] for line in capsys.readouterr().out.splitlines()] == ["az1", "az2"]
+
+
 def test_colours_alone_do_not_move(monkeypatch: pytest.MonkeyPatch) -> None:
     """CI asks for colours without being a terminal: lines in colour, nothing that moves."""
     monkeypatch.setenv("FORCE_COLOR", "1")
