@@ -25,6 +25,8 @@ T = TypeVar("T")
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 0.5
 PAUSE_GROWTH = 1.4
+"""Between two looks: FIRST_PAUSE_S, then PAUSE_GROWTH times as long, up to LONGEST_PAUSE_S; wall-clock seconds."""
+
 NOTHING_SAID: Mapping[str, tuple[str, ...]] = {}
 SHOWN_TIMEOUT_S = 20
 SOUGHT_TIMEOUT_S = 3
@@ -134,7 +136,13 @@ class Run:
             self.watcher.finished(what)
 
     def carry_out(self, section: str, operations: Ops) -> None:
-        """Do what a step yields, one by one, and tell the watcher."""
+        """Do what a step yields, one by one, and tell the watcher.
+
+        Raises:
+            CancelledError: the rest of the run has become pointless.
+            ImmutableError: a field that cannot change differs from what was asked; never in a dry run.
+            SrekvError: AWS refuses a call.
+        """
         for op in operations:
             if self.cancelled.is_set():
                 raise CancelledError(f"{section} was interrupted")
@@ -237,6 +245,10 @@ class Run:
             saying: for codes that mean other things as well: what the message must contain, one of several.
             timeout_s: how long to try.
             arguments: the call's arguments.
+
+        Raises:
+            TimeoutExceeded: still "not yet" after timeout_s; its cause is the last refusal.
+            ClientError: any other refusal.
         """
         refused: ClientError | None = None
 
