@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,6 +21,8 @@ TOOLS = ("aws", "dig", "jq", "curl", "make")
 
 _WITH_ACCOUNT = re.compile(r"--target[ =]aws|SREKV_TARGET=aws|(^|[|(;&] *)aws ")
 _LAST_LINES = 40
+_FIRST_WITH_ENDPOINTS = {1: 29, 2: 13}
+"""The AWS command line's minor version of July 2023, by its major version."""
 
 
 def pages() -> tuple[Path, ...]:
@@ -34,8 +37,9 @@ def to_run(page: Path) -> tuple[Command, ...]:
 
 
 def missing_tools(page: Path) -> list[str]:
-    """The programs that a page needs and this machine does not have."""
-    return [tool for tool in TOOLS if not shutil.which(tool) and any(_uses(one, tool) for one in to_run(page))]
+    """The programs that a page needs and this machine does not have, or not new enough."""
+    needed = (tool for tool in TOOLS if any(_uses(one, tool) for one in to_run(page)))
+    return [tool for tool in needed if not shutil.which(tool) or (tool == "aws" and not _aws_asks_endpoints())]
 
 
 def run(page: Path, directory: Path, tell: Callable[[str], None] = lambda _: None) -> None:
@@ -66,6 +70,13 @@ def run(page: Path, directory: Path, tell: Callable[[str], None] = lambda _: Non
                 raise ManualError("\n".join(_failure(page, command, ended)))
     if left := place.left():
         raise ManualError(f"{page.name}: processes were left:\n" + "\n".join(left))
+
+
+def _aws_asks_endpoints() -> bool:
+    """Whether the AWS command line knows AWS_ENDPOINT_URL: an older one would ask AWS itself."""
+    told = subprocess.run(["aws", "--version"], capture_output=True, text=True, check=False).stdout
+    version = re.match(r"aws-cli/(\d+)\.(\d+)", told)
+    return version is not None and int(version[2]) >= _FIRST_WITH_ENDPOINTS.get(int(version[1]), 0)
 
 
 def _failure(page: Path, command: Command, ended: Ended) -> Iterator[str]:
