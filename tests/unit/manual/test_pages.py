@@ -58,6 +58,14 @@ def test_every_page_stands_in_the_index() -> None:
 
 
 @pytest.mark.parametrize("page", sorted(set(LINKED)), ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_job_that_is_named_is_one_of_make(page: Path) -> None:
+    """`make help` lists them."""
+    jobs = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = re.findall(r"(?:`|^\$ )make ([a-z][a-z -]*)", page.read_text(), re.MULTILINE)
+    assert {job for words in named for job in words.split()} - jobs == set()
+
+
+@pytest.mark.parametrize("page", sorted(set(LINKED)), ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_inside_the_repository_leads_somewhere(page: Path) -> None:
     """To a file, and to a heading in it, by the anchors that GitHub makes."""
     dead = [link for link in links_of(page) if not leads(page, link)]
