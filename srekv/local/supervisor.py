@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -355,6 +356,7 @@ def _live_in(options: argparse.Namespace, starter: Starter) -> None:
             asyncio.run(_live(Supervisor(runtime, listener, directory), starter))
     finally:
         (runtime.directory / runtimes.RUNTIME).unlink(missing_ok=True)
+        shutil.rmtree(runtime.directory / runtimes.SHIMS, ignore_errors=True)
         _log.info("ended")
 
 
