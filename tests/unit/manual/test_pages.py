@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -104,7 +105,7 @@ def spans(page: Path) -> Iterator[str]:
 
 def refused(span: str) -> str:
     """What of a command line srekv does not know, "" if it knows all of it; what follows a pipe is not srekv's."""
-    commands = {context.command_path: context for context in contexts()}
+    commands = commands_by_path()
     try:
         words = shlex.split(span.replace("\\|", "|"), comments=True)[1:]
     except ValueError:
@@ -120,6 +121,12 @@ def refused(span: str) -> str:
         elif name.startswith("-") and not name.lstrip("-").isdecimal() and name not in known:
             return name
     return "" if path != "srekv" or not words or words[0].startswith("-") or not words[0].islower() else words[0]
+
+
+@cache
+def commands_by_path() -> dict[str, click.Context]:
+    """Every command."""
+    return {context.command_path: context for context in contexts()}
 
 
 def option_names(context: click.Context) -> Iterator[str]:
