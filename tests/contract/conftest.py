@@ -41,15 +41,18 @@ class Calls:
         account: sees the calls; its laws and troubles befall them.
         answers: operation -> what answers it in place of the server: a function of the call's parameters that returns
             an answer, raises `refusal`'s exception, or returns None to let the server answer.
+        listener: hears every answer as botocore's after-call tells it; None: nobody does.
     """
 
     account: Account
     answers: dict[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
+    listener: Callable[..., None] | None = None
 
     def attach(self, session: boto3.Session) -> None:
         """Every client of this session is watched."""
         self.account.attach(session)
         session.events.register("before-call", self._answer)
+        session.events.register("after-call", self._hear)
 
     @property
     def log(self) -> list[str]:
@@ -73,6 +76,10 @@ class Calls:
     def lose_answer(self, operation: str, number: int) -> None:
         """Let the connection break when that call has taken effect: the process lives and gets no answer."""
         self.account.lose_answer(operation, number)
+
+    def _hear(self, **answer: Any) -> None:
+        if self.listener:
+            self.listener(**answer)
 
     def _answer(self, *, model: Any, params: Mapping[str, Any], **_: Any) -> Any:
         """Listens to botocore's before-call; an answer from here is the call's answer."""

@@ -114,11 +114,10 @@ class Striker:
 @pytest.fixture
 def befall(strict: Any, cell: Cell) -> Callable[[Callable[[], object]], None]:
     """Runs a command with the cell's fault at its call; a throttled one must get through."""
-    events = strict._session.events
 
     def run(work: Callable[[], object]) -> None:
         striker = Striker(strict, cell)
-        events.register("after-call", striker.heard)
+        strict.calls.listener = striker.heard
         striker.arm()
         try:
             if cell.fault.startswith("killed"):
@@ -129,7 +128,7 @@ def befall(strict: Any, cell: Cell) -> Callable[[Callable[[], object]], None]:
             else:
                 work()
         finally:
-            events.unregister("after-call", striker.heard)
+            strict.calls.listener = None
         assert striker.struck, f"{cell.operation} {cell.number} was never made"
         strict.account.clear()
 
