@@ -116,6 +116,11 @@ def _in_time(ask: Ask, context: click.Context, patience_s: float) -> list[tuple[
     return list(answer)
 
 
+def files(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:
+    """A completer that leaves it to the shell, which knows the files."""
+    return [CompletionItem(begun, type="file")]
+
+
 def faults(_context: click.Context) -> Proposals:
     """What --fault takes."""
     from srekv.drill.catalogue import CATALOGUE

@@ -56,7 +56,12 @@ def placement_options(command: F) -> F:
             click.option("--os", "os", type=OneOf(OPERATING_SYSTEMS), help="Amazon Linux.  [default: al2023]"),
             click.option("--ami", help="A machine image in place of the newest Amazon Linux."),
             click.option("--key-name", help="An existing key pair; opens port 22 to you."),
-            click.option("--create-key", metavar="FILE", help="Create a key pair, write its private key to FILE."),
+            click.option(
+                "--create-key",
+                metavar="FILE",
+                help="Create a key pair, write its private key to FILE.",
+                shell_complete=completion.files,
+            ),
             click.option(
                 "--allow-cidr",
                 "allow_cidrs",

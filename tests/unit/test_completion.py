@@ -52,6 +52,13 @@ def test_proposals(words: tuple[str, ...], expected: list[str]) -> None:
     assert proposed(*words) == expected
 
 
+@pytest.mark.parametrize("words", [("check", ""), ("compare", "a", ""), ("up", "--create-key", "")])
+def test_files(words: tuple[str, ...]) -> None:
+    """Files are left to the shell, which knows them."""
+    shell = SHELLS["bash"](main_group, {}, "srekv", VARIABLE)
+    assert [one.type for one in shell.get_completions(list(words[:-1]), words[-1])] == ["file"]
+
+
 def test_no_local_cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     """Stacks, instances and zones of a cloud that does not run: no proposal, and no word about it."""
     monkeypatch.setenv("SREKV_HOME", str(tmp_path))
