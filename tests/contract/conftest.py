@@ -33,6 +33,10 @@ LIVE = [{"Name": "instance-state-name", "Values": ["pending", "running", "stoppi
 KEYS = {"aws_access_key_id": "AKIAOPERATOR", "aws_secret_access_key": "secret"}
 
 
+HEARD = ("before-parameter-build", "after-call")
+"""What of each call a test may listen to."""
+
+
 @dataclass
 class Calls:
     """Every API call by name, in order; and what is to happen to some of them.
@@ -41,18 +45,20 @@ class Calls:
         account: sees the calls; its laws and troubles befall them.
         answers: operation -> what answers it in place of the server: a function of the call's parameters that returns
             an answer, raises `refusal`'s exception, or returns None to let the server answer.
-        listener: hears every answer as botocore's after-call tells it; None: nobody does.
+        listeners: event of botocore, one of HEARD -> who hears it. A session's clients are remembered, and a client
+            tells its events only to those who were there when it was made.
     """
 
     account: Account
     answers: dict[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
-    listener: Callable[..., None] | None = None
+    listeners: dict[str, Callable[..., None]] = field(default_factory=dict)
 
     def attach(self, session: boto3.Session) -> None:
         """Every client of this session is watched."""
         self.account.attach(session)
         session.events.register("before-call", self._answer)
-        session.events.register("after-call", self._hear)
+        for event in HEARD:
+            session.events.register(event, functools.partial(self._hear, event))
 
     @property
     def log(self) -> list[str]:
@@ -77,9 +83,9 @@ class Calls:
         """Let the connection break when that call has taken effect: the process lives and gets no answer."""
         self.account.lose_answer(operation, number)
 
-    def _hear(self, **answer: Any) -> None:
-        if self.listener:
-            self.listener(**answer)
+    def _hear(self, event: str, /, **told: Any) -> None:
+        if event in self.listeners:
+            self.listeners[event](**told)
 
     def _answer(self, *, model: Any, params: Mapping[str, Any], **_: Any) -> Any:
         """Listens to botocore's before-call; an answer from here is the call's answer."""

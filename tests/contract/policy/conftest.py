@@ -388,11 +388,10 @@ def record() -> Callable[[Any], AbstractContextManager[Recorder]]:
         recorder = Recorder(world)
         for service in ("ec2", "iam"):
             world.by_hand(service)  # made here: a session makes clients in one thread at a time
-        events = world._session.events
-        events.register("before-parameter-build", recorder.before)
+        world.calls.listeners["before-parameter-build"] = recorder.before
         try:
             yield recorder
         finally:
-            events.unregister("before-parameter-build", recorder.before)
+            world.calls.listeners.clear()
 
     return recording

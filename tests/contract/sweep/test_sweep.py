@@ -117,7 +117,7 @@ def befall(strict: Any, cell: Cell) -> Callable[[Callable[[], object]], None]:
 
     def run(work: Callable[[], object]) -> None:
         striker = Striker(strict, cell)
-        strict.calls.listener = striker.heard
+        strict.calls.listeners["after-call"] = striker.heard
         striker.arm()
         try:
             if cell.fault.startswith("killed"):
@@ -128,7 +128,7 @@ def befall(strict: Any, cell: Cell) -> Callable[[Callable[[], object]], None]:
             else:
                 work()
         finally:
-            strict.calls.listener = None
+            strict.calls.listeners.clear()
         assert striker.struck, f"{cell.operation} {cell.number} was never made"
         strict.account.clear()
 
