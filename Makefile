@@ -70,7 +70,7 @@ format: .venv/developed ## Write the files as ruff wants them, as far as it can
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-SPHINX := $(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going
+SPHINX := $(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going --doctree-dir build/doctrees
 
 reference: .venv/documented ## Write the pages of docs/reference that are made from the code
 	PYTHONPATH=scripts $(BIN)/python -m reference
