@@ -50,13 +50,19 @@ def write_report(directory: Path, file: Path, *, promises: Promises | None = Non
     return Report(verdict=verdict, document=write(directory, file, history, verdict), page=directory / PAGE)
 
 
-def _sealed(verdict: Verdict, file: Path) -> Verdict:
-    """The verdict, and a violation if the file is not the one that was judged before."""
+def _sealed(verdict: Verdict, file: Path, *, told: bool = False) -> Verdict:
+    """The verdict, and a violation if the file is not the one that was judged before.
+
+    Args:
+        verdict: about the history in the file.
+        file: the history.
+        told: a finding also says that it still is that one; a report drawn again is to be the same report.
+    """
     from srekv.check.verdict import worst
     from srekv.report.seal import judge_seal
 
     seal = judge_seal(file)
-    if seal is None or seal.verdict == "held":
+    if seal is None or (seal.verdict == "held" and not told):
         return verdict
     findings = (*verdict.findings, seal)
     return replace(verdict, findings=findings, verdict=worst(one.verdict for one in findings))
@@ -74,7 +80,7 @@ def check(screen: Screen, file: Path, promises: Promises | None) -> None:
     from srekv.report.terminal import verdict_view
 
     history = _history(file)
-    verdict = _sealed(judge(history, promises=promises), history)
+    verdict = _sealed(judge(history, promises=promises), history, told=True)
     screen.show(verdict_view(verdict))
     screen.document(figures(verdict))
     conclude(verdict.verdict)

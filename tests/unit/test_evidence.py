@@ -67,6 +67,17 @@ def test_report_writes_beside_the_history(tmp_path: Path, capsys: pytest.Capture
     assert (file.parent / "report.html").exists()
 
 
+def test_check_says_that_a_history_is_the_judged_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A seal that held is told; of a history that was never judged nothing is said."""
+    file = history(tmp_path / "history.jsonl")
+    before = answer(capsys, "check", file)[1]
+    answer(capsys, "report", file)
+    after = answer(capsys, "check", file)[1]
+
+    assert "seal" not in {one["checker"] for one in before["findings"]}
+    assert [one["verdict"] for one in after["findings"] if one["checker"] == "seal"] == ["held"]
+
+
 def test_a_changed_history_fails_check_and_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What was judged and what is there now must be the same file."""
     file = history(tmp_path / "history.jsonl")
