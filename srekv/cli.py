@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -714,6 +715,9 @@ def main() -> None:
     # Importing boto3 and reading its models makes many objects that stay: looking through them for garbage again and
     # again costs a fifth of a short command.
     gc.set_threshold(100_000, 20, 100)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8 gets "?" for a spinner or a foreign key
     sys.exit(run(sys.argv[1:]))
 
 

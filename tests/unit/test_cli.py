@@ -44,10 +44,10 @@ def _commands(group: click.Group = main_group, path: str = "") -> Iterator[tuple
 ALL = dict(_commands())
 
 
-def _srekv(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+def _srekv(*arguments: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "srekv.cli", *arguments],
-        env={"PATH": os.environ["PATH"], "HOME": str(home), "SREKV_HOME": str(home)},
+        env={"PATH": os.environ["PATH"], "HOME": str(home), "SREKV_HOME": str(home), **environment},
         capture_output=True,
         text=True,
         timeout=60,
@@ -235,3 +235,13 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, capsys: pytest.Capt
     assert code == 3
     assert "Not a directory" in said
     assert "itself failed" not in said
+
+
+def test_a_terminal_without_utf_8_gets_what_it_can_show(tmp_path: Path) -> None:
+    """A verdict about a key of other letters is the same verdict."""
+    (tmp_path / "h.jsonl").write_text(LOST.replace('"k"', '"clé"'), encoding="utf-8")
+
+    done = _srekv("check", str(tmp_path / "h.jsonl"), home=tmp_path, PYTHONIOENCODING="ascii:strict")
+
+    assert done.returncode == 1
+    assert "cl?" in done.stdout
