@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,6 +19,8 @@ ELSEWHERE = ("make docs", "make lint", "make manual-test", "make sweep-test", "m
 
 TOOLS = ("aws", "dig", "jq", "curl", "make")
 """Programs that a page may use and a machine may not have."""
+
+PORT_80 = "right to serve port 80 (sysctl net.ipv4.ip_unprivileged_port_start=80)"
 
 _WITH_ACCOUNT = re.compile(r"--target[ =]aws|SREKV_TARGET=aws|(^|[|(;&] *)aws ")
 _LAST_LINES = 40
@@ -36,10 +39,12 @@ def to_run(page: Path) -> tuple[Command, ...]:
     return tuple(command for command in every if command.bare not in ELSEWHERE)
 
 
-def missing_tools(page: Path) -> list[str]:
-    """The programs that a page needs and this machine does not have, or not new enough."""
-    needed = (tool for tool in TOOLS if any(_uses(one, tool) for one in to_run(page)))
-    return [tool for tool in needed if not shutil.which(tool) or (tool == "aws" and not _aws_asks_endpoints())]
+def missing(page: Path) -> list[str]:
+    """What a page needs and this machine does not have: programs, the right to serve an account's port 80."""
+    commands = to_run(page)
+    needed = (tool for tool in TOOLS if any(_uses(one, tool) for one in commands))
+    tools = [tool for tool in needed if not shutil.which(tool) or (tool == "aws" and not _aws_asks_endpoints())]
+    return tools if _may_serve_port_80() or not _with_account(commands) else [*tools, PORT_80]
 
 
 def run(page: Path, directory: Path, tell: Callable[[str], None] = lambda _: None) -> None:
@@ -59,7 +64,7 @@ def run(page: Path, directory: Path, tell: Callable[[str], None] = lambda _: Non
     place = Place(directory)
     with ExitStack() as stack:
         environment = place.environment()
-        if any(_WITH_ACCOUNT.search(one.text) for one in commands):
+        if _with_account(commands):
             environment |= stack.enter_context(place.account())
         stack.callback(place.tidy)
         session = stack.enter_context(Session(place.checkout, place.notes, environment))
@@ -70,6 +75,19 @@ def run(page: Path, directory: Path, tell: Callable[[str], None] = lambda _: Non
                 raise ManualError("\n".join(_failure(page, command, ended)))
     if left := place.left():
         raise ManualError(f"{page.name}: processes were left:\n" + "\n".join(left))
+
+
+def _with_account(commands: Iterable[Command]) -> bool:
+    return any(_WITH_ACCOUNT.search(one.text) for one in commands)
+
+
+def _may_serve_port_80() -> bool:
+    with socket.socket() as sock:
+        try:
+            sock.bind(("127.0.0.1", 80))
+        except OSError as error:
+            return not isinstance(error, PermissionError)
+    return True
 
 
 def _aws_asks_endpoints() -> bool:
