@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-WIDTH, HEIGHT = 1200, 934
+WIDTH, HEIGHT = 1200, 926
 """Of the part that is shown, in CSS pixels: verdict, figures and the timeline."""
 
 COLOURS = 128
