@@ -269,7 +269,8 @@ def test_nobody_there(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
         url = f"http://127.0.0.1:{gone.getsockname()[1]}"
     for name, value in {"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}.items():
         monkeypatch.setenv(name, value)
-    store = DynamoStore("SREKeyValue", lambda: connect("us-east-1", kind), sleep=lambda _: None)
+    client = connect("us-east-1", kind)  # before the store waits for it: botocore takes seconds on a busy machine
+    store = DynamoStore("SREKeyValue", lambda: client, sleep=lambda _: None)
     with pytest.raises(Unavailable, match=f'Could not connect to the endpoint URL: "{url}/"') as caught:
         store.put("k", b"v", Condition())
     assert caught.value.outcome == "failed"

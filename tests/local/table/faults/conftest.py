@@ -248,10 +248,10 @@ class Trial:
         self._crowd = Crowd(node.port, clients, pause_s)
 
     def undergo(self, fault: str, share: float, *, lasts_s: float, rest_s: float, operations: int = 0) -> Round:
-        """The fault comes, lasts and goes, as often as it takes to reach so many operations; once at least."""
-        pause, longest_recovery = threading.Event(), 0.0
+        """The fault comes, lasts and goes, as often as it takes to meet somebody and to reach so many operations."""
+        pause, longest_recovery, give_up = threading.Event(), 0.0, time.monotonic() + GIVE_UP_S
         with self._crowd.at_work(fault) as seen:
-            while not seen.healed_at or len(seen.operations) < operations:
+            while len(seen.operations) < operations or (not seen.met and time.monotonic() < give_up):
                 self.proxy.turn(fault, share)
                 pause.wait(lasts_s)
                 seen.met += self.proxy.turn("")
