@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Container, Sequence
 
@@ -53,21 +54,22 @@ def _failed(error: SrekvError, group: click.Group, arguments: Sequence[str]) -> 
     from srekv.console import Screen
 
     again = _same_stack(arguments, group.commands)
-    error.next_step = re.sub(rf"\bsrekv (?=({'|'.join(group.commands)})\b)", f"{again} ", error.next_step)
+    named = rf"\bsrekv (?=({'|'.join(group.commands)})\b)"
+    error.next_step = re.sub(named, lambda _: f"{again} ", error.next_step)  # a profile may have a backslash in it
     Screen(as_json=False).failed(error)
     return error.exit_code
 
 
 def _same_stack(arguments: Sequence[str], commands: Container[str]) -> str:
     """How a command line on the same stack begins: "srekv" and the options before the command that choose it."""
-    words = ["srekv"]
-    for position, word in enumerate(arguments):
+    words, rest = ["srekv"], iter(arguments)
+    for word in rest:
         if word in commands:
             break
         name, equals, _ = word.partition("=")
         if name in STACK_OPTIONS:
-            words += [word] if equals else arguments[position : position + 2]
-    return " ".join(words)
+            words += [word] if equals else [word, next(rest, "")]  # a stack may be called as a command is
+    return shlex.join(words)
 
 
 def _refusal(error: click.ClickException) -> UsageError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ class Invocation:
         options = [] if self.is_local else ["--target aws"]
         options += [] if self.stack == DEFAULT_STACK else [f"--stack {self.stack}"]
         options += [f"--region {self.region}"] if self.region and self.region != DEFAULT_REGION else []
-        options += [f"--profile {self.profile}"] if self.profile else []
+        options += [f"--profile {shlex.quote(self.profile)}"] if self.profile else []
         return " ".join(["srekv", *options, words])
 
     @property

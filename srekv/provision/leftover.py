@@ -126,4 +126,4 @@ def restore_by_hand(backup: Leftover, table: str, *, profile: str | None = None)
 def _aws(command: str, region: str, profile: str | None) -> str:
     """The whole command; the services that are in no Region take one as well: it tells the partition."""
     words = f"aws {command}" + (f" --region {region}" if region else "")
-    return words + (f" --profile {profile}" if profile else "")
+    return words + (f" --profile {shlex.quote(profile)}" if profile else "")

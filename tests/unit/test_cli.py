@@ -217,6 +217,8 @@ def test_a_reader_that_goes_away(tmp_path: Path) -> None:
         ((), "next: srekv up"),
         (("--stack", "demo"), "next: srekv --stack demo up"),
         (("-q", "--stack=demo", "--region", "eu-west-1"), "next: srekv --stack=demo --region eu-west-1 up"),
+        (("--stack", "test", "--region", "eu-west-1"), "next: srekv --stack test --region eu-west-1 up"),
+        (("--profile", r"a\1 b"), r"next: srekv --profile 'a\1 b' up"),
     ],
 )
 def test_advice_is_about_the_same_stack(options: tuple[str, ...], advice: str, tmp_path: Path) -> None:
