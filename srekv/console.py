@@ -5,7 +5,9 @@ With `--output json` everything but the document goes to stderr. Without a termi
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 import threading
 import time
@@ -57,7 +59,13 @@ class _Console(Console):
     """As rich's, but for a reader that goes away: that is no finding, which rich's own exit code 1 would mean here."""
 
     def on_broken_pipe(self) -> None:
-        raise BrokenPipeError
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+    def fall_silent(self) -> None:
+        """Write to nowhere from now on, also what waits in a buffer and what others write to the same file."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())
+        os.close(nowhere)
 
 
 class Screen:
@@ -79,6 +87,11 @@ class Screen:
         """Whether text may move: on a terminal that can, and not where somebody only asked for colours (CI)."""
         return self.console.is_interactive and self.console.file.isatty()
 
+    @property
+    def shares_terminal(self) -> bool:
+        """Whether stderr is a terminal too on which text may move."""
+        return self.moves and self.errors.file.isatty()
+
     def show(self, *parts: RenderableType) -> None:
         """Results for a person; nothing with JSON, whose document says it all. Sentences stay whole in a log."""
         if not self.as_json:
@@ -91,16 +104,18 @@ class Screen:
 
     def aside(self, text: str) -> None:
         """A line for whoever looks on: on stderr, whole, also while something moves on the terminal."""
-        self._beside.print(Text(text, "dim"), soft_wrap=True)
+        with _told_if_heard(self._beside) as console:
+            console.print(Text(text, "dim"), soft_wrap=True)
 
     def warn(self, message: str) -> None:
         """Something that needs attention: on stderr, also when quiet."""
-        _labelled(self._beside, "warning: ", message, style="bold yellow")
+        with _told_if_heard(self._beside) as console:
+            _labelled(console, "warning: ", message, style="bold yellow")
 
     @property
-    def _beside(self) -> Console:
+    def _beside(self) -> _Console:
         """For stderr while something may move on stdout: on one and the same terminal one console draws both."""
-        return self.console if self.moves and self.errors.is_terminal else self.errors
+        return self.console if self.shares_terminal else self.errors
 
     def document(self, document: Mapping[str, Any]) -> None:
         """Results for a script; nothing without JSON."""
@@ -116,9 +131,10 @@ class Screen:
 
     def failed(self, error: SrekvError) -> None:
         """An error in its three parts, on stderr."""
-        for label, text in (("error", error.what), ("why", error.why), ("next", error.next_step)):
-            if text:
-                _labelled(self.errors, f"{label:>5}: ", text, style="bold red" if label == "error" else "dim")
+        with _told_if_heard(self.errors) as console:
+            for label, text in (("error", error.what), ("why", error.why), ("next", error.next_step)):
+                if text:
+                    _labelled(console, f"{label:>5}: ", text, style="bold red" if label == "error" else "dim")
 
     @contextmanager
     def progress(self, *, dry: bool = False) -> Iterator[Narration]:
@@ -133,6 +149,9 @@ class Narration:
 
     On a terminal, what goes on moves at the bottom, each with its time. Elsewhere there are lines only: what was done,
     what is waited for, and, when nothing else was said for a while, what still goes on.
+
+    Whoever reads it may go away, with a terminal or with a `tee` that ended first: the work, and the healing of a fault
+    above all, must not fail of that. It goes on, and a warning says so.
 
     Args:
         screen: where it goes.
@@ -164,14 +183,16 @@ class Narration:
         self.warnings: list[str] = []
 
     def __enter__(self) -> Self:
-        self._live.start()
+        with self._heard():
+            self._live.start()
         if not self._moves and not self._screen.quiet:
             self._pulse.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        self._live.stop()
+        with self._heard():
+            self._live.stop()
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -195,15 +216,17 @@ class Narration:
     @contextmanager
     def still(self) -> Iterator[None]:
         """Nothing moves inside: somebody is asked something."""
-        self._live.stop()
+        with self._heard():
+            self._live.stop()
         try:
             yield
         finally:
-            self._live.start()
+            with self._heard():
+                self._live.start()
 
     def started(self, what: str) -> None:
         """A section or phase began."""
-        with self._lock:
+        with self._lock, self._heard():
             if what not in self._going:
                 self._going[what] = _Going(self._live.add_task(escape(what), total=None), time.monotonic())
 
@@ -241,7 +264,8 @@ class Narration:
         with self._lock:
             going = self._going.pop(what, None)
             if going is not None:
-                self._live.remove_task(going.task)
+                with self._heard():
+                    self._live.remove_task(going.task)
             if detail:
                 self._at(f"{what}: ", (detail, "bold"))
 
@@ -273,11 +297,22 @@ class Narration:
     def _line(self, line: Text) -> None:
         """One line: cut at the terminal's edge, whole in a log."""
         self._spoken = time.monotonic()
-        if not self._screen.quiet:
+        if self._screen.quiet:
+            return
+        with self._heard():
             if self._moves:
                 self._live.console.print(line, no_wrap=True, overflow="ellipsis")
             else:
                 self._live.console.print(line, soft_wrap=True)
+
+    @contextmanager
+    def _heard(self) -> Iterator[None]:
+        """What is told inside may reach nobody any more."""
+        try:
+            yield
+        except OSError as error:
+            self._screen.console.fall_silent()
+            self.warn(f"nobody reads the output any more ({error.strerror}); the work goes on, Ctrl-C ends it")
 
     def _keep_telling(self) -> None:
         """Say what still goes on whenever there was nothing to say for a while."""
@@ -301,6 +336,15 @@ class _Going:
 
     task: TaskID
     begin: float
+
+
+@contextmanager
+def _told_if_heard(console: _Console) -> Iterator[_Console]:
+    """For what is told beside the result: that nobody can read it is no reason to stop."""
+    try:
+        yield console
+    except OSError:
+        console.fall_silent()
 
 
 def _waiting(section: str, what: str) -> str:

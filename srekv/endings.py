@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -14,7 +15,7 @@ from srekv.errors import SrekvError, UsageError
 
 INTERRUPTED = 130
 UNHEARD = 141
-"""As shells say it: the reader of our output went away, and what was being done is not known to be done."""
+"""As shells say it: whoever reads our output went away before the result. Until then work goes on (srekv.console)."""
 STACK_OPTIONS = ("--target", "--stack", "--region", "--profile")
 
 
@@ -38,7 +39,8 @@ def run(group: click.Group, arguments: Sequence[str], *, debug: bool) -> int:
     except click.ClickException as error:
         return _failed(_refusal(error), group, arguments)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
+        with contextlib.suppress(OSError):  # nobody may be there to read it: a terminal that was closed interrupts too
+            click.echo("interrupted", err=True)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output went away; keep the interpreter from complaining about it at exit.

@@ -260,3 +260,43 @@ def test_how_to_reach_it(capsys: pytest.CaptureFixture[str], port: int, dns_port
     out = capsys.readouterr().out
     for words in shown:
         assert words in out
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_reader_that_goes_away_stops_no_work(
+    stream: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C ends the tee of `srekv failover-test | tee log` as well: the healing that follows must not fail."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        monkeypatch.setattr(sys, stream, pipe)
+        screen = Screen(as_json=False)
+        with screen.progress() as narration, narration.busy("heal"):
+            narration.note("the node starts")
+            narration.changed(CHANGES[0])
+            narration.warn("careful")
+            screen.aside("a call")
+        screen.failed(SrekvError("it broke"))
+        monkeypatch.undo()
+    assert narration.changes == CHANGES[:1]
+    assert narration.warnings[-1] == "careful"
+    out, err = capsys.readouterr()
+    if stream == "stdout":
+        assert out == ""
+        assert err.count("nobody reads the output any more") == 1
+    else:
+        assert "created table T0" in out
+
+
+def test_a_result_that_nobody_reads_ends_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`srekv status --watch | head -1` ends when head does."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        screen = Screen(as_json=False)
+        with pytest.raises(BrokenPipeError):
+            screen.line("az1 is running")
+        monkeypatch.undo()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), pipe.fileno())
