@@ -14,6 +14,7 @@ from rich.console import RenderableType
 from rich.live import Live
 
 from srekv.console import Screen
+from srekv.errors import UsageError
 from srekv.invocation import Invocation, running, session_of, target_config, vantage
 from srekv.local import control
 from srekv.watch.document import document
@@ -48,11 +49,18 @@ def watch(invocation: Invocation, *, every_s: float) -> None:
 
     Raises:
         SrekvError: there is no stack to begin with, or a part of it is missing.
+        UsageError: the calls that --verbose tells would be written over the live screen.
     """
+    screen = invocation.screen
+    if invocation.verbose and screen.shares_terminal and not screen.as_json:
+        raise UsageError(
+            "--verbose would write over the live screen of --watch",
+            next_step=f"{invocation.command('-v status --watch')} 2> calls.log",
+        )
     from srekv.provision.drift import Listener
     from srekv.provision.stack import connect
 
-    runtime, screen = running(invocation), invocation.screen
+    runtime = running(invocation)
     target = target_config(invocation, runtime)
     stack = _brisk(connect(target, {}, Listener(), session=session_of(invocation, target)))
     config, hands = stack.run.config, stack.hands

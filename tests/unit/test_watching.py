@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import sys
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from srekv.cli import run
 from srekv.watch.model import Look, Sight, Story
 from srekv.watching import follow
 
@@ -28,3 +34,18 @@ def test_a_watch_outlives_what_it_cannot_see_and_ends_with_its_cloud() -> None:
     assert [one.text for story in shown for one in story.news] == told
     assert len(shown) == len(problems)
     assert list(answers) == []
+
+
+def test_calls_are_not_written_over_the_live_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On one terminal --watch and --verbose exclude each other, and the advice parts them; nothing was looked at."""
+    monkeypatch.setenv("TERM", "xterm")
+    reading, writing = pty.openpty()
+    with os.fdopen(writing, "w") as terminal:
+        monkeypatch.setattr(sys, "stdout", terminal)
+        monkeypatch.setattr(sys, "stderr", terminal)
+        code = run(["--stack", "blue", "-v", "status", "--watch"])
+        monkeypatch.undo()
+        said = os.read(reading, 65536).decode()
+    os.close(reading)
+    assert code == 2
+    assert "srekv --stack blue -v status --watch 2> calls.log" in said
