@@ -79,8 +79,10 @@ class Screen:
     def __init__(self, *, as_json: bool, quiet: bool = False) -> None:
         self.as_json = as_json
         self.quiet = quiet
-        self.console = _Console(stderr=as_json, highlight=False, soft_wrap=False)
-        self.errors = _Console(stderr=True, highlight=False)
+        # Whatever is shown may be anybody's name: no square bracket is a style, no ":name:" a picture.
+        plain: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+        self.console = _Console(stderr=as_json, **plain)
+        self.errors = _Console(stderr=True, **plain)
 
     @property
     def moves(self) -> bool:

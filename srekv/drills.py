@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from srekv.commands import conclude, drill_settings
 from srekv.config import Config
@@ -119,7 +120,7 @@ class Judged:
 def catalogue(screen: Screen) -> None:
     """Every fault with its hypothesis and its pass rule."""
     for one in CATALOGUE:
-        screen.show(f"[bold]{one.name}[/]  {one.title}")
+        screen.show(Text.assemble((one.name, "bold"), f"  {one.title}"))
         screen.show(grid(("expect", one.hypothesis), ("held if", one.rule), ("needs", ", ".join(one.needs))), "")
     screen.document({"faults": [one.to_json() for one in CATALOGUE]})
 

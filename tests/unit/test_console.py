@@ -13,7 +13,7 @@ import threading
 
 import pytest
 
-from srekv.console import Narration, Screen, changes_json, plan_table, reach, tally
+from srekv.console import Narration, Screen, changes_json, grid, plan_table, reach, tally
 from srekv.errors import SrekvError
 from srekv.provision.model import Change, Check, Deployment, Node
 
@@ -229,9 +229,12 @@ def test_markup_is_not_interpreted(capsys: pytest.CaptureFixture[str]) -> None:
     screen.failed(SrekvError("Instances [[i-1]] [bold]", why="[/red]"))
     with screen.progress() as narration:
         narration.warn("a [warning]")
-    err = capsys.readouterr().err
+    screen.show("report: x[bold]y/:bug:/report.html", grid(("zone", "[red]")))
+    out, err = capsys.readouterr()
     for words in ("[[i-1]] [bold]", "[/red]", "a [warning]"):
         assert words in err
+    for words in ("x[bold]y/:bug:/report.html", "[red]"):
+        assert words in out
 
 
 def test_many_threads_may_narrate(capsys: pytest.CaptureFixture[str]) -> None:
