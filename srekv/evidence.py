@@ -15,7 +15,7 @@ from srekv.check.compare import Difference, Measures
 from srekv.check.model import Verdict
 from srekv.check.predict import Choice, Prediction
 from srekv.commands import conclude
-from srekv.config import INTERVALS
+from srekv.config import Config
 from srekv.console import Screen, grid
 from srekv.drill.model import Promises
 from srekv.errors import FindingError, UsageError
@@ -194,17 +194,13 @@ def predict(screen: Screen, *, interval: int, threshold: int, ttl: int, target: 
     """What outage to expect of these settings, what the stack costs, and what meets a target.
 
     Raises:
+        UsageError: no stack can have such settings.
         FindingError: no settings meet the target.
     """
     from srekv.check.predict import predict as predicted
     from srekv.check.predict import shortest_bound_s
 
-    if interval not in INTERVALS:
-        raise UsageError(f"--interval {interval} is impossible", why="Route 53 accepts 10 and 30 seconds")
-    if not 1 <= threshold <= 10:
-        raise UsageError(f"--threshold {threshold} is impossible", why="Route 53 accepts 1 to 10")
-    if not 0 <= ttl <= 2147483647:
-        raise UsageError(f"--ttl {ttl} is impossible", why="a TTL is 0 to 2147483647 seconds")
+    Config(interval=interval, threshold=threshold, ttl=ttl)
     prediction = predicted(interval=interval, threshold=threshold, ttl=ttl, target=target)
     screen.show(_prediction(prediction))
     screen.document(prediction.to_json())

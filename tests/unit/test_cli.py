@@ -165,6 +165,9 @@ def test_nothing_given(tmp_path: Path) -> None:
         (("failover-test", "--fault", "lyin"), "did you mean --fault lying?"),
         (("failover-test", "--break", "lost"), "did you mean --break lost-writes?"),
         (("failover-test", "--clients", "ttl,retries"), "did you mean --clients retry?"),
+        (("predict", "--interval", "20"), "did you mean 10?"),
+        (("predict", "--threshold", "11"), "nearest: 10"),
+        (("predict", "--ttl", "-1"), "nearest: 0"),
         (("check",), "missing argument 'FILE'"),
     ],
 )
