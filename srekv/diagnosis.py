@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -118,7 +119,7 @@ def _permissions(stack: Stack, *, severity: Severity) -> list[Finding]:
 def typed(invocation: Invocation, text: str) -> str:
     """A fix as it is to be typed: its commands are about this stack, this Region and this profile."""
     options = [f"--region {invocation.region}"] if invocation.region else []
-    options += [f"--profile {invocation.profile}"] if invocation.profile else []
+    options += [f"--profile {shlex.quote(invocation.profile)}"] if invocation.profile else []
     ours = re.sub(r"\bsrekv (?=(?:up|doctor)\b)", lambda _: invocation.command(""), text)
     return re.sub(r"\baws (?=[a-z0-9]+ [a-z]+-)", lambda _: " ".join(["aws", *options, ""]), ours)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from srekv.config import DEFAULT_STACK, duration
+from srekv.config import duration
 from srekv.console import Narration, changes_json, counted
 from srekv.errors import FindingError, SrekvError, UsageError
 from srekv.invocation import Invocation, running, session_of, target_config
@@ -294,7 +294,7 @@ def _conclude_sweep(
     screen = invocation.screen
     if not left:
         screen.show(f"{'0 left' if worked else 'nothing to remove'}, says: {proof_line(calls)}")
-    _show_kept_of_all(invocation, kept)
+    show_kept(invocation, kept)
     if request.dry_run and left:
         raise FindingError(
             f"{_things(left)} would be removed: {bill(left)}", next_step="the same command without --dry-run"
@@ -306,9 +306,9 @@ def _conclude_sweep(
         release(invocation)
 
 
-def _show_kept_of_all(invocation: Invocation, kept: Sequence[Leftover]) -> None:
+def show_kept(invocation: Invocation, kept: Sequence[Leftover]) -> None:
     """Kept things of any stack: a table is its own stack's to use or to remove."""
     for one in kept:
-        own = "" if one.stack == DEFAULT_STACK else f"--stack {one.stack} "
-        command = f"srekv {own}down" if one.kind == "table" else " && ".join(by_hand(one, profile=invocation.profile))
+        own = replace(invocation, stack=one.stack, region=one.region or invocation.region).command("down")
+        command = own if one.kind == "table" else " && ".join(by_hand(one, profile=invocation.profile))
         invocation.screen.line(f"kept: {one.kind} {one.name}, {bill([one])}; removed by: {command}")

@@ -18,7 +18,7 @@ from srekv.provision.data import Holding, check_name
 from srekv.provision.leftover import BY_HAND, Leftover, by_hand, in_order, restore_by_hand
 from srekv.provision.naming import Names, stack_of_backup, stack_of_path, stack_of_reference, stack_of_title
 from srekv.provision.removal import Removal
-from srekv.sweeping import Request
+from srekv.sweeping import Request, show_kept
 
 BACKUP = "arn:aws:dynamodb:us-east-1:1:table/SREKeyValue/backup/0123"
 
@@ -155,6 +155,14 @@ def _invocation(home: Path) -> Invocation:
     return Invocation(
         target="aws", stack="srekv", region=None, profile=None, home=home, screen=Screen(as_json=False, quiet=True)
     )
+
+
+def test_what_a_sweep_keeps_goes_by_a_command_on_its_own_stack(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command names the target, the stack and its Region, or it would be about another stack."""
+    show_kept(_invocation(tmp_path), [_thing("table", stack="blue")])
+    assert capsys.readouterr().out.endswith("removed by: srekv --target aws --stack blue --region eu-west-1 down\n")
 
 
 def test_json_of_a_leftover() -> None:
