@@ -50,7 +50,8 @@ class Invocation:
         """Another command on the same stack, as it is to be typed."""
         options = [] if self.is_local else ["--target aws"]
         options += [] if self.stack == DEFAULT_STACK else [f"--stack {self.stack}"]
-        options += [f"--region {self.region}"] if self.region and self.region != DEFAULT_REGION else []
+        is_implied = self.is_local and self.region == DEFAULT_REGION  # elsewhere the environment may say another one
+        options += [f"--region {self.region}"] if self.region and not is_implied else []
         options += [f"--profile {shlex.quote(self.profile)}"] if self.profile else []
         return " ".join(["srekv", *options, words])
 

@@ -34,6 +34,12 @@ def test_fixes_are_about_this_stack(fix: str, expected: str) -> None:
     assert typed(_invocation(region="eu-west-1", profile="p"), fix) == expected
 
 
+def test_a_region_that_was_given_is_given_again() -> None:
+    """Also the default one, for AWS_REGION or the profile may say another; on a laptop there is but one by default."""
+    assert _invocation(region="us-east-1").command("down") == "srekv --target aws --stack blue --region us-east-1 down"
+    assert _invocation(target="local", region="us-east-1").command("down") == "srekv --stack blue down"
+
+
 def test_a_finding_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
     """Verdict, severity, title, id, cause, proof with its brackets; the fix in one line, however long."""
     finding = Finding(
