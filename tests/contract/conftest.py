@@ -423,11 +423,13 @@ class Gate:
 @pytest.fixture(scope="session")
 def gate() -> Gate:
     """Moto's application, behind a gate."""
+    from moto.core import responses
     from moto.server import DomainDispatcherApplication, create_backend_app
 
     application: Any = DomainDispatcherApplication(create_backend_app)
-    # It lists the folders of all of moto's services for every request: once for each host is enough.
+    # For every request moto lists the folders of its services and the methods of a class: once each is enough.
     application.get_backend_for_host = functools.cache(application.get_backend_for_host)
+    responses.method_names_from_class = functools.cache(responses.method_names_from_class)
     return Gate(application)
 
 
