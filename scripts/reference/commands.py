@@ -39,7 +39,7 @@ def _section(context: click.Context) -> str:
     command = context.command
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
     parts = [f"## {context.command_path}", code(usage), *_description(command.help or "")]
-    records = [record for one in command.params if (record := one.get_help_record(context))]
+    records = [record for one in command.params if (record := one.get_help_record(context)) and record[1]]
     if records:
         parts.append(table(("option", "meaning"), ((f"`{option}`", prose(text)) for option, text in records)))
     if isinstance(command, click.Group):

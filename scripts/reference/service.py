@@ -30,7 +30,7 @@ bytes, key and value together {MAX_ITEM - OVERHEAD:,}, a page of a listing {MAX_
 An ETag is the item's version, a number that only grows, also across a delete. Answers that are no success are
 `application/problem+json` (RFC 9457) with `status`, `title`, `detail`, `error` and `reason`; a write that failed adds
 `outcome`: `failed` (certainly without effect) or `unknown` (it may have taken effect). Every answer has an
-`X-Request-Id`. How it works inside: [the service](../../srekv/app/README.md)."""
+`X-Request-Id`. How it works inside: [the service](../explanation/service.md)."""
 
 
 def service() -> str:
