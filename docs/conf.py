@@ -10,13 +10,8 @@ from sphinx.application import Sphinx
 from srekv import __version__
 
 HERE = Path(__file__).parent
-SECTIONS = (
-    ("Tutorial", ("tutorial", "tutorial/*")),
-    ("How to", ("howto/*",)),
-    ("Reference", ("reference/*",)),
-    ("Explanation", ("explanation/*",)),
-)
-"""Captions of the sidebar, and the pages under each."""
+SECTIONS = ("Tutorial", "How to", "Reference", "Explanation")
+"""Headings of index.md: captions of the sidebar, with the pages in the order in which the index links them."""
 
 project = "srekv"
 release = version = __version__
@@ -41,7 +36,7 @@ linkcheck_ignore = [r"https?://(127\.|localhost)"]
 def add_sidebar(_app: Sphinx, page: str, text: list[str]) -> None:
     """Append the sidebar's tables of contents to index.md, which on GitHub is a list of links and nothing else."""
     if page == "index":
-        text[0] += "".join(_toctree(caption, patterns) for caption, patterns in SECTIONS)
+        text[0] += "".join(_toctree(caption, text[0]) for caption in SECTIONS)
 
 
 def link_outside(app: Sphinx, page: str, text: list[str]) -> None:
@@ -54,10 +49,10 @@ def link_outside(app: Sphinx, page: str, text: list[str]) -> None:
     text[0] = re.sub(r"\]\((?P<path>\.\./[^)#]*\.md)(#[^)]*)?\)", outside, text[0])
 
 
-def _toctree(caption: str, patterns: tuple[str, ...]) -> str:
-    pages = [pattern for pattern in patterns if any(HERE.glob(f"{pattern}.md"))]
-    lines = ["", "```{toctree}", ":hidden:", ":glob:", f":caption: {caption}", "", *pages, "```", ""]
-    return "\n".join(lines) if pages else ""
+def _toctree(caption: str, index: str) -> str:
+    section = index.partition(f"\n## {caption}\n")[2].partition("\n## ")[0]
+    pages = re.findall(r"\]\(([^)#]+)\.md\)", section)
+    return "\n".join(["", "```{toctree}", ":hidden:", f":caption: {caption}", "", *pages, "```", ""])
 
 
 def setup(app: Sphinx) -> None:
