@@ -88,7 +88,7 @@ links: .venv/documented ## Are the manual's links to other sites alive? (needs t
 pictures: .venv/pictured ## README's pictures, from a real run on this machine (needs Chromium)
 	$(BIN)/python scripts/pictures
 
-bench: .venv/developed ## Measure what README.md states (PART=service: only that)
+bench: .venv/developed ## Measure what the manual states (PART=service: only that)
 	$(BIN)/python benchmarks/run.py $(PART)
 
 .venv/locking: .venv/installed

@@ -1,4 +1,4 @@
-"""Measures what README.md states: run it with `make bench`; name a part to run only that.
+"""Measures what the manual states (How fast, The service): run it with `make bench`; name a part to run only that.
 
 Parts: help, local, moto, latency, service (needs wrk and two cores). Quote medians; the first four time whole
 processes, interpreter start included.
