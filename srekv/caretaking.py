@@ -54,7 +54,7 @@ def env(invocation: Invocation) -> None:
         raise SrekvError("the local cloud is not running", next_step="srekv up")
     values = control.environment(runtime, invocation.region or DEFAULT_REGION)
     for name, value in values.items():
-        invocation.screen.show(f"export {name}={value}")
+        invocation.screen.line(f"export {name}={value}")
     invocation.screen.document(values)
 
 

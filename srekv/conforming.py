@@ -10,7 +10,6 @@ from typing import Any
 
 import boto3
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from srekv.config import Config
@@ -20,7 +19,7 @@ from srekv.conformance.cases.model import Case
 from srekv.conformance.cases.runner import Outcome, put_all
 from srekv.conformance.layer import Account, all_rules
 from srekv.conformance.model import Rule
-from srekv.console import Narration, Screen
+from srekv.console import Narration, Screen, plain_table
 from srekv.errors import FindingError, SrekvError, UsageError
 from srekv.invocation import Invocation, session_of, target_config
 from srekv.local import control
@@ -177,7 +176,7 @@ def _tell(note: Callable[[str], None], outcome: Outcome) -> None:
 
 
 def _show(screen: Screen, config: Config, outcomes: Sequence[Outcome], left: Sequence[str], *, layered: bool) -> None:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = plain_table()
     for heading in ("", "rule", "rows", "seen"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "rule")
     for outcome in outcomes:

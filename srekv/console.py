@@ -375,9 +375,14 @@ def grid(*rows: tuple[str, RenderableType]) -> Table:
     return table
 
 
+def plain_table(title: str | None = None) -> Table:
+    """A table as every command shows them: headings and columns, no lines; its columns are yet to come."""
+    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", title=title, title_justify="left")
+
+
 def node_table(nodes: Sequence[Node], healthy: Mapping[str, bool | None]) -> Table:
     """The nodes, one row each; `healthy` by node name, None where it is not known."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = plain_table()
     for heading in ("node", "role", "zone", "instance", "address", "state", "health"):
         table.add_column(heading, overflow="fold")
     words = {True: Text("healthy", "green"), False: Text("unhealthy", "bold red"), None: Text("unknown", "dim")}
@@ -389,7 +394,7 @@ def node_table(nodes: Sequence[Node], healthy: Mapping[str, bool | None]) -> Tab
 
 def resource_table(resources: Sequence[Resource]) -> Table:
     """Resources, one row each."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = plain_table()
     for heading in ("kind", "name", "id", "state"):
         table.add_column(heading, overflow="fold")
     for one in resources:
@@ -399,7 +404,7 @@ def resource_table(resources: Sequence[Resource]) -> Table:
 
 def plan_table(changes: Sequence[Change]) -> Table:
     """What a command would do, one row each, in the order of the lab's sections."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = plain_table()
     for heading in ("plan", "section", "resource", "fields"):
         table.add_column(heading, overflow="fold", no_wrap=heading in {"plan", "section"})
     for change in sorted(changes, key=_place):

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from srekv.commands import conclude, drill_settings
 from srekv.config import Config
-from srekv.console import Narration, Screen, grid
+from srekv.console import Narration, Screen, grid, plain_table
 from srekv.drill.catalogue import BREAKS, CATALOGUE, Entry, entry
 from srekv.drill.model import ZOO, DrillResult, Promises, Settings
 from srekv.errors import SrekvError, UsageError, none_of
@@ -284,14 +284,7 @@ def spread(values: Sequence[float | None]) -> dict[str, float] | None:
 
 
 def _rounds_table(rounds: dict[str, Any]) -> Table:
-    table = Table(
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-        header_style="dim",
-        title=f"{rounds['held']} of {rounds['drilled']} rounds held",
-        title_justify="left",
-    )
+    table = plain_table(f"{rounds['held']} of {rounds['drilled']} rounds held")
     for heading in ("seconds", "min", "median", "p95", "max"):
         table.add_column(heading, justify="left" if heading == "seconds" else "right")
     for name in MEASURED:

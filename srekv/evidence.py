@@ -16,7 +16,7 @@ from srekv.check.model import Verdict
 from srekv.check.predict import Choice, Prediction
 from srekv.commands import conclude
 from srekv.config import Config
-from srekv.console import Screen, grid
+from srekv.console import Screen, grid, plain_table
 from srekv.drill.model import Promises
 from srekv.errors import FindingError, UsageError
 
@@ -173,7 +173,7 @@ def _recorded(path: Path) -> Measures:
 
 
 def _differences(differences: tuple[Difference, ...]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = plain_table()
     for heading, justify in (("measure", "left"), ("A", "right"), ("B", "right"), ("", "left"), ("", "left")):
         table.add_column(heading, justify="right" if justify == "right" else "left")
     for one in differences:
@@ -216,7 +216,7 @@ def predict(screen: Screen, *, interval: int, threshold: int, ttl: int, target: 
 def _prediction(prediction: Prediction) -> Group:
     settings = prediction.settings
     title = f"interval {settings.interval} s, threshold {settings.threshold}, TTL {settings.ttl} s"
-    outages = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    outages = plain_table()
     for heading in ("outage, s", "best", "p50", "p95", "worst"):
         outages.add_column(heading, justify="left" if heading == "outage, s" else "right")
     for name, one in (("the machine stops", prediction.silent), ("the port refuses", prediction.refused)):

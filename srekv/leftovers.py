@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-
-from srekv.console import changes_json, plan_table, tally
+from srekv.console import changes_json, plain_table, plan_table, tally
 from srekv.errors import FindingError, UsageError
 from srekv.invocation import Invocation, opened
 from srekv.local import control
@@ -59,7 +57,7 @@ def leftover_json(one: Leftover, among: Sequence[Leftover] = (), *, profile: str
 
 def show_left(invocation: Invocation, left: Sequence[Leftover]) -> None:
     """Each with its state and its price, then the commands that remove them."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = plain_table()
     for heading in ("left", "name", "state", "USD a month"):
         table.add_column(heading, overflow="fold")
     for one in left:

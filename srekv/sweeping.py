@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-
 from srekv.config import duration
-from srekv.console import Narration, changes_json, counted
+from srekv.console import Narration, changes_json, counted, plain_table
 from srekv.errors import FindingError, SrekvError, UsageError
 from srekv.invocation import Invocation, running, session_of, target_config
 from srekv.leftovers import Confirm, bill, leftovers_json, month_usd, nothing_runs, proof_line, release, show_left
@@ -230,7 +228,7 @@ def _show_found(
     """Each stack with what happens to it and why, then what goes of it: the backups among it only if asked for."""
     if not found:
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = plain_table()
     for heading in ("stack", "Region", "age", "sweep", "why", "things", "USD a month"):
         table.add_column(heading, overflow="fold")
     goes = {one: work.of_stack(one) for one in found}
