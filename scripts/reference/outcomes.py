@@ -16,7 +16,13 @@ CODES = (
     (SrekvError.exit_code, "Could not: the message says what, why, and what to do next."),
     (UnknownError.exit_code, "Done, and nobody can say: a verdict is unknown."),
     (INTERRUPTED, "Ctrl-C. What exists is said; the same command again goes on from there."),
-    (UNHEARD, "The reader of the output went away, for example `srekv status | head -1`."),
+    (
+        UNHEARD,
+        (
+            "A result found no reader, for example `srekv status --watch | head -1`. What changes a stack goes on to "
+            "its end without a reader, says so on standard error, and exits as above."
+        ),
+    ),
 )
 
 HEAD = """\
