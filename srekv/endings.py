@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shlex
@@ -43,12 +44,16 @@ def run(group: click.Group, arguments: Sequence[str], *, debug: bool) -> int:
             click.echo("interrupted", err=True)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output went away; keep the interpreter from complaining about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_what_waits()
         return UNHEARD
     except Exception as error:  # noqa: BLE001 - a user never sees a traceback
         return _failed(_surprise(error, debug=debug), group, arguments)
     return 0
+
+
+def _drop_what_waits() -> None:
+    """What could not be written waits in a buffer; at its end the interpreter would try again, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _failed(error: SrekvError, group: click.Group, arguments: Sequence[str]) -> int:
@@ -113,6 +118,11 @@ def _surprise(error: Exception, *, debug: bool) -> SrekvError:
             f"cannot use {error.filename}",
             why=error.strerror or str(error),
             next_step="see who owns it and whether its disk is full, or choose another place",
+        )
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:  # of a stream: a file would have its name here
+        _drop_what_waits()
+        return SrekvError(
+            "the output cannot be written", why=error.strerror or str(error), next_step="make room where it goes"
         )
     return SrekvError(
         "srekv itself failed",

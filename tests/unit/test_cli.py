@@ -242,6 +242,24 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, capsys: pytest.Capt
     assert "itself failed" not in said
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+def test_a_full_disk_under_the_output_is_no_defect(tmp_path: Path) -> None:
+    """`srekv predict > log` where there is no room: the system's reason, exit 3, and nothing to report to anybody."""
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "srekv.cli", "predict"],
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 3
+    assert "No space left" in done.stderr
+    assert "itself failed" not in done.stderr
+
+
 def test_a_terminal_without_utf_8_gets_what_it_can_show(tmp_path: Path) -> None:
     """A verdict about a key of other letters is the same verdict."""
     (tmp_path / "h.jsonl").write_text(LOST.replace('"k"', '"clé"'), encoding="utf-8")
