@@ -9,14 +9,17 @@ import logging
 import threading
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import boto3
 import pytest
-from botocore.awsrequest import AWSResponse
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config as BotoConfig
+from urllib3 import HTTPResponse
+from werkzeug.test import EnvironBuilder
 
 from srekv.config import OPERATING_SYSTEMS, Config
 from srekv.conformance.layer import Account
@@ -181,16 +184,14 @@ class World:
     EMPTY = EMPTY
     WHOLE = WHOLE
 
-    def __init__(self, endpoint: str, rules: Collection[str] | None = ()) -> None:
+    def __init__(self, endpoint: str, gate: Gate, rules: Collection[str] | None = ()) -> None:
         self.endpoint = endpoint
         self.config = Config(target="aws", endpoint=endpoint)
         self.account = Account(rules=rules)
         self.calls = Calls(self.account)
-        self._session = Remembering(region_name="us-east-1", **KEYS)
+        self._session = Session(gate)
         self.calls.attach(self._session)
-        self._by_hand = boto3.Session(region_name="us-east-1", **KEYS)
-        self._clients: dict[tuple[str, str], Any] = {}
-        self._watched: dict[tuple[str, str, int], Any] = {}
+        self._by_hand = Session(gate)
 
     def reset(self) -> None:
         """Empty the account."""
@@ -200,29 +201,16 @@ class World:
         with urllib.request.urlopen(request, timeout=30) as answer:
             answer.read()
 
-    def close(self) -> None:
-        """Close every connection of the hands."""
-        self._session.close()
-        for client in (*self._clients.values(), *self._watched.values()):
-            client.close()
-
     def by_hand(self, service: str, region: str = "us-east-1") -> Any:
         """A client whose calls nobody records: the user's own hand, or a neighbour's."""
-        if (service, region) not in self._clients:
-            self._clients[service, region] = self._by_hand.client(
-                service, region_name=region, endpoint_url=self.endpoint
-            )
-        return self._clients[service, region]
+        return self._by_hand.client(service, region_name=region, endpoint_url=self.endpoint)
 
     def client(self, service: str, region: str = "us-east-1", *, attempts: int = 6) -> Any:
         """A client whose calls are seen, and meet what the commands' own calls meet."""
-        key = (service, region, attempts)
-        if key not in self._watched:
-            retries: Any = {"mode": "standard", "total_max_attempts": attempts}
-            self._watched[key] = self._session.client(
-                service, region_name=region, endpoint_url=self.endpoint, config=BotoConfig(retries=retries)
-            )
-        return self._watched[key]
+        retries: Any = {"mode": "standard", "total_max_attempts": attempts}
+        return self._session.client(
+            service, region_name=region, endpoint_url=self.endpoint, config=BotoConfig(retries=retries)
+        )
 
     def stack(self, stack: str = "srekv", *, dry: bool = False, **given: Any) -> tuple[Stack, Log]:
         """A stack as a command would open it, and its log."""
@@ -362,27 +350,6 @@ ACCOUNT = "210987654321"
 """Not moto's default account: moto keeps one state a process, and other tests of this process use that one."""
 
 
-class Remembering(boto3.Session):
-    """A session that makes each client once: a command makes its own seven, and every test runs several commands."""
-
-    def __init__(self, **given: Any) -> None:
-        super().__init__(**given)
-        self._clients: dict[str, Any] = {}
-
-    def client(self, *service: Any, **given: Any) -> Any:
-        """The client of this service and these arguments."""
-        config = given.get("config")
-        which = str((service, {**given, "config": config and vars(config)}))
-        if which not in self._clients:
-            self._clients[which] = super().client(*service, **given)
-        return self._clients[which]
-
-    def close(self) -> None:
-        """Close every connection."""
-        for client in self._clients.values():
-            client.close()
-
-
 class Gate:
     """Stands before moto's application: lets one request in at a time, and can hold the calls of an operation.
 
@@ -417,7 +384,65 @@ class Gate:
                 self.reached.set()
                 self._open.wait(60)
         with self._one_at_a_time:
-            return list(self._application(environ, start_response))
+            try:
+                return list(self._application(environ, start_response))
+            except Exception:  # noqa: BLE001 - any error of moto's own is its answer, as it is from a server
+                start_response("500 Internal Server Error", [])
+                return [b""]
+
+
+class Session(boto3.Session):
+    """Makes each client once, and its clients call moto's application as a function.
+
+    A command makes its own seven clients and some fifty calls, and every test runs several commands: without sockets
+    and models read again they take half the time. Commands of processes of their own go over the wire.
+    """
+
+    def __init__(self, gate: Gate) -> None:
+        super().__init__(region_name="us-east-1", **KEYS)
+        self._gate = gate
+        self._clients: dict[str, Any] = {}
+
+    def client(self, *service: Any, **given: Any) -> Any:
+        """The client of this service and these arguments."""
+        config = given.get("config")
+        which = str((service, {**given, "config": config and vars(config)}))
+        if which not in self._clients:
+            client: Any = super().client(*service, **given)
+            client._endpoint.http_session = Inside(self._gate)
+            self._clients[which] = client
+        return self._clients[which]
+
+
+@dataclass(frozen=True)
+class Inside:
+    """In place of botocore's HTTP session: the request goes through the gate at once."""
+
+    gate: Gate
+
+    def send(self, request: AWSPreparedRequest) -> AWSResponse:
+        """The answer, read whole."""
+        url = urlsplit(request.url)
+        asked = EnvironBuilder(
+            unquote(url.path),
+            f"{url.scheme}://{url.netloc}/",
+            query_string=url.query,
+            method=request.method,
+            headers={name: _text(value) for name, value in request.headers.items()},
+            data=request.body,
+        )
+        started: list[tuple[str, Iterable[tuple[str, str]]]] = []
+        parts = self.gate(asked.get_environ(), lambda status, headers, *_: started.append((status, headers)))
+        status, headers = started[-1]
+        body = HTTPResponse(io.BytesIO(b"".join(parts)), preload_content=False)
+        return AWSResponse(request.url, int(status[:3]), dict(headers), body)
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
 
 
 @pytest.fixture(scope="session")
@@ -452,8 +477,8 @@ def moto_server(gate: Gate) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def _world(moto_server: str) -> Iterator[World]:
-    world = World(moto_server)
+def _world(moto_server: str, gate: Gate) -> Iterator[World]:
+    world = World(moto_server, gate)
     world.up()
     world.listing()
     # By now the models of botocore and moto are in memory, for good: the collector need not look at them again (it
@@ -462,7 +487,6 @@ def _world(moto_server: str) -> Iterator[World]:
     gc.freeze()
     yield world
     gc.unfreeze()
-    world.close()
 
 
 @pytest.fixture
@@ -473,10 +497,8 @@ def world(_world: World) -> World:
 
 
 @pytest.fixture(scope="session")
-def _strict(moto_server: str) -> Iterator[World]:
-    world = World(moto_server, rules=None)
-    yield world
-    world.close()
+def _strict(moto_server: str, gate: Gate) -> World:
+    return World(moto_server, gate, rules=None)
 
 
 @pytest.fixture
