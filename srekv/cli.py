@@ -338,8 +338,8 @@ def status(context: click.Context, *, watch: bool, every_s: float | None) -> Non
     """Show what exists, its health, and what the name answers.
 
     With --watch: nodes, checkers, the name's answer, a GET /health and a read through the name, and what changes, as it
-    changes. Nothing is written. On a terminal a live screen, elsewhere a line for each event, with --output json one
-    document on a line for each look.
+    changes. Nothing is written; on AWS each look is one SSM command. On a terminal a live screen, elsewhere a line for
+    each event, with --output json one document on a line for each look.
 
     $ srekv status --watch
     $ srekv --output json status
@@ -715,6 +715,10 @@ def main() -> None:
     # Importing boto3 and reading its models makes many objects that stay: looking through them for garbage again and
     # again costs a fifth of a short command.
     gc.set_threshold(100_000, 20, 100)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the shell (>&-): nobody wants to read it
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open as long as the process lives
+            setattr(sys, name, nowhere)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 gets "?" for a spinner or a foreign key

@@ -98,6 +98,7 @@ def _costs(changes: Sequence[Change], interval: int, *, running: bool, priced: b
         checks=count("health check"),
         tables=count("table"),
         alarms=count("alarm"),
+        dashboards=count("dashboard"),
     )
 
 

@@ -161,6 +161,7 @@ def costs_of(
     checks: int = 0,
     tables: int = 0,
     alarms: int = 0,
+    dashboards: int = 0,
 ) -> tuple[Cost, ...]:
     """What so many of a stack's resources use.
 
@@ -173,6 +174,7 @@ def costs_of(
         checks: health checks.
         tables: tables, each with a month's requests.
         alarms: CloudWatch alarms.
+        dashboards: CloudWatch dashboards.
     """
     uses = (
         (INSTANCE, instances),
@@ -183,6 +185,7 @@ def costs_of(
         (FAST, checks if interval < SLOW_S else 0),
         (TABLE, tables),
         (ALARM, alarms),
+        (DASHBOARD, dashboards),
     )
     return tuple(Cost(price=price, units=units) for price, units in uses if units)
 

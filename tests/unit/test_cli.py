@@ -214,6 +214,19 @@ def test_a_reader_that_goes_away(tmp_path: Path) -> None:
     assert "Exception ignored" not in done.stderr
 
 
+def test_an_output_that_the_shell_closed(tmp_path: Path) -> None:
+    """`srekv ... >&-`: nobody wants the words; the exit code is the command's."""
+    done = subprocess.run(
+        ["sh", "-c", '"$0" -m srekv.cli --output json predict >&-', sys.executable],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("options", "advice"),
     [

@@ -48,14 +48,15 @@ def test_a_stack_that_stays_costs_what_it_costs() -> None:
 
 
 def test_the_difference_is_what_the_plan_adds() -> None:
-    """A stopped instance that is started, alarms that are made, and a surplus address that goes."""
+    """A stopped instance that is started, alarms and their dashboard that are made, a surplus address that goes."""
     rows = [
         *[one for one in _stack("leave") if one.name != "instance 1"],
         _change("instance", 1, "change", planning.STARTED),
         *(_change("alarm", number, "create") for number in (1, 2, 3)),
+        _change("dashboard", 1, "create"),
         _change("address", 3, "delete"),
     ]
-    assert planning.bill(rows, Config()).difference == pytest.approx(0.0116 * HOURS + 3 * 0.10 - 0.005 * HOURS)
+    assert planning.bill(rows, Config()).difference == pytest.approx(0.0116 * HOURS + 3 * 0.10 + 3 - 0.005 * HOURS)
 
 
 def test_an_unknown_instance_type_is_said() -> None:
