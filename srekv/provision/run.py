@@ -30,8 +30,6 @@ PAUSE_GROWTH = 1.4
 NOTHING_SAID: Mapping[str, tuple[str, ...]] = {}
 SHOWN_TIMEOUT_S = 20
 SOUGHT_TIMEOUT_S = 3
-WORTH_TELLING_S = 1.5
-"""A shorter wait is over before anybody has read about it."""
 
 
 class CancelledError(SrekvError):
@@ -95,6 +93,7 @@ class Run:
 
     Attributes:
         dry: show operations, carry out none.
+        worth_telling_s: a shorter wait is over before anybody has read about it.
         cancelled: set when the rest of the run has become pointless; every wait ends at once.
         changed: set when an operation was carried out.
         deleted: the ids of what was deleted.
@@ -105,6 +104,7 @@ class Run:
     clients: Clients
     watcher: Watcher
     dry: bool = False
+    worth_telling_s: float = 1.5
     cancelled: threading.Event = field(default_factory=threading.Event)
     changed: threading.Event = field(default_factory=threading.Event)
     deleted: set[str] = field(default_factory=set)
@@ -115,7 +115,7 @@ class Run:
 
     def again(self) -> Run:
         """The same run, begun anew: nothing cancelled, nothing changed, no life of the stack known."""
-        return Run(self.config, self.clients, self.watcher, dry=self.dry)
+        return Run(self.config, self.clients, self.watcher, dry=self.dry, worth_telling_s=self.worth_telling_s)
 
     @cached_property
     def names(self) -> Names:
@@ -206,7 +206,7 @@ class Run:
                 seen = look()
                 if seen is not None:
                     return seen
-                if not told and time.monotonic() - begin > WORTH_TELLING_S:
+                if not told and time.monotonic() - begin > self.worth_telling_s:
                     self.watcher.waiting(section, what)
                     told = True
                 if time.monotonic() - begin > FIRST_LOOK_S:

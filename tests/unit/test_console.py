@@ -10,6 +10,7 @@ import pty
 import re
 import sys
 import threading
+from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
 
@@ -110,11 +111,10 @@ class Page(io.StringIO):
         return length
 
 
-def test_a_log_is_not_silent_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_is_not_silent_for_long() -> None:
     """Without a terminal a wait is told when it begins; what goes on for long is told again, with its own time."""
     page = Page("still: ")
-    monkeypatch.setattr(sys, "stdout", page)
-    with Narration(Screen(as_json=False), dry=False, beat_s=0.01) as narration:
+    with redirect_stdout(page), Narration(Screen(as_json=False), dry=False, beat_s=0.01) as narration:
         narration.started("EC2")
         narration.waiting("Route 53", "the health checks to pass")
         assert page.written.wait(DEADLINE_S)
@@ -150,10 +150,10 @@ def test_colours_alone_do_not_move(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.delenv("NO_COLOR", raising=False)
     page = Page("")
-    monkeypatch.setattr(sys, "stdout", page)
-    screen = Screen(as_json=False)
-    with screen.progress() as narration, narration.busy("EC2"):
-        narration.note("a detail")
+    with redirect_stdout(page):
+        screen = Screen(as_json=False)
+        with screen.progress() as narration, narration.busy("EC2"):
+            narration.note("a detail")
     assert not screen.moves
     assert "a detail" in page.getvalue()
     assert "EC2" not in page.getvalue()
@@ -164,9 +164,7 @@ def test_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("TERM", "xterm"), ("COLUMNS", "80"), ("NO_COLOR", "1")):
         monkeypatch.setenv(name, value)
     reading, writing = pty.openpty()
-    with os.fdopen(writing, "w") as terminal:
-        monkeypatch.setattr(sys, "stdout", terminal)
-        monkeypatch.setattr(sys, "stderr", terminal)
+    with os.fdopen(writing, "w") as terminal, redirect_stdout(terminal), redirect_stderr(terminal):
         with Screen(as_json=False).progress() as narration, narration.busy("reading"):
             narration.changed(dataclasses.replace(CHANGES[0], detail="x" * 100))
             narration.warn("careful " + "y" * 60)

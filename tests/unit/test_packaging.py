@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
+import lock
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-
-
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    """The script that writes the locks."""
-    spec = importlib.util.spec_from_file_location("lock", ROOT / "scripts" / "lock.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def asked() -> list[Requirement]:
@@ -46,37 +34,37 @@ def pins(path: Path, python: str) -> Iterator[tuple[str, str]]:
                 yield canonicalize_name(one.name), version.version
 
 
-def test_the_lock_is_of_this_project(script: ModuleType) -> None:
+def test_the_lock_is_of_this_project() -> None:
     """What pyproject.toml asks for is what the lock was made of."""
-    assert script.digest((ROOT / "pyproject.toml").read_text()) in script.LOCK.read_text(), "run `make lock`"
+    assert lock.digest((ROOT / "pyproject.toml").read_text()) in lock.LOCK.read_text(), "run `make lock`"
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-def test_the_lock_gives_what_is_asked_for(script: ModuleType, python: str) -> None:
+def test_the_lock_gives_what_is_asked_for(python: str) -> None:
     """On each Python every requirement has exactly one pin, and one that it allows."""
-    pinned = list(pins(script.LOCK, python))
+    pinned = list(pins(lock.LOCK, python))
     versions = dict(pinned)
     assert len(versions) == len(pinned)
     refused = [str(one) for one in asked() if not one.specifier.contains(versions[canonicalize_name(one.name)])]
     assert refused == []
 
 
-def test_the_nodes_get_what_was_tested(script: ModuleType) -> None:
+def test_the_nodes_get_what_was_tested() -> None:
     """The nodes' pins of a Python that developers also have are the developers' pins."""
-    ours = dict(pins(script.LOCK, "3.13"))
-    nodes = dict(pins(script.NODE_PINS, "3.13"))
-    assert set(script.NODES_NEED) <= set(nodes)
+    ours = dict(pins(lock.LOCK, "3.13"))
+    nodes = dict(pins(lock.NODE_PINS, "3.13"))
+    assert set(lock.NODES_NEED) <= set(nodes)
     assert {name: ours[name] for name in nodes} == nodes
 
 
-def test_a_lock_names_no_index(script: ModuleType) -> None:
+def test_a_lock_names_no_index() -> None:
     """Where packages come from is the user's own setting."""
-    for path in (script.LOCK, script.NODE_PINS):
+    for path in (lock.LOCK, lock.NODE_PINS):
         assert "://" not in path.read_text()
 
 
-def test_another_requirement_is_another_digest(script: ModuleType) -> None:
+def test_another_requirement_is_another_digest() -> None:
     """A word more in pyproject.toml's requirements shows; a comment does not."""
     project = (ROOT / "pyproject.toml").read_text()
-    assert script.digest(project.replace('"click>=', '"click>=9,>=')) != script.digest(project)
-    assert script.digest(project + "# words\n") == script.digest(project)
+    assert lock.digest(project.replace('"click>=', '"click>=9,>=')) != lock.digest(project)
+    assert lock.digest(project + "# words\n") == lock.digest(project)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import tomllib
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+import release_notes
 import yaml
 
 from srekv import __version__
@@ -38,17 +37,6 @@ CHANGELOG = """\
 """
 
 
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    """The script that a release takes its notes from."""
-    spec = importlib.util.spec_from_file_location("release_notes", ROOT / "scripts" / "release_notes.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def workflow(path: Path) -> dict[str, Any]:
     """A workflow file as GitHub reads it."""
     read: dict[str, Any] = yaml.safe_load(path.read_text())
@@ -59,16 +47,16 @@ def workflow(path: Path) -> dict[str, Any]:
     ("release", "notes"),
     [("1.10.0", "### Added\n\n- this"), ("1.1.0", "- that"), ("1.1", ""), ("1x10.0", ""), ("Unreleased", "")],
 )
-def test_notes_are_the_section_of_that_release(script: ModuleType, release: str, notes: str) -> None:
+def test_notes_are_the_section_of_that_release(release: str, notes: str) -> None:
     """That section, whole and alone; none for what is not a release."""
-    assert script.notes(CHANGELOG, release) == notes
+    assert release_notes.notes(CHANGELOG, release) == notes
 
 
 @pytest.mark.parametrize("tag", ["v99.0.0", __version__, ""])
-def test_a_tag_of_another_version_is_refused(script: ModuleType, tag: str) -> None:
+def test_a_tag_of_another_version_is_refused(tag: str) -> None:
     """The tag is the version that srekv says it is, with a v before it."""
     with pytest.raises(SystemExit, match="__version__"):
-        script.main(tag)
+        release_notes.main(tag)
 
 
 def test_the_changelog_keeps_its_form() -> None:

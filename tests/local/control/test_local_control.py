@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import stat
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -49,9 +50,9 @@ def test_a_cloud_whose_starter_was_killed_is_joined_or_ended(directory: Path, fo
     """It needs a second to serve; who comes meanwhile gives it that time, and is not sent away."""
 
     def killed() -> None:
-        deadline = time.monotonic() + DEADLINE_S
+        pause, deadline = threading.Event(), time.monotonic() + DEADLINE_S
         while not is_alive(directory) and time.monotonic() < deadline:
-            time.sleep(0.01)
+            pause.wait(0.01)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

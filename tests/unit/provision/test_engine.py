@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -133,9 +134,9 @@ def test_nobody_waits_for_a_settling_step(run: Run) -> None:
     ensure_all(run, (first, FakeStep("second", (first,), call=call)))
 
 
-def test_a_wait_is_told_from_its_beginning_to_its_end(run: Run, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wait_is_told_from_its_beginning_to_its_end(run: Run, log: Log) -> None:
     """Whoever looks on learns what is waited for, and that it is over, also when it ends badly."""
-    monkeypatch.setattr("srekv.provision.run.WORTH_TELLING_S", -1)
+    run = dataclasses.replace(run, worth_telling_s=-1)
     looks = iter((None, True))
     assert run.wait("EC2", "the sun", lambda: next(looks), timeout_s=60)
     with pytest.raises(TimeoutExceeded):
