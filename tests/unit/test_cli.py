@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import click
 import pytest
@@ -44,11 +45,18 @@ def _commands(group: click.Group = main_group, path: str = "") -> Iterator[tuple
 ALL = dict(_commands())
 
 
-def _srekv(*arguments: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def _srekv(
+    *arguments: str,
+    home: Path,
+    through: tuple[str, ...] = (),
+    stdout: int | IO[str] = subprocess.PIPE,
+    **environment: str,
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "srekv.cli", *arguments],
+        [*through, sys.executable, "-m", "srekv.cli", *arguments],
         env={"PATH": os.environ["PATH"], "HOME": str(home), "SREKV_HOME": str(home), **environment},
-        capture_output=True,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
         text=True,
         timeout=60,
         check=False,
@@ -201,29 +209,14 @@ def test_a_reader_that_goes_away(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as pipe:
-        done = subprocess.run(
-            [sys.executable, "-m", "srekv.cli", "--help"],
-            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
-            stdout=pipe,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = _srekv("--help", home=tmp_path, stdout=pipe)
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
 
 
 def test_an_output_that_the_shell_closed(tmp_path: Path) -> None:
     """`srekv ... >&-`: nobody wants the words; the exit code is the command's."""
-    done = subprocess.run(
-        ["sh", "-c", '"$0" -m srekv.cli --output json predict >&-', sys.executable],
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = _srekv("--output", "json", "predict", home=tmp_path, through=("sh", "-c", 'exec "$@" >&-', "sh"))
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -259,15 +252,7 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, capsys: pytest.Capt
 def test_a_full_disk_under_the_output_is_no_defect(tmp_path: Path) -> None:
     """`srekv predict > log` where there is no room: the system's reason, exit 3, and nothing to report to anybody."""
     with Path("/dev/full").open("w", encoding="utf-8") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "srekv.cli", "predict"],
-            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = _srekv("predict", home=tmp_path, stdout=full)
     assert done.returncode == 3
     assert "No space left" in done.stderr
     assert "itself failed" not in done.stderr
