@@ -31,8 +31,10 @@ drill: .venv/installed ## Up, test, failover-test and down on the local target
 	@touch $@
 
 .venv/evaluator: tests/contract/policy/package-lock.json .venv/developed
-	@if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund --prefix tests/contract/policy; fi
-	@touch $@
+	@if ! command -v npm >/dev/null; then touch $@; \
+	elif npm ci --loglevel error --no-audit --no-fund --prefix tests/contract/policy >/dev/null; then touch $@; \
+	elif [ -n "$$CI" ]; then exit 1; \
+	else echo "npm cannot fetch the IAM evaluator: the tests that need it say so and are skipped"; fi
 
 test: .venv/developed .venv/evaluator ## The whole test suite
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
