@@ -27,16 +27,21 @@ def strip(timeline: Mapping[str, Any]) -> RenderableType:
         timeline: what `srekv.report.page.timeline` gives.
     """
     begin, end = timeline["span"]
-    scale = WIDTH / (end - begin) if end > begin else 0
     columns: list[list[Counter[str]]] = [[Counter() for _ in range(WIDTH)] for _ in timeline["lanes"]]
     for lane, start, stop, state, *_ in (*timeline["bars"], *timeline["requests"]):
-        first = min(max(int((start - begin) * scale), 0), WIDTH - 1)
-        last = min(max(int((stop - begin) * scale), first), WIDTH - 1)
-        for column in range(first, last + 1):
+        first = _column(start, begin, end)
+        last = _column(stop, begin, end)
+        for column in range(first, max(first, last) + 1):
             columns[lane][column][state] += 1
     signs = _signs(timeline["nodes"])
     lines = [_line(name, cells, signs) for name, cells in zip(timeline["lanes"], columns, strict=True)]
     return Group(*lines, _ruler(begin, end), _legend(signs))
+
+
+def _column(moment: float, begin: float, end: float) -> int:
+    """The column that shows a moment; the first or the last one when the span does not contain it."""
+    share = (moment - begin) / (end - begin) if end > begin else 0.0
+    return min(int(WIDTH * min(max(share, 0.0), 1.0)), WIDTH - 1)
 
 
 def _signs(nodes: list[str]) -> dict[str, tuple[str, str]]:
@@ -58,7 +63,7 @@ def _line(name: str, cells: list[Counter[str]], signs: Mapping[str, tuple[str, s
 
 def _ruler(begin: float, end: float) -> Text:
     """Where the fault was, and the seconds at both ends."""
-    zero = round(-begin * WIDTH / (end - begin)) if end > begin else 0
+    zero = _column(0.0, begin, end)
     left, right = f"{begin:.0f}", f"{end:.0f} s"
     middle = " " * max(zero - len(left), 1) + "0"
     rest = max(WIDTH - len(left) - len(middle) - len(right), 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -46,6 +46,7 @@ def test_one_failure_among_many_is_shown() -> None:
     assert lines[0].count("x") == 1
 
 
+@example(bars=[(0, 1.0, 2.0, "az1", "")], span=(0.0, 5e-324))
 @given(
     bars=st.lists(
         st.tuples(
