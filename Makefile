@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # requirements.lock says which versions; what is installed of them, pyproject.toml says.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable
 
-.PHONY: help drill test sweep-test race-test test-dynamodb-local endurance-test manual-test lint format reference docs links pictures bench lock upgrade hooks dist clean
+.PHONY: help drill test sweep-test race-test test-dynamodb-local endurance-test manual-test lint findings format reference docs links pictures bench lock upgrade hooks dist clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-20s %s\n", $$1, $$2}'
@@ -66,7 +66,11 @@ lint: .venv/developed ## ruff, mypy, shellcheck
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy scripts benchmarks
-	$(BIN)/shellcheck .ci/run scripts/drill scripts/databases
+	$(BIN)/shellcheck .ci/run scripts/drill scripts/databases findings/*.sh
+
+findings: ## Run every script of findings/; fails when other software has changed (downloads packages)
+	@failed=; for script in findings/*.sh; do echo "$$script"; bash "$$script" || failed="$$failed $$script"; done; \
+	[ -z "$$failed" ] || { echo "behaviour changed:$$failed"; exit 1; }
 
 format: .venv/developed ## Write the files as ruff wants them, as far as it can
 	$(BIN)/ruff check --fix-only --quiet .
