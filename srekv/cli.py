@@ -19,6 +19,7 @@ from srekv.config import DEFAULT_STACK
 from srekv.errors import UsageError
 from srekv.helping import Group
 from srekv.options import OneOf, as_parts, as_seconds, failover_options, placement_options, promise_options
+from srekv.visible import visible
 
 if TYPE_CHECKING:
     from srekv.console import Screen
@@ -315,7 +316,7 @@ def _confirmation(*, yes: bool) -> Callable[[str], bool]:
 
     def confirm(question: str) -> bool:
         try:
-            return yes or click.confirm(question, err=True)
+            return yes or click.confirm(visible(question), err=True)
         except click.Abort as error:
             if isinstance(error.__context__, EOFError):  # nobody is there to answer: that is no Ctrl-C
                 return False
@@ -532,13 +533,20 @@ def kv_put(context: click.Context, *, key: str, value: str) -> None:
 def kv_get(context: click.Context, *, key: str) -> None:
     """Print the value of KEY; exit 1 if there is none.
 
+    A pipe or a file gets its bytes, and a newline; on a terminal, control characters are shown as escapes.
+
     $ srekv kv get colour
     """
     from srekv import keys
 
     value = keys.kv(_invocation(context), "GET", key, None)
-    if context.obj["output"] == "text":
-        click.echo(value)
+    if value is not None and context.obj["output"] == "text":
+        _print_value(value)
+
+
+def _print_value(value: bytes) -> None:
+    """Byte by byte into a file or a pipe; for a terminal, control characters are escapes."""
+    click.echo(visible(value.decode(errors="backslashreplace")) if sys.stdout.isatty() else value)
 
 
 @kv.command("delete")
@@ -640,7 +648,7 @@ def local_logs(context: click.Context) -> None:
     from srekv import caretaking
 
     for line in caretaking.logs(_invocation(context)):
-        click.echo(line)
+        click.echo(visible(line))
 
 
 @local.command("env")

@@ -21,6 +21,8 @@ from click.shell_completion import (
     add_completion_class,
 )
 
+from srekv.visible import in_one_line
+
 if TYPE_CHECKING:
     from srekv.provision.clients import Clients
 
@@ -103,7 +105,10 @@ def proposing_parts(ask: Ask) -> Completer:
 
 
 def _in_time(ask: Ask, context: click.Context, patience_s: float) -> list[tuple[str, str]]:
-    """What it answers in time; nothing if it fails. A question that hangs ends with this process."""
+    """What it answers in time; nothing if it fails. A question that hangs ends with this process.
+
+    Shells read proposals line by line, and show them: names with control characters are left out.
+    """
     answer: list[tuple[str, str]] = []
 
     def put() -> None:
@@ -113,7 +118,7 @@ def _in_time(ask: Ask, context: click.Context, patience_s: float) -> list[tuple[
     asking = threading.Thread(target=put, daemon=True)
     asking.start()
     asking.join(patience_s)
-    return list(answer)
+    return [(value, in_one_line(what)) for value, what in answer if value == in_one_line(value)]
 
 
 def files(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import boto3
 from rich.padding import Padding
-from rich.text import Text
 
 from srekv.config import Config
 from srekv.conformance.cases.catalogue import CASES
@@ -24,6 +23,7 @@ from srekv.errors import FindingError, SrekvError, UsageError
 from srekv.invocation import Invocation, session_of, target_config
 from srekv.local import control
 from srekv.provision.answers import explain
+from srekv.texts import Text
 
 QUICK = Patience(tries=100, pause_s=0.02)
 """On this machine; AWS takes its time."""

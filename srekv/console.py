@@ -20,10 +20,12 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
-from rich.text import Text
+from rich.text import Text as RichText
 
 from srekv.errors import SrekvError
 from srekv.provision.model import Change, Deployment, Node, Resource
+from srekv.texts import Text
+from srekv.visible import visible
 
 SIGNS = {
     "create": ("+", "green"),
@@ -56,7 +58,15 @@ BEAT_S = 30.0
 
 
 class _Console(Console):
-    """As rich's, but for a reader that goes away: that is no finding, which rich's own exit code 1 would mean here."""
+    """As rich's, but for two things.
+
+    Control characters in what it prints are escapes (for styled text srekv.texts sees to that). A reader that goes away
+    is no finding, which rich's own exit code 1 would mean here.
+    """
+
+    def render_str(self, text: str, **settings: Any) -> RichText:
+        """Text that can be laid out, of a string."""
+        return super().render_str(visible(text), **settings)
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
@@ -230,7 +240,7 @@ class Narration:
         """A section or phase began."""
         with self._lock, self._heard():
             if what not in self._going:
-                self._going[what] = _Going(self._live.add_task(escape(what), total=None), time.monotonic())
+                self._going[what] = _Going(self._live.add_task(escape(visible(what)), total=None), time.monotonic())
 
     def changed(self, change: Change) -> None:
         """A resource was created, changed, left alone or deleted."""

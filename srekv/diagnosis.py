@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
-from rich.text import Text
 
 from srekv.doctor.model import Diagnosis, Finding, Severity, Wishes
 from srekv.errors import FindingError, UsageError
 from srekv.invocation import Invocation, running, session_of, target_config
+from srekv.texts import Text
 
 if TYPE_CHECKING:
     from srekv.provision.stack import Stack

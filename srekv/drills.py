@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from srekv.commands import conclude, drill_settings
 from srekv.config import Config
@@ -24,6 +23,7 @@ from srekv.drill.model import ZOO, DrillResult, Promises, Settings
 from srekv.errors import SrekvError, UsageError, none_of
 from srekv.invocation import Invocation, opened
 from srekv.provision.model import Watcher
+from srekv.texts import Text
 
 if TYPE_CHECKING:
     from srekv.check.model import Verdict

@@ -13,6 +13,7 @@ from collections.abc import Container, Sequence
 import click
 
 from srekv.errors import SrekvError, UsageError
+from srekv.visible import visible
 
 INTERRUPTED = 130
 UNHEARD = 141
@@ -112,7 +113,7 @@ def _surprise(error: Exception, *, debug: bool) -> SrekvError:
     if debug:
         import traceback
 
-        traceback.print_exception(error)
+        click.echo(visible("".join(traceback.format_exception(error))), err=True)
     if isinstance(error, OSError) and error.filename is not None:
         return SrekvError(
             f"cannot use {error.filename}",

@@ -9,7 +9,6 @@ from typing import Any
 
 from rich.console import Group
 from rich.table import Table
-from rich.text import Text
 
 from srekv.check.compare import Difference, Measures
 from srekv.check.model import Verdict
@@ -19,6 +18,7 @@ from srekv.config import Config
 from srekv.console import Screen, grid, plain_table
 from srekv.drill.model import Promises
 from srekv.errors import FindingError, UsageError
+from srekv.texts import Text
 
 HISTORY = "history.jsonl"
 

@@ -9,6 +9,7 @@ from srekv.check.model import Judgement, Verdict
 
 def junit(verdict: Verdict, *, name: str) -> bytes:
     """The document; an unknown finding is an error, a violated one a failure."""
+    name = _printable(name)
     suite = ET.Element("testsuite", name=name, tests=str(len(verdict.findings)))
     for ruling, attribute in (("violated", "failures"), ("unknown", "errors")):
         suite.set(attribute, str(sum(one.verdict == ruling for one in verdict.findings)))

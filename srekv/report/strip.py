@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.text import Text
 
 from srekv.report.page import ERROR
+from srekv.texts import Text
+from srekv.visible import visible
 
 WIDTH = 58
 """Columns of time; with the lanes' names they fit into 80."""
@@ -53,7 +54,7 @@ def _signs(nodes: list[str]) -> dict[str, tuple[str, str]]:
 
 
 def _line(name: str, cells: list[Counter[str]], signs: Mapping[str, tuple[str, str]]) -> Text:
-    text = Text(f"{name:<{NAME_WIDTH}.{NAME_WIDTH - 1}}", no_wrap=True)
+    text = Text(f"{visible(name):<{NAME_WIDTH}.{NAME_WIDTH - 1}}", no_wrap=True)
     for cell in cells:
         # A failure is what somebody looks for: one of them in a column is shown, however many requests succeeded.
         state = ERROR if cell[ERROR] else next(iter(cell.most_common(1)), ("", 0))[0]

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from srekv.check.model import Judgement, Operation, Ruling, Timing, Verdict
 from srekv.drill.model import DrillResult, Finding
 from srekv.report.data import Phase, phases
+from srekv.texts import Text
 
 BAR_WIDTH = 30
 """Columns of the picture's bars; with their names and seconds they fit into 80."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from rich.console import Group, RenderableType
-from rich.text import Text
 
 from srekv.provision.model import Deployment
+from srekv.texts import Text
 from srekv.watch.events import drill_text
 from srekv.watch.model import CheckSight, Event, Look, Request, ServiceSight, Story
 
@@ -134,11 +134,11 @@ def _check_lines(checks: tuple[CheckSight, ...]) -> list[Text]:
 def _aligned(headings: Sequence[str], rows: Sequence[Sequence[Text]]) -> list[Text]:
     """A table of which a narrow screen cuts the end of each line; what counts stands first."""
     table = [[Text(heading, "dim") for heading in headings], *rows]
-    wide = [max(len(row[column]) for row in table) for column in range(len(headings) - 1)] + [0]
+    wide = [max(len(row[column]) for row in table) + 2 for column in range(len(headings) - 1)] + [0]
     lines = []
     for row in table:
-        cells = [Text.assemble(cell, " " * (width - len(cell))) for cell, width in zip(row, wide, strict=True)]
-        lines.append(_cut(Text("  ").join(cells)))
+        padded = ((cell, " " * (width - len(cell))) for cell, width in zip(row, wide, strict=True))
+        lines.append(_cut(*(part for pair in padded for part in pair)))
     return lines
 
 

@@ -67,6 +67,13 @@ def test_no_local_cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: 
     assert capfd.readouterr() == ("", "")
 
 
+def test_names_with_control_characters() -> None:
+    """Shells read proposals by lines and show them: such a name is not proposed, such a description is escaped."""
+    complete = proposing(lambda _: [("i-1", "web\n\x1b]0;x\x07"), ("a\nplain,b", "")])
+    proposals = complete(click.Context(main_group), click.Option(["--stack"]), "")
+    assert [(one.value, one.help) for one in proposals] == [("i-1", r"web\x0a\x1b]0;x\x07")]
+
+
 def test_a_cloud_that_hangs() -> None:
     """Whoever presses Tab waits for a moment, not for a cloud that does not answer."""
     parameter = click.Option(["--stack"])

@@ -28,18 +28,20 @@ ALLOWED = {
     "conformance": ({"config", "errors", "local.overlay.checks", "local.overlay.records"}, {"boto3", "botocore"}),
     "conforming": (None, {"boto3", "rich"}),
     "doctor": ({"config", "errors", "provision"}, {"boto3", "botocore"}),
-    "report": ({"drill.model", "check.model", "errors"}, {"rich", "jinja2", "markupsafe"}),
+    "report": ({"drill.model", "check.model", "errors", "texts", "visible"}, {"rich", "jinja2", "markupsafe"}),
     "__main__": ({"cli"}, set()),
     "cli": (None, {"click"}),
     "completion": (None, {"click", "boto3"}),
     "helping": (set(), {"click"}),
+    "visible": (set(), set()),
+    "texts": ({"visible"}, {"rich"}),
     "endings": (None, {"click"}),
     "options": ({"completion", "config", "errors"}, {"click"}),
     "caretaking": (None, set()),
     "commands": (None, set()),
     "diagnosis": (None, {"rich"}),
     "evidence": (None, {"rich"}),
-    "watch": ({"config", "console", "drill", "errors", "provision.model"}, {"rich"}),
+    "watch": ({"config", "console", "drill", "errors", "provision.model", "texts"}, {"rich"}),
     "watching": (None, {"rich"}),
     "granting": ({"config", "errors", "provision.permissions"}, set()),
     "invocation": (None, {"boto3", "botocore"}),
@@ -190,6 +192,12 @@ def test_imports_follow_the_table(module: Module) -> None:
 def _is_local_script(module: Module, name: str) -> bool:
     """The network shim of a machine is found beside the file that imports it: it runs outside the package."""
     return (module.path.parent / f"{name}.py").exists()
+
+
+def test_styled_text_is_ours() -> None:
+    """Only srekv.texts makes rich's text: there control characters become escapes (the console's are strings)."""
+    users = {one.name for one in MODULES if "rich.text" in one.imports}
+    assert users == {"texts", "console"}
 
 
 @pytest.mark.parametrize("package", sorted(STANDALONE))

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import base64
+import os
+import pty
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -48,6 +52,19 @@ def test_the_largest_value(cli: Any) -> None:
     value = "v" * KV_VALUE
     cli.run("kv", "put", "large", value)
     assert cli.run("kv", "get", "large")["value"] == value
+
+
+def test_a_value_is_bytes_for_a_pipe_and_text_for_a_terminal(cli: Any) -> None:
+    """A file gets the value to the byte; a terminal must not obey what somebody stored."""
+    cli.run("kv", "put", "k", "\x1b]0;t\x07é")
+    get = [sys.executable, "-m", "srekv.cli", "--quiet", "kv", "get", "k"]
+    piped = subprocess.run(get, env=cli.environment, stdout=subprocess.PIPE, timeout=60, check=True)
+    assert piped.stdout == "\x1b]0;t\x07é\n".encode()
+
+    reading, writing = pty.openpty()
+    with os.fdopen(writing, "wb"), os.fdopen(reading, "rb", buffering=0) as terminal:
+        subprocess.run(get, env=cli.environment, stdout=writing, timeout=60, check=True)
+        assert r"\x1b]0;t\x07é".encode() in terminal.read(65536)
 
 
 def test_logs_are_one_document(cli: Any) -> None:

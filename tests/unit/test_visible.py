@@ -1,0 +1,211 @@
+"""Control characters of names, tags, histories, answers and arguments are shown as escapes, wherever they are shown."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from datetime import UTC, datetime
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from srekv import endings
+from srekv.cli import _confirmation, run
+from srekv.console import Screen, grid, plain_table, plan_table, resource_table
+from srekv.errors import SrekvError
+from srekv.local.control import MACHINES
+from srekv.provision.model import Change, Resource
+from srekv.texts import Text
+from srekv.visible import in_one_line, visible
+from srekv.watch.draw import line
+from srekv.watch.model import Event
+
+CONTROLS = [chr(code) for code in (*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F))]
+CONTROLS += ["\u2066", "\u2067", "\u2068", "\u2069"]
+MARKED = "".join(f"<{one}>" for one in CONTROLS)
+"""Each control character in brackets, so that rich's own sequences in the output are no finding."""
+
+CLIPBOARD = "\x1b]52;c;cm0=\x07\x1b]0;title\x07\x9b2J\r\u202ek"
+"""Writes the clipboard (OSC 52), sets the title (OSC 0), clears the screen (CSI), overwrites and reverses a line."""
+
+
+def test_the_truth_table() -> None:
+    """C0, DEL, C1 and the bidirectional overrides are escapes; newline, tab and every other letter stay."""
+    assert visible("\x00\x07\x1b\x7f\x80\x9f\u202e\u2066") == r"\x00\x07\x1b\x7f\x80\x9f\u202e\u2066"
+    assert visible("a\n\tclé \u4e2d\U0001f600 \xa0\\x1b") == "a\n\tclé \u4e2d\U0001f600 \xa0\\x1b"
+    assert in_one_line("a\n\tb\x1b") == r"a\x0a\x09b\x1b"
+
+
+def _change(text: str) -> Change:
+    return Change(section=text, kind=text, name=text, id=text, action="create", detail=text, next_step=text)
+
+
+def _table(text: str) -> object:
+    table = plain_table(text)
+    table.add_column(text)
+    table.add_row(text)
+    return table
+
+
+WAYS: dict[str, Callable[[Screen, str], object]] = {
+    "string": lambda screen, text: screen.show(text),
+    "text": lambda screen, text: screen.show(Text(text, "dim").append(text)),
+    "assembled": lambda screen, text: screen.show(Text.assemble(text, (text, "bold"))),
+    "grid": lambda screen, text: screen.show(grid((text, text))),
+    "table": lambda screen, text: screen.show(_table(text)),
+    "plan": lambda screen, text: screen.show(plan_table([_change(text)])),
+    "resources": lambda screen, text: screen.show(
+        resource_table([Resource(kind=text, id=text, name=text, state=text)])
+    ),
+    "event": lambda screen, text: screen.show(
+        line(Event(at=datetime.now(UTC), subject="stack", text=text, tone="bad"))
+    ),
+    "line": lambda screen, text: screen.line(text),
+    "aside": lambda screen, text: screen.aside(text),
+    "warning": lambda screen, text: screen.warn(text),
+    "error": lambda screen, text: screen.failed(SrekvError(text, why=text, next_step=text)),
+    "document": lambda screen, text: screen.document({text: text}),
+    "row": lambda screen, text: screen.row({text: [text]}),
+}
+
+
+def _narrated(tell: str) -> Callable[[Screen, str], object]:
+    def narrate(screen: Screen, text: str) -> None:
+        with screen.progress() as narration:
+            {
+                "changed": lambda: narration.changed(_change(text)),
+                "note": lambda: narration.note(text),
+                "warn": lambda: narration.warn(text),
+                "waiting": lambda: narration.waiting(text, text),
+                "busy": lambda: narration.busy(text).__enter__(),
+                "finished": lambda: narration.finished(text, text),
+            }[tell]()
+
+    return narrate
+
+
+WAYS |= {f"narration: {tell}": _narrated(tell) for tell in ("changed", "note", "warn", "waiting", "busy", "finished")}
+
+
+def _in_a_pipe(say: Callable[[], object]) -> str:
+    page = io.StringIO()
+    with redirect_stdout(page), redirect_stderr(page):
+        say()
+    return page.getvalue()
+
+
+def _on_a_terminal(say: Callable[[], object]) -> str:
+    """What a terminal is sent."""
+    reading, writing = pty.openpty()
+    with os.fdopen(writing, "w") as terminal, os.fdopen(reading, "rb", buffering=0) as screen:
+        with redirect_stdout(terminal), redirect_stderr(terminal):
+            say()
+            terminal.write("END")
+        terminal.flush()
+        shown = b""
+        while not shown.endswith(b"END"):
+            shown += screen.read(65536)
+    return shown.decode()
+
+
+@pytest.mark.parametrize("sent", [_in_a_pipe, _on_a_terminal])
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_to_print(
+    way: str, sent: Callable[[Callable[[], object]], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Strings, styled text, tables, errors, progress, documents: in a log and on a terminal each is an escape."""
+    for name, value in (("TERM", "xterm"), ("COLUMNS", "9000")):
+        monkeypatch.setenv(name, value)
+    is_json = way in {"document", "row"}
+    shown = sent(lambda: WAYS[way](Screen(as_json=is_json), MARKED))
+    assert not [one for one in CONTROLS if f"<{one}>" in shown]
+    if (way, sent) != ("narration: busy", _in_a_pipe):  # in a log it is told only when it lasts
+        escapes = [json.dumps(one)[1:-1] if is_json else visible(one) for one in CONTROLS]
+        assert not [one for one in escapes if f"<{one}>" not in shown]
+
+
+def _history(path: Path) -> Path:
+    """A violated drill in which every text is an attack on the terminal."""
+    node = {"node": CLIPBOARD, "address": CLIPBOARD}
+    base = {"client": 0, "key": CLIPBOARD, "outcome": "ok", "node": CLIPBOARD}
+    lines = [
+        {"event": "drill", "at": 1, "run": CLIPBOARD, "fault": CLIPBOARD, "primary": node, "secondary": node},
+        {"event": "fault", "at": 1, "what": CLIPBOARD},
+        {"event": "dns", "at": 2, "answer": [CLIPBOARD]},
+        {"event": "health", "at": 2, "healthy": False, "check": CLIPBOARD, "reason": CLIPBOARD},
+        {"event": "heal", "at": 3, "what": CLIPBOARD},
+        base | {"op": "write", "value": CLIPBOARD, "invoke": 4, "complete": 5},
+        base | {"op": "read", "value": CLIPBOARD * 2, "invoke": 6, "complete": 7},
+        {"op": CLIPBOARD, "outcome": CLIPBOARD},
+    ]
+    path.write_text("".join(json.dumps(one) + "\n" for one in lines))
+    return path
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("check", "HISTORY"),
+        ("report", "HISTORY"),
+        ("compare", "HISTORY", "HISTORY"),
+        ("check", CLIPBOARD),
+        ("predict", "--interval", CLIPBOARD),
+        ("--stack", CLIPBOARD, "status"),
+        ("--region", CLIPBOARD, "status"),
+        ("--target", CLIPBOARD, "status"),
+        ("--target", "aws", "--profile", CLIPBOARD, "status"),
+        ("up", "--os", CLIPBOARD),
+        ("up", f"--{CLIPBOARD}"),
+        ("kv", "get", CLIPBOARD),
+        ("kv", CLIPBOARD),
+        ("local", "logs"),
+        (CLIPBOARD,),
+    ],
+    ids=lambda words: " ".join(words).replace(CLIPBOARD, "X"),
+)
+def test_every_source_of_a_command(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Members of a history, arguments in usage errors, names in advice: shown as escapes."""
+    monkeypatch.setenv("SREKV_HOME", str(tmp_path / "srekv"))
+    history = _history(tmp_path / "history.jsonl")
+    console = tmp_path / "srekv" / "local" / MACHINES / "i-1" / "console.log"
+    console.parent.mkdir(parents=True)
+    console.write_text(CLIPBOARD)
+    run([str(history) if one == "HISTORY" else one for one in words])
+    told = "".join(capsys.readouterr())
+    assert told
+    assert not set(told) & set(CONTROLS)
+
+
+def test_a_question() -> None:
+    """What `down` and `sweep` ask before they remove something names stacks."""
+    with CliRunner().isolation("n\n") as (_, err, _):
+        assert not _confirmation(yes=False)(CLIPBOARD)
+        assert visible(CLIPBOARD) in err.getvalue().decode()
+
+
+def test_a_defect(capsys: pytest.CaptureFixture[str]) -> None:
+    """SREKV_DEBUG shows where an error comes from that nobody foresaw: with its message, whatever that holds."""
+
+    @click.command("break")
+    def breaks() -> None:
+        raise RuntimeError(CLIPBOARD)
+
+    assert endings.run(click.Group(commands=[breaks]), ["break"], debug=True) == SrekvError.exit_code
+    told = capsys.readouterr().err
+    assert f"RuntimeError: {visible(CLIPBOARD)}" in told
+    assert not set(told) & set(CONTROLS)
+
+
+def test_junit_is_xml_whatever_the_run_is_called(tmp_path: Path) -> None:
+    """Control characters that XML cannot hold are replaced, in names as in messages."""
+    run(["report", str(_history(tmp_path / "history.jsonl"))])
+    assert ET.parse(tmp_path / "junit.xml").getroot().find("testsuite") is not None
