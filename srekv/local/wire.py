@@ -56,6 +56,9 @@ def respond(
     except (dns.exception.DNSException, ValueError, IndexError, struct.error):
         return _form_error(packet)
     response = dns.message.make_response(query, recursion_available=recursive, our_payload=UDP_PAYLOAD)
+    response.ednsflags |= query.ednsflags & dns.flags.DO  # RFC 3225, section 3
+    if recursive:
+        response.flags |= query.flags & dns.flags.CD  # RFC 4035, 3.2.2; the zone's own name server clears it, 3.1.6
     refusal = _refusal(query)
     if refusal is None:
         question = query.question[0]

@@ -30,7 +30,7 @@ _LONGEST_CHAIN = 8  # CNAMEs that are followed before the answer stops, so that 
 _SOA = dns.rdatatype.SOA
 _CNAME = dns.rdatatype.CNAME
 _ANY = dns.rdatatype.ANY
-_OCTAL = re.compile(r"\\([0-3][0-7]{2})")  # Route 53 writes "*" as \052; DNS's own text form counts in decimal
+_OCTAL = re.compile(r"\\(?:([0-3][0-7]{2})|.)")  # Route 53 writes "*" as \052; DNS's own text form counts in decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class _Contents:
             name = dns.name.from_text(_plain(records[0].name))
             kind = dns.rdatatype.from_text(records[0].type)
             values = tuple(
-                dns.rdata.from_text(dns.rdataclass.IN, kind, _plain(value), self.origin, relativize=False)
+                dns.rdata.from_text(dns.rdataclass.IN, kind, _plain(value), dns.name.root, relativize=False)
                 for record in records
                 for value in record.values
             )
@@ -161,7 +161,7 @@ class _Contents:
 
 def _plain(text: str) -> str:
     """Route 53's octal escapes as DNS's decimal ones."""
-    return _OCTAL.sub(lambda match: f"\\{int(match[1], 8):03}", text)
+    return _OCTAL.sub(lambda match: f"\\{int(match[1], 8):03}" if match[1] else match[0], text)
 
 
 def _named(records: RecordSet, name: dns.name.Name) -> RecordSet:

@@ -51,6 +51,20 @@ def test_a_name_server_says_aa_and_a_resolver_ra(recursive: bool, flag: dns.flag
     assert response.answer[0].ttl == 10
 
 
+@pytest.mark.parametrize("recursive", [False, True])
+@pytest.mark.parametrize("kind", ["TXT", "AXFR"])
+@pytest.mark.parametrize("asked_for", [0, dns.flags.DO])
+def test_do_is_copied_and_cd_by_the_resolver_alone(asked_for: int, kind: str, recursive: bool) -> None:
+    """DO comes back as sent, also refused (RFC 3225, 3); a resolver copies CD, a name server clears it (RFC 4035)."""
+    query = dns.message.make_query(NAME, kind, use_edns=0, ednsflags=asked_for, flags=dns.flags.RD | dns.flags.CD)
+    response = asked(query, found(), recursive=recursive)
+    assert response.ednsflags & dns.flags.DO == asked_for
+    assert bool(response.flags & dns.flags.CD) is recursive
+    assert not response.flags & dns.flags.AD
+    query.flags = dns.flags.RD
+    assert not asked(query, found(), recursive=recursive).flags & dns.flags.CD
+
+
 @pytest.mark.parametrize(
     ("edns", "limit"), [(None, 512), (400, 512), (800, 800), (4096, UDP_PAYLOAD), (65_000, UDP_PAYLOAD)]
 )

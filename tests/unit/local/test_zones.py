@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import dns.name
 import dns.rcode
 import dns.rdatatype
+import dns.rdtypes.ANY.TXT
 import pytest
 
 from srekv.local.model import Record, Zone
@@ -103,6 +106,38 @@ def test_a_cname_is_followed_into_any_zone() -> None:
     assert values(ask(zones, "out.sre-test.local.")) == ["out.sre-test.local. example.com."]
     assert ask(zones, "gone.sre-test.local.").rcode == dns.rcode.NXDOMAIN
     assert values(ask(zones, "www.sre-test.local.", "CNAME")) == ["www.sre-test.local. svc.other.test."]
+
+
+NAMES = {
+    "CNAME": ("www.example.com", "www.example.com."),
+    "MX": ("10 mail.example.com", "10 mail.example.com."),
+    "NS": ("ns1.example.com", "ns1.example.com."),
+    "PTR": ("host.example.com", "host.example.com."),
+    "SRV": ("1 10 5269 xmpp.example.com", "1 10 5269 xmpp.example.com."),
+    "NAPTR": (r'100 50 "s" "SIP+D2U" "" _sip._udp.example.com', '100 50 "s" "SIP+D2U" "" _sip._udp.example.com.'),
+    "SVCB": ("1 svc.example.com alpn=h2", '1 svc.example.com. alpn="h2"'),
+    "HTTPS": ("1 web.example.com alpn=h3", '1 web.example.com. alpn="h3"'),
+    "SOA": ("ns.example.com admin.example.com 1 2 3 4 5", "ns.example.com. admin.example.com. 1 2 3 4 5"),
+}
+
+
+@pytest.mark.parametrize("dot", ["", "."])
+@pytest.mark.parametrize("kind", NAMES)
+def test_a_name_in_a_value_is_complete_with_or_without_its_dot(kind: str, dot: str) -> None:
+    """Route 53 reads every domain name in a value as absolute (Developer Guide, "Supported DNS record types")."""
+    value, expected = NAMES[kind]
+    zones = [zone(record("x.sre-test.local.", kind, value.replace(".com", f".com{dot}")))]
+    assert values(ask(zones, "x.sre-test.local.", kind)) == [f"x.sre-test.local. {expected}"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(r'"a\040b"', b"a b"), (r'"\303\251"', b"\xc3\xa9"), (r'"\\101"', rb"\101"), (r'"\"\\101"', rb'"\101')],
+)
+def test_escapes_in_a_text_are_octal(value: str, text: bytes) -> None:
+    """A backslash before three octal digits is that byte; an escaped backslash starts no other escape."""
+    answer = ask([zone(record("x.sre-test.local.", "TXT", value))], "x.sre-test.local.", "TXT")
+    assert cast("dns.rdtypes.ANY.TXT.TXT", answer.answer[0].values[0]).strings == (text,)
 
 
 def test_a_circle_of_cnames_ends() -> None:
