@@ -22,8 +22,8 @@ import dns.rdatatype
 from srekv.errors import SrekvError
 from srekv.local.model import Zone
 from srekv.local.resolver import Resolver
-from srekv.local.wire import Lookup, respond
-from srekv.local.zones import Answer, ZoneTable
+from srekv.local.wire import respond
+from srekv.local.zones import Answer, Lookup, ZoneTable
 
 _TCP_IDLE = 10.0  # wall seconds without a query before a TCP connection is closed (RFC 7766)
 
@@ -49,7 +49,7 @@ class NameServers:
         self._healthy = healthy
         self._zones: tuple[Zone, ...] = ()
         self._table = ZoneTable((), healthy)
-        self._resolver = Resolver(self._lookup, speed=speed, clock=time.monotonic)
+        self._resolver = Resolver(self._step, speed=speed, clock=time.monotonic)
 
         def scaled(ttl: float) -> int:
             return max(1, round(ttl / speed)) if ttl else 0
@@ -89,6 +89,9 @@ class NameServers:
 
     def _lookup(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Answer:
         return self._table.lookup(name, kind)
+
+    def _step(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Answer:
+        return self._table.step(name, kind)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,6 @@
-"""The VPC's caching resolver: asks the name server once, then counts TTLs down. Pure: it is given its clock.
+"""The VPC's caching resolver: asks the name server once for each name and type, then counts TTLs down.
+
+Pure: it is given its clock.
 
 It keeps exact remaining times and leaves rounding to the wire. Recorded on AWS and followed here: a negative answer
 is kept for at most 300 s whatever the zone says, and comes from the cache without its SOA.
@@ -10,10 +12,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 import dns.name
+import dns.rcode
 import dns.rdatatype
 
-from srekv.local.wire import Lookup
-from srekv.local.zones import Answer, RecordSet
+from srekv.local.zones import Answer, Lookup, RecordSet, follow
 
 LONGEST_NEGATIVE = 300.0
 """AWS-equivalent seconds for which the VPC resolver believes that something does not exist."""
@@ -32,7 +34,7 @@ class Resolver:
     """Looks up through a cache.
 
     Args:
-        ask: the zones' name server, which gives TTLs in AWS-equivalent seconds.
+        ask: the zones' name server, which answers for one name at a time with TTLs in AWS-equivalent seconds.
         speed: how much faster than AWS the clock runs.
         clock: monotonic wall seconds.
     """
@@ -44,16 +46,22 @@ class Resolver:
         self._kept: dict[tuple[dns.name.Name, dns.rdatatype.RdataType], _Kept] = {}
 
     def lookup(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Answer:
-        """The answer with the TTLs that remain, in wall seconds."""
+        """The answer with the TTLs that remain, in wall seconds; SERVFAIL where a CNAME leads nowhere."""
+        answer = follow(name, kind, self._step)
+        return Answer(dns.rcode.SERVFAIL, incomplete=answer.incomplete) if answer.incomplete else answer
+
+    def _step(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Answer:
         now = self._clock()
-        kept = self._kept.get((name, kind))
-        if kept is not None and now < kept.until:
-            return _aged(kept.answer, now - kept.since)
+        for key in ((name, kind), (name, dns.rdatatype.CNAME)):
+            kept = self._kept.get(key)
+            if kept is not None and now < kept.until and (kept.answer.answer or key[1] == kind):
+                return _aged(kept.answer, now - kept.since)
         answer = self._in_wall_seconds(self._ask(name, kind))
         lasts = min((records.ttl for records in (*answer.answer, *answer.authority)), default=0.0)
         if answer.zone is not None and lasts > 0:
             self._make_room(now)
-            self._kept[name, kind] = _Kept(answer, now, now + lasts)
+            shown = kind if kind == dns.rdatatype.ANY or not answer.answer else answer.answer[0].type
+            self._kept[name, shown] = _Kept(answer, now, now + lasts)
         return answer
 
     def keep_only(self, zones: Collection[str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
+import dns.edns
 import dns.exception
 import dns.flags
 import dns.message
@@ -19,7 +20,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
-from srekv.local.zones import Answer, RecordSet
+from srekv.local.zones import Answer, Lookup, RecordSet
 
 UDP_PAYLOAD = 1232
 """The largest UDP answer in bytes, also to a client that would take more (DNS flag day 2020)."""
@@ -30,8 +31,6 @@ _KEPT_FLAGS = 0x7900  # opcode and RD, which an answer repeats
 _FROM_CLASSIC_CLIENTS = 512
 _TCP_LIMIT = 65_535
 _TRANSFERS = frozenset({dns.rdatatype.AXFR, dns.rdatatype.IXFR})
-
-Lookup = Callable[[dns.name.Name, dns.rdatatype.RdataType], Answer]
 
 
 def respond(
@@ -55,17 +54,9 @@ def respond(
         query = dns.message.from_wire(packet)
     except (dns.exception.DNSException, ValueError, IndexError, struct.error):
         return _form_error(packet)
-    response = dns.message.make_response(query, recursion_available=recursive, our_payload=UDP_PAYLOAD)
-    response.ednsflags |= query.ednsflags & dns.flags.DO  # RFC 3225, section 3
-    if recursive:
-        response.flags |= query.flags & dns.flags.CD  # RFC 4035, 3.2.2; the zone's own name server clears it, 3.1.6
     refusal = _refusal(query)
-    if refusal is None:
-        question = query.question[0]
-        _fill(response, lookup(question.name, question.rdtype), seconds, recursive=recursive)
-    else:
-        response.set_rcode(refusal)
-    return _pack(response, _TCP_LIMIT if tcp else _udp_limit(query))
+    found = Answer(refusal) if refusal else lookup(query.question[0].name, query.question[0].rdtype)
+    return _pack(_response(query, found, seconds, recursive=recursive), _TCP_LIMIT if tcp else _udp_limit(query))
 
 
 def _form_error(packet: bytes) -> bytes:
@@ -87,12 +78,27 @@ def _refusal(query: dns.message.Message) -> dns.rcode.Rcode | None:
     return None
 
 
-def _fill(response: dns.message.Message, found: Answer, seconds: Callable[[float], int], *, recursive: bool) -> None:
-    response.set_rcode(found.rcode)
-    if found.rcode != dns.rcode.REFUSED and not recursive:
+def _response(
+    query: dns.message.Message, found: Answer, seconds: Callable[[float], int], *, recursive: bool
+) -> dns.message.Message:
+    response = dns.message.make_response(query, recursion_available=recursive, our_payload=UDP_PAYLOAD)
+    if query.edns >= 0:
+        asked_for = query.ednsflags & dns.flags.DO  # copied: RFC 3225, section 3
+        response.use_edns(0, asked_for, UDP_PAYLOAD, query.payload, _reasons(found), response.pad)
+    if recursive:
+        response.flags |= query.flags & dns.flags.CD  # RFC 4035, 3.2.2; the zones' name server clears it, 3.1.6
+    elif found.rcode in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
         response.flags |= dns.flags.AA
+    response.set_rcode(found.rcode)
     response.answer = [_rrset(records, seconds) for records in found.answer]
     response.authority = [_rrset(records, seconds) for records in found.authority]
+    return response
+
+
+def _reasons(found: Answer) -> list[dns.edns.Option]:
+    """Why the answer is SERVFAIL, which dig shows (extended DNS errors, RFC 8914)."""
+    told = found.rcode == dns.rcode.SERVFAIL and found.incomplete
+    return [dns.edns.EDEOption(dns.edns.EDECode.OTHER, found.incomplete)] if told else []
 
 
 def _rrset(records: RecordSet, seconds: Callable[[float], int]) -> dns.rrset.RRset:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import dns.exception
@@ -26,7 +26,9 @@ from srekv.local.model import Record, Zone
 
 _log = logging.getLogger(__name__)
 
-_LONGEST_CHAIN = 8  # CNAMEs that are followed before the answer stops, so that a circle ends
+LONGEST_CHAIN = 11
+"""CNAMEs that are followed: unbound 1.17.1 and BIND 9.18.49 answer eleven of them, and SERVFAIL to twelve."""
+
 _SOA = dns.rdatatype.SOA
 _CNAME = dns.rdatatype.CNAME
 _ANY = dns.rdatatype.ANY
@@ -48,16 +50,46 @@ class Answer:
     """The outcome of a lookup.
 
     Attributes:
-        rcode: NOERROR, NXDOMAIN, or REFUSED for a name outside every zone.
+        rcode: NOERROR, NXDOMAIN, REFUSED for a name outside every zone, SERVFAIL.
         answer: the records asked for, with the CNAMEs that lead to them.
         authority: the zone's SOA when the answer is negative, its TTL being how long that may be cached.
-        zone: the id of the hosted zone that the name is in.
+        zone: the id of the hosted zone that the last name is in.
+        incomplete: why the answer does not lead to its end, "" for one that does.
     """
 
     rcode: dns.rcode.Rcode
     answer: tuple[RecordSet, ...] = ()
     authority: tuple[RecordSet, ...] = ()
     zone: str | None = None
+    incomplete: str = ""
+
+
+Lookup = Callable[[dns.name.Name, dns.rdatatype.RdataType], Answer]
+
+
+def follow(name: dns.name.Name, kind: dns.rdatatype.RdataType, step: Lookup) -> Answer:
+    """Look up a name, and what its CNAME leads to.
+
+    Args:
+        name: where the chain starts.
+        kind: the type wanted at its end.
+        step: answers for one name alone, with a CNAME that stands there for every other type.
+    """
+    chain: tuple[RecordSet, ...] = ()
+    while True:
+        found = step(name, kind)
+        if chain and found.rcode == dns.rcode.REFUSED:
+            return Answer(dns.rcode.NOERROR, chain, incomplete=f"{name} is outside every hosted zone")
+        if found.rcode == dns.rcode.SERVFAIL:
+            return found
+        chain += found.answer
+        if kind in (_CNAME, _ANY) or not found.answer or found.answer[0].type != _CNAME:
+            return replace(found, answer=chain)
+        name = cast("dns.rdtypes.ANY.CNAME.CNAME", found.answer[0].values[0]).target
+        if any(link.name == name for link in chain):
+            return replace(found, answer=chain, incomplete=f"the CNAMEs lead back to {name}")
+        if len(chain) > LONGEST_CHAIN:
+            return replace(found, answer=chain, incomplete=f"more than {LONGEST_CHAIN} CNAMEs in a chain")
 
 
 class ZoneTable:
@@ -75,27 +107,21 @@ class ZoneTable:
             self._zones[contents.origin] = contents
 
     def lookup(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Answer:
-        """Answer as the zone's name server: the most specific zone decides, and never falls through to another one."""
-        chain: list[RecordSet] = []
+        """Answer as the zones' name server, CNAMEs followed into any zone."""
+        return follow(name, kind, self.step)
+
+    def step(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Answer:
+        """Answer for one name: the most specific zone decides, and never falls through to another one."""
         zone = self._zone_of(name)
         if zone is None:
             return Answer(dns.rcode.REFUSED)
-        first = zone
-        while zone is not None:
-            sets = zone.at(name)
-            if sets is None:
-                return Answer(dns.rcode.NXDOMAIN, tuple(chain), zone.negative, first.id)
-            found = tuple(sets.values()) if kind == _ANY else tuple(s for s in sets.values() if s.type == kind)
-            if found:
-                return Answer(dns.rcode.NOERROR, (*chain, *(_named(s, name) for s in found)), (), first.id)
-            if _CNAME not in sets:
-                return Answer(dns.rcode.NOERROR, tuple(chain), zone.negative, first.id)
-            chain.append(_named(sets[_CNAME], name))
-            if len(chain) == _LONGEST_CHAIN:
-                break
-            name = cast("dns.rdtypes.ANY.CNAME.CNAME", sets[_CNAME].values[0]).target
-            zone = self._zone_of(name)
-        return Answer(dns.rcode.NOERROR, tuple(chain), (), first.id)
+        sets = zone.at(name)
+        if sets is None:
+            return Answer(dns.rcode.NXDOMAIN, (), zone.negative, zone.id)
+        found = tuple(sets.values()) if kind == _ANY else tuple(sets[one] for one in (kind, _CNAME) if one in sets)[:1]
+        if not found:
+            return Answer(dns.rcode.NOERROR, (), zone.negative, zone.id)
+        return Answer(dns.rcode.NOERROR, tuple(_named(one, name) for one in found), (), zone.id)
 
     def _zone_of(self, name: dns.name.Name) -> _Contents | None:
         while True:

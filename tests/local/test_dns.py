@@ -49,6 +49,7 @@ ZONE = Zone(
         Record(name="sre-test.local.", type="SOA", ttl=900, values=(SOA,)),
         Record(name="sre-test.local.", type="NS", ttl=172800, values=("ns-1536.awsdns-00.co.uk.",)),
         Record(name="big.sre-test.local.", type="TXT", ttl=60, values=tuple(f'"{n:03}{"x" * 97}"' for n in range(40))),
+        Record(name="out.sre-test.local.", type="CNAME", ttl=60, values=("www.example.com",)),
         Record(name="zero.sre-test.local.", type="A", ttl=0, values=(PRIMARY,)),
         failover("PRIMARY", PRIMARY, "hc-az1"),
         failover("SECONDARY", SECONDARY, "hc-az2"),
@@ -89,10 +90,10 @@ async def cloud(*zones: Zone, speed: float = 1) -> AsyncIterator[Cloud]:
 
 
 async def ask(
-    server: tuple[str, int], name: str = "svc.sre-test.local.", kind: str = "A", *, tcp: bool = False
+    server: tuple[str, int], name: str = "svc.sre-test.local.", kind: str = "A", *, tcp: bool = False, edns: bool = True
 ) -> dns.message.Message:
     """One query on the wire."""
-    query = dns.message.make_query(name, kind)
+    query = dns.message.make_query(name, kind, use_edns=edns)
     how = dns.asyncquery.tcp if tcp else dns.asyncquery.udp
     return await how(query, server[0], port=server[1], timeout=SOON)
 
@@ -188,6 +189,24 @@ def test_no_such_name_and_no_such_type_differ() -> None:
                 assert nobody.answer == nothing.answer == []
                 assert nobody.authority[0].ttl == nothing.authority[0].ttl == ttl
                 assert (await ask(server, "example.com.")).rcode() == dns.rcode.REFUSED
+
+    run(test)
+
+
+def test_a_cname_out_of_the_zones_is_the_name_servers_answer_and_the_resolvers_failure() -> None:
+    """The name server knows no more; the resolver does not pass half an answer on, and its error says why."""
+
+    async def test() -> None:
+        async with cloud() as running:
+            own = await ask(running.authoritative, "out.sre-test.local.")
+            assert (own.rcode(), [str(one) for one in own.answer]) == (
+                dns.rcode.NOERROR,
+                ["out.sre-test.local. 60 IN CNAME www.example.com."],
+            )
+            cached = await ask(running.resolver, "out.sre-test.local.")
+            assert (cached.rcode(), cached.answer, cached.authority) == (dns.rcode.SERVFAIL, [], [])
+            assert "www.example.com. is outside every hosted zone" in str(cached.options[0])
+            assert not (await ask(running.resolver, "out.sre-test.local.", edns=False)).options
 
     run(test)
 

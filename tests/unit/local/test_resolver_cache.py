@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import dns.name
 import dns.rcode
@@ -15,6 +15,7 @@ from srekv.local.zones import Answer, RecordSet
 
 NAME = dns.name.from_text("svc.sre-test.local.")
 A = dns.rdatatype.A
+CNAME = dns.rdatatype.CNAME
 
 
 @dataclass
@@ -72,15 +73,82 @@ def test_a_ttl_of_zero_is_not_cached() -> None:
     assert zones.asked == 2
 
 
-def test_an_answer_lasts_as_long_as_its_shortest_record() -> None:
-    """A chain is asked for again when its first link expires."""
-    chain = Answer(dns.rcode.NOERROR, (*positive(5).answer, *positive(60).answer), (), "Z1")
-    zones = Zones(chain)
-    resolver = zones.resolver(1)
-    resolver.lookup(NAME, A)
-    zones.now += 5
-    resolver.lookup(NAME, A)
-    assert zones.asked == 2
+WWW = dns.name.from_text("www.sre-test.local.")
+
+
+def cname(owner: dns.name.Name, target: str, ttl: float = 300) -> Answer:
+    """One CNAME."""
+    return Answer(
+        dns.rcode.NOERROR, (RecordSet(owner, CNAME, ttl, (dns.rdata.from_text("IN", "CNAME", target),)),), (), "Z1"
+    )
+
+
+@dataclass
+class Names:
+    """A name server with an answer for each name, whatever the type, and a clock."""
+
+    answers: dict[dns.name.Name, Answer]
+    asked: list[dns.name.Name] = field(default_factory=list)
+    now: float = 1000.0
+
+    def step(self, name: dns.name.Name, _: dns.rdatatype.RdataType) -> Answer:
+        """Answer, and note the name."""
+        self.asked.append(name)
+        return self.answers.get(name, Answer(dns.rcode.REFUSED))
+
+    def resolver(self) -> Resolver:
+        """A resolver in front of them, on this clock."""
+        return Resolver(self.step, speed=1, clock=lambda: self.now)
+
+
+def test_each_record_of_a_chain_expires_by_itself() -> None:
+    """The address is asked for again after its own TTL; the CNAME that leads to it counts on, for every type."""
+    names = Names({WWW: cname(WWW, "svc.sre-test.local."), NAME: positive(10)})
+    resolver = names.resolver()
+    assert [one.ttl for one in resolver.lookup(WWW, A).answer] == [300, 10]
+    names.now += 11
+    names.answers = {WWW: cname(WWW, "elsewhere.sre-test.local."), NAME: positive(10, "127.0.0.2")}
+    later = resolver.lookup(WWW, A)
+    assert [(one.ttl, one.values[0].to_text()) for one in later.answer] == [
+        (289, "svc.sre-test.local."),
+        (10, "127.0.0.2"),
+    ]
+    assert resolver.lookup(NAME, A).answer == later.answer[1:]
+    resolver.lookup(WWW, dns.rdatatype.TXT)
+    assert names.asked == [WWW, NAME, NAME, NAME]
+
+
+def test_no_cname_at_a_name_says_nothing_about_its_other_types() -> None:
+    """A cached "no data" for the type CNAME is not taken for an answer to A."""
+    names = Names({NAME: negative(900)})
+    resolver = names.resolver()
+    resolver.lookup(NAME, CNAME)
+    names.answers = {NAME: positive(60)}
+    assert resolver.lookup(NAME, A).answer
+
+
+@pytest.mark.parametrize("target", ["www.example.com.", "www.sre-test.local."])
+def test_a_cname_that_leads_nowhere_fails(target: str) -> None:
+    """Out of every zone, or in a circle: SERVFAIL and nothing else, as from unbound and BIND, and never cached."""
+    names = Names({WWW: cname(WWW, target)})
+    resolver = names.resolver()
+    for _ in range(2):
+        answer = resolver.lookup(WWW, A)
+        assert (answer.rcode, answer.answer, answer.zone) == (dns.rcode.SERVFAIL, (), None)
+        assert answer.incomplete
+    names.answers[dns.name.from_text("www.example.com.")] = positive(60)
+    assert (resolver.lookup(WWW, A).rcode == dns.rcode.NOERROR) == (target == "www.example.com.")
+    assert resolver.lookup(WWW, CNAME).rcode == dns.rcode.NOERROR
+
+
+def test_a_chain_that_ends_in_nothing_is_negative() -> None:
+    """The CNAMEs, then NXDOMAIN for the last name (RFC 6604), cached like any other."""
+    names = Names({WWW: cname(WWW, "svc.sre-test.local."), NAME: negative(900)})
+    resolver = names.resolver()
+    for authority in (1, 0):
+        answer = resolver.lookup(WWW, A)
+        assert (answer.rcode, len(answer.answer), len(answer.authority)) == (dns.rcode.NXDOMAIN, 1, authority)
+    assert names.asked == [WWW, NAME]
 
 
 @pytest.mark.parametrize(("said", "kept"), [(15, 15), (900, 300)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import cast
 
 import dns.name
@@ -103,7 +104,9 @@ def test_a_cname_is_followed_into_any_zone() -> None:
         "www.sre-test.local. svc.other.test.",
         "svc.other.test. 127.0.0.9",
     ]
-    assert values(ask(zones, "out.sre-test.local.")) == ["out.sre-test.local. example.com."]
+    out = ask(zones, "out.sre-test.local.")
+    assert (values(out), out.rcode) == (["out.sre-test.local. example.com."], dns.rcode.NOERROR)
+    assert out.incomplete == "example.com. is outside every hosted zone"
     assert ask(zones, "gone.sre-test.local.").rcode == dns.rcode.NXDOMAIN
     assert values(ask(zones, "www.sre-test.local.", "CNAME")) == ["www.sre-test.local. svc.other.test."]
 
@@ -140,15 +143,29 @@ def test_escapes_in_a_text_are_octal(value: str, text: bytes) -> None:
     assert cast("dns.rdtypes.ANY.TXT.TXT", answer.answer[0].values[0]).strings == (text,)
 
 
-def test_a_circle_of_cnames_ends() -> None:
-    """Two names that point at each other are answered, not followed for ever."""
-    zones = [
-        zone(
-            record("a.sre-test.local.", "CNAME", "b.sre-test.local."),
-            record("b.sre-test.local.", "CNAME", "a.sre-test.local."),
-        )
-    ]
-    assert len(ask(zones, "a.sre-test.local.").answer) == 8
+def chain_of(length: int) -> Zone:
+    """So many CNAMEs from c<length> down to an address at c0."""
+    names = [f"c{number}.sre-test.local." for number in range(length + 1)]
+    links = (record(name, "CNAME", target) for target, name in pairwise(names))
+    return zone(record(names[0], "A", "127.0.0.1"), *links)
+
+
+@pytest.mark.parametrize(("length", "whole"), [(1, True), (11, True), (12, False), (300, False)])
+def test_a_chain_of_cnames_is_followed_eleven_times(length: int, whole: bool) -> None:
+    """Eleven lead to the address, as in unbound and BIND; a longer chain is answered in part, and says so."""
+    answer = ask([chain_of(length)], f"c{length}.sre-test.local.")
+    assert (answer.rcode, answer.incomplete == "") == (dns.rcode.NOERROR, whole)
+    assert [one.type for one in answer.answer].count(dns.rdatatype.CNAME) == min(length, 12)
+    assert (answer.answer[-1].type == dns.rdatatype.A) is whole
+
+
+@pytest.mark.parametrize("names", [["a"], ["a", "b"], ["a", "b", "c"]])
+def test_a_circle_of_cnames_ends(names: list[str]) -> None:
+    """Names that lead back to the first are answered once each, and the answer says that it leads nowhere."""
+    links = pairwise([*names, names[0]])
+    zones = [zone(*(record(f"{one}.sre-test.local.", "CNAME", f"{other}.sre-test.local.") for one, other in links))]
+    answer = ask(zones, "a.sre-test.local.")
+    assert ([str(one.name)[0] for one in answer.answer], answer.incomplete != "") == (names, True)
 
 
 @pytest.mark.parametrize("star", [r"\052", "*"])
