@@ -63,6 +63,7 @@ def _kind(name: str, clients: Sequence[list[Operation]], fault_at: float, *, mov
         operations=sum(len(client) for client in clients),
         errors_by_kind=tuple(Counter(one.cause for one in failed).most_common()),
         advice=_advice(name, errors=len(failed), moves=moves),
+        observed=any(_end([client[-1]]) >= fault_at for client in clients),
     )
 
 

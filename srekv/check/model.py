@@ -147,6 +147,7 @@ class ClientOutage:
         operations: how many operations they made in all.
         errors_by_kind: the errors from the fault on, by what went wrong, most frequent first.
         advice: what to change about such a client, one line.
+        observed: whether they operated at the fault or after it; if not, their figures measure nothing.
     """
 
     name: str
@@ -159,6 +160,7 @@ class ClientOutage:
     operations: int = 0
     errors_by_kind: tuple[tuple[str, int], ...] = ()
     advice: str = ""
+    observed: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +204,7 @@ class Timing:
         fault: what was done, for a person.
         fault_at: when it was asked for.
         heal_at: when the healing was asked for.
-        outage_s: the longest outage that any client of the headline kind saw.
+        outage_s: the longest outage that any client of the headline kind saw; None: none of them was observed.
         detection_s: from the fault to the health verdict.
         switch_s: from the health verdict to the first answer with the secondary's address.
         recovery_s: from the switch to the first good answer for the client that waited longest.
@@ -213,12 +215,13 @@ class Timing:
         expected: the simulated outages; None when the history does not say the settings, or no switch is expected.
         switch_expected: whether the fault must make the name switch; False: it must not; None: either is right.
         outage_allowed: whether the clients may notice; if not, a single error is too much.
+        asked_until: when the name was last asked; None: never, or the history does not say the nodes' addresses.
     """
 
     fault: str
     fault_at: float
     heal_at: float | None
-    outage_s: float
+    outage_s: float | None
     detection_s: float | None
     switch_s: float | None
     recovery_s: float | None
@@ -229,11 +232,12 @@ class Timing:
     expected: Expected | None = None
     switch_expected: bool | None = True
     outage_allowed: bool = True
+    asked_until: float | None = None
 
     @property
     def headline(self) -> ClientOutage | None:
-        """The clients whose outage is the headline: those that honour the TTL, if there are any."""
-        return self.clients[0] if self.clients else None
+        """The clients whose outage is the headline: those that honour the TTL, if any; None if not observed."""
+        return next((one for one in self.clients[:1] if one.observed), None)
 
     @property
     def availability(self) -> float | None:

@@ -54,8 +54,8 @@ def measure(history: History) -> Timing | None:
     moments = _moments(history.events, fault, settings)
     switch, allowed = _expectation(settings)
     clients = zoo(history.operations, fault.at, moves=switch is not False)
-    headline = clients[0] if clients else None
-    outage_s = headline.outage_s if headline else 0.0
+    headline = next((one for one in clients[:1] if one.observed), None)
+    outage_s = headline.outage_s if headline else None
     return Timing(
         fault=str(fault.members.get("what", "fault")),
         fault_at=fault.at,
@@ -72,9 +72,10 @@ def measure(history: History) -> Timing | None:
             if switch is False and moments.switched is None
             else _steps(moments, headline, settings, history.events)
         ),
-        expected=_expected(settings, history, outage_s) if switch and allowed else None,
+        expected=_expected(settings, history, outage_s) if switch and allowed and outage_s is not None else None,
         switch_expected=switch,
         outage_allowed=allowed,
+        asked_until=_asked_until(history.events, settings),
     )
 
 
@@ -149,6 +150,12 @@ def _answers(events: Sequence[Event], since: float, address: str | None, *, auth
         and bool(one.members.get("authoritative")) == authoritative
     )
     return next(found, None)
+
+
+def _asked_until(events: Sequence[Event], settings: dict[str, Any]) -> float | None:
+    if not all(_address(settings, role) for role in ("primary", "secondary")):
+        return None
+    return max((one.at for one in events if one.event == "dns"), default=None)
 
 
 def _span(begin: float | None, end: float | None) -> float | None:
@@ -282,27 +289,43 @@ def _luck(percentile: float, span: str) -> str:
 
 def judge_timing(timing: Timing) -> Judgement:
     """Held when the fault did what it must: the name switched and came back, or stayed; and the clients recovered."""
-    complaints = _complaints(timing)
-    summary = "; ".join(complaints) or _account(timing)
-    return Judgement(checker="timing", verdict="violated" if complaints else "held", summary=summary)
+    if complaints := _complaints(timing):
+        return Judgement(checker="timing", verdict="violated", summary="; ".join(complaints))
+    if missing := _missing(timing):
+        return Judgement(checker="timing", verdict="unknown", summary="; ".join(missing))
+    return Judgement(checker="timing", verdict="held", summary=_account(timing))
+
+
+def _missing(timing: Timing) -> list[str]:
+    """What the history lacks, without which the drill cannot be judged."""
+    missing = [] if timing.headline else ["no client operated after the fault, so no outage was measured"]
+    if timing.switch_expected is not None and not _asked(timing):
+        missing.append("no answer of the name is recorded after the fault, so nothing shows whether it switched")
+    if timing.heal_at is None:
+        missing.append("no heal is recorded, so recovery and failback are not known")
+    return missing
+
+
+def _asked(timing: Timing) -> bool:
+    return timing.asked_until is not None and timing.asked_until >= timing.fault_at
 
 
 def _complaints(timing: Timing) -> list[str]:
     complaints = []
     switched = timing.switch_s is not None
-    if timing.switch_expected and not switched:
+    if timing.switch_expected and not switched and _asked(timing):
         complaints.append("the name never switched to the secondary")
     if timing.switch_expected is False and switched:
         complaints.append("the name switched to the secondary, and had no reason to")
     headline = timing.headline
-    if headline is not None and not headline.recovered:
+    if headline is not None and not headline.recovered and (switched or timing.heal_at is not None):
         complaints.append(f"clients never recovered: {headline.name}")
     if switched and timing.heal_at is not None and timing.failback_s is None:
         complaints.append("the name never came back to the primary")
     if headline is not None and not timing.outage_allowed and headline.errors:
-        complaints.append(f"{headline.errors} operations failed where none may: {timing.outage_s:.1f} s of outage")
-    if _bounded(timing) and timing.bound_s is not None and timing.outage_s > EXCUSE * timing.bound_s:
-        complaints.append(f"an outage of {timing.outage_s:.1f} s, the settings explain {timing.bound_s:.1f} s")
+        complaints.append(f"{headline.errors} operations failed where none may: {headline.outage_s:.1f} s of outage")
+    if headline and _bounded(timing) and timing.bound_s is not None and headline.outage_s > EXCUSE * timing.bound_s:
+        complaints.append(f"an outage of {headline.outage_s:.1f} s, the settings explain {timing.bound_s:.1f} s")
     return complaints
 
 

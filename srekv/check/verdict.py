@@ -5,7 +5,7 @@ A checker that crashes says unknown; it does not take the others down with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from srekv.check.history import parse
@@ -30,18 +30,15 @@ def judge_history(history: History, *, promises: Promises | None = None) -> Verd
     promised = recorded(history.events) if promises is None else promises
     found = losses(history.operations, finals_expected=_has_load(history))
     timing = measure(history)
+    answered = any(one.good for one in history.operations)
     findings = [
-        _guarded("lost", lambda: judge_lost(found, allowed=promised.max_lost)),
-        _guarded("linear", lambda: judge_linear(history.operations)),
+        _guarded("lost", lambda: judge_lost(found, allowed=promised.max_lost)) if answered else _nothing("lost"),
+        _guarded("linear", lambda: judge_linear(history.operations)) if answered else _nothing("linear"),
     ]
     if timing is not None:
         findings.append(_guarded("timing", lambda: judge_timing(timing)))
     findings += judge_promises(promised, timing)
-    if history.damaged:
-        summary = f"{len(history.damaged)} lines could not be understood: {history.damaged[0]}"
-        findings.append(Judgement(checker="history", verdict="unknown", summary=summary))
-    if not history.operations:
-        findings.append(Judgement(checker="history", verdict="unknown", summary="it has no operation to judge"))
+    findings += [Judgement(checker="history", verdict="unknown", summary=gap) for gap in _gaps(history)]
     linear = next(one.verdict for one in findings if one.checker == "linear")
     return Verdict(
         verdict=worst(one.verdict for one in findings),
@@ -57,6 +54,22 @@ def judge_history(history: History, *, promises: Promises | None = None) -> Verd
 def worst(rulings: Iterable[Ruling]) -> Ruling:
     """The worst ruling: violated over unknown over held; held when nobody said anything."""
     return min(rulings, key=WORST_FIRST.index, default="held")
+
+
+def _gaps(history: History) -> Iterator[str]:
+    """What the history lacks. A load writes its `start` first, and its drill the other events last of all."""
+    kinds = {one.event for one in history.events}
+    missing = [kind for kind in ("drill", "fault", "heal") if kind not in kinds]
+    if history.damaged:
+        yield f"{len(history.damaged)} lines could not be understood: {history.damaged[0]}"
+    if not history.operations:
+        yield "it has no operation to judge"
+    if missing and _has_load(history):
+        yield f"it has a start and no {', '.join(missing)}: its end is missing, or the load ran without a drill"
+
+
+def _nothing(checker: str) -> Judgement:
+    return Judgement(checker=checker, verdict="unknown", summary="no operation was answered: there is nothing to judge")
 
 
 def _has_load(history: History) -> bool:

@@ -13,7 +13,7 @@ def junit(verdict: Verdict, *, name: str) -> bytes:
     suite = ET.Element("testsuite", name=name, tests=str(len(verdict.findings)))
     for ruling, attribute in (("violated", "failures"), ("unknown", "errors")):
         suite.set(attribute, str(sum(one.verdict == ruling for one in verdict.findings)))
-    if verdict.timing is not None:
+    if verdict.timing is not None and verdict.timing.outage_s is not None:
         suite.set("time", str(verdict.timing.outage_s))
     for finding in verdict.findings:
         _case(suite, name, finding)

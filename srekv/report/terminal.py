@@ -52,7 +52,8 @@ def _headline(verdict: Verdict) -> Text:
     timing = verdict.timing
     if timing is not None:
         bound = "" if timing.bound_s is None else f" (at most {timing.bound_s:.1f} s expected)"
-        text.append(f"\noutage {timing.outage_s:.1f} s{bound} after: {timing.fault}")
+        outage = "not measured" if timing.outage_s is None else f"{timing.outage_s:.1f} s{bound}"
+        text.append(f"\noutage {outage} after: {timing.fault}")
         if timing.expected is not None:
             text.append(f"\n{timing.expected.luck}", "dim")
     return text

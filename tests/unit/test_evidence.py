@@ -20,6 +20,8 @@ def history(path: Path, *, back: int = 50) -> Path:
         {"event": "fault", "at": 5, "what": "stop az1"},
         {"event": "health", "at": 42, "healthy": False},
         {"event": "dns", "at": 47, "answer": ["192.0.2.2"]},
+        {"event": "heal", "at": 70},
+        {"event": "dns", "at": 90, "answer": ["192.0.2.1"]},
     ]
     for at in range(100):
         end = {"outcome": "fail"} if 5 <= at < back else {"outcome": "ok"}

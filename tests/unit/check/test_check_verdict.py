@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,8 @@ def test_damage_is_unknown(text: str) -> None:
 
 def test_half_a_line_at_the_end_is_no_damage() -> None:
     """A killed drill leaves half a line: the operation was announced before."""
-    assert judge([line("write", "a", 0, None, id=1), '{"id": 1, "op": "wri']).verdict == "held"
+    answered, announced = line("write", "a", 0, 1), line("write", "b", 2, None, id=1)
+    assert judge([answered, announced, '{"id": 1, "op": "wri']).verdict == "held"
 
 
 def test_half_a_line_alone_proves_nothing() -> None:
@@ -217,10 +219,44 @@ def test_changes_that_were_never_read_back() -> None:
     assert verdict.verdict == "unknown"
 
 
-@pytest.mark.parametrize("lines", [[], [event("start", 0)]])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [],
+        [event("start", 0)],
+        drill()[:8],
+        ["noise"],
+        [line("write", "a", 0, None), line("write", "b", 0, 1, outcome="fail")],
+    ],
+)
 def test_nothing_to_judge(lines: list[str]) -> None:
-    """A history without any operation proves nothing: unknown, never held."""
-    assert judge(lines).verdict == "unknown"
+    """A history without an answered operation proves nothing: no checker that judges answers says held."""
+    verdict = judge(lines, promises=STRICT)
+    rulings = {one.checker: one.verdict for one in verdict.findings}
+
+    assert verdict.verdict == "unknown"
+    assert verdict.linearizable is None
+    assert {rulings[one] for one in ("lost", "linear", "max-outage", "min-availability")} == {"unknown"}
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        (lambda one: one.get("event") == "drill", "no drill"),
+        (lambda one: one.get("event") == "fault", "no fault"),
+        (lambda one: one.get("event") == "heal", "no heal"),
+        (lambda one: one.get("event") == "dns", "nothing shows whether it switched"),
+        (lambda one: "op" in one and one["invoke"] >= 10, "no client operated after the fault"),
+    ],
+)
+def test_what_a_drill_did_not_record_is_not_held(missing: Callable[[dict[str, Any]], bool], words: str) -> None:
+    """The tool's events and the load's operations are each needed: without one of them there is no verdict."""
+    kept = [one for one in map(json.loads, drill()) if not missing(one) and not one.get("final")]
+    latest = max((one for one in kept if one.get("outcome") == "ok"), key=lambda one: float(one["invoke"]))
+    verdict = judge([*map(json.dumps, kept), line("read", latest["value"], 101, 102, final=True)])
+
+    assert verdict.verdict == "unknown"
+    assert words in " ".join(one.summary for one in verdict.findings if one.verdict == "unknown")
 
 
 def test_worst_wins() -> None:
