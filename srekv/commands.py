@@ -15,6 +15,7 @@ from srekv.provision.model import Change, Deployment
 from srekv.standing import lease_row, nodes_json
 
 if TYPE_CHECKING:
+    from srekv.check.model import Verdict
     from srekv.drill.model import Settings
     from srekv.provision.stack import Stack
 
@@ -226,14 +227,19 @@ def failover(invocation: Invocation, *, back: bool) -> None:
     )
 
 
-def conclude(verdict: str) -> None:
+def conclude(verdict: Verdict) -> None:
     """The exit code of a verdict.
 
     Raises:
         FindingError: it is violated.
-        UnknownError: it is unknown.
+        UnknownError: it is inconclusive.
     """
-    if verdict == "violated":
-        raise FindingError("the verdict is: violated", next_step="the proof is above and in the history")
-    if verdict == "unknown":
-        raise UnknownError("the verdict is: unknown", next_step="the findings above say what is missing")
+    reason = verdict.decisive
+    if reason is None:
+        return
+    why = f"{reason.checker}: {reason.summary}"
+    if verdict.verdict == "violated":
+        raise FindingError("the verdict is: violated", why=why, next_step="the proof is above and in the history")
+    raise UnknownError(
+        "the verdict is: inconclusive", why=why, next_step=reason.fix or "the findings above show what is missing"
+    )

@@ -236,7 +236,7 @@ def _show(screen: Screen, judged: Sequence[Judged], *, rounds: int) -> None:
         document["rounds"] = _distribution(judged, rounds)
         screen.show("", _rounds_table(document["rounds"]))
     screen.document(document)
-    conclude(verdict)
+    conclude(next(one.verdict for one in judged if one.verdict.verdict == verdict))
 
 
 def _timeline(one: Judged) -> tuple[RenderableType, ...]:

@@ -83,7 +83,7 @@ def check(screen: Screen, file: Path, promises: Promises | None) -> None:
     verdict = _sealed(judge(history, promises=promises), history, told=True)
     screen.show(verdict_view(verdict))
     screen.document(figures(verdict))
-    conclude(verdict.verdict)
+    conclude(verdict)
 
 
 def report(screen: Screen, file: Path, *, directory: Path | None, promises: Promises | None) -> None:
@@ -99,7 +99,7 @@ def report(screen: Screen, file: Path, *, directory: Path | None, promises: Prom
     written = write_report(directory or history.parent, history, promises=promises)
     screen.show(verdict_view(written.verdict), Text(f"report: {written.page}", overflow="fold"))
     screen.document(written.document)
-    conclude(written.verdict.verdict)
+    conclude(written.verdict)
 
 
 def _history(path: Path) -> Path:

@@ -14,8 +14,11 @@ WORST_FIRST: tuple[Ruling, ...] = ("violated", "unknown", "held")
 HEADLINE = "ttl"
 """The kind of client whose outage is the headline: it keeps an answer exactly as long as the answer's TTL says."""
 
+TIMED_OUT = "time-out"
+
 _CAUSES = (
-    ("timed out", "time-out"),
+    ("timed out", TIMED_OUT),
+    ("TIMEOUT", TIMED_OUT),
     ("refused", "connection refused"),
     ("reset", "connection reset"),
     ("closed connection", "connection closed"),
@@ -114,12 +117,21 @@ class History:
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """What one checker says. `proof` is the smallest set of operations it found that shows it."""
+    """What one checker says.
+
+    Attributes:
+        checker: its name.
+        verdict: its ruling.
+        summary: the reason, one sentence.
+        proof: the smallest set of operations it found that shows it.
+        fix: what to do about it, a command if there is one; "" if there is nothing.
+    """
 
     checker: str
     verdict: Ruling
     summary: str
     proof: tuple[Operation, ...] = ()
+    fix: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As a member of a JSON document."""
@@ -128,6 +140,7 @@ class Judgement:
             "verdict": self.verdict,
             "summary": self.summary,
             "proof": [operation.to_json() for operation in self.proof],
+            "fix": self.fix,
         }
 
 
@@ -266,6 +279,11 @@ class Verdict:
     linearizable: bool | None
     findings: tuple[Judgement, ...]
     timing: Timing | None
+
+    @property
+    def decisive(self) -> Judgement | None:
+        """The first finding that makes the verdict what it is; None for a verdict of held."""
+        return next((one for one in self.findings if one.verdict == self.verdict != "held"), None)
 
     def to_json(self) -> dict[str, Any]:
         """The document of `check --output json`."""

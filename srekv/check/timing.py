@@ -13,6 +13,9 @@ from srekv.check.simulation import PROBE_FAILURE_S, REFUSED_S, SILENT_S, Scenari
 EXCUSE = 2.0
 """An outage is a violation from so many times the bound on: beyond what a busy machine explains."""
 
+SHORTEST = 0.9
+"""An outage below this share of the shortest simulated one is not the fault's: the settings do not explain it."""
+
 FAULT = "the fault lasts"
 FIRST_PROBE = "first failed probe"
 AGREEMENT = "checkers agree"
@@ -270,15 +273,17 @@ def _expected(settings: dict[str, Any], history: History, outage_s: float) -> Ex
         p95=round(simulated.quantile(0.95), 1),
         worst=round(settled.bound_s, 1),
         percentile=round(percentile, 1),
-        luck=_luck(percentile, f"{simulated.best:.1f} to {settled.bound_s:.1f} s"),
+        luck=_luck(percentile, outage_s / simulated.best, f"{simulated.best:.1f} to {settled.bound_s:.1f} s"),
         curve=tuple((round(simulated.quantile(share / 100), 2), share) for share in CURVE),
     )
 
 
-def _luck(percentile: float, span: str) -> str:
+def _luck(percentile: float, share_of_best: float, span: str) -> str:
     """Whether a measured outage was luck, in words."""
+    if share_of_best < SHORTEST:
+        return f"not explained: more than 10 % shorter than every simulated one ({span})"
     if percentile <= 0:
-        return f"shorter than every simulated one ({span})"
+        return f"as short as the shortest simulated ones ({span})"
     if percentile >= 100:
         return f"longer than every simulated one ({span})"
     share = f"{percentile:.0f} % of simulated failovers are shorter"
@@ -287,12 +292,20 @@ def _luck(percentile: float, span: str) -> str:
     return f"bad luck: {share}" if percentile > 90 else f"typical: {share}"
 
 
+_TOO_SHORT = "check that nothing else stopped the node or failed its checks before the fault, then drill again"
+
+
 def judge_timing(timing: Timing) -> Judgement:
-    """Held when the fault did what it must: the name switched and came back, or stayed; and the clients recovered."""
+    """Held when the fault did what it must: the name switched and came back, or stayed; and the clients recovered.
+
+    Unknown when the history lacks something, or the outage is too short to be the fault's.
+    """
     if complaints := _complaints(timing):
         return Judgement(checker="timing", verdict="violated", summary="; ".join(complaints))
     if missing := _missing(timing):
         return Judgement(checker="timing", verdict="unknown", summary="; ".join(missing))
+    if timing.expected and timing.outage_s is not None and timing.outage_s < SHORTEST * timing.expected.best:
+        return Judgement(checker="timing", verdict="unknown", summary=_account(timing), fix=_TOO_SHORT)
     return Judgement(checker="timing", verdict="held", summary=_account(timing))
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from srekv.check.history import parse
 from srekv.check.linear import judge_linear
 from srekv.check.lost import judge_lost, losses
-from srekv.check.model import WORST_FIRST, History, Judgement, Ruling, Verdict
+from srekv.check.model import WORST_FIRST, History, Judgement, Ruling, Timing, Verdict
 from srekv.check.promises import judge_promises, recorded
+from srekv.check.steady import in_doubt, judge_steady
 from srekv.check.timing import judge_timing, measure
 from srekv.drill.model import Promises
 
@@ -35,9 +36,7 @@ def judge_history(history: History, *, promises: Promises | None = None) -> Verd
         _guarded("lost", lambda: judge_lost(found, allowed=promised.max_lost)) if answered else _nothing("lost"),
         _guarded("linear", lambda: judge_linear(history.operations)) if answered else _nothing("linear"),
     ]
-    if timing is not None:
-        findings.append(_guarded("timing", lambda: judge_timing(timing)))
-    findings += judge_promises(promised, timing)
+    findings += _judge_times(history, timing, promised)
     findings += [Judgement(checker="history", verdict="unknown", summary=gap) for gap in _gaps(history)]
     linear = next(one.verdict for one in findings if one.checker == "linear")
     return Verdict(
@@ -49,6 +48,15 @@ def judge_history(history: History, *, promises: Promises | None = None) -> Verd
         findings=tuple(findings),
         timing=timing,
     )
+
+
+def _judge_times(history: History, timing: Timing | None, promised: Promises) -> list[Judgement]:
+    """What depends on how long something took: proven only if the drill began with a steady state."""
+    if timing is None:
+        return list(judge_promises(promised, None))
+    steady = _guarded("steady", lambda: judge_steady(history, timing.fault_at))
+    found = [_guarded("timing", lambda: judge_timing(timing)), *judge_promises(promised, timing)]
+    return [steady, *(found if steady.verdict == "held" else map(in_doubt, found))]
 
 
 def worst(rulings: Iterable[Ruling]) -> Ruling:

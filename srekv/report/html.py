@@ -15,6 +15,7 @@ from srekv.report.page import distribution, timeline
 EXPLAINED = {
     "lost": "Is every acknowledged write still there?",
     "linear": "Does one order of the operations explain every answer?",
+    "steady": "Did the service answer under load before the fault?",
     "timing": "Did the fault do what it must, and no more?",
     "max-outage": "Was the outage as short as promised?",
     "min-availability": "Was the service there as much as promised?",

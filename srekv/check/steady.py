@@ -1,0 +1,87 @@
+"""Whether the service answered under load before the fault: without a steady state a drill measures something else."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import replace
+
+from srekv.check.model import TIMED_OUT, Event, History, Judgement, Operation
+
+FAILED_OPERATIONS, FAILED_SHARE = 2, 0.05
+"""More failures than both, counted and as a share of the operations before the fault, are no steady state."""
+
+TIMEOUT_S = 2.0
+"""A client's timeout where the history does not record it."""
+
+SPEEDS = (10, 5, 2, 1)
+"""Clock speeds that `srekv up` chooses from."""
+
+SLOWER = 4
+"""A machine that fails at one speed is advised to run at this fraction of it, or slower."""
+
+
+def judge_steady(history: History, fault_at: float) -> Judgement:
+    """Held when at most FAILED_OPERATIONS, or FAILED_SHARE, of the operations before the fault failed, else unknown."""
+    settings = _settings(history)
+    before = before_fault(history, fault_at, timeout_s=_number(settings, "op_timeout_s", "timeout_s") or TIMEOUT_S)
+    failed = [one for one in before if not one.good]
+    summary = f"{len(failed)} of {len(before)} operations before the fault failed"
+    if len(failed) <= FAILED_OPERATIONS or len(failed) <= FAILED_SHARE * len(before):
+        return Judgement(checker="steady", verdict="held", summary=summary)
+    causes = Counter(one.cause for one in failed).most_common()
+    kinds = ", ".join(f"{count} x {cause}" for cause, count in causes)
+    cause, fix = _explain(settings, slow=causes[0][0] == TIMED_OUT)
+    return Judgement(checker="steady", verdict="unknown", summary=f"{summary} ({kinds}): {cause}", fix=fix)
+
+
+def before_fault(history: History, fault_at: float, *, timeout_s: float) -> tuple[Operation, ...]:
+    """The operations whose outcome is not the fault's doing: ended by then, or begun one timeout before it.
+
+    An operation without an end (its answer never came) had all the time that its client grants it if it began one
+    timeout before the fault. One that began later may have failed because of the fault, and does not count. Final
+    reads are left out.
+    """
+
+    def due(one: Operation) -> float:
+        return min(one.invoke + timeout_s, math.inf if one.complete is None else one.complete)
+
+    return tuple(one for one in history.operations if not one.final and due(one) <= fault_at)
+
+
+def in_doubt(finding: Judgement) -> Judgement:
+    """A finding about times in a drill without a steady state: what it calls violated may be the machine's doing."""
+    if finding.verdict != "violated":
+        return finding
+    return replace(finding, verdict="unknown", summary=f"{finding.summary}; not proven, as the drill was not steady")
+
+
+def _settings(history: History) -> dict[str, object]:
+    """How the history was made: the members of its start and its drill."""
+    members: dict[str, object] = {}
+    for kind in ("start", "drill"):
+        event: Event | None = next((one for one in history.events if one.event == kind), None)
+        members |= event.members if event else {}
+    return members
+
+
+def _number(settings: dict[str, object], *names: str) -> float | None:
+    """The first of these settings that is a positive number."""
+    for name in names:
+        value = settings.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+            return float(value)
+    return None
+
+
+def _explain(settings: dict[str, object], *, slow: bool) -> tuple[str, str]:
+    """Cause and fix. A clock that runs fast shortens the timeouts, not what a request takes."""
+    speed = _number(settings, "speed") or 1.0
+    if speed <= 1 or not slow:
+        return "the service or the vantage point was not in a steady state", "srekv status and srekv doctor show why"
+    timeout_s = _number(settings, "op_timeout_s", "timeout_s") or TIMEOUT_S
+    slower = next((one for one in SPEEDS if one * SLOWER <= speed), SPEEDS[-1])
+    return (
+        f"machine too busy for speed {speed:g}: a {timeout_s:g} s timeout is {timeout_s / speed:g} s here",
+        f"srekv local stop, then srekv up --speed {slower}",
+    )
