@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import gzip
+import io
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +16,9 @@ from srekv.provision.checker_ranges import RANGES
 from srekv.provision.clients import Clients
 from srekv.provision.naming import tag_map
 from srekv.provision.network import is_public
+
+LARGEST_USER_DATA = 16 * 1024 * 1024
+"""Bytes of user data that are read, unpacked."""
 
 WHO = "what stands behind the addresses"
 
@@ -144,9 +149,12 @@ def _text(user_data: str) -> str:
     """User data as EC2 shows it, in base64 and perhaps in gzip, as text."""
     try:
         data = base64.b64decode(user_data)
-        return (gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data).decode("utf-8", "replace")
-    except (binascii.Error, OSError, EOFError):
+        if data.startswith(b"\x1f\x8b"):
+            with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+                data = stream.read(LARGEST_USER_DATA)
+    except (binascii.Error, OSError, EOFError, zlib.error):
         return ""
+    return data.decode("utf-8", "replace")
 
 
 def read_groups(reader: Reader, clients: Clients, ids: Iterable[str]) -> dict[str, tuple[GroupRule, ...]]:

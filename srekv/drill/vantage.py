@@ -30,6 +30,7 @@ RUN_ID = re.compile("[a-z0-9-]+")
 
 _DIRECTORY = '"$d/"'
 _PIECE = 12_000  # bytes, 16,000 characters in base64: with the probe itself well below a parameter's 64 KB
+_UNPACKED = 1 << 20  # bytes of a file that the probe packs into one answer at most
 _STDERR_SHOWN = 400
 
 
@@ -331,8 +332,11 @@ def _load_status(document: dict[str, Any]) -> LoadStatus:
 
 
 def _piece(document: dict[str, Any]) -> bytes:
-    data = zlib.decompress(base64.b64decode(document["data_b64"]))
-    if hashlib.sha256(data).hexdigest() != document["sha256"]:
+    try:
+        data = zlib.decompressobj().decompress(base64.b64decode(document["data_b64"]), _UNPACKED)
+    except (ValueError, zlib.error):
+        data = None
+    if data is None or hashlib.sha256(data).hexdigest() != document["sha256"]:
         raise SrekvError(
             "a piece of the history arrived damaged", why="its checksum differs", next_step="run the drill again"
         )

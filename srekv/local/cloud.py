@@ -22,6 +22,7 @@ from waitress.server import create_server
 from srekv.local.auth import Keyring
 from srekv.local.link import FD_VARIABLE, ThreadLink
 from srekv.local.overlay.application import Application
+from srekv.local.overlay.input import LARGEST_REQUEST
 from srekv.local.overlay.services import Services
 from srekv.local.overlay.world import Link, Settings, World
 from srekv.local.snapshot import Publisher, role_of
@@ -35,9 +36,6 @@ WORKERS = 16
 
 CONNECTIONS = 500
 """Clients keep theirs open; waitress stops accepting at its limit."""
-
-LARGEST_REQUEST = 16 * 1024 * 1024
-"""Bytes; DynamoDB's largest request is 16 MB."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,7 @@ _TCP_CONNECT = 10.0
 _RESPONSE = 2.0
 _BODY_BYTES = 5_120
 _HEAD_BYTES = 16_384
+_RAW_BYTES = 65_536  # packed or in chunks, that body is never longer
 _OVERSLEPT = 0.005  # wall seconds by which a timer may be late before we call it a stall of our own
 
 _STATUS_LINE = re.compile(r"HTTP/1\.[01] ([1-5]\d\d)(?: (.*))?")
@@ -195,6 +196,8 @@ def _judge_head(head: str) -> str:
 
 async def _find(wanted: bytes, head: str, reader: asyncio.StreamReader) -> None:
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head.split("\r\n"))}
+    announced = headers.get("content-length", "")
+    length = min(int(announced), _RAW_BYTES) if announced.isdecimal() else _RAW_BYTES
     raw = b""
     while True:
         more = await reader.read(_HEAD_BYTES)
@@ -202,7 +205,7 @@ async def _find(wanted: bytes, head: str, reader: asyncio.StreamReader) -> None:
         body = _decode(raw, headers)
         if wanted in body[:_BODY_BYTES]:
             return
-        if not more or len(body) >= _BODY_BYTES or len(raw) >= int(headers.get("content-length") or 1 << 40):
+        if not more or len(body) >= _BODY_BYTES or len(raw) >= length:
             raise _FailedError(_NO_STRING)
 
 

@@ -20,6 +20,9 @@ from srekv.probe import journal
 ROOM = 22_000
 """Characters of base64 in one answer, so that the whole JSON document stays below SSM's 24,000."""
 
+LARGEST = 1 << 24
+"""Bytes of a file that may come here, unpacked."""
+
 RUNS = 50
 """How many runs are listed at most, the latest first; 50 of them fit in one answer."""
 
@@ -81,7 +84,10 @@ def _unpack(part: pathlib.Path, path: pathlib.Path, sha256: str) -> None:
     if hashlib.sha256(packed).hexdigest() != sha256:
         part.unlink()
         raise OSError("what arrived is damaged")
-    part.write_bytes(zlib.decompress(packed))
+    unpacker = zlib.decompressobj()
+    part.write_bytes(unpacker.decompress(packed, LARGEST))
+    if unpacker.unconsumed_tail:
+        raise OSError("what arrived unpacks to more than %d bytes" % LARGEST)
     part.replace(path)
 
 

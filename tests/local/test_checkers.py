@@ -265,6 +265,10 @@ def test_tcp_needs_a_connection_only(address: str) -> None:
         (b"3\r\nnee\r\n3\r\ndle\r\n0\r\n\r\n", b"Transfer-Encoding: chunked\r\n", True),
         (gzip.compress(b"a needle here", mtime=0), b"Content-Encoding: gzip\r\n", True),
         (b"not gzip: needle", b"Content-Encoding: gzip\r\n", False),
+        (gzip.compress(b"x" * 5114 + b"needle", mtime=0), b"Content-Encoding: gzip\r\n", True),
+        (gzip.compress(b"x" * 2_000_000 + b"needle", mtime=0), b"Content-Encoding: gzip\r\n", False),
+        (b"\x1f\x8b" + b"x" * 2_000_000, b"Content-Encoding: gzip\r\n", False),
+        (b"a needle here", b"Content-Length: many\r\n", True),
     ],
 )
 def test_a_string_must_be_in_the_first_5120_bytes(address: str, body: bytes, head: bytes, passed: bool) -> None:

@@ -194,6 +194,22 @@ def _is_local_script(module: Module, name: str) -> bool:
     return (module.path.parent / f"{name}.py").exists()
 
 
+def test_nothing_is_unpacked_without_a_limit() -> None:
+    """A few kB unpack to a GiB: gzip's, zlib's, bz2's and lzma's own functions know no limit and are not called."""
+    called = {
+        f"{module.name}: {ast.unparse(node.func)}"
+        for module in MODULES
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and (
+            (node.func.attr == "decompress" and len(node.args) < 2)
+            or ast.unparse(node.func) in {"gzip.open", "bz2.open", "lzma.open"}
+        )
+    }
+    assert called == set()
+
+
 def test_styled_text_is_ours() -> None:
     """Only srekv.texts makes rich's text: there control characters become escapes (the console's are strings)."""
     users = {one.name for one in MODULES if "rich.text" in one.imports}

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import gzip
 import shlex
-import zlib
 from typing import Any, NamedTuple
+
+from srekv.local.gunzip import gunzip
 
 LIMIT = 16 * 1024 * 1024
 """Most bytes that unpacked user data, or one unpacked file of it, may have.
@@ -60,7 +60,7 @@ def parse(user_data: str) -> Plan:
     """The plan in the base64 text that EC2 keeps; malformed user data gives a plan of notes, as it does on EC2."""
     try:
         raw = _unpack(base64.b64decode(user_data, validate=True))
-    except (binascii.Error, ValueError, OSError, zlib.error) as error:
+    except (binascii.Error, ValueError) as error:
         return Plan(notes=(f"user data cannot be decoded: {error}",))
     return _merge([_part(raw)] if not _is_mime(raw) else [_part(part) for part in _mime_parts(raw)])
 
@@ -68,13 +68,7 @@ def parse(user_data: str) -> Plan:
 def _unpack(raw: bytes) -> bytes:
     if not raw.startswith(b"\x1f\x8b"):
         return raw
-    unpacker = zlib.decompressobj(wbits=31)
-    data = unpacker.decompress(raw, LIMIT)
-    if unpacker.unconsumed_tail:
-        raise ValueError(f"it unpacks to more than {LIMIT} bytes")
-    if not unpacker.eof:
-        raise ValueError("the gzip stream ends too early")
-    return data
+    return gunzip(raw, LIMIT)
 
 
 def _merge(plans: list[Plan]) -> Plan:
@@ -110,7 +104,7 @@ def _part(raw: bytes) -> Plan:
         return Plan()
     try:
         text = _unpack(raw).decode()
-    except (ValueError, zlib.error) as error:
+    except ValueError as error:
         return Plan(notes=(f"a part of the user data cannot be read: {error}",))
     first = text.split("\n", 1)[0].strip()
     if first.startswith("#!"):
@@ -149,7 +143,7 @@ def _files(entries: Any) -> tuple[list[File], list[str]]:
     for entry in entries if isinstance(entries, list) else []:
         try:
             files.append(_file(entry))
-        except (KeyError, TypeError, ValueError, AttributeError, OSError, zlib.error) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             notes.append(f"write_files: an entry cannot be used: {error!r}")
     return files, notes
 
@@ -172,7 +166,7 @@ def _decode(raw: bytes, encoding: str) -> bytes:
         raise ValueError(f"unknown encoding {encoding}")
     if steps.endswith("b64"):
         raw = base64.b64decode(raw)
-    return gzip.decompress(raw) if steps.startswith("gz") else raw
+    return gunzip(raw, LIMIT) if steps.startswith("gz") else raw
 
 
 def _commands(items: Any, name: str, notes: list[str]) -> tuple[Script, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from srekv.local.auth import Caller, HttpRequest, Keyring, Refusal, Scope, parse_authorization
 from srekv.local.overlay.errors import Answer, Fault, Protocol, denial_fault, refusal_fault, render
+from srekv.local.overlay.input import as_xml, refuse_unreadable
 from srekv.local.overlay.inventory import leftovers
 from srekv.local.overlay.permissions import denial
 from srekv.local.overlay.service import Service
@@ -58,6 +59,8 @@ class Application:
         else:
             answer = self._authenticated(environ, request)
         status, headers, body = answer
+        if any("xml" in value for name, value in headers.items() if name.lower() == "content-type"):
+            body = as_xml(body)
         headers["Content-Length"] = str(len(body))
         start_response(f"{status} {'OK' if status < 400 else 'Error'}", list(headers.items()))
         return [body]
@@ -83,6 +86,8 @@ class Application:
         if request.path == EMPTY and caller.role is None:
             return self._empty()
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = self._world.settings.account  # moto asks this header whose backends to use
+        if scope.service != "s3" and (unreadable := refuse_unreadable(environ, request, protocol)):
+            return render(protocol, unreadable, _request_id())
         try:
             if service is None:
                 return self._other(environ, protocol, scope, caller)

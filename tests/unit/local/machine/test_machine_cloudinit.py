@@ -113,7 +113,13 @@ def test_a_bad_file_does_not_spoil_the_others() -> None:
 
 def test_a_bomb_is_refused() -> None:
     """Data that unpacks to more than the limit is a note, not memory."""
-    assert "unpacks to more than" in plan(gzip.compress(b"#" * (LIMIT + 1))).notes[0]
+    bomb = gzip.compress(b"#" * (LIMIT + 1))
+    content = base64.b64encode(bomb).decode()
+    entry = f"#cloud-config\nwrite_files: [{{path: /x, encoding: gz+b64, content: {content}}}]\n"
+    parts = f"MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\n{entry}\n--b--\n"
+    for data in (bomb, entry, parts):
+        found = plan(data)
+        assert (found.files, "unpacks to more than" in found.notes[0]) == ((), True)
 
 
 @given(st.binary(max_size=300))

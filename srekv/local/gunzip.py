@@ -1,0 +1,23 @@
+"""gzip with a limit: a few kB can unpack to a GiB."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+
+
+def gunzip(packed: bytes, limit: int) -> bytes:
+    """What is packed.
+
+    Raises:
+        ValueError: it is no gzip, ends too early, or unpacks to more than `limit` bytes.
+    """
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(packed)) as stream:
+            data = stream.read(limit + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"it cannot be unpacked: {error}") from None
+    if len(data) > limit:
+        raise ValueError(f"it unpacks to more than {limit} bytes")
+    return data
