@@ -7,7 +7,8 @@ from typing import Any
 
 from srekv.conformance import buckets, route53_changes, route53_input
 from srekv.conformance.model import Call, Conditions, Law, Lenient, Raw, Refusal, Rule
-from srekv.conformance.route53_memory import Memory, bare, normalised
+from srekv.conformance.route53_memory import Memory, bare
+from srekv.local.names import escaped, problem
 
 
 def laws(conditions: Conditions) -> tuple[Law, ...]:
@@ -96,12 +97,8 @@ class ZoneLabelLength(Lenient):
 
     def before(self, call: Call) -> Refusal | None:
         """Refuse it."""
-        name = call.params.get("Name", "") if call.operation == "CreateHostedZone" else ""
-        for label in name.split("."):
-            if len(label) > 63:
-                text = f"FATAL problem: DomainLabelTooLong (Domain label is too long) encountered with '{label}'"
-                return Refusal("InvalidDomainName", text)
-        return None
+        text = problem(escaped(call.params["Name"])) if call.operation == "CreateHostedZone" else None
+        return Refusal("InvalidDomainName", text) if text else None
 
 
 class ZoneReferenceOnce(_Remembers):
@@ -137,7 +134,7 @@ class ZoneNameTaken(_Remembers):
         vpc = call.params.get("VPC") if call.operation == "CreateHostedZone" else None
         if not vpc:
             return None
-        name = normalised(call.params["Name"])
+        name = escaped(call.params["Name"])
         for zone in self.memory.zones.values():
             if zone.name == name and zone.vpc == vpc["VPCId"]:
                 return Refusal(

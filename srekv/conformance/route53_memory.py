@@ -9,7 +9,8 @@ from typing import Any
 
 from srekv.conformance.machines import named
 from srekv.conformance.model import Call, Raw
-from srekv.local.overlay.records import BatchError, Change, RecordSet, apply_batch, normalise
+from srekv.local.names import escaped
+from srekv.local.overlay.records import BatchError, Change, apply_batch, normalise
 
 
 @dataclass
@@ -19,7 +20,7 @@ class Zone:
     id: str
     name: str
     vpc: str = ""
-    records: list[RecordSet] | None = None
+    records: list[dict[str, Any]] | None = None
 
 
 @dataclass
@@ -35,11 +36,6 @@ class Check:
 def bare(identifier: str) -> str:
     """An id without what is before it: /hostedzone/Z1 is Z1."""
     return identifier.rpartition("/")[2]
-
-
-def normalised(name: str) -> str:
-    """A domain name, absolute and in lower case."""
-    return name.rstrip(".").lower() + "."
 
 
 @dataclass
@@ -88,7 +84,7 @@ class Memory:
         self.zone_references.add(call.params["CallerReference"])
         identifier = bare(answer["HostedZone"]["Id"])
         vpc = call.params.get("VPC", {}).get("VPCId", "")
-        self.zones[identifier] = Zone(identifier, normalised(call.params["Name"]), vpc, [])
+        self.zones[identifier] = Zone(identifier, escaped(call.params["Name"]), vpc, [])
 
     def _zone_gone(self, call: Call, _answer: Mapping[str, Any]) -> None:
         self.zones.pop(bare(call.params["Id"]), None)
@@ -98,7 +94,7 @@ class Memory:
         if call.params.get("NextToken") or answer.get("NextToken"):
             return
         vpc = call.params["VPCId"]
-        listed = {one["HostedZoneId"]: normalised(one["Name"]) for one in answer["HostedZoneSummaries"]}
+        listed = {one["HostedZoneId"]: escaped(one["Name"]) for one in answer["HostedZoneSummaries"]}
         self.zones = {key: zone for key, zone in self.zones.items() if zone.vpc != vpc or key in listed}
         for identifier, name in listed.items():
             self.zones.setdefault(identifier, Zone(identifier, name, vpc))
@@ -116,7 +112,7 @@ class Memory:
             except BatchError:  # the backend knew better: somebody else's change lies between
                 zone.records = None
 
-    def after_batch(self, call: Call) -> list[RecordSet]:
+    def after_batch(self, call: Call) -> list[dict[str, Any]]:
         """The zone's records after this change batch.
 
         Where they are not known, what the batch deletes is believed to be there, and nothing else.
@@ -132,8 +128,13 @@ class Memory:
         known = zone.records if zone else None
         if known is None:
             known = [change.record for change in changes if change.action == "DELETE"]
-        name = zone.name if zone else ""
-        return apply_batch(known, changes, zone=name, check_exists=lambda check: check not in self.gone_checks)
+        return apply_batch(
+            known,
+            changes,
+            zone=zone.name if zone else "",
+            zone_id=zone.id if zone and zone.records is not None else "",
+            check_exists=lambda check: check not in self.gone_checks,
+        )
 
     def _check_made(self, call: Call, answer: Mapping[str, Any]) -> None:
         params = call.params

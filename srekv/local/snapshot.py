@@ -122,14 +122,14 @@ def _checks(world: World) -> Iterator[HealthCheck]:
 def _zones(world: World) -> Iterator[Zone]:
     for backend in world.route53().values():
         for zone in backend.zones.values():
-            yield Zone(id=zone.resource_id, name=absolute(zone.name), records=tuple(_records(zone)))
+            yield Zone(id=zone.resource_id, name=zone.name, records=tuple(_records(zone)))
 
 
 def _records(zone: FakeZone) -> Iterator[Record]:
     for record in zone.rrsets:
         if record.records:
             yield Record(
-                name=absolute(record.name),
+                name=record.name,
                 type=record.type or "",
                 ttl=int(record.ttl or 0),
                 values=values_of(record),
@@ -143,8 +143,3 @@ def values_of(record: RecordSet) -> tuple[str, ...]:
     """A record set's values; moto keeps them as texts or as {"Value": text}."""
     values: list[Any] = record.records or []
     return tuple(value["Value"] if isinstance(value, dict) else str(value) for value in values)
-
-
-def absolute(name: str) -> str:
-    """A DNS name in lower case with the trailing dot."""
-    return name.rstrip(".").lower() + "."

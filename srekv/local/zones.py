@@ -7,7 +7,6 @@ Route 53 does it: health is evaluated when it changes, not when somebody asks.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import cast
@@ -23,6 +22,7 @@ import dns.rdtypes.ANY.SOA
 
 from srekv.local.failover import choose
 from srekv.local.model import Record, Zone
+from srekv.local.names import decimal
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +32,6 @@ LONGEST_CHAIN = 11
 _SOA = dns.rdatatype.SOA
 _CNAME = dns.rdatatype.CNAME
 _ANY = dns.rdatatype.ANY
-_OCTAL = re.compile(r"\\(?:([0-3][0-7]{2})|.)")  # Route 53 writes "*" as \052; DNS's own text form counts in decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +136,7 @@ class _Contents:
 
     def __init__(self, zone: Zone, healthy: Callable[[str], bool]) -> None:
         self.id = zone.id
-        self.origin = dns.name.from_text(_plain(zone.name))
+        self.origin = dns.name.from_text(decimal(zone.name))
         self._names: dict[dns.name.Name, dict[dns.rdatatype.RdataType, RecordSet]] = {self.origin: {}}
         groups: dict[tuple[str, str], list[Record]] = {}
         for record in zone.records:
@@ -157,10 +156,10 @@ class _Contents:
 
     def _add(self, records: tuple[Record, ...]) -> None:
         try:
-            name = dns.name.from_text(_plain(records[0].name))
+            name = dns.name.from_text(decimal(records[0].name))
             kind = dns.rdatatype.from_text(records[0].type)
             values = tuple(
-                dns.rdata.from_text(dns.rdataclass.IN, kind, _plain(value), dns.name.root, relativize=False)
+                dns.rdata.from_text(dns.rdataclass.IN, kind, decimal(value), dns.name.root, relativize=False)
                 for record in records
                 for value in record.values
             )
@@ -183,11 +182,6 @@ class _Contents:
             return ()
         minimum = cast("dns.rdtypes.ANY.SOA.SOA", soa.values[0]).minimum
         return (RecordSet(soa.name, _SOA, min(soa.ttl, minimum), soa.values),)
-
-
-def _plain(text: str) -> str:
-    """Route 53's octal escapes as DNS's decimal ones."""
-    return _OCTAL.sub(lambda match: f"\\{int(match[1], 8):03}" if match[1] else match[0], text)
 
 
 def _named(records: RecordSet, name: dns.name.Name) -> RecordSet:

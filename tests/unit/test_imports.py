@@ -25,7 +25,10 @@ ALLOWED = {
     "prices": (set(), set()),
     "check": ({"drill.model", "errors", "prices"}, set()),
     # the rules of Route 53's input are pure, and the same before any backend
-    "conformance": ({"config", "errors", "local.overlay.checks", "local.overlay.records"}, {"boto3", "botocore"}),
+    "conformance": (
+        {"config", "errors", "local.names", "local.overlay.checks", "local.overlay.records"},
+        {"boto3", "botocore"},
+    ),
     "conforming": (None, {"boto3", "rich"}),
     "doctor": ({"config", "errors", "provision"}, {"boto3", "botocore"}),
     "report": ({"drill.model", "check.model", "errors", "texts", "visible"}, {"rich", "jinja2", "markupsafe"}),
@@ -69,6 +72,7 @@ PURE = (
     "local.health",
     "local.failover",
     "local.model",
+    "local.names",
     "report.data",
     "watch.document",
     "watch.draw",

@@ -6,25 +6,28 @@ those of aws-recorded section 2.
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-POLICIES = (
-    "Weight",
-    "Region",
-    "Failover",
-    "GeoLocation",
-    "MultiValueAnswer",
-    "GeoProximityLocation",
-    "CidrRoutingConfig",
+from srekv.local import names
+from srekv.local.overlay import values
+from srekv.local.overlay.conflicts import (
+    POLICIES,
+    Records,
+    RecordSet,
+    alias_problems,
+    is_within,
+    key,
+    name_conflicts,
+    policy_conflict,
+    subject,
 )
-ROLES = ("PRIMARY", "SECONDARY")
-LARGEST_TTL = 2_147_483_647
 
-RecordSet = dict[str, Any]
-"""A ResourceRecordSet as the API writes it."""
+ROLES = ("PRIMARY", "SECONDARY")
+LARGEST = {"TTL": ("tTL", 2_147_483_647), "Weight": ("weight", 255)}
+MOST_ELEMENTS = 1000
+"""Values that a batch may hold; those of an UPSERT count twice (aws-facts 2.4)."""
 
 
 class BatchError(Exception):
@@ -44,13 +47,20 @@ class Change:
 
 
 def normalise(record: Mapping[str, Any]) -> RecordSet:
-    """A record set with an absolute lower-case name, without empty members."""
-    kept = {name: value for name, value in record.items() if value not in (None, [], "")}
-    kept["Name"] = str(record["Name"]).rstrip(".").lower().replace("\\052", "*") + "."
-    if "TTL" in kept:
-        kept["TTL"] = int(kept["TTL"])
+    """A record set as the API lists it: names absolute and escaped, without empty members."""
+    kept = {name: value for name, value in record.items() if value not in (None, [], "") and value is not False}
+    kept["Name"] = names.escaped(str(record["Name"]))
+    for member in LARGEST.keys() & kept:
+        kept[member] = int(kept[member])
     if "ResourceRecords" in kept:
         kept["ResourceRecords"] = [{"Value": str(one["Value"])} for one in kept["ResourceRecords"]]
+    if "AliasTarget" in kept:
+        alias = kept["AliasTarget"]
+        kept["AliasTarget"] = {
+            **alias,
+            "DNSName": names.escaped(str(alias["DNSName"])),
+            "EvaluateTargetHealth": str(alias.get("EvaluateTargetHealth")).lower() == "true",
+        }
     return kept
 
 
@@ -59,29 +69,35 @@ def apply_batch(
     changes: Sequence[Change],
     *,
     zone: str,
+    zone_id: str = "",
     check_exists: Callable[[str], bool],
 ) -> list[RecordSet]:
     """The record sets after a batch.
+
+    Args:
+        current: those before it.
+        changes: the batch, in its order: Route 53 applies one change after the other (octodns/octodns#366, #531).
+        zone: the hosted zone's name.
+        zone_id: its id; "" where nobody knows which records it has, so that aliases cannot be judged.
+        check_exists: whether there is a health check with an id.
 
     Raises:
         BatchError: the batch is refused and nothing changes.
     """
     for number, change in enumerate(changes, start=1):
         _check_shape(number, change)
-    if messages := [text for change in changes for text in _check_meaning(change, zone)]:
-        raise BatchError("InvalidChangeBatch", f"[{', '.join(messages)}]")
+    _refuse(text for change in changes for text in _check_meaning(change, zone))
     _check_health_checks(changes, check_exists)
-    _check_repeats(changes)
+    _check_batch(changes)
     after = {key(record): record for record in current}
-    if messages := [text for change in changes if (text := _change(after, change))]:
-        raise BatchError("InvalidChangeBatch", f"[{', '.join(messages)}]")
-    _check_policies(after.values(), {key(change.record)[:2] for change in changes if change.action != "DELETE"})
+    _refuse(text for change in changes for text in _change(after, change, zone, zone_id))
+    _refuse(_check_groups(after, changes, zone))
     return list(after.values())
 
 
-def key(record: RecordSet) -> tuple[str, str, str]:
-    """What makes a record set one of its own."""
-    return record["Name"], record["Type"], str(record.get("SetIdentifier", ""))
+def _refuse(messages: Iterable[str]) -> None:
+    if found := list(messages):
+        raise BatchError("InvalidChangeBatch", f"[{', '.join(found)}]")
 
 
 def _where(change: Change) -> str:
@@ -122,30 +138,31 @@ def _check_shape(number: int, change: Change) -> None:
         raise BatchError(
             "InvalidInput", f"Invalid request: Expected exactly one of {choice}, but found {found} in {_where(change)}"
         )
-    if record.get("TTL", 0) > LARGEST_TTL:
-        raise BatchError(
-            "InvalidInput",
-            f"1 validation error detected: Value '{record['TTL']}' at "
-            f"'changeBatch.changes.{number}.member.resourceRecordSet.tTL' failed to satisfy constraint: "
-            f"Member must have value less than or equal to {LARGEST_TTL}",
-        )
+    for member, (place, largest) in LARGEST.items():
+        if record.get(member, 0) > largest:
+            raise BatchError(
+                "InvalidInput",
+                f"1 validation error detected: Value '{record[member]}' at "
+                f"'changeBatch.changes.{number}.member.resourceRecordSet.{place}' failed to satisfy constraint: "
+                f"Member must have value less than or equal to {largest}",
+            )
 
 
 def _check_meaning(change: Change, zone: str) -> Iterable[str]:
     """Rows R20, R21, R30, R33: what is wrong with a change in this zone."""
     record = change.record
-    name, kind = record["Name"], record["Type"]
-    if name != zone and not name.endswith("." + zone):
+    name, kind, alias = record["Name"], record["Type"], record.get("AliasTarget")
+    yield from filter(None, (names.problem(one) for one in (name, *([alias["DNSName"]] if alias else []))))
+    if not is_within(name, zone):
         yield f"RRSet with DNS name {name} is not permitted in zone {zone}"
     if kind == "CNAME" and name == zone:
         yield f"RRSet of type CNAME with DNS name {name} is not permitted at apex in zone {zone}"
     if change.action == "DELETE":
         return
     if record.get("Failover") == "PRIMARY" and "HealthCheckId" not in record:
-        alias = record.get("AliasTarget")
         if alias is None:
             yield "A non-alias primary ResourceRecordSet must have an associated health check. No changes made."
-        elif str(alias.get("EvaluateTargetHealth")).lower() != "true":
+        elif not alias["EvaluateTargetHealth"]:
             yield (
                 f"RRSet with DNS name {name}, type {kind}, SetIdentifier {record['SetIdentifier']} cannot be a primary "
                 "without EvaluateTargetHealth set to true or an associated health check as a secondary would never be "
@@ -156,22 +173,22 @@ def _check_meaning(change: Change, zone: str) -> Iterable[str]:
             "DNS name must have alternate ResourceRecordSet responses configured via a routing policy "
             "(e.g., Weight, Region, etc.) if a health check is attached. No changes made."
         )
-    yield from _bad_values(record)
+    yield from _check_kind(record)
+    yield from values.problems(kind, [one["Value"] for one in record.get("ResourceRecords", ())])
 
 
-def _bad_values(record: RecordSet) -> Iterable[str]:
-    families = {"A": ipaddress.IPv4Address, "AAAA": ipaddress.IPv6Address}
-    if record["Type"] not in families:
-        return
-    for value in (one["Value"] for one in record.get("ResourceRecords", [])):
-        try:
-            families[record["Type"]](value)
-        except ValueError:
-            version = "4" if record["Type"] == "A" else "6"
-            yield (
-                f"Invalid Resource Record: 'FATAL problem: {record['Type']}RRDATAIllegalIPv{version}Address "
-                f"(Value is not a valid IPv{version} address) encountered with '{value}''"
-            )
+def _check_kind(record: RecordSet) -> Iterator[str]:
+    """What some types cannot be (cdk-preflight, probed 2026-09)."""
+    kind = record["Type"]
+    policies = [policy for policy in POLICIES if policy in record]
+    if "AliasTarget" in record and kind in ("NS", "SOA"):
+        yield f"{subject(record)} contains an alias target, but aliases of that type are forbidden"
+    if (policies and kind in ("NS", "SOA")) or (policies == ["MultiValueAnswer"] and kind == "CNAME"):
+        yield f"{subject(record)} cannot be created because this type of RRSet is not supported."
+    if "AliasTarget" in record and "MultiValueAnswer" in record:
+        yield "Multivalue answer rrset should not be an alias rrset. No changes made."
+    if kind == "NS" and record["Name"].startswith(r"\052."):
+        yield "Changing wildcard NS record sets are not supported. No changes made."
 
 
 def _check_health_checks(changes: Sequence[Change], check_exists: Callable[[str], bool]) -> None:
@@ -182,67 +199,62 @@ def _check_health_checks(changes: Sequence[Change], check_exists: Callable[[str]
             raise BatchError("NoSuchHealthCheck", f"No health check exists with the specified ID: {check}")
 
 
-def _check_repeats(changes: Sequence[Change]) -> None:
-    """Row R25. Deleting and creating the same record set in one batch replaces it and is allowed."""
-    seen: set[tuple[bool, tuple[str, str, str]]] = set()
+def _check_batch(changes: Sequence[Change]) -> None:
+    """Rows R25, R33. A DELETE and then a CREATE of one record set replace it, never the other way round.
+
+    Source: DNSControl/dnscontrol#3493.
+    """
+    last: dict[tuple[str, str, str], str] = {}
     for change in changes:
-        entry = (change.action == "DELETE", key(change.record))
-        if entry in seen:
-            name, kind, _ = entry[1]
-            text = f"[The request contains an invalid set of changes for a resource record set '{kind} {name}']"
+        place = key(change.record)
+        if place in last and (last[place] != "DELETE" or change.action == "DELETE"):
+            text = f"[The request contains an invalid set of changes for a resource record set '{place[1]} {place[0]}']"
             raise BatchError("InvalidChangeBatch", text)
-        seen.add(entry)
+        last[place] = change.action
+    elements = sum(
+        len(change.record.get("ResourceRecords", ())) * (2 if change.action == "UPSERT" else 1) for change in changes
+    )
+    _refuse([f"Number of records limit of {MOST_ELEMENTS} exceeded."] if elements > MOST_ELEMENTS else [])
 
 
-def _change(after: dict[tuple[str, str, str], RecordSet], change: Change) -> str | None:
+def _change(after: Records, change: Change, zone: str, zone_id: str) -> Iterator[str]:
     """Make one change, or say why not (row R32)."""
     record, place = change.record, key(change.record)
     label = f"[name='{place[0]}', type='{place[1]}'" + (f", set-identifier='{place[2]}'" if place[2] else "") + "]"
     if change.action == "DELETE":
         if place not in after:
-            return f"Tried to delete resource record set {label} but it was not found"
-        if after[place] != record:
-            return (
-                f"Tried to delete resource record set {label} but the values provided do not match the current values"
-            )
-        del after[place]
-        return None
+            yield f"Tried to delete resource record set {label} but it was not found"
+        elif after[place] != record:
+            yield f"Tried to delete resource record set {label} but the values provided do not match the current values"
+        else:
+            del after[place]
+        return
     if change.action == "CREATE" and place in after:
-        return f"Tried to create resource record set {label} but it already exists"
+        yield f"Tried to create resource record set {label} but it already exists"
+        return
+    yield from name_conflicts(after, record, zone)
+    yield from alias_problems(after, record, zone, zone_id)
     after[place] = record
-    return None
 
 
-def _check_policies(records: Iterable[RecordSet], touched: set[tuple[str, str]]) -> None:
-    """Rows R26 to R28: record sets of a name and type follow one routing policy; a failover role is taken once."""
-    by_name: dict[tuple[str, str], list[RecordSet]] = {}
-    for record in records:
-        by_name.setdefault(key(record)[:2], []).append(record)
-    for place in touched:
-        if message := _policy_conflict(by_name.get(place, [])):
-            raise BatchError("InvalidChangeBatch", f"[{message}]")
+def _check_groups(after: Records, changes: Sequence[Change], zone: str) -> Iterator[str]:
+    """Rows R26 to R28: record sets of a name and type follow one routing policy; what each may have once is once."""
+    put = {key(change.record): change.record for change in changes if change.action != "DELETE"}
+    standing = [record for place, record in after.items() if place not in put]
+    for record in put.values():
+        beside = [other for other in standing if key(other)[:2] == key(record)[:2]]
+        conflict = policy_conflict(record, beside)
+        if conflict:
+            yield conflict
+        standing.append(record)
+    for change in changes:
+        name, kind, _ = key(change.record)
+        if change.action == "DELETE" and name == zone and key(change.record) not in after and kind in _ZONES_OWN:
+            yield _ZONES_OWN[kind]
 
 
-def _policy_conflict(records: Sequence[RecordSet]) -> str | None:
-    roles: set[str] = set()
-    policies = {next((policy for policy in POLICIES if policy in record), "") for record in records}
-    for record in records:
-        role = record.get("Failover", "")
-        subject = (
-            f"RRSet with DNS name {record['Name']}, type {record['Type']}, SetIdentifier {record.get('SetIdentifier')}"
-        )
-        if len(policies) > 1 and role:
-            return (
-                f"{subject} marked as {role.lower()} cannot be created because a non-failover RRSet with the same name "
-                "and type already exists"
-            )
-        if role and role in roles:
-            return f"{subject} cannot be created because a failover RRSet of that name, type and role already exists."
-        roles.add(role)
-    if len(policies) > 1:
-        first = records[0]
-        return (
-            f"RRSet with DNS name {first['Name']}, type {first['Type']} cannot be created because other RRSets exist "
-            "with the same name and type."
-        )
-    return None
+_ZONES_OWN = {
+    "SOA": "A HostedZone must contain exactly one SOA record.",
+    "NS": "A HostedZone must contain at least one NS record for the zone itself.",
+}
+"""What a zone cannot be without: cdk-preflight, probed 2026-09-10; airbnb/zonify#1."""

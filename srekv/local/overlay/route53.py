@@ -11,13 +11,14 @@ from moto.route53.models import HealthCheck as MotoHealthCheck
 from moto.route53.responses import Route53 as MotoRoute53
 
 from srekv.local.auth import new_id
+from srekv.local.names import escaped, problem
 from srekv.local.overlay.api_error import ApiError
 from srekv.local.overlay.checks import InvalidCheckError, check_config, normalise
 from srekv.local.overlay.memory import CheckReference
 from srekv.local.overlay.records import BatchError, Change, apply_batch
 from srekv.local.overlay.records import normalise as normalise_record
 from srekv.local.overlay.world import World
-from srekv.local.snapshot import absolute, values_of
+from srekv.local.snapshot import values_of
 
 if TYPE_CHECKING:
     from moto.ec2.models.vpcs import VPC
@@ -78,17 +79,19 @@ class Route53(MotoRoute53):
     # Hosted zones
 
     def create_hosted_zone(self) -> ActionResult:
-        """Rows R1, R4, R6, R8, R10: a caller reference is used once, a VPC sees one zone of a name."""
+        """Rows R1, R4, R6, R8 to R10: a caller reference is used once, a VPC sees one zone of a name."""
         reference = self._get_param("CallerReference")
         if reference in self.world.memory.zone_references:
             raise ApiError(
                 "HostedZoneAlreadyExists", "A hosted zone has already been created with the specified caller reference."
             )
+        name = self.params["Name"] = escaped(self._get_param("Name"))
+        if text := problem(name):
+            raise ApiError("InvalidDomainName", text)
         vpc_id, vpc_region = self._get_param("VPC.VPCId"), self._get_param("VPC.VPCRegion")
         if vpc_id:
-            self._check_vpc(vpc_id, vpc_region)
+            self._check_vpc(name, vpc_id, vpc_region)
             self.params.setdefault("HostedZoneConfig", {})["PrivateZone"] = True
-        self.params["Name"] = absolute(self._get_param("Name"))
         result: Any = super().create_hosted_zone().result
         self.world.memory.zone_references.add(reference)
         zone: FakeZone = result["HostedZone"]
@@ -96,12 +99,11 @@ class Route53(MotoRoute53):
             _set_records(zone, _born_with(zone.name))
         return ActionResult({**result, "ChangeInfo": _change_info()})
 
-    def _check_vpc(self, vpc_id: str, vpc_region: str) -> None:
+    def _check_vpc(self, name: str, vpc_id: str, vpc_region: str) -> None:
         if self._vpc(vpc_id, vpc_region) is None:
             raise ApiError("InvalidVPCId", "The VPC ID is invalid.")
-        name = absolute(self._get_param("Name"))
         for zone in self.backend.zones.values():
-            if absolute(zone.name) == name and any(vpc.get("vpc_id") == vpc_id for vpc in zone.vpcs):
+            if zone.name == name and any(vpc.get("vpc_id") == vpc_id for vpc in zone.vpcs):
                 raise ApiError(
                     "ConflictingDomainExists",
                     f"The VPC {vpc_id} in region {vpc_region} has already been associated with the hosted zone "
@@ -117,9 +119,7 @@ class Route53(MotoRoute53):
     def delete_hosted_zone(self) -> ActionResult:
         """Row R14: only the zone's own SOA and NS may be left."""
         zone = self.backend.get_hosted_zone(self._get_param("Id"))
-        if any(
-            record.type not in ("SOA", "NS") or absolute(record.name) != absolute(zone.name) for record in zone.rrsets
-        ):
+        if any(record.type not in ("SOA", "NS") or record.name != zone.name for record in zone.rrsets):
             raise ApiError(
                 "HostedZoneNotEmpty",
                 "The specified hosted zone contains non-required resource record sets and so cannot be deleted.",
@@ -163,13 +163,20 @@ class Route53(MotoRoute53):
             after = apply_batch(
                 [_as_api(record) for record in zone.rrsets],
                 changes,
-                zone=absolute(zone.name),
+                zone=zone.name,
+                zone_id=zone.resource_id,
                 check_exists=self.backend.health_checks.__contains__,
             )
         except BatchError as error:
             raise ApiError(error.code, str(error)) from None
         _set_records(zone, after)
         return ActionResult({"ChangeInfo": _change_info()})
+
+    def list_resource_record_sets(self) -> ActionResult:
+        """As moto, from the name on that is stored."""
+        if start := self._get_param("StartRecordName"):
+            self.params["StartRecordName"] = escaped(start)
+        return super().list_resource_record_sets()
 
     # Health checks
 
@@ -295,7 +302,7 @@ class Route53(MotoRoute53):
 
 
 def _reversed_labels(name: str) -> list[str]:
-    return list(reversed(absolute(name).split(".")[:-1]))
+    return list(reversed(escaped(name).split(".")[:-1]))
 
 
 def _born_with(name: str) -> list[dict[str, Any]]:

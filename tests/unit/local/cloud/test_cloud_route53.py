@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import pytest
+
 CHECK = {
     "Type": "HTTP",
     "IPAddress": "127.53.0.130",
@@ -221,3 +223,60 @@ def test_tags_are_kept_for_what_exists_only(cloud: Any, refusal: Any) -> None:
 def test_the_checkers_call_from_loopback(cloud: Any) -> None:
     """GetCheckerIpRanges names the addresses that a security group must let in."""
     assert cloud.client("route53").get_checker_ip_ranges()["CheckerIpRanges"] == ["127.0.0.0/8"]
+
+
+ESCAPED = {
+    "*.apps": r"\052.apps",
+    r"\052.apps": r"\052.apps",
+    "A_b-1": "a_b-1",
+    "a@b": r"a\100b",
+    r"a\056b": r"a\056b",
+    r"\101\040": r"a\040",
+    "*.*": r"\052.\052",
+}
+
+
+@pytest.mark.parametrize(("given", "listed"), ESCAPED.items())
+def test_names_are_listed_with_octal_escapes(cloud: Any, given: str, listed: str) -> None:
+    """Everything but a-z, 0-9, "-" and "_", however it was given; either form finds, changes and deletes it."""
+    zone = create_zone(cloud)["HostedZone"]["Id"]
+    record = {"Name": f"{given}.sre-test.local", "Type": "A", "TTL": 5, "ResourceRecords": [{"Value": "10.0.0.1"}]}
+    change(cloud, zone, ("CREATE", record))
+    route53 = cloud.client("route53")
+    (found, *_) = route53.list_resource_record_sets(
+        HostedZoneId=zone, StartRecordName=record["Name"], StartRecordType="A", MaxItems="1"
+    )["ResourceRecordSets"]
+    assert found == {**record, "Name": f"{listed}.sre-test.local."}
+    assert cloud.data.last.zones[0].records[-1].name == found["Name"]
+    change(cloud, zone, ("UPSERT", {**found, "TTL": 6}))
+    change(cloud, zone, ("DELETE", {**record, "TTL": 6}))
+    assert {one.type for one in cloud.data.last.zones[0].records} == {"SOA", "NS"}
+
+
+def test_a_zone_s_name_is_escaped_and_checked(cloud: Any, refusal: Any) -> None:
+    """As the names of records are (row R9)."""
+    assert create_zone(cloud, name="api.*.test")["HostedZone"]["Name"] == r"api.\052.test."
+    assert refusal(create_zone, cloud=cloud, reference="z2", name=r"API.\052.test")[1] == "ConflictingDomainExists"
+    for name, text in (("a" * 64 + ".test", "DomainLabelTooLong"), ("a b.test", "UnsupportedCharacter")):
+        status, code, message = refusal(create_zone, cloud=cloud, reference="z3", name=name)
+        assert (status, code) == (400, "InvalidDomainName")
+        assert text in message
+
+
+def test_a_value_that_is_refused_is_an_invalid_change_batch(cloud: Any, refusal: Any) -> None:
+    """HTTP 400, and the zone stays as it was; an alias to a record of the zone is listed as it was put."""
+    zone = create_zone(cloud)["HostedZone"]["Id"]
+    address = {"Name": "a.sre-test.local.", "Type": "A", "TTL": 5, "ResourceRecords": [{"Value": "10.0.0.1"}]}
+    other = {**address, "Type": "CNAME", "ResourceRecords": [{"Value": "b.test"}]}
+    batch = {"Changes": [{"Action": "CREATE", "ResourceRecordSet": one} for one in (address, other)]}
+    told = refusal(cloud.client("route53").change_resource_record_sets, HostedZoneId=zone, ChangeBatch=batch)
+    assert told[:2] == (400, "InvalidChangeBatch")
+    assert {one.type for one in cloud.data.last.zones[0].records} == {"SOA", "NS"}
+    members = {"HostedZoneId": zone.rpartition("/")[2], "DNSName": "*.Sre-Test.local", "EvaluateTargetHealth": True}
+    lead = {"Name": "b.sre-test.local.", "Type": "A", "AliasTarget": members}
+    wildcard = {**address, "Name": "*.sre-test.local"}
+    change(cloud, zone, ("CREATE", wildcard), ("CREATE", lead))
+    listed = cloud.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+    (found,) = [one for one in listed if one["Name"] == lead["Name"]]
+    assert found == {**lead, "AliasTarget": {**members, "DNSName": r"\052.sre-test.local."}}
+    change(cloud, zone, ("DELETE", lead), ("DELETE", wildcard))
