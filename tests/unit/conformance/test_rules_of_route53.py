@@ -163,3 +163,32 @@ def test_a_check_of_an_address_has_no_name_if_it_is_tcp(bench: Make) -> None:
     del config["IPAddress"]
     seen = account.call("route53", "CreateHealthCheck", {}, CallerReference="1", HealthCheckConfig=config)
     assert not isinstance(seen, Refusal)
+
+
+def test_a_zone_keeps_what_it_is_made_of(bench: Make) -> None:
+    """Rule record-zones-own: its SOA and NS stay.
+
+    Rule record-loop: a CNAME does not lead back to itself. What nobody has seen of a zone is not judged: an alias may
+    lead to a record that this account does not know.
+    """
+    account = bench(*(law for law in route53.laws(Conditions()) if law.rule.id.startswith("record-")))
+
+    def put(action: str, **record: Any) -> object:
+        batch = {"Changes": [{"Action": action, "ResourceRecordSet": {"TTL": 1, **record}}]}
+        return account.call("route53", "ChangeResourceRecordSets", {}, HostedZoneId="Z1", ChangeBatch=batch)
+
+    own = {"Name": "a.test", "Type": "NS", "ResourceRecords": [{"Value": "ns.test"}]}
+    account.call("route53", "CreateHostedZone", {"HostedZone": {"Id": "Z1"}}, CallerReference="1", Name="a.test")
+    listed = {"ResourceRecordSets": [{**own, "TTL": 1}], "IsTruncated": False}
+    account.call("route53", "ListResourceRecordSets", listed, HostedZoneId="Z1")
+    assert is_refused(put("DELETE", **own), "InvalidChangeBatch")
+    loop = {"Name": "x.a.test", "Type": "CNAME", "ResourceRecords": [{"Value": "x.a.test"}]}
+    assert is_refused(put("CREATE", **loop), "InvalidChangeBatch")
+    members = {"HostedZoneId": "Z2", "DNSName": "y.b.test", "EvaluateTargetHealth": False}
+    alias = {
+        "Changes": [
+            {"Action": "CREATE", "ResourceRecordSet": {"Name": "x.b.test", "Type": "A", "AliasTarget": members}}
+        ]
+    }
+    seen = account.call("route53", "ChangeResourceRecordSets", {}, HostedZoneId="Z2", ChangeBatch=alias)
+    assert not isinstance(seen, Refusal)
