@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
@@ -69,7 +70,12 @@ class PrivateZone:
             zone_id = bare(zone["Id"])
             resources.append(Resource(kind="hosted zone", id=zone_id, name=zone["Name"], state="present"))
             resources += [
-                Resource(kind="record", id=f"{zone_id}/{label(record)}", name=record["Name"], state=record["Type"])
+                Resource(
+                    kind="record",
+                    id=f"{zone_id}/{label(record)}",
+                    name=readable(record["Name"]),
+                    state=record["Type"],
+                )
                 for record in removable(self._route53, zone)
             ]
         return tuple(resources)
@@ -130,7 +136,7 @@ class PrivateZone:
         if records:
             yield Op(
                 kind="record",
-                name=", ".join(sorted({record["Name"] for record in records})),
+                name=", ".join(sorted({readable(record["Name"]) for record in records})),
                 id=zone_id,
                 action="delete",
                 detail=f"{len(records)} record sets",
@@ -359,7 +365,21 @@ def bare(resource_id: str) -> str:
 
 def label(record: Mapping[str, Any]) -> str:
     """What tells a record set from the others of its zone."""
-    return "/".join(str(record[part]) for part in ("Name", "Type", "SetIdentifier") if record.get(part))
+    parts = (readable(record["Name"]), record["Type"], record.get("SetIdentifier"))
+    return "/".join(str(part) for part in parts if part)
+
+
+def readable(name: str) -> str:
+    r"""A name of a listing as a person writes it: Route 53 lists "*" as \052 (DNS domain name format).
+
+    A dot within a label, and what no terminal should be sent, stay escaped.
+    """
+    return re.sub(r"\\([0-3][0-7]{2})", _unescape, name)
+
+
+def _unescape(code: re.Match[str]) -> str:
+    character = chr(int(code[1], 8))
+    return character if "!" <= character <= "~" and character not in ".\\" else code[0]
 
 
 def _difference(

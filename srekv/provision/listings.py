@@ -20,7 +20,7 @@ from typing import Any, Literal
 from srekv.errors import SrekvError
 from srekv.provision.answers import found
 from srekv.provision.clients import Clients
-from srekv.provision.dns import bare, label, region_of, removable
+from srekv.provision.dns import bare, label, readable, region_of, removable
 from srekv.provision.existing import LIVE
 from srekv.provision.health import tags_of_checks
 from srekv.provision.lease import from_text
@@ -226,7 +226,7 @@ def _zones(clients: Clients) -> Iterator[Leftover]:
             yield Leftover(
                 kind="record",
                 id=f"{zone_id}/{label(record)}",
-                name=record["Name"],
+                name=readable(record["Name"]),
                 stack=stack,
                 state=record["Type"],
                 region=region,
