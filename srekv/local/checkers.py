@@ -1,7 +1,8 @@
 """The health checkers: sixteen independent probers for each health check, two in each of Route 53's regions.
 
 They do not coordinate: each starts at a random moment of the interval and asks again one interval after it had its
-answer, so the endpoint sees bursts, as on AWS. One event loop runs them all.
+answer, so the endpoint sees bursts, as on AWS. Each keeps a pace of its own, since each is at another distance: an
+endpoint that answers all that wait for it at once would else have them in step for ever. One event loop runs them all.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ REGIONS = (
 PROBERS_PER_REGION = 2
 """So a check in all eight Regions has sixteen (aws-facts 1.1)."""
 
-_JITTER = 0.02  # the share of the interval by which a prober may be early or late
+_SPREAD = 0.02  # the share of the interval by which a prober's pace may be faster or slower
 
 
 class Checkers:
@@ -108,19 +109,25 @@ class Checkers:
     async def _run(self, watch: _Watch, prober: _Prober) -> None:
         dice = random.Random(f"{self._seed}/{watch.check.id}/{prober.address}")  # noqa: S311 - guards nothing
         await asyncio.sleep(dice.random() * watch.check.interval / self._speed)
+        share = pace(dice)
         while True:
             check = watch.check
             report = await probe(check, source=prober.address, speed=self._speed)
             if _same_endpoint(check, watch.check):
                 prober.record(report, threshold=watch.check.threshold)
                 self._judge(watch)
-            await asyncio.sleep(dice.uniform(1 - _JITTER, 1 + _JITTER) * watch.check.interval / self._speed)
+            await asyncio.sleep(share * watch.check.interval / self._speed)
 
     def _judge(self, watch: _Watch) -> None:
         now = watch.verdict()
         if now is not watch.last_verdict:
             watch.last_verdict = now
             self._on_change()
+
+
+def pace(dice: random.Random) -> float:
+    """The share of the interval that one prober waits between two looks, for its whole life."""
+    return dice.uniform(1 - _SPREAD, 1 + _SPREAD)
 
 
 class _Watch:

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from srekv.local.checkers import REGIONS, Checkers
+from srekv.local.checkers import REGIONS, Checkers, pace
 from srekv.local.gateway import Gateway, Uplink
 from srekv.local.model import HealthCheck
 from srekv.local.prober import Report, probe
@@ -363,6 +363,13 @@ def test_each_prober_waits_an_interval_between_its_looks(address: str) -> None:
             assert all(gap >= 0.45 for gap in gaps)
 
     run(test)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_probers_in_step_drift_apart(seed: int) -> None:
+    """Sixteen that are answered at one moment are spread over a third of the interval some three minutes later."""
+    phases = [20 * pace(random.Random(f"{seed}/{number}")) for number in range(16)]
+    assert max(phases) - min(phases) > 1 / 3
 
 
 def test_a_new_check_is_healthy_a_dead_endpoint_is_found_and_its_return_too(address: str) -> None:
