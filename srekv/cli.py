@@ -64,7 +64,7 @@ def main_group(context: click.Context, /, **options: Any) -> None:
     command say which stack it is about.
 
     Exit codes: 0 done, or the drill held; 1 violated, absent, something is left, or a finding prevents the failover;
-    2 an impossible request, refused before the first call; 3 could not; 4 unknown; 130 Ctrl-C.
+    2 an impossible request, refused before the first call; 3 could not; 4 inconclusive; 130 Ctrl-C.
 
     $ srekv up
     $ srekv test
@@ -272,7 +272,7 @@ def failover_test(
     """Drill a fault and judge what the clients saw.
 
     Load, fault, switch, heal, failback, and a verdict from the clients' side. The fault is always healed, also after
-    Ctrl-C or an error; after kill -9 the next srekv up heals it. Exits 1 if the verdict is violated, 4 if unknown.
+    Ctrl-C or an error; after kill -9 the next srekv up heals it. Exits 1 if the verdict is violated, 4 if inconclusive.
 
     $ srekv failover-test --list
     $ srekv failover-test --fault lying --report report

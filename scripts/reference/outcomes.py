@@ -14,7 +14,7 @@ CODES = (
     ),
     (UsageError.exit_code, "An impossible request, refused before the first call. The message names the nearest one."),
     (SrekvError.exit_code, "Could not: the message says what, why, and what to do next."),
-    (UnknownError.exit_code, "Done, and nobody can say: a verdict is unknown."),
+    (UnknownError.exit_code, "Done, and the verdict is inconclusive."),
     (INTERRUPTED, "Ctrl-C. What exists is said; the same command again goes on from there."),
     (
         UNHEARD,

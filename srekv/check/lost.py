@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from srekv.check.model import Judgement, Operation
 
-_ALL_THERE = "every acknowledged change is accounted for"
+_ALL_THERE = "the final reads account for every acknowledged change"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ Ruling = Literal["held", "violated", "unknown"]
 
 WORST_FIRST: tuple[Ruling, ...] = ("violated", "unknown", "held")
 
+CALLED: dict[Ruling, str] = {"held": "held", "violated": "violated", "unknown": "inconclusive"}
+"""What a person reads for each ruling."""
+
 HEADLINE = "ttl"
 """The kind of client whose outage is the headline: it keeps an answer exactly as long as the answer's TTL says."""
 
@@ -284,6 +287,21 @@ class Verdict:
     def decisive(self) -> Judgement | None:
         """The first finding that makes the verdict what it is; None for a verdict of held."""
         return next((one for one in self.findings if one.verdict == self.verdict != "held"), None)
+
+    @property
+    def reason(self) -> str:
+        """Why it is not held: the decisive finding in one sentence; "" for a verdict of held."""
+        return f"{self.decisive.checker}: {self.decisive.summary}" if self.decisive else ""
+
+    @property
+    def losses(self) -> str:
+        """The lost writes for a headline; "" where nothing proves that there are none.
+
+        The final reads account for what is there in the end. A write that was gone in between, and covered by a later
+        one, contradicts an answer: that is no "0 lost".
+        """
+        proven = self.linearizable and any(one.checker == "lost" and one.verdict == "held" for one in self.findings)
+        return f"{self.lost} lost" if self.lost or proven else ""
 
     def to_json(self) -> dict[str, Any]:
         """The document of `check --output json`."""

@@ -69,6 +69,7 @@ def figures(verdict: Verdict) -> dict[str, Any]:
     timing = verdict.timing
     return {
         "verdict": verdict.verdict,
+        "reason": verdict.reason or None,
         "fault": timing.fault if timing else None,
         "outage_s": timing.outage_s if timing else None,
         "detection_s": timing.detection_s if timing else None,

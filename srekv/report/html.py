@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from srekv.check.model import History, Verdict
+from srekv.check.model import CALLED, History, Verdict
 from srekv.report.page import distribution, timeline
 
 EXPLAINED = {
@@ -45,9 +45,10 @@ def html(document: dict[str, Any], history: History, verdict: Verdict) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"seconds": _seconds, "percent": _percent, "setting": _setting}
+    environment.filters |= {"seconds": _seconds, "percent": _percent, "setting": _setting, "called": CALLED.get}
     return environment.get_template("report.html.j2").render(
         one=document,
+        losses=verdict.losses,
         explained=EXPLAINED,
         style=_asset("report.css"),
         library=_asset("echarts.js"),

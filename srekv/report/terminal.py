@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from srekv.check.model import Judgement, Operation, Ruling, Timing, Verdict
+from srekv.check.model import CALLED, Judgement, Operation, Ruling, Timing, Verdict
 from srekv.drill.model import DrillResult, Finding
 from srekv.report.data import Phase, phases
 from srekv.texts import Text
@@ -47,8 +47,11 @@ def verdict_view(verdict: Verdict) -> RenderableType:
 
 
 def _headline(verdict: Verdict) -> Text:
-    counts = f"{verdict.operations} operations, {verdict.acknowledged} acknowledged changes, {verdict.lost} lost"
-    text = Text.assemble((verdict.verdict.upper(), _STYLES[verdict.verdict]), f"  {counts}")
+    counts = [f"{verdict.operations} operations", f"{verdict.acknowledged} acknowledged changes", verdict.losses]
+    word = (CALLED[verdict.verdict].upper(), _STYLES[verdict.verdict])
+    text = Text.assemble(word, f"  {', '.join(filter(None, counts))}")
+    if verdict.reason:
+        text.append(f"\n{verdict.reason}", _STYLES[verdict.verdict])
     timing = verdict.timing
     if timing is not None:
         bound = "" if timing.bound_s is None else f" (at most {timing.bound_s:.1f} s expected)"
@@ -102,7 +105,7 @@ def findings_view(findings: Iterable[Judgement]) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     for finding in findings:
         shown = Group(Text(finding.summary), *(Text(_operation(one), "dim") for one in finding.proof))
-        table.add_row(finding.checker, Text(finding.verdict, _STYLES[finding.verdict]), shown)
+        table.add_row(finding.checker, Text(CALLED[finding.verdict], _STYLES[finding.verdict]), shown)
     return table
 
 

@@ -192,7 +192,7 @@ def test_usage_errors(words: tuple[str, ...], told: str, capsys: pytest.CaptureF
     [
         (READ, 0, "held"),
         (LOST, 1, "violated"),
-        ("", 4, "unknown"),
+        ("", 4, "inconclusive"),
     ],
 )
 def test_check_judges_by_exit_code(tmp_path: Path, history: str, code: int, verdict: str) -> None:
