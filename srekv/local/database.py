@@ -7,7 +7,6 @@ cloud's keys are made anew each time: so every call is signed with the same made
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import json
 import select
 from collections import deque
@@ -15,6 +14,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from srekv.errors import SrekvError, UsageError
+from srekv.local.loopback import is_loopback
 
 ACCESS_KEY = SECRET_KEY = "srekv"  # noqa: S105 - no secret: it keeps nobody out
 TIMEOUT_S = 5.0
@@ -110,7 +110,7 @@ def refuse_unusable(url: str, *, anywhere: bool) -> None:
         SrekvError: nothing answers, or what answers is no DynamoDB.
     """
     parts = _checked(url)
-    if not anywhere and not _is_loopback(str(parts.hostname)):
+    if not anywhere and not is_loopback(str(parts.hostname)):
         raise UsageError(
             f"--dynamodb-endpoint {url} is not on this computer",
             why="it gets every key and value, unencrypted as a rule; anybody there could be at the other end",
@@ -142,10 +142,3 @@ def _checked(url: str) -> SplitResult:
             f"--dynamodb-endpoint {url} is impossible", why="it must be a URL such as http://127.0.0.1:8001"
         )
     return parts
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -1,5 +1,6 @@
 """The instance metadata service, version 2, of one machine: role credentials and what an instance knows about itself.
 
+It answers the operator's processes only: other users of the computer can connect to it, too.
 A token comes from `PUT /latest/api/token` with a lifetime; every other request needs one (401 without), as on an
 instance that was launched with HttpTokens=required. Paths and shapes: EC2UG/instancedata-data-categories.
 """
@@ -18,10 +19,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from srekv.local.loopback import host_of, is_loopback, is_ours
 from srekv.local.model import Machine
 
 PORT = 1338
 """Where it listens on a machine's private address (the real one is port 80 of 169.254.169.254)."""
+
+ADDRESS = "169.254.169.254"
+"""Its address on EC2, which a machine's programs use."""
 
 VPC_CIDR = "172.31.0.0/16"
 TOKEN_PATH = "/latest/api/token"  # noqa: S105 - a path
@@ -134,6 +139,7 @@ class MetadataService:
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
+        ours = is_ours(*(writer.get_extra_info(end) for end in ("sockname", "peername")))
         try:
             with contextlib.suppress(OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
                 while True:
@@ -141,11 +147,18 @@ class MetadataService:
                         head = await reader.readuntil(b"\r\n\r\n")
                     method, path, headers = _parse(head)
                     await reader.readexactly(min(int(headers.get("content-length", "0")), _REQUEST_LIMIT))
-                    writer.write(_render(await self.respond(method, path, headers)))
+                    let_in = ours and _is_addressed(headers.get("host", ""))
+                    writer.write(_render(await self.respond(method, path, headers) if let_in else Response(403)))
                     await writer.drain()
         finally:
             self._open.discard(writer)
             writer.close()
+
+
+def _is_addressed(header: str) -> bool:
+    """Whether a Host header names this service; a web page sends another name (DNS rebinding)."""
+    host = host_of(header)
+    return host == ADDRESS or is_loopback(host)
 
 
 def documents(machine: Machine, account: str) -> dict[str, str]:

@@ -218,9 +218,8 @@ class _Runner:
         if public is None:
             return None
         orderly = self.state == "stopping" and not self.machine.hard
-        return Uplink(
-            public=public, private=self.address, ports=self.machine.ports, up=self.state == "running" or orderly
-        )
+        ports = tuple(port for port in self.machine.ports if port != imds.PORT)  # not from outside, as on EC2
+        return Uplink(public=public, private=self.address, ports=ports, up=self.state == "running" or orderly)
 
     async def run(self, command: str, script: str, timeout_s: float) -> dict[str, Any]:
         """Run a script in it."""

@@ -14,8 +14,18 @@ from typing import Any
 from srekv.local.auth import Caller
 from srekv.local.overlay.world import World
 
-_AGENT_SERVICES = frozenset({"ssm"})
-"""What the SSM agent on a machine needs is not asked for: the local cloud has no agent to starve."""
+_SESSION = json.dumps(
+    {
+        "Statement": [
+            {"Effect": "Allow", "NotAction": "ssm:*", "Resource": "*"},
+            {"Effect": "Allow", "Action": "ssm:UpdateInstanceInformation", "Resource": "*"},
+        ]
+    }
+)
+"""The session policy of every role's credentials: of Systems Manager they allow the agent's call only.
+
+SendCommand runs commands as the operator, and the caller need not be the operator.
+"""
 
 _ALWAYS = frozenset({"sts:GetCallerIdentity"})
 """Allowed without any policy (IAM User Guide)."""
@@ -23,17 +33,18 @@ _ALWAYS = frozenset({"sts:GetCallerIdentity"})
 
 def denial(world: World, caller: Caller, *, service: str, region: str, action: str, params: Any) -> str | None:
     """Why a role's call is refused, in AWS's words (aws-recorded R17), or None when it is allowed."""
-    if caller.role is None or service in _AGENT_SERVICES or f"{service}:{action}" in _ALWAYS:
+    if caller.role is None or f"{service}:{action}" in _ALWAYS:
         return None
     account = world.settings.account
     documents = tuple(_documents(world, caller.role))
     for resource in _resources(service, f"arn:aws:{service}:{region}:{account}", params):
-        if not allows(documents, f"{service}:{action}", resource):
-            who = f"arn:aws:sts::{account}:assumed-role/{caller.role}/{caller.machine}"
-            return (
-                f"User: {who} is not authorized to perform: {service}:{action} on resource: {resource} "
-                f"because no identity-based policy allows the {service}:{action} action"
-            )
+        for kind, policies in (("identity-based", documents), ("session", (_SESSION,))):
+            if not allows(policies, f"{service}:{action}", resource):
+                who = f"arn:aws:sts::{account}:assumed-role/{caller.role}/{caller.machine}"
+                return (
+                    f"User: {who} is not authorized to perform: {service}:{action} on resource: {resource} "
+                    f"because no {kind} policy allows the {service}:{action} action"
+                )
     return None
 
 
