@@ -11,7 +11,7 @@ import hmac
 import secrets
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Literal
@@ -113,10 +113,6 @@ class Keyring:
             "Role": role,
         }
 
-    def is_operator_secret(self, secret: str) -> bool:
-        """Whether this is the operator's secret itself, compared in constant time."""
-        return hmac.compare_digest(secret.encode(), self._secret.encode())
-
     def verify(self, request: HttpRequest, scope: Scope) -> Caller:
         """Who signed the request.
 
@@ -207,6 +203,18 @@ def signature(request: HttpRequest, scope: Scope, secret: str) -> str:
     return hmac.new(
         _signing_key(secret, scope.date, scope.region, scope.service), text.encode(), hashlib.sha256
     ).hexdigest()
+
+
+def sign(request: HttpRequest, *, key: str, secret: str) -> dict[str, str]:
+    """The headers to add to a request whose only header is `host`, so that `Keyring.verify` accepts it."""
+    stamp = datetime.now(UTC).strftime(TIME_FORMAT)
+    headers = {**request.headers, "x-amz-date": stamp}
+    claim = f"{ALGORITHM} Credential={key}/{stamp[:8]}/local/srekv/aws4_request, SignedHeaders=host;x-amz-date, "
+    scope = parse_authorization(claim + "Signature=")
+    return {
+        "x-amz-date": stamp,
+        "authorization": claim + f"Signature={signature(replace(request, headers=headers), scope, secret)}",
+    }
 
 
 def _pair(part: str) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from srekv.errors import SrekvError, TimeoutExceeded, UsageError
+from srekv.local.folder import make_private
 from srekv.local.runtime import LOG, MACHINES, RUNTIME, START_LOCK, Runtime, home, is_alive, locked, read
 
 __all__ = [
@@ -156,7 +157,7 @@ def release(directory: Path) -> bool:
     if runtime is None:
         return False
     try:
-        empty = _get(runtime, "/_srekv/empty").get("empty") is True
+        empty = _get(runtime, "/_srekv/empty", signed=True).get("empty") is True
     except (OSError, ValueError):
         return False
     return empty and stop(directory)
@@ -184,7 +185,7 @@ def environment(runtime: Runtime, region: str) -> dict[str, str]:
 
 def status(runtime: Runtime) -> dict[str, Any]:
     """What can be said about a running cloud, as JSON values and without its secret."""
-    left = _get(runtime, "/_srekv/empty")
+    left = _get(runtime, "/_srekv/empty", signed=True)
     return {
         "cloud_id": runtime.cloud_id,
         "pid": runtime.pid,
@@ -220,7 +221,7 @@ def _joined(running: Runtime, *, speed: float | None, dns_port: int | None, dyna
 
 def _make(directory: Path) -> None:
     try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(directory)
     except OSError as error:
         raise SrekvError(
             f"the local cloud has no place: {directory} cannot be made",
@@ -305,19 +306,28 @@ def _lines(path: Path) -> Iterator[str]:
             yield line.rstrip("\n")
 
 
-def _get(runtime: Runtime, path: str) -> dict[str, Any]:
+def _get(runtime: Runtime, path: str, *, signed: bool = False) -> dict[str, Any]:
     """A document that the control plane serves about itself. Raises OSError or ValueError."""
-    host, port = f"{runtime.subnet}.1", int(runtime.endpoint.rsplit(":", 1)[1])
-    request = f"GET {path} HTTP/1.0\r\nHost: {host}:{port}\r\nX-Srekv-Key: {runtime.secret_key}\r\n\r\n"
+    host = runtime.endpoint.removeprefix("http://")
+    headers = {"Host": host, **(_signature(runtime, path, host) if signed else {})}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     answer = b""
-    with socket.create_connection((host, port), timeout=_PING_S) as connection:
-        connection.sendall(request.encode())
+    with socket.create_connection((f"{runtime.subnet}.1", int(host.rpartition(":")[2])), timeout=_PING_S) as connection:
+        connection.sendall(f"GET {path} HTTP/1.0\r\n{lines}\r\n".encode())
         while chunk := connection.recv(65536):
             answer += chunk
     document = json.loads(answer.partition(b"\r\n\r\n")[2])
     if not isinstance(document, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - the peer's mistake, not a type error of ours
     return document
+
+
+def _signature(runtime: Runtime, path: str, host: str) -> dict[str, str]:
+    """Headers that prove that the operator sent the request, without the secret in them."""
+    from srekv.local.auth import HttpRequest, sign
+
+    request = HttpRequest(method="GET", path=path, query="", headers={"host": host}, body=b"")
+    return sign(request, key=runtime.access_key, secret=runtime.secret_key)
 
 
 def _sweep(runtime: Runtime) -> None:

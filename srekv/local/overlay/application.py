@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from srekv.local.auth import Caller, HttpRequest, Keyring, Refusal, Scope, parse_authorization
+from srekv.local.loopback import host_of, is_loopback
 from srekv.local.overlay.errors import Answer, Fault, Protocol, denial_fault, refusal_fault, render
 from srekv.local.overlay.input import as_xml, refuse_unreadable
 from srekv.local.overlay.inventory import leftovers
@@ -18,13 +19,13 @@ from srekv.local.overlay.permissions import denial
 from srekv.local.overlay.service import Service
 from srekv.local.overlay.services import Services
 from srekv.local.overlay.world import World
+from srekv.local.runtime import API_PORT
 from srekv.local.snapshot import Publisher
 
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 PING, EMPTY = "/_srekv/ping", "/_srekv/empty"
-KEY_HEADER = "HTTP_X_SREKV_KEY"
 
 _READS = ("BatchGet", "Describe", "Get", "List", "Lookup", "Query", "Scan")
 """How the names of actions begin that change nothing."""
@@ -52,10 +53,10 @@ class Application:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (WSGI)."""
         request = read_request(environ)
-        if request.path == PING:
+        if not is_loopback(host_of(request.headers.get("host", ""))):
+            answer = render(_guess_protocol(request), self._misdirected(), _request_id())
+        elif request.path == PING:
             answer = _json(200, {"cloud": self._world.settings.cloud_id})
-        elif request.path == EMPTY and self._is_operator(environ):
-            answer = self._empty()
         else:
             answer = self._authenticated(environ, request)
         status, headers, body = answer
@@ -65,8 +66,10 @@ class Application:
         start_response(f"{status} {'OK' if status < 400 else 'Error'}", list(headers.items()))
         return [body]
 
-    def _is_operator(self, environ: Environ) -> bool:
-        return self._keyring.is_operator_secret(environ.get(KEY_HEADER, ""))
+    def _misdirected(self) -> Fault:
+        """The answer to a request for another host, as by DNS rebinding (RFC 9110, section 15.5.20)."""
+        message = f"the Host header names no address of this cloud, http://{self._world.settings.subnet}.1:{API_PORT}"
+        return Fault(status=421, code="MisdirectedRequest", message=message)
 
     def _empty(self) -> Answer:
         with self._world.lock:

@@ -83,19 +83,26 @@ class Cloud:
     session: boto3.session.Session
     clients: dict[str, Any] = field(default_factory=dict)
 
-    def client(self, service: str, *, region: str = "us-east-1", credentials: Mapping[str, str] | None = None) -> Any:
+    def client(
+        self,
+        service: str,
+        *,
+        region: str = "us-east-1",
+        credentials: Mapping[str, str] | None = None,
+        endpoint: str = "http://127.53.0.1:8000",
+    ) -> Any:
         """A boto3 client that calls this control plane; the operator's unless other credentials are given."""
         given = credentials or {"AccessKeyId": KEY, "SecretAccessKey": SECRET}
-        place = f"{service} {region} {sorted(given.items())}"
+        place = f"{service} {region} {sorted(given.items())} {endpoint}"
         if place not in self.clients:
-            self.clients[place] = self._client(service, region, given)
+            self.clients[place] = self._client(service, region, given, endpoint)
         return self.clients[place]
 
-    def _client(self, service: str, region: str, given: Mapping[str, str]) -> Any:
+    def _client(self, service: str, region: str, given: Mapping[str, str], endpoint: str) -> Any:
         client = self.session.client(
             service,
             region_name=region,
-            endpoint_url="http://127.53.0.1:8000",
+            endpoint_url=endpoint,
             aws_access_key_id=given["AccessKeyId"],
             aws_secret_access_key=given["SecretAccessKey"],
             aws_session_token=given.get("Token"),

@@ -6,6 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 POLICY = json.dumps(
     {
@@ -57,6 +60,57 @@ def test_a_node_may_do_what_its_policy_allows_and_nothing_else(cloud: Any, node:
     assert refusal(ec2.describe_instances)[:2] == (403, "UnauthorizedOperation")
     assert refusal(cloud.client("route53", credentials=credentials).list_hosted_zones)[:2] == (403, "AccessDenied")
     assert refusal(cloud.client("kms", credentials=credentials).list_keys)[1] == "AccessDeniedException"
+
+
+FOR_THE_OPERATOR = {
+    "send_command": {
+        "InstanceIds": ["i-0123456789abcdef0"],
+        "DocumentName": "AWS-RunShellScript",
+        "Parameters": {"commands": ["true"]},
+    },
+    "get_command_invocation": {
+        "CommandId": "11111111-1111-1111-1111-111111111111",
+        "InstanceId": "i-0123456789abcdef0",
+    },
+    "list_command_invocations": {},
+    "describe_instance_information": {},
+    "get_parameter": {"Name": "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"},
+    "put_parameter": {"Name": "p", "Value": "v", "Type": "String"},
+    "start_session": {"Target": "i-0123456789abcdef0"},
+}
+"""What the agent on a machine does not call of SSM."""
+
+
+@pytest.mark.parametrize("call", sorted(FOR_THE_OPERATOR))
+def test_a_roles_credentials_run_no_commands(cloud: Any, refusal: Any, call: str) -> None:
+    """Even if its policies allow them: commands run as the operator, and the caller need not be the operator."""
+    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    node = cloud.launch(IamInstanceProfile={"Name": cloud.role(json.dumps(everything))})
+    cloud.report("running")
+    ssm = cloud.client("ssm", credentials=cloud.plane.credentials(machine=node))
+    status, code, text = refusal(getattr(ssm, call), **FOR_THE_OPERATOR[call])
+    assert (status, code) == (400, "AccessDeniedException")
+    action = "ssm:" + "".join(part.capitalize() for part in call.split("_"))
+    assert text.endswith(
+        f"is not authorized to perform: {action} on resource: * because no session policy allows the {action} action"
+    )
+    assert cloud.data.commands == []
+
+
+@pytest.mark.parametrize(
+    ("allowed", "code"),
+    [("ssm:UpdateInstanceInformation", "UnknownOperationException"), ("dynamodb:*", "AccessDeniedException")],
+)
+def test_the_agents_own_call_needs_the_roles_permission(cloud: Any, allowed: str, code: str) -> None:
+    """With it the call reaches SSM, which does not serve it here. No SDK has the agent's API."""
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": allowed, "Resource": "*"}]}
+    found = cloud.plane.credentials(machine=cloud.launch(IamInstanceProfile={"Name": cloud.role(json.dumps(policy))}))
+    target = {"X-Amz-Target": "AmazonSSM.UpdateInstanceInformation", "Content-Type": "application/x-amz-json-1.1"}
+    request = AWSRequest("POST", "http://127.53.0.1:8000/", target, b"{}")
+    keys = Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["Token"])
+    SigV4Auth(keys, "ssm", "us-east-1").add_auth(request)
+    answer = cloud.request("POST", request.url, request.headers, b"{}")
+    assert (answer[0], json.loads(answer[2])["__type"]) == (400, code)
 
 
 def test_a_node_whose_role_is_gone_may_do_nothing(cloud: Any, node: str, refusal: Any) -> None:
@@ -174,12 +228,42 @@ def test_the_cloud_names_itself(cloud: Any) -> None:
     assert (status, json.loads(body)) == (200, {"cloud": "c1"})
 
 
+@pytest.mark.parametrize(
+    ("host", "known"),
+    [
+        ("127.53.0.1:8000", True),
+        ("localhost:8000", True),
+        ("127.0.0.1:9000", True),
+        ("attacker.example:8000", False),
+        ("127.53.0.1.attacker.example", False),
+        ("", False),
+    ],
+)
+def test_a_request_to_another_host_is_misdirected(cloud: Any, host: str, *, known: bool) -> None:
+    """A page whose name resolves to loopback (DNS rebinding) reads nothing; a tunnel or a proxy on loopback works."""
+    status, _, body = cloud.request("GET", "http://127.53.0.1:8000/_srekv/ping", {"Host": host})
+    assert (status, b'"cloud": "c1"' in body) == ((200, True) if known else (421, False))
+
+
+@pytest.mark.parametrize(
+    ("service", "call"), [("ec2", "describe_vpcs"), ("iam", "list_roles"), ("dynamodb", "list_tables")]
+)
+def test_a_misdirected_client_reads_where_the_cloud_is(cloud: Any, refusal: Any, service: str, call: str) -> None:
+    """In the shape of its service, and although its request is signed."""
+    client = cloud.client(service, endpoint="http://attacker.example:8000")
+    status, code, text = refusal(getattr(client, call))
+    assert (status, code) == (421, "MisdirectedRequest")
+    assert text == "the Host header names no address of this cloud, http://127.53.0.1:8000"
+
+
 def test_empty_means_that_nothing_of_a_user_is_left(cloud: Any) -> None:
     """False while anything is there, with its name; true at the start and at the end."""
 
     def empty() -> dict[str, Any]:
-        headers = {"X-Srekv-Key": "the operator's secret"}
-        answer: dict[str, Any] = json.loads(cloud.request("GET", "http://127.53.0.1:8000/_srekv/empty", headers)[2])
+        request = AWSRequest("GET", "http://127.53.0.1:8000/_srekv/empty")
+        operator = Credentials("AKIALOCALLOCALLOCAL1", "the operator's secret")
+        SigV4Auth(operator, "srekv", "us-east-1").add_auth(request)
+        answer: dict[str, Any] = json.loads(cloud.request("GET", request.url, request.headers)[2])
         return answer
 
     cloud.client("ec2").describe_vpcs()
