@@ -7,6 +7,8 @@ without such characters.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 import tempfile
 from collections.abc import Iterator
@@ -20,7 +22,8 @@ _PLAIN = re.compile(r"[\w./+@,=-]+", re.ASCII)
 def plain_name(directory: Path) -> Iterator[Path]:
     """The directory's own name if it is plain; else, for as long as the block lasts, a link to it.
 
-    The link lies in /tmp, which never has a space, in a directory of its own that nobody else can enter.
+    The link lies in /tmp, which never has a space, in a directory of its own that no other user can enter. That one is
+    locked: systemd-tmpfiles removes what is old there, and so frees its name, but nothing locked (tmpfiles.d(5)).
     """
     if _PLAIN.fullmatch(str(directory)):
         yield directory
@@ -28,4 +31,9 @@ def plain_name(directory: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="srekv-", dir="/tmp") as place:
         link = Path(place, "home")
         link.symlink_to(directory)
-        yield link
+        descriptor = os.open(place, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            yield link
+        finally:
+            os.close(descriptor)

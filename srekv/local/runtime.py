@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
+from srekv.local.folder import refuse_shared
+
 RUNTIME = "runtime.json"
 START_LOCK = "lock"
 LIFE_LOCK = "alive"
@@ -84,8 +86,13 @@ def write(runtime: Runtime) -> None:
 
 
 def read(directory: Path) -> Runtime | None:
-    """The description that was stored last, of a cloud that may have gone; None without a readable one."""
+    """The description that was stored last, of a cloud that may have gone; None without a readable one.
+
+    Raises:
+        SrekvError: another user could have stored it.
+    """
     try:
+        refuse_shared(directory)
         data = json.loads((directory / RUNTIME).read_text())
         known = {one.name: data[one.name] for one in fields(Runtime) if one.name in data}
         return Runtime(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from pathlib import Path
 
 import pytest
@@ -28,3 +30,15 @@ def test_gives_another_name_while_it_is_needed(tmp_path: Path, folder: str) -> N
 
     assert (home / "console.log").read_text() == "booted"
     assert not name.parent.exists()
+
+
+def test_the_other_name_stays_ours(tmp_path: Path) -> None:
+    """Its directory is closed to others, and locked, so that systemd-tmpfiles does not free the name."""
+    home = tmp_path / "Ada Lovelace"
+    home.mkdir()
+    with plain_name(home) as name:
+        assert name.parent.stat().st_mode & 0o777 == 0o700
+        descriptor = os.open(name.parent, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(descriptor)
