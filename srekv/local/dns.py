@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import random
 import struct
 import time
 from collections.abc import Callable, Iterable
@@ -36,6 +37,7 @@ class NameServers:
         resolver: address and port of the caching resolver.
         speed: how much faster than AWS the clock runs.
         healthy: the verdict on a health check, by its id; asked when zones or health have changed, never per query.
+        seed: makes the choice among weighted and multivalue answer records repeatable; None for real randomness.
     """
 
     def __init__(
@@ -45,10 +47,12 @@ class NameServers:
         resolver: tuple[str, int],
         speed: float,
         healthy: Callable[[str], bool],
+        seed: int | None = None,
     ) -> None:
         self._healthy = healthy
+        self._dice = random.Random(seed)  # noqa: S311 - spreads load, guards nothing
         self._zones: tuple[Zone, ...] = ()
-        self._table = ZoneTable((), healthy)
+        self._table = ZoneTable((), healthy, self._dice)
         self._resolver = Resolver(self._step, speed=speed, clock=time.monotonic)
 
         def scaled(ttl: float) -> int:
@@ -79,8 +83,8 @@ class NameServers:
         self.health_changed()
 
     def health_changed(self) -> None:
-        """Decide every failover anew."""
-        self._table = ZoneTable(self._zones, self._healthy)
+        """Decide anew which records are healthy."""
+        self._table = ZoneTable(self._zones, self._healthy, self._dice)
 
     async def close(self) -> None:
         """Stop serving and close every connection."""

@@ -58,25 +58,67 @@ class HealthCheck:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Alias:
+    """What an alias record stands for.
+
+    Attributes:
+        zone: the id of the hosted zone that its target is in; AWS resources have zones of their own.
+        name: the target, absolute, in lower case.
+        evaluate: EvaluateTargetHealth: the alias is as healthy as its target.
+    """
+
+    zone: str
+    name: str
+    evaluate: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Record:
-    """One resource record set. `failover` is "PRIMARY", "SECONDARY" or None; `ttl` is AWS-equivalent seconds."""
+    """One resource record set.
+
+    Attributes:
+        ttl: AWS-equivalent seconds; of no meaning for an alias, which has its target's.
+        values: as the API takes them; none for an alias.
+        failover: "PRIMARY", "SECONDARY" or None.
+        weight: of a weighted record.
+        region: of a latency record.
+        multivalue: whether it is a multivalue answer record.
+        unemulated: the member that holds a routing policy which the local cloud does not have, GeoLocation for example.
+    """
 
     name: str
     type: str
-    ttl: int
-    values: tuple[str, ...]
+    ttl: int = 0
+    values: tuple[str, ...] = ()
     set_identifier: str | None = None
     failover: str | None = None
     health_check: str | None = None
+    weight: int | None = None
+    region: str | None = None
+    multivalue: bool = False
+    unemulated: str | None = None
+    alias: Alias | None = None
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Record:
+        """The inverse of asdict, after a trip through JSON text."""
+        alias = Alias(**data["alias"]) if data["alias"] else None
+        return cls(**{**data, "values": tuple(data["values"]), "alias": alias})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Zone:
-    """A hosted zone with all its records, SOA and NS too. Names are absolute, lower case, with the trailing dot."""
+    """A hosted zone with all its records, SOA and NS too.
+
+    Attributes:
+        name: absolute, in lower case, like every name in it.
+        region: the Region of the VPC that asks: a latency record's distance is counted from there.
+    """
 
     id: str
     name: str
     records: tuple[Record, ...]
+    region: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,11 +140,7 @@ class Snapshot:
             machines=tuple(Machine(**{**item, "ports": tuple(item["ports"])}) for item in data["machines"]),
             checks=tuple(HealthCheck(**item) for item in data["checks"]),
             zones=tuple(
-                Zone(
-                    id=zone["id"],
-                    name=zone["name"],
-                    records=tuple(Record(**{**item, "values": tuple(item["values"])}) for item in zone["records"]),
-                )
+                Zone(**{**zone, "records": tuple(Record.from_json(item) for item in zone["records"])})
                 for zone in data["zones"]
             ),
         )

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from srekv.errors import SrekvError
-from srekv.local.model import HealthCheck, Machine, MachineState, Record, Snapshot, Zone
+from srekv.local.model import Alias, HealthCheck, Machine, MachineState, Record, Snapshot, Zone
 from srekv.local.overlay.world import World
 
 if TYPE_CHECKING:  # importing moto's EC2 costs a second; annotations alone must not
     from moto.ec2.models import EC2Backend
     from moto.ec2.models.instances import Instance
-    from moto.route53.models import FakeZone, RecordSet
+    from moto.route53.models import RecordSet
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +29,15 @@ _WANTED: dict[str, MachineState] = {
     "shutting-down": "terminated",
 }
 """What a machine should be, by EC2's word; a terminated instance is simply absent."""
+
+
+UNEMULATED = {
+    "GeoLocation": "geo_location",
+    "GeoProximityLocation": "geo_proximity_location",
+    "CidrRoutingConfig": "cidr_routing_config",
+}
+"""Routing policies that the name servers do not decide, as members of a ResourceRecordSet -> moto's names for them;
+moto itself knows the first one alone."""
 
 
 class Publisher:
@@ -122,21 +131,41 @@ def _checks(world: World) -> Iterator[HealthCheck]:
 def _zones(world: World) -> Iterator[Zone]:
     for backend in world.route53().values():
         for zone in backend.zones.values():
-            yield Zone(id=zone.resource_id, name=zone.name, records=tuple(_records(zone)))
-
-
-def _records(zone: FakeZone) -> Iterator[Record]:
-    for record in zone.rrsets:
-        if record.records:
-            yield Record(
-                name=record.name,
-                type=record.type or "",
-                ttl=int(record.ttl or 0),
-                values=values_of(record),
-                set_identifier=record.set_identifier,
-                failover=record.failover,
-                health_check=record.health_check_id,
+            regions = [str(vpc["vpc_region"]) for vpc in zone.vpcs if vpc.get("vpc_region")]
+            yield Zone(
+                id=zone.resource_id,
+                name=zone.name,
+                records=tuple(_record(record) for record in zone.rrsets),
+                region=(regions or [world.settings.region])[0],
             )
+
+
+def _record(record: RecordSet) -> Record:
+    return Record(
+        name=record.name,
+        type=record.type or "",
+        ttl=int(record.ttl or 0),
+        values=values_of(record),
+        set_identifier=record.set_identifier,
+        failover=record.failover,
+        health_check=record.health_check_id,
+        weight=record.weight,
+        region=record.region,
+        multivalue=bool(record.multi_value_answer),
+        unemulated=next((policy for policy, attribute in UNEMULATED.items() if getattr(record, attribute, None)), None),
+        alias=_alias(record),
+    )
+
+
+def _alias(record: RecordSet) -> Alias | None:
+    target: dict[str, Any] | None = record.alias_target
+    if not target:
+        return None
+    return Alias(
+        zone=str(target["HostedZoneId"]).rpartition("/")[2],
+        name=target["DNSName"],
+        evaluate=target["EvaluateTargetHealth"],
+    )
 
 
 def values_of(record: RecordSet) -> tuple[str, ...]:

@@ -1,12 +1,13 @@
-"""What Route 53 knows about a name: lookups in the hosted zones, with the failover of the moment already decided.
+"""What Route 53 knows about a name: lookups in the hosted zones, with the health of the moment already decided.
 
-Pure: a table is built whenever the zones change or the health of a check does, and then only read. That is also how
-Route 53 does it: health is evaluated when it changes, not when somebody asks.
+Pure but for its dice: a table is built whenever the zones change or the health of a check does, and then only read.
+That is also how Route 53 does it: health is evaluated when it changes, not when a query arrives.
 """
 
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import cast
@@ -20,9 +21,9 @@ import dns.rdatatype
 import dns.rdtypes.ANY.CNAME
 import dns.rdtypes.ANY.SOA
 
-from srekv.local.failover import choose
 from srekv.local.model import Record, Zone
 from srekv.local.names import decimal
+from srekv.local.routing import Routes, UnemulatedError, choose, judge
 
 _log = logging.getLogger(__name__)
 
@@ -96,13 +97,14 @@ class ZoneTable:
 
     Args:
         zones: the hosted zones. A value that is not valid DNS is logged and left out.
-        healthy: the verdict on a health check, by its id; asked now, for every failover record.
+        healthy: the verdict on a health check, by its id; asked now, for every record.
+        dice: chooses among weighted and multivalue answer records, for each query anew.
     """
 
-    def __init__(self, zones: Iterable[Zone], healthy: Callable[[str], bool]) -> None:
+    def __init__(self, zones: Iterable[Zone], healthy: Callable[[str], bool], dice: random.Random) -> None:
         self._zones = {}
         for zone in zones:
-            contents = _Contents(zone, healthy)
+            contents = _Contents(zone, healthy, dice)
             self._zones[contents.origin] = contents
 
     def lookup(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Answer:
@@ -114,13 +116,15 @@ class ZoneTable:
         zone = self._zone_of(name)
         if zone is None:
             return Answer(dns.rcode.REFUSED)
-        sets = zone.at(name)
-        if sets is None:
+        groups = zone.at(name)
+        if groups is None:
             return Answer(dns.rcode.NXDOMAIN, (), zone.negative, zone.id)
-        found = tuple(sets.values()) if kind == _ANY else tuple(sets[one] for one in (kind, _CNAME) if one in sets)[:1]
-        if not found:
-            return Answer(dns.rcode.NOERROR, (), zone.negative, zone.id)
-        return Answer(dns.rcode.NOERROR, tuple(_named(one, name) for one in found), (), zone.id)
+        wanted = tuple(groups) if kind == _ANY else tuple(one for one in (kind, _CNAME) if one in groups)[:1]
+        try:
+            found = tuple(records for one in wanted if (records := zone.answer(name, groups[one])))
+        except UnemulatedError as error:
+            return Answer(dns.rcode.SERVFAIL, incomplete=str(error))
+        return Answer(dns.rcode.NOERROR, found, () if found else zone.negative, zone.id)
 
     def _zone_of(self, name: dns.name.Name) -> _Contents | None:
         while True:
@@ -131,21 +135,26 @@ class ZoneTable:
             name = name.parent()
 
 
-class _Contents:
-    """One zone's records by name and type, failover decided."""
+_Groups = dict[dns.rdatatype.RdataType, tuple[Record, ...]]
 
-    def __init__(self, zone: Zone, healthy: Callable[[str], bool]) -> None:
+
+class _Contents:
+    """One zone's records by name and type, their health decided."""
+
+    def __init__(self, zone: Zone, healthy: Callable[[str], bool], dice: random.Random) -> None:
         self.id = zone.id
         self.origin = dns.name.from_text(decimal(zone.name))
-        self._names: dict[dns.name.Name, dict[dns.rdatatype.RdataType, RecordSet]] = {self.origin: {}}
-        groups: dict[tuple[str, str], list[Record]] = {}
+        self._names: dict[dns.name.Name, _Groups] = {self.origin: {}}
+        self._sets: dict[Record, RecordSet] = {}
+        self._aliases: dict[Record, dns.name.Name] = {}
         for record in zone.records:
-            groups.setdefault((record.name, record.type), []).append(record)
-        for group in groups.values():
-            self._add(choose(group, healthy))
+            self._add(record)
+        targets = {record: self._target(record, name) for record, name in self._aliases.items()}
+        health = judge(self._sets, targets.__getitem__, healthy)
+        self._routes = Routes(targets=targets.__getitem__, health=health, region=zone.region, dice=dice)
         self.negative = self._negative()
 
-    def at(self, name: dns.name.Name) -> dict[dns.rdatatype.RdataType, RecordSet] | None:
+    def at(self, name: dns.name.Name) -> _Groups | None:
         """What exists at a name, wildcards included; {} where there are only names below it, None for no such name."""
         if name in self._names:
             return self._names[name]
@@ -154,17 +163,37 @@ class _Contents:
             parent = parent.parent()
         return self._names.get(dns.name.Name((b"*", *parent.labels)))
 
-    def _add(self, records: tuple[Record, ...]) -> None:
+    def answer(self, name: dns.name.Name, group: tuple[Record, ...]) -> RecordSet | None:
+        """What Route 53 chooses of the records of one type, under the name that was asked for.
+
+        Raises:
+            UnemulatedError: the local cloud cannot know.
+        """
+        sets = [self._sets[record] for record in choose(group, self._routes)]
+        values = tuple(value for one in sets for value in one.values)
+        if not values:
+            return None
+        own = self._sets[group[0]].name  # in its own letter case; another one where a wildcard stands for the name
+        return RecordSet(own if own == name else name, sets[0].type, min(one.ttl for one in sets), values)
+
+    def _target(self, record: Record, target: dns.name.Name) -> tuple[Record, ...] | None:
+        """The records that an alias leads to; None where they are not in this zone."""
+        if record.alias is None or record.alias.zone != self.id:
+            return None
+        groups = (self.at(target) if target.is_subdomain(self.origin) else None) or {}
+        return groups.get(self._sets[record].type, ())
+
+    def _add(self, record: Record) -> None:
         try:
-            name = dns.name.from_text(decimal(records[0].name))
-            kind = dns.rdatatype.from_text(records[0].type)
+            name = dns.name.from_text(decimal(record.name))
+            target = dns.name.from_text(decimal(record.alias.name)) if record.alias else None
+            kind = dns.rdatatype.from_text(record.type)
             values = tuple(
                 dns.rdata.from_text(dns.rdataclass.IN, kind, decimal(value), dns.name.root, relativize=False)
-                for record in records
                 for value in record.values
             )
         except (dns.exception.DNSException, ValueError) as error:
-            _log.warning("not served: %s %s: %s", records[0].name, records[0].type, error)
+            _log.warning("not served: %s %s: %s", record.name, record.type, error)
             return
         if not name.is_subdomain(self.origin):
             return
@@ -172,18 +201,16 @@ class _Contents:
         while above != self.origin:
             self._names.setdefault(above, {})
             above = above.parent()
-        if values:
-            self._names[name][kind] = RecordSet(name, kind, min(record.ttl for record in records), values)
+        if target is not None:
+            self._aliases[record] = target
+        self._sets[record] = RecordSet(name, kind, record.ttl, values)
+        self._names[name][kind] = (*self._names[name].get(kind, ()), record)
 
     def _negative(self) -> tuple[RecordSet, ...]:
         """The SOA for negative answers, which may be cached for the smaller of its TTL and its minimum (RFC 2308)."""
-        soa = self._names[self.origin].get(_SOA)
-        if soa is None:
+        records = self._names[self.origin].get(_SOA)
+        if not records:
             return ()
+        soa = self._sets[records[0]]
         minimum = cast("dns.rdtypes.ANY.SOA.SOA", soa.values[0]).minimum
         return (RecordSet(soa.name, _SOA, min(soa.ttl, minimum), soa.values),)
-
-
-def _named(records: RecordSet, name: dns.name.Name) -> RecordSet:
-    """The set under the name that was asked for, where a wildcard stands for it."""
-    return records if records.name == name else RecordSet(name, records.type, records.ttl, records.values)

@@ -19,7 +19,7 @@ import pytest
 
 from srekv.errors import SrekvError
 from srekv.local.dns import NameServers
-from srekv.local.model import Record, Zone
+from srekv.local.model import Alias, Record, Zone
 
 pytestmark = pytest.mark.local
 
@@ -51,6 +51,12 @@ ZONE = Zone(
         Record(name="big.sre-test.local.", type="TXT", ttl=60, values=tuple(f'"{n:03}{"x" * 97}"' for n in range(40))),
         Record(name="out.sre-test.local.", type="CNAME", ttl=60, values=("www.example.com",)),
         Record(name="zero.sre-test.local.", type="A", ttl=0, values=(PRIMARY,)),
+        *(
+            Record(name="w.sre-test.local.", type="A", ttl=60, values=(address,), set_identifier=address, weight=1)
+            for address in (PRIMARY, SECONDARY)
+        ),
+        Record(name="sre-test.local.", type="A", alias=Alias(zone="Z1", name="w.sre-test.local.", evaluate=True)),
+        Record(name="eu.sre-test.local.", type="A", ttl=60, values=(PRIMARY,), unemulated="GeoLocation"),
         failover("PRIMARY", PRIMARY, "hc-az1"),
         failover("SECONDARY", SECONDARY, "hc-az2"),
     ),
@@ -207,6 +213,32 @@ def test_a_cname_out_of_the_zones_is_the_name_servers_answer_and_the_resolvers_f
             assert (cached.rcode(), cached.answer, cached.authority) == (dns.rcode.SERVFAIL, [], [])
             assert "www.example.com. is outside every hosted zone" in str(cached.options[0])
             assert not (await ask(running.resolver, "out.sre-test.local.", edns=False)).options
+
+    run(test)
+
+
+def test_the_name_server_chooses_for_each_query_and_the_resolver_keeps_the_choice() -> None:
+    """A weighted name, and an alias of it: one address an answer; each name keeps its own at the resolver for a TTL."""
+
+    async def test() -> None:
+        async with cloud() as running:
+            for name in ("w.sre-test.local.", "sre-test.local."):
+                assert {await address(running.authoritative, name) for _ in range(40)} == {PRIMARY, SECONDARY}
+                assert len({await address(running.resolver, name) for _ in range(40)}) == 1
+
+    run(test)
+
+
+def test_a_policy_that_is_not_emulated_is_an_error_with_its_name() -> None:
+    """Both servers answer SERVFAIL and say why."""
+
+    async def test() -> None:
+        async with cloud() as running:
+            for server in (running.authoritative, running.resolver):
+                response = await ask(server, "eu.sre-test.local.")
+                assert (response.rcode(), response.answer) == (dns.rcode.SERVFAIL, [])
+                assert not response.flags & dns.flags.AA
+                assert "GeoLocation of eu.sre-test.local. is not emulated" in str(response.options[0])
 
     run(test)
 

@@ -18,7 +18,7 @@ from srekv.local.overlay.memory import CheckReference
 from srekv.local.overlay.records import BatchError, Change, apply_batch
 from srekv.local.overlay.records import normalise as normalise_record
 from srekv.local.overlay.world import World
-from srekv.local.snapshot import values_of
+from srekv.local.snapshot import UNEMULATED, values_of
 
 if TYPE_CHECKING:
     from moto.ec2.models.vpcs import VPC
@@ -46,8 +46,8 @@ _MEMBERS = {
     "HealthCheckId": "health_check_id",
     "AliasTarget": "alias_target",
     "Failover": "failover",
-    "GeoLocation": "geo_location",
     "MultiValueAnswer": "multi_value_answer",
+    **UNEMULATED,
 }
 """A ResourceRecordSet's members -> moto's names for them."""
 
@@ -315,15 +315,19 @@ def _born_with(name: str) -> list[dict[str, Any]]:
 
 
 def _as_api(record: RecordSet) -> dict[str, Any]:
-    members = {member: getattr(record, attribute) for member, attribute in _MEMBERS.items()}
+    members = {member: getattr(record, attribute, None) for member, attribute in _MEMBERS.items()}
     return normalise_record({**members, "ResourceRecords": [{"Value": value} for value in values_of(record)]})
 
 
 def _set_records(zone: FakeZone, records: list[dict[str, Any]]) -> None:
-    """Replace a zone's records; moto keeps values as plain texts."""
+    """Replace a zone's records; moto keeps values as plain texts, and drops the routing policies it does not know."""
     zone.rrsets = []
     for record in records:
-        zone.add_rrset({**record, "ResourceRecords": [one["Value"] for one in record.get("ResourceRecords", [])]})
+        kept = zone.add_rrset(
+            {**record, "ResourceRecords": [one["Value"] for one in record.get("ResourceRecords", [])]}
+        )
+        for member, attribute in UNEMULATED.items():
+            setattr(kept, attribute, record.get(member))
 
 
 def _as_observation(report: dict[str, Any]) -> dict[str, Any]:

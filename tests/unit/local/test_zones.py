@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Collection
+from dataclasses import replace
 from itertools import pairwise
 from typing import cast
 
@@ -11,7 +14,7 @@ import dns.rdatatype
 import dns.rdtypes.ANY.TXT
 import pytest
 
-from srekv.local.model import Record, Zone
+from srekv.local.model import Alias, Record, Zone
 from srekv.local.zones import Answer, ZoneTable
 
 SOA = "ns-1536.awsdns-00.co.uk. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400"
@@ -30,14 +33,19 @@ def zone(*records: Record, name: str = "sre-test.local.", soa: str = SOA) -> Zon
     )
 
 
-def record(name: str, kind: str, *values: str, ttl: int = 60) -> Record:
-    """A simple record."""
-    return Record(name=name, type=kind, ttl=ttl, values=values)
+def record(name: str, kind: str, *values: str, ttl: int = 60, **policy: object) -> Record:
+    """A simple record, or one with members of a routing policy."""
+    return replace(Record(name=name, type=kind, ttl=ttl, values=values), **policy)
 
 
 def ask(zones: list[Zone], name: str, kind: str = "A") -> Answer:
     """What the zones answer while everything is healthy."""
-    return ZoneTable(zones, lambda _: True).lookup(dns.name.from_text(name), dns.rdatatype.from_text(kind))
+    return table(*zones).lookup(dns.name.from_text(name), dns.rdatatype.from_text(kind))
+
+
+def table(*zones: Zone, down: Collection[str] = ()) -> ZoneTable:
+    """These zones while these health checks are unhealthy."""
+    return ZoneTable(zones, lambda check: check not in down, random.Random(1))
 
 
 def values(answer: Answer) -> list[str]:
@@ -209,8 +217,111 @@ def test_failover_is_decided_when_the_table_is_built() -> None:
         asked.append(check)
         return check == "hc-az2"
 
-    table = ZoneTable([zone(*pair)], healthy)
+    built = ZoneTable([zone(*pair)], healthy, random.Random(1))
     asked.clear()
-    answer = table.lookup(dns.name.from_text("svc.sre-test.local."), dns.rdatatype.A)
+    answer = built.lookup(dns.name.from_text("svc.sre-test.local."), dns.rdatatype.A)
     assert values(answer) == ["svc.sre-test.local. 127.0.0.2"]
     assert asked == []
+
+
+def alias(name: str, kind: str, target: str, *, zone_id: str = "Z-sre-test.local.", **policy: object) -> Record:
+    """An alias record that evaluates its target."""
+    base = Record(name=name, type=kind, alias=Alias(zone=zone_id, name=target, evaluate=True))
+    return replace(base, **policy)
+
+
+def test_an_alias_answers_with_its_targets_values_and_ttl_under_its_own_name() -> None:
+    """Of its own type alone; at the apex, as a wildcard and through one, of CNAMEs, and to nothing."""
+    zones = [
+        zone(
+            alias("sre-test.local.", "A", "svc.sre-test.local."),
+            alias("twice.sre-test.local.", "A", "sre-test.local."),
+            alias(r"\052.any.sre-test.local.", "A", "svc.sre-test.local."),
+            alias("through.sre-test.local.", "A", "some.star.sre-test.local."),
+            alias("star-itself.sre-test.local.", "A", r"\052.star.sre-test.local."),
+            alias("c.sre-test.local.", "CNAME", "www.sre-test.local."),
+            alias("gone.sre-test.local.", "A", "nobody.sre-test.local."),
+            alias("other-type.sre-test.local.", "AAAA", "svc.sre-test.local."),
+            record("svc.sre-test.local.", "A", "127.0.0.1", "127.0.0.2", ttl=17),
+            record(r"\052.star.sre-test.local.", "A", "127.0.0.3"),
+            record("www.sre-test.local.", "CNAME", "svc.sre-test.local."),
+        )
+    ]
+    for name in ("sre-test.local.", "twice.sre-test.local.", "x.y.any.sre-test.local."):
+        answer = ask(zones, name)
+        assert values(answer) == [f"{name} 127.0.0.1", f"{name} 127.0.0.2"]
+        assert [one.ttl for one in answer.answer] == [17]
+        assert values(ask(zones, name, "AAAA")) == []
+    assert values(ask(zones, "through.sre-test.local.")) == ["through.sre-test.local. 127.0.0.3"]
+    assert values(ask(zones, "star-itself.sre-test.local.")) == ["star-itself.sre-test.local. 127.0.0.3"]
+    assert values(ask(zones, "c.sre-test.local."))[0] == "c.sre-test.local. svc.sre-test.local."
+    for name, kind in (("gone.sre-test.local.", "A"), ("other-type.sre-test.local.", "AAAA")):
+        nothing = ask(zones, name, kind)
+        assert (nothing.rcode, nothing.answer, len(nothing.authority)) == (dns.rcode.NOERROR, (), 1)
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        record("svc.sre-test.local.", "A", "127.0.0.1", unemulated="GeoLocation", set_identifier="eu"),
+        alias("svc.sre-test.local.", "A", "lb-1.us-east-1.elb.amazonaws.com.", zone_id="Z35SXDOTRQ7X7K"),
+        alias("svc.sre-test.local.", "A", "svc.other.test.", zone_id="Z-other.test."),
+        alias("svc.sre-test.local.", "A", "svc.sre-test.local."),
+    ],
+)
+def test_what_is_not_emulated_fails_and_is_no_wrong_address(unknown: Record) -> None:
+    """SERVFAIL, with what it is; also behind a CNAME, where half a chain is no answer."""
+    zones = [
+        zone(unknown, record("www.sre-test.local.", "CNAME", "svc.sre-test.local.")),
+        zone(record("svc.other.test.", "A", "127.0.0.9"), name="other.test."),
+    ]
+    for name in ("svc.sre-test.local.", "www.sre-test.local."):
+        answer = ask(zones, name)
+        assert (answer.rcode, answer.answer) == (dns.rcode.SERVFAIL, ())
+        assert answer.incomplete
+    assert ask(zones, "www.sre-test.local.", "CNAME").answer
+
+
+def test_each_query_is_one_choice_among_weighted_names() -> None:
+    """One CNAME an answer, each in its turn, and what it leads to; the types of a name are chosen by themselves."""
+    names = ("blue", "green")
+    zones = zone(
+        *(
+            record("www.sre-test.local.", "CNAME", f"{one}.sre-test.local.", weight=1, set_identifier=one)
+            for one in names
+        ),
+        *(record(f"{one}.sre-test.local.", "A", f"127.0.0.{number}") for number, one in enumerate(names, 1)),
+    )
+    built = table(zones)
+    name = dns.name.from_text("www.sre-test.local.")
+    answers = {tuple(values(built.lookup(name, dns.rdatatype.A))) for _ in range(50)}
+    assert answers == {
+        ("www.sre-test.local. blue.sre-test.local.", "blue.sre-test.local. 127.0.0.1"),
+        ("www.sre-test.local. green.sre-test.local.", "green.sre-test.local. 127.0.0.2"),
+    }
+
+
+def test_multivalue_records_are_one_record_set() -> None:
+    """Of several the healthy ones, with the smallest TTL."""
+    records = [
+        record(
+            "m.sre-test.local.",
+            "A",
+            f"127.0.0.{n}",
+            ttl=60 + n,
+            multivalue=True,
+            set_identifier=str(n),
+            health_check=f"m{n}",
+        )
+        for n in range(1, 4)
+    ]
+    answer = table(zone(*records), down={"m1"}).lookup(dns.name.from_text("m.sre-test.local."), dns.rdatatype.A)
+    assert sorted(values(answer)) == ["m.sre-test.local. 127.0.0.2", "m.sre-test.local. 127.0.0.3"]
+    assert [one.ttl for one in answer.answer] == [62]
+
+
+def test_thousands_of_aliases_in_circles_are_judged_at_once() -> None:
+    """A large zone, every record in one circle: built without recursion, and answered with SERVFAIL."""
+    names = [f"a{number}.sre-test.local." for number in range(3_000)]
+    loops = [alias(name, "A", target) for name, target in pairwise([*names, names[0]])]
+    assert ask([zone(*loops)], names[17]).rcode == dns.rcode.SERVFAIL
