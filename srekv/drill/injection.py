@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from srekv.drill.note import Note, here
+from srekv.drill.process import birth
 from srekv.drill.scene import Scene
 from srekv.drill.shield import shielded
 
@@ -56,6 +57,7 @@ class Injection:
             expires=now + int(scene.longest_s),
             host=here(),
             pid=os.getpid(),
+            born=birth(os.getpid()) or "",
             admitted=self.admitted,
         )
 

@@ -6,11 +6,12 @@ of letters, digits, spaces and + - = . _ : / @.
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 import time
 from dataclasses import dataclass
+
+from srekv.drill.process import lives
 
 UNSAFE = re.compile(r"[^A-Za-z0-9+\-=._:/@]+")
 """What a tag's value must not contain."""
@@ -30,6 +31,7 @@ class Note:
         expires: when that drill has ended, whatever happened.
         host: the computer that the drill runs on.
         pid: its process there.
+        born: when that process started, as `process.birth` has it; "" if that is not known.
         admitted: the address that was let in for the vantage point, "" if none was.
     """
 
@@ -39,6 +41,7 @@ class Note:
     expires: int
     host: str
     pid: int
+    born: str = ""
     admitted: str = ""
 
     def text(self) -> str:
@@ -49,13 +52,14 @@ class Note:
             "at": self.started,
             "until": self.expires,
             "by": f"{self.host[:64]}/{self.pid}",
+            **({"born": self.born} if self.born else {}),
             **({"in": self.admitted} if self.admitted else {}),
         }
         return " ".join(f"{name}={UNSAFE.sub('-', str(value))}" for name, value in words.items())[:LONGEST]
 
     def under_way(self, now: float) -> bool:
         """Whether the drill may still be going on: its time is not over and its process not known to have ended."""
-        return now < self.expires and not (self.host == here() and not _exists(self.pid))
+        return now < self.expires and (self.host != here() or lives(self.pid, self.born))
 
     def since(self) -> str:
         """When it started, for a person."""
@@ -76,6 +80,7 @@ def parse(text: str) -> Note | None:
             expires=int(words["until"]),
             host=host,
             pid=int(pid),
+            born=words.get("born", ""),
             admitted=words.get("in", ""),
         )
     except (KeyError, ValueError):
@@ -85,14 +90,3 @@ def parse(text: str) -> Note | None:
 def here() -> str:
     """This computer's name as notes have it."""
     return UNSAFE.sub("-", socket.gethostname())[:64]
-
-
-def _exists(pid: int) -> bool:
-    """Whether a process has that number here; somebody else's counts until the note expires."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OverflowError, PermissionError):
-        return True
-    return True

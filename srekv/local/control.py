@@ -18,7 +18,7 @@ from typing import Any
 
 from srekv.errors import SrekvError, TimeoutExceeded, UsageError
 from srekv.local.folder import make_private
-from srekv.local.runtime import LOG, MACHINES, RUNTIME, START_LOCK, Runtime, home, is_alive, locked, read
+from srekv.local.runtime import LOG, MACHINES, RUNTIME, START_LOCK, Runtime, holder, home, is_alive, locked, read
 
 __all__ = [
     "DEFAULT_SPEED",
@@ -132,7 +132,8 @@ def stop(directory: Path) -> bool:
         )
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
-            os.kill(runtime.pid, number)
+            if pid := holder(directory):
+                os.kill(pid, number)
         deadline = time.monotonic() + _STOP_S
         while is_alive(directory) and time.monotonic() < deadline:
             time.sleep(0.01)

@@ -23,7 +23,7 @@ MACHINES = "machines"
 SHIMS = "shims"
 """Names in the runtime directory.
 
-LIFE_LOCK is held by the supervisor for as long as it lives, START_LOCK by who starts one.
+LIFE_LOCK is held by the supervisor for as long as it lives, and holds its process id; START_LOCK by who starts one.
 """
 
 API_PORT = 8000
@@ -135,3 +135,15 @@ def is_alive(directory: Path) -> bool:
             return not try_lock(file.fileno())
     except FileNotFoundError:
         return False
+
+
+def holder(directory: Path) -> int | None:
+    """The process id of the supervisor that lives in this directory; None without one.
+
+    A description may be of an earlier cloud, whose process id belongs to another process by now: only the lock's
+    holder wrote its own into the lock's file.
+    """
+    try:
+        return int((directory / LIFE_LOCK).read_text()) if is_alive(directory) else None
+    except (OSError, ValueError):
+        return None

@@ -311,6 +311,8 @@ def _new_runtime(directory: Path, *, subnet: str, speed: float, dns_port: int, d
 def _claim_life(directory: Path, descriptor: int) -> None:
     if not runtimes.try_lock(descriptor):
         raise SrekvError(f"another local cloud runs in {directory}", next_step="srekv local status")
+    os.truncate(descriptor, 0)
+    os.write(descriptor, str(os.getpid()).encode())
 
 
 async def _live(supervisor: Supervisor, starter: Starter) -> None:

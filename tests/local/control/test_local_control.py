@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import stat
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -100,6 +101,16 @@ def test_a_stale_description_blocks_nobody(directory: Path) -> None:
     write(dataclasses.replace(first, pid=os.getpid()))
     assert control.find(directory) is None
     assert control.ensure(directory).cloud_id != first.cloud_id
+
+
+def test_stopping_ends_who_holds_the_lock(directory: Path) -> None:
+    """A process id in a description is no proof: whoever has that number by now is left alone."""
+    runtime = control.ensure(directory)
+    with subprocess.Popen(["sleep", "60"]) as bystander:
+        write(dataclasses.replace(runtime, pid=bystander.pid))
+        assert control.stop(directory)
+        assert bystander.poll() is None
+        bystander.kill()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}', '{"resolver": 3}'])

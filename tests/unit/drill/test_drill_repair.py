@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from srekv.drill.catalogue import NAMES, entry
 from srekv.drill.faults import fault
 from srekv.drill.model import Settings
 from srekv.drill.note import LONGEST, UNSAFE, Note, here, parse
+from srekv.drill.process import PROC, birth
 from srekv.drill.repair import heal_left_behind, left_behind
 from srekv.errors import SrekvError
 
@@ -24,7 +27,7 @@ def _note(**more: Any) -> Note:
 
 def test_a_note_survives_its_tag() -> None:
     """What is written is read; a tag's value has at most 256 characters that IAM accepts."""
-    note = _note(fault="both", host="a-host.example", pid=4711, admitted="192.0.2.7")
+    note = _note(fault="both", host="a-host.example", pid=4711, born="123456789", admitted="192.0.2.7")
 
     assert parse(note.text()) == note
     assert len(note.text()) <= LONGEST
@@ -50,12 +53,39 @@ def test_a_note_that_nobody_understands_is_to_be_healed(text: str) -> None:
         ({"expires": NOW + 60, "host": here(), "pid": os.getpid()}, True),
         ({"expires": NOW - 1, "host": here(), "pid": os.getpid()}, False),
         ({"expires": NOW + 60, "host": here(), "pid": 2**22 + 1}, False),
+        ({"expires": NOW + 60, "host": here(), "pid": os.getpid(), "born": birth(os.getpid())}, True),
+        ({"expires": NOW + 60, "host": here(), "pid": os.getpid(), "born": "7"}, False),
+        ({"expires": NOW + 60, "pid": os.getpid(), "born": "7"}, True),
     ],
-    ids=["elsewhere", "expired", "alive", "too-long", "dead"],
+    ids=["elsewhere", "expired", "alive", "too-long", "dead", "the-same", "reused", "reused-elsewhere"],
 )
 def test_whether_a_drill_goes_on(more: dict[str, Any], under_way: bool) -> None:
     """Another computer's drill is believed until it expires; one of this computer until its process has ended."""
     assert _note(**more).under_way(NOW) == under_way
+
+
+@pytest.mark.parametrize("born", [True, False], ids=["born", "an-older-note"])
+def test_a_zombie_is_no_drill(born: bool) -> None:
+    """A drill that was killed, and whose parent does not collect it, has ended: nothing waits for its time to pass."""
+    with subprocess.Popen(["sleep", "60"]) as drill:
+        note = _note(expires=NOW + 60, host=here(), pid=drill.pid, born=birth(drill.pid) if born else "")
+        assert note.under_way(NOW)
+        drill.kill()
+        os.waitid(os.P_PID, drill.pid, os.WEXITED | os.WNOWAIT)
+        assert not note.under_way(NOW)
+
+
+@pytest.mark.parametrize("proc", [PROC, Path("/absent")], ids=["linux", "ps"])
+def test_a_process_is_known_by_its_birth(proc: Path) -> None:
+    """Alive it has one, as a zombie an empty one; of a process that is gone nothing is seen."""
+    if not (proc.exists() or Path("/bin/ps").exists()):
+        pytest.skip("this system has no ps")
+    with subprocess.Popen(["sleep", "60"]) as child:
+        assert birth(child.pid, proc=proc)
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert birth(child.pid, proc=proc) == ""
+    assert birth(child.pid, proc=proc) is None
 
 
 @pytest.mark.parametrize("name", NAMES)
