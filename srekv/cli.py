@@ -473,6 +473,7 @@ def predict(context: click.Context, *, interval: int, threshold: int, ttl: int, 
     metavar="ARN",
     help="The KMS key of new volumes, where the account has one of its own as its default.",
 )
+@click.option("--fix-vpc", is_flag=True, help="Allow what up --fix-vpc does.")
 @click.pass_context
 def policy(
     context: click.Context,
@@ -484,6 +485,7 @@ def policy(
     of_stack: str | None,
     part: Literal["reading", "changing"] | None,
     ebs_key: str | None,
+    fix_vpc: bool,
 ) -> None:
     """Print the least-privilege IAM policy of an operator.
 
@@ -504,6 +506,7 @@ def policy(
             stack=of_stack or (context.obj["stack"] if given else None),
             part=part,
             ebs_key=ebs_key,
+            fix_vpc=fix_vpc,
         )
     )
 

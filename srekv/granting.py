@@ -24,7 +24,14 @@ _KEY = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
 
 
 def policy(
-    *, node: bool, account: str, region: str, stack: str | None, part: Part | None = None, ebs_key: str | None = None
+    *,
+    node: bool,
+    account: str,
+    region: str,
+    stack: str | None,
+    part: Part | None = None,
+    ebs_key: str | None = None,
+    fix_vpc: bool = False,
 ) -> str:
     """One policy document, ready for `aws iam create-policy --policy-document`.
 
@@ -35,6 +42,7 @@ def policy(
         stack: one stack's name, or None: for the operator every stack, for the nodes the default one.
         part: half of the operator's: "reading" serves status, doctor and a dry run, "changing" is the rest.
         ebs_key: the ARN of the account's own default key of EBS; None: AWS's, which needs no permission.
+        fix_vpc: allow what `up --fix-vpc` does.
 
     Raises:
         UsageError: no account, Region, stack or key can be called so; or IAM takes no policy of this size.
@@ -45,7 +53,13 @@ def policy(
         scope = Scope(account=account, region=region, stack=stack or DEFAULT_STACK, partition=partition)
         return _text(node_policy(scope.tables()[0]))
     whole = operator_policy(
-        account=account, region=region, stack=stack, partition=partition, part=part, ebs_key=ebs_key
+        account=account,
+        region=region,
+        stack=stack,
+        partition=partition,
+        part=part,
+        ebs_key=ebs_key,
+        fix_vpc=fix_vpc,
     )
     if size(whole) > LARGEST_POLICY:
         raise UsageError(

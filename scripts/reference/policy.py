@@ -16,15 +16,17 @@ WHY = {
     "the zone that `doctor` looks at, the operator's own role. All but `route53:CreateHealthCheck` only read.",
     "Make": "What is made in EC2 must carry the stack's tag from its first moment.",
     "TagWhatIsMade": "Only the calls that create set tags; whoever may tag anything could make anything theirs.",
-    "MakeOf": "What a machine is made of may be anybody's: an image, a key pair, a subnet, a VPC. "
-    "`ec2:ModifyVpcAttribute` is for `up --fix-vpc`.",
+    "MakeOf": "What a machine is made of may be anybody's: an image, a key pair, a subnet, a VPC.",
+    "FixVpc": "Only with `--fix-vpc`, for `up --fix-vpc`, which switches a VPC's DNS attributes on.",
     "Change": "What is changed or removed in EC2 must have the stack's tag.",
     "ReadRole": "Is the nodes' role there, and is it as it should be?",
     "MakeRole": "The nodes' role and instance profile, at a path of srekv's own and with its tag.",
     "ChangeRole": "The same, repaired and removed; IAM's path stands for the tag, and nobody can change it.",
     "PassRole": "The nodes get their role; it can be passed to EC2 and to nothing else.",
     "ReadTable": "Is the table there, and is it as it should be?",
-    "Table": "The table and its backups, bound by name: DynamoDB looks at tags only in accounts that switched that on. "
+    "Table": "The table and its backups, bound by exact name; with `--stack` a table that has another "
+    "stack's tag is out of reach, too, in [accounts where DynamoDB looks at tags]"
+    "(https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/abac-enable-ddb.html), which are most. "
     "`dynamodb:Scan` counts what `down` would delete.",
     "PrivateZone": "A hosted zone that belongs to a VPC, that is a private one.",
     "Dns": "Records and health checks. Route 53 knows no resource tags, so this reaches every zone and check of the "
@@ -55,7 +57,7 @@ NODE = """\
 def policy() -> str:
     """The page."""
     table_arn = f"arn:aws:dynamodb:*:*:table/{Names(DEFAULT_STACK).table}"
-    own = [_section(one) for one in operator_policy()["Statement"]]
+    own = [_section(one) for one in operator_policy(fix_vpc=True)["Statement"]]
     nodes = [_section(one) for one in node_policy(table_arn)["Statement"]]
     return page("IAM policy", HEAD, "## The operator", *own, "## The nodes", NODE, *nodes)
 

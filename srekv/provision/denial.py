@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from srekv.provision.permissions import operator_actions
 
-ASK = "srekv policy prints all that srekv needs"
+ASK = "srekv policy{} prints all that srekv needs"
+OPTIONS = {"ec2:ModifyVpcAttribute": " --fix-vpc", "kms:": " --ebs-key ARN"}
+"""How the actions begin that the policy has only where an option asks for them."""
 
 ALSO = {
     "AddRoleToInstanceProfile": ("iam:PassRole",),
@@ -56,7 +58,10 @@ class Denial:
     def next_step(self) -> str:
         """What to do."""
         what = " or ".join(self.actions) + (f" on {self.resource}" if self.resource else "")
-        return f"take back the policy that denies {what}" if self.explicit else f"allow {what}; {ASK}"
+        if self.explicit:
+            return f"take back the policy that denies {what}"
+        option = next((option for start, option in OPTIONS.items() if self.actions[0].startswith(start)), "")
+        return f"allow {what}; {ASK.format(option)}"
 
 
 def read(operation: str, message: str) -> Denial:

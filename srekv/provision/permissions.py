@@ -6,7 +6,8 @@ cannot help, it says so:
 
 - Route 53 knows neither request nor resource tags: the policy reaches every zone and check of the account. srekv itself
   touches only those whose CallerReference it made.
-- DynamoDB looks at tags only in accounts that have switched that on, so the table is bound by its name.
+- DynamoDB looks at tags in most accounts, and in the others as if there were none: the table is bound by its exact
+  name, and by its tag where that is seen (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/abac-enable-ddb.html).
 - IAM: the path `/srekv/STACK/` does what a tag would do, and nobody can change it afterwards.
 - Whoever may create a role, give it a policy and pass it to an instance can do what that policy allows: bound the
   operator with a permissions boundary where that matters.
@@ -207,9 +208,13 @@ class Scope:
         return self.arn("cloudwatch", f"dashboard/{self.named(lambda names: names.dashboard)}", region="")
 
     def tables(self) -> list[str]:
-        """The stack's table and its backups; one pattern fits both when it is about every stack."""
-        table = f"table/{self.named(lambda names: names.table)}"
-        return self.arn("dynamodb", table, *([f"{table}/backup/*"] if self.stack else []))
+        """The stack's table, by exact name: the default stack's name begins other people's names."""
+        table = f"table/{Names(self.stack or DEFAULT_STACK).table}"
+        return self.arn("dynamodb", table, *([] if self.stack else [f"{table}-*"]))
+
+    def backups(self) -> list[str]:
+        """The backups of that table; those of every other stack's are in its pattern."""
+        return [f"{self.tables()[0]}/backup/*"]
 
     def tagged(self, key: str) -> Conditions:
         """The tag `srekv:stack` must be there, with this stack's name if there is one."""
@@ -224,6 +229,7 @@ def operator_policy(
     partition: str = "aws",
     part: Part | None = None,
     ebs_key: str | None = None,
+    fix_vpc: bool = False,
 ) -> dict[str, Any]:
     """All that an operator needs for every command.
 
@@ -234,17 +240,20 @@ def operator_policy(
         partition: "aws", "aws-cn" or "aws-us-gov".
         part: only what reads, or only what does more; together they are the whole.
         ebs_key: the ARN of the KMS key that encrypts volumes by default, where it is not AWS's own.
+        fix_vpc: allow what `up --fix-vpc` does, to any VPC.
     """
     scope = Scope(account=account, region=region, stack=stack, partition=partition)
-    grants = [grant.only(part) for grant in (*_grants(scope), *_volume_key(scope, ebs_key))]
+    asked_for = (*_volume_key(scope, ebs_key), *(_fix_vpc(scope) if fix_vpc else ()))
+    grants = [grant.only(part) for grant in (*_grants(scope), *asked_for)]
     statements = [grant.statement() for grant in grants if grant.actions]
     policy = {"Version": VERSION, "Statement": statements}
     return policy if size(policy) <= LARGEST_POLICY else {**policy, "Statement": [_unnamed(one) for one in statements]}
 
 
 def operator_actions() -> tuple[str, ...]:
-    """Every action of the operator's policy, in order."""
-    return tuple(sorted({action for grant in _grants(Scope()) for action in grant.actions}))
+    """Every action of the operator's policy, in order; that of `up --fix-vpc`, too."""
+    grants = (*_grants(Scope()), *_fix_vpc(Scope()))
+    return tuple(sorted({action for grant in grants for action in grant.actions}))
 
 
 def reads(action: str) -> bool:
@@ -305,7 +314,7 @@ def _machines(scope: Scope) -> tuple[Grant, ...]:
         ),
         Grant(
             name="MakeOf",
-            actions=["ec2:CreateSecurityGroup", "ec2:ModifyVpcAttribute", LAUNCH],
+            actions=["ec2:CreateSecurityGroup", LAUNCH],
             # An image belongs to no account, as its ARN tells.
             resources=[*scope.arn("ec2", "image/*", account=""), *scope.arn("ec2", "key-pair/*", "subnet/*", "vpc/*")],
         ),
@@ -316,6 +325,11 @@ def _machines(scope: Scope) -> tuple[Grant, ...]:
             conditions=scope.tagged("aws:ResourceTag"),
         ),
     )
+
+
+def _fix_vpc(scope: Scope) -> tuple[Grant, ...]:
+    """A VPC is the user's and has no tag of ours: its attributes are changed only when that is asked for."""
+    return (Grant(name="FixVpc", actions=["ec2:ModifyVpcAttribute"], resources=scope.arn("ec2", "vpc/*")),)
 
 
 def _volume_key(scope: Scope, key: str | None) -> tuple[Grant, ...]:
@@ -386,6 +400,7 @@ def _identity(scope: Scope) -> tuple[Grant, ...]:
 
 
 def _table(scope: Scope) -> tuple[Grant, ...]:
+    tags = {f"aws:{key}/{STACK_TAG}": scope.stack for key in ("RequestTag", "ResourceTag")}
     return (
         Grant(
             name="ReadTable",
@@ -406,7 +421,9 @@ def _table(scope: Scope) -> tuple[Grant, ...]:
                 "dynamodb:UpdateContinuousBackups",
                 "dynamodb:UpdateTable",
             ],
-            resources=scope.tables(),
+            resources=[*scope.tables(), *scope.backups()],
+            # What is not there passes: in some accounts DynamoDB sees no tags.
+            conditions={"StringEqualsIfExists": tags} if scope.stack else None,
         ),
     )
 

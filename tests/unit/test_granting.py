@@ -65,6 +65,13 @@ def test_lets_the_volumes_key_be_used_through_ec2_only() -> None:
         _policy("--ebs-key", "alias/mine")
 
 
+def test_lets_a_vpc_be_changed_on_request() -> None:
+    """Only `up --fix-vpc` changes a VPC, and whoever does not use it need not be allowed to."""
+    assert _policy("--fix-vpc") == operator_policy(fix_vpc=True)
+    assert "ec2:ModifyVpcAttribute" not in json.dumps(_policy())
+    assert "ec2:ModifyVpcAttribute" in json.dumps(_policy("--fix-vpc"))
+
+
 def test_follows_the_partition() -> None:
     """A Region of China has ARNs of China."""
     assert "arn:aws-cn:" in json.dumps(_policy("--region", "cn-north-1"))

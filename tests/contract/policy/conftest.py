@@ -266,7 +266,17 @@ class Call:
         if self.operation in {"ListTables", "ListBackups"}:
             return {"*": {}}
         arn = self.params.get("ResourceArn") or self.params.get("BackupArn")
-        return {arn or self._arn(f"table/{self.params['TableName']}"): _requested(self.params.get("Tags"))}
+        table = arn or self._arn(f"table/{self.params['TableName']}")
+        return {table: {**self._table_tags(table), **_requested(self.params.get("Tags"))}}
+
+    def _table_tags(self, arn: str) -> Context:
+        """As in most accounts; backups have no tags, and neither has what is not there."""
+        dynamodb = self.world.by_hand("dynamodb", self.region)
+        try:
+            tags = {} if "/backup/" in arn else _pairs(dynamodb.list_tags_of_resource(ResourceArn=arn)["Tags"])
+        except dynamodb.exceptions.ResourceNotFoundException:
+            tags = {}
+        return {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
 
     def _dynamodb_create_table(self) -> Iterator[Question]:
         for action in (self.action, "dynamodb:TagResource"):
@@ -380,13 +390,19 @@ def evaluate() -> Evaluate:
 
 
 @pytest.fixture(scope="session")
+def question() -> Callable[..., Question]:
+    """Makes a question that no call has asked."""
+    return Question.of
+
+
+@pytest.fixture(scope="session")
 def record() -> Callable[[Any], AbstractContextManager[Recorder]]:
     """Records the calls of a world's session while it is open."""
 
     @contextmanager
     def recording(world: Any) -> Iterator[Recorder]:
         recorder = Recorder(world)
-        for service in ("ec2", "iam"):
+        for service in ("dynamodb", "ec2", "iam"):
             world.by_hand(service)  # made here: a session makes clients in one thread at a time
         world.calls.listeners["before-parameter-build"] = recorder.before
         try:

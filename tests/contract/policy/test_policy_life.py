@@ -237,11 +237,12 @@ def _without(policy: dict[str, Any], action: str) -> dict[str, Any]:
 
 def _policies() -> dict[str, tuple[dict[str, Any], Sequence[str]]]:
     """Name -> a policy, and the actions that it is asked about."""
-    whole, every = operator_policy(), operator_actions()
+    whole, every = operator_policy(fix_vpc=True), operator_actions()
     statements = whole["Statement"]
     return {
         "whole": (whole, every),
-        "bound": (operator_policy(account=NUMBER, region="us-east-1", stack="srekv"), every),
+        "plain": (operator_policy(), every),
+        "bound": (operator_policy(account=NUMBER, region="us-east-1", stack="srekv", fix_vpc=True), every),
         "theirs": (operator_policy(account=NUMBER, region="us-east-1", stack="theirs"), every),
         **{action: (_without(whole, action), [action]) for action in every},
         **{
@@ -279,10 +280,38 @@ def test_that_life_makes_every_call(lived: Any, strict: Any) -> None:
     assert (_written() & operations) - made == set()
 
 
-@pytest.mark.parametrize("name", ["whole", "bound"])
-def test_allows_every_call(lived: Any, allowed: Allowed, name: str) -> None:
-    """Bound to nothing or to its account, Region and stack: it allows everything that a whole life asks for."""
-    assert set(lived.asked) - allowed[name] == set()
+@pytest.mark.parametrize(
+    ("name", "refused"), [("whole", set()), ("bound", set()), ("plain", {"ec2:ModifyVpcAttribute"})]
+)
+def test_allows_every_call(lived: Any, allowed: Allowed, name: str, refused: set[str]) -> None:
+    """Bound or not it allows all that a whole life asks for; what --fix-vpc does only if that is asked for."""
+    assert {question.action for question in set(lived.asked) - allowed[name]} == refused
+
+
+TABLES = "arn:aws:dynamodb:us-east-1:210987654321:table/"
+
+
+@pytest.mark.parametrize(
+    ("policy", "table", "tags", "said"),
+    [
+        ("whole", "SREKeyValue", {"aws:ResourceTag/srekv:stack": "srekv"}, "Allowed"),
+        ("whole", "SREKeyValue-demo", {}, "Allowed"),
+        ("whole", "SREKeyValue-demo/backup/0123", {}, "Allowed"),
+        ("whole", "SREKeyValues", {}, "ImplicitlyDenied"),
+        ("whole", "SREKeyValue2/backup/0123", {}, "ImplicitlyDenied"),
+        ("bound", "SREKeyValue", {}, "Allowed"),
+        ("bound", "SREKeyValue", {"aws:ResourceTag/srekv:stack": "srekv"}, "Allowed"),
+        ("bound", "SREKeyValue", {"aws:ResourceTag/srekv:stack": "theirs"}, "ImplicitlyDenied"),
+        ("bound", "SREKeyValue", {"aws:RequestTag/srekv:stack": "theirs"}, "ImplicitlyDenied"),
+        ("bound", "SREKeyValue-demo", {}, "ImplicitlyDenied"),
+    ],
+)
+def test_a_table_is_bound_by_name_and_tag(
+    evaluate: Any, question: Any, *, policy: str, table: str, tags: dict[str, str], said: str
+) -> None:
+    """Its exact name; its tag, too, where DynamoDB looks at tags: where it does not, it is as if there were none."""
+    action = "dynamodb:DeleteBackup" if "/backup/" in table else "dynamodb:TagResource"
+    assert evaluate([(POLICIES[policy][0], question(action, f"{TABLES}{table}", tags))]) == [said]
 
 
 def test_every_action_is_missed(lived: Any, allowed: Allowed) -> None:
@@ -293,7 +322,7 @@ def test_every_action_is_missed(lived: Any, allowed: Allowed) -> None:
 
 def test_every_statement_is_missed(lived: Any, allowed: Allowed) -> None:
     """Take any statement away, and a call of that life is denied."""
-    for statement in operator_policy()["Statement"]:
+    for statement in operator_policy(fix_vpc=True)["Statement"]:
         asked = {question for question in lived.asked if question.action in _listed(statement["Action"])}
         assert asked - allowed[statement["Sid"]], statement
 
@@ -302,7 +331,6 @@ def test_another_stack_is_out_of_reach(allowed: Allowed) -> None:
     """Bound to another stack, the policy allows no change of this one's: nothing but reading, and what has no tags."""
     assert {question.action for question in allowed["theirs"] if not reads(question.action)} == {
         "ec2:CreateSecurityGroup",
-        "ec2:ModifyVpcAttribute",
         "ec2:RunInstances",
         "route53:AssociateVPCWithHostedZone",
         "route53:ChangeResourceRecordSets",
@@ -356,8 +384,9 @@ def test_a_denied_call_names_the_missing_action(lived: Any, strict: Any) -> None
                 getattr(client, xform_name(operation))(**params)
             error = explain(caught.value, "doing it")
             where = "" if question.resource == "*" else f" on {question.resource}"
+            policy = "srekv policy --fix-vpc" if question.action == "ec2:ModifyVpcAttribute" else "srekv policy"
             assert error.what == "not permitted: doing it"
-            assert error.next_step == f"allow {question.action}{where}; srekv policy prints all that srekv needs"
+            assert error.next_step == f"allow {question.action}{where}; {policy} prints all that srekv needs"
             seen.add(question.action)
             strict.account.clear()
         client.close()

@@ -89,6 +89,20 @@ def test_names_what_aws_names(operation: str, message: str, action: str, resourc
     assert message.partition(" Encoded")[0] in error.why
 
 
+@pytest.mark.parametrize(
+    ("action", "command"),
+    [
+        ("ec2:ModifyVpcAttribute", "srekv policy --fix-vpc"),
+        ("kms:CreateGrant", "srekv policy --ebs-key ARN"),
+        ("ec2:StopInstances", "srekv policy"),
+    ],
+)
+def test_the_policy_that_is_named_has_the_action(action: str, command: str) -> None:
+    """What the policy allows only on request is asked for by its option."""
+    found = read("Whatever", f"{USER} is not authorized to perform: {action} on resource: {INSTANCE}")
+    assert found.next_step.endswith(f"; {command} prints all that srekv needs")
+
+
 def test_an_explicit_deny_is_not_cured_by_allowing() -> None:
     """A policy that forbids wins over every one that allows: that one has to go."""
     message = f"{USER} is not authorized to perform: ec2:StopInstances on resource: {INSTANCE} with an explicit deny"

@@ -27,6 +27,7 @@ SCOPES: tuple[dict[str, Any], ...] = (
     {"stack": "srekv"},
     LONGEST,
     {"region": "cn-north-1", "partition": "aws-cn"},
+    {"fix_vpc": True},
     {"ebs_key": "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"},
 )
 
@@ -79,9 +80,15 @@ def test_the_linter_finds_nothing_in_the_nodes_policy() -> None:
 
 def test_iam_takes_it() -> None:
     """The whole fits into one managed policy, and however it is bound, each half does."""
-    assert size(operator_policy()) <= LARGEST_POLICY
+    assert size(operator_policy(fix_vpc=True)) <= LARGEST_POLICY
     for part in ("reading", "changing"):
         assert size(operator_policy(**LONGEST, part=part)) <= LARGEST_POLICY
+
+
+def test_a_vpc_is_changed_only_where_that_is_asked_for() -> None:
+    """`up` without --fix-vpc never changes a VPC: the policy does not allow it."""
+    changes = [{action for action, _, _ in _permits(operator_policy(fix_vpc=asked))} for asked in (False, True)]
+    assert changes[1] - changes[0] == {"ec2:ModifyVpcAttribute"}
 
 
 def _permits(policy: dict[str, Any]) -> set[tuple[str, str, str]]:
