@@ -19,7 +19,7 @@ The first healthy record of that order is the answer; if none is healthy, all co
 | such an alias with a check, too            | while both are                                                    |
 
 An alias that is chosen is answered by choosing again among the records that it leads to, so trees of any shape are
-one rule applied again. An alias that evaluates nothing thus keeps its branch, though all in it be ill.
+one rule applied again. An alias without EvaluateTargetHealth thus keeps its branch, even when all of it is unhealthy.
 
 What the local cloud cannot know stays unknown: geolocation, geoproximity and IP-based records, aliases to AWS
 resources or to other zones, circles. Where the answer depends on one of them there is none.
@@ -48,7 +48,7 @@ DEEPEST = 16
 
 Health = bool | None  # None: not known here
 Targets = Callable[[Record], Sequence[Record] | None]
-"""The records that an alias leads to, none for a name that does not exist; None where the local cloud has them not."""
+"""The records that an alias leads to, none for a name that does not exist; None where they are not in its zone."""
 
 
 class UnemulatedError(Exception):
@@ -81,7 +81,7 @@ def choose(records: Sequence[Record], routes: Routes, *, depth: int = 0) -> tupl
         depth: aliases that led here.
 
     Raises:
-        UnemulatedError: the local cloud does not know.
+        UnemulatedError: the answer depends on what the local cloud does not emulate.
     """
     for record in records:
         if record.unemulated:

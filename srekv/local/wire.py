@@ -30,6 +30,7 @@ _QR = 0x8000
 _KEPT_FLAGS = 0x7900  # opcode and RD, which an answer repeats
 _FROM_CLASSIC_CLIENTS = 512
 _TCP_LIMIT = 65_535
+_LONGEST_REASON = 200  # characters; with the longest question it fits into the 512 bytes that every client takes
 _TRANSFERS = frozenset({dns.rdatatype.AXFR, dns.rdatatype.IXFR})
 
 
@@ -96,9 +97,10 @@ def _response(
 
 
 def _reasons(found: Answer) -> list[dns.edns.Option]:
-    """Why the answer is SERVFAIL, which dig shows (extended DNS errors, RFC 8914)."""
-    told = found.rcode == dns.rcode.SERVFAIL and found.incomplete
-    return [dns.edns.EDEOption(dns.edns.EDECode.OTHER, found.incomplete)] if told else []
+    """Why the answer is SERVFAIL, as an extended DNS error (RFC 8914), which dig prints."""
+    if found.rcode != dns.rcode.SERVFAIL or not found.incomplete:
+        return []
+    return [dns.edns.EDEOption(dns.edns.EDECode.OTHER, found.incomplete[:_LONGEST_REASON])]
 
 
 def _rrset(records: RecordSet, seconds: Callable[[float], int]) -> dns.rrset.RRset:

@@ -167,7 +167,7 @@ class _Contents:
         """What Route 53 chooses of the records of one type, under the name that was asked for.
 
         Raises:
-            UnemulatedError: the local cloud cannot know.
+            UnemulatedError: the answer depends on what the local cloud does not emulate.
         """
         sets = [self._sets[record] for record in choose(group, self._routes)]
         values = tuple(value for one in sets for value in one.values)

@@ -80,6 +80,19 @@ def test_udp_answers_fit_or_are_truncated(edns: int | None, limit: int) -> None:
     assert response.flags & dns.flags.TC
 
 
+@pytest.mark.parametrize("payload", [512, 1232])
+def test_the_reason_of_a_failure_fits_beside_the_longest_name(payload: int) -> None:
+    """However long a reason is, the failure arrives whole; a client without EDNS gets it without a reason."""
+    longest = dns.name.from_text(".".join(["x" * 63] * 3 + ["y" * 61]))
+    failure = Answer(dns.rcode.SERVFAIL, incomplete="because " + "z" * 3000)
+    query = dns.message.make_query(longest, "TXT", use_edns=0, payload=payload)
+    response = asked(query, failure)
+    assert (response.rcode(), response.flags & dns.flags.TC) == (dns.rcode.SERVFAIL, 0)
+    assert "because zzz" in str(response.options[0])
+    query.use_edns(False)
+    assert asked(query, failure).edns == -1
+
+
 def test_tcp_answers_are_never_truncated() -> None:
     """What TC promises is kept over TCP."""
     response = asked(dns.message.make_query(NAME, "TXT"), found(200), tcp=True)

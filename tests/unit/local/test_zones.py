@@ -160,7 +160,7 @@ def chain_of(length: int) -> Zone:
 
 @pytest.mark.parametrize(("length", "whole"), [(1, True), (11, True), (12, False), (300, False)])
 def test_a_chain_of_cnames_is_followed_eleven_times(length: int, whole: bool) -> None:
-    """Eleven lead to the address, as in unbound and BIND; a longer chain is answered in part, and says so."""
+    """Eleven lead to the address, as in unbound and BIND; a longer chain is answered in part, with the reason."""
     answer = ask([chain_of(length)], f"c{length}.sre-test.local.")
     assert (answer.rcode, answer.incomplete == "") == (dns.rcode.NOERROR, whole)
     assert [one.type for one in answer.answer].count(dns.rdatatype.CNAME) == min(length, 12)
@@ -169,7 +169,7 @@ def test_a_chain_of_cnames_is_followed_eleven_times(length: int, whole: bool) ->
 
 @pytest.mark.parametrize("names", [["a"], ["a", "b"], ["a", "b", "c"]])
 def test_a_circle_of_cnames_ends(names: list[str]) -> None:
-    """Names that lead back to the first are answered once each, and the answer says that it leads nowhere."""
+    """Names that lead back to the first are answered once each, with the reason why the answer ends."""
     links = pairwise([*names, names[0]])
     zones = [zone(*(record(f"{one}.sre-test.local.", "CNAME", f"{other}.sre-test.local.") for one, other in links))]
     answer = ask(zones, "a.sre-test.local.")
