@@ -14,6 +14,7 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from srekv.local.loopback import is_foreign
 from srekv.local.relay import Relay, close_with_reset
 
 _log = logging.getLogger(__name__)
@@ -132,6 +133,9 @@ class _Door:
             self._join(client, self._machine)
 
     def _join(self, client: socket.socket, machine: tuple[str, int]) -> None:
+        if is_foreign(machine):
+            close_with_reset(client)
+            return
         try:
             relay = Relay(client, machine, self._relays.discard)
         except OSError:  # out of file descriptors between the two ends

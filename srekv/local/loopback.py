@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import re
@@ -17,6 +18,7 @@ _HOST = re.compile(r"(\[[\da-fA-F:]+\]|[\w.-]+)(?::\d+)?", re.ASCII)
 _NETLINK_SOCK_DIAG = 4
 _SOCK_DIAG_BY_FAMILY = 20
 _MAPPED = b"\0" * 10 + b"\xff\xff"  # before an IPv4 address that an IPv6 socket is connected to, as Java's are
+_NO_PEER = ("0.0.0.0", 0)  # noqa: S104 - what a listening socket is connected to
 _ANY_COOKIE = b"\xff" * 8
 _UID_AND_INODE = struct.Struct("=II")
 _AT = 16 + 4 + 48 + 12  # after netlink's header and, of inet_diag_msg, four bytes, the socket's id and three numbers
@@ -47,6 +49,18 @@ def is_ours(own: Place | None, peer: Place | None) -> bool:
     if sys.platform != "linux":
         return True
     return own is not None and peer is not None and owner(own, peer) == os.geteuid()
+
+
+def is_foreign(place: Place) -> bool:
+    """Whether another user's program listens at a loopback address; False where Linux cannot look up one socket.
+
+    A user who takes a port of a local cloud before the cloud does would answer in a node's name.
+    """
+    if sys.platform != "linux":
+        return False
+    with contextlib.suppress(OSError):  # as if no program listens there, or in owner()
+        return ask_kernel(_NO_PEER, place) != os.geteuid()
+    return False
 
 
 def owner(own: Place, peer: Place) -> int | None:

@@ -25,7 +25,9 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from srekv.local.loopback import is_foreign
 from srekv.local.model import HealthCheck
+from srekv.local.runtime import NETWORKS
 
 PROBED_TYPES = frozenset({"HTTP", "HTTPS", "TCP", "HTTP_STR_MATCH", "HTTPS_STR_MATCH"})
 """The types of health checks that look at an endpoint; the others (CALCULATED, CLOUDWATCH_METRIC ...) do not."""
@@ -47,6 +49,7 @@ _TIMED_OUT = (
     "by your firewall. See https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-router-firewall-rules.html"
 )
 _NO_ANSWER = "The connection was made, but no HTTP status came within 2 seconds."
+_FOREIGN = "Connection refused. A program of another user of this computer listens on the port."
 _BAD_ANSWER = "The answer is not valid HTTP."
 _NO_STRING = "The string was not found in the first 5,120 bytes of the response body."
 
@@ -90,6 +93,8 @@ def _reason(error: Exception) -> str:
 async def _look(check: HealthCheck, source: str, speed: float) -> str:
     if not _is_loopback(check.address):
         raise _FailedError(_TIMED_OUT)
+    if check.address.startswith(f"{NETWORKS}.") and is_foreign((check.address, check.port)):
+        raise _FailedError(_FOREIGN)
     patience = _TCP_CONNECT if check.type == "TCP" else _HTTP_CONNECT
     reader, writer = await _within(patience / speed, _connect(check, source), _TIMED_OUT)
     try:

@@ -26,6 +26,9 @@ SHIMS = "shims"
 LIFE_LOCK is held by the supervisor for as long as it lives, and holds its process id; START_LOCK by who starts one.
 """
 
+NETWORKS = "127.53"
+"""The first two bytes of every local cloud's addresses."""
+
 API_PORT = 8000
 MACHINE_HOSTS = range(64, 128)
 """Last bytes of the machines' private addresses."""

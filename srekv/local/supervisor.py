@@ -58,7 +58,7 @@ def claim_network() -> tuple[str, socket.socket]:
         SrekvError: the addresses do not exist here, or every network is taken.
     """
     for number in range(NETWORKS):
-        subnet = f"127.53.{number}"
+        subnet = f"{runtimes.NETWORKS}.{number}"
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
