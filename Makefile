@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # requirements.lock says which versions; what is installed of them, pyproject.toml says.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable
 
-.PHONY: help drill test sweep-test race-test test-dynamodb-local endurance-test manual-test lint findings format reference docs links pictures bench lock upgrade hooks dist clean
+.PHONY: help drill test sweep-test race-test check-test test-dynamodb-local endurance-test manual-test lint findings format reference docs links pictures bench lock upgrade hooks dist clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-20s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ sweep-test: .venv/developed ## Stop up and down at every call, in four ways; wri
 
 race-test: .venv/developed ## Two commands at once and interrupts, with more seeds than `make test` takes
 	$(BIN)/python -m pytest -m sweep -n $(WORKERS) --dist worksteal tests/contract/test_together.py
+
+check-test: .venv/developed ## The checker against a plain search, on 50,000 histories: minutes
+	$(BIN)/python -m pytest -m sweep -n $(WORKERS) tests/unit/check
 
 # npm has AWS's DynamoDB Local; its simulator for Amplify is only the box that the jar comes in, so nothing is installed.
 SIMULATOR := amplify-dynamodb-simulator@2.9.30

@@ -7,49 +7,62 @@ some remaining answer saw is never left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import replace
+from math import inf
 
 from srekv.check.model import Operation
 
-TRIES = 400
-"""How many smaller parts are tried before the proof is small enough."""
+MARGINS = (0, 1, 10)
+"""How far around the answers in question the first tries reach, in multiples of the time that they take."""
 
 
-def smallest(
-    history: Sequence[Operation], failed: Operation, contradicts: Callable[[Sequence[Operation]], bool]
-) -> tuple[Operation, ...]:
-    """The fewest operations found that still contradict each other, in the order of their invocation."""
-    part = _until(history, failed)
-    tries = TRIES
+def smaller_parts(
+    history: Sequence[Operation], answers: Sequence[Operation], contradicts: Callable[[Sequence[Operation]], bool]
+) -> Iterator[list[Operation]]:
+    """Parts of the history that still contradict themselves, each smaller than the one before, sorted by invocation.
+
+    The first try is what happened around the answers that have no explanation together.
+    """
+    part = [one for one in history if one.outcome != "fail" and (one.op != "read" or one.outcome == "ok")]
+    for margin in MARGINS:
+        nearby = without(part, _far_from(answers, part, margin))
+        if contradicts(nearby):
+            part = nearby
+            break
+    yield part
     size = max(1, len(part) // 2)
-    while size and tries > 0:
+    while size:
         position, before = 0, len(part)
-        while position < len(part) and tries > 0:
+        while position < len(part):
             smaller = without(part, range(position, position + size))
-            tries -= 1
             if len(smaller) < len(part) and contradicts(smaller):
                 part = smaller
+                yield part
             else:
                 position += size
         if size > 1 or len(part) == before:  # what was left out last may be what another one depended on
             size //= 2
-    return tuple(part)
 
 
-def _until(history: Sequence[Operation], failed: Operation) -> list[Operation]:
-    """What had begun when the answer came that cannot be; what had not ended by then had no outcome yet."""
-    end = failed.complete if failed.complete is not None else failed.invoke
-    begun = [one for one in history if one.invoke <= end and one.outcome != "fail"]
-    part = [one if one.complete is None or one.complete <= end else _weakened(one) for one in begun]
-    return [one for one in part if one.op != "read" or one.outcome != "unknown"]
+def _far_from(answers: Sequence[Operation], part: Sequence[Operation], margin: float) -> Container[int]:
+    """The positions of what does not touch the time of the answers."""
+    first = min(one.invoke for one in answers)
+    last = max(one.invoke if one.complete is None else one.complete for one in answers)
+    reach = margin * (last - first)
+    times = [(one.invoke, inf if one.complete is None else one.complete) for one in part]
+    return {
+        position
+        for position, (invoke, complete) in enumerate(times)
+        if invoke > last + reach or complete < first - reach
+    }
 
 
 def _weakened(operation: Operation) -> Operation:
     return replace(operation, outcome="unknown", complete=None)
 
 
-def without(part: Sequence[Operation], chosen: range) -> list[Operation]:
+def without(part: Sequence[Operation], chosen: Container[int]) -> list[Operation]:
     """The part without the chosen answers, and without the chosen changes as far as nothing else depends on them.
 
     A change that is left out may have been undone by the next one unseen; one that something depends on is weakened.
@@ -60,7 +73,8 @@ def without(part: Sequence[Operation], chosen: range) -> list[Operation]:
     conflicts = any(one.outcome == "conflict" for one in kept)
     needed = {value for one in kept for value in _needed(one)}
     while found := [one for one in open_question if conflicts or one.leaves in needed]:
-        open_question = [one for one in open_question if one not in found]
+        left_out = {id(one) for one in found}
+        open_question = [one for one in open_question if id(one) not in left_out]
         kept += [_weakened(one) for one in found]
         needed |= {value for one in found for value in _needed(one)}
     return sorted(kept, key=lambda one: one.invoke)

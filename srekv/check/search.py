@@ -1,0 +1,385 @@
+"""Chooses, where more than one write explains an answer, the one that the answer saw.
+
+With a choice made for each such answer every value has one writer, and the zones decide (see `srekv.check.zones`).
+A choice lets an answer join the operations that saw the same write, which widens their zone, or glues a compare-and-set
+to the write that it replaced. It is possible while no two blocks precede each other. A wider zone meets only what is
+near in time, so answers far apart are decided apart.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import accumulate, chain, islice
+from math import inf
+
+from srekv.check.model import Operation
+from srekv.check.zones import START, Block, ContradictionError, Register, end
+
+BUDGET = 2_000_000
+"""How many zones a whole history may compare before the answer is unknown: some 10 s."""
+
+
+class OutOfBudgetError(Exception):
+    """The search was given up."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """Comparisons that may still be made."""
+
+    left: int = BUDGET
+
+    def spend(self, comparisons: int = 1) -> None:
+        """Account for them; raises OutOfBudgetError when none is left."""
+        self.left -= comparisons
+        if self.left < 0:
+            raise OutOfBudgetError
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A write that an answer may have seen: in a block, the level of its readers."""
+
+    block: Block
+    level: int
+
+    @property
+    def writer(self) -> Operation:
+        """The write."""
+        return self.block.levels[self.level - 1][0]
+
+    @property
+    def replaceable(self) -> bool:
+        """Whether nothing in the block replaced it."""
+        return self.level >= len(self.block.levels) - 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Question:
+    """An answer that several writes may explain; with the block that it begins, if it is a compare-and-set."""
+
+    answer: Operation
+    block: Block | None = None
+
+
+def shows(answer: Operation, writer: Operation) -> bool:
+    """Whether the answer fits the state that the write leaves."""
+    if answer.op == "read":
+        return answer.value == writer.leaves
+    return (answer.expect == writer.leaves) != (answer.outcome == "conflict")
+
+
+def settle(register: Register, budget: Budget) -> None:
+    """Find a choice for every open answer on one key.
+
+    Raises:
+        ContradictionError: there is none; `operations` are answers that have none together.
+        OutOfBudgetError: it could not be decided within the budget.
+    """
+    questions = [_Question(one) for one in register.watchers]
+    heads = ((block.levels[0][0], block) for block in register.blocks)
+    questions += [_Question(head, block) for head, block in heads if head.op == "cas"]
+    if not questions:
+        return
+    choices = _Choices(register, budget)
+    groups = choices.groups(choices.decide_plain(questions))
+    undo = choices.mark()
+    failed = [group for group in groups if not choices.decide(group, optional=False)]
+    if failed and register.optional:
+        choices.back_to(undo)
+        rest = [question for group in groups if group not in failed for question in group]
+        if choices.decide([question for group in failed for question in group] + rest, optional=True):
+            return
+    if failed:
+        answers = [question.answer for question in failed[0]]
+        raise ContradictionError(answers, max(answers, key=end), proven=False)
+
+
+def _sources(block: Block) -> Iterator[_Source]:
+    """The writes in a block."""
+    return (_Source(block, level) for level in range(1, len(block.levels) + 1, 2))
+
+
+def _has_room(source: _Source, question: _Question) -> bool:
+    """Whether the answer fits between those that saw the write: its joining them then moves no other operation."""
+    levels, level, answer = source.block.levels, source.level, question.answer
+    return (
+        question.block is None
+        and any(answer.invoke <= one.invoke for one in chain(*levels[: level + 1]))
+        and any(end(one) <= end(answer) for one in chain(*levels[level - 1 :]))
+    )
+
+
+def _around(source: _Source) -> tuple[float, float]:
+    """The latest invocation before those that saw the write, in its block, and the earliest completion after them."""
+    levels = source.block.levels
+    before = max((one.invoke for level in levels[: source.level] for one in level), default=-inf)
+    return before, min((end(one) for level in levels[source.level + 1 :] for one in level), default=inf)
+
+
+class _Shelf:
+    """Writes in the order of their invocation."""
+
+    def __init__(self, sources: Iterable[_Source]) -> None:
+        self._sources = sorted(sources, key=lambda source: source.writer.invoke)
+        self._invoked = [source.writer.invoke for source in self._sources]
+        self._latest = list(accumulate((source.block.first for source in self._sources), max))
+
+    def between(self, first: float, invoked: float) -> Iterator[_Source]:
+        """Those invoked by then, in blocks that did not end before `first`; the latest first."""
+        position = bisect_right(self._invoked, invoked) - 1
+        while position >= 0 and self._latest[position] >= first:
+            source = self._sources[position]
+            if source.block.first >= first:
+                yield source
+            position -= 1
+
+
+class _Peak:
+    """Answers which of the blocks before a limit has the highest figure."""
+
+    def __init__(self, rows: Iterable[tuple[float, float, Block]]) -> None:
+        self._limits: list[float] = []
+        self._best: list[tuple[tuple[float, Block | None], tuple[float, Block | None]]] = [((-inf, None), (-inf, None))]
+        for limit, figure, block in sorted(rows, key=lambda row: row[0]):
+            first, second = self._best[-1]
+            row = (figure, block)
+            self._limits.append(limit)
+            self._best.append((row, first) if figure > first[0] else (first, row if figure > second[0] else second))
+
+    def below(self, limit: float, but: Block | None) -> tuple[float, Block | None]:
+        """The highest figure, and whose it is; another block than `but`."""
+        first, second = self._best[bisect_left(self._limits, limit)]
+        return second if first[1] is but else first
+
+
+class _Neighbourhood:
+    """Finds the writes that may explain an answer: no block is certain to lie between them."""
+
+    def __init__(self, blocks: Iterable[Block]) -> None:
+        everything = [source for block in blocks for source in _sources(block)]
+        by_value: dict[str | None, list[_Source]] = defaultdict(list)
+        for source in everything:
+            by_value[source.writer.leaves].append(source)
+        self._by_value = {value: _Shelf(sources) for value, sources in by_value.items()}
+        self._everything = _Shelf(everything)
+        self._ended = _Peak((block.first, block.last, block) for block in blocks)
+        self._begun = _Peak((-block.last, -block.first, block) for block in blocks)
+
+    def sources(self, question: _Question) -> Iterator[_Source]:
+        """The writes near an answer whose state it fits."""
+        answer, own = question.answer, question.block
+        first, last = (own.first, own.last) if own else (end(answer), answer.invoke)
+        least, left = self._ended.below(last, own)
+        most, right = self._begun.below(-first, own)
+        value = answer.value if answer.op == "read" else answer.expect
+        shelf = self._everything if answer.outcome == "conflict" else self._by_value.get(value)
+        near = shelf.between(least, end(answer)) if shelf else ()
+        beyond = _sources(left) if left is not None and left.first < least else ()
+        for source in chain(beyond, near):
+            possible = -source.block.last >= most or source.block is right
+            if possible and source.writer.invoke <= end(answer) and shows(answer, source.writer):
+                yield source
+
+
+class _Choices:
+    """The choices made so far, and the zones that follow from them.
+
+    Zones are kept in two sorted lists: those that last, which never overlap, by their earliest completion, and the
+    others by their latest invocation. Blocks that are glued together have one zone, kept under the first of them.
+    """
+
+    def __init__(self, register: Register, budget: Budget) -> None:
+        self._budget = budget
+        self._joined: dict[Block, dict[int, tuple[float, float]]] = defaultdict(dict)
+        self._next: dict[Block, Block] = {}
+        self._previous: dict[Block, Block] = {}
+        self._trail: list[Callable[[], object]] = []
+        start = [] if None in register.clusters else [Block([[START]], first=-inf, last=-inf)]
+        blocks = [*start, *register.blocks]
+        self._zones = {block: (block.first, block.last) for block in blocks}
+        self._lasting = sorted((one.first, one.last, id(one)) for one in blocks if one.first < one.last)
+        self._brief = sorted((one.last, one.first, id(one)) for one in blocks if one.first >= one.last)
+        self._near = _Neighbourhood(blocks)
+        offered = (Block([[one]], first=inf, last=one.invoke) for one in register.optional)
+        self._optional = dict.fromkeys(_Source(block, 1) for block in offered)
+
+    def mark(self) -> int:
+        """To be given to `back_to`."""
+        return len(self._trail)
+
+    def back_to(self, mark: int) -> None:
+        """Take back every choice since the mark."""
+        while len(self._trail) > mark:
+            self._trail.pop()()
+
+    def decide_plain(self, questions: Iterable[_Question]) -> list[_Question]:
+        """Make every choice that has no alternative, and each that changes nothing; the questions that are left.
+
+        Raises:
+            ContradictionError: a question has no possible choice.
+        """
+        left, before = list(questions), -1
+        while len(left) != before:
+            before, questions, left = len(left), left, []
+            for question in questions:
+                if any(_has_room(source, question) for source in self._candidates(question, optional=False)):
+                    continue
+                possible = list(islice(self._possible(question, optional=True), 2))
+                if not possible:
+                    raise ContradictionError([question.answer], question.answer, proven=False)
+                if len(possible) > 1 or possible[0] in self._optional:
+                    left.append(question)
+                else:
+                    self._choose(question, possible[0])
+        return left
+
+    def groups(self, questions: Iterable[_Question]) -> list[list[_Question]]:
+        """The questions, parted so that no choice in one part bears upon another part."""
+        parts: list[tuple[float, float, set[Block], list[_Question]]] = []
+        for question in questions:
+            answer = question.answer
+            sources = list(self._possible(question, optional=False))
+            times = [answer.invoke, end(answer)]
+            for source in sources:
+                times += (source.writer.invoke, source.block.first, source.block.last)
+            first, last = min(times), max(time for time in times if time < inf)
+            reach = {self._first_of(source.block) for source in sources}
+            if question.block is not None:
+                reach.add(question.block)
+            merged = [question]
+            for part in [one for one in parts if (one[0] <= last and first <= one[1]) or one[2] & reach]:
+                parts.remove(part)
+                first, last, reach, merged = min(first, part[0]), max(last, part[1]), reach | part[2], part[3] + merged
+            parts.append((first, last, reach, merged))
+        return [sorted(part[3], key=lambda question: question.answer.invoke) for part in parts]
+
+    def decide(self, questions: Iterable[_Question], *, optional: bool) -> bool:
+        """Whether the questions have choices that agree. They are made then; otherwise none is."""
+        agenda = list(reversed(list(questions)))
+        made: list[tuple[_Question, Iterator[_Source], int, int]] = []
+        while agenda:
+            question = agenda.pop()
+            sources = iter(self._candidates(question, optional=optional))
+            mark = self.mark()
+            while (source := next((one for one in sources if self._choose(question, one)), None)) is None:
+                agenda.append(question)
+                if not made:
+                    return False
+                question, sources, mark, size = made.pop()
+                self.back_to(mark)
+                del agenda[size:]
+            made.append((question, sources, mark, len(agenda)))
+            if source in self._optional and source.writer.op == "cas" and source.block not in self._previous:
+                agenda.append(_Question(source.writer, source.block))
+        return True
+
+    def _candidates(self, question: _Question, *, optional: bool) -> Iterator[_Source]:
+        """The writes that the answer may show, as far as its surroundings tell."""
+        yield from self._near.sources(question)
+        for source in self._optional if optional else ():
+            if shows(question.answer, source.writer) and source.writer.invoke <= end(question.answer):
+                yield source
+
+    def _possible(self, question: _Question, *, optional: bool) -> Iterator[_Source]:
+        for source in self._candidates(question, optional=optional):
+            mark = self.mark()
+            if self._choose(question, source):
+                self.back_to(mark)
+                yield source
+
+    def _choose(self, question: _Question, source: _Source) -> bool:
+        """Make a choice, if it is possible."""
+        self._budget.spend()
+        mark = self.mark()
+        first = question.block
+        connected = self._join(source, question.answer) if first is None else self._link(source, first)
+        if connected and self._rezone(self._first_of(source.block)):
+            return True
+        self.back_to(mark)
+        return False
+
+    def _join(self, source: _Source, answer: Operation) -> bool:
+        """The answer saw the write: it stands among the write's readers."""
+        levels, level = self._joined[source.block], source.level
+        old = levels.get(level)
+        earliest, latest = old or (inf, -inf)
+        earliest, latest = min(earliest, end(answer)), max(latest, answer.invoke)
+        levels[level] = earliest, latest
+        self._trail.append(lambda: levels.pop(level) if old is None else levels.update({level: old}))
+        before, after = _around(source)
+        before = max(before, *(last for lower, (_, last) in levels.items() if lower < level), -inf)
+        after = min(after, *(first for upper, (first, _) in levels.items() if upper > level), inf)
+        return before <= earliest and latest <= after
+
+    def _link(self, source: _Source, block: Block) -> bool:
+        """The block's first compare-and-set replaced the write."""
+        before = source.block
+        if not source.replaceable or before in self._next or block in self._previous or self._first_of(before) is block:
+            return False
+        self._next[before], self._previous[block] = block, before
+        self._trail.append(lambda: (self._next.pop(before), self._previous.pop(block)))
+        self._remove(block)
+        return True
+
+    def _first_of(self, block: Block) -> Block:
+        while block in self._previous:
+            block = self._previous[block]
+        return block
+
+    def _rezone(self, first: Block) -> bool:
+        """Compute the zone of a block and of those that follow it; whether it is in order and crosses no other one."""
+        self._remove(first)
+        earliest, latest = inf, -inf
+        block: Block | None = first
+        while block is not None:
+            joined = self._joined[block].values()
+            begin = min(block.first, *(one for one, _ in joined), inf)
+            if begin < latest:
+                return False
+            earliest, latest = min(earliest, begin), max(latest, block.last, *(one for _, one in joined))
+            block = self._next.get(block)
+        if self._crosses(earliest, latest):
+            return False
+        self._insert(first, (earliest, latest))
+        self._trail.append(lambda: self._remove(first, noted=False))
+        return True
+
+    def _crosses(self, first: float, last: float) -> bool:
+        """Whether a zone would precede another one that precedes it."""
+        self._budget.spend()
+        position = bisect_left(self._lasting, (last, -inf, 0)) - 1
+        if position >= 0 and self._lasting[position][1] > first:
+            return True
+        if first < last:
+            for position in range(bisect_right(self._brief, (first, inf, 0)), len(self._brief)):
+                invoked, ended, _ = self._brief[position]
+                if invoked >= last:
+                    break
+                if ended < last:
+                    return True
+        return False
+
+    def _insert(self, block: Block, zone: tuple[float, float]) -> None:
+        self._zones[block] = zone
+        rows, row = self._row(block, zone)
+        insort(rows, row)
+
+    def _remove(self, block: Block, *, noted: bool = True) -> None:
+        """Take out a block's zone, if it has one."""
+        zone = self._zones.pop(block, None)
+        if zone is not None:
+            rows, row = self._row(block, zone)
+            del rows[bisect_left(rows, row)]
+            if noted:
+                self._trail.append(lambda: self._insert(block, zone))
+
+    def _row(
+        self, block: Block, zone: tuple[float, float]
+    ) -> tuple[list[tuple[float, float, int]], tuple[float, float, int]]:
+        """The list that a zone belongs to, and how it stands there."""
+        first, last = zone
+        return (self._lasting, (first, last, id(block))) if first < last else (self._brief, (last, first, id(block)))
