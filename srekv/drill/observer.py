@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from srekv.drill.health import HealthWatch
 from srekv.drill.model import Clock, Hands, Settings
-from srekv.drill.timeline import Timeline
+from srekv.drill.timeline import AWS, Timeline
 from srekv.provision.model import Check, Deployment, Node, Observation, Role
 
 CHECK_POLL_S = 2.5
@@ -23,6 +23,7 @@ class _Watched:
     watch: HealthWatch
     due: float = 0.0
     said: tuple[bool, int, int] | None = None
+    said_at: float = 0.0
     unhealthy: bool = False
     words: dict[str, bool] = field(default_factory=dict)
 
@@ -88,38 +89,49 @@ class Observer:
     def _ask(self, watched: _Watched) -> tuple[Observation, ...]:
         observations = self._hands.observations(watched.check)
         watched.due = self._clock.time() + self._pause_s
-        watched.watch.feed(observations)
-        self._write_words(watched, observations)
-        self._write_health(watched)
+        for one in sorted(observations, key=lambda one: one.at):
+            watched.watch.feed((one,))
+            self._write_words(watched, one)
+            self._write_health(watched, at=one.at.timestamp())
         return observations
 
-    def _write_words(self, watched: _Watched, observations: tuple[Observation, ...]) -> None:
-        """Each checker whose report says something else than its last one, at the time of its probe."""
-        for one in sorted(observations, key=lambda one: one.at):
-            before = watched.words.get(one.checker, one.healthy)
-            watched.words[one.checker] = one.healthy
-            if self._recording and one.healthy != before:
-                self._timeline.record(
-                    "observation",
-                    at=one.at.timestamp(),
-                    check=watched.check.name,
-                    node=watched.node.name,
-                    checker=one.checker,
-                    healthy=one.healthy,
-                )
-
-    def _write_health(self, watched: _Watched) -> None:
-        watch = watched.watch
-        says = (watch.healthy, watch.failing, watch.checkers)
-        if self._recording and says != watched.said:
-            watched.said = says
-            watched.unhealthy = watched.unhealthy or not watch.healthy
-            healthy, failing, checkers = says
+    def _write_words(self, watched: _Watched, one: Observation) -> None:
+        """A checker whose report says something else than its last one, at the time of its probe."""
+        before = watched.words.get(one.checker, one.healthy)
+        watched.words[one.checker] = one.healthy
+        if self._recording and one.healthy != before:
             self._timeline.record(
-                "health",
+                "observation",
+                at=one.at.timestamp(),
+                clock=AWS,
                 check=watched.check.name,
                 node=watched.node.name,
-                healthy=healthy,
-                failing=failing,
-                checkers=checkers,
+                checker=one.checker,
+                healthy=one.healthy,
             )
+
+    def _write_health(self, watched: _Watched, *, at: float | None = None) -> None:
+        """The verdict, when it or the number of failing checkers has changed.
+
+        It changed when the checker that decides it made its probe: `at`, by AWS's clock. A poll finds that out up to
+        CHECK_POLL_S later, when the name may have switched already. None: it changed now, by a flag of the check.
+        """
+        watch = watched.watch
+        says = (watch.healthy, watch.failing, watch.checkers)
+        if not self._recording or says == watched.said:
+            return
+        watched.said = says
+        watched.unhealthy = watched.unhealthy or not watch.healthy
+        healthy, failing, checkers = says
+        if at is not None:
+            at = watched.said_at = max(watched.said_at, at)
+        self._timeline.record(
+            "health",
+            at=at,
+            **({} if at is None else {"clock": AWS}),
+            check=watched.check.name,
+            node=watched.node.name,
+            healthy=healthy,
+            failing=failing,
+            checkers=checkers,
+        )

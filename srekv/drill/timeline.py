@@ -15,6 +15,10 @@ RESOLUTION_S = 0.001
 """Two round trips that contradict each other by less than this agree: clocks are read no better."""
 
 
+AWS = "aws"
+"""The member `clock` of an event whose time is AWS's word: its clock is the vantage point's, and not the tool's."""
+
+
 @dataclass
 class ClockOffset:
     """How far the vantage point's wall clock is ahead of ours, known within bounds that every round trip narrows."""
@@ -90,11 +94,12 @@ class Timeline:
             SrekvError: the history has no beginning.
         """
         start = _start(history)
-        lines = [
-            {**members, "at": round((at + self.offset.seconds - start["epoch"]) * start["speed"], 4)}
-            for at, members in self._events
-        ]
-        return history + b"".join(_line(line) for line in lines)
+        return history + b"".join(_line(self._placed(at, members, start)) for at, members in self._events)
+
+    def _placed(self, at: float, members: dict[str, Any], start: dict[str, Any]) -> dict[str, Any]:
+        """An event on the history's clock; one of AWS's needs no offset, as AWS keeps its instances' clocks."""
+        offset = 0.0 if members.get("clock") == AWS else self.offset.seconds
+        return {**members, "at": round((at + offset - start["epoch"]) * start["speed"], 4)}
 
 
 def _line(members: dict[str, Any]) -> bytes:

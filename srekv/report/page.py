@@ -59,7 +59,7 @@ def timeline(history: History, timing: Timing) -> dict[str, Any]:
     begin, end = _span(history)
     bars = [
         *_nodes(history, timing, [name for name, _ in nodes.values() if name], lanes, end),
-        *_checks(history.events, lanes, begin, end),
+        *_checks(_in_order(history.events, drill, timing), lanes, begin, end),
         *_answers(history.events, names, lanes, end),
     ]
     limit = drill.get("op_timeout_s")
@@ -129,6 +129,30 @@ def _nodes(history: History, timing: Timing, names: Sequence[str], lanes: _Lanes
         yield Bar(lane=lane, begin=heal, end=min(back, end), state=OTHER, label="healed, no client there yet")
         if back < end:
             yield Bar(lane=lane, begin=back, end=end, state=name, label="in service")
+
+
+def _in_order(events: Sequence[Event], drill: dict[str, Any], timing: Timing) -> list[Event]:
+    """The events, where the primary's check is seen to change no later than the name that follows it.
+
+    A poll that came late saw the check change after its effect: the cause was there when the name switched.
+    """
+    primary = drill.get("primary")
+    check = primary.get("check") if isinstance(primary, dict) else None
+    for since, seconds, healthy in (
+        (timing.fault_at, timing.detection_s, False),
+        (timing.heal_at, timing.failback_s, True),
+    ):
+        if since is not None and seconds is not None:
+            events = _no_later(events, check, since, since + seconds, healthy=healthy)
+    return list(events)
+
+
+def _no_later(events: Sequence[Event], check: object, since: float, limit: float, *, healthy: bool) -> list[Event]:
+    """The events, with those of a check from `since` until it first has that health at `limit` at the latest."""
+    ours = [one for one in events if one.event == "health" and one.members.get("check") == check and one.at >= since]
+    last = next((one.at for one in ours if bool(one.members.get("healthy")) == healthy), limit)
+    late = [one for one in ours if limit < one.at <= last]
+    return [replace(one, at=limit) if one in late else one for one in events]
 
 
 def _checks(events: Sequence[Event], lanes: _Lanes, begin: float, end: float) -> Iterable[Bar]:

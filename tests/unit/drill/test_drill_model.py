@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from srekv.drill.health import HealthWatch
 from srekv.drill.model import Settings, detection_bound_s, is_healthy, outage_bound_s
 from srekv.drill.parcel import parcel
-from srekv.drill.timeline import ClockOffset, Timeline
+from srekv.drill.timeline import AWS, ClockOffset, Timeline
 from srekv.errors import SrekvError
 from srekv.provision.model import Check, Observation
 
@@ -127,6 +128,17 @@ def test_clocks_that_agree_are_believed() -> None:
     measured = ClockOffset()
     measured.measured(sent=10.0, theirs=10.9, received=12.0)
     assert measured.seconds == 0
+
+
+def test_times_of_aws_need_no_offset(world: Any) -> None:
+    """The tool's clock may be off; AWS's is the vantage point's."""
+    timeline = Timeline(world.clock)
+    timeline.offset.measured(sent=100, theirs=107, received=100)
+    timeline.record("fault", at=110)
+    timeline.record("health", at=110, clock=AWS)
+    history = timeline.merged(b'{"event": "start", "at": 0, "epoch": 105, "speed": 10}\n')
+
+    assert [json.loads(line)["at"] for line in history.splitlines()] == [0, 120, 50]
 
 
 def test_a_history_without_a_start(world: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from itertools import pairwise
 from typing import Any
@@ -94,3 +95,19 @@ def test_the_distribution_ends_below_the_bound(drill_text: str) -> None:
     assert [found["curve"][index][1] for index in (0, -1)] == [0, 100]
     assert found["curve"][-1][0] <= found["bound"]
     assert found["measured"] == timing.outage_s
+
+
+@pytest.mark.parametrize("late_s", [0, 20])
+def test_a_check_changes_no_later_than_the_name_that_follows_it(drill_text: str, late_s: float) -> None:
+    """A cause is drawn before its effect, however late the tool polled: red by 46 s, green by 94 s after the fault."""
+    lines = [json.loads(line) for line in drill_text.splitlines()]
+    moved = [{**one, "at": one["at"] + late_s} if one.get("event") == "health" else one for one in lines]
+    history = parse(json.dumps(one) for one in moved)
+    timing = measure(history)
+    assert timing is not None
+    drawn = timeline(history, timing)
+    red = [bar for bar in lane(drawn, "check hc-az1") if bar[3] == "error"]
+    named = next(bar for bar in lane(drawn, "DNS answer") if bar[3] == "az2")
+
+    assert red[0][1] <= named[1] == 46
+    assert red[-1][2] <= named[2] == 94
