@@ -596,7 +596,7 @@ def sweep(context: click.Context, /, *, older_than: str, yes: bool, **flags: boo
     help="Any hosted zone, in place of the stack's own.",
     shell_complete=proposing(completion.zones),
 )
-@click.option("--record", metavar="NAME", help="One name of the zone.  [default: every failover record]")
+@click.option("--record", metavar="NAME", help="One name of the zone.  [default: every name]")
 @click.option("--target-outage", "target_s", type=float, metavar="S", help="The longest outage you want, seconds.")
 @click.option("--client-timeout", "client_timeout_s", type=float, metavar="S", help="How long your clients wait.")
 @click.option(
@@ -616,10 +616,11 @@ def doctor(
     instance_type: str | None,
     **request: Any,
 ) -> None:
-    """Tell whether it will fail over, and if not, why.
+    """Report whether each name will fail over, and why not.
 
-    Each finding has its cause, its proof and its fix. Looks at the stack, at any hosted zone, or, where there is no
-    stack yet, at what the first up would meet. Changes nothing. Exits 1 if something prevents a failover.
+    Each finding has its cause, its proof and its fix. Examines the stack, any hosted zone, or, where there is no
+    stack yet, what the first up would meet. Changes nothing. Exits 1 if something prevents a failover, and 4 if
+    nothing does and something that decides was not examined.
 
     $ srekv doctor
     $ srekv --target aws doctor --zone-id Z0123456789ABCDEFGHIJ --target-outage 60

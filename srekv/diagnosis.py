@@ -6,7 +6,7 @@ import math
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from srekv.doctor.model import Diagnosis, Finding, Severity, Wishes
-from srekv.errors import FindingError, UsageError
+from srekv.errors import FindingError, UnknownError, UsageError
 from srekv.invocation import Invocation, running, session_of, target_config
 from srekv.texts import Text
 
@@ -36,11 +36,11 @@ PERMISSIONS = "the credentials' permissions"
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What to look at, and what it is held to; seconds.
+    """What to examine, and what it is held to; seconds.
 
     Attributes:
         zone_id: any hosted zone; None: the stack's own, or, without a stack, what `up` would meet.
-        record: one name of the zone; None: every failover record.
+        record: one name of the zone; None: every name.
         target_s: the longest outage that is wanted.
         client_timeout_s: how long the clients wait for one answer.
     """
@@ -57,11 +57,12 @@ class Request:
 
 
 def doctor(invocation: Invocation, given: Mapping[str, Any], request: Request) -> None:
-    """Look at a hosted zone, or at what the first `up` would meet, and say whether it will fail over.
+    """Examine a hosted zone, or what the first `up` would meet, and report whether it will fail over.
 
     Raises:
         FindingError: something prevents a failover.
-        SrekvError: it could not be looked at.
+        UnknownError: nothing prevents it as far as it was examined, and something was not.
+        SrekvError: it could not be examined at all.
     """
     from srekv.provision.stack import connect
 
@@ -70,12 +71,29 @@ def doctor(invocation: Invocation, given: Mapping[str, Any], request: Request) -
         with narration.busy("reading the stack's settings"):
             stack = connect(config, given, narration, session=session_of(invocation, config))
         before_up = stack.is_new and request.zone_id is None
-        with narration.busy("looking at what the first up would meet" if before_up else "looking at zone and nodes"):
+        with narration.busy("examining what the first up would meet" if before_up else "examining zone and nodes"):
             diagnosis = _preflight(stack) if before_up else _zone(stack, request)
     show(invocation, diagnosis, before_up=before_up)
+    judge(diagnosis)
+
+
+def judge(diagnosis: Diagnosis) -> None:
+    """Exit code 1 for what prevents a failover, 4 for what was not examined.
+
+    Raises:
+        FindingError: something prevents it.
+        UnknownError: the verdict is open.
+    """
     if diagnosis.prevents:
         count = f"{len(diagnosis.prevents)} finding{'s' if len(diagnosis.prevents) > 1 else ''}"
         raise FindingError(f"{diagnosis.subject}: {count} in the way")
+    if diagnosis.verdict == "unknown":
+        names = ", ".join(f"{one.name} {one.kind}" for one in diagnosis.names if one.verdict == "unknown")
+        raise UnknownError(
+            f"{diagnosis.subject}: not everything that decides was examined",
+            why=f"the verdict is unknown for {names}" if names else "",
+            next_step="each finding has a fix; --record NAME judges one name" if names else "each finding has a fix",
+        )
 
 
 def _zone(stack: Stack, request: Request) -> Diagnosis:
@@ -92,7 +110,7 @@ def _zone(stack: Stack, request: Request) -> Diagnosis:
     own = request.zone_id is None
     facts = gather(stack.run, zone_id=request.zone_id, record=request.record, role=stack.role if own else None)
     found = diagnose(facts, wishes, more=_permissions(stack, severity="risk") if own else ())
-    return Diagnosis.of(found.subject, found.findings, (*found.checked, *((PERMISSIONS,) if own else ())))
+    return replace(found, checked=(*found.checked, PERMISSIONS)) if own else found
 
 
 def _preflight(stack: Stack) -> Diagnosis:
@@ -106,14 +124,14 @@ def _preflight(stack: Stack) -> Diagnosis:
 
 
 def _permissions(stack: Stack, *, severity: Severity) -> list[Finding]:
-    """What the credentials lack, or that nobody could ask."""
+    """What the credentials lack, or that this could not be asked."""
     from srekv.doctor.permissions import permission_findings, read_permissions
     from srekv.doctor.reader import Reader
-    from srekv.doctor.rules import not_checked
+    from srekv.doctor.rules import not_examined
 
     reader = Reader()
     permissions = read_permissions(reader, stack.run)
-    return [*permission_findings(permissions, severity=severity), *(not_checked(one) for one in reader.unread)]
+    return [*permission_findings(permissions, severity=severity), *(not_examined(one) for one in reader.unread)]
 
 
 def typed(invocation: Invocation, text: str) -> str:
@@ -125,17 +143,19 @@ def typed(invocation: Invocation, text: str) -> str:
 
 
 def show(invocation: Invocation, diagnosis: Diagnosis, *, before_up: bool) -> None:
-    """The verdict, then the findings, the worst first, then what was looked at."""
+    """The verdict, over all and for each name, then the findings, the worst first, then what was examined."""
     screen, verdict = invocation.screen, diagnosis.verdict
     fixes = [typed(invocation, finding.fix) for finding in diagnosis.findings]
     words = BEFORE_UP[verdict] if before_up else verdict
     screen.show(Text.assemble(f"{diagnosis.subject}: ", (words, STYLES[verdict])))
+    if diagnosis.names:
+        screen.show(_names(diagnosis))
     for finding, fix in zip(diagnosis.findings, fixes, strict=True):
         screen.show(Text(), _finding(finding))
         screen.line(f"  fix    {fix}")
     if invocation.is_local and any(re.search(r"\baws ", fix) for fix in fixes):
         screen.show(Text('\naws asks the local cloud after: eval "$(srekv local env)"', "dim"))
-    screen.show(Text(f"\nlooked at: {', '.join(diagnosis.checked)}", "dim"))
+    screen.show(_examined(diagnosis))
     screen.document(
         {
             "subject": diagnosis.subject,
@@ -145,8 +165,33 @@ def show(invocation: Invocation, diagnosis: Diagnosis, *, before_up: bool) -> No
                 finding.to_json() | {"fix": fix} for finding, fix in zip(diagnosis.findings, fixes, strict=True)
             ],
             "checked": list(diagnosis.checked),
+            "names": [one.to_json() for one in diagnosis.names],
+            "fixed": diagnosis.fixed,
         }
     )
+
+
+def _names(diagnosis: Diagnosis) -> RenderableType:
+    """The verdict for each name."""
+    rows = Table.grid(padding=(0, 2))
+    for one in diagnosis.names:
+        rows.add_row(one.name, one.kind, one.policy, Text(one.verdict, STYLES[one.verdict]))
+    return Padding(rows, (0, 0, 0, 2), expand=False)
+
+
+def _examined(diagnosis: Diagnosis) -> RenderableType:
+    """What was examined, and of each record set what was not."""
+    if not diagnosis.names:
+        return Text(f"\nexamined: {', '.join(diagnosis.checked)}", "dim")
+    lines = []
+    for name in diagnosis.names:
+        lines += [f"{name.name} {name.kind}: not examined: {', '.join(name.not_examined)}"] if name.not_examined else []
+        for one in name.records:
+            gaps = f"; not examined: {', '.join(one.not_examined)}" if one.not_examined else ""
+            lines.append(f"{one.record} {name.kind}: {', '.join(one.examined) or 'nothing'}{gaps}")
+    if diagnosis.fixed:
+        lines.append(f"{diagnosis.fixed} other record sets: one fixed answer each, no failover")
+    return Text("\n".join(("\nexamined:", *(f"  {line}" for line in lines))), "dim")
 
 
 def _finding(finding: Finding) -> RenderableType:

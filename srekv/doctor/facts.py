@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from srekv.provision.model import Observation
 
 HTTP = frozenset({"HTTP", "HTTPS", "HTTP_STR_MATCH", "HTTPS_STR_MATCH"})
 ENDPOINTS = HTTP | {"TCP"}
-"""The types of health checks that look at an endpoint themselves; the others follow alarms or other checks."""
+"""The types of health checks that request an endpoint themselves; the others follow alarms or other checks."""
 
+REPORTS = "route53:GetHealthCheckStatus"
+"""The action that reads the checkers' reports, check by check."""
 
 LAST = 32767
 """The number of every network ACL's last rule, which denies all and is shown as *."""
@@ -30,11 +32,17 @@ class Unread:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One failover record set. `ttl` is None for an alias; `evaluates` is an alias's EvaluateTargetHealth."""
+    """One record set. `ttl` is None for an alias; `evaluates` is an alias's EvaluateTargetHealth.
+
+    Attributes:
+        failover: PRIMARY or SECONDARY; "" under another routing policy.
+        policy: the routing policy in the console's words.
+    """
 
     name: str
     kind: str
     failover: str
+    policy: str = "failover"
     set_id: str
     ttl: int | None
     values: tuple[str, ...]
@@ -44,8 +52,9 @@ class Record:
 
     @property
     def label(self) -> str:
-        """For a person: the role and the name."""
-        return f"{self.failover} {self.name.rstrip('.')}"
+        """For a person: the role, or policy and identifier, and the name."""
+        role = self.failover or f"{self.policy} {self.set_id}".rstrip()
+        return f"{role} {self.name.rstrip('.')}"
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -81,8 +90,21 @@ class Pair:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Group:
+    """The record sets of one name and type under another policy than failover."""
+
+    name: str
+    kind: str
+    records: tuple[Record, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class HealthCheck:
-    """One health check's configuration; `kind` is Route 53's Type."""
+    """One health check's configuration; `kind` is Route 53's Type.
+
+    Attributes:
+        endpoint: EndpointType, PUBLIC or PRIVATE; "" where botocore (before 1.44.7) or the endpoint does not show it.
+    """
 
     id: str
     kind: str
@@ -94,6 +116,12 @@ class HealthCheck:
     threshold: int
     inverted: bool
     disabled: bool
+    endpoint: str = ""
+
+    @property
+    def requests(self) -> bool:
+        """Whether it sends requests to an IPv4 address: only such a check can be compared with a record."""
+        return self.kind in ENDPOINTS and is_address(self.address)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,11 +250,14 @@ class Facts:
 
     Attributes:
         region: whose resources were looked at.
+        pairs: the failover records.
+        others: the record sets that another policy, or a health check, makes more than one fixed answer.
+        fixed: the number of the other names and types: one answer each, always the same.
         checks: by id; an id that a record names and that is missing here does not exist.
         checks_read: whether the checks could be listed.
-        reports: by check id, its checkers' last reports; missing where nobody could ask.
+        reports: by check id, its checkers' last reports; missing where they could not be read.
         hosts: by address, of the records and of the checks.
-        owned: the addresses that AllocateAddress gave this account: never refused.
+        public: the addresses that DescribeAddresses or a network interface's association lists as public.
         hosts_read: whether the account's addresses and instances could be listed.
         groups: by id, the inbound rules.
     """
@@ -234,11 +265,13 @@ class Facts:
     region: str
     zone: Zone
     pairs: tuple[Pair, ...]
+    others: tuple[Group, ...] = ()
+    fixed: int = 0
     checks: Mapping[str, HealthCheck] = field(default_factory=dict)
     checks_read: bool = True
     reports: Mapping[str, tuple[Observation, ...]] = field(default_factory=dict)
     hosts: Mapping[str, Host] = field(default_factory=dict)
-    owned: frozenset[str] = frozenset()
+    public: frozenset[str] = frozenset()
     hosts_read: bool = True
     groups: Mapping[str, tuple[GroupRule, ...]] = field(default_factory=dict)
     subnets: Mapping[str, Subnet] = field(default_factory=dict)
@@ -253,6 +286,13 @@ class Facts:
         """Every failover record."""
         return (record for pair in self.pairs for record in pair.records)
 
+    def of(self, pair: Pair) -> Facts:
+        """The same facts for one name: its records and the machines behind them."""
+        addresses = {one for record in pair.records for one in record.addresses}
+        addresses |= {check.address for record in pair.records if (check := self.check_of(record))}
+        hosts = {one: host for one, host in self.hosts.items() if one in addresses}
+        return replace(self, pairs=(pair,), others=(), hosts=hosts)
+
     def check_of(self, record: Record | None) -> HealthCheck | None:
         """The health check of a record, if it has one that exists."""
         return self.checks.get(record.check_id) if record else None
@@ -260,6 +300,20 @@ class Facts:
     def hosts_of(self, addresses: Iterable[str]) -> tuple[Host, ...]:
         """What stands behind these addresses, as far as it is known."""
         return tuple(self.hosts[one] for one in addresses if one in self.hosts)
+
+    def is_inside(self, check: HealthCheck) -> bool:
+        """Whether a check's checkers are in a VPC: Route 53 takes an internal address in no other check (R34)."""
+        return check.endpoint == "PRIVATE" or (not check.endpoint and self.is_internal(check.address))
+
+    def is_internal(self, address: str) -> bool:
+        """Whether an IPv4 address is certainly not on the internet: a machine's own private one, or by its range.
+
+        Loopback stands for the internet where the cloud is emulated; on AWS no health check has it.
+        """
+        if address in self.public or not is_address(address):
+            return False
+        ip = ipaddress.ip_address(address)
+        return address in self.hosts or ip.is_multicast or not (ip.is_global or ip.is_loopback)
 
     def fix(self, command: str) -> str:
         """The cure of something that `srekv up` repairs in a stack of ours; elsewhere that command."""
@@ -273,9 +327,3 @@ def is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def is_probeable(address: str) -> bool:
-    """Whether Route 53 accepts it in a health check: no local, private, documentation or multicast address (R34)."""
-    ip = ipaddress.ip_address(address)
-    return ip.is_global and not ip.is_multicast

@@ -26,7 +26,7 @@ def gather(
     Args:
         run: the clients, and the stack's settings.
         zone_id: any hosted zone; None: the stack's own.
-        record: one name of the zone; None: every failover record in it.
+        record: one name of the zone; None: every name in it.
         role: the stack's role, when the zone is the stack's own.
         pause: waits so many seconds between calls that must not be made often.
 
@@ -38,7 +38,8 @@ def gather(
     zone = gather_names.read_zone(
         clients, zone_id or gather_names.stack_zone(clients, run.names.reference_prefix("zone"))
     )
-    pairs = gather_names.read_pairs(clients, zone, record)
+    every = gather_names.read_records(clients, zone, record)
+    pairs, others = gather_names.pairs_of(every), gather_names.others_of(every)
     records = [one for pair in pairs for one in pair.records]
     listed = gather_names.read_checks(reader, clients)
     ids = {one.check_id for one in records}
@@ -53,11 +54,13 @@ def gather(
         region=clients.region,
         zone=zone,
         pairs=pairs,
+        others=others,
+        fixed=sum(gather_names.is_fixed(one) for one in every),
         checks=checks,
         checks_read=listed is not None,
         reports=gather_names.read_reports(reader, clients, checks.values(), pause),
         hosts=hosts,
-        owned=lookup.owned,
+        public=lookup.public,
         hosts_read=lookup.complete,
         groups=gather_hosts.expand_lists(reader, clients, groups, checkers.prefix_lists),
         subnets=gather_hosts.read_subnets(reader, clients, hosts.values()),

@@ -7,7 +7,7 @@ import binascii
 import gzip
 import io
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from srekv.doctor.facts import AclEntry, Checkers, GroupRule, Host, Subnet, Vpc, is_address
@@ -24,7 +24,7 @@ WHO = "what stands behind the addresses"
 
 
 class Hosts:
-    """Looks up addresses. `owned` are the account's Elastic IPs, None if they could not be listed."""
+    """Finds the machines behind addresses, by what each answer lists: an endpoint may ignore a filter."""
 
     def __init__(self, reader: Reader, clients: Clients, *, vpcs: Sequence[str], zone_name: str) -> None:
         """`vpcs` narrow what a private address means; `zone_name` is what the machines' resolvers should know."""
@@ -34,54 +34,86 @@ class Hosts:
         self._zone_name = zone_name.rstrip(".")
         answer = reader.ask(WHO, "ec2:DescribeAddresses", self._ec2.describe_addresses)
         self._elastic: list[Mapping[str, Any]] = answer["Addresses"] if answer else []
+        self.public = frozenset(one["PublicIp"] for one in self._elastic)
         self.complete = answer is not None
 
-    @property
-    def owned(self) -> frozenset[str]:
-        """The account's Elastic IPs."""
-        return frozenset(one["PublicIp"] for one in self._elastic)
-
     def behind(self, addresses: Iterable[str]) -> dict[str, Host]:
-        """What stands behind each of these addresses, as far as it is in this account and Region."""
+        """The machine behind each of these addresses, as far as it is in this account and Region and the only one."""
         wanted = {one for one in addresses if is_address(one)}
         if not wanted:
             return {}
-        found = self._instances(wanted)
-        for address in wanted - found.keys():
-            host = self._interface(address)
-            if host:
-                found[address] = host
-        return found
+        found: dict[str, dict[str, Host]] = {}
+        for find in (self._instances, self._interfaces):
+            rest = wanted - found.keys()
+            for host, its in find(rest) if rest else ():
+                for address in its & rest:
+                    found.setdefault(address, {})[host.identity] = host
+        return {address: next(iter(hosts.values())) for address, hosts in found.items() if len(hosts) == 1}
 
-    def _instances(self, wanted: set[str]) -> dict[str, Host]:
+    def _instances(self, wanted: set[str]) -> Iterator[tuple[Host, set[str]]]:
+        """Instances, once for each network interface, and the interface's addresses."""
         ids = [one["InstanceId"] for one in self._elastic if one["PublicIp"] in wanted and one.get("InstanceId")]
-        queries: list[dict[str, Any]] = [
-            {"Filters": [{"Name": "ip-address", "Values": sorted(wanted)}]},
-            {"Filters": [{"Name": "private-ip-address", "Values": sorted(wanted)}, *self._of_vpcs]},
-        ]
+        queries = [_filter("ip-address", wanted), _filter("private-ip-address", wanted, *self._of_vpcs)]
         queries += [{"InstanceIds": sorted(set(ids))}] if ids else []
-        found: dict[str, Host] = {}
+        for instance in self._described(queries):
+            yield from self._places(instance, wanted)
+
+    def _places(self, instance: Mapping[str, Any], wanted: set[str]) -> Iterator[tuple[Host, set[str]]]:
+        """What an instance lists without an interface belongs to its first one."""
+        alone = {key: value for key, value in instance.items() if key != "NetworkInterfaces"}
+        for number, interface in enumerate(instance.get("NetworkInterfaces") or [{}]):
+            its = self._addresses_of(interface) | (set() if number else self._addresses_of(alone))
+            if its & wanted:
+                yield self._host(instance, interface), its
+
+    def _interfaces(self, wanted: set[str]) -> Iterator[tuple[Host, set[str]]]:
+        """Network interfaces and their addresses: a load balancer's, or one that the instances' filters miss."""
+        action = "ec2:DescribeNetworkInterfaces"
+        for interface in self._pages(action, "describe_network_interfaces", "NetworkInterfaces"):
+            its = self._addresses_of(interface)
+            if its & wanted:
+                yield self._holder(interface), its
+
+    def _described(self, queries: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Each instance that these queries find, once."""
+        found: dict[str, Mapping[str, Any]] = {}
         for query in queries:
-            groups = self._reader.pages(
-                WHO, "ec2:DescribeInstances", self._ec2, "describe_instances", "Reservations", **query
-            )
-            self.complete = self.complete and groups is not None
-            for instance in (one for group in groups or () for one in group["Instances"]):
-                host = None
-                for address in self._addresses(instance) & (wanted - found.keys()):
-                    host = host or self._host(instance)
-                    found[address] = host
-        return found
+            groups = self._pages("ec2:DescribeInstances", "describe_instances", "Reservations", **query)
+            found |= {one["InstanceId"]: one for group in groups for one in group["Instances"]}
+        return list(found.values())
+
+    def _pages(self, action: str, operation: str, member: str, **query: Any) -> list[Any]:
+        answer = self._reader.pages(WHO, action, self._ec2, operation, member, **query)
+        self.complete = self.complete and answer is not None
+        return answer or []
 
     @property
     def _of_vpcs(self) -> list[dict[str, Any]]:
         return [{"Name": "vpc-id", "Values": list(self._vpcs)}] if self._vpcs else []
 
-    def _addresses(self, instance: Mapping[str, Any]) -> set[str]:
-        elastic = {one["PublicIp"] for one in self._elastic if one.get("InstanceId") == instance["InstanceId"]}
-        return {instance.get("PublicIpAddress", ""), instance.get("PrivateIpAddress", ""), *elastic}
+    def _addresses_of(self, one: Mapping[str, Any]) -> set[str]:
+        """The addresses of an instance or an interface, the private ones in the zone's VPCs only.
 
-    def _host(self, instance: Mapping[str, Any]) -> Host:
+        What is associated is public, whatever its range.
+        """
+        places = [one, *one.get("PrivateIpAddresses", ())]
+        public = {place.get("Association", {}).get("PublicIp", "") for place in places}
+        public |= {one.get("PublicIpAddress", "")} | self._elastic_of(one)
+        self.public |= public - {""}
+        near = not self._vpcs or one.get("VpcId") in self._vpcs
+        return (public | {place.get("PrivateIpAddress", "") for place in places if near}) - {""}
+
+    def _elastic_of(self, one: Mapping[str, Any]) -> set[str]:
+        """The Elastic IPs of an interface, or those of an instance that name no interface."""
+        interface, instance = one.get("NetworkInterfaceId"), one.get("InstanceId")
+        return {
+            own["PublicIp"]
+            for own in self._elastic
+            if (interface and own.get("NetworkInterfaceId") == interface)
+            or (instance and own.get("InstanceId") == instance and not own.get("NetworkInterfaceId"))
+        }
+
+    def _host(self, instance: Mapping[str, Any], interface: Mapping[str, Any]) -> Host:
         instance_id = instance["InstanceId"]
         elastic = [one["PublicIp"] for one in self._elastic if one.get("InstanceId") == instance_id]
         name = tag_map(instance.get("Tags")).get("Name", "")
@@ -90,8 +122,8 @@ class Hosts:
             state=instance["State"]["Name"],
             zone=instance["Placement"]["AvailabilityZone"],
             vpc_id=instance.get("VpcId", ""),
-            subnet_id=instance.get("SubnetId", ""),
-            groups=_groups(instance),
+            subnet_id=interface.get("SubnetId") or instance.get("SubnetId", ""),
+            groups=_groups(interface) or _groups(instance),
             public=elastic[0] if elastic else instance.get("PublicIpAddress", ""),
             elastic=bool(elastic),
             name=f"{name} ({instance_id})" if name else instance_id,
@@ -114,35 +146,31 @@ class Hosts:
         text = _text(answer.get("UserData", {}).get("Value", ""))
         return any(f"Domains={mark}" in text for mark in (f"~{self._zone_name}", "~local", self._zone_name))
 
-    def _interface(self, address: str) -> Host | None:
-        """A bare network interface, for example a load balancer's, by its Elastic IP or its private address."""
-        elastic = [one for one in self._elastic if one["PublicIp"] == address and one.get("NetworkInterfaceId")]
-        query: dict[str, Any] = (
-            {"NetworkInterfaceIds": [elastic[0]["NetworkInterfaceId"]]}
-            if elastic
-            else {"Filters": [{"Name": "addresses.private-ip-address", "Values": [address]}, *self._of_vpcs]}
+    def _holder(self, interface: Mapping[str, Any]) -> Host:
+        """The instance that a network interface is attached to; else the interface itself."""
+        instance_id = interface.get("Attachment", {}).get("InstanceId")
+        for instance in self._described([{"InstanceIds": [instance_id]}]) if instance_id else ():
+            return self._host(instance, interface)
+        return Host(
+            instance_id="",
+            state=interface.get("Status", ""),
+            zone=interface["AvailabilityZone"],
+            vpc_id=interface["VpcId"],
+            subnet_id=interface["SubnetId"],
+            groups=_groups(interface),
+            public=interface.get("Association", {}).get("PublicIp", ""),
+            elastic=bool(self._elastic_of(interface)),
+            name=interface["NetworkInterfaceId"],
         )
-        answer = self._reader.ask(WHO, "ec2:DescribeNetworkInterfaces", self._ec2.describe_network_interfaces, **query)
-        for one in answer["NetworkInterfaces"] if answer else ():
-            return Host(
-                instance_id="",
-                state=one.get("Status", ""),
-                zone=one["AvailabilityZone"],
-                vpc_id=one["VpcId"],
-                subnet_id=one["SubnetId"],
-                groups=tuple(group["GroupId"] for group in one.get("Groups", ())),
-                public=one.get("Association", {}).get("PublicIp", ""),
-                elastic=bool(elastic),
-                name=one["NetworkInterfaceId"],
-            )
-        return None
 
 
-def _groups(instance: Mapping[str, Any]) -> tuple[str, ...]:
-    """The security groups of the instance and of its network interfaces, each once."""
-    holders = [instance.get("SecurityGroups", ())]
-    holders += [interface.get("Groups", ()) for interface in instance.get("NetworkInterfaces", ())]
-    return tuple(dict.fromkeys(group["GroupId"] for holder in holders for group in holder))
+def _filter(name: str, addresses: Iterable[str], *more: Mapping[str, Any]) -> dict[str, Any]:
+    return {"Filters": [{"Name": name, "Values": sorted(addresses)}, *more]}
+
+
+def _groups(one: Mapping[str, Any]) -> tuple[str, ...]:
+    """The security groups of an interface, or of an instance, which calls them otherwise."""
+    return tuple(group["GroupId"] for group in (*one.get("Groups", ()), *one.get("SecurityGroups", ())))
 
 
 def _text(user_data: str) -> str:

@@ -1,11 +1,11 @@
-"""Reads what Route 53 holds: the zone, its failover records, their checks, and what else answers for the name."""
+"""Reads what Route 53 holds: the zone, its record sets, their checks, and what else answers for the name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from srekv.doctor.facts import ENDPOINTS, HealthCheck, Pair, Record, Rival, Zone
+from srekv.doctor.facts import REPORTS, Group, HealthCheck, Pair, Record, Rival, Zone
 from srekv.doctor.reader import Reader
 from srekv.doctor.rules_names import covers
 from srekv.errors import SrekvError, UsageError
@@ -19,6 +19,18 @@ BURST = 4
 
 REFILL_S = 1.0
 """Until one more call is allowed, seconds."""
+
+POLICIES = {
+    "Failover": "failover",
+    "Weight": "weighted",
+    "Region": "latency",
+    "GeoLocation": "geolocation",
+    "GeoProximityLocation": "geoproximity",
+    "MultiValueAnswer": "multivalue",
+    "CidrRoutingConfig": "IP-based",
+    "SetIdentifier": "unknown",
+}
+"""The member of a record set that its routing policy needs, and the console's word for the policy."""
 
 
 def read_zone(clients: Clients, zone_id: str) -> Zone:
@@ -48,31 +60,60 @@ def read_zone(clients: Clients, zone_id: str) -> Zone:
     )
 
 
-def read_pairs(clients: Clients, zone: Zone, name: str | None) -> tuple[Pair, ...]:
-    """The zone's failover records, or those of one name.
+def read_records(clients: Clients, zone: Zone, name: str | None) -> list[Record]:
+    """The zone's record sets, or those of one name; without the zone's own NS and SOA.
 
     Raises:
-        UsageError: the name has no failover record.
+        UsageError: no record set of the name has a routing policy or a health check.
         SrekvError: the records cannot be read.
     """
     try:
         pages = clients.route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone.id)
-        records = [_record(one) for page in pages for one in page["ResourceRecordSets"] if one.get("Failover")]
+        records = [_record(one) for page in pages for one in page["ResourceRecordSets"]]
     except FAILURES as error:
         raise explain(error, f"reading the records of {zone.id}") from error
-    wanted = [one for one in records if name is None or one.name == full_name(name, zone)]
-    if name is not None and not wanted:
-        others = ", ".join(sorted({one.name.rstrip(".") for one in records})) or "none"
+    wanted = [
+        one
+        for one in records
+        if (name is None or one.name == full_name(name, zone))
+        and not (one.name == zone.name and one.kind in {"NS", "SOA"})
+    ]
+    if name is not None and all(is_fixed(one) for one in wanted):
+        others = ", ".join(sorted({one.name.rstrip(".") for one in records if not is_fixed(one)})) or "none"
         raise UsageError(
-            f"{name} has no failover record in {zone.name.rstrip('.')}", why=f"the zone's failover names: {others}"
+            f"{name} has no failover record in {zone.name.rstrip('.')}",
+            why=f"the zone's names with a routing policy or a health check: {others}",
         )
-    groups = sorted({(one.name, one.kind) for one in wanted})
-    return tuple(_pair(*group, [one for one in wanted if (one.name, one.kind) == group]) for group in groups)
+    return wanted
+
+
+def is_fixed(record: Record) -> bool:
+    """Whether it is the only record set of its name and type, and no health decides about it."""
+    return record.policy == "simple" and not (record.check_id or record.evaluates)
+
+
+def pairs_of(records: Iterable[Record]) -> tuple[Pair, ...]:
+    """The failover records by name and type."""
+    failover = [one for one in records if one.failover]
+    return tuple(_pair(*key, of_key) for key, of_key in _grouped(failover))
+
+
+def others_of(records: Iterable[Record]) -> tuple[Group, ...]:
+    """The record sets of the other policies, and the simple ones with a health check, by name and type."""
+    others = [one for one in records if not one.failover and not is_fixed(one)]
+    return tuple(Group(name=name, kind=kind, records=tuple(alike)) for (name, kind), alike in _grouped(others))
+
+
+def _grouped(records: Iterable[Record]) -> list[tuple[tuple[str, str], list[Record]]]:
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for one in records:
+        groups.setdefault((one.name, one.kind), []).append(one)
+    return sorted(groups.items())
 
 
 def full_name(name: str, zone: Zone) -> str:
     """A record's name with the zone's behind it, whether it was given with it or not."""
-    own = name.rstrip(".").lower()
+    own = name.rstrip(".").lower().replace("*", "\\052")
     return f"{own}." if covers(zone.name, own) else f"{own}.{zone.name}"
 
 
@@ -86,7 +127,8 @@ def _record(record: Mapping[str, Any]) -> Record:
     return Record(
         name=record["Name"],
         kind=record["Type"],
-        failover=record["Failover"],
+        failover=record.get("Failover", ""),
+        policy=next((policy for member, policy in POLICIES.items() if _given(record, member)), "simple"),
         set_id=record.get("SetIdentifier", ""),
         ttl=record.get("TTL"),
         values=tuple(value["Value"] for value in record.get("ResourceRecords", ())),
@@ -94,6 +136,12 @@ def _record(record: Mapping[str, Any]) -> Record:
         alias=alias.get("DNSName", ""),
         evaluates=bool(alias.get("EvaluateTargetHealth")),
     )
+
+
+def _given(record: Mapping[str, Any], member: str) -> bool:
+    """Whether a record set has the member; a weight of 0 counts, MultiValueAnswer false does not."""
+    value = record.get(member)
+    return value is not None and value is not False
 
 
 def read_checks(reader: Reader, clients: Clients) -> dict[str, HealthCheck] | None:
@@ -118,20 +166,21 @@ def _check(check: Mapping[str, Any]) -> HealthCheck:
         threshold=config.get("FailureThreshold", 3),
         inverted=bool(config.get("Inverted")),
         disabled=bool(config.get("Disabled")),
+        endpoint=config.get("EndpointType", ""),
     )
 
 
 def read_reports(
     reader: Reader, clients: Clients, checks: Iterable[HealthCheck], pause: Callable[[float], object]
 ) -> dict[str, tuple[Observation, ...]]:
-    """What the checkers of each endpoint check say now; `pause` waits so many seconds."""
+    """The checkers' last reports on each check of an IPv4 address; `pause` waits so many seconds."""
     reports = {}
-    for number, check in enumerate(one for one in checks if one.kind in ENDPOINTS):
+    for number, check in enumerate(one for one in checks if one.requests):
         if number >= BURST:
             pause(REFILL_S)
         answer = reader.ask(
-            "what the checkers say now",
-            "route53:GetHealthCheckStatus",
+            "the checkers' reports",
+            REPORTS,
             clients.route53.get_health_check_status,
             HealthCheckId=check.id,
         )

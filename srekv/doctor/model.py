@@ -1,13 +1,13 @@
-"""What the doctor says: findings, each with its cause, its proof and its cure, and the verdict over them."""
+"""The doctor's results: findings, each with its cause, its proof and its cure, and a verdict for each name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 Severity = Literal["prevents", "delays", "risk", "unchecked"]
-"""What a finding means: no failover, a late one, one that may go wrong; or nobody could look."""
+"""What a finding means: no failover, a late one, one that may go wrong; or something was not examined."""
 
 ORDER: tuple[Severity, ...] = ("prevents", "delays", "risk", "unchecked")
 
@@ -16,7 +16,7 @@ Verdict = Literal["will fail over", "will not fail over", "unknown"]
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that is wrong, or that nobody could look at.
+    """One thing that is wrong, or that was not examined.
 
     Attributes:
         id: its kind, stable, for scripts: "group-shuts-checkers-out".
@@ -77,15 +77,81 @@ class Wishes:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Examination:
+    """What was examined of one record set, and what was not."""
+
+    record: str
+    examined: tuple[str, ...]
+    not_examined: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As a member of a name in `doctor`'s document."""
+        return {"record": self.record, "examined": list(self.examined), "not_examined": list(self.not_examined)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NameVerdict:
+    """Whether one name and type fails over.
+
+    Attributes:
+        policy: its routing policy.
+        prevented: something prevents it.
+        records: each record set of it.
+        not_examined: what was not examined of the zone, its VPCs or the stack.
+    """
+
+    name: str
+    kind: str
+    policy: str
+    prevented: bool
+    records: tuple[Examination, ...]
+    not_examined: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """No, if anything prevents it; unknown, if anything was not examined; else yes."""
+        if self.prevented:
+            return "will not fail over"
+        gaps = self.not_examined or any(one.not_examined for one in self.records)
+        return "unknown" if gaps else "will fail over"
+
+    def to_json(self) -> dict[str, Any]:
+        """As a member of `doctor`'s document."""
+        return {
+            "name": self.name,
+            "type": self.kind,
+            "policy": self.policy,
+            "verdict": self.verdict,
+            "not_examined": list(self.not_examined),
+            "records": [one.to_json() for one in self.records],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """All findings about one subject, the worst first, and the questions that were asked."""
+    """All findings about one subject, the worst first, and the questions that were asked.
+
+    Attributes:
+        names: of a zone, the verdict for each name; before the first `up` there are none.
+        fixed: the number of names and types in the zone that have one fixed answer.
+    """
 
     subject: str
     findings: tuple[Finding, ...]
     checked: tuple[str, ...]
+    names: tuple[NameVerdict, ...] = ()
+    fixed: int = 0
 
     @classmethod
-    def of(cls, subject: str, findings: Iterable[Finding], checked: Iterable[str]) -> Diagnosis:
+    def of(
+        cls,
+        subject: str,
+        findings: Iterable[Finding],
+        checked: Iterable[str],
+        *,
+        names: Iterable[NameVerdict] = (),
+        fixed: int = 0,
+    ) -> Diagnosis:
         """With the findings in order, and each said once: one cure, one finding, about all that it cures."""
         alike: dict[Finding, list[Finding]] = {}
         for finding in dict.fromkeys(findings):
@@ -95,6 +161,8 @@ class Diagnosis:
             subject=subject,
             findings=tuple(sorted(once, key=lambda one: ORDER.index(one.severity))),
             checked=tuple(checked),
+            names=tuple(names),
+            fixed=fixed,
         )
 
     @property
@@ -104,8 +172,11 @@ class Diagnosis:
 
     @property
     def verdict(self) -> Verdict:
-        """No, if anything prevents it; unknown, if something could not be looked at; else yes."""
+        """No, if anything prevents it; unknown, if a name's is, or, without names, if anything was not examined."""
         if self.prevents:
             return "will not fail over"
-        unchecked = any(one.severity == "unchecked" for one in self.findings)
-        return "unknown" if unchecked else "will fail over"
+        if self.names:
+            unknown = any(one.verdict == "unknown" for one in self.names)
+        else:
+            unknown = any(one.severity == "unchecked" for one in self.findings)
+        return "unknown" if unknown else "will fail over"

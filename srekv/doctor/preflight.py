@@ -14,7 +14,7 @@ from srekv.doctor.facts import Checkers, Subnet
 from srekv.doctor.gather_hosts import read_acls
 from srekv.doctor.model import Finding
 from srekv.doctor.reader import Reader
-from srekv.doctor.rules import not_checked
+from srekv.doctor.rules import not_examined
 from srekv.doctor.rules_network import acl_findings
 from srekv.doctor.sources import ADDRESSES, TYPES
 from srekv.errors import SrekvError
@@ -51,7 +51,7 @@ def refuse(steps: Steps) -> None:
             look()
         except FAILURES as error:
             raise explain(error, doing) from error
-    found = [*_additional(reader, steps), *(not_checked(one) for one in reader.unread)]
+    found = [*_additional(reader, steps), *(not_examined(one) for one in reader.unread)]
     prevents = [one for one in found if one.severity == "prevents"]
     for one in found:
         if one not in prevents:
@@ -74,7 +74,7 @@ def findings(steps: Steps) -> Iterator[Finding]:
         except (SrekvError, *FAILURES) as error:
             yield _unfit(explain(error, doing))
     yield from _additional(reader, steps)
-    yield from (not_checked(one) for one in reader.unread)
+    yield from (not_examined(one) for one in reader.unread)
 
 
 def _looks(steps: Steps) -> tuple[tuple[Callable[[], object], str], ...]:

@@ -1,4 +1,4 @@
-"""What the health checks look at, whether anybody reaches it, and what they say now. Pure."""
+"""What the health checks request, whether the checkers reach it, and what they report now. Pure."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 from srekv.doctor.cures import update_check
-from srekv.doctor.facts import ENDPOINTS, HTTP, Facts, HealthCheck, Pair, Record, is_address, is_probeable
+from srekv.doctor.facts import HTTP, Facts, HealthCheck, Pair, Record
 from srekv.doctor.model import Finding, Wishes
-from srekv.doctor.sources import CHECKERS, CHOOSES, DETERMINES, PRIVATE, VALUES
+from srekv.doctor.sources import CHOOSES, DETERMINES, PRIVATE, VALUES
 
 HEALTHY_SHARE = 0.18
 """A check is healthy while MORE than this share of its checkers say so (aws-facts 1.1)."""
@@ -23,7 +23,7 @@ def switched_on(facts: Facts, _: Wishes) -> Iterator[Finding]:
         check = facts.check_of(record)
         if check and check.disabled:
             yield _disabled(facts, record, check)
-        elif check and check.inverted:
+        elif check and check.inverted and _is_own(facts, record, check):
             yield _inverted(facts, record, check)
 
 
@@ -55,89 +55,54 @@ def _inverted(facts: Facts, record: Record, check: HealthCheck) -> Finding:
     )
 
 
-def looked_at(facts: Facts, _: Wishes) -> Iterator[Finding]:
-    """The machine of the record, at an address that checkers reach, on a path that tells its health."""
-    for record in facts.records:
-        check = facts.check_of(record)
-        if check is None:
-            continue
-        if check.kind not in ENDPOINTS or not is_address(check.address):
-            yield _indirect(record, check)
-            continue
-        yield from _unknown(facts, record, check)
-        yield from _private(facts, record, check)
-        yield from _elsewhere(facts, record, check)
-        yield from _path(record, check)
-
-
-def _indirect(record: Record, check: HealthCheck) -> Finding:
-    seen = f"{check.kind} check" if check.kind not in ENDPOINTS else f"check of {check.host or check.address}"
-    return Finding(
-        id="indirect-check",
-        severity="unchecked",
-        subject=record.label,
-        title="not checked: what the health check really looks at",
-        cause="only checks of an IPv4 address can be compared with the record and followed to a machine",
-        proof=f"{check.id} is a {seen}",
-        fix=f"aws route53 get-health-check --health-check-id {check.id}, and follow it by hand",
-        source=PRIVATE,
+def _is_own(facts: Facts, record: Record, check: HealthCheck) -> bool:
+    """Whether a check requests the machine of its record; others are inverted on purpose, to move traffic by hand."""
+    checked = facts.hosts.get(check.address)
+    answered = {host.identity for host in facts.hosts_of(record.addresses)}
+    return check.requests and (
+        check.address in record.addresses or (checked is not None and checked.identity in answered)
     )
 
 
-def _unknown(facts: Facts, record: Record, check: HealthCheck) -> Iterator[Finding]:
-    """A record or a check that leads out of what can be looked at; a check that succeeds speaks for its own way."""
-    well = any(one.healthy for one in facts.reports.get(check.id, ()))
-    far = check.address not in facts.hosts and is_probeable(check.address) and facts.hosts_read and not well
-    if far or not record.addresses:
-        what = "who reaches the machine" if far else "whether record and health check are about the same machine"
-        answer = record.alias or ", ".join(record.values)
-        yield Finding(
-            id="machine-unknown",
-            severity="unchecked",
-            subject=record.label,
-            title=f"not checked: {what}",
-            cause="it is not an instance or a network interface of this account and Region",
-            proof=f"the record answers {answer}, {check.id} looks at {check.address}",
-            fix=f"look from where it is: can Route 53's checkers reach {check.address} port {check.port}?",
-            source=CHECKERS,
-        )
+def aimed(facts: Facts, _: Wishes) -> Iterator[Finding]:
+    """At the machine of the record, at an address that checkers reach, on a path that tells its health."""
+    for record in facts.records:
+        check = facts.check_of(record)
+        if check and check.requests:
+            yield from _private(facts, record, check)
+            yield from _elsewhere(facts, record, check)
+            yield from _path(record, check)
 
 
 def _private(facts: Facts, record: Record, check: HealthCheck) -> Iterator[Finding]:
-    if check.address in facts.owned or not is_address(check.address) or is_probeable(check.address):
+    """Checkers on the internet reach no such address."""
+    if facts.is_inside(check) or not facts.is_internal(check.address):
         return
-    host = next(iter(facts.hosts_of([check.address])), None)
-    public = host.public if host and host.public else "PUBLIC_ADDRESS"
+    host = facts.hosts.get(check.address)
     yield Finding(
         id="private-address",
         severity="prevents",
         subject=record.label,
-        title="the health check looks at an address that is not on the internet",
+        title="the health check is of an address that is not on the internet",
         cause="the checkers are outside the VPC: they never reach it, so the check says nothing about the machine",
         proof=f"{check.id}: IPAddress {check.address}",
-        fix=facts.fix(update_check(check.id, "--ip-address", public)),
+        fix=facts.fix(update_check(check.id, "--ip-address", (host and host.public) or "PUBLIC_ADDRESS")),
         source=PRIVATE,
     )
 
 
 def _elsewhere(facts: Facts, record: Record, check: HealthCheck) -> Iterator[Finding]:
     """Route 53 checks the endpoint in the check, not the value of the record."""
-    if not record.addresses or check.address in record.addresses:
+    known = check.address in facts.hosts and facts.hosts_of(record.addresses)
+    if not known or _is_own(facts, record, check):
         return
-    checked = next(iter(facts.hosts_of([check.address])), None)
-    answered = facts.hosts_of(record.addresses)
-    if checked and any(checked.identity == host.identity for host in answered):
-        return
-    if not facts.hosts_read:
-        return
-    known = bool(checked or answered)
     proof = f"the record answers {_with_host(facts, record.addresses[0])}, "
-    proof += f"{check.id} looks at {_with_host(facts, check.address)}"
+    proof += f"{check.id} checks {_with_host(facts, check.address)}"
     yield Finding(
         id="check-elsewhere",
-        severity="prevents" if known else "risk",
+        severity="prevents",
         subject=record.label,
-        title="record and health check are about different machines" if known else "record and check may differ",
+        title="record and health check are about different machines",
         cause="the name follows the health of another machine than the one that clients reach",
         proof=proof,
         fix=facts.fix(update_check(check.id, "--ip-address", _public(facts, record))),
@@ -160,7 +125,7 @@ def _path(record: Record, check: HealthCheck) -> Iterator[Finding]:
     if check.kind not in HTTP:
         title, cause = "the health check only opens a connection", "a process that hangs still accepts connections"
         yield _path_finding("shallow-check", record, title, cause, proof=f"{check.id}: Type {check.kind}, no path")
-    elif check.path == "/":
+    elif check.path == "/" and not check.kind.endswith("STR_MATCH"):
         title, cause = "the health check asks for the front page", "any 2xx or 3xx counts, also a redirect to a login"
         yield _path_finding(
             "shallow-check", record, title, cause, proof=f"{check.id}: ResourcePath {check.path or '/'}"
@@ -185,7 +150,7 @@ def _path_finding(id: str, record: Record, title: str, cause: str, *, proof: str
 
 
 def healthy(facts: Facts, _: Wishes) -> Iterator[Finding]:
-    """What the checkers say now, and what that means for the answer."""
+    """What the checkers report now, and what that means for the answer."""
     for pair in facts.pairs:
         primary, secondary = _says(facts, pair.primary), _says(facts, pair.secondary)
         if primary is False and secondary is False:
@@ -194,7 +159,6 @@ def healthy(facts: Facts, _: Wishes) -> Iterator[Finding]:
             yield _down(facts, pair.secondary, "prevents", "Route 53 goes on answering the PRIMARY when it fails")
         elif primary is False and pair.primary:
             yield _down(facts, pair.primary, "risk", "the name answers the SECONDARY already: there is no other left")
-        yield from _unproven(facts, pair)
 
 
 def _says(facts: Facts, record: Record | None) -> bool | None:
@@ -240,19 +204,3 @@ def _down(facts: Facts, record: Record, severity: str, cause: str) -> Finding:
         fix=facts.fix(f"aws route53 get-health-check-last-failure-reason --health-check-id {record.check_id}"),
         source=CHOOSES,
     )
-
-
-def _unproven(facts: Facts, pair: Pair) -> Iterator[Finding]:
-    for record in pair.records:
-        check = facts.check_of(record)
-        if check and check.kind in ENDPOINTS and not check.disabled and facts.reports.get(check.id) == ():
-            yield Finding(
-                id="check-unproven",
-                severity="risk",
-                subject=record.label,
-                title="no checker has reported yet",
-                cause="a new check counts as healthy until there is enough data, also on a dead machine",
-                proof=f"GetHealthCheckStatus of {check.id} shows no observation",
-                fix="srekv doctor again in a minute",
-                source=DETERMINES,
-            )

@@ -42,10 +42,10 @@ def associated(facts: Facts, _: Wishes) -> Iterator[Finding]:
     for vpc_id in sorted({host.vpc_id for host in facts.hosts.values() if host.vpc_id} - set(zone.vpcs)):
         yield Finding(
             id="zone-not-associated",
-            severity="prevents",
+            severity="prevents" if facts.stack else "risk",
             subject=zone.name.rstrip("."),
             title=f"the zone is not associated with {vpc_id}",
-            cause="a private zone's names exist only in its VPCs: clients beside the machines cannot resolve it",
+            cause="a private zone's names exist only in its VPCs: clients in the machines' VPC cannot resolve it",
             proof=f"{zone.id} is associated with {', '.join((*zone.vpcs, *zone.elsewhere)) or 'nothing'}",
             fix=facts.fix(
                 f"aws route53 associate-vpc-with-hosted-zone --hosted-zone-id {zone.id} "
@@ -59,9 +59,10 @@ def associated(facts: Facts, _: Wishes) -> Iterator[Finding]:
 
 
 def _dead_vpc(facts: Facts, vpc: Vpc) -> Finding:
+    last = not facts.zone.elsewhere and not any(one.exists for one in facts.vpcs.values())
     return Finding(
         id="vpc-gone",
-        severity="risk",
+        severity="prevents" if last else "risk",
         subject=facts.zone.name.rstrip("."),
         title=f"the zone is associated with {vpc.id}, which does not exist",
         cause="Route 53 keeps the association of a deleted VPC: nobody in it asks any more",

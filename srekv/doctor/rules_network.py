@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from srekv.doctor.facts import ENDPOINTS, LAST, AclEntry, Checkers, Facts, HealthCheck, Host, Record, Subnet
+from srekv.doctor.facts import LAST, AclEntry, Checkers, Facts, HealthCheck, Host, Record, Subnet
 from srekv.doctor.model import Finding, Severity, Wishes
 from srekv.doctor.reach import Passage, inwards, open_ports, outwards, through_groups
 from srekv.doctor.sources import ACLS, ADDRESSES, CHECKERS, PRIVATE, ZONES
@@ -15,10 +15,10 @@ for themselves, is 0.4 % of the addresses and at most an eighth of the checkers;
 
 
 def _watched(facts: Facts) -> Iterator[tuple[Record, HealthCheck, Host]]:
-    """Each record whose check looks at a machine of this account."""
+    """Each record whose check is of a machine of this account, by checkers on the internet."""
     for record in facts.records:
         check = facts.check_of(record)
-        if check and check.kind in ENDPOINTS and check.address in facts.hosts:
+        if check and check.requests and not facts.is_inside(check) and check.address in facts.hosts:
             yield record, check, facts.hosts[check.address]
 
 
@@ -143,9 +143,10 @@ def routed(facts: Facts, _: Wishes) -> Iterator[Finding]:
 def lasting(facts: Facts, _: Wishes) -> Iterator[Finding]:
     """Machines that run, under addresses that survive a stop."""
     for record in facts.records:
-        for host in facts.hosts_of(record.addresses):
-            if host.instance_id and host.state not in {"running", "pending"}:
-                yield _not_running(facts, record, host)
+        hosts = facts.hosts_of(record.addresses)
+        down = [host for host in hosts if host.instance_id and host.state not in {"running", "pending"}]
+        if down and len(down) == len(record.values):
+            yield _not_running(facts, record, down[0])
     for record, check, host in _watched(facts):
         if host.instance_id and check.address == host.public and not host.elastic:
             yield _not_elastic(record, check, host)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from srekv.doctor.cures import new_check, put_record
-from srekv.doctor.facts import Facts, HealthCheck, Host, Pair, Record
+from srekv.doctor.facts import ENDPOINTS, Facts, HealthCheck, Host, Pair, Record
 from srekv.doctor.model import Finding, Wishes
 from srekv.doctor.sources import CHOOSES, DELETING, DETERMINES, PRACTICES, PROBLEMS, RETRIES, ZONES
 
@@ -26,14 +26,14 @@ EXAMPLE = Record(
 
 def complete(facts: Facts, _: Wishes) -> Iterator[Finding]:
     """A PRIMARY and a SECONDARY for each name."""
-    if not facts.pairs:
+    if not facts.pairs and not facts.others:
         yield Finding(
             id="no-failover-record",
             severity="prevents",
             subject=facts.zone.name.rstrip("."),
             title="the zone has no failover record",
             cause="without a PRIMARY and a SECONDARY record Route 53 always gives the same answer",
-            proof=f"no record set of {facts.zone.id} has a Failover value",
+            proof=f"no record set of {facts.zone.id} has a routing policy or a health check",
             fix=facts.fix(put_record(facts.zone, EXAMPLE) + ", and the same for a SECONDARY in one batch"),
             source=CHOOSES,
         )
@@ -137,14 +137,16 @@ def apart(facts: Facts, _: Wishes) -> Iterator[Finding]:
     for pair in facts.pairs:
         if not (pair.primary and pair.secondary):
             continue
-        same = sorted(set(pair.primary.values) & set(pair.secondary.values))
-        one, two = (next(iter(facts.hosts_of(record.addresses)), None) for record in pair.records)
-        if same or (pair.primary.alias and pair.primary.alias == pair.secondary.alias):
-            yield _same_host(facts, pair, f"both answer {same[0] if same else pair.primary.alias}")
-        elif one and two and one.identity == two.identity:
-            yield _same_host(facts, pair, f"both addresses lead to {one.name}")
-        elif one and two and one.zone == two.zone:
-            yield _same_zone(pair, one, two)
+        first, second = (set(record.values) or {record.alias} for record in pair.records)
+        hosts = [facts.hosts_of(record.addresses) for record in pair.records]
+        known = all(len(found) == len(record.values) > 0 for found, record in zip(hosts, pair.records, strict=True))
+        here, there = ({host.identity for host in found} for found in hosts)
+        if first == second:
+            yield _same_host(facts, pair, f"both answer {', '.join(sorted(first))}")
+        elif known and here == there:
+            yield _same_host(facts, pair, f"both lead to {hosts[0][0].name}")
+        elif known and len({host.zone for found in hosts for host in found}) == 1:
+            yield _same_zone(pair, hosts[0][0], hosts[1][0])
 
 
 def _same_host(facts: Facts, pair: Pair, proof: str) -> Finding:
@@ -181,13 +183,15 @@ def quick(facts: Facts, wishes: Wishes) -> Iterator[Finding]:
         check = facts.check_of(pair.primary)
         if pair.primary is None or check is None:
             continue
+        if check.kind not in ENDPOINTS:  # it has neither interval nor threshold
+            yield from _long_ttl(facts, pair, ttl, proof=f"TTL {ttl} s")
+            continue
         bound = wishes.bound(check.interval, check.threshold, ttl)
         settings = f"interval {check.interval} s, threshold {check.threshold}, TTL {ttl} s"
         if wishes.target_s is not None and bound > wishes.target_s:
             yield _over_target(facts, pair.primary, wishes.target_s, proof=f"{settings}: up to {bound:.1f} s")
-        elif ttl > ADVISED_TTL_S:
-            long = [record for record in pair.records if (record.ttl or 0) > ADVISED_TTL_S]
-            yield _long_ttl(facts, long, ttl, bound=bound)
+        else:
+            yield from _long_ttl(facts, pair, ttl, proof=f"TTL {ttl} s: an outage of up to {bound:.1f} s")
         if wishes.client_timeout_s is not None and wishes.client_timeout_s > bound:
             yield _patient_clients(pair.primary, wishes.client_timeout_s, bound)
 
@@ -206,15 +210,18 @@ def _over_target(facts: Facts, record: Record, target_s: float, *, proof: str) -
     )
 
 
-def _long_ttl(facts: Facts, records: Sequence[Record], ttl: int, *, bound: float) -> Finding:
+def _long_ttl(facts: Facts, pair: Pair, ttl: int, *, proof: str) -> Iterator[Finding]:
+    if ttl <= ADVISED_TTL_S:
+        return
+    records = [record for record in pair.records if (record.ttl or 0) > ADVISED_TTL_S]
     cure = "srekv up --ttl 10" if facts.stack else put_record(facts.zone, *records, TTL=10)
-    return Finding(
+    yield Finding(
         id="ttl-long",
         severity="delays",
         subject=" and ".join(record.label for record in records),
         title=f"the TTL of {ttl} s hides a switch",
         cause="resolvers and clients may use the old answer for so long; 60 s or less is advised",
-        proof=f"TTL {ttl} s: an outage of up to {bound:.1f} s",
+        proof=proof,
         fix=cure,
         source=PRACTICES,
     )

@@ -255,8 +255,9 @@ def test_any_zone_can_be_looked_at(world: Any) -> None:
     """Without a stack, by its id: what is wrong with somebody else's zone; one record of it by either name."""
     zone = _foreign(world)
     found = {
-        ("private-address", "prevents"),
-        ("check-elsewhere", "risk"),
+        ("private-endpoint", "unchecked"),
+        ("check-elsewhere", "unchecked"),
+        ("machine-unknown", "unchecked"),
         ("shallow-check", "risk"),
         ("secondary-unchecked", "risk"),
         ("ttl-long", "delays"),
@@ -421,7 +422,7 @@ def test_a_first_up_asks_three_more_calls(world: Any) -> None:
     stack.up(wait=False, preflight=preflight.refuse)
     assert len(world.calls.log) <= len(usual) + 4  # GetRole is asked when the stack is opened
     assert sorted(set(world.calls.log) - set(usual)) == ["DescribeAccountAttributes", "DescribeNetworkAcls"]
-    assert not [warning for warning in log.warnings if "not checked" in warning]
+    assert not [warning for warning in log.warnings if "not examined" in warning]
 
 
 def test_doctor_before_the_first_up(world: Any) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from srekv.console import Screen
-from srekv.diagnosis import Request, show, typed
-from srekv.doctor.model import Diagnosis, Finding
-from srekv.errors import UsageError
+from srekv.diagnosis import Request, judge, show, typed
+from srekv.doctor.model import Diagnosis, Examination, Finding, NameVerdict
+from srekv.errors import FindingError, UnknownError, UsageError
 from srekv.invocation import Invocation
 
 LONG = f"aws route53 change-resource-record-sets --hosted-zone-id Z1 --change-batch '{'x' * 200}[y]'"
@@ -51,13 +53,52 @@ def test_a_finding_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
     assert out.count("prevents  it is wrong  [some-id]") == 1
     assert "proof  [a] 1" in out
     assert f"fix    {LONG}\n" in out
-    assert "looked at: q1, q2" in out
+    assert "examined: q1, q2" in out
 
 
 def test_before_up_has_words_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     """A stack that does not exist cannot fail over: the verdict is about its first `up`."""
     show(_invocation(target="local"), Diagnosis.of("the first up of blue", [], ["q"]), before_up=True)
     assert "the first up of blue: nothing is in its way" in capsys.readouterr().out
+
+
+def _name(**more: object) -> NameVerdict:
+    records = (Examination(record="PRIMARY svc.x", examined=("health check",), not_examined=("the alias target y",)),)
+    return replace(NameVerdict(name="svc.x", kind="A", policy="failover", prevented=False, records=records), **more)  # type: ignore[arg-type]
+
+
+def test_each_name_is_shown_with_what_was_examined(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its verdict, and for each record set what was examined and what was not; other record sets are counted."""
+    show(_invocation(), Diagnosis.of("x", [], [], names=[_name(not_examined=("the zone",))], fixed=2), before_up=False)
+    out = capsys.readouterr().out
+    assert out.startswith("x: unknown\n  svc.x  A  failover  unknown\n")
+    assert "svc.x A: not examined: the zone" in out
+    assert "PRIMARY svc.x A: health check; not examined: the alias target y" in out
+    assert "2 other record sets" in out
+
+
+RISK = Finding(id="i", severity="risk", subject="s", title="t", cause="c", proof="p", fix="f")
+OPEN = replace(RISK, severity="unchecked")
+WRONG = replace(RISK, severity="prevents")
+
+
+@pytest.mark.parametrize(
+    ("findings", "names", "code"),
+    [
+        ([], [], 0),
+        ([RISK], [_name(records=())], 0),
+        ([OPEN], [_name(records=())], 0),
+        ([], [_name(records=()), _name()], 4),
+        ([OPEN], [], 4),
+        ([OPEN, WRONG], [_name(), _name(prevented=True)], 1),
+    ],
+    ids=["fine", "a risk", "what decides about no name", "a name", "before up", "the worst"],
+)
+def test_the_exit_code_is_the_worst(findings: list[Finding], names: list[NameVerdict], code: int) -> None:
+    """1 for a finding that prevents a failover, 4 for an unknown verdict, 0 for risks."""
+    expected = {1: pytest.raises(FindingError), 4: pytest.raises(UnknownError)}
+    with expected.get(code, contextlib.nullcontext()):
+        judge(Diagnosis.of("x", findings, [], names=names))
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])

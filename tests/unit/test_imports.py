@@ -79,6 +79,7 @@ PURE = (
     "watch.draw",
     "watch.events",
     "watch.model",
+    "doctor.examined",
     "doctor.facts",
     "doctor.model",
     "doctor.policies",

@@ -88,6 +88,14 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
 
 
 @pytest.fixture
+def tenant(tmp_path: Path) -> Iterator[Cli]:
+    """The command line with a home, and so a local cloud, of its own."""
+    one = Cli(tmp_path)
+    yield one
+    one.run("local", "stop")
+
+
+@pytest.fixture
 def drilling(cli: Cli, tmp_path: Path) -> Iterator[Any]:
     """Starts a drill in the background; one that still runs in the end is killed, and the stack healed."""
     started: list[Watched] = []

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -16,14 +14,6 @@ import pytest
 pytestmark = pytest.mark.local
 
 DEADLINE_S = 60
-
-
-@pytest.fixture
-def tenant(cli: Any, tmp_path: Path) -> Iterator[Any]:
-    """The command line with a home that nobody else has."""
-    one = type(cli)(tmp_path)
-    yield one
-    one.run("local", "stop")
 
 
 def _await_end(environment: dict[str, str]) -> list[Any]:

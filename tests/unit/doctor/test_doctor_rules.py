@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from srekv.doctor.facts import (
+    REPORTS,
     AclEntry,
     Checkers,
     Facts,
+    Group,
     GroupRule,
     HealthCheck,
     Host,
@@ -117,7 +119,7 @@ def _healthy() -> Facts:
         checks={"check0": _check(0), "check1": _check(1)},
         reports={"check0": _reports(16), "check1": _reports(16)},
         hosts={ONE: _host(0), TWO: _host(1)},
-        owned=frozenset({ONE, TWO}),
+        public=frozenset({ONE, TWO}),
         groups={"sg-1": (GroupRule(protocol="tcp", low=80, high=80, cidrs=RANGES),)},
         subnets={"subnet-0": _subnet(0), "subnet-1": _subnet(1)},
         vpcs={"vpc-1": Vpc(id="vpc-1", dns_support=True, dns_hostnames=True)},
@@ -187,6 +189,8 @@ NO_ITEMS = {"Statement": node_policy(TABLE)["Statement"][1:]}
 NO_AGENT = {"Statement": node_policy(TABLE)["Statement"][:1]}
 LOCAL = _set(zone=Zone(id="Z1", name="sre-test.local.", private=True, vpcs=("vpc-1",)))
 PRIVATE = "10.0.0.5"
+ELSEWHERE = Zone(id="Z1", name="example.internal.", private=True, vpcs=("vpc-2",))
+DEAD = Vpc(id="vpc-9", dns_support=None, dns_hostnames=None, exists=False)
 
 TRUTH: dict[str, tuple[Alteration, str, str, str]] = {
     "no failover": (_set(pairs=()), "no-failover-record", "prevents", "UPSERT"),
@@ -216,7 +220,7 @@ TRUTH: dict[str, tuple[Alteration, str, str, str]] = {
     "no report yet": (
         _set(reports={"check0": (), "check1": _reports(16)}),
         "check-unproven",
-        "risk",
+        "unchecked",
         "srekv doctor",
     ),
     "both unhealthy": (
@@ -247,28 +251,46 @@ TRUTH: dict[str, tuple[Alteration, str, str, str]] = {
     "a check of an IPv6 address": (_checks(0, address="2600::1"), "indirect-check", "unchecked", "get-health-check"),
     "a record that answers a name": (
         _records(primary={"kind": "CNAME", "values": ("x.example.",)}),
-        "machine-unknown",
+        "check-elsewhere machine-unknown",
         "unchecked",
-        f"reach {ONE} port 80",
+        "get-health-check --health-check-id check0",
     ),
     "a machine elsewhere": (
-        _all(_set(hosts={TWO: _host(1)}), _set(reports={"check1": _reports(16)})),
+        _set(hosts={TWO: _host(1)}),
         "machine-unknown",
         "unchecked",
-        f"reach {ONE} port 80",
+        "compare by hand",
+    ),
+    "a private endpoint": (
+        _all(_checks(0, address=PRIVATE), _set(hosts={ONE: _host(0), TWO: _host(1), PRIVATE: _host(0)})),
+        "private-endpoint",
+        "unchecked",
+        "get-health-check --health-check-id check0",
     ),
     "a private address": (
-        _all(_checks(0, address=PRIVATE), _set(hosts={ONE: _host(0), TWO: _host(1), PRIVATE: _host(0)})),
+        _all(
+            _checks(0, address=PRIVATE, endpoint="PUBLIC"),
+            _set(hosts={ONE: _host(0), TWO: _host(1), PRIVATE: _host(0)}),
+        ),
         "private-address",
         "prevents",
         f"--ip-address {ONE}",
     ),
-    "another machine": (_checks(0, address="52.9.9.9"), "check-elsewhere", "prevents", f"--ip-address {ONE}"),
-    "nobody known": (
-        _all(_checks(0, address="52.9.9.9"), _set(hosts={TWO: _host(1)})),
+    "another machine": (_checks(0, address=TWO), "check-elsewhere", "prevents", f"--ip-address {ONE}"),
+    "an address of no known machine": (
+        _checks(0, address="52.9.9.9"),
         "check-elsewhere",
-        "risk",
-        f"--ip-address {ONE}",
+        "unchecked",
+        "get-health-check --health-check-id check0",
+    ),
+    "several addresses, one check": (
+        _all(
+            _records(primary={"values": (ONE, "52.0.0.3")}),
+            lambda facts: replace(facts, hosts={**facts.hosts, "52.0.0.3": _host(0, instance_id="i-3")}),
+        ),
+        "value-unchecked",
+        "unchecked",
+        "multivalue",
     ),
     "the front page": (_checks(0, path="/"), "shallow-check", "risk", "--resource-path /health"),
     "a connection only": (_checks(1, kind="TCP"), "shallow-check", "risk", "--resource-path /health"),
@@ -324,17 +346,24 @@ TRUTH: dict[str, tuple[Alteration, str, str, str]] = {
         "--enable-dns-hostnames",
     ),
     "another VPC": (
-        _set(zone=Zone(id="Z1", name="example.internal.", private=True, vpcs=("vpc-2",)), vpcs={}),
+        _set(zone=ELSEWHERE, vpcs={}),
         "zone-not-associated",
-        "prevents",
+        "risk",
         "VPCId=vpc-1",
     ),
+    "another VPC, a stack of ours": (
+        _all(_set(zone=ELSEWHERE, vpcs={}), _stack()),
+        "zone-not-associated",
+        "prevents",
+        "srekv up",
+    ),
     "a dead VPC": (
-        _set(vpcs={"vpc-9": Vpc(id="vpc-9", dns_support=None, dns_hostnames=None, exists=False)}),
+        lambda facts: replace(facts, vpcs={**facts.vpcs, "vpc-9": DEAD}),
         "vpc-gone",
         "risk",
         "VPCId=vpc-9",
     ),
+    "the only VPC is dead": (_set(vpcs={"vpc-9": DEAD}), "vpc-gone", "prevents", "VPCId=vpc-9"),
     "a narrower zone": (
         _set(rivals=(Rival(kind="private zone", id="Z2", name="svc.example.internal.", vpc_id="vpc-1"),)),
         "name-answered-elsewhere",
@@ -379,7 +408,7 @@ def test_one_thing_wrong_is_one_kind_of_finding(case: str) -> None:
     """Exactly the finding that belongs to it, with its severity, a cause, a proof and the cure."""
     alter, identity, severity, fix = TRUTH[case]
     findings = _diagnose(alter(_healthy())).findings
-    assert {(one.id, one.severity) for one in findings} == {(identity, severity)}
+    assert {(one.id, one.severity) for one in findings} == {(one, severity) for one in identity.split()}
     assert fix in findings[0].fix
     assert all(
         one.cause and one.proof and one.title and one.source.startswith("https://")
@@ -395,17 +424,15 @@ def test_one_thing_wrong_is_one_kind_of_finding(case: str) -> None:
         _stack(),
         _all(
             _checks(0, address="127.0.0.9"),
-            _set(owned=frozenset({"127.0.0.9"})),
-            _hosts(0),
+            lambda facts: replace(
+                facts, public=frozenset({"127.0.0.9", TWO}), hosts={**facts.hosts, "127.0.0.9": _host(0)}
+            ),
             _records(primary={"values": ("127.0.0.9",)}),
         ),
         _all(LOCAL, _hosts(0, resolves=True), _hosts(1, resolves=True)),
         _set(rivals=(Rival(kind="private zone", id="Z2", name="other.example.internal.", vpc_id="vpc-1"),)),
         _set(zone=Zone(id="Z1", name="example.com.", private=False), vpcs={}),
         _group(cidrs=("0.0.0.0/0",), low=0, high=65535),
-        _set(checkers=None, groups={}, subnets={}, vpcs={}),
-        _set(checks={}, checks_read=False, reports={}),
-        _records(primary={"check_id": "", "alias": "lb.example.", "evaluates": True, "ttl": None, "values": ()}),
         _all(
             _records(primary={"values": ("10.0.0.1",)}),
             lambda facts: replace(facts, hosts={**facts.hosts, "10.0.0.1": _host(0)}),
@@ -413,7 +440,7 @@ def test_one_thing_wrong_is_one_kind_of_finding(case: str) -> None:
     ],
 )
 def test_nothing_wrong_is_no_finding(alter: Alteration) -> None:
-    """Healthy stacks and zones, and those of which little could be read, are not spoken ill of."""
+    """Healthy stacks and zones have no finding, and all that decides was examined."""
     diagnosis = _diagnose(alter(_healthy()))
     assert diagnosis.findings == ()
     assert diagnosis.verdict == "will fail over"
@@ -462,3 +489,143 @@ def test_one_cure_is_one_finding() -> None:
     (finding,) = _diagnose(_group(cidrs=("10.0.0.0/8",))(_healthy())).findings
     assert finding.subject == "PRIMARY svc.example.internal and SECONDARY svc.example.internal"
     assert finding.proof.count("sg-1") == 1
+
+
+def _alias(**more: Any) -> dict[str, Any]:
+    return {"check_id": "", "alias": "lb.example.", "evaluates": True, "ttl": None, "values": ()} | more
+
+
+def _other(policy: str, **more: Any) -> Alteration:
+    record = _record(0, failover="", policy=policy, name="api.example.internal.", **more)
+    return lambda facts: replace(facts, others=(Group(name=record.name, kind="A", records=(record,)),))
+
+
+UNREAD = Unread(what="forwarding rules", action="route53resolver:ListResolverRules", why="-", denied=True)
+
+VERDICTS: dict[str, tuple[Alteration, str, str]] = {
+    "all examined": (lambda facts: facts, "will fail over", ""),
+    "HTTPS": (_checks(0, kind="HTTPS", port=80), "will fail over", ""),
+    "TCP": (_checks(0, kind="TCP"), "will fail over", ""),
+    "string match": (_checks(0, kind="HTTP_STR_MATCH", path="/"), "will fail over", ""),
+    "disabled": (_checks(0, disabled=True), "will not fail over", ""),
+    "inverted": (_checks(0, inverted=True), "will not fail over", ""),
+    "calculated": (_checks(0, kind="CALCULATED", address=""), "unknown", "what check0 monitors"),
+    "alarm": (_checks(0, kind="CLOUDWATCH_METRIC", address=""), "unknown", "what check0 monitors"),
+    "alarm, inverted": (
+        _checks(0, kind="CLOUDWATCH_METRIC", address="", inverted=True),
+        "unknown",
+        "what check0 monitors",
+    ),
+    "routing control": (_checks(0, kind="RECOVERY_CONTROL", address=""), "unknown", "what check0 monitors"),
+    "a name, inverted": (_checks(0, address="", host="switch.example", inverted=True), "unknown", "switch.example"),
+    "CNAME": (_records(primary={"kind": "CNAME", "values": ("x.example.",)}), "unknown", "what is behind x.example."),
+    "a pair of aliases": (
+        _records(primary=_alias(), secondary=_alias(alias="lb2.example.")),
+        "unknown",
+        "the alias target lb.example",
+    ),
+    "aliases of one target": (
+        _records(primary=_alias(), secondary=_alias()),
+        "will not fail over",
+        "",
+    ),
+    "an alias that evaluates nothing": (
+        _records(primary=_alias(evaluates=False)),
+        "will not fail over",
+        "",
+    ),
+    "no report yet": (_set(reports={"check0": _reports(16), "check1": ()}), "unknown", "there are none yet"),
+    "reports not read": (_set(reports={"check0": _reports(16)}), "unknown", "the checkers' reports on check1"),
+    "checks not read": (_set(checks={}, checks_read=False, reports={}), "unknown", "the health check check0"),
+    "hosts not read": (_set(hosts={}, hosts_read=False), "unknown", f"what is behind {ONE}"),
+    "groups not read": (_set(groups={}), "unknown", "the security groups of web0"),
+    "checkers not known": (_set(checkers=None), "unknown", "the network ACL of web0"),
+    "subnets not read": (_set(subnets={}), "unknown", "the route to the internet of web0"),
+    "zone not read": (_set(unread=(UNREAD,)), "unknown", "forwarding rules (route53resolver:ListResolverRules)"),
+    "reports refused once": (
+        _set(unread=(Unread(what="reports", action=REPORTS, why="-", denied=False),)),
+        "will fail over",
+        "",
+    ),
+    "another Region": (
+        _set(
+            zone=Zone(
+                id="Z1", name="example.internal.", private=True, vpcs=("vpc-1",), elsewhere=("vpc-9 in eu-west-1",)
+            )
+        ),
+        "unknown",
+        "vpc-9 in eu-west-1",
+    ),
+    "two machines behind one address": (_set(hosts={ONE: _host(0)}), "unknown", f"what is behind {TWO}"),
+    "several machines in shared zones": (
+        _all(
+            _records(primary={"values": (ONE, "52.0.0.3")}, secondary={"values": (TWO, "52.0.0.4")}),
+            lambda facts: replace(
+                facts,
+                hosts={
+                    ONE: _host(0),
+                    "52.0.0.3": _host(1, instance_id="i-3"),
+                    TWO: _host(0, instance_id="i-1"),
+                    "52.0.0.4": _host(1, instance_id="i-4", state="stopped"),
+                },
+            ),
+        ),
+        "unknown",
+        "the health of 52.0.0.3",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", VERDICTS)
+def test_what_was_not_examined_leaves_the_verdict_open(case: str) -> None:
+    """A verdict for the name; unknown exactly when something that decides was not examined, which is named."""
+    alter, verdict, gap = VERDICTS[case]
+    diagnosis = _diagnose(alter(_healthy()))
+    (name,) = diagnosis.names
+    gaps = [*name.not_examined, *(one for record in name.records for one in record.not_examined)]
+    assert (name.verdict, diagnosis.verdict) == (verdict, verdict)
+    assert any(gap in one for one in gaps) if gap else verdict == "will not fail over" or gaps == []
+
+
+@pytest.mark.parametrize("policy", ["weighted", "latency", "multivalue", "geolocation", "simple", "unknown"])
+def test_names_under_other_policies_are_listed(policy: str) -> None:
+    """Each name has its own verdict; one that is unknown makes the zone's unknown, and there is no false alarm."""
+    diagnosis = _diagnose(_other(policy)(_healthy()))
+    assert [(one.name, one.policy, one.verdict) for one in diagnosis.names] == [
+        ("svc.example.internal", "failover", "will fail over"),
+        ("api.example.internal", policy, "unknown"),
+    ]
+    assert diagnosis.verdict == "unknown"
+    assert diagnosis.names[1].records[0].record == f"{policy} set0 api.example.internal"
+    assert diagnosis.names[1].records[0].not_examined == (
+        f"the {policy} routing policy, and what is behind the record set",
+    )
+    alone = _diagnose(_all(_set(pairs=()), _other(policy))(_healthy()))
+    assert (alone.verdict, alone.prevents) == ("unknown", ())
+
+
+def test_each_record_lists_what_was_examined() -> None:
+    """Down to the machine and its surroundings."""
+    (name,) = _diagnose(_healthy()).names
+    assert [one.record for one in name.records] == ["PRIMARY svc.example.internal", "SECONDARY svc.example.internal"]
+    assert name.records[0].examined == (
+        "routing policy",
+        "health check",
+        "checkers' reports",
+        "machine",
+        "security groups",
+        "network ACL",
+        "route to the internet",
+    )
+
+
+def test_a_name_is_judged_by_its_own_records() -> None:
+    """What is wrong with one name leaves the verdict for another alone."""
+    other = Pair(
+        name="www.example.internal.",
+        kind="A",
+        primary=_record(0, name="www.example.internal.", check_id=""),
+        secondary=_record(1, name="www.example.internal."),
+    )
+    diagnosis = _diagnose(replace(_healthy(), pairs=(*_healthy().pairs, other)))
+    assert [one.verdict for one in diagnosis.names] == ["will fail over", "will not fail over"]
