@@ -178,13 +178,11 @@ def stacks(context: click.Context) -> Proposals:
 
 def instances(context: click.Context) -> Proposals:
     """Those that run, with their names."""
-    found = (
-        _clients(context)
-        .ec2.get_paginator("describe_instances")
-        .paginate(Filters=[{"Name": "instance-state-name", "Values": ["running"]}])
-    )
-    reservations = [one for page in found for one in page["Reservations"]]
-    return [(one["InstanceId"], _name(one)) for group in reservations for one in group["Instances"]]
+    from srekv.provision import marks
+
+    running = {"Name": "instance-state-name", "Values": ["running"]}
+    found = marks.instances(_clients(context).ec2, Filters=[running])
+    return [(one["InstanceId"], _name(one)) for one in found if one["State"]["Name"] in running["Values"]]
 
 
 def networks(context: click.Context) -> Proposals:

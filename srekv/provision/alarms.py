@@ -10,6 +10,7 @@ from srekv.errors import NotOursError
 from srekv.provision.answers import found, gone
 from srekv.provision.drift import difference
 from srekv.provision.health import HealthChecks
+from srekv.provision.marks import each
 from srekv.provision.model import Resource
 from srekv.provision.naming import NODES, STACK_TAG, TITLE, tag_map
 from srekv.provision.run import Op, Ops, Run, Step, leave
@@ -101,7 +102,8 @@ class Alarms:
         return self._run.names.alarm("table-throttled")
 
     def _present(self, client: Any, names: list[str]) -> list[dict[str, Any]]:
-        return list(client.describe_alarms(AlarmNames=names)["MetricAlarms"])
+        listed = each(client, "describe_alarms", "MetricAlarms", AlarmNames=names)
+        return [one for one in listed if one["AlarmName"] in names]
 
     def _ours(self) -> list[tuple[Any, dict[str, Any]]]:
         """Our alarms, each with the client of its Region."""
@@ -132,7 +134,12 @@ class Alarms:
         )
 
     def _dashboard_body(self) -> str | None:
-        answer = found(self._regional.get_dashboard, DashboardName=self._run.names.dashboard)
+        """Whether it is there the listing tells: of an absent one GetDashboard has no error that endpoints agree on."""
+        name = self._run.names.dashboard
+        listed = each(self._regional, "list_dashboards", "DashboardEntries", DashboardNamePrefix=name)
+        if name not in {one["DashboardName"] for one in listed}:
+            return None
+        answer = found(self._regional.get_dashboard, DashboardName=name)
         return str(answer["DashboardBody"]) if answer else None
 
     def _check_alarm(self, node: str) -> dict[str, Any]:

@@ -130,7 +130,8 @@ class Backup:
             TableName=self._run.names.table, BackupType="USER"
         )
         backups = [one for page in pages for one in page["BackupSummaries"]]
-        return next((one for one in backups if one["BackupName"] == self._name), None)
+        mine = (self._run.names.table, self._name)
+        return next((one for one in backups if (one["TableName"], one["BackupName"]) == mine), None)
 
 
 def delete_backup(clients: Clients, arn: str) -> None:

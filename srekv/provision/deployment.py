@@ -162,7 +162,7 @@ def _check(name: str, check: Mapping[str, Any]) -> Check:
 
 
 def _zone(run: Run) -> tuple[str, list[Mapping[str, Any]]]:
-    """The zone's name without the trailing dot, and its failover A records."""
+    """The zone's name without the trailing dot, and the failover records that `up` put there."""
     prefix = run.names.reference_prefix("zone")
     route53 = run.clients.route53
     for page in route53.get_paginator("list_hosted_zones").paginate():
@@ -170,5 +170,6 @@ def _zone(run: Run) -> tuple[str, list[Mapping[str, Any]]]:
             if zone["CallerReference"].startswith(prefix):
                 pages = route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone["Id"])
                 records = [record for part in pages for record in part["ResourceRecordSets"]]
-                return zone["Name"].rstrip("."), [one for one in records if one.get("Failover") and one["Type"] == "A"]
+                ours = {run.names.instance(node) for node in NODES}
+                return zone["Name"].rstrip("."), [one for one in records if one.get("SetIdentifier") in ours]
     return "", []

@@ -15,6 +15,7 @@ from srekv.provision.answers import code_of, found, gone, message_of
 from srekv.provision.drift import difference
 from srekv.provision.health import HealthChecks
 from srekv.provision.incarnation import REFERENCES, used_up
+from srekv.provision.marks import each
 from srekv.provision.model import Resource
 from srekv.provision.naming import NODES, REGION_TAG, lost_tags, tag_map
 from srekv.provision.network import Network
@@ -263,15 +264,9 @@ class PrivateZone:
             )
 
     def _same_name(self) -> list[dict[str, Any]]:
-        """The records of our name that stand for an address; the listing starts there and goes on to later names."""
-        answer = self._route53.list_resource_record_sets(
-            HostedZoneId=self.zone_id, StartRecordName=self._record_name, StartRecordType="A", MaxItems="10"
-        )
-        return [
-            dict(record)
-            for record in answer["ResourceRecordSets"]
-            if record["Name"] == self._record_name and record["Type"] in ADDRESS_TYPES
-        ]
+        """The records of our name that stand for an address."""
+        listed = each(self._route53, "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=self.zone_id)
+        return [dict(one) for one in listed if one["Name"] == self._record_name and one["Type"] in ADDRESS_TYPES]
 
     def _change(self, remove: Sequence[Mapping[str, Any]], put: Sequence[Mapping[str, Any]]) -> str:
         """One batch, all or nothing: a record of another policy under this name must go in the same change (R26).

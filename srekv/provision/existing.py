@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from srekv.errors import SrekvError
 from srekv.provision.clients import Clients
-from srekv.provision.naming import NODE_TAG, NODES, STACK_TAG, Names, tag_map
+from srekv.provision.marks import tagged
+from srekv.provision.naming import NODE_TAG, NODES, Names, tag_map
 from srekv.provision.strays import FOUND_FOR, stray_addresses, stray_instances
 
 LIVE = frozenset({"pending", "running", "stopping", "stopped"})
@@ -30,16 +30,13 @@ class Existing:
 
     def fresh_instances(self) -> list[Mapping[str, Any]]:
         """The live instances now, each with at least one call."""
-        pages = self._ec2.get_paginator("describe_instances").paginate(
-            Filters=[self._names.tag_filter, {"Name": "instance-state-name", "Values": sorted(LIVE)}]  # type: ignore[list-item]
-        )
-        return _with_tags(
-            "instance", [one for page in pages for group in page["Reservations"] for one in group["Instances"]]
-        )
+        live = {"Name": "instance-state-name", "Values": sorted(LIVE)}
+        found = tagged(self._ec2, "describe_instances", "Reservations", stack=self._names.stack, filters=(live,))
+        return [one for one in found if one["State"]["Name"] in LIVE]
 
     def fresh_addresses(self) -> list[Mapping[str, Any]]:
         """The Elastic IPs now."""
-        return _with_tags("address", self._ec2.describe_addresses(Filters=[self._names.tag_filter])["Addresses"])  # type: ignore[list-item]
+        return tagged(self._ec2, "describe_addresses", "Addresses", stack=self._names.stack)
 
     def fresh_checks(self) -> dict[str, list[Mapping[str, Any]]]:
         """The health checks by node now, found by their CallerReference: they take no tags at creation."""
@@ -117,22 +114,6 @@ class Existing:
         """The health checks by node at the beginning of the run."""
         with self._checks_lock:
             return self._checks
-
-
-def _with_tags(kind: str, listed: Sequence[Any]) -> list[Mapping[str, Any]]:
-    """What a filter by the stack's tag found, if EC2 shows the tags: nobody else can tell the nodes apart.
-
-    Raises:
-        SrekvError: it does not, which AWS does not rule out (ansible/ansible#12642). Now a node would seem missing.
-    """
-    for one in listed:
-        if STACK_TAG not in tag_map(one.get("Tags")):
-            raise SrekvError(
-                f"EC2 shows an {kind} of this stack without its tags",
-                why=f"{one.get('InstanceId') or one.get('AllocationId')} was found by its tag, and the answer has none",
-                next_step="run the command again in a minute: this passes",
-            )
-    return list(listed)
 
 
 def of_node(resources: Sequence[Mapping[str, Any]], node: str) -> list[Mapping[str, Any]]:

@@ -18,8 +18,9 @@ from srekv.provision.addresses import Addresses
 from srekv.provision.answers import code_of, gone, message_of
 from srekv.provision.checker_ranges import COLLECTED, RANGES
 from srekv.provision.existing import Existing
+from srekv.provision.marks import each, tags_of
 from srekv.provision.model import Resource
-from srekv.provision.naming import lost_tags, tag_map
+from srekv.provision.naming import STACK_TAG, Names, lost_tags, tag_map
 from srekv.provision.network import Network
 from srekv.provision.run import Op, Ops, Run, Step, leave
 
@@ -109,11 +110,6 @@ class Firewall:
     def _name(self) -> str:
         return self._run.names.security_group
 
-    @property
-    def _description(self) -> str:
-        """What tells a group of ours: it cannot change after creation, as tags can."""
-        return f"srekv stack {self._run.config.stack}: the web servers"
-
     def observe(self) -> tuple[Resource, ...]:
         """Our groups, in any VPC."""
         return tuple(
@@ -169,26 +165,24 @@ class Firewall:
             )
 
     def _ours(self) -> list[Mapping[str, Any]]:
-        filters: Any = [{"Name": "description", "Values": [self._description]}]
-        return list(self._ec2.describe_security_groups(Filters=filters)["SecurityGroups"])
+        return our_groups(self._ec2, self._run.names)
 
     def _in_vpc(self) -> Mapping[str, Any] | None:
         """The group of our name in the VPC; names are unique in a VPC (aws-facts 3)."""
-        groups = self._ec2.describe_security_groups(
-            Filters=[
-                {"Name": "group-name", "Values": [self._name]},
-                {"Name": "vpc-id", "Values": [self._network.vpc_id]},
-            ]
-        )["SecurityGroups"]
-        if not groups:
-            return None
-        if groups[0].get("Description") != self._description:
+        there = (self._name, self._network.vpc_id)
+        filters = [
+            {"Name": "group-name", "Values": [self._name]},
+            {"Name": "vpc-id", "Values": [self._network.vpc_id]},
+        ]
+        listed = each(self._ec2, "describe_security_groups", "SecurityGroups", Filters=filters)
+        group = next((one for one in listed if (one["GroupName"], one.get("VpcId")) == there), None)
+        if group is not None and not is_ours(group, self._run.names):
             raise NotOursError(
                 f"the security group {self._name} in {self._network.vpc_id} is not this stack's",
-                why=f"its description is not: {self._description}",
+                why=f"its description is not: {self._run.names.group_description}, or its tag {STACK_TAG} is another's",
                 next_step="choose another stack name (--stack NAME), or rename that group",
             )
-        return groups[0]
+        return group
 
     def _create(self) -> str:
         tags: Any = self._run.names.tags(self._name)
@@ -197,7 +191,7 @@ class Firewall:
             f"the security group {self._name}",
             lambda: self._ec2.create_security_group(
                 GroupName=self._name,
-                Description=self._description,
+                Description=self._run.names.group_description,
                 VpcId=self._network.vpc_id,
                 TagSpecifications=[{"ResourceType": "security-group", "Tags": tags}],
             )["GroupId"],
@@ -223,9 +217,8 @@ class Firewall:
     def _prefix_list(self) -> tuple[str, ...]:
         name = f"com.amazonaws.{self._run.config.region}.route53-healthchecks"
         try:
-            lists = self._ec2.describe_managed_prefix_lists(Filters=[{"Name": "prefix-list-name", "Values": [name]}])[
-                "PrefixLists"
-            ]
+            filters = [{"Name": "prefix-list-name", "Values": [name]}]
+            lists = list(each(self._ec2, "describe_managed_prefix_lists", "PrefixLists", Filters=filters))
         except ClientError as error:
             self._run.watcher.warn(f"cannot look up the prefix list {name}: {message_of(error)}")
             return ()
@@ -317,6 +310,19 @@ class Firewall:
         """Whether a live instance of ours holds it: an `up` beside us launched it, and it goes in a later round."""
         live = Existing(self._run.clients, self._run.names).fresh_instances()
         return any(group["GroupId"] == group_id for one in live for group in one.get("SecurityGroups", ()))
+
+
+def our_groups(ec2: Any, names: Names) -> list[Mapping[str, Any]]:
+    """The stack's security groups, in any VPC; found by their description, which stays when a tag is lost."""
+    filters = [{"Name": "description", "Values": [names.group_description]}]
+    listed = each(ec2, "describe_security_groups", "SecurityGroups", Filters=filters)
+    return [one for one in listed if is_ours(one, names)]
+
+
+def is_ours(group: Mapping[str, Any], names: Names) -> bool:
+    """Whether name and description, which nobody can change, are the stack's, and no tag says that it is another's."""
+    mine = (names.security_group, names.group_description, names.stack)
+    return mine == (group["GroupName"], group.get("Description"), tags_of(group).get(STACK_TAG, names.stack))
 
 
 def _words(rules: Mapping[Rule, str], so: str = "") -> str:

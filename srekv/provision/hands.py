@@ -10,7 +10,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from srekv.errors import SrekvError
 from srekv.provision.answers import code_of, explain, message_of
 from srekv.provision.deployment import read
-from srekv.provision.firewall import MARK, tcp
+from srekv.provision.firewall import MARK, our_groups, tcp
+from srekv.provision.marks import each, instance
 from srekv.provision.model import Check, CommandResult, Deployment, Node, Observation, Place
 from srekv.provision.naming import FAULT_TAG
 from srekv.provision.run import Run
@@ -100,9 +101,8 @@ class AwsHands:
         Raises:
             SrekvError: the instance has no public address.
         """
-        answer = self._call(f"looking at {instance_id}", self._ec2.describe_instances, InstanceIds=[instance_id])
-        instances = [one for group in answer["Reservations"] for one in group["Instances"]]
-        address = next((one.get("PublicIpAddress", "") for one in instances), "")
+        found = self._call(f"looking at {instance_id}", instance, ec2=self._ec2, instance_id=instance_id)
+        address = (found or {}).get("PublicIpAddress", "")
         if not address:
             raise SrekvError(
                 f"{instance_id} cannot be the vantage point",
@@ -134,9 +134,8 @@ class AwsHands:
                 raise explain(error, f"closing the port to {address}") from error
 
     def _group(self) -> str:
-        groups = self._call(
-            "looking for the security group", self._ec2.describe_security_groups, Filters=[self._run.names.tag_filter]
-        )["SecurityGroups"]
+        doing = "looking for the security group"
+        groups = self._call(doing, our_groups, ec2=self._ec2, names=self._run.names)
         if not groups:
             raise SrekvError("the stack has no security group", next_step="srekv up")
         return str(groups[0]["GroupId"])
@@ -170,10 +169,8 @@ class AwsHands:
 
         def look() -> bool | None:
             filters: Any = [{"Key": "InstanceIds", "Values": sorted(ids)}]
-            answer = self._ssm.describe_instance_information(Filters=filters)
-            seen.update(
-                one["InstanceId"] for one in answer["InstanceInformationList"] if one.get("PingStatus") == "Online"
-            )
+            listed = each(self._ssm, "describe_instance_information", "InstanceInformationList", Filters=filters)
+            seen.update(one["InstanceId"] for one in listed if one.get("PingStatus") == "Online")
             return True if ids <= seen else None
 
         try:
@@ -244,9 +241,8 @@ class AwsHands:
         return answer if answer["Status"] in ENDED else None
 
     def _state(self, node: Node) -> str:
-        answer = self._call(f"looking at {node.name}", self._ec2.describe_instances, InstanceIds=[node.instance_id])
-        groups = answer["Reservations"]
-        return str(groups[0]["Instances"][0]["State"]["Name"]) if groups else ""
+        found = self._call(f"looking at {node.name}", instance, ec2=self._ec2, instance_id=node.instance_id)
+        return str(found["State"]["Name"]) if found else ""
 
     def _call(self, doing: str, call: Any, **arguments: Any) -> Any:
         try:

@@ -116,6 +116,7 @@ def _given(run: Run, ami: str) -> Image:
         if not code_of(error).startswith("InvalidAMIID"):
             raise
         images = []
+    images = [one for one in images if one["ImageId"] == ami]
     if not images:
         raise UsageError(
             f"there is no image {ami} in {run.config.region}", next_step="leave --ami out for the newest one"

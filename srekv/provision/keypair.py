@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from srekv.errors import NotOursError, SrekvError, UsageError
 from srekv.provision.answers import code_of, found
 from srekv.provision.existing import Existing
+from srekv.provision.marks import tagged
 from srekv.provision.model import Resource
 from srekv.provision.naming import STACK_TAG
 from srekv.provision.run import Op, Ops, Run, Step, leave
@@ -34,7 +35,7 @@ class KeyPair:
         self.name: str | None = None
 
     def observe(self) -> tuple[Resource, ...]:
-        """Key pairs with our tag."""
+        """The key pair with our name and our tag."""
         return tuple(
             Resource(kind="key pair", id=pair["KeyPairId"], name=pair["KeyName"], state="present")
             for pair in self._ours()
@@ -64,11 +65,13 @@ class KeyPair:
             yield self._delete_op(pair)
 
     def _ours(self) -> list[Mapping[str, Any]]:
-        filters: Any = [self._run.names.tag_filter]
-        return list(self._ec2.describe_key_pairs(Filters=filters)["KeyPairs"])
+        names = self._run.names
+        listed = tagged(self._ec2, "describe_key_pairs", "KeyPairs", stack=names.stack)
+        return [one for one in listed if one["KeyName"] == names.key_pair]
 
     def _check_named(self, name: str) -> None:
-        if found(self._ec2.describe_key_pairs, KeyNames=[name]) is None:
+        answer = found(self._ec2.describe_key_pairs, KeyNames=[name])
+        if answer is None or name not in {one["KeyName"] for one in answer["KeyPairs"]}:
             raise UsageError(
                 f"there is no key pair {name} in {self._run.config.region}",
                 next_step="aws ec2 describe-key-pairs, or --create-key FILE",

@@ -19,6 +19,7 @@ from srekv.errors import SrekvError
 from srekv.provision import lease, userdata
 from srekv.provision.existing import Existing
 from srekv.provision.hands import AwsHands
+from srekv.provision.marks import instance, tags_of
 from srekv.provision.model import Instance, Resource
 from srekv.provision.naming import LEASE_TAG, NODES, tag_map
 from srekv.provision.nodes import Nodes
@@ -129,9 +130,8 @@ class Leasing:
         told = self._command(node, instance_id, f"cat {userdata.LEASE_FILE} 2>/dev/null || :").strip()
         if told != (str(userdata.epoch(self._run.config.lease)) if self._run.config.lease else ""):
             return False
-        groups = self._ec2.describe_instances(InstanceIds=[instance_id])["Reservations"]
-        tags: Any = [one.get("Tags") for group in groups for one in group["Instances"]]
-        return [tag_map(one).get(LEASE_TAG, "") for one in tags] == [self._want]
+        found = instance(self._ec2, instance_id)
+        return found is not None and tags_of(found).get(LEASE_TAG, "") == self._want
 
     def _command(self, node: str, instance_id: str, script: str) -> str:
         """Run it on the node; what it printed.

@@ -25,6 +25,7 @@ from srekv.provision.existing import LIVE
 from srekv.provision.health import tags_of_checks
 from srekv.provision.lease import from_text
 from srekv.provision.leftover import Leftover
+from srekv.provision.marks import each, tagged, tags_of
 from srekv.provision.naming import (
     ALARM,
     DASHBOARD,
@@ -33,6 +34,7 @@ from srekv.provision.naming import (
     REGION_TAG,
     STACK_TAG,
     TABLE,
+    Names,
     stack_of_backup,
     stack_of_path,
     stack_of_reference,
@@ -60,11 +62,6 @@ class Listing:
     read: Callable[[Clients], Iterable[Leftover]]
 
 
-def _pages(client: Any, operation: str, member: str, **arguments: Any) -> Iterator[Any]:
-    for page in client.get_paginator(operation).paginate(**arguments):
-        yield from page[member]
-
-
 def _tagged(one: Answer) -> dict[str, str]:
     return tag_map(one.get("Tags"))
 
@@ -77,30 +74,17 @@ def _lease(tags: Mapping[str, str]) -> datetime | None:
         return None
 
 
-OURS = [{"Name": "tag-key", "Values": [STACK_TAG]}]
-
-
 def _ec2(clients: Clients, one: Answer, **members: Any) -> Leftover:
-    """A thing of EC2 that carries the tag.
-
-    Raises:
-        SrekvError: it was found by the tag, and EC2 does not show it (ansible/ansible#12642): whose is it?
-    """
-    tags = _tagged(one)
-    if STACK_TAG not in tags:
-        raise SrekvError(
-            f"EC2 shows the {members['kind']} {members['id']} without its tags",
-            why=f"it was found by its tag {STACK_TAG}, and the answer has none",
-            next_step="run the command again in a minute: this passes",
-        )
+    """A thing of EC2 that carries the tag."""
+    tags = tags_of(one)
     members.setdefault("name", tags.get("Name", ""))
     return Leftover(stack=tags[STACK_TAG], region=clients.region, lease=_lease(tags), **members)
 
 
 def _instances(clients: Clients) -> Iterator[Leftover]:
-    states = [*OURS, {"Name": "instance-state-name", "Values": sorted(NOT_ENDED)}]
-    for group in _pages(clients.ec2, "describe_instances", "Reservations", Filters=states):
-        for one in group["Instances"]:
+    states = {"Name": "instance-state-name", "Values": sorted(NOT_ENDED)}
+    for one in tagged(clients.ec2, "describe_instances", "Reservations", filters=(states,)):
+        if one["State"]["Name"] in NOT_ENDED:
             yield _ec2(
                 clients,
                 one,
@@ -113,7 +97,7 @@ def _instances(clients: Clients) -> Iterator[Leftover]:
 
 
 def _volumes(clients: Clients) -> Iterator[Leftover]:
-    for one in _pages(clients.ec2, "describe_volumes", "Volumes", Filters=OURS):
+    for one in tagged(clients.ec2, "describe_volumes", "Volumes"):
         yield _ec2(
             clients,
             one,
@@ -127,8 +111,7 @@ def _volumes(clients: Clients) -> Iterator[Leftover]:
 
 
 def _addresses(clients: Clients) -> Iterator[Leftover]:
-    filters: Any = OURS
-    for one in clients.ec2.describe_addresses(Filters=filters)["Addresses"]:
+    for one in tagged(clients.ec2, "describe_addresses", "Addresses"):
         association = one.get("AssociationId")
         yield _ec2(
             clients,
@@ -142,10 +125,10 @@ def _addresses(clients: Clients) -> Iterator[Leftover]:
 
 
 def _interfaces(clients: Clients) -> Iterator[Leftover]:
-    for one in _pages(clients.ec2, "describe_network_interfaces", "NetworkInterfaces", Filters=OURS):
+    for one in tagged(clients.ec2, "describe_network_interfaces", "NetworkInterfaces"):
         yield _ec2(
             clients,
-            {"Tags": one.get("TagSet")},
+            one,
             kind="network interface",
             id=one["NetworkInterfaceId"],
             state=one["Status"],
@@ -161,7 +144,7 @@ def _on(attachments: Iterable[Answer]) -> str:
 
 def _groups(clients: Clients) -> Iterator[Leftover]:
     """Each with the interfaces in it, ours or not: they are why it cannot go."""
-    groups = list(_pages(clients.ec2, "describe_security_groups", "SecurityGroups", Filters=OURS))
+    groups = tagged(clients.ec2, "describe_security_groups", "SecurityGroups")
     holders = _holders(clients, [group["GroupId"] for group in groups])
     for one in groups:
         held = holders.get(one["GroupId"], {})
@@ -182,7 +165,7 @@ def _holders(clients: Clients, groups: Sequence[str]) -> dict[str, dict[str, str
         return {}
     filters = [{"Name": "group-id", "Values": list(groups)}]
     holders: dict[str, dict[str, str]] = {}
-    for one in _pages(clients.ec2, "describe_network_interfaces", "NetworkInterfaces", Filters=filters):
+    for one in each(clients.ec2, "describe_network_interfaces", "NetworkInterfaces", Filters=filters):
         for group in one["Groups"]:
             interface = one["NetworkInterfaceId"]
             holders.setdefault(group["GroupId"], {})[interface] = one.get("Attachment", {}).get("InstanceId", interface)
@@ -190,15 +173,14 @@ def _holders(clients: Clients, groups: Sequence[str]) -> dict[str, dict[str, str
 
 
 def _key_pairs(clients: Clients) -> Iterator[Leftover]:
-    filters: Any = OURS
-    for one in clients.ec2.describe_key_pairs(Filters=filters)["KeyPairs"]:
+    for one in tagged(clients.ec2, "describe_key_pairs", "KeyPairs"):
         yield _ec2(
             clients, one, kind="key pair", id=one["KeyPairId"], name=one["KeyName"], created=one.get("CreateTime")
         )
 
 
 def _checks(clients: Clients) -> Iterator[Leftover]:
-    listed = _pages(clients.route53, "list_health_checks", "HealthChecks")
+    listed = each(clients.route53, "list_health_checks", "HealthChecks")
     ours = {one["Id"]: one for one in listed if stack_of_reference(one["CallerReference"])}
     tags = tags_of_checks(clients.route53, list(ours))
     for check_id, one in ours.items():
@@ -215,7 +197,7 @@ def _checks(clients: Clients) -> Iterator[Leftover]:
 
 def _zones(clients: Clients) -> Iterator[Leftover]:
     """Each zone, and the records in it that are not its own: with them it cannot be deleted (R14)."""
-    for zone in _pages(clients.route53, "list_hosted_zones", "HostedZones"):
+    for zone in each(clients.route53, "list_hosted_zones", "HostedZones"):
         stack = stack_of_reference(zone["CallerReference"])
         if not stack:
             continue
@@ -241,7 +223,7 @@ def _deletion(record: Answer) -> str:
 
 def _tables(clients: Clients) -> Iterator[Leftover]:
     """Asked only about names that a table of ours can have: each needs two more calls."""
-    for name in _pages(clients.dynamodb, "list_tables", "TableNames"):
+    for name in each(clients.dynamodb, "list_tables", "TableNames"):
         if name != TABLE and not str(name).startswith(f"{TABLE}-"):
             continue
         answer: Any = found(clients.dynamodb.describe_table, TableName=str(name))
@@ -272,7 +254,7 @@ def _table_ties(table: Answer) -> Iterator[tuple[str, str]]:
 
 
 def _backups(clients: Clients) -> Iterator[Leftover]:
-    for one in _pages(clients.dynamodb, "list_backups", "BackupSummaries", BackupType="USER"):
+    for one in each(clients.dynamodb, "list_backups", "BackupSummaries", BackupType="USER"):
         stack = stack_of_backup(one["BackupName"])
         if stack:
             yield Leftover(
@@ -290,7 +272,7 @@ def _backups(clients: Clients) -> Iterator[Leftover]:
 
 def _roles(clients: Clients) -> Iterator[Leftover]:
     """ListRoles shows no tags (I3), and a role's tell where its stack is."""
-    for one in _pages(clients.iam, "list_roles", "Roles", PathPrefix=PATH):
+    for one in each(clients.iam, "list_roles", "Roles", PathPrefix=PATH):
         stack = stack_of_path(one["Path"])
         if stack:
             answer: Any = found(clients.iam.list_role_tags, RoleName=one["RoleName"]) or {}
@@ -316,7 +298,7 @@ def _policies(clients: Clients, role: str) -> Iterator[tuple[str, str]]:
 
 
 def _profiles(clients: Clients) -> Iterator[Leftover]:
-    for one in _pages(clients.iam, "list_instance_profiles", "InstanceProfiles", PathPrefix=PATH):
+    for one in each(clients.iam, "list_instance_profiles", "InstanceProfiles", PathPrefix=PATH):
         stack = stack_of_path(one["Path"])
         if stack:
             yield Leftover(
@@ -330,7 +312,9 @@ def _profiles(clients: Clients) -> Iterator[Leftover]:
 
 
 def _alarms(client: Any, region: str) -> Iterator[Leftover]:
-    for one in _pages(client, "describe_alarms", "MetricAlarms", AlarmNamePrefix=ALARM, AlarmTypes=["MetricAlarm"]):
+    for one in each(client, "describe_alarms", "MetricAlarms", AlarmNamePrefix=ALARM, AlarmTypes=["MetricAlarm"]):
+        if not one["AlarmName"].startswith(ALARM):
+            continue
         tags = _tagged(found(client.list_tags_for_resource, ResourceARN=one["AlarmArn"]) or {})
         if STACK_TAG in tags:
             yield Leftover(
@@ -355,12 +339,14 @@ def _global_alarms(clients: Clients) -> Iterator[Leftover]:
 
 def _dashboards(clients: Clients) -> Iterator[Leftover]:
     """Dashboards are global and told by their first widget."""
-    entries = _pages(clients.cloudwatch, "list_dashboards", "DashboardEntries", DashboardNamePrefix=DASHBOARD)
+    entries = each(clients.cloudwatch, "list_dashboards", "DashboardEntries", DashboardNamePrefix=DASHBOARD)
     for one in entries:
-        answer: Any = found(clients.cloudwatch.get_dashboard, DashboardName=one["DashboardName"])
+        name = one["DashboardName"]
+        if not name.startswith(DASHBOARD):
+            continue
+        answer: Any = found(clients.cloudwatch.get_dashboard, DashboardName=name)
         stack = _stack_of_dashboard(answer["DashboardBody"]) if answer else ""
-        if stack:
-            name = one["DashboardName"]
+        if stack and name == Names(stack).dashboard:
             yield Leftover(
                 kind="dashboard",
                 id=name,

@@ -83,6 +83,11 @@ class Names:
         return self._own("srekv-web")
 
     @property
+    def group_description(self) -> str:
+        """That group's description: it cannot change after creation, as tags can."""
+        return f"srekv stack {self.stack}: the web servers"
+
+    @property
     def key_pair(self) -> str:
         """The key pair that --create-key makes."""
         return self._own("srekv-key")
@@ -108,11 +113,6 @@ class Names:
         """AWS's usual tag list: the stack, the Name, and `more` as srekv:KEY."""
         own = {STACK_TAG: self.stack, "Name": name, **{f"srekv:{key}": value for key, value in more.items()}}
         return [{"Key": key, "Value": value} for key, value in own.items()]
-
-    @property
-    def tag_filter(self) -> dict[str, object]:
-        """An EC2 filter that matches this stack's resources only."""
-        return {"Name": f"tag:{STACK_TAG}", "Values": [self.stack]}
 
     def owns(self, resource: Mapping[str, Any]) -> bool:
         """Whether an IAM role or profile is this stack's: by its path, which nobody can change, or by its tag."""

@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -17,6 +18,7 @@ from srekv.errors import SrekvError, UsageError
 from srekv.provision.answers import found, message_of
 from srekv.provision.existing import Existing, node_of
 from srekv.provision.images import is_arm
+from srekv.provision.marks import each
 from srekv.provision.model import Resource
 from srekv.provision.naming import NODES
 from srekv.provision.run import Op, Ops, Run, Step, cannot
@@ -121,22 +123,25 @@ class Network:
         if config.subnets:
             return self._given(config.subnets)
         vpc_id = self._lived_in or config.vpc_id or self._default_vpc()
-        subnets = self._subnets(Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])
+        listed = self._subnets(Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])
+        subnets = [one for one in listed if one["VpcId"] == vpc_id]
         if not subnets:
             raise self._no_subnets(vpc_id)
         return subnets
 
     def _given(self, subnets: Sequence[str]) -> list[Mapping[str, Any]]:
-        answer = found(self._subnets, SubnetIds=list(subnets))
-        if answer is None:
+        answer = found(self._subnets, SubnetIds=list(subnets)) or ()
+        given = [one for one in answer if one["SubnetId"] in subnets]
+        if len(given) < len({*subnets}):
             raise UsageError(
                 f"{' or '.join(subnets)} is no subnet in {self._run.config.region}",
                 next_step="aws ec2 describe-subnets shows them",
             )
-        return answer
+        return given
 
     def _no_subnets(self, vpc_id: str) -> SrekvError:
-        if found(self._ec2.describe_vpcs, VpcIds=[vpc_id]) is None:
+        answer = found(self._ec2.describe_vpcs, VpcIds=[vpc_id])
+        if answer is None or vpc_id not in {one["VpcId"] for one in answer["Vpcs"]}:
             return UsageError(
                 f"there is no VPC {vpc_id} in {self._run.config.region}", next_step="aws ec2 describe-vpcs shows them"
             )
@@ -147,13 +152,14 @@ class Network:
         return [subnet for page in pages for subnet in page["Subnets"]]
 
     def _default_vpc(self) -> str:
-        vpcs = self._ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+        listed = each(self._ec2, "describe_vpcs", "Vpcs", Filters=[{"Name": "is-default", "Values": ["true"]}])
+        vpcs = [one for one in listed if one.get("IsDefault")]
         if not vpcs:
             raise SrekvError(
                 f"there is no default VPC in {self._run.config.region}",
                 next_step="aws ec2 create-default-vpc, or give --vpc-id",
             )
-        return vpcs[0]["VpcId"]
+        return str(vpcs[0]["VpcId"])
 
     def _one_vpc(self, subnets: Sequence[Mapping[str, Any]]) -> str:
         vpcs = sorted({subnet["VpcId"] for subnet in subnets})
@@ -253,12 +259,18 @@ class Network:
 
     def _offerings(self, zones: Sequence[str], types: list[str], *, otherwise: Sequence[str]) -> list[Any]:
         try:
-            return list(
-                self._ec2.describe_instance_type_offerings(
-                    LocationType="availability-zone",
-                    Filters=[{"Name": "instance-type", "Values": types}, {"Name": "location", "Values": list(zones)}],
-                )["InstanceTypeOfferings"]
+            listed = each(
+                self._ec2,
+                "describe_instance_type_offerings",
+                "InstanceTypeOfferings",
+                LocationType="availability-zone",
+                Filters=[{"Name": "instance-type", "Values": types}, {"Name": "location", "Values": list(zones)}],
             )
+            return [
+                one
+                for one in listed
+                if one["Location"] in zones and any(fnmatchcase(one["InstanceType"], name) for name in types)
+            ]
         except ClientError as error:
             self._run.watcher.warn(f"cannot ask which zones offer {types[0]}: {message_of(error)}")
             return [{"Location": zone, "InstanceType": types[0]} for zone in otherwise]
@@ -287,7 +299,7 @@ class Network:
     def _route_tables(self) -> Sequence[Mapping[str, Any]]:
         filters: Any = [{"Name": "vpc-id", "Values": [self.vpc_id]}]
         pages = self._ec2.get_paginator("describe_route_tables").paginate(Filters=filters)
-        return [table for page in pages for table in page["RouteTables"]]
+        return [table for page in pages for table in page["RouteTables"] if table["VpcId"] == self.vpc_id]
 
     def _check_routes(self, subnet_ids: Sequence[str], tables: Sequence[Mapping[str, Any]]) -> None:
         """Each subnet needs a default route to an internet gateway: checkers come from outside (aws-facts 2.2).

@@ -18,6 +18,7 @@ from srekv.provision.firewall import Firewall
 from srekv.provision.iam import Identity
 from srekv.provision.images import Images
 from srekv.provision.keypair import KeyPair
+from srekv.provision.marks import instance
 from srekv.provision.model import Resource
 from srekv.provision.naming import LEASE_TAG, NODES, PAYLOAD_TAG, lost_tags, tag_map
 from srekv.provision.network import Network, Place
@@ -154,9 +155,11 @@ class Nodes:
         )
 
     def _state(self, instance_id: str) -> str:
-        answer = found(self._ec2.describe_instances, InstanceIds=[instance_id])
-        groups = answer["Reservations"] if answer else []
-        return groups[0]["Instances"][0]["State"]["Name"] if groups else ""
+        one = self._described(instance_id)
+        return str(one["State"]["Name"]) if one else ""
+
+    def _described(self, instance_id: str) -> Mapping[str, Any] | None:
+        return found(instance, ec2=self._ec2, instance_id=instance_id)
 
     def _terminate_op(self, instance: Mapping[str, Any]) -> Op:
         instance_id = instance["InstanceId"]
@@ -394,7 +397,7 @@ class Nodes:
         held = [
             one["AssociationId"]
             for one in associations["IamInstanceProfileAssociations"]
-            if one["State"] in {"associating", "associated"}
+            if one["InstanceId"] == InstanceId and one["State"] in {"associating", "associated"}
         ]
         give: Any = self._ec2.associate_iam_instance_profile
         arguments: dict[str, Any] = {"InstanceId": InstanceId}
@@ -463,11 +466,8 @@ class Nodes:
         )
 
     def _state_reason(self, node: str) -> str:
-        answer = found(self._ec2.describe_instances, InstanceIds=[self.instance_id[node]])
-        if not answer or not answer["Reservations"]:
-            return ""
-        instance: Mapping[str, Any] = answer["Reservations"][0]["Instances"][0]
-        return str(instance.get("StateReason", {}).get("Message", ""))
+        one = self._described(self.instance_id[node]) or {}
+        return str(one.get("StateReason", {}).get("Message", ""))
 
     def _associate(self, node: str) -> Ops:
         instance_id, allocation = self.instance_id.get(node), self._addresses.allocation.get(node, "")

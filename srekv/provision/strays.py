@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from srekv.provision.answers import found
+from srekv.provision.marks import instances
 from srekv.provision.naming import STACK_TAG, Names, tag_map
 
 FOUND_FOR = "FoundForNode"
@@ -30,34 +31,37 @@ def stray_instances(ec2: Any, names: Names, addresses: Mapping[str, Sequence[Des
     holders = {one["InstanceId"]: node for node, listed in addresses.items() for one in listed if one.get("InstanceId")}
     if not holders:
         return []
-    answer = found(ec2.describe_instances, InstanceIds=sorted(holders))
+    listed = found(lambda: list(instances(ec2, InstanceIds=sorted(holders)))) or ()
     profile = f":instance-profile{names.path}{names.role}"
     return [
         {**one, FOUND_FOR: holders[one["InstanceId"]]}
-        for group in (answer["Reservations"] if answer else ())
-        for one in group["Instances"]
-        if str(one.get("IamInstanceProfile", {}).get("Arn", "")).endswith(profile) and _is_untagged(one)
+        for one in listed
+        if one["InstanceId"] in holders
+        and str(one.get("IamInstanceProfile", {}).get("Arn", "")).endswith(profile)
+        and _is_untagged(one)
     ]
 
 
 def stray_addresses(
-    ec2: Any, instances: Mapping[str, Sequence[Described]], checks: Mapping[str, Sequence[Described]]
+    ec2: Any, owners: Mapping[str, Sequence[Described]], checks: Mapping[str, Sequence[Described]]
 ) -> list[Described]:
     """Untagged addresses on our instances that our health checks ask.
 
     Args:
         ec2: a client.
-        instances: the tagged instances of each node that has no tagged address.
+        owners: the tagged instances of each node that has no tagged address.
         checks: the health checks by node.
     """
-    holders = {one["InstanceId"]: node for node, listed in instances.items() for one in listed}
+    holders = {one["InstanceId"]: node for node, listed in owners.items() for one in listed}
     if not holders:
         return []
     answer = ec2.describe_addresses(Filters=[{"Name": "instance-id", "Values": sorted(holders)}])
     return [
         {**one, FOUND_FOR: holders[one["InstanceId"]]}
         for one in answer["Addresses"]
-        if _is_untagged(one) and one["PublicIp"] in _asked(checks.get(holders[one["InstanceId"]], ()))
+        if one.get("InstanceId") in holders
+        and _is_untagged(one)
+        and one["PublicIp"] in _asked(checks.get(holders[one["InstanceId"]], ()))
     ]
 
 

@@ -8,9 +8,13 @@ from typing import Any
 
 from srekv.provision.answers import gone
 from srekv.provision.existing import Existing, node_of
+from srekv.provision.marks import each, tagged
 from srekv.provision.model import Resource
 from srekv.provision.naming import lost_tags, tag_map
 from srekv.provision.run import Op, Ops, Run, Step, leave
+
+DETACHED = frozenset({"available", "error"})
+"""The states of a volume that is on no instance."""
 
 
 class Volumes:
@@ -40,8 +44,9 @@ class Volumes:
         if not wanted:
             return
         filters: Any = [{"Name": "volume-id", "Values": sorted(wanted)}]
-        for volume in self._ec2.describe_volumes(Filters=filters)["Volumes"]:
-            yield self._keep(volume, wanted[volume["VolumeId"]])
+        for volume in each(self._ec2, "describe_volumes", "Volumes", Filters=filters):
+            if volume["VolumeId"] in wanted:
+                yield self._keep(volume, wanted[volume["VolumeId"]])
 
     def _keep(self, volume: Mapping[str, Any], tags: Any) -> Op:
         volume_id, lost = volume["VolumeId"], lost_tags(tag_map(volume.get("Tags")), tags)
@@ -65,9 +70,9 @@ class Volumes:
             yield Op(kind="volume", name=_name(one), id=volume, action="delete", call=call)
 
     def _detached(self) -> list[Mapping[str, Any]]:
-        filters: Any = [self._run.names.tag_filter, {"Name": "status", "Values": ["available", "error"]}]
-        pages = self._ec2.get_paginator("describe_volumes").paginate(Filters=filters)
-        return [one for page in pages for one in page["Volumes"]]
+        alone = {"Name": "status", "Values": sorted(DETACHED)}
+        found = tagged(self._ec2, "describe_volumes", "Volumes", stack=self._run.names.stack, filters=(alone,))
+        return [one for one in found if one["State"] in DETACHED]
 
 
 def _root(instance: Mapping[str, Any]) -> str:

@@ -98,7 +98,8 @@ def test_start_waits_for_a_stop_to_end(world: Any, hands: AwsHands) -> None:
     states = itertools.chain(["stopping", "stopping"], itertools.repeat("stopped"))
 
     def describe(_: Any) -> Any:
-        return world.success(Reservations=[{"Instances": [{"State": {"Name": next(states)}}]}])
+        shown = {"InstanceId": node.instance_id, "State": {"Name": next(states)}}
+        return world.success(Reservations=[{"Instances": [shown]}])
 
     world.calls.log.clear()
     world.calls.answers["DescribeInstances"] = describe

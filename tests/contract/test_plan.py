@@ -26,7 +26,14 @@ READS = frozenset(
         *("DescribeContinuousBackups", "DescribeTable", "ListTagsOfResource"),
         *("GetCheckerIpRanges", "GetHealthCheckStatus", "GetHostedZone", "ListHealthChecks", "ListHostedZones"),
         *("ListResourceRecordSets", "ListTagsForResource", "ListTagsForResources"),
-        *("DescribeAlarms", "GetDashboard", "GetParameter", "DescribeInstanceInformation", "GetCommandInvocation"),
+        *(
+            "DescribeAlarms",
+            "ListDashboards",
+            "GetDashboard",
+            "GetParameter",
+            "DescribeInstanceInformation",
+            "GetCommandInvocation",
+        ),
     }
 )
 """Every operation that a command may call which says that it changes nothing; a new one is to be thought about."""
