@@ -23,6 +23,15 @@ class CheckReference:
     check: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Transaction:
+    """What a DynamoDB transaction with a token was: a digest of its request, its answer, and when (time.monotonic)."""
+
+    request: str
+    answer: Any
+    at: float
+
+
 @dataclass(kw_only=True)
 class Invocation:
     """One SSM command on one instance. `timeout` is wall-clock seconds; `code` is -1 until it has ended."""
@@ -56,6 +65,7 @@ class Memory:
         zone_references: caller references of hosted zones, also of deleted ones.
         failures: health check -> checker address -> the last failure it reported.
         invocations: command and instance -> how the command stands there.
+        transactions: Region and client request token -> transaction of DynamoDB, guarded by DynamoDB's own lock.
     """
 
     prepared: set[str] = field(default_factory=set)
@@ -68,3 +78,4 @@ class Memory:
     zone_references: set[str] = field(default_factory=set)
     failures: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     invocations: dict[tuple[str, str], Invocation] = field(default_factory=dict)
+    transactions: dict[tuple[str, str], Transaction] = field(default_factory=dict)

@@ -19,7 +19,7 @@ def _dynamodb(world: World) -> Service:
     from srekv.local.overlay.dynamodb import DynamoDb
 
     # Its own lock: conditional writes must be atomic, and must not wait for a control plane call.
-    return Service(protocol="json", make=DynamoDb, lock=threading.RLock())
+    return Service(protocol="json", make=lambda: DynamoDb(world), lock=threading.RLock())
 
 
 def _forwarded(world: World) -> Service:

@@ -1,7 +1,8 @@
-"""Real databases in processes of their own: moto's DynamoDB, AWS's DynamoDB Local, and dynalite."""
+"""Real databases on loopback: moto's DynamoDB, AWS's DynamoDB Local, dynalite, and the local cloud's own."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import socket
@@ -11,19 +12,30 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from socketserver import ThreadingMixIn
 from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import boto3
 import pytest
+from botocore.config import Config
+
+from srekv.local.cloud import ControlPlane
+from srekv.local.overlay.world import Settings
 
 HERE = Path(__file__).parent
 FETCHED = HERE.parents[2] / ".venv"
 """Where `make test-dynamodb-local` puts what npm has."""
 
 START_S = 30
+
+ACCOUNT = "123456789012"
+KEY, SECRET = "AKIALOCALLOCALLOCAL1", "the operator's secret"
+ACCOUNTS = itertools.count(200_000_000_000 + os.getpid())
+"""moto keeps its tables by account: a local cloud with tables of its own has an account of its own."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +46,14 @@ class Database:
     url: str
     admin: Any
 
-    def table(self) -> str:
-        """The name of a new, empty table."""
+    def table(self, keys: Sequence[tuple[str, str]] = (("key", "S"),)) -> str:
+        """The name of a new, empty table with these attributes as its key, each with its type."""
         name = "SREKeyValue-" + uuid.uuid4().hex[:8]
+        roles = zip(keys, ("HASH", "RANGE"), strict=False)
         self.admin.create_table(
             TableName=name,
-            KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": attribute, "KeyType": role} for (attribute, _), role in roles],
+            AttributeDefinitions=[{"AttributeName": attribute, "AttributeType": kind} for attribute, kind in keys],
             BillingMode="PAY_PER_REQUEST",
         )
         self.admin.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 10})
@@ -52,9 +65,12 @@ def moto() -> Iterator[str]:
     """The URL of moto's DynamoDB."""
     arguments = [sys.executable, str(HERE / "moto_table.py")]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-        process.communicate(timeout=10)
+        try:
+            assert process.stdout is not None
+            yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+            process.communicate(timeout=10)
+        finally:
+            process.kill()
 
 
 @contextmanager
@@ -112,8 +128,85 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+class Silence:
+    """A data plane that nothing here needs."""
+
+    def call(self, method: str, /, **_: Any) -> Any:
+        """Nothing to say."""
+        raise AssertionError(method)
+
+    def notify(self, method: str, /, **_: Any) -> None:
+        """Nobody listens."""
+
+
+class Threads(ThreadingMixIn, WSGIServer):
+    """One for each connection."""
+
+
+class Quiet(WSGIRequestHandler):
+    """Writes no log."""
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@contextmanager
+def serving(settings: Settings, key: str = KEY, secret: str = SECRET) -> Iterator[tuple[ControlPlane, str]]:
+    """A control plane on loopback, and its URL."""
+    plane = ControlPlane.build(settings, Silence(), key=key, secret=secret)
+    with make_server("127.0.0.1", 0, plane.application, server_class=Threads, handler_class=Quiet) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield plane, f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join(10)
+
+
+@contextmanager
+def local_cloud(speed: float = 1.0) -> Iterator[str]:
+    """The URL of a local cloud whose tables are its own."""
+    settings = Settings(account=str(next(ACCOUNTS)), region="us-east-1", subnet="127.53.0", speed=speed)
+    with serving(settings, "testing", "testing") as (_, url):
+        yield url
+
+
+@contextmanager
+def forwarding(database: str) -> Iterator[Callable[..., Any]]:
+    """A control plane whose tables live in that database; makes clients, the operator's or with a role's keys."""
+    settings = Settings(account=ACCOUNT, region="us-east-1", subnet="127.53.0", database=database)
+    with ExitStack() as opened:
+        plane, url = opened.enter_context(serving(settings))
+        dynamodb: Any = plane.services.get("dynamodb")
+        opened.callback(dynamodb.make()._database.close)
+
+        def client(role: str | None = None) -> Any:
+            given = plane.keyring.mint(role, "i-1") if role else {"AccessKeyId": KEY, "SecretAccessKey": SECRET}
+            made = boto3.client(
+                "dynamodb",
+                region_name="us-east-1",
+                endpoint_url=url,
+                aws_access_key_id=given["AccessKeyId"],
+                aws_secret_access_key=given["SecretAccessKey"],
+                aws_session_token=given.get("Token"),
+                config=Config(retries={"total_max_attempts": 1}),
+            )
+            opened.callback(made.close)
+            return made
+
+        yield client
+
+
+@pytest.fixture
+def control_plane() -> Callable[[str], AbstractContextManager[Callable[..., Any]]]:
+    """Makes control planes in front of a database."""
+    return forwarding
+
+
 STARTERS: dict[str, Callable[[], AbstractContextManager[str]]] = {
     "moto": moto,
+    "local-cloud": local_cloud,
     "dynamodb-local": dynamodb_local,
     "dynalite": dynalite,
 }
@@ -129,8 +222,18 @@ STARTERS: dict[str, Callable[[], AbstractContextManager[str]]] = {
 )
 def database(request: pytest.FixtureRequest) -> Iterator[Database]:
     """Each database in turn, one process for all tests."""
-    with STARTERS[request.param]() as url:
-        keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
-        admin = boto3.client("dynamodb", region_name="us-east-1", endpoint_url=url, **keys)
+    with STARTERS[request.param]() as url, closing(admin_of(url)) as admin:
         yield Database(request.param, url, admin)
-        admin.close()
+
+
+def admin_of(url: str) -> Any:
+    """Botocore's plain client of a database."""
+    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+    return boto3.client("dynamodb", region_name="us-east-1", endpoint_url=url, **keys)
+
+
+@pytest.fixture
+def hasty_cloud() -> Iterator[Database]:
+    """A local cloud in which a second is over before anybody has said so."""
+    with local_cloud(speed=1e9) as url, closing(admin_of(url)) as admin:
+        yield Database("local-cloud", url, admin)

@@ -7,29 +7,21 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from socketserver import ThreadingMixIn
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from srekv.errors import SrekvError, UsageError
-from srekv.local.cloud import ControlPlane
 from srekv.local.database import ACCESS_KEY, SECRET_KEY, refuse_unusable
 from srekv.local.overlay.forwarded import NOTES
-from srekv.local.overlay.world import Settings
 
 pytestmark = pytest.mark.local
 
 ACCOUNT = "123456789012"
-KEY, SECRET = "AKIALOCALLOCALLOCAL1", "the operator's secret"
 TABLE = {
     "TableName": "SREKeyValue",
     "KeySchema": [{"AttributeName": "key", "KeyType": "HASH"}],
@@ -39,61 +31,6 @@ TABLE = {
 ITEM = {"key": {"S": "k"}, "value": {"B": b"\x00\xff"}}
 TAG = {"Key": "srekv:stack", "Value": "srekv"}
 ARN = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/SREKeyValue"
-
-
-class Silence:
-    """A data plane that nothing here needs."""
-
-    def call(self, method: str, /, **_: Any) -> Any:
-        """Nothing to say."""
-        raise AssertionError(method)
-
-    def notify(self, method: str, /, **_: Any) -> None:
-        """Nobody listens."""
-
-
-class Threads(ThreadingMixIn, WSGIServer):
-    """One for each connection."""
-
-
-class Quiet(WSGIRequestHandler):
-    """Writes no log."""
-
-    def log_message(self, *_: object) -> None:
-        """Nothing."""
-
-
-@contextmanager
-def control_plane(database: str) -> Iterator[Callable[..., Any]]:
-    """A control plane on loopback whose tables live there; makes clients, the operator's or with a role's keys."""
-    settings = Settings(account=ACCOUNT, region="us-east-1", subnet="127.53.0", database=database)
-    plane = ControlPlane.build(settings, Silence(), key=KEY, secret=SECRET)
-    server = make_server("127.0.0.1", 0, plane.application, server_class=Threads, handler_class=Quiet)
-    url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    with ExitStack() as opened:
-
-        def client(role: str | None = None) -> Any:
-            given = plane.keyring.mint(role, "i-1") if role else {"AccessKeyId": KEY, "SecretAccessKey": SECRET}
-            made = boto3.client(
-                "dynamodb",
-                region_name="us-east-1",
-                endpoint_url=url,
-                aws_access_key_id=given["AccessKeyId"],
-                aws_secret_access_key=given["SecretAccessKey"],
-                aws_session_token=given.get("Token"),
-                config=Config(retries={"total_max_attempts": 1}),
-            )
-            opened.callback(made.close)
-            return made
-
-        yield client
-    server.shutdown()
-    server.server_close()
-    thread.join(10)
-    dynamodb: Any = plane.services.get("dynamodb")
-    dynamodb.make()._database.close()
 
 
 @pytest.fixture
@@ -134,7 +71,7 @@ def code(call: Callable[..., Any], **request: Any) -> str:
 
 
 @pytest.mark.usefixtures("theirs")
-def test_a_whole_life(database: Any) -> None:
+def test_a_whole_life(database: Any, control_plane: Any) -> None:
     """Table, tags, recovery, items and backups behave as AWS's; the ARN is the local cloud's own."""
     with control_plane(database.url) as client:
         ours = client()
@@ -157,7 +94,7 @@ def test_a_whole_life(database: Any) -> None:
         assert code(ours.put_item, **refused, ExpressionAttributeNames=names) == "ConditionalCheckFailedException"
 
 
-def test_what_outlives_a_local_cloud(database: Any, theirs: Any) -> None:
+def test_what_outlives_a_local_cloud(database: Any, theirs: Any, control_plane: Any) -> None:
     """Another local cloud, with other keys, finds the data, the tags and the recovery; with the table all is gone."""
     with control_plane(database.url) as client:
         ours = client()
@@ -176,7 +113,7 @@ def test_what_outlives_a_local_cloud(database: Any, theirs: Any) -> None:
 
 
 @pytest.mark.usefixtures("theirs")
-def test_what_is_not_there(database: Any) -> None:
+def test_what_is_not_there(database: Any, control_plane: Any) -> None:
     """A missing table is missing, in the words of each operation."""
     with control_plane(database.url) as client:
         ours = client()
@@ -187,7 +124,7 @@ def test_what_is_not_there(database: Any) -> None:
 
 
 @pytest.mark.usefixtures("theirs")
-def test_a_table_of_their_own(database: Any, theirs: Any) -> None:
+def test_a_table_of_their_own(database: Any, theirs: Any, control_plane: Any) -> None:
     """A table that no local cloud made has no tags: nobody takes it for a stack's."""
     theirs.create_table(**TABLE)
     await_active(theirs)
@@ -196,7 +133,7 @@ def test_a_table_of_their_own(database: Any, theirs: Any) -> None:
 
 
 @pytest.mark.usefixtures("theirs")
-def test_permissions_are_still_asked(database: Any) -> None:
+def test_permissions_are_still_asked(database: Any, control_plane: Any) -> None:
     """The database would let anybody in; the local cloud does not."""
     with control_plane(database.url) as client:
         client().create_table(**TABLE)
@@ -204,7 +141,7 @@ def test_permissions_are_still_asked(database: Any) -> None:
         assert code(client("nobody").get_item, **request) == "AccessDeniedException"
 
 
-def test_a_database_that_went_away() -> None:
+def test_a_database_that_went_away(control_plane: Any) -> None:
     """That is the database's failure: 500, which says nothing of an effect."""
     with socket.create_server(("127.0.0.1", 0)) as gone:
         url = f"http://127.0.0.1:{gone.getsockname()[1]}"
