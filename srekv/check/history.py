@@ -1,75 +1,238 @@
-"""Reading a history: lines in any order, the last line of an id wins, unknown members are ignored."""
+"""Reading a history: lines in any order, one outcome for each id, unknown members are ignored.
+
+What cannot be read is damage with the line's number in the file, never an error: whoever judges the history decides
+what it may still prove. Every event and operation that is read holds what its kind may hold, and nothing else.
+"""
 
 from __future__ import annotations
 
 import json
-import math
+import re
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
 
-from srekv.check.model import HEADLINE, Event, History, Operation
+from srekv.check.model import HEADLINE, Event, History, Json, Operation
+from srekv.drill import events as schema
 
 _KINDS = ("read", "write", "cas", "delete")
 _OUTCOMES = ("ok", "conflict", "fail", "unknown")
+
+_DEEPEST = 32
+"""How deep objects and lists may be nested."""
+
+_SHOWN = 60
+"""How many characters of a wrong value a message shows."""
+
+_ID = re.compile(rb'\s*\{\s*"id"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+(?=[\s,]))')
+"""The id of half a line, where it is the first member."""
+
+
+_MEMBER = re.compile(rb'"(?:op|event)"\s*:')
+"""What makes even a damaged line one of a history."""
 
 
 class _DamagedError(ValueError):
     """A line that is neither an operation nor an event."""
 
 
-def parse(lines: Iterable[str]) -> History:
+def read(path: Path) -> History:
+    """The history in a file.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    with path.open("rb") as file:
+        return parse(file)
+
+
+def parse(lines: Iterable[str | bytes]) -> History:
     """The history in these lines; a line that cannot be understood is reported, not raised.
 
-    A drill that is killed may leave half a line at the end: that one is no damage, its operation was announced before.
-    A file that has nothing else is none of ours.
+    A load that is killed may leave half a line at the end: where that is the outcome of an operation that was announced
+    before, it is a note, because the operation counts as unknown; else it is damage.
     """
-    operations: dict[object, Operation] = {}
-    events: list[Event] = []
-    damaged: list[str] = []
-    texts = [text for text in lines if text.strip()]
-    for number, text in enumerate(texts, start=1):
+    reader = _Reader()
+    for number, line in enumerate(lines, start=1):
+        reader.take(number, line if isinstance(line, bytes) else line.encode(errors="surrogatepass"))
+    return reader.history()
+
+
+@dataclass
+class _Reader:
+    """What was read so far. `found` are operations by their id, or by the line's number, with that number."""
+
+    found: dict[object, tuple[int, Operation]] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    damaged: dict[int, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    once: dict[str, int] = field(default_factory=dict)
+    is_history: bool = False
+    lines: int = 0
+    ended: bool = False
+    number: int = 0
+    last: bytes = b""
+
+    def take(self, number: int, text: bytes) -> None:
+        """Read a line."""
+        if not text.strip():
+            return
+        self.ended = self.ended or (self.lines > 0 and self.last.endswith(b"\n"))
+        self.lines, self.number, self.last = self.lines + 1, number, text
         try:
             line = _object(text)
             if "event" in line:
-                events.append(_event(line))
+                self._event(number, line)
             else:
-                operations[_identity(line, number)] = _operation(line)
+                self._operation(number, line)
         except _DamagedError as error:
-            if number < len(texts) or text.endswith("\n") or len(texts) == 1:
-                damaged.append(f"line {number}: {error}")
-    return History(
-        operations=tuple(sorted(operations.values(), key=lambda one: one.invoke)),
-        events=tuple(sorted(events, key=lambda one: one.at)),
-        damaged=tuple(damaged),
-    )
+            self.damaged[number] = str(error)
+        self.is_history = self.is_history or number not in self.damaged or bool(_MEMBER.search(text))
+
+    def history(self) -> History:
+        """Everything that was read."""
+        self._judge_the_end()
+        self._judge_the_values()
+        operations = sorted((one for _, one in self.found.values()), key=lambda one: one.invoke)
+        return History(
+            operations=tuple(operations),
+            events=tuple(sorted(self.events, key=lambda one: one.at)),
+            damaged=tuple(f"line {number}: {why}" for number, why in sorted(self.damaged.items())),
+            notes=tuple(self.notes),
+            is_history=self.is_history,
+        )
+
+    def _event(self, number: int, line: dict[str, Any]) -> None:
+        if why := schema.damage(line):
+            raise _DamagedError(why)
+        name = line["event"]
+        if name in schema.ONCE and self.once.setdefault(name, number) != number:
+            raise _DamagedError(f"a second {name}, the first is line {self.once[name]}: two histories in one file")
+        members = {member: value for member, value in line.items() if member not in {"event", "at"}}
+        self.events.append(Event(event=name, at=float(line.get("at") or 0.0), members=members))
+
+    def _operation(self, number: int, line: dict[str, Any]) -> None:
+        operation = _operation(line)
+        ident = _identity(line, number)
+        first, known = self.found.setdefault(ident, (number, operation))
+        if known is not operation:
+            self.found[ident] = first, _joined(known, operation, first)
+
+    def _judge_the_end(self) -> None:
+        """Whether the last line is whole, and whether as many lines are there as the `eof` counts."""
+        if self.ended and not self.last.endswith(b"\n"):
+            self._judge_half_a_line()
+        for eof in (one for one in self.events if one.event == "eof"):
+            written = eof.members["lines"]
+            if written != self.lines:
+                self.damaged.setdefault(self.once["eof"], f"{written} lines were written, {self.lines} are there")
+
+    def _judge_the_values(self) -> None:
+        """The number 1 is not the string "1"; a history with both is either wrong or wrongly written."""
+        operations = self.found.values()
+        others = {value for _, one in operations for value in (one.value, one.expect) if type(value) is Json}
+        for number, one in operations if others else ():
+            if any(type(value) is str and value in others for value in (one.value, one.expect)):
+                self.damaged[number] = "it has a value as a string that another operation has as another JSON value"
+
+    def _judge_half_a_line(self) -> None:
+        """A line without its end that can be read is whole, unless it is the `eof`: that one ends with the file."""
+        number, cut = self.number, "the last line is cut off"
+        if number not in self.damaged:
+            if self.once.get("eof") == number:
+                self.damaged[number] = cut
+            return
+        ident = _half_an_identity(self.last)
+        _, operation = self.found.get(ident, (0, None))
+        if operation is not None and operation.outcome == "unknown":
+            del self.damaged[number]
+            self.notes.append(f"line {number}: {cut}; the operation {_short(ident)} counts as unknown")
+        else:
+            self.damaged[number] = cut
 
 
-def _object(text: str) -> dict[str, Any]:
+def _no_constant(name: str) -> None:
+    raise _DamagedError(f"not JSON: {name}")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+
+
+def _object(text: bytes) -> dict[str, Any]:
     try:
-        line = json.loads(text)
+        line = _DECODER.decode(text.decode())
+    except _DamagedError:
+        raise
+    except UnicodeDecodeError as error:
+        raise _DamagedError(f"not UTF-8: {error.reason} at byte {error.start + 1}") from error
     except ValueError as error:
-        raise _DamagedError(f"not JSON: {error}") from error
+        raise _DamagedError(f"not JSON: {_short(str(error))}") from error
+    except RecursionError as error:
+        raise _DamagedError("nested too deep") from error
     if not isinstance(line, dict):
         raise _DamagedError("not an object")
+    if text.count(b"{") + text.count(b"[") > _DEEPEST and _is_deep(line, _DEEPEST):
+        raise _DamagedError("nested too deep")
+    if b"\\u" in text and _has_lone_surrogate(line):
+        raise _DamagedError("a string with half a surrogate pair")
     return line
+
+
+def _is_deep(value: object, left: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return not left or any(_is_deep(one, left - 1) for one in inner)
+
+
+def _has_lone_surrogate(line: dict[str, Any]) -> bool:
+    try:
+        json.dumps(line, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _identity(line: dict[str, Any], number: int) -> object:
     """What lines of one operation share; a line without an id is an operation of its own."""
-    return str(line["id"]) if "id" in line else number
+    ident = line.get("id")
+    if ident is None:
+        return None, number
+    if type(ident) not in {str, int, float}:
+        raise _DamagedError(f"id is {_short(ident)}, not a string or a number")
+    return ident
 
 
-def _event(line: dict[str, Any]) -> Event:
-    if not isinstance(line["event"], str):
-        raise _DamagedError("event is not a string")
-    members = {name: value for name, value in line.items() if name not in {"event", "at"}}
-    return Event(event=line["event"], at=_time(line, "at", default=0.0), members=members)
+def _half_an_identity(text: bytes) -> object:
+    """The id in half a line; None when it is not whole itself."""
+    match = _ID.match(text)
+    try:
+        return _object(b'{"id": %b}' % match[1])["id"] if match else None
+    except _DamagedError:
+        return None
+
+
+def _joined(known: Operation, new: Operation, first: int) -> Operation:
+    """One operation of two lines that share an id: what is known of its outcome wins over unknown, in any order."""
+    if _invocation(known) != _invocation(new):
+        raise _DamagedError(f"it shares its id with line {first} and is another operation")
+    if known.outcome == "unknown":
+        return new if new.outcome != "unknown" else max(known, new, key=lambda one: (one.error, one.node))
+    if new.outcome != "unknown" and known != new:
+        raise _DamagedError(f"it shares its id with line {first} and has another outcome")
+    return known
+
+
+def _invocation(one: Operation) -> tuple[object, ...]:
+    """What is known of an operation when it is invoked; what a read finds is not."""
+    value = None if one.op == "read" else one.value
+    return one.client, one.op, one.key, value, one.expect, one.invoke, one.final, one.zoo
 
 
 def _operation(line: dict[str, Any]) -> Operation:
     op, outcome, key = line.get("op"), line.get("outcome"), line.get("key")
     if op not in _KINDS or outcome not in _OUTCOMES or not isinstance(key, str):
-        raise _DamagedError(f"op {op!r}, outcome {outcome!r}, key {key!r}")
+        wrong = {"op": op, "outcome": outcome, "key": key}
+        raise _DamagedError(", ".join(f"{name} {_short(value)}" for name, value in wrong.items()))
     if outcome == "conflict" and op != "cas":
         raise _DamagedError(f"a {op} cannot conflict")
     invoke = _time(line, "invoke")
@@ -79,32 +242,62 @@ def _operation(line: dict[str, Any]) -> Operation:
         if complete < invoke:
             raise _DamagedError("it completed before it was invoked")
     return Operation(
-        client=str(line.get("client", "")),
+        client=_client(line),
         op=op,
         key=key,
-        value=_text(line, "value", required=op in {"write", "cas"}),
-        expect=_text(line, "expect"),
+        value=_value(line, "value", required=op in {"write", "cas"}),
+        expect=_value(line, "expect"),
         invoke=invoke,
         complete=complete,
         outcome=outcome,
-        node=str(line.get("node") or ""),
-        final=bool(line.get("final")),
-        zoo=str(line.get("zoo") or HEADLINE),
-        error=str(line.get("error") or ""),
+        node=_text(line, "node"),
+        final=_flag(line, "final"),
+        zoo=_text(line, "zoo") or HEADLINE,
+        error=_text(line, "error"),
     )
 
 
-def _time(line: dict[str, Any], name: str, default: float | None = None) -> float:
-    value = line.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise _DamagedError(f"{name} is {value!r}, not a number of seconds")
-    return float(value)
+def _time(line: dict[str, Any], name: Literal["invoke", "complete"]) -> float:
+    value = line.get(name)
+    if type(value) not in {int, float} or not 0 <= value <= schema.LONGEST_S:  # type: ignore[operator]
+        raise _DamagedError(f"{name} is {_short(value)}, not a number of seconds since the start")
+    return float(value)  # type: ignore[arg-type]
 
 
-def _text(line: dict[str, Any], name: str, *, required: bool = False) -> str | None:
+def _client(line: dict[str, Any]) -> str:
+    value = line.get("client")
+    if value is not None and type(value) not in {str, int, float}:
+        raise _DamagedError(f"client is {_short(value)}, not a name or a number")
+    return "" if value is None else str(value)
+
+
+def _text(line: dict[str, Any], name: str) -> str:
+    value = line.get(name)
+    if value is not None and not isinstance(value, str):
+        raise _DamagedError(f"{name} is {_short(value)}, not a string")
+    return value or ""
+
+
+def _flag(line: dict[str, Any], name: str) -> bool:
+    value = line.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise _DamagedError(f"{name} is {_short(value)}, not true or false")
+    return bool(value)
+
+
+def _value(line: dict[str, Any], name: str, *, required: bool = False) -> str | None:
     value = line.get(name)
     if value is None and required:
         raise _DamagedError(f"{name} is missing")
-    if value is not None and not isinstance(value, str):
-        return json.dumps(value, sort_keys=True)  # any JSON value will do, as long as equal ones are equal
-    return value
+    if value is None or isinstance(value, str):
+        return value
+    try:
+        return Json(json.dumps(value, sort_keys=True, allow_nan=False))
+    except ValueError:
+        raise _DamagedError(f"{name} is {_short(value)}, not a number that JSON can hold") from None
+
+
+def _short(value: object) -> str:
+    """A wrong value, or what is wrong with it, for a message."""
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

@@ -17,11 +17,19 @@ _ALL_THERE = "the final reads account for every acknowledged change"
 
 @dataclass(frozen=True)
 class Losses:
-    """What became of the acknowledged changes; `pairs` are (the lost change, the final read that shows it)."""
+    """What became of the acknowledged changes.
+
+    Attributes:
+        pairs: the lost changes, each with the final read that shows it.
+        phantoms: reads of values that nobody wrote.
+        unread: how many acknowledged changes have no final read of their key.
+        finals_expected: whether those are needed for a verdict.
+    """
 
     pairs: tuple[tuple[Operation, Operation], ...]
     phantoms: tuple[Operation, ...]
     unread: int
+    finals_expected: bool
 
     @property
     def lost(self) -> int:
@@ -30,7 +38,7 @@ class Losses:
 
 
 def losses(operations: Iterable[Operation], *, finals_expected: bool) -> Losses:
-    """Judge every key's last known state; without final reads that were to be expected, changes stay unread."""
+    """Judge every key's last known state; without a final read its changes stay unread."""
     by_key: dict[str, list[Operation]] = {}
     for operation in operations:
         by_key.setdefault(operation.key, []).append(operation)
@@ -42,11 +50,11 @@ def losses(operations: Iterable[Operation], *, finals_expected: bool) -> Losses:
         phantoms += _phantoms(history, changes)
         finals = [one for one in history if one.final and one.outcome == "ok"]
         if not finals:
-            unread += sum(one.acknowledged for one in changes) if finals_expected else 0
+            unread += sum(one.acknowledged for one in changes)
             continue
         last = max(finals, key=lambda one: one.invoke)
         pairs += [(one, last) for one in changes if one.acknowledged and _is_lost(one, last, changes)]
-    return Losses(tuple(pairs), tuple(phantoms), unread)
+    return Losses(tuple(pairs), tuple(phantoms), unread, finals_expected)
 
 
 def _is_lost(change: Operation, last: Operation, changes: list[Operation]) -> bool:
@@ -84,7 +92,7 @@ def _end(operation: Operation) -> float:
 
 
 def judge_lost(found: Losses, *, allowed: int = 0) -> Judgement:
-    """Held when every acknowledged change is accounted for; unknown when its key could not be read in the end.
+    """Held when every acknowledged change is accounted for; unknown when its key was to be read in the end and was not.
 
     `allowed` is how many may be gone, if somebody promised no better.
     """
@@ -97,6 +105,6 @@ def judge_lost(found: Losses, *, allowed: int = 0) -> Judgement:
         return Judgement(checker="lost", verdict="violated", summary=summary, proof=found.phantoms[:1])
     if found.unread:
         summary = f"{found.unread} acknowledged changes on keys without a final read"
-        return Judgement(checker="lost", verdict="unknown", summary=summary)
+        return Judgement(checker="lost", verdict="unknown" if found.finals_expected else "held", summary=summary)
     summary = f"{found.lost} acknowledged changes gone, {allowed} allowed" if found.lost else _ALL_THERE
     return Judgement(checker="lost", verdict="held", summary=summary)

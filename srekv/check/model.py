@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,6 +30,15 @@ _CAUSES = (
     ("unreachable", "unreachable"),
 )
 """What to look for in a client's words, and what to call it."""
+
+
+class Json(str):
+    """A value that is not a string, as JSON text."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,13 +101,17 @@ class Operation:
 
     def to_json(self) -> dict[str, Any]:
         """As a line of a history file."""
-        line: dict[str, Any] = {"client": self.client, "op": self.op, "key": self.key, "value": self.value}
+        line: dict[str, Any] = {"client": self.client, "op": self.op, "key": self.key, "value": _plain(self.value)}
         if self.op == "cas":
-            line["expect"] = self.expect
+            line["expect"] = _plain(self.expect)
         line |= {"invoke": self.invoke, "complete": self.complete, "outcome": self.outcome}
         more = {"node": self.node, "final": self.final, "error": self.error}
         more["zoo"] = self.zoo if self.zoo != HEADLINE else ""
         return line | {name: value for name, value in more.items() if value}
+
+
+def _plain(value: str | None) -> object:
+    return json.loads(value) if isinstance(value, Json) else value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,11 +125,21 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """A history as it was read. `damaged` says which lines could not be understood, and why."""
+    """A history as it was read.
+
+    Attributes:
+        operations: in the order of their invocation.
+        events: in the order of their times.
+        damaged: the lines that could not be understood, and why.
+        notes: what was missing, and changes no operation's meaning.
+        is_history: whether any line has an operation or an event, be it a damaged one.
+    """
 
     operations: tuple[Operation, ...]
     events: tuple[Event, ...]
     damaged: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    is_history: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

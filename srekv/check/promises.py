@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from srekv.check.model import Event, Judgement, Ruling, Timing
 from srekv.drill.model import Promises
 
@@ -11,20 +9,9 @@ from srekv.drill.model import Promises
 def recorded(events: tuple[Event, ...]) -> Promises:
     """The promises that a history's `drill` event carries; none by default."""
     drill = next((one for one in events if one.event == "drill"), None)
-    found = drill.members.get("promises") if drill else None
-    if not isinstance(found, dict):
-        return Promises()
-    lost = _number(found, "max_lost")
-    return Promises(
-        max_outage_s=_number(found, "max_outage_s"),
-        max_lost=int(lost) if lost is not None else 0,
-        min_availability=_number(found, "min_availability"),
-    )
-
-
-def _number(found: dict[str, Any], name: str) -> float | None:
-    value = found.get(name)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    found = (drill.members.get("promises") if drill else None) or {}
+    names = ("max_outage_s", "max_lost", "min_availability")
+    return Promises(**{name: found.get(name) for name in names})
 
 
 def judge_promises(promises: Promises, timing: Timing | None) -> tuple[Judgement, ...]:

@@ -49,11 +49,11 @@ def before_fault(history: History, fault_at: float, *, timeout_s: float) -> tupl
     return tuple(one for one in history.operations if not one.final and due(one) <= fault_at)
 
 
-def in_doubt(finding: Judgement) -> Judgement:
-    """A finding about times in a drill without a steady state: what it calls violated may be the machine's doing."""
+def in_doubt(finding: Judgement, cause: str) -> Judgement:
+    """The finding, inconclusive if it was violated: what it shows may be the cause's doing, not the service's."""
     if finding.verdict != "violated":
         return finding
-    return replace(finding, verdict="unknown", summary=f"{finding.summary}; not proven, as the drill was not steady")
+    return replace(finding, verdict="unknown", summary=f"{finding.summary}; not proven, as {cause}")
 
 
 def _settings(history: History) -> dict[str, object]:

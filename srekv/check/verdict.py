@@ -8,36 +8,40 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from srekv.check.history import parse
+from srekv.check.history import parse, read
 from srekv.check.linear import judge_linear
 from srekv.check.lost import judge_lost, losses
 from srekv.check.model import WORST_FIRST, History, Judgement, Ruling, Timing, Verdict
 from srekv.check.promises import judge_promises, recorded
 from srekv.check.steady import in_doubt, judge_steady
 from srekv.check.timing import judge_timing, measure
+from srekv.drill.events import FORMAT
 from srekv.drill.model import Promises
 
 
-def judge(source: Path | str | Iterable[str], *, promises: Promises | None = None) -> Verdict:
+def judge(source: Path | str | Iterable[str | bytes], *, promises: Promises | None = None) -> Verdict:
     """Judge a history: the path of a file, or its lines. Without `promises` those count that the history carries."""
     if isinstance(source, Path | str):
-        with Path(source).open(encoding="utf-8", errors="replace", newline="\n") as file:
-            return judge_history(parse(file), promises=promises)
+        return judge_history(read(Path(source)), promises=promises)
     return judge_history(parse(source), promises=promises)
 
 
 def judge_history(history: History, *, promises: Promises | None = None) -> Verdict:
     """Judge a parsed history with every checker that applies to it."""
     promised = recorded(history.events) if promises is None else promises
-    found = losses(history.operations, finals_expected=_has_load(history))
+    finals = any(one.final for one in history.operations) or promised.max_lost is not None
+    found = losses(history.operations, finals_expected=finals or _has_load(history))
     timing = measure(history)
     answered = any(one.good for one in history.operations)
     findings = [
-        _guarded("lost", lambda: judge_lost(found, allowed=promised.max_lost)) if answered else _nothing("lost"),
+        _guarded("lost", lambda: judge_lost(found, allowed=promised.max_lost or 0)) if answered else _nothing("lost"),
         _guarded("linear", lambda: judge_linear(history.operations)) if answered else _nothing("linear"),
     ]
     findings += _judge_times(history, timing, promised)
+    if history.damaged:  # the write that a read saw may be on a line that cannot be read
+        findings = [in_doubt(one, "lines of the history are damaged") for one in findings]
     findings += [Judgement(checker="history", verdict="unknown", summary=gap) for gap in _gaps(history)]
+    findings += [Judgement(checker="history", verdict="held", summary=note) for note in history.notes]
     linear = next(one.verdict for one in findings if one.checker == "linear")
     return Verdict(
         verdict=worst(one.verdict for one in findings),
@@ -56,7 +60,9 @@ def _judge_times(history: History, timing: Timing | None, promised: Promises) ->
         return list(judge_promises(promised, None))
     steady = _guarded("steady", lambda: judge_steady(history, timing.fault_at))
     found = [_guarded("timing", lambda: judge_timing(timing)), *judge_promises(promised, timing)]
-    return [steady, *(found if steady.verdict == "held" else map(in_doubt, found))]
+    if steady.verdict != "held":
+        found = [in_doubt(one, "the drill was not steady") for one in found]
+    return [steady, *found]
 
 
 def worst(rulings: Iterable[Ruling]) -> Ruling:
@@ -66,13 +72,15 @@ def worst(rulings: Iterable[Ruling]) -> Ruling:
 
 def _gaps(history: History) -> Iterator[str]:
     """What the history lacks. A load writes its `start` first, and its drill the other events last of all."""
-    kinds = {one.event for one in history.events}
-    missing = [kind for kind in ("drill", "fault", "heal") if kind not in kinds]
+    kinds = {one.event: one for one in history.events}
+    start = kinds.get("start")
+    whole = ("end", "eof") if start is not None and (start.members.get("format") or 0) >= FORMAT else ()
+    missing = [kind for kind in ("drill", "fault", "heal", *whole) if kind not in kinds]
     if history.damaged:
         yield f"{len(history.damaged)} lines could not be understood: {history.damaged[0]}"
     if not history.operations:
         yield "it has no operation to judge"
-    if missing and _has_load(history):
+    if missing and start is not None:
         yield f"it has a start and no {', '.join(missing)}: its end is missing, or the load ran without a drill"
 
 

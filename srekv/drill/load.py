@@ -11,6 +11,7 @@ from typing import Any
 from srekv import __version__
 from srekv.drill.clock import Deadline
 from srekv.drill.scene import Scene
+from srekv.drill.vantage import LoadStatus
 from srekv.errors import SrekvError
 
 LOAD_LIMIT_S = 3600.0
@@ -46,13 +47,7 @@ class Load:
         except BaseException:
             self._leave_load()
             raise
-        ended = scene.view.stop_load(run_id, wait_s=FINAL_WAIT_S)
-        if not ended.done:
-            raise SrekvError(
-                "the load did not finish its final reads",
-                why=f"{'still running' if ended.running else 'it ended early'} after {FINAL_WAIT_S:.0f} s",
-                next_step="srekv failover-test --resume",
-            )
+        ended = require_end(scene.view.stop_load(run_id, wait_s=FINAL_WAIT_S))
         scene.watcher.finished("load", f"{ended.size} bytes of history")
 
     def _describe(self) -> None:
@@ -113,3 +108,18 @@ class Load:
             scene.view.stop_load(scene.settings.run_id, wait_s=0)
         except SrekvError as error:
             scene.watcher.warn(f"the load on {scene.view.node.name} could not be stopped: {error.what}")
+
+
+def require_end(ended: LoadStatus) -> LoadStatus:
+    """The status of a load that was stopped and waited for.
+
+    Raises:
+        SrekvError: it has not made its final reads: its history would lack them.
+    """
+    if not ended.done:
+        raise SrekvError(
+            "the load did not finish its final reads",
+            why=f"{'still running' if ended.running else 'it ended early'} after {FINAL_WAIT_S:.0f} s",
+            next_step="srekv failover-test --resume",
+        )
+    return ended

@@ -162,12 +162,12 @@ class Promises:
 
     Attributes:
         max_outage_s: the longest outage allowed, AWS-equivalent seconds.
-        max_lost: how many acknowledged writes may be lost.
+        max_lost: how many acknowledged writes may be lost; None: none, where the history has final reads.
         min_availability: the least share of time, 0 to 1, in which they have good answers.
     """
 
     max_outage_s: float | None = None
-    max_lost: int = 0
+    max_lost: int | None = None
     min_availability: float | None = None
 
     def check(self) -> None:
@@ -178,7 +178,7 @@ class Promises:
         """
         if self.max_outage_s is not None and not self.max_outage_s >= 0:
             raise UsageError("--max-outage cannot be negative", next_step="give seconds, 0 or more")
-        if self.max_lost < 0:
+        if self.max_lost is not None and self.max_lost < 0:
             raise UsageError("--max-lost cannot be negative", next_step="give a number of writes, 0 or more")
         if self.min_availability is not None and not 0 <= self.min_availability <= 1:
             raise UsageError("--min-availability is a share", next_step="give 0 to 1, for example 0.99")

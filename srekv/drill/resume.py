@@ -7,7 +7,7 @@ from typing import Any
 
 from srekv.drill.acceptance import vantage
 from srekv.drill.clock import SystemClock
-from srekv.drill.load import FINAL_WAIT_S
+from srekv.drill.load import FINAL_WAIT_S, require_end
 from srekv.drill.model import Clock, DrillResult, Hands, Narrator, Settings
 from srekv.drill.runner import EVENTS, HISTORY
 from srekv.drill.timeline import Timeline, save
@@ -60,11 +60,11 @@ def resume(
     begin, end = timeline.span
     return DrillResult(
         run_id=run.run_id,
-        fault=str(known.get("fault", "?")),
+        fault=known.get("fault") or "?",
         history=history,
-        speed=float(known.get("speed", settings.speed)),
+        speed=known.get("speed") or settings.speed,
         wall_s=end - begin,
-        bound_s=float(known.get("bound_s", 0.0)),
+        bound_s=known.get("bound_s") or 0.0,
     )
 
 
@@ -89,11 +89,15 @@ def _recalled(view: Vantage, run_id: str, workdir: Path, clock: Clock) -> Timeli
 
 
 def _end(view: Vantage, run_id: str, timeline: Timeline, clock: Clock) -> None:
-    """Let the load finish its final reads, and learn the offset of its clock."""
+    """Let the load finish its final reads, and learn the offset of its clock.
+
+    Raises:
+        SrekvError: it did not finish them.
+    """
     sent = clock.time()
     status: Any = view.load_status(run_id)
     timeline.offset.measured(sent=sent, theirs=status.now, received=clock.time())
     if status.running:
-        view.stop_load(run_id, wait_s=FINAL_WAIT_S)
+        require_end(view.stop_load(run_id, wait_s=FINAL_WAIT_S))
     elif not status.done:
         view.conclude(run_id)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from srekv.drill.events import SECONDS, damage
 from srekv.drill.model import Clock
 from srekv.errors import SrekvError
 
@@ -69,13 +71,11 @@ class Timeline:
         return b"".join(_line({"epoch": when, **members}) for when, members in self._events)
 
     def recall(self, data: bytes) -> None:
-        """Take the events of an earlier process, from its journal; half a line at the end is left out."""
-        for text in data.splitlines():
-            try:
-                members = json.loads(text)
-                self._events.append((float(members.pop("epoch")), members))
-            except (ValueError, KeyError, AttributeError):
-                continue
+        """Take the events of an earlier process, from its journal; what is damaged is left out."""
+        for line in _readable(data):
+            epoch = line.pop("epoch", None)
+            if SECONDS.fits(epoch) and not damage({**line, "at": epoch}):
+                self._events.append((float(epoch), line))
 
     def first(self, event: str) -> dict[str, Any]:
         """The members of the first event of that kind, none without one."""
@@ -88,13 +88,17 @@ class Timeline:
         return min(times), max(times)
 
     def merged(self, history: bytes) -> bytes:
-        """The history with our events appended, on its clock.
+        """The history with our events appended, on its clock, and the `eof` that counts its lines.
 
         Raises:
             SrekvError: the history has no beginning.
         """
         start = _start(history)
-        return history + b"".join(_line(self._placed(at, members, start)) for at, members in self._events)
+        lines = [self._placed(at, members, start) for at, members in self._events]
+        recorded = [text for text in history.split(b"\n") if text.strip()]
+        end = {"event": "eof", "at": max((line["at"] for line in lines), default=0.0)}
+        lines.append({**end, "lines": len(recorded) + len(lines) + 1})
+        return b"".join((*(text + b"\n" for text in recorded), *map(_line, lines)))
 
     def _placed(self, at: float, members: dict[str, Any], start: dict[str, Any]) -> dict[str, Any]:
         """An event on the history's clock; one of AWS's needs no offset, as AWS keeps its instances' clocks."""
@@ -106,21 +110,38 @@ def _line(members: dict[str, Any]) -> bytes:
     return json.dumps(members, separators=(",", ":")).encode() + b"\n"
 
 
-def _start(history: bytes) -> dict[str, Any]:
-    """The line that a load writes first: its wall clock at the start, and its speed."""
-    for text in history.splitlines():
+def _readable(data: bytes) -> Iterator[dict[str, Any]]:
+    """The lines that are objects."""
+    for text in data.splitlines():
         try:
             line = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        if isinstance(line, dict) and line.get("event") == "start":
+        if isinstance(line, dict):
+            yield line
+
+
+def _start(history: bytes) -> dict[str, Any]:
+    """The line that a load writes first: its wall clock at the start, and its speed."""
+    for line in _readable(history):
+        if line.get("event") == "start" and line.get("epoch") and line.get("speed") and not damage(line):
             return line
     raise SrekvError("the history has no beginning", why="the load never started", next_step="run the drill again")
 
 
 def save(path: Path, data: bytes) -> None:
-    """Write a file and sync it: a history is on disk before it is judged."""
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    """Write a whole file or none, and sync it: a history is on disk before it is judged."""
+    half = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with half.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        half.replace(path)
+    finally:
+        half.unlink(missing_ok=True)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

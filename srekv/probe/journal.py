@@ -41,6 +41,8 @@ def rounded(seconds: float) -> float:
 class Journal:
     """An append-only history file; safe to share between threads. It is locked: `alive` tells others that it grows.
 
+    Half a line that a killed load left at the end stays a line of its own.
+
     Raises:
         OSError: it cannot be opened, or another journal writes it.
     """
@@ -50,6 +52,8 @@ class Journal:
         self._lock = threading.Lock()
         try:
             _claim(self._file.fileno())
+            if _is_cut_off(path):
+                self._file.write(b"\n")
         except OSError:
             self._file.close()
             raise
@@ -65,6 +69,12 @@ class Journal:
         with self._lock:
             os.fsync(self._file.fileno())
             self._file.close()
+
+
+def _is_cut_off(path: str) -> bool:
+    with open(path, "rb") as file:  # noqa: PTH123 - as everywhere in the probe
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
+        return file.read(1) not in (b"", b"\n")
 
 
 def _claim(fileno: int) -> None:

@@ -22,6 +22,9 @@ from srekv.probe.names import Target
 CONCLUDE_S = 45.0
 """How long final reads and removing the keys may take together, wall-clock seconds."""
 
+FORMAT = 2
+"""Of the history: from 2 on, whoever adds the drill's own events ends it with a line `eof`."""
+
 OBSERVE_S = 1.0
 """How often the name is asked for, AWS-equivalent seconds."""
 
@@ -86,28 +89,12 @@ def conclude(out: str) -> None:
     """Final reads and tidying up for a load that was killed: its history then ends as any other does.
 
     Raises:
-        OSError: there is no such history, or a load still writes it.
-        ValueError: it has no beginning.
+        OSError: there is no such history, it has no beginning, or a load still writes it.
     """
-    with open(out, encoding="utf-8") as lines:  # noqa: PTH123 - as everywhere in the probe
-        start = json.loads(lines.readline())
-    host, _, port = start["resolver"].rpartition(":")
-    plan = Plan(
-        target=Target(start["name"], start["port"], (host, int(port))),
-        run=start["run"],
-        keys=start["keys"],
-        kinds=(),
-        each=0,
-        rate=1.0,
-        seconds=0.0,
-        timeout_s=start["timeout_s"],
-        seed=start["seed"],
-        out=out,
-        speed=start["speed"],
-    )
+    plan, epoch = _started(out)
     journal = Journal(out)
     try:
-        clock = Clock(plan.speed, start["epoch"])
+        clock = Clock(plan.speed, epoch)
         journal.line(event="resumed", at=rounded(clock.now()))
         _conclude(plan, clock, journal, name="resumed")
     finally:
@@ -115,9 +102,41 @@ def conclude(out: str) -> None:
     pathlib.Path(out + ".done").touch()
 
 
+def _started(out: str) -> tuple[Plan, float]:
+    """The plan that a history's first line tells, and when it began, seconds since the epoch."""
+    with open(out, "rb") as lines:  # noqa: PTH123 - as everywhere in the probe
+        line = lines.readline()
+    try:
+        return _plan_of(json.loads(line), out)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        raise OSError("the history has no beginning: %s" % error) from error
+
+
+def _plan_of(start: dict[str, Any], out: str) -> tuple[Plan, float]:
+    epoch, speed, limit = float(start["epoch"]), float(start["speed"]), float(start["timeout_s"])
+    if not all(0 < one < float("inf") for one in (epoch, speed, limit)):
+        raise ValueError("a time that is none")
+    host, _, port = start["resolver"].rpartition(":")
+    plan = Plan(
+        target=Target(start["name"], start["port"], (host, int(port))),
+        run=start["run"],
+        keys=int(start["keys"]),
+        kinds=(),
+        each=0,
+        rate=1.0,
+        seconds=0.0,
+        timeout_s=limit,
+        seed=start["seed"],
+        out=out,
+        speed=speed,
+    )
+    return plan, epoch
+
+
 def _start(plan: Plan, clock: Clock) -> dict[str, Any]:
     return {
         "event": "start",
+        "format": FORMAT,
         "at": 0.0,
         "epoch": clock.epoch,
         "speed": plan.speed,

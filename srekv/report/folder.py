@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ def write(directory: Path, file: Path, history: History, verdict: Verdict) -> di
     own = directory / HISTORY
     if not own.exists() or not own.samefile(file):
         (directory / VERDICT).unlink(missing_ok=True)
-        shutil.copyfile(file, own)
+        _save(own, file.read_bytes())
     document = history_document(history, verdict) | {
         "history": HISTORY,
         "history_sha256": digest(own),

@@ -23,7 +23,7 @@ def sealed(history: Path) -> str | None:
     """The digest that the verdict beside a history carries; None when there is no verdict beside it."""
     try:
         document: Any = json.loads((history.parent / VERDICT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     known = document.get("history_sha256") if isinstance(document, dict) else None
     return known if isinstance(known, str) and document.get("history") == history.name else None

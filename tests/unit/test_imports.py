@@ -23,7 +23,7 @@ ALLOWED = {
     "local": ({"config", "errors"}, {"moto", "dns", "boto3", "botocore", "waitress", "werkzeug", "yaml"}),
     "drill": ({"config", "errors", "provision.model"}, set()),
     "prices": (set(), set()),
-    "check": ({"drill.model", "errors", "prices"}, set()),
+    "check": ({"drill.events", "drill.model", "errors", "prices"}, set()),
     # the rules of Route 53's input are pure, and the same before any backend
     "conformance": (
         {"config", "errors", "local.names", "local.overlay.checks", "local.overlay.records"},
@@ -68,6 +68,7 @@ PURE = (
     "provision.model",
     "provision.denial",
     "provision.permissions",
+    "drill.events",
     "drill.model",
     "local.health",
     "local.geography",
