@@ -18,7 +18,7 @@ from srekv.completion import proposing, proposing_parts
 from srekv.config import DEFAULT_STACK
 from srekv.errors import UsageError
 from srekv.helping import Group
-from srekv.options import OneOf, as_parts, as_seconds, failover_options, placement_options, promise_options
+from srekv.options import Number, OneOf, as_parts, as_seconds, failover_options, placement_options, promise_options
 from srekv.visible import visible
 
 if TYPE_CHECKING:
@@ -135,7 +135,9 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     help="The nodes end themselves so long from now, whoever is there: 90m, 2h, 3d; again renews it.",
 )
 @click.option("--no-lease", is_flag=True, help="Take the lease back: the nodes run until srekv down.")
-@click.option("--speed", type=float, help="Local target: seconds that pass in one, for its whole life.  [default: 10]")
+@click.option(
+    "--speed", type=Number(), help="Local target: seconds that pass in one, for its whole life.  [default: 10]"
+)
 @click.option("--dns-port", type=click.IntRange(1, 65535), help="Local target: the resolver's port.  [default: 5300]")
 @click.option(
     "--dynamodb-endpoint",
@@ -227,7 +229,9 @@ def failover(context: click.Context, *, back: bool) -> None:
     shell_complete=proposing(completion.faults),
 )
 @click.option("--list", "explain", is_flag=True, help="Explain every fault: its hypothesis and its pass rule.")
-@click.option("--rate", type=float, help="Operations a second over all clients, by the target's clock.  [default: 20]")
+@click.option(
+    "--rate", type=Number(), help="Operations a second over all clients, by the target's clock.  [default: 20]"
+)
 @click.option(
     "--clients",
     callback=as_parts,
@@ -244,9 +248,9 @@ def failover(context: click.Context, *, back: bool) -> None:
 @click.option("--rounds", type=int, default=1, show_default=True, help="How many drills; stops at a violated one.")
 @click.option("--keep-going", is_flag=True, help="Do not stop at a violated round.")
 @click.option("--resume", is_flag=True, help="Fetch and judge the latest drill whose srekv was killed.")
-@click.option("--max-outage", type=float, metavar="S", help="Promise: the longest outage, AWS-equivalent seconds.")
+@click.option("--max-outage", type=Number(0), metavar="S", help="Promise: the longest outage, AWS-equivalent seconds.")
 @click.option("--max-lost", type=int, default=0, show_default=True, help="Promise: acknowledged writes lost.")
-@click.option("--min-availability", type=float, metavar="SHARE", help="Promise: the least share of good time.")
+@click.option("--min-availability", type=Number(0, 1), metavar="SHARE", help="Promise: the least share of good time.")
 @click.option("--report", type=click.Path(file_okay=False, path_type=Path), help="Write a report into this directory.")
 @click.option("--seed", type=int, help="Decides the clients' choices.  [default: random, and recorded]")
 @click.option(
@@ -330,9 +334,9 @@ def _confirmation(*, yes: bool) -> Callable[[str], bool]:
 @click.option(
     "--every",
     "every_s",
-    type=click.FloatRange(min=2),
+    type=Number(2, 86_400),
     metavar="S",
-    help="With --watch: AWS-equivalent seconds between two looks; one by the clock at least.  [default: 5]",
+    help="With --watch: AWS-equivalent seconds between two looks, 2 or more; one by the clock at least.  [default: 5]",
 )
 @click.pass_context
 def status(context: click.Context, *, watch: bool, every_s: float | None) -> None:
@@ -361,7 +365,7 @@ def _promises(max_outage: float | None, max_lost: int | None, min_availability: 
 
     if (max_outage, max_lost, min_availability) == (None, None, None):
         return None
-    promises = Promises(max_outage_s=max_outage, max_lost=max_lost or 0, min_availability=min_availability)
+    promises = Promises(max_outage_s=max_outage, max_lost=max_lost, min_availability=min_availability)
     promises.check()
     return promises
 
@@ -408,14 +412,18 @@ def report(context: click.Context, /, file: Path, *, directory: Path | None, **p
 @click.argument("a", type=click.Path(exists=True, path_type=Path))
 @click.argument("b", type=click.Path(exists=True, path_type=Path))
 @click.option(
-    "--tolerance", type=float, default=0.1, show_default=True, help="How much longer an outage may be: 0.1 is a tenth."
+    "--tolerance",
+    type=Number(0, 1000),
+    default=0.1,
+    show_default=True,
+    help="How much longer an outage may be: 0.1 is a tenth.",
 )
 @click.pass_context
 def compare(context: click.Context, a: Path, b: Path, *, tolerance: float) -> None:
     """Tell whether B is worse than A.
 
     A and B are histories, verdict.json files, or directories with any number of runs, which count by their medians.
-    Exits 1 if it is worse.
+    Exits 1 if it is worse, 4 if a run is inconclusive or lacks a figure that others have.
 
     $ srekv compare baseline report --tolerance 0.2
     """
@@ -432,7 +440,7 @@ def compare(context: click.Context, a: Path, b: Path, *, tolerance: float) -> No
     "--target-outage",
     "--target",
     "target",
-    type=float,
+    type=Number(0),
     metavar="S",
     help="Find the cheapest settings that keep every outage within S.",
 )
@@ -597,8 +605,8 @@ def sweep(context: click.Context, /, *, older_than: str, yes: bool, **flags: boo
     shell_complete=proposing(completion.zones),
 )
 @click.option("--record", metavar="NAME", help="One name of the zone.  [default: every name]")
-@click.option("--target-outage", "target_s", type=float, metavar="S", help="The longest outage you want, seconds.")
-@click.option("--client-timeout", "client_timeout_s", type=float, metavar="S", help="How long your clients wait.")
+@click.option("--target-outage", "target_s", type=Number(), metavar="S", help="The longest outage you want, seconds.")
+@click.option("--client-timeout", "client_timeout_s", type=Number(), metavar="S", help="How long your clients wait.")
 @click.option(
     "--vpc-id",
     help="Before the first up: the VPC.  [default: the default VPC]",

@@ -265,6 +265,9 @@ def in_units(seconds: float) -> str:
     return f"{seconds / _UNITS[unit]:g}{unit}"
 
 
+LONGEST_DURATION_S = 36_500 * 86_400
+"""A hundred years: dates can still be counted back from today by it."""
+
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -272,7 +275,7 @@ def duration(text: str, option: str) -> float:
     """Seconds in a text such as 90m, 2h, 3d or 1h30m.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is none, or longer than LONGEST_DURATION_S.
     """
     compact = text.strip().lower().replace(" ", "")
     if not _DURATION.fullmatch(compact):
@@ -281,4 +284,12 @@ def duration(text: str, option: str) -> float:
             why="expected a number and its unit, s, m, h or d",
             next_step=f"for example {option} 90m, {option} 2h or {option} 3d",
         )
-    return sum(float(number) * _UNITS[unit] for number, unit in re.findall(r"([\d.]+)([smhd])", compact))
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in re.findall(r"([\d.]+)([smhd])", compact))
+    if seconds > LONGEST_DURATION_S:
+        longest = in_units(LONGEST_DURATION_S)
+        raise UsageError(
+            f"{option} {text!r} is impossible",
+            why=f"it must be at most {longest}",
+            next_step=f"nearest: {option} {longest}",
+        )
+    return seconds

@@ -19,6 +19,7 @@ from srekv.commands import conclude, drill_settings
 from srekv.config import Config
 from srekv.console import Narration, Screen, grid, plain_table
 from srekv.drill.catalogue import BREAKS, CATALOGUE, Entry, entry
+from srekv.drill.events import RATES
 from srekv.drill.model import ZOO, DrillResult, Promises, Settings
 from srekv.errors import SrekvError, UsageError, none_of
 from srekv.invocation import Invocation, opened
@@ -83,8 +84,8 @@ class Request:
             raise none_of("--clients", unknown[0], ZOO)
         if self.rounds < 1:
             raise UsageError("--rounds must be at least 1")
-        if self.rate is not None and self.rate <= 0:
-            raise UsageError("--rate must be more than 0")
+        if self.rate is not None and not RATES[0] <= self.rate <= RATES[1]:
+            raise UsageError(f"--rate must be from {RATES[0]:g} to {RATES[1]:g} operations a second")
         for option, directory in (("--dir", self.directory), ("--report", self.report)):
             if directory is not None:
                 _check_place(option, directory)
@@ -241,14 +242,13 @@ def _show(screen: Screen, judged: Sequence[Judged], *, rounds: int) -> None:
 
 def _timeline(one: Judged) -> tuple[RenderableType, ...]:
     """The drill's timeline for a terminal; nothing when there was no fault to draw it around."""
-    from srekv.check.history import parse
+    from srekv.check.history import read
     from srekv.report.page import timeline
     from srekv.report.strip import strip
 
     if one.verdict.timing is None:
         return ()
-    with one.result.history.open(encoding="utf-8") as lines:
-        history = parse(lines)
+    history = read(one.result.history)
     return ("", strip(timeline(history, one.verdict.timing)))
 
 

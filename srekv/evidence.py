@@ -11,13 +11,13 @@ from rich.console import Group
 from rich.table import Table
 
 from srekv.check.compare import Difference, Measures
-from srekv.check.model import Verdict
+from srekv.check.model import History, Verdict
 from srekv.check.predict import Choice, Prediction
 from srekv.commands import conclude
 from srekv.config import Config
 from srekv.console import Screen, grid, plain_table
 from srekv.drill.model import Promises
-from srekv.errors import FindingError, UsageError
+from srekv.errors import FindingError, UnknownError, UsageError
 from srekv.texts import Text
 
 HISTORY = "history.jsonl"
@@ -40,12 +40,15 @@ def write_report(directory: Path, file: Path, *, promises: Promises | None = Non
         file: the history; copied there unless it is there.
         promises: what the run is held to; None: what the history itself carries.
     """
-    from srekv.check.history import parse
+    from srekv.check.history import read
+
+    return _written(directory, file, read(file), promises)
+
+
+def _written(directory: Path, file: Path, history: History, promises: Promises | None) -> Report:
     from srekv.check.verdict import judge_history
     from srekv.report.folder import PAGE, write
 
-    with file.open(encoding="utf-8", errors="replace", newline="\n") as lines:
-        history = parse(lines)
     verdict = _sealed(judge_history(history, promises=promises), file)
     return Report(verdict=verdict, document=write(directory, file, history, verdict), page=directory / PAGE)
 
@@ -75,12 +78,12 @@ def check(screen: Screen, file: Path, promises: Promises | None) -> None:
         FindingError: violated.
         UnknownError: unknown.
     """
-    from srekv.check.verdict import judge
+    from srekv.check.verdict import judge_history
     from srekv.report.data import figures
     from srekv.report.terminal import verdict_view
 
-    history = _history(file)
-    verdict = _sealed(judge(history, promises=promises), history, told=True)
+    path = _history(file)
+    verdict = _sealed(judge_history(_read(path), promises=promises), path, told=True)
     screen.show(verdict_view(verdict))
     screen.document(figures(verdict))
     conclude(verdict)
@@ -95,8 +98,8 @@ def report(screen: Screen, file: Path, *, directory: Path | None, promises: Prom
     """
     from srekv.report.terminal import verdict_view
 
-    history = _history(file)
-    written = write_report(directory or history.parent, history, promises=promises)
+    path = _history(file)
+    written = _written(directory or path.parent, path, _read(path), promises)
     screen.show(verdict_view(written.verdict), Text(f"report: {written.page}", overflow="fold"))
     screen.document(written.document)
     conclude(written.verdict)
@@ -110,36 +113,64 @@ def _history(path: Path) -> Path:
     return history
 
 
+def _read(path: Path) -> History:
+    """The history in a file.
+
+    Raises:
+        UsageError: the file has lines, and none of them is an operation or an event.
+    """
+    from srekv.check.history import read
+
+    history = read(path)
+    if history.damaged and not history.is_history:
+        raise UsageError(
+            f"{path} is no history",
+            why=f"none of its lines has `op` or `event`; {history.damaged[0]}",
+            next_step=f"name the {HISTORY} of a run",
+        )
+    return history
+
+
 def compare(screen: Screen, a: Path, b: Path, *, tolerance: float) -> None:
     """Whether B is worse than A.
 
     Raises:
         FindingError: it is.
+        UnknownError: a run is inconclusive, or lacks a figure that others have.
     """
     from srekv.check.compare import compare as compared
+    from srekv.check.compare import conclusion
 
-    if tolerance < 0:
-        raise UsageError("--tolerance cannot be negative", next_step="0.1 lets an outage be a tenth longer")
     sides = [_side(path) for path in (a, b)]
     differences = compared(*sides, tolerance=tolerance)
-    worse = [one.measure for one in differences if one.worse]
-    screen.show(_differences(differences), _conclusion(worse))
+    worse = conclusion(differences)
+    gaps = [f"{run.name}: {run.gap}" for side in sides for run in side if run.gap]
+    screen.show(_differences(differences), _CONCLUSIONS[worse], *gaps)
     screen.document(
         {
-            "worse": bool(worse),
+            "worse": worse,
             "tolerance": tolerance,
             "runs": {"a": len(sides[0]), "b": len(sides[1])},
             "measures": [one.to_json() for one in differences],
+            "inconclusive": gaps,
         }
     )
     if worse:
-        raise FindingError(f"{b} is worse: {', '.join(worse)}", next_step="compare several runs: one may be chance")
+        measures = ", ".join(one.measure for one in differences if one.worse)
+        raise FindingError(f"{b} is worse: {measures}", next_step="compare several runs: one may be chance")
+    if worse is None:
+        raise UnknownError(
+            f"{b} cannot be compared with {a}",
+            why=", ".join(f"{one.measure}: {one.note}" for one in differences if one.worse is None),
+            next_step="srekv check shows what a run lacks; drill again, or leave that run out",
+        )
 
 
 def _side(path: Path) -> list[Measures]:
     """The runs under a path: a history, a verdict.json, or a directory with any number of runs.
 
-    A run's history is judged anew; a verdict.json counts as it stands where its history was not kept.
+    A run's history is judged anew, and held to its seal; a verdict.json counts as it stands where its history was not
+    kept.
     """
     from srekv.check.verdict import judge
     from srekv.report.seal import VERDICT
@@ -153,22 +184,20 @@ def _side(path: Path) -> list[Measures]:
         raise UsageError(
             f"there is no {HISTORY} and no {VERDICT} in {path}", next_step="name a history file or a directory of runs"
         )
-    return [*(Measures.of(judge(one)) for one in histories), *map(_recorded, verdicts)]
+    return [*(Measures.of(_sealed(judge(one), one), name=str(one)) for one in histories), *map(_recorded, verdicts)]
 
 
 def _recorded(path: Path) -> Measures:
-    """What a verdict.json says."""
+    """What a verdict.json says.
+
+    Raises:
+        UsageError: it is none.
+    """
     try:
-        document: Any = json.loads(path.read_text(encoding="utf-8"))
-        return Measures(
-            verdict=document["verdict"],
-            outage_s=document["outage_s"],
-            lost=document["lost"],
-            availability=document["availability"],
-        )
-    except (ValueError, KeyError, TypeError) as error:
+        return Measures.from_json(json.loads(path.read_text(encoding="utf-8")), name=str(path))
+    except (ValueError, RecursionError) as error:
         raise UsageError(
-            f"{path} is no verdict", why=repr(error), next_step="name a verdict.json or a history"
+            f"{path} is no verdict", why=str(error), next_step="name a verdict.json or a history"
         ) from error
 
 
@@ -177,13 +206,18 @@ def _differences(differences: tuple[Difference, ...]) -> Table:
     for heading, justify in (("measure", "left"), ("A", "right"), ("B", "right"), ("", "left"), ("", "left")):
         table.add_column(heading, justify="right" if justify == "right" else "left")
     for one in differences:
-        word = Text("worse", "bold red") if one.worse else Text("ok", "green")
-        table.add_row(one.measure, _number(one.before), _number(one.after), word, Text(one.note, "dim"))
+        table.add_row(
+            one.measure, _number(one.before), _number(one.after), Text(*_WORDS[one.worse]), Text(one.note, "dim")
+        )
     return table
 
 
-def _conclusion(worse: list[str]) -> Text:
-    return Text("B is worse", "bold red") if worse else Text("B is not worse", "bold green")
+_WORDS = {True: ("worse", "bold red"), None: ("unknown", "bold yellow"), False: ("ok", "green")}
+_CONCLUSIONS = {
+    True: Text("B is worse", "bold red"),
+    None: Text("inconclusive: B cannot be compared with A", "bold yellow"),
+    False: Text("B is not worse", "bold green"),
+}
 
 
 def _number(value: float | None) -> str:

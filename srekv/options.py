@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -28,6 +29,27 @@ class OneOf(click.Choice[str]):
         except click.BadParameter:
             option = param.opts[0] if param else "the value"
             raise none_of(option, value, tuple(self.choices)) from None
+
+
+class Number(click.types.FloatParamType):
+    """A finite number in a range: no figure can be held to NaN, and every figure holds against infinity."""
+
+    def __init__(self, low: float | None = None, high: float | None = None) -> None:
+        self._low = -sys.float_info.max if low is None else low
+        self._high = sys.float_info.max if high is None else high
+        limits = [f"{word} {limit:g}" for word, limit in (("from", low), ("to", high)) if limit is not None]
+        self._words = " ".join(("a finite number", *limits))
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number.
+
+        Raises:
+            BadParameter: it is none.
+        """
+        found: float = super().convert(value, param, ctx)
+        if not self._low <= found <= self._high:
+            self.fail(f"{value} is not {self._words}", param, ctx)
+        return found
 
 
 def as_parts(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
@@ -103,10 +125,10 @@ def promise_options(command: F) -> F:
     """What a recorded run is held to, in place of what it was held to when it ran."""
     for option in reversed(
         (
-            click.option("--max-outage", type=float, metavar="S", help="Promise: the longest outage, seconds."),
+            click.option("--max-outage", type=Number(0), metavar="S", help="Promise: the longest outage, seconds."),
             click.option("--max-lost", type=int, help="Promise: acknowledged writes lost.  [default: 0]"),
             click.option(
-                "--min-availability", type=float, metavar="SHARE", help="Promise: the least share of good time."
+                "--min-availability", type=Number(0, 1), metavar="SHARE", help="Promise: the least share of good time."
             ),
         )
     ):

@@ -1,30 +1,43 @@
 """Is one run worse than another? Outage, lost writes, availability, with a tolerance; several runs count by the median.
 
 A failover's outage depends on chance (when which checker looks), so one run against one says little: give each side
-several.
+several. A run whose verdict is unknown measures nothing, and a figure that only some runs have compares nothing: then
+it is not known whether B is worse, unless the other runs or figures show that it is.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from srekv.check.model import Ruling, Verdict
+from srekv.check.model import WORST_FIRST, Ruling, Verdict
+from srekv.drill.events import COUNT, DURATION, SHARE, Kind
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measures:
-    """What a run is compared by; None: not measured."""
+    """What a run is compared by.
+
+    Attributes:
+        verdict: of the run.
+        outage_s: AWS-equivalent seconds; None: not measured.
+        lost: acknowledged writes.
+        availability: a share, 0 to 1; None: not measured.
+        name: of the run, for a person.
+        gap: why the verdict is unknown; "" if it is not.
+    """
 
     verdict: Ruling
     outage_s: float | None
     lost: int
     availability: float | None
+    name: str = ""
+    gap: str = ""
 
     @classmethod
-    def of(cls, verdict: Verdict) -> Measures:
+    def of(cls, verdict: Verdict, *, name: str = "") -> Measures:
         """The measures of a judged history."""
         timing = verdict.timing
         return cls(
@@ -32,17 +45,46 @@ class Measures:
             outage_s=timing.outage_s if timing else None,
             lost=verdict.lost,
             availability=timing.availability if timing else None,
+            name=name,
+            gap=next((one.summary for one in verdict.findings if one.verdict == verdict.verdict == "unknown"), ""),
         )
+
+    @classmethod
+    def from_json(cls, document: object, *, name: str = "") -> Measures:
+        """The measures in a verdict.json.
+
+        Raises:
+            ValueError: it is none.
+        """
+        found = document if isinstance(document, dict) else {}
+        for member, kind in _FIGURES.items():
+            if member not in found or not kind.fits(found[member]):
+                raise ValueError(f"{member} is not {kind.words}")
+        gap = "its verdict is unknown" if found["verdict"] == "unknown" else ""
+        return cls(**{member: found[member] for member in _FIGURES}, name=name, gap=gap)
+
+
+def _or_null(kind: Kind) -> Kind:
+    return Kind(f"{kind.words}, or null", lambda value: value is None or kind.fits(value))
+
+
+_FIGURES = {
+    "verdict": Kind("held, violated or unknown", lambda value: value in WORST_FIRST),
+    "outage_s": _or_null(DURATION),
+    "lost": COUNT,
+    "availability": _or_null(SHARE),
+}
+"""The members of a verdict.json that a run is compared by."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """One measure on both sides; None: not measured."""
+    """One measure on both sides; None: not measured. `worse` None: it cannot be told."""
 
     measure: str
     before: float | None
     after: float | None
-    worse: bool
+    worse: bool | None
     note: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -64,12 +106,29 @@ def compare(before: Sequence[Measures], after: Sequence[Measures], *, tolerance:
         after: the runs of B, at least one.
         tolerance: how much longer an outage, and how much more unavailability, is not worse; 0.1 is a tenth.
     """
+    one, other = ([run for run in side if run.verdict != "unknown"] for side in (before, after))
+    unknown = _unknown(len(before) - len(one), len(after) - len(other))
+    if not one or not other:
+        return (unknown,)
     return (
-        _verdicts(before, after),
-        _lost(before, after),
-        _outage(before, after, tolerance),
-        _availability(before, after, tolerance),
+        unknown,
+        _verdicts(one, other),
+        _lost(one, other),
+        _measured("outage, s", one, other, lambda run: run.outage_s, lambda a, b: b > a * (1 + tolerance)),
+        _measured("availability", one, other, lambda run: run.availability, lambda a, b: _less(a, b, tolerance)),
     )
+
+
+def conclusion(differences: Sequence[Difference]) -> bool | None:
+    """Whether B is worse; None: it cannot be told, which is never "not worse"."""
+    found = {one.worse for one in differences}
+    return True if True in found else None if None in found else False
+
+
+def _unknown(before: int, after: int) -> Difference:
+    found = None if before or after else False
+    note = "leave them out, or drill again" if before or after else ""
+    return Difference(measure="inconclusive runs", before=before, after=after, worse=found, note=note)
 
 
 def _verdicts(before: Sequence[Measures], after: Sequence[Measures]) -> Difference:
@@ -84,22 +143,26 @@ def _lost(before: Sequence[Measures], after: Sequence[Measures]) -> Difference:
     )
 
 
-def _outage(before: Sequence[Measures], after: Sequence[Measures], tolerance: float) -> Difference:
-    one, other = (_median([run.outage_s for run in side]) for side in (before, after))
-    worse = one is not None and other is not None and other > one * (1 + tolerance)
-    return Difference(measure="outage, s", before=one, after=other, worse=worse, note=_count(before, after))
+def _measured(
+    measure: str,
+    before: Sequence[Measures],
+    after: Sequence[Measures],
+    figure: Callable[[Measures], float | None],
+    worse: Callable[[float, float], bool],
+) -> Difference:
+    """A figure by its medians. No run has it: there was no fault to measure it; only some: nothing to compare."""
+    one, other = ([value for run in side if (value := figure(run)) is not None] for side in (before, after))
+    a, b = (round(statistics.median(values), 6) if values else None for values in (one, other))
+    if a is None and b is None:
+        return Difference(measure=measure, before=a, after=b, worse=False, note="not measured in any run")
+    if a is None or b is None or len(one) < len(before) or len(other) < len(after):
+        return Difference(measure=measure, before=a, after=b, worse=None, note="not measured in every run")
+    return Difference(measure=measure, before=a, after=b, worse=worse(a, b), note=_count(before, after))
 
 
-def _availability(before: Sequence[Measures], after: Sequence[Measures], tolerance: float) -> Difference:
+def _less(before: float, after: float, tolerance: float) -> bool:
     """Unavailability is what grows: 99 to 98 % is twice as bad, not one percent."""
-    one, other = (_median([run.availability for run in side]) for side in (before, after))
-    worse = one is not None and other is not None and 1 - other > (1 - one) * (1 + tolerance) + 1e-9
-    return Difference(measure="availability", before=one, after=other, worse=worse, note=_count(before, after))
-
-
-def _median(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return round(statistics.median(known), 6) if known else None
+    return 1 - after > (1 - before) * (1 + tolerance) + 1e-9
 
 
 def _count(before: Sequence[Measures], after: Sequence[Measures]) -> str:

@@ -13,8 +13,8 @@ from srekv.cli import run
 PRIMARY, SECONDARY = {"node": "az1", "address": "192.0.2.1"}, {"node": "az2", "address": "192.0.2.2"}
 
 
-def history(path: Path, *, back: int = 50) -> Path:
-    """A drill with the fault at 5 and an answer again at `back`."""
+def drill(*, back: int = 50) -> bytes:
+    """A drill with the fault at 5 and an answer again at `back`: six events, a hundred operations."""
     lines: list[dict[str, Any]] = [
         {"event": "drill", "at": 5, "primary": PRIMARY, "secondary": SECONDARY},
         {"event": "fault", "at": 5, "what": "stop az1"},
@@ -27,8 +27,13 @@ def history(path: Path, *, back: int = 50) -> Path:
         end = {"outcome": "fail"} if 5 <= at < back else {"outcome": "ok"}
         base = {"client": 0, "op": "read", "key": "k", "value": None, "invoke": at, "complete": at + 0.5}
         lines.append({**base, **end})
+    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+
+def history(path: Path, *, back: int = 50) -> Path:
+    """That drill as a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    path.write_bytes(drill(back=back))
     return path
 
 
@@ -114,7 +119,75 @@ def test_compare_takes_a_directory_of_verdicts(tmp_path: Path, capsys: pytest.Ca
     assert whole["runs"] == {"a": 2, "b": 2}
 
 
-@pytest.mark.parametrize("text", ["[]", "{}", "no json"])
+GOOD = drill()
+EVENTS, OPERATIONS = GOOD.splitlines(keepends=True)[:6], GOOD.splitlines(keepends=True)[6:]
+START = b'{"event": "start", "at": 0, "speed": 1, "epoch": 1}\n'
+DEEP = b"[" * 100_000 + b"]" * 100_000
+
+DAMAGED = {
+    "empty": (b"", 4),
+    "noise": (bytes(range(256)) * 80, 2),
+    "prose": (b"Not a history.\n\nAt all.\n", 2),
+    "other JSON": (b'{"time": 1}\n{"time": 2}\n', 2),
+    "deep JSON alone": (DEEP, 2),
+    "cut at half": (START + b"".join(OPERATIONS[: len(OPERATIONS) // 2]), 4),
+    "without the events": (START + b"".join(OPERATIONS), 4),
+    "without the heal": (b"".join(line for line in (*EVENTS, *OPERATIONS) if b'"heal"' not in line), 4),
+    "without the answers of the name": (b"".join(line for line in (*EVENTS, *OPERATIONS) if b'"dns"' not in line), 4),
+    "without operations": (b"".join(EVENTS), 4),
+    "without an answer": (GOOD.replace(b'"ok"', b'"fail"'), 4),
+    "without final reads": (START + GOOD.replace(b'"read"', b'"write"').replace(b"null", b'"v"'), 4),
+    "twice": (START + GOOD + START + GOOD, 4),
+    "half a line": (GOOD + b'{"id": 3, "op": "re', 4),
+    "bytes": (GOOD + OPERATIONS[0].replace(b'"k"', b'"\xff"'), 4),
+    "half a surrogate pair": (GOOD + OPERATIONS[0].replace(b'"k"', b'"\\ud800"'), 4),
+    "deep JSON": (GOOD + DEEP + b"\n", 4),
+    "digits": (GOOD + OPERATIONS[0].replace(b'"invoke": 0', b'"invoke": ' + b"9" * 400), 4),
+    "a drill of lists": (GOOD.replace(b'"node": "az1"', b'"node": ["az1"]'), 4),
+    "a fault at a text": (GOOD.replace(b'"fault", "at": 5', b'"fault", "at": "5"'), 4),
+}
+"""Files that cannot be judged, and what `check` and `report` exit with."""
+
+
+@pytest.mark.parametrize(("data", "code"), DAMAGED.values(), ids=DAMAGED)
+def test_what_cannot_be_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str], data: bytes, code: int) -> None:
+    """It is no history, or inconclusive: never held, never "not worse", on either side, and never an internal error."""
+    good = history(tmp_path / "good.jsonl")
+    assert answer(capsys, "check", good)[0] == answer(capsys, "compare", good, good)[0] == 0
+    file = tmp_path / "history.jsonl"
+    file.write_bytes(data)
+
+    assert [run([command, str(file)]) for command in ("check", "report")] == [code, code]
+    said = capsys.readouterr()
+    assert "failed" not in said.err
+    assert "the checker failed" not in said.out
+    assert "line 1: " in said.err or code == 4
+    for pair in ((good, file), (file, good), (file, file)):
+        code, document = answer(capsys, "compare", *pair)
+        assert (code, document["worse"]) == (4, None)
+        assert document["inconclusive"]
+
+
+@pytest.mark.parametrize("tolerance", ["nan", "inf", "-inf", "-0.1", "1e999", "x"])
+def test_compare_refuses_a_tolerance_that_lets_everything_pass(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tolerance: str
+) -> None:
+    """Every outage is within infinity, and none is worse than one that is not a number."""
+    file = history(tmp_path / "history.jsonl")
+    assert answer(capsys, "compare", file, file, "--tolerance", tolerance) == (2, None)
+
+
+def test_compare_holds_a_run_to_its_seal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A history that was changed after it was judged is violated, here as in check."""
+    a, b = history(tmp_path / "a" / "history.jsonl"), history(tmp_path / "b" / "history.jsonl")
+    answer(capsys, "report", b)
+    assert answer(capsys, "compare", a, b)[0] == 0
+    history(b, back=49)
+
+    assert answer(capsys, "compare", a, b)[0] == 1
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", "no json", "[" * 100_000])
 def test_compare_refuses_what_is_no_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
     """A usage error, not a guess."""
     file = tmp_path / "verdict.json"

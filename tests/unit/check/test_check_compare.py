@@ -1,10 +1,16 @@
-"""Is B worse than A: lost writes at once, outage and availability beyond a tolerance, several runs by their median."""
+"""Is B worse than A: lost writes at once, outage and availability beyond a tolerance, several runs by their median.
+
+And whether it can be told at all: what is not known is never "not worse".
+"""
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pytest
 
-from srekv.check.compare import Measures, compare
+from srekv.check.compare import Measures, compare, conclusion
 from srekv.check.model import Ruling
 
 
@@ -26,13 +32,66 @@ def run(
         (run(availability=0.57), []),
         (run(availability=0.5), ["availability"]),
         (run(verdict="violated"), ["violated runs"]),
-        (run(None, availability=None), []),
     ],
 )
 def test_what_is_worse(after: Measures, worse: list[str]) -> None:
-    """A tenth more is within the tolerance; a lost write never is; what was not measured is not worse."""
+    """A tenth more is within the tolerance; a lost write never is."""
     found = compare([run()], [after], tolerance=0.1)
     assert [one.measure for one in found if one.worse] == worse
+    assert conclusion(found) == bool(worse)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "worse"),
+    [
+        ([run()], [run(verdict="unknown")], None),
+        ([run(verdict="unknown")], [run()], None),
+        ([run(verdict="unknown")], [run(verdict="violated", lost=9)], None),
+        ([run()], [run(verdict="unknown", lost=9)], None),
+        ([run()] * 5, [*[run()] * 4, run(verdict="unknown")], None),
+        ([*[run()] * 4, run(verdict="unknown")], [run()] * 5, None),
+        ([run()] * 5, [*[run(80)] * 4, run(verdict="unknown")], True),
+        ([run()], [run(None)], None),
+        ([run()], [run(availability=None)], None),
+        ([run(None)], [run()], None),
+        ([run()] * 3, [run(), run(), run(None)], None),
+        ([run(None)], [run(None, lost=1)], True),
+        ([run()], [run(None, availability=0.1)], True),
+        ([run(None, availability=None)], [run(None, availability=None)], False),
+    ],
+)
+def test_what_is_not_known_is_never_not_worse(
+    before: list[Measures], after: list[Measures], worse: bool | None
+) -> None:
+    """A run without a verdict measures nothing, a figure that some lack compares nothing; what is left may be worse."""
+    assert conclusion(compare(before, after, tolerance=0.1)) is worse
+
+
+HELD: dict[str, Any] = {"verdict": "held", "outage_s": 45.5, "lost": 0, "availability": 0.6}
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("verdict", "fine"),
+        ("verdict", ["held"]),
+        ("outage_s", math.nan),
+        ("outage_s", math.inf),
+        ("outage_s", -1),
+        ("outage_s", "45"),
+        ("outage_s", True),
+        ("lost", None),
+        ("lost", 0.5),
+        ("lost", -1),
+        ("availability", 60),
+        ("availability", math.nan),
+    ],
+)
+def test_a_verdict_holds_figures(member: str, value: object) -> None:
+    """A verdict.json with a figure that is none is no verdict: it would compare as equal to anything."""
+    assert conclusion(compare([Measures.from_json(HELD)], [run()], tolerance=0.1)) is False
+    with pytest.raises(ValueError, match=f"{member} is not"):
+        Measures.from_json({**HELD, member: value})
 
 
 def test_several_runs_count_by_their_median() -> None:
