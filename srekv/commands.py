@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from srekv.config import refuse_unsupported
 from srekv.console import Narration, changes_json, grid, node_table, reach, tally
 from srekv.errors import FindingError, SrekvError, UnknownError
 from srekv.invocation import Invocation, LocalWishes, opened, session_of, started, target_config, vantage
@@ -28,7 +29,12 @@ def up(
     dry_run: bool,
     local: LocalWishes,
 ) -> None:
-    """Create or repair everything, then show how to reach it."""
+    """Create or repair everything, then show how to reach it.
+
+    Raises:
+        UsageError: an operating system past its end of support, before the first call if it is asked for here.
+    """
+    refuse_unsupported(given.get("os", ""), accepted=given.get("unsupported", False))
     if dry_run:
         _plan(invocation, given, wait=wait, local=local)
         return
@@ -112,7 +118,9 @@ def _connected(invocation: Invocation, given: Mapping[str, Any], narration: Narr
     from srekv.provision.stack import connect
 
     with narration.busy("reading the stack's settings"):
-        return connect(config, given, narration, dry=narration.dry, session=session_of(invocation, config))
+        stack = connect(config, given, narration, dry=narration.dry, session=session_of(invocation, config))
+    refuse_unsupported(stack.run.config.os, accepted=stack.run.config.unsupported)
+    return stack
 
 
 def _noted(invocation: Invocation, narration: Narration, work: Callable[[], Deployment | None]) -> Deployment | None:

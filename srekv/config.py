@@ -61,6 +61,7 @@ class Config:
         speed: how many AWS-equivalent seconds pass in one wall-clock second.
         interval: health check request interval, seconds: 10 or 30.
         threshold: consecutive passes or failures that flip one checker, 1-10.
+        unsupported: whether an operating system past its end of support is accepted.
         ttl: TTL of the failover records, seconds.
         lease_s: how long the lease that is asked for lasts, AWS-equivalent seconds; None: none is asked for.
         lease: when the nodes end themselves, an aware time of the wall clock; None: never.
@@ -92,6 +93,7 @@ class Config:
     create_key: str | None = None
     instance_type: str = "t2.micro"
     os: str = "al2023"
+    unsupported: bool = False
     ami: str | None = None
     deletion_protection: bool = False
     interval: int = 10
@@ -193,6 +195,22 @@ class Config:
     def wall(self, seconds: float) -> float:
         """AWS-equivalent seconds as wall-clock seconds."""
         return seconds / self.speed
+
+
+def refuse_unsupported(os: str, *, accepted: bool) -> None:
+    """Refuse new or repaired nodes of an operating system without security fixes, unless that was accepted.
+
+    A stack that has it can still be shown, drilled and removed. Source: https://aws.amazon.com/amazon-linux-2/
+
+    Raises:
+        UsageError: it was not.
+    """
+    if os == "al2" and not accepted:
+        raise UsageError(
+            "Amazon Linux 2 is past its end of support",
+            why="it gets no security fixes since 2026-06-30, and no urllib3 with its own is left for its Python, 3.8",
+            next_step="srekv up --os al2023; to accept that: srekv up --os al2 --unsupported",
+        )
 
 
 def _matches(pattern: re.Pattern[str], value: str, option: str, expectation: str) -> None:

@@ -76,6 +76,7 @@ def placement_options(command: F) -> F:
             click.option("--fix-vpc", is_flag=True, default=None, help="Switch the VPC's DNS attributes on."),
             click.option("--instance-type", help="EC2 instance type.  [default: t2.micro]"),
             click.option("--os", "os", type=OneOf(OPERATING_SYSTEMS), help="Amazon Linux.  [default: al2023]"),
+            click.option("--unsupported", is_flag=True, default=None, help="Accept --os al2, past its end of support."),
             click.option("--ami", help="A machine image in place of the newest Amazon Linux."),
             click.option("--key-name", help="An existing key pair; opens port 22 to you."),
             click.option(

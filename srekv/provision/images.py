@@ -28,8 +28,6 @@ AMAZON_ROOT = "/dev/xvda"
 AMAZON_ROOT_GIB = 8
 """The size of Amazon Linux's root snapshot; a volume may not be smaller than its snapshot."""
 
-AL2_ENDED = "Amazon Linux 2 has been out of support since 2026-06-30; use it to follow the lab, not for work"
-
 _ARM = re.compile(r"(a1|[a-z]+\d+[a-z]*g[a-z]*)\.")
 
 
@@ -93,8 +91,6 @@ def newest(run: Run) -> Image:
     config = run.config
     if config.ami:
         return _given(run, config.ami)
-    if config.os == "al2":
-        run.watcher.warn(AL2_ENDED)
     parameter = PARAMETERS[config.os, "arm64" if is_arm(config.instance_type) else "x86_64"]
     try:
         value = run.clients.ssm.get_parameter(Name=parameter)["Parameter"]["Value"]

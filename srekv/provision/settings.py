@@ -24,11 +24,11 @@ PREFIX = "srekv:"
 
 INTEGERS = ("port", "interval", "threshold", "ttl")
 TEXTS = ("zone", "record", "instance_type", "os", "key_name")
-FLAGS = ("deletion_protection", "alarms")
+FLAGS = ("deletion_protection", "alarms", "unsupported")
 LISTS = ("allow_cidrs",)
 TIMES = ("lease",)
 STORED = INTEGERS + TEXTS + FLAGS + LISTS + TIMES
-REMOVABLE = TIMES
+REMOVABLE = (*TIMES, "unsupported")
 """Settings whose absence means something: the tag of one that was taken back is removed."""
 
 
@@ -87,6 +87,8 @@ def _value(config: Config, name: str) -> Any:
         return config.zone_name
     if name == "key_name" and config.create_key:
         return Names(config.stack).key_pair
+    if name == "unsupported":
+        return (config.unsupported and config.os == "al2") or None
     return getattr(config, name)
 
 

@@ -232,7 +232,7 @@ def _install(python: str, packages: str) -> str:
     """Installs once, before the first start that finds nothing installed.
 
     systemd runs it again until it succeeds: a network that comes late, or an instance stopped in the middle of its
-    first boot, heals by itself.
+    first boot, heals by itself. It runs as root, so no package's own program does: wheels only.
     """
     return f"""\
 #!/bin/sh
@@ -243,7 +243,7 @@ cd {HOME}
 mkdir -p srekv/app
 {python} -c '{UNPACK}'
 {python} -m venv venv
-venv/bin/pip install -q --no-input -r requirements.txt
+venv/bin/pip install -q --no-input --only-binary :all: -r requirements.txt
 touch installed
 """
 

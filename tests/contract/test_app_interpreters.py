@@ -68,7 +68,8 @@ def cached_venv(version: str, interpreter: Path) -> Path:
 
 def install(python: Path, requirements: Path) -> None:
     """As a node does it; a pin that does not exist fails the test, an unreachable index skips it."""
-    command = [python, "-m", "pip", "install", "-q", "--no-input", "--disable-pip-version-check", "-r", requirements]
+    command = [python, "-m", "pip", "install", "-q", "--no-input", "--only-binary", ":all:"]
+    command += ["--disable-pip-version-check", "-r", requirements]
     run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     if run.returncode:
         # pip lists the versions it knows as "(from versions: ...)"; none at all means that it asked nobody.

@@ -164,6 +164,21 @@ def test_a_plan_and_the_drift(world: Any, on_moto: Any) -> None:
     assert [one["detail"] for one in _document(status)["drift"]] == ["tags: Name lost"]
 
 
+def test_an_operating_system_without_support(world: Any, on_moto: Any) -> None:
+    """Accepted once, it is remembered. A stack of an older srekv is shown and removed; `up` wants to be told."""
+    assert on_moto("up", "--no-wait", "--os", "al2", "--unsupported").returncode == 0
+    assert {one["action"] for one in _document(on_moto("--output", "json", "up", "--no-wait"))["changes"]} == {"leave"}
+
+    world.by_hand("iam").untag_role(RoleName="EC2_DynamoDB_Access", TagKeys=["srekv:unsupported"])
+    before = world.listing()
+    refused = on_moto("up", "--no-wait")
+    assert refused.returncode == 2
+    assert "to accept that: srekv --target aws up --os al2 --unsupported" in " ".join(refused.stderr.split())
+    assert world.listing() == before
+    assert _document(on_moto("--output", "json", "status"))["drift"] == []
+    assert on_moto("down", "--yes").returncode == 0
+
+
 def test_a_refusal_has_three_parts(world: Any, on_moto: Any) -> None:
     """A taken name: exit 3; what, why and next on stderr; nothing on stdout with JSON."""
     world.by_hand("ec2").create_key_pair(KeyName="srekv-key")

@@ -49,6 +49,7 @@ def test_given_over_stored_over_default(world: Any) -> None:
         {"alarms": True},
         {"deletion_protection": True},
         {"allow_cidrs": ("198.51.100.0/24", "203.0.113.7/32")},
+        {"os": "al2", "unsupported": True},
     ],
     ids="-".join,
 )
@@ -58,6 +59,14 @@ def test_every_setting_is_remembered(world: Any, given: dict[str, Any]) -> None:
     assert world.up().done == {}
     opened, _ = world.stack()
     assert {name: getattr(opened.run.config, name) for name in given} == given
+
+
+def test_what_was_accepted_goes_with_what_it_was_for(world: Any) -> None:
+    """With another operating system the tag is removed: Amazon Linux 2 has to be accepted again."""
+    world.up(os="al2", unsupported=True)
+    assert ("role", "change", "srekv:unsupported true removed") in world.up(os="al2023").repairs
+    opened, _ = world.stack(os="al2")
+    assert not opened.run.config.unsupported
 
 
 def test_a_flag_can_be_taken_back(world: Any) -> None:

@@ -170,6 +170,8 @@ def test_nothing_given(tmp_path: Path) -> None:
         (("kv", "get", "--output", "json", "k"), "it stands before the command: srekv --output OUTPUT kv get"),
         (("up", "-q"), "it stands before the command: srekv -q up"),
         (("up", "--os", "al2024"), "did you mean --os al2023?"),
+        (("up", "--os", "al2"), "to accept that: srekv up --os al2 --unsupported"),
+        (("up", "--os", "al2", "--dry-run"), "Amazon Linux 2 is past its end of support"),
         (("failover-test", "--fault", "lyin"), "did you mean --fault lying?"),
         (("failover-test", "--break", "lost"), "did you mean --break lost-writes?"),
         (("failover-test", "--clients", "ttl,retries"), "did you mean --clients retry?"),

@@ -66,6 +66,7 @@ CONFIGS = st.builds(
     ttl=st.integers(0, 100_000),
     port=st.integers(1, 65535),
     os=st.sampled_from(["al2023", "al2"]),
+    unsupported=st.booleans(),
     alarms=st.booleans(),
     deletion_protection=st.booleans(),
     zone=st.sampled_from(["example.internal", "a.b.local"]),

@@ -115,6 +115,15 @@ def test_installing_is_tried_again_at_every_start(system: str, root: str) -> Non
     assert script[-1] == "touch installed"
 
 
+@pytest.mark.parametrize("system", ["al2023", "al2"])
+def test_no_package_runs_a_program_of_its_own_as_root(system: str) -> None:
+    """Pinned wheels are unpacked, nothing is built: setup.py of a source distribution would run as root."""
+    lines = files(render(os=system))["/opt/srekv/install"].decode().splitlines()
+    assert [line for line in lines if "pip install" in line] == [
+        "venv/bin/pip install -q --no-input --only-binary :all: -r requirements.txt"
+    ]
+
+
 @pytest.mark.parametrize(("port", "bound"), [(80, True), (1023, True), (1024, False), (8080, False)])
 def test_low_ports_need_a_capability(port: int, bound: bool) -> None:
     """Only a port below 1024 asks for CAP_NET_BIND_SERVICE."""
