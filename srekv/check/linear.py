@@ -1,17 +1,23 @@
 """Linearizability of a key-value register: is there one order of the operations that explains every answer?
 
 Keys are judged apart: a history is linearizable when each key's part is (Herlihy and Wing's locality). Where each value
-has one writer, zones decide; where an answer may show one of several writes, a search chooses the write first.
+has one writer, zones decide. Where an answer may show one of several writes, a search chooses the write first; where
+that leaves too many choices, a walk through the states decides.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from srekv.check.budget import BUDGET, Budget, OutOfBudgetError
 from srekv.check.model import Judgement, Operation
 from srekv.check.proof import smaller_parts
-from srekv.check.search import BUDGET, Budget, OutOfBudgetError, settle
+from srekv.check.search import settle
+from srekv.check.states import walk
 from srekv.check.zones import ContradictionError, arrange
+
+TRIAL = 20
+"""How many steps the choice of writes may take for each operation before states are tried instead."""
 
 REDUCTION = 100_000
 """How many operations are read again to make a proof smaller: less than a second."""
@@ -40,14 +46,19 @@ def judge_linear(operations: Iterable[Operation], *, budget: int = BUDGET) -> Ju
     return Judgement(checker="linear", verdict="held", summary=f"one order explains every answer on {len(by_key)} keys")
 
 
-def contradiction(history: Iterable[Operation], budget: Budget) -> ContradictionError | None:
+def contradiction(history: Sequence[Operation], budget: Budget) -> ContradictionError | None:
     """What no order of the operations on one key explains; None when the history is linearizable.
 
     Raises:
         OutOfBudgetError: it could not be decided within the budget.
     """
     try:
-        settle(arrange(history), budget)
+        register = arrange(history)
+        trial = Budget(min(budget.left, TRIAL * len(history)))
+        try:
+            settle(register, trial)
+        except OutOfBudgetError:
+            walk(history, budget)
     except ContradictionError as found:
         return found
     return None

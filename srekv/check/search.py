@@ -15,28 +15,9 @@ from dataclasses import dataclass
 from itertools import accumulate, chain, islice
 from math import inf
 
+from srekv.check.budget import Budget
 from srekv.check.model import Operation
 from srekv.check.zones import START, Block, ContradictionError, Register, end
-
-BUDGET = 2_000_000
-"""How many zones a whole history may compare before the answer is unknown: some 10 s."""
-
-
-class OutOfBudgetError(Exception):
-    """The search was given up."""
-
-
-@dataclass(slots=True)
-class Budget:
-    """Comparisons that may still be made."""
-
-    left: int = BUDGET
-
-    def spend(self, comparisons: int = 1) -> None:
-        """Account for them; raises OutOfBudgetError when none is left."""
-        self.left -= comparisons
-        if self.left < 0:
-            raise OutOfBudgetError
 
 
 @dataclass(frozen=True, slots=True)
