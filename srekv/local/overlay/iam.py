@@ -9,9 +9,11 @@ from moto.iam.models import AWSManagedPolicy
 from moto.iam.responses import IamResponse
 
 from srekv.local.overlay.api_error import ApiError
-from srekv.local.overlay.permissions import allows
+from srekv.local.overlay.permissions import kinds_of
+from srekv.local.overlay.policies import decide
 
 _AWS_POLICY = "arn:aws:iam::aws:policy/"
+_NO_BOUNDARY = "Scope ARN: {} does not exist or is not attachable."
 
 
 class Iam(IamResponse):
@@ -19,22 +21,28 @@ class Iam(IamResponse):
 
     def attach_role_policy(self) -> ActionResult:
         """Row I4: an unknown policy is not attachable. AWS's own policies exist, read from moto's list on demand."""
-        arn: str = self._get_param("PolicyArn")
-        if arn not in self.backend.managed_policies:
-            self._carry_aws_policy(arn)
-        if arn not in self.backend.managed_policies:
-            raise ApiError("NoSuchEntity", "Policy ARN does not exist or is not attachable.")
+        self._require_policy("PolicyArn", "Policy {} does not exist or is not attachable.")
         return super().attach_role_policy()
 
+    def create_role(self) -> ActionResult:
+        """As `put_role_permissions_boundary`, for a role that is made with a boundary."""
+        self._require_policy("PermissionsBoundary", _NO_BOUNDARY)
+        return super().create_role()
+
+    def put_role_permissions_boundary(self) -> ActionResult:
+        """An unknown policy cannot be a boundary (recorded in the tests of Red Hat's rosa)."""
+        self._require_policy("PermissionsBoundary", _NO_BOUNDARY)
+        return super().put_role_permissions_boundary()
+
     def simulate_principal_policy(self) -> ActionResult:
-        """What a role's policies allow, as `allows` judges it; the operator of a local cloud may do everything."""
-        role = self._get_param("PolicySourceArn").partition(":role/")[2].rpartition("/")[2]
-        documents = self._documents(role) if role else None
+        """What a role's policies and boundary allow; the operator of a local cloud may do everything."""
+        name = self._get_param("PolicySourceArn").partition(":role/")[2].rpartition("/")[2]
+        kinds = kinds_of(self.backend.get_role(name), self.backend.managed_policies) if name else {}
         results = [
             {
                 "EvalActionName": action,
                 "EvalResourceName": resource,
-                "EvalDecision": _decision(documents, action, resource),
+                "EvalDecision": decide(kinds, action, resource).effect,
                 "MatchedStatements": [],
                 "MissingContextValues": [],
             }
@@ -43,10 +51,13 @@ class Iam(IamResponse):
         ]
         return ActionResult({"EvaluationResults": results, "IsTruncated": False})
 
-    def _documents(self, role_name: str) -> tuple[str, ...]:
-        role = self.backend.get_role(role_name)
-        attached = (version for policy in role.managed_policies.values() for version in policy.versions)
-        return (*role.policies.values(), *(version.document for version in attached if version.is_default))
+    def _require_policy(self, member: str, text: str) -> None:
+        """Refuse a policy that does not exist; one of AWS's own is brought along."""
+        arn = self._get_param(member)
+        if arn and arn not in self.backend.managed_policies:
+            self._carry_aws_policy(arn)
+            if arn not in self.backend.managed_policies:
+                raise ApiError("NoSuchEntity", text.format(arn))
 
     def _carry_aws_policy(self, arn: str) -> None:
         if not arn.startswith(_AWS_POLICY):
@@ -59,7 +70,3 @@ class Iam(IamResponse):
             policy = AWSManagedPolicy.from_data(name, self.current_account, self.region, data[name])
             if policy.arn == arn:
                 self.backend.managed_policies[arn] = policy
-
-
-def _decision(documents: tuple[str, ...] | None, action: str, resource: str) -> str:
-    return "allowed" if documents is None or allows(documents, action, resource) else "implicitDeny"

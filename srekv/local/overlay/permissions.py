@@ -1,18 +1,18 @@
-"""What a machine's role may do: the part of IAM's policy language that a local run needs to notice a wrong policy.
-
-Conditions are not evaluated: an Allow with a condition does not count and a Deny with one does, the strict sides.
-"""
+"""What a machine's role may do: its policies, its permissions boundary, and what no role's credentials may do here."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from srekv.local.auth import Caller
+from srekv.local.overlay.item_actions import asked
+from srekv.local.overlay.policies import BOUNDARY, IDENTITY, SESSION, Policy, decide
 from srekv.local.overlay.world import World
+
+if TYPE_CHECKING:  # importing moto costs half a second; annotations alone must not
+    from moto.iam.models import ManagedPolicy, Role
 
 _SESSION = json.dumps(
     {
@@ -36,73 +36,43 @@ def denial(world: World, caller: Caller, *, service: str, region: str, action: s
     if caller.role is None or f"{service}:{action}" in _ALWAYS:
         return None
     account = world.settings.account
-    documents = tuple(_documents(world, caller.role))
-    for resource in _resources(service, f"arn:aws:{service}:{region}:{account}", params):
-        for kind, policies in (("identity-based", documents), ("session", (_SESSION,))):
-            if not allows(policies, f"{service}:{action}", resource):
-                who = f"arn:aws:sts::{account}:assumed-role/{caller.role}/{caller.machine}"
-                return (
-                    f"User: {who} is not authorized to perform: {service}:{action} on resource: {resource} "
-                    f"because no {kind} policy allows the {service}:{action} action"
-                )
+    kinds = {**_kinds(world, caller.role), SESSION: (Policy(_SESSION),)}
+    request = params if isinstance(params, dict) else {}
+    tables = f"arn:aws:dynamodb:{region}:{account}:table/"
+    for name, resource in asked(action, request, tables) if service == "dynamodb" else [(action, "*")]:
+        decision = decide(kinds, f"{service}:{name}", resource)
+        if decision.reason:
+            who = f"arn:aws:sts::{account}:assumed-role/{caller.role}/{caller.machine}"
+            return (
+                f"User: {who} is not authorized to perform: {service}:{name} on resource: {resource} {decision.reason}"
+            )
     return None
 
 
-def allows(documents: Iterable[str], action: str, resource: str) -> bool:
-    """Whether policy documents (JSON texts) together allow an action on a resource: one Allow and no Deny."""
-    verdict = False
-    for statement in (statement for document in documents for statement in _statements(document)):
-        if not (_matches(statement, "Action", action, re.IGNORECASE) and _matches(statement, "Resource", resource, 0)):
-            continue
-        if statement.get("Effect") == "Deny":
-            return False
-        verdict = verdict or (statement.get("Effect") == "Allow" and "Condition" not in statement)
-    return verdict
+def kinds_of(role: Role, managed: Mapping[str, ManagedPolicy]) -> dict[str, tuple[Policy, ...]]:
+    """A role's policies, and its boundary if it has one; a boundary whose policy is gone allows nothing.
+
+    Args:
+        role: the role.
+        managed: the account's managed policies by ARN.
+    """
+    kinds = {IDENTITY: (*(Policy(str(one)) for one in list(role.policies.values())), *_defaults(role.managed_policies))}
+    if role.permissions_boundary_arn:
+        boundary = managed.get(role.permissions_boundary_arn)
+        kinds[BOUNDARY] = tuple(_defaults({"": boundary} if boundary else {}))
+    return kinds
 
 
-def _documents(world: World, role_name: str) -> Iterator[str]:
-    """A role's policy documents, from copies: item calls must not wait for the control plane's lock."""
-    roles = (role for backend in world.iam().values() for role in list(backend.roles.values()))
-    role = next((role for role in roles if role.name == role_name), None)
-    if role is None:
-        return
-    yield from (str(document) for document in list(role.policies.values()))
-    for policy in list(role.managed_policies.values()):
-        yield from (str(version.document) for version in policy.versions if version.is_default)
+def _kinds(world: World, role_name: str) -> dict[str, tuple[Policy, ...]]:
+    """The same by name, from copies: item calls must not wait for the control plane's lock."""
+    for backend in world.iam().values():
+        role = next((role for role in list(backend.roles.values()) if role.name == role_name), None)
+        if role is not None:
+            return kinds_of(role, backend.managed_policies)
+    return {IDENTITY: ()}
 
 
-def _resources(service: str, prefix: str, params: Any) -> list[str]:
-    """The resources that a request names: DynamoDB's tables, "*" elsewhere."""
-    if service != "dynamodb":
-        return ["*"]
-    params = params if isinstance(params, dict) else {}
-    names: set[str] = {params["TableName"]} if "TableName" in params else set()
-    items = params.get("RequestItems")
-    names.update(items if isinstance(items, dict) else ())
-    for entry in params.get("TransactItems") or ():
-        names.update(part["TableName"] for part in entry.values() if "TableName" in part)
-    return [name if name.startswith("arn:") else f"{prefix}:table/{name}" for name in sorted(names)] or ["*"]
-
-
-@lru_cache(maxsize=64)
-def _statements(document: str) -> tuple[dict[str, Any], ...]:
-    return tuple(_listed(json.loads(document).get("Statement", [])))
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def _matches(statement: dict[str, Any], element: str, value: str, flags: int) -> bool:
-    """Whether Action/NotAction or Resource/NotResource covers a value."""
-    if element in statement:
-        return any(_pattern(text, flags).fullmatch(value) for text in _listed(statement[element]))
-    inverse = "Not" + element
-    return inverse in statement and not any(
-        _pattern(text, flags).fullmatch(value) for text in _listed(statement[inverse])
-    )
-
-
-@lru_cache(maxsize=512)
-def _pattern(text: str, flags: int) -> re.Pattern[str]:
-    return re.compile(re.escape(text).replace(r"\*", ".*").replace(r"\?", "."), flags)
+def _defaults(policies: Mapping[str, ManagedPolicy]) -> Iterator[Policy]:
+    """The default version of each managed policy."""
+    for policy in list(policies.values()):
+        yield from (Policy(str(one.document), policy.arn) for one in list(policy.versions) if one.is_default)
