@@ -58,5 +58,6 @@ def test_planned_rounds_that_keep_their_promises(cli: Any, tmp_path: Path) -> No
     assert found["rounds"]["outage_s"] == {"min": 0.0, "median": 0.0, "p95": 0.0, "max": 0.0}
     assert len(list((tmp_path / "r").glob("*/report.html"))) == 2
     history = Path(found["history"]).read_text().splitlines()
+    assert [json.loads(history[-1])[name] for name in ("event", "lines")] == ["eof", len(history)]
     drill = next(line for line in map(json.loads, history) if line.get("event") == "drill")
     assert drill["promises"] == {"max_outage_s": 0.0, "max_lost": 0, "min_availability": 1.0}

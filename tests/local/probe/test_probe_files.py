@@ -189,6 +189,52 @@ def test_a_history_has_one_writer(tmp_path: Path) -> None:
     assert not transfer.status(path)["running"]
 
 
+def test_half_a_line_of_a_killed_load_stays_its_own(tmp_path: Path) -> None:
+    """What the next journal writes begins a line of its own; a whole file is gone on with as it is."""
+    half, whole = tmp_path / "half", tmp_path / "whole"
+    half.write_bytes(b'{"event": "start"}\n{"id": 1, "op')
+    whole.write_bytes(b'{"event": "start"}\n')
+    for path in (half, whole):
+        journal = Journal(str(path))
+        journal.line(event="resumed")
+        journal.close()
+
+    assert half.read_bytes().splitlines()[1:] == [b'{"id": 1, "op', b'{"event":"resumed"}']
+    assert whole.read_bytes().splitlines() == [b'{"event": "start"}', b'{"event":"resumed"}']
+
+
+START = {"resolver": "127.0.0.1:53", "name": "n", "port": 80, "run": "r", "keys": 4, "timeout_s": 2, "seed": 1}
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"",
+        b'{"event": "st',
+        b"[1]",
+        b"[" * 100_000,
+        b"\xff",
+        json.dumps({**START, "epoch": 1}).encode(),
+        json.dumps({**START, "epoch": float("nan"), "speed": 1}).encode(),
+        json.dumps({**START, "epoch": 10**400, "speed": 1}).encode(),
+        json.dumps({**START, "epoch": 1, "speed": 0}).encode(),
+        json.dumps({**START, "epoch": 1, "speed": 1, "keys": None}).encode(),
+        json.dumps({**START, "epoch": 1, "speed": 1, "resolver": 53}).encode(),
+        json.dumps({**START, "epoch": 1, "speed": 1, "resolver": "127.0.0.1"}).encode(),
+    ],
+)
+def test_a_load_without_a_beginning_is_not_concluded(tmp_path: Path, start: bytes) -> None:
+    """The probe says so, in its document; the file stays as it is."""
+    path = tmp_path / "h.jsonl"
+    path.write_bytes(start + b"\n")
+    words = [sys.executable, "-m", "srekv.probe", "conclude", str(path)]
+    done = subprocess.run(words, capture_output=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert "no beginning" in json.loads(done.stdout)["error"]
+    assert path.read_bytes() == start + b"\n"
+
+
 def test_a_killed_load_can_be_concluded(site: Any) -> None:
     """SIGKILL of the load itself: it is neither running nor done; concluding reads and removes its keys."""
     view = _view(site)
