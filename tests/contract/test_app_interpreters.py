@@ -16,6 +16,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from importlib import resources
 from pathlib import Path
 
@@ -89,30 +90,24 @@ class Quiet(WSGIRequestHandler):
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """A DynamoDB API on loopback with the lab's table."""
-    server = make_server(
-        "127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=True, request_handler=Quiet
-    )
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    url = f"http://127.0.0.1:{server.server_port}"
-    client = boto3.client(
-        "dynamodb",
-        region_name="us-east-1",
-        endpoint_url=url,
-        aws_access_key_id="testing",
-        aws_secret_access_key="testing",
-    )
-    client.create_table(
-        TableName="SREKeyValue",
-        KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    client.close()
-    yield url
-    server.shutdown()
-    thread.join(20)
-    server.server_close()
+    application = DomainDispatcherApplication(create_backend_app)
+    with ExitStack() as stack:
+        server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Quiet)
+        stack.callback(server.server_close)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        stack.callback(thread.join, 20)
+        stack.callback(server.shutdown)
+        url = f"http://127.0.0.1:{server.server_port}"
+        keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+        with closing(boto3.client("dynamodb", region_name="us-east-1", endpoint_url=url, **keys)) as client:
+            client.create_table(
+                TableName="SREKeyValue",
+                KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+                AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
+                BillingMode="PAY_PER_REQUEST",
+            )
+        yield url
 
 
 def unpack(packed: bytes, root: Path, python: Path) -> Path:

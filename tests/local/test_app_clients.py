@@ -131,23 +131,19 @@ class Scripted:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Scripted]:
     """A scripted server that botocore's environment points at."""
-    scripted = Scripted()
-    with pytest.MonkeyPatch.context() as patch:
+    with contextlib.closing(Scripted()) as scripted, pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", scripted.url)
         patch.setenv("AWS_ACCESS_KEY_ID", "testing")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
         yield scripted
-    scripted.close()
 
 
 @pytest.fixture(scope="module")
 def clients(server: Scripted) -> Iterator[dict[str, Any]]:
     """Both kinds."""
     assert server.url
-    both = {kind: connect("us-east-1", kind) for kind in KINDS}
-    yield both
-    for client in both.values():
-        client.close()
+    with contextlib.ExitStack() as stack:
+        yield {kind: stack.enter_context(contextlib.closing(connect("us-east-1", kind))) for kind in KINDS}
 
 
 def outcome(server: Scripted, client: Any, script: list[Step], call: str, condition: Condition) -> tuple[str, str]:
@@ -254,11 +250,10 @@ def test_silence_ends(server: Scripted, clients: dict[str, Any], kind: str) -> N
 
 def test_connections_are_kept(server: Scripted) -> None:
     """Calls that follow one another share a connection; one that the server has closed meanwhile is not used."""
-    client = connect("us-east-1")
     server.script, before = [Step(), Step(), Step(close=True), Step(), Step()], server.connections
-    for _ in range(5):
-        assert client.get_item(TableName="SREKeyValue", Key={"key": {"S": "k"}}) == {}
-    client.close()
+    with contextlib.closing(connect("us-east-1")) as client:
+        for _ in range(5):
+            assert client.get_item(TableName="SREKeyValue", Key={"key": {"S": "k"}}) == {}
     assert server.connections - before == 2
 
 
@@ -269,8 +264,9 @@ def test_nobody_there(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
         url = f"http://127.0.0.1:{gone.getsockname()[1]}"
     for name, value in {"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}.items():
         monkeypatch.setenv(name, value)
-    client = connect("us-east-1", kind)  # before the store waits for it: botocore takes seconds on a busy machine
-    store = DynamoStore("SREKeyValue", lambda: client, sleep=lambda _: None)
-    with pytest.raises(Unavailable, match=f'Could not connect to the endpoint URL: "{url}/"') as caught:
-        store.put("k", b"v", Condition())
+    # Connected before the store waits for it: botocore takes seconds on a busy machine.
+    with contextlib.closing(connect("us-east-1", kind)) as client:
+        store = DynamoStore("SREKeyValue", lambda: client, sleep=lambda _: None)
+        with pytest.raises(Unavailable, match=f'Could not connect to the endpoint URL: "{url}/"') as caught:
+            store.put("k", b"v", Condition())
     assert caught.value.outcome == "failed"

@@ -76,15 +76,14 @@ class Running:
 @pytest.fixture
 def start() -> Iterator[Callable[..., Running]]:
     """Starts servers and stops them afterwards."""
-    running: list[Running] = []
+    with contextlib.ExitStack() as running:
 
-    def run(**limits: float) -> Running:
-        running.append(Running(Limits(**limits)))  # type: ignore[arg-type] # one of them is a number of places
-        return running[-1]
+        def run(**limits: float) -> Running:
+            one = Running(Limits(**limits))  # type: ignore[arg-type] # one of them is a number of places
+            running.callback(one.stop)
+            return one
 
-    yield run
-    for one in running:
-        one.stop()
+        yield run
 
 
 def to_the_end(client: socket.socket) -> bytes:

@@ -201,11 +201,10 @@ def test_an_unreachable_table(start: Callable[[], Service], table: HangingTable)
     """Nobody listens at the table's address: 503 with Retry-After, and a write that certainly failed."""
     service = start()
     table.close()
-    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)
-    connection.request("PUT", "/v1/keys/k", b"v")
-    answer = connection.getresponse()
-    body = answer.read()
-    connection.close()
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)) as connection:
+        connection.request("PUT", "/v1/keys/k", b"v")
+        answer = connection.getresponse()
+        body = answer.read()
     assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
     assert b'"outcome": "failed"' in body
 

@@ -9,6 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -28,6 +29,8 @@ REQUEST = b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 Serve = Callable[[socket.socket], None]
+Start = Callable[[Serve], int]
+Call = Callable[[str, object], Wire]
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +56,18 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[[Serve], int]]:
+def closing() -> Iterator[contextlib.ExitStack]:
+    """Closes what a test opened, the last first."""
+    with contextlib.ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def serve(closing: contextlib.ExitStack) -> Start:
     """Runs a function with each connection in turn, on the port that it returns."""
-    listeners: list[socket.socket] = []
-    threads: list[threading.Thread] = []
 
     def start(handle: Serve) -> int:
-        listener = socket.create_server(("127.0.0.1", 0))
+        listener = closing.enter_context(socket.create_server(("127.0.0.1", 0)))
 
         def accept() -> None:
             with contextlib.suppress(OSError):
@@ -68,17 +76,19 @@ def serve() -> Iterator[Callable[[Serve], int]]:
                     with sock, contextlib.suppress(OSError):
                         handle(sock)
 
-        listeners.append(listener)
-        threads.append(threading.Thread(target=accept))
-        threads[-1].start()
+        accepting = threading.Thread(target=accept)
+        accepting.start()
+        closing.callback(accepting.join, 10)
+        closing.callback(listener.shutdown, socket.SHUT_RDWR)
         return int(listener.getsockname()[1])
 
-    yield start
-    for listener in listeners:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-    for thread in threads:
-        thread.join(10)
+    return start
+
+
+@pytest.fixture
+def call(closing: contextlib.ExitStack) -> Call:
+    """Makes clients of an endpoint, with a file of authorities."""
+    return lambda url, authorities: closing.enter_context(contextlib.closing(Wire(url, str(authorities))))
 
 
 def answer_all(sock: socket.socket) -> None:
@@ -99,7 +109,7 @@ def wrapped(certificate: Path, handle: Serve) -> Serve:
     return serve
 
 
-def test_tls(serve: Callable[[Serve], int], certificate: Path) -> None:
+def test_tls(serve: Start, call: Call, certificate: Path) -> None:
     """Over TLS calls share a connection as well."""
     accepted: list[socket.socket] = []
 
@@ -107,25 +117,26 @@ def test_tls(serve: Callable[[Serve], int], certificate: Path) -> None:
         accepted.append(sock)
         answer_all(sock)
 
-    wire = Wire(f"https://127.0.0.1:{serve(wrapped(certificate, count))}", str(certificate))
+    wire = call(f"https://127.0.0.1:{serve(wrapped(certificate, count))}", certificate)
     assert [wire.ask(REQUEST).body for _ in range(3)] == [b"{}"] * 3
     assert len(accepted) == 1
-    wire.close()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_tls_is_verified(serve: Callable[[Serve], int], certificate: Path, host: str) -> None:
+def test_tls_is_verified(serve: Start, call: Call, certificate: Path, host: str) -> None:
     """An unknown authority, or a certificate for another name, ends the call before anything is sent."""
     seen: list[bytes] = []
     port = serve(wrapped(certificate, lambda sock: seen.append(sock.recv(100))))
-    wire = Wire(f"https://{host}:{port}", str(certificate if host == "localhost" else get_cert_path(verify=True)))
+    wire = call(f"https://{host}:{port}", certificate if host == "localhost" else get_cert_path(verify=True))
     with pytest.raises(aws.SSLError, match="certificate verify failed"):
         wire.ask(REQUEST)
     assert not any(seen)
 
 
 @pytest.mark.parametrize("secure", [False, True])
-def test_an_answer_that_drips_is_late(serve: Callable[[Serve], int], certificate: Path, secure: bool) -> None:
+def test_an_answer_that_drips_is_late(
+    serve: Start, call: Call, certificate: Path, secure: bool, closing: contextlib.ExitStack
+) -> None:
     """The time-out is one for the whole answer, however often something comes."""
     over = threading.Event()
 
@@ -137,29 +148,31 @@ def test_an_answer_that_drips_is_late(serve: Callable[[Serve], int], certificate
                 return
 
     port = serve(wrapped(certificate, drip) if secure else drip)
-    wire, began = Wire(f"http{'s' * secure}://127.0.0.1:{port}", str(certificate)), time.monotonic()
+    closing.callback(over.set)
+    wire, began = call(f"http{'s' * secure}://127.0.0.1:{port}", certificate), time.monotonic()
     with pytest.raises(aws.ReadTimeoutError):
         wire.ask(REQUEST)
-    over.set()
     assert READ_S - 0.1 < time.monotonic() - began < READ_S + 0.7
 
 
-def test_a_handshake_that_never_ends(serve: Callable[[Serve], int], certificate: Path) -> None:
+def test_a_handshake_that_never_ends(
+    serve: Start, call: Call, certificate: Path, closing: contextlib.ExitStack
+) -> None:
     """Connecting is bounded with TLS included."""
     over = threading.Event()
 
     def sleep(_: socket.socket) -> None:
         over.wait(20)
 
-    wire = Wire(f"https://127.0.0.1:{serve(sleep)}", str(certificate))
+    wire = call(f"https://127.0.0.1:{serve(sleep)}", certificate)
+    closing.callback(over.set)
     began = time.monotonic()
     with pytest.raises(aws.ConnectTimeoutError):
         wire.ask(REQUEST)
-    over.set()
     assert CONNECT_S - 0.1 < time.monotonic() - began < CONNECT_S + 0.7
 
 
-def test_a_connection_that_died_meanwhile(serve: Callable[[Serve], int]) -> None:
+def test_a_connection_that_died_meanwhile(serve: Start, call: Call) -> None:
     """The server closed it after the answer without saying so: the next call notices and takes a new one."""
     gone = threading.Event()
 
@@ -169,15 +182,14 @@ def test_a_connection_that_died_meanwhile(serve: Callable[[Serve], int]) -> None
         sock.shutdown(socket.SHUT_RDWR)
         gone.set()
 
-    wire = Wire(f"http://127.0.0.1:{serve(once)}", "")
+    wire = call(f"http://127.0.0.1:{serve(once)}", "")
     for _ in range(5):
         assert wire.ask(REQUEST).body == b"{}"
         assert gone.wait(10)
         gone.clear()
-    wire.close()
 
 
-def test_a_large_answer_in_parts(serve: Callable[[Serve], int]) -> None:
+def test_a_large_answer_in_parts(serve: Start, call: Call) -> None:
     """An answer larger than what one read brings is put together; the connection is good for the next call."""
     body = b"v" * 3_000_000
 
@@ -186,28 +198,23 @@ def test_a_large_answer_in_parts(serve: Callable[[Serve], int]) -> None:
             sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
             sock.sendall(body)
 
-    wire = Wire(f"http://127.0.0.1:{serve(large)}", "")
+    wire = call(f"http://127.0.0.1:{serve(large)}", "")
     assert wire.ask(REQUEST).body == wire.ask(REQUEST).body == body
-    wire.close()
 
 
-def test_threads_do_not_mix_answers() -> None:
+def test_threads_do_not_mix_answers(serve: Start, closing: contextlib.ExitStack) -> None:
     """Each thread gets the answer to its own request."""
-    listener = socket.create_server(("127.0.0.1", 0))
 
     def echo(sock: socket.socket) -> None:
-        with sock:
+        with sock, contextlib.suppress(OSError):
             while data := sock.recv(65536):
                 sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(data), data))
 
-    def accept() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                threading.Thread(target=echo, args=(listener.accept()[0],)).start()
+    def apart(sock: socket.socket) -> None:
+        echoing = threading.Thread(target=echo, args=(sock.dup(),))
+        echoing.start()
+        closing.callback(echoing.join, 10)
 
-    accepting = threading.Thread(target=accept)
-    accepting.start()
-    wire = Wire(f"http://127.0.0.1:{listener.getsockname()[1]}", "")
     wrong: list[bytes] = []
 
     def ask(number: int) -> None:
@@ -215,13 +222,7 @@ def test_threads_do_not_mix_answers() -> None:
             message = b"%d/%d" % (number, turn)
             wrong.extend([message] if wire.ask(message).body != message else [])
 
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    wire.close()
-    listener.shutdown(socket.SHUT_RDWR)
-    listener.close()
-    accepting.join(10)
+    with contextlib.closing(Wire(f"http://127.0.0.1:{serve(apart)}", "")) as wire, ThreadPoolExecutor(8) as threads:
+        asking = [threads.submit(ask, number) for number in range(8)]
+    assert all(asked.exception() is None for asked in asking)
     assert wrong == []

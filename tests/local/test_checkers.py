@@ -6,9 +6,7 @@ import asyncio
 import datetime as dt
 import gzip
 import random
-import socket
 import ssl
-import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -29,6 +27,8 @@ from srekv.local.model import HealthCheck
 from srekv.local.prober import Report, probe
 
 pytestmark = pytest.mark.local
+
+Service = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 PORT = 8080
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
@@ -79,12 +79,30 @@ class Endpoint:
 async def endpoint(address: str, answer: bytes = OK, tls: ssl.SSLContext | None = None) -> AsyncIterator[Endpoint]:
     """Such a server on an address."""
     running = Endpoint(answer)
-    server = await asyncio.start_server(running.serve, address, PORT, ssl=tls)
-    try:
+    async with listening(address, running.serve, tls):
         yield running
+
+
+@asynccontextmanager
+async def listening(address: str, serve: Service, tls: ssl.SSLContext | None = None) -> AsyncIterator[None]:
+    """A server on an address that does this with each connection."""
+    server = await asyncio.start_server(serve, address, PORT, ssl=tls)
+    try:
+        yield
     finally:
         server.close()
         await server.wait_closed()
+
+
+@asynccontextmanager
+async def gateway(*uplinks: Uplink) -> AsyncIterator[None]:
+    """A gateway with these uplinks."""
+    running = Gateway()
+    try:
+        running.apply(uplinks)
+        yield
+    finally:
+        await running.close()
 
 
 @asynccontextmanager
@@ -173,37 +191,25 @@ def test_an_endpoint_that_hangs_fails_within_two_seconds_of_its_clock(address: s
 def test_a_stall_of_our_own_is_not_the_endpoints_fault(address: str) -> None:
     """An answer that came in time, while this process (gateway included) was stuck for four times the limit, counts."""
     reports: list[Report] = []
-    stalled, asked = threading.Event(), threading.Event()
+    private = f"127.{random.randint(64, 250)}.{random.randint(1, 250)}.64"
 
-    def stall() -> None:
-        stalled.set()
-        until = time.monotonic() + 0.4
-        while time.monotonic() < until:
-            pass
-
-    def serve(listening: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
-        client, _ = listening.accept()
-        with client:
-            client.recv(4096)
-            loop.call_soon_threadsafe(stall)
-            stalled.wait(SOON)
-            client.sendall(OK)
-            asked.set()
+    async def answer_and_stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(OK)  # goes out at once; nobody here can read it before the stall is over
+            until = time.monotonic() + 0.4
+            while time.monotonic() < until:
+                pass
+        finally:
+            writer.close()
 
     async def test() -> None:
-        private = f"127.{random.randint(64, 250)}.{random.randint(1, 250)}.64"
-        gateway = Gateway()
-        gateway.apply([Uplink(public=address, private=private, ports=(PORT,), up=True)])
-        with socket.create_server((private, PORT)) as listening:
-            server = threading.Thread(target=serve, args=(listening, asyncio.get_running_loop()))
-            server.start()
+        leads = Uplink(public=address, private=private, ports=(PORT,), up=True)
+        async with listening(private, answer_and_stall), gateway(leads):
             reports.append(await probe(check(address), source="127.0.0.1", speed=20))
-            server.join(SOON)
-        await gateway.close()
 
     run(test)
-    assert asked.is_set()
-    assert reports[0].passed
+    assert reports[0].passed, reports[0].status
 
 
 def test_nobody_listening_is_refused_at_once(address: str) -> None:
@@ -223,10 +229,8 @@ def test_a_machine_that_is_off_times_out(address: str, kind: str) -> None:
     reports: list[Report] = []
 
     async def test() -> None:
-        gateway = Gateway()
-        gateway.apply([Uplink(public=address, private="127.0.0.1", ports=(PORT,), up=False)])
-        reports.append(await probe(check(address, type=kind), source="127.0.0.1", speed=20))
-        await gateway.close()
+        async with gateway(Uplink(public=address, private="127.0.0.1", ports=(PORT,), up=False)):
+            reports.append(await probe(check(address, type=kind), source="127.0.0.1", speed=20))
 
     before = time.monotonic()
     run(test)

@@ -78,7 +78,10 @@ def process() -> Iterator[Process]:
         yield Process(child=child, link=link, url=url, snapshots=snapshots)
     finally:
         link.close()
-        child.communicate(timeout=30)
+        try:
+            child.communicate(timeout=30)
+        finally:
+            child.kill()
 
 
 def test_it_serves_on_its_inherited_socket_and_prints_nothing(process: Process) -> None:

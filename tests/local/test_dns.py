@@ -9,7 +9,7 @@ import shutil
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 import dns.asyncquery
 import dns.flags
@@ -87,9 +87,9 @@ class Cloud:
 async def cloud(*zones: Zone, speed: float = 1) -> AsyncIterator[Cloud]:
     """Serving these zones."""
     running = Cloud(speed)
-    await running.servers.start()
-    running.servers.apply(zones or (ZONE,))
     try:
+        await running.servers.start()
+        running.servers.apply(zones or (ZONE,))
         yield running
     finally:
         await running.servers.close()
@@ -265,14 +265,14 @@ def test_several_queries_on_one_tcp_connection() -> None:
             reader, writer = await asyncio.open_connection(*running.authoritative)
             queries = [dns.message.make_query("svc.sre-test.local.", "A") for _ in range(5)]
             stream = b"".join(struct.pack("!H", len(query.to_wire())) + query.to_wire() for query in queries)
-            for cut in (stream[:1], stream[1:40], stream[40:]):
-                writer.write(cut)
-                await writer.drain()
-            async with asyncio.timeout(SOON):
-                for query in queries:
-                    (size,) = struct.unpack("!H", await reader.readexactly(2))
-                    assert query.is_response(dns.message.from_wire(await reader.readexactly(size)))
-            writer.transport.abort()
+            with closing(writer):
+                for cut in (stream[:1], stream[1:40], stream[40:]):
+                    writer.write(cut)
+                    await writer.drain()
+                async with asyncio.timeout(SOON):
+                    for query in queries:
+                        (size,) = struct.unpack("!H", await reader.readexactly(2))
+                        assert query.is_response(dns.message.from_wire(await reader.readexactly(size)))
 
     run(test)
 
@@ -295,9 +295,9 @@ def test_noise_does_not_stop_a_server() -> None:
                         pass
                 assert reply[3] & 15 == dns.rcode.FORMERR
             _, writer = await asyncio.open_connection(*running.authoritative)
-            writer.write(b"\x00\x50half")
-            await writer.drain()
-            writer.transport.abort()
+            with closing(writer.transport):
+                writer.write(b"\x00\x50half")
+                await writer.drain()
             assert await address(running.authoritative) == PRIMARY
 
     run(test)
@@ -328,13 +328,14 @@ def test_a_port_that_is_taken_is_an_error_with_a_way_out() -> None:
 
     async def test() -> None:
         running = Cloud(1)
-        with socket.create_server(running.resolver):
-            with pytest.raises(SrekvError) as caught:
-                await running.servers.start()
-            assert f"{running.resolver[0]} port {PORT}" in caught.value.what
-            assert caught.value.next_step
-        await running.servers.start()
-        await running.servers.close()
+        with socket.create_server(running.resolver), pytest.raises(SrekvError) as caught:
+            await running.servers.start()
+        assert f"{running.resolver[0]} port {PORT}" in caught.value.what
+        assert caught.value.next_step
+        try:
+            await running.servers.start()
+        finally:
+            await running.servers.close()
 
     run(test)
 

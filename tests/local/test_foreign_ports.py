@@ -39,8 +39,12 @@ def listening(address: str, uid: int) -> socket.socket:
         server = socket.socket()
     finally:
         os.seteuid(os.getuid())
-    server.bind((address, PORT))
-    server.listen()
+    try:
+        server.bind((address, PORT))
+        server.listen()
+    except BaseException:
+        server.close()
+        raise
     return server
 
 
@@ -73,8 +77,8 @@ def test_the_gateway_does_not_relay_to_it(foreign: str, subnet: str) -> None:
 
     async def test() -> None:
         gateway = Gateway()
-        gateway.apply([Uplink(public=f"{subnet}.128", private=foreign, ports=(PORT,), up=True)])
         try:
+            gateway.apply([Uplink(public=f"{subnet}.128", private=foreign, ports=(PORT,), up=True)])
             with pytest.raises(ConnectionError):
                 await first_byte(f"{subnet}.128")
         finally:

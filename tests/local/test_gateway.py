@@ -10,7 +10,7 @@ import socket
 import struct
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 
 import pytest
 
@@ -29,9 +29,10 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux drop
 
 
 class Net:
-    """Three addresses that no other test has: one public, two private."""
+    """Three addresses that no other test has: one public, two private; and what connected to them."""
 
     def __init__(self) -> None:
+        self._opened: list[asyncio.StreamWriter] = []
         block = f"127.{random.randint(64, 250)}.{random.randint(1, 250)}"
         self.public, self.private, self.other = f"{block}.128", f"{block}.64", f"{block}.65"
 
@@ -40,9 +41,24 @@ class Net:
         return Uplink(public=self.public, private=private or self.private, ports=(PORT,), up=up)
 
     async def connect(self) -> Streams:
-        """A client's connection to the public address."""
+        """A client's connection to the public address; it ends with the test at the latest."""
         async with asyncio.timeout(SOON):
-            return await asyncio.open_connection(self.public, PORT)
+            reader, writer = await asyncio.open_connection(self.public, PORT)
+        self._opened.append(writer)
+        return reader, writer
+
+    def run(self, test: Callable[[], Awaitable[None]]) -> None:
+        """Run a test's coroutine with a loop of its own."""
+
+        async def bounded() -> None:
+            try:
+                async with asyncio.timeout(90):
+                    await test()
+            finally:
+                for writer in self._opened:
+                    writer.transport.abort()
+
+        asyncio.run(bounded())
 
 
 @pytest.fixture
@@ -149,16 +165,6 @@ async def is_reset(streams: Streams) -> bool:
     return False
 
 
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    """Run a test's coroutine with a loop of its own."""
-
-    async def bounded() -> None:
-        async with asyncio.timeout(90):
-            await test()
-
-    asyncio.run(bounded())
-
-
 def test_large_bodies_arrive_whole_in_both_directions(net: Net) -> None:
     """Sixteen megabytes there and back, byte for byte, with a client that only reads after it wrote much."""
     body = random.Random(7).randbytes(16 << 20)
@@ -175,10 +181,9 @@ def test_large_bodies_arrive_whole_in_both_directions(net: Net) -> None:
             sending = asyncio.create_task(send())
             received = await reader.read()
             await sending
-            writer.transport.abort()
             assert hashlib.sha256(received).digest() == hashlib.sha256(body).digest()
 
-    run(test)
+    net.run(test)
 
 
 def test_half_close_passes_and_the_answer_still_comes(net: Net) -> None:
@@ -196,9 +201,8 @@ def test_half_close_passes_and_the_answer_still_comes(net: Net) -> None:
             writer.write_eof()
             async with asyncio.timeout(SOON):
                 assert await reader.read() == b"100000"
-            writer.transport.abort()
 
-    run(test)
+    net.run(test)
 
 
 def test_a_slow_reader_slows_its_sender(net: Net) -> None:
@@ -231,7 +235,7 @@ def test_a_slow_reader_slows_its_sender(net: Net) -> None:
                         await loop.sock_recv(client, 1 << 20)
             assert stalled < 64 << 20
 
-    run(test)
+    net.run(test)
 
 
 def test_two_hundred_connections_at_once(net: Net) -> None:
@@ -247,13 +251,12 @@ def test_two_hundred_connections_at_once(net: Net) -> None:
                 writer.write_eof()
                 async with asyncio.timeout(SOON):
                     assert await reader.read() == message
-                writer.transport.abort()
 
             async with asyncio.TaskGroup() as group:
                 for number in range(200):
                     group.create_task(talk(number))
 
-    run(test)
+    net.run(test)
 
 
 def test_a_machine_that_refuses_resets_its_client(net: Net) -> None:
@@ -266,9 +269,8 @@ def test_a_machine_that_refuses_resets_its_client(net: Net) -> None:
             except ConnectionError:
                 return
             assert await is_reset(streams)
-            streams[1].transport.abort()
 
-    run(test)
+    net.run(test)
 
 
 def test_a_reset_by_the_machine_reaches_the_client(net: Net) -> None:
@@ -284,9 +286,8 @@ def test_a_reset_by_the_machine_reaches_the_client(net: Net) -> None:
             streams = await net.connect()
             streams[1].write(b"?")
             assert await is_reset(streams)
-            streams[1].transport.abort()
 
-    run(test)
+    net.run(test)
 
 
 def test_a_reset_by_the_client_reaches_the_machine(net: Net) -> None:
@@ -311,7 +312,7 @@ def test_a_reset_by_the_client_reaches_the_machine(net: Net) -> None:
                 writer.transport.abort()
                 await seen.wait()
 
-    run(test)
+    net.run(test)
 
 
 def test_an_early_answer_survives_the_end_of_its_machine(net: Net) -> None:
@@ -328,9 +329,8 @@ def test_an_early_answer_survives_the_end_of_its_machine(net: Net) -> None:
             writer.write(bytes(8 << 20))
             async with asyncio.timeout(SOON):
                 assert await reader.readexactly(3) == b"413"
-            writer.transport.abort()
 
-    run(test)
+    net.run(test)
 
 
 @linux_only
@@ -345,10 +345,9 @@ def test_a_machine_that_is_off_swallows_connections(net: Net) -> None:
                 gate.apply([net.uplink()])
                 streams = await net.connect()
                 assert await ask(streams) == b"m"
-                streams[1].transport.abort()
                 gate.apply([net.uplink(up=False)])
 
-    run(test)
+    net.run(test)
 
 
 @linux_only
@@ -369,10 +368,8 @@ def test_connections_of_a_machine_that_goes_off_fall_silent(net: Net) -> None:
                 assert await is_silent(waits[0])
                 waits[1].write(b"?")
                 assert await is_reset(waits)
-            for _, writer in (speaks, waits):
-                writer.transport.abort()
 
-    run(test)
+    net.run(test)
 
 
 @linux_only
@@ -394,9 +391,8 @@ def test_an_orderly_stop_ends_connections_before_the_silence(net: Net) -> None:
                 async with asyncio.timeout(SOON):
                     assert await reader.read() == b"bye"
             gate.apply([net.uplink(up=False)])
-            writer.transport.abort()
 
-    run(test)
+    net.run(test)
 
 
 def test_an_address_that_moves_leads_to_the_other_machine_at_once(net: Net) -> None:
@@ -411,10 +407,8 @@ def test_an_address_that_moves_leads_to_the_other_machine_at_once(net: Net) -> N
             assert await ask(new) == b"2"
             old[1].write(b"?")
             assert await is_reset(old)
-            for _, writer in (old, new):
-                writer.transport.abort()
 
-    run(test)
+    net.run(test)
 
 
 def test_an_address_that_is_gone_is_closed(net: Net) -> None:
@@ -431,10 +425,8 @@ def test_an_address_that_is_gone_is_closed(net: Net) -> None:
             gate.apply([net.uplink()])
             again = await net.connect()
             assert await ask(again) == b"m"
-            for _, writer in (streams, again):
-                writer.transport.abort()
 
-    run(test)
+    net.run(test)
 
 
 def test_running_out_of_file_descriptors_is_survived(net: Net) -> None:
@@ -443,7 +435,7 @@ def test_running_out_of_file_descriptors_is_survived(net: Net) -> None:
     async def test() -> None:
         loop = asyncio.get_running_loop()
         async with machine(net.private, named(b"m")), gateway(net.uplink()):
-            clients = [socket.socket() for _ in range(20)]
+            clients = [closing.enter_context(socket.socket()) for _ in range(20)]
             soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
             resource.setrlimit(resource.RLIMIT_NOFILE, (max(client.fileno() for client in clients) + 2, hard))
             try:
@@ -456,11 +448,9 @@ def test_running_out_of_file_descriptors_is_survived(net: Net) -> None:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
             streams = await net.connect()
             assert await ask(streams) == b"m"
-            streams[1].transport.abort()
-            for client in clients:
-                client.close()
 
-    run(test)
+    with ExitStack() as closing:
+        net.run(test)
 
 
 def test_a_port_that_is_taken_does_not_stop_the_others(net: Net, caplog: pytest.LogCaptureFixture) -> None:
@@ -477,6 +467,5 @@ def test_a_port_that_is_taken_does_not_stop_the_others(net: Net, caplog: pytest.
             gate.apply([net.uplink()])
             streams = await net.connect()
             assert await ask(streams) == b"m"
-            streams[1].transport.abort()
 
-    run(test)
+    net.run(test)

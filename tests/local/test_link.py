@@ -31,8 +31,8 @@ def with_links(
         thread_link = ThreadLink(theirs, threads or {}, on_close=on_close)
         async_link = AsyncLink(ours, loop or {})
         await async_link.open()
-        serving = asyncio.create_task(async_link.serve())
         thread_link.start()
+        serving = asyncio.create_task(async_link.serve())
         try:
             async with asyncio.timeout(DEADLINE_S):
                 await play(thread_link, async_link)

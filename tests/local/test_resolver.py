@@ -7,7 +7,7 @@ import random
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 
 import dns.asyncresolver
 import dns.resolver
@@ -112,12 +112,11 @@ class Cloud:
         try:
             async with asyncio.timeout(1):
                 reader, writer = await asyncio.open_connection(self.public[await self.answer()], PORT)
-                writer.write(b"GET / HTTP/1.1\r\nHost: svc\r\n\r\n")
-                reply = (await reader.read()).partition(b"\r\n\r\n")[2].decode()
-                writer.close()
+                with closing(writer):
+                    writer.write(b"GET / HTTP/1.1\r\nHost: svc\r\n\r\n")
+                    return (await reader.read()).partition(b"\r\n\r\n")[2].decode()
         except (OSError, TimeoutError):
             return ""
-        return reply
 
     async def until_answers(self, name: str) -> None:
         """Wait until clients hear this machine."""
@@ -162,15 +161,14 @@ async def cloud(*, ttl: int = 10, secondary_check: str | None = "hc-az2") -> Asy
 
         return serve
 
-    servers = [await asyncio.start_server(program(name), running.private[name], PORT) for name in NAMES]
-    await running.start()
-    try:
+    async with AsyncExitStack() as stack:
+        for name in NAMES:
+            server = await asyncio.start_server(program(name), running.private[name], PORT)
+            stack.push_async_callback(server.wait_closed)
+            stack.callback(server.close)
+        stack.push_async_callback(running.close)
+        await running.start()
         yield running
-    finally:
-        await running.close()
-        for server in servers:
-            server.close()
-            await server.wait_closed()
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:

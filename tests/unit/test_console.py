@@ -10,7 +10,8 @@ import pty
 import re
 import sys
 import threading
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from pathlib import Path
 
 import pytest
 
@@ -164,14 +165,17 @@ def test_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("TERM", "xterm"), ("COLUMNS", "80"), ("NO_COLOR", "1")):
         monkeypatch.setenv(name, value)
     reading, writing = pty.openpty()
-    with os.fdopen(writing, "w") as terminal, redirect_stdout(terminal), redirect_stderr(terminal):
-        with Screen(as_json=False).progress() as narration, narration.busy("reading"):
+    with os.fdopen(reading, "rb", buffering=0) as seen, os.fdopen(writing, "w") as terminal:
+        with ExitStack() as stack:
+            stack.enter_context(redirect_stdout(terminal))
+            stack.enter_context(redirect_stderr(terminal))
+            narration = stack.enter_context(Screen(as_json=False).progress())
+            stack.enter_context(narration.busy("reading"))
             narration.changed(dataclasses.replace(CHANGES[0], detail="x" * 100))
             narration.warn("careful " + "y" * 60)
         shown = ""
         while "yy\r\n" not in shown:
-            shown += os.read(reading, 65536).decode()
-    os.close(reading)
+            shown += seen.read(65536).decode()
     assert re.search(r"reading 0:00:0\d", shown)
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
     assert re.search(r"T0  x+…\r\n", plain)
@@ -300,4 +304,5 @@ def test_a_result_that_nobody_reads_ends_the_command(monkeypatch: pytest.MonkeyP
         with pytest.raises(BrokenPipeError):
             screen.line("az1 is running")
         monkeypatch.undo()
-        os.dup2(os.open(os.devnull, os.O_WRONLY), pipe.fileno())
+        with Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), pipe.fileno())

@@ -40,12 +40,11 @@ def test_calls_are_not_written_over_the_live_screen(monkeypatch: pytest.MonkeyPa
     """On one terminal --watch and --verbose exclude each other, and the advice parts them; nothing was looked at."""
     monkeypatch.setenv("TERM", "xterm")
     reading, writing = pty.openpty()
-    with os.fdopen(writing, "w") as terminal:
+    with os.fdopen(reading, "rb", buffering=0) as screen, os.fdopen(writing, "w") as terminal:
         monkeypatch.setattr(sys, "stdout", terminal)
         monkeypatch.setattr(sys, "stderr", terminal)
         code = run(["--stack", "blue", "-v", "status", "--watch"])
         monkeypatch.undo()
-        said = os.read(reading, 65536).decode()
-    os.close(reading)
+        said = screen.read(65536).decode()
     assert code == 2
     assert "srekv --stack blue -v status --watch 2> calls.log" in said

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -57,21 +58,21 @@ def test_a_terminal_is_given_back_as_it_was(cli: Any, told: signal.Signals, code
     """The live screen is another one; at the end the old one and its cursor are back, with the last picture."""
     ours, theirs = pty.openpty()
     environment = cli.environment | {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
-    with subprocess.Popen(
-        [sys.executable, "-m", "srekv.cli", "status", "--watch", "--every", "2"],
-        env=environment,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    ) as process:
-        os.close(theirs)
+    command = [sys.executable, "-m", "srekv.cli", "status", "--watch", "--every", "2"]
+    with ExitStack() as stack:
+        stack.callback(os.close, ours)
+        with os.fdopen(theirs, "wb"):
+            process = stack.enter_context(
+                subprocess.Popen(command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
+            )
+        stack.callback(process.kill)
         giving_up = threading.Timer(DEADLINE_S, process.kill)
+        stack.callback(giving_up.cancel)
         giving_up.start()
         shown = _read(ours, until=b"read works, from az1")
         process.send_signal(told)
         after = _read(ours)
-        giving_up.cancel()
-    os.close(ours)
+        process.wait(DEADLINE_S)
     assert process.returncode == code
     assert ANOTHER_SCREEN in shown
     before, back, rest = after.partition(BACK_AGAIN)

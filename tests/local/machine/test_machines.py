@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import os
 import signal
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -256,9 +258,10 @@ def init_of(token: str) -> int:
 
 async def assert_silent(lab: Any) -> None:
     """Nobody answers at the machine's public address, not even with a refusal."""
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.3):
-            await asyncio.open_connection(f"{lab.subnet}.128", 8080)
+    with socket.socket() as client:
+        client.setblocking(False)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.get_running_loop().sock_connect(client, (f"{lab.subnet}.128", 8080)), 0.3)
 
 
 def test_a_hard_stop_is_silent_and_so_is_the_address_of_a_dead_machine(open_lab: Any) -> None:
@@ -269,13 +272,13 @@ def test_a_hard_stop_is_silent_and_so_is_the_address_of_a_dead_machine(open_lab:
         await bell.ring()
         await lab.reach("running")
         reader, writer = await asyncio.open_connection(f"{lab.subnet}.128", 8080)
-        writer.write(b"GET / HTTP/1.1\r\n")
-        lab.machines.apply([lab.machine(cloud_config(), state="stopped", hard=True)])
-        await lab.reach("stopped")
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.3):
-                await reader.read()
-        writer.close()
+        with contextlib.closing(writer):
+            writer.write(b"GET / HTTP/1.1\r\n")
+            lab.machines.apply([lab.machine(cloud_config(), state="stopped", hard=True)])
+            await lab.reach("stopped")
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await reader.read()
         await assert_silent(lab)
         lab.machines.apply([])
         await lab.reach("terminated")

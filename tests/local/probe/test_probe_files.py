@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -179,11 +179,10 @@ def test_only_names_of_runs_are_runs(site: Any) -> None:
 def test_a_history_has_one_writer(tmp_path: Path) -> None:
     """Two loads never mix; whether one is writing is known from the file itself, not from a number in another."""
     path = str(tmp_path / "h.jsonl")
-    journal = Journal(path)
-    alive = transfer.status(path)["running"]
-    with pytest.raises(OSError, match="another load writes this history"):
-        Journal(path)
-    journal.close()
+    with closing(Journal(path)):
+        alive = transfer.status(path)["running"]
+        with pytest.raises(OSError, match="another load writes this history"):
+            Journal(path)
 
     assert alive
     assert not transfer.status(path)["running"]

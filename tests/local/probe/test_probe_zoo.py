@@ -7,6 +7,7 @@ import json
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -101,20 +102,28 @@ class Server:
 def pair(dns: Any) -> Iterator[tuple[Server, Server, Any]]:
     """Two servers on one port of two addresses of their own, and a DNS server that answers the first."""
     network = f"127.{secrets.randbelow(200) + 20}.{secrets.randbelow(256)}"
-    first = Server(f"{network}.10")
-    second = Server(f"{network}.20", first.port)
-    dns.addresses = [first.address]
-    yield first, second, dns
-    first.end()
-    second.end()
+    with contextlib.ExitStack() as servers:
+        first = Server(f"{network}.10")
+        servers.callback(first.end)
+        second = Server(f"{network}.20", first.port)
+        servers.callback(second.end)
+        dns.addresses = [first.address]
+        yield first, second, dns
 
 
 def _target(pair: Any) -> Target:
     return Target(NAME, pair[0].port, pair[2].endpoint)
 
 
-def _service(pair: Any, kind: str, timeout_s: float = 5.0) -> Service:
-    return Service(_target(pair), kind, timeout_s=timeout_s)
+@pytest.fixture
+def clients(pair: Any) -> Iterator[Callable[..., Service]]:
+    """Makes clients of a kind, and closes them."""
+    with contextlib.ExitStack() as stack:
+
+        def make(kind: str, timeout_s: float = 5.0) -> Service:
+            return stack.enter_context(contextlib.closing(Service(_target(pair), kind, timeout_s=timeout_s)))
+
+        yield make
 
 
 def _switch(pair: Any) -> None:
@@ -141,19 +150,19 @@ def test_how_long_an_address_is_kept(pair: Any, kind: str, keeps_s: float) -> No
     assert name.address(5) == (pair[0].address if kind == "for-ever" else pair[1].address)
 
 
-def test_ttl_0_forbids_keeping(pair: Any) -> None:
+def test_ttl_0_forbids_keeping(pair: Any, clients: Callable[..., Service]) -> None:
     """An answer with TTL 0 is for one operation."""
-    service = _service(pair, "ttl")
+    service = clients("ttl")
     service.read("k")
     _switch(pair)
     assert service.read("k").node == pair[1].address
 
 
-def test_a_kept_address_is_kept_through_errors(pair: Any) -> None:
+def test_a_kept_address_is_kept_through_errors(pair: Any, clients: Callable[..., Service]) -> None:
     """A refused connection does not make a client ask for the name before the TTL has passed."""
     first, second, dns = pair
     dns.ttl = 60
-    service = _service(pair, "ttl")
+    service = clients("ttl")
     service.read("k")
     _switch(pair)
     first.end()
@@ -163,11 +172,11 @@ def test_a_kept_address_is_kept_through_errors(pair: Any) -> None:
     assert not second.requests
 
 
-def test_for_ever_asks_until_it_has_an_address_and_never_again(pair: Any) -> None:
+def test_for_ever_asks_until_it_has_an_address_and_never_again(pair: Any, clients: Callable[..., Service]) -> None:
     """A name without an answer is not kept; an answer is, for life."""
     dns = pair[2]
     dns.rcode, dns.addresses = 3, []
-    service = _service(pair, "for-ever")
+    service = clients("for-ever")
     none = service.read("k")
     dns.rcode, dns.addresses = 0, [pair[0].address]
     found = service.read("k")
@@ -177,61 +186,59 @@ def test_for_ever_asks_until_it_has_an_address_and_never_again(pair: Any) -> Non
     assert (found.node, service.read("k").node, dns.asked) == (pair[0].address, pair[0].address, 2)
 
 
-def test_keep_alive_stays_where_it_works(pair: Any) -> None:
+def test_keep_alive_stays_where_it_works(pair: Any, clients: Callable[..., Service]) -> None:
     """One connection for all operations, whatever the name answers meanwhile."""
-    service = _service(pair, "keep-alive")
+    service = clients("keep-alive")
     nodes = [service.read("k").node]
     _switch(pair)
     nodes += [service.write("k", "v").node for _ in range(5)]
-    service.close()
 
     assert set(nodes) == {pair[0].address}
     assert (len(pair[0].connections), pair[2].asked) == (1, 1)
 
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"keep-alive"}))
-def test_others_connect_for_each_operation(pair: Any, kind: str) -> None:
+def test_others_connect_for_each_operation(pair: Any, clients: Callable[..., Service], kind: str) -> None:
     """Only the keep-alive client keeps a connection."""
-    service = _service(pair, kind)
+    service = clients(kind)
     for _ in range(3):
         service.read("k")
     assert len(pair[0].connections) == 3
 
 
-def test_keep_alive_reconnects_to_a_fresh_name_without_an_error(pair: Any) -> None:
+def test_keep_alive_reconnects_to_a_fresh_name_without_an_error(pair: Any, clients: Callable[..., Service]) -> None:
     """A connection that the server closed while it was idle costs no operation."""
-    service = _service(pair, "keep-alive")
+    service = clients("keep-alive")
     service.read("k")
     _switch(pair)
     pair[0].hang_up()
     outcome = service.write("k", "v")
-    service.close()
 
     assert (outcome.outcome, outcome.node) == ("ok", pair[1].address)
 
 
-def test_keep_alive_obeys_a_server_that_closes(pair: Any) -> None:
+def test_keep_alive_obeys_a_server_that_closes(pair: Any, clients: Callable[..., Service]) -> None:
     """After an answer with Connection: close the next operation connects to where the name leads."""
     pair[0].mode = "bye"
-    service = _service(pair, "keep-alive")
+    service = clients("keep-alive")
     first = service.read("k")
     _switch(pair)
     second = service.read("k")
-    service.close()
 
     assert (first.node, second.node) == (pair[0].address, pair[1].address)
 
 
 @pytest.mark.parametrize(("mode", "timeout_s"), [("mute", 0.2), ("cut", 5.0)])
-def test_a_broken_connection_is_unknown_for_writes_and_left_behind(pair: Any, mode: str, timeout_s: float) -> None:
+def test_a_broken_connection_is_unknown_for_writes_and_left_behind(
+    pair: Any, clients: Callable[..., Service], mode: str, timeout_s: float
+) -> None:
     """A request that was taken and not answered may have had its effect; the next operation asks for the name."""
-    service = _service(pair, "keep-alive", timeout_s)
+    service = clients("keep-alive", timeout_s)
     service.read("k")
     pair[0].mode = mode
     _switch(pair)
     outcome = service.write("k", "v")
     after = service.write("k", "v")
-    service.close()
 
     assert (outcome.outcome, outcome.address) == ("unknown", pair[0].address)
     assert len(pair[0].requests) == 2
@@ -249,13 +256,12 @@ def test_a_broken_connection_is_unknown_for_writes_and_left_behind(pair: Any, mo
     ],
 )
 def test_what_a_silent_service_leaves_behind(
-    pair: Any, kind: str, operate: Callable[[Service], Any], outcome: str
+    pair: Any, clients: Callable[..., Service], kind: str, operate: Callable[[Service], Any], outcome: str
 ) -> None:
     """For every kind: a change without an answer is unknown, a read without one is nothing."""
     pair[0].mode = "mute"
-    service = _service(pair, kind, 0.1)
+    service = clients(kind, 0.1)
     said = operate(service)
-    service.close()
     assert (said.outcome, said.address) == (outcome, pair[0].address)
 
 
@@ -336,11 +342,14 @@ def test_a_client_that_is_stopped_after_an_error_tries_to_end_on_an_answer(
     with contextlib.closing(Journal(str(tmp_path / "h"))) as journal:
         thread = threading.Thread(target=_client(pair, journal).loop, args=(stop,))
         thread.start()
-        while not server.requests:
-            pass
-        stop.set()
-        server.mode = "answer" if heals else "cut"
-        thread.join(20)
+        try:
+            end = time.monotonic() + 20
+            while not server.requests:
+                assert time.monotonic() < end, "the client asked nothing"
+        finally:
+            stop.set()
+            server.mode = "answer" if heals else "cut"
+            thread.join(20)
     ends = [json.loads(line) for line in (tmp_path / "h").read_text().splitlines()]
 
     assert (ends[-1]["outcome"] in {"ok", "conflict"}) == heals

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +38,12 @@ ARN = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/SREKeyValue"
 def theirs(database: Any) -> Iterator[Any]:
     """The database as its owner sees it, with the keys that a local cloud uses; emptied afterwards."""
     keys = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY}
-    client = boto3.client("dynamodb", region_name="us-east-1", endpoint_url=database.url, **keys)
-    yield client
-    for name in client.list_tables()["TableNames"]:
-        if name in {NOTES, "SREKeyValue"}:
-            client.delete_table(TableName=name)
-            client.get_waiter("table_not_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 10})
-    client.close()
+    with closing(boto3.client("dynamodb", region_name="us-east-1", endpoint_url=database.url, **keys)) as client:
+        yield client
+        for name in client.list_tables()["TableNames"]:
+            if name in {NOTES, "SREKeyValue"}:
+                client.delete_table(TableName=name)
+                client.get_waiter("table_not_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 10})
 
 
 def await_active(client: Any) -> None:

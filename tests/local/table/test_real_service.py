@@ -77,7 +77,10 @@ def service(request: pytest.FixtureRequest, database: Any, tmp_path: Path) -> It
         yield running
     finally:
         process.terminate()
-        assert process.wait(20) == 0
+        try:
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
 
 
 def ready(running: Running) -> bool:

@@ -16,7 +16,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -122,10 +122,9 @@ class Crowd:
             service.close()
 
     def _read_all(self) -> None:
-        service = Direct(self._port)
-        for key in sorted({one.key for one in self._round.operations}):
-            self._read(service, "final", key, final=True)
-        service.close()
+        with closing(Direct(self._port)) as service:
+            for key in sorted({one.key for one in self._round.operations}):
+                self._read(service, "final", key, final=True)
 
     def _read(self, service: Service, name: str, key: str, *, final: bool = False) -> Outcome:
         return self._record(name, "read", key, lambda: service.read(key), final=final)
@@ -170,7 +169,11 @@ class Proxy:
         self._process = subprocess.Popen(
             [sys.executable, str(HERE / "proxy.py"), url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        ports = self._answer()
+        try:
+            ports = self._answer()
+        except BaseException:
+            self.close()
+            raise
         self.table, self.metadata = (f"http://127.0.0.1:{ports[name]}" for name in ("table", "metadata"))
 
     def turn(self, fault: str, share: float = 1.0) -> int:
@@ -187,7 +190,10 @@ class Proxy:
 
     def close(self) -> None:
         """End it."""
-        self._process.communicate(timeout=10)
+        try:
+            self._process.communicate(timeout=10)
+        finally:
+            self._process.kill()
 
 
 @pytest.fixture
