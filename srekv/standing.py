@@ -11,7 +11,7 @@ from srekv.config import Config
 from srekv.console import Narration, changes_json, grid, node_json, node_table, reach, resource_json, resource_table
 from srekv.errors import SrekvError
 from srekv.invocation import Invocation, opened, vantage
-from srekv.provision.model import Change, Deployment, Resource
+from srekv.provision.model import Change, Check, Deployment, Observation, Resource
 
 if TYPE_CHECKING:
     from srekv.provision.stack import Stack
@@ -71,7 +71,7 @@ def look(stack: Stack, narration: Narration) -> Standing:
         drift=drift,
         deployment=deployment,
         problem=problem,
-        health=_health(stack, deployment) if deployment else {},
+        health=_health(stack, deployment, narration) if deployment else {},
         answer=_answer(stack, deployment, narration) if deployment else [],
     )
 
@@ -128,23 +128,33 @@ def _status_document(config: Config, seen: Standing, now: datetime) -> dict[str,
     }
 
 
-def _health(stack: Stack, deployment: Deployment) -> dict[str, dict[str, Any]]:
+def _health(stack: Stack, deployment: Deployment, narration: Narration) -> dict[str, dict[str, Any]]:
     """By node name: its check, the checkers' reports and the verdict over them."""
-    from srekv.drill.model import is_healthy
-
     found = {}
     for node, check in zip(deployment.nodes, deployment.checks, strict=True):
-        observations = stack.hands.observations(check)
+        observations, healthy = _observed(stack, check, narration)
         found[node.name] = {
             "name": check.name,
             "id": check.id,
-            "healthy": is_healthy(check, observations),
+            "healthy": healthy,
             "reports": [
                 {"checker": one.checker, "region": one.region, "status": one.status, "at": one.at.isoformat()}
                 for one in observations
             ],
         }
     return found
+
+
+def _observed(stack: Stack, check: Check, narration: Narration) -> tuple[tuple[Observation, ...], bool | None]:
+    """The checkers' reports and the verdict over them: none and None where they cannot be read."""
+    from srekv.drill.model import is_healthy
+
+    try:
+        observations = stack.hands.observations(check)
+    except SrekvError as error:
+        narration.warn(f"the health of {check.name} is unknown: {error.what}: {error.why}")
+        return (), None
+    return observations, is_healthy(check, observations)
 
 
 def _answer(stack: Stack, deployment: Deployment, narration: Narration) -> list[str]:

@@ -9,7 +9,7 @@ from srekv.doctor.facts import REPORTS, Group, HealthCheck, Pair, Record, Rival,
 from srekv.doctor.reader import Reader
 from srekv.doctor.rules_names import covers
 from srekv.errors import SrekvError, UsageError
-from srekv.provision.answers import FAILURES, code_of, explain, message_of
+from srekv.provision.answers import FAILURES, code_of, explain, is_unknown_operation, message_of
 from srekv.provision.clients import Clients
 from srekv.provision.dns import bare
 from srekv.provision.model import Observation
@@ -43,7 +43,7 @@ def read_zone(clients: Clients, zone_id: str) -> Zone:
     try:
         answer: Any = clients.route53.get_hosted_zone(Id=zone_id)
     except FAILURES as error:
-        if code_of(error) in {"NoSuchHostedZone", "InvalidInput"}:
+        if code_of(error) in {"NoSuchHostedZone", "InvalidInput"} and not is_unknown_operation(error):
             raise UsageError(
                 f"there is no hosted zone {zone_id}",
                 why=message_of(error),

@@ -103,12 +103,13 @@ def _room(reader: Reader, steps: Steps) -> Iterator[Finding]:
     what, ec2 = "room for two addresses", steps.run.clients.ec2
     answer = reader.ask(what, "ec2:DescribeAccountAttributes", ec2.describe_account_attributes, AttributeNames=[QUOTA])
     taken = reader.ask(what, "ec2:DescribeAddresses", ec2.describe_addresses)
+    ours = reader.ask(what, "ec2:DescribeInstances", lambda: steps.existing.addresses)
     quota = _value(answer["AccountAttributes"]) if answer else None
-    if quota is None or taken is None:
+    if quota is None or taken is None or ours is None:
         return
     # Addresses that a customer brought along are not counted.
     counted = [one for one in taken["Addresses"] if one.get("PublicIpv4Pool", AMAZON) == AMAZON]
-    placed = {node_of(one) for one in steps.existing.addresses}
+    placed = {node_of(one) for one in ours}
     free, needed = quota - len(counted), len(set(NODES) - placed)
     if free < needed:
         yield Finding(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import html
+import re
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 from botocore.exceptions import (
@@ -72,11 +75,27 @@ TIMED = SKEWED | EXPIRED | {"AuthFailure"}
 TOLERATED_S = 240
 """AWS takes signatures that are up to five minutes old (C3)."""
 
+UNKNOWN_OPERATION = frozenset(
+    {
+        *("InvalidAction", "UnknownOperation", "UnknownOperationException"),
+        *("NotImplemented", "NotImplementedError", "NotImplementedException"),
+        # an error without an error of AWS's in it: botocore takes the status for its code
+        *("400", "404", "405", "501"),
+    }
+)
+"""What an endpoint says of an operation that it does not have: AWS's words, and those of emulators and proxies."""
+
+_UNKNOWN = re.compile(r"unknown \w+ (endpoint|action|operation)", re.IGNORECASE)
+"""MiniStack 1.5.33 answers InvalidInput: Unknown Route53 endpoint: GET /2013-04-01/checkeripranges."""
+
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 """IAM said no (R17, E14, S5)."""
 
 THROTTLED = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException"})
 """Too many calls; said before anything is done."""
+
+SHOWN_CHARACTERS = 200
+"""Of a page that is not AWS's."""
 
 QUOTA_NEXT = {
     "AddressLimitExceeded": "release an Elastic IP you do not need, or raise the quota (5 per Region by default)",
@@ -114,6 +133,18 @@ def is_absent(error: Exception) -> bool:
     return code_of(error) in ABSENT
 
 
+def is_unknown_operation(error: Exception) -> bool:
+    """Whether the endpoint does not have the operation: then nothing was done, and nothing is known of the thing."""
+    if not isinstance(error, ClientError):
+        return False
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return (
+        code_of(error) in UNKNOWN_OPERATION
+        or status == HTTPStatus.NOT_IMPLEMENTED
+        or bool(_UNKNOWN.search(message_of(error)))
+    )
+
+
 def found(call: Callable[..., T], **arguments: Any) -> T | None:
     """The call's answer, or None when the thing asked for is not there."""
     try:
@@ -128,7 +159,7 @@ def is_lost(error: Exception) -> bool:
     """Whether the call may have taken effect although its answer did not come, or said only that AWS had a fault."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return status >= 500 and code_of(error) not in THROTTLED | set(QUOTA_NEXT)
+        return status >= 500 and code_of(error) not in THROTTLED | set(QUOTA_NEXT) and not is_unknown_operation(error)
     return isinstance(error, BotoConnectionError | HTTPClientError | ResponseParserError)
 
 
@@ -211,4 +242,32 @@ def _explain_answer(error: ClientError, doing: str) -> SrekvError:
         return SrekvError(
             f"not permitted: {doing}", why=why, next_step=denial.read(error.operation_name, message).next_step
         )
+    if is_unknown_operation(error):
+        return SrekvError(
+            f"the endpoint does not have {error.operation_name}: {doing}",
+            why=why,
+            next_step="use AWS itself, or an emulator that has it: AWS_ENDPOINT_URL says which",
+        )
     return SrekvError(f"failed: {doing}", why=why, next_step=QUOTA_NEXT.get(code, ""))
+
+
+_XML_ERRORS = {
+    "ec2": "<Response><Errors><Error>{}</Error></Errors></Response>",
+    "query": "<ErrorResponse><Error>{}</Error></ErrorResponse>",
+    "rest-xml": "<ErrorResponse><Error>{}</Error></ErrorResponse>",
+}
+"""By protocol: an error as botocore reads it."""
+
+
+def name_foreign_error(*, operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
+    """Listens to botocore's before-parse: an error page that is not AWS's, such as a proxy's, becomes an error.
+
+    botocore cannot parse one where it expects XML, and the exception that it raises does not name the operation.
+    """
+    form = _XML_ERRORS.get(operation_model.service_model.resolved_protocol)
+    status, body = response_dict["status_code"], response_dict["body"]
+    if form is None or status < 300 or not isinstance(body, bytes) or b"<Code>" in body:
+        return
+    words = " ".join(re.sub(r"<[^>]*>", " ", body.decode("utf-8", "replace")).split())[:SHOWN_CHARACTERS]
+    text = f"<Code>{status}</Code><Message>{html.escape(words)}</Message>"
+    response_dict["body"] = form.format(text).encode()

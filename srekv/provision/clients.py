@@ -16,6 +16,7 @@ from botocore.loaders import create_loader
 
 from srekv.config import Config
 from srekv.errors import UsageError
+from srekv.provision.answers import name_foreign_error
 from srekv.provision.permissions import partition_of
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ class Clients:
         self._lock = threading.RLock()
         self._config = config
         self.session = session or new_session(config)
+        self.session.events.register("before-parse", name_foreign_error, unique_id="srekv-foreign-error")
         self.region = config.region
 
     def elsewhere(self, region: str) -> Clients:

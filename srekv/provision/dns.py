@@ -11,13 +11,13 @@ from botocore.exceptions import ClientError
 
 from srekv.errors import NotOursError
 from srekv.provision.addresses import Addresses
-from srekv.provision.answers import code_of, found, gone, message_of
+from srekv.provision.answers import code_of, found, gone, is_unknown_operation, message_of
 from srekv.provision.drift import difference
 from srekv.provision.health import HealthChecks
 from srekv.provision.incarnation import REFERENCES, used_up
-from srekv.provision.marks import each
+from srekv.provision.marks import each, route53_tags
 from srekv.provision.model import Resource
-from srekv.provision.naming import NODES, REGION_TAG, lost_tags, tag_map
+from srekv.provision.naming import NODES, REGION_TAG, lost_tags
 from srekv.provision.network import Network
 from srekv.provision.run import Op, Ops, Run, Step, cannot, leave
 
@@ -121,10 +121,22 @@ class PrivateZone:
             self._run.wait(
                 self.section,
                 "the records to be INSYNC",
-                lambda: self._route53.get_change(Id=self._change_id)["ChangeInfo"]["Status"] == "INSYNC" or None,
+                self._is_insync,
                 timeout_s=INSYNC_TIMEOUT_S,
             )
         return iter(())
+
+    def _is_insync(self) -> bool | None:
+        try:
+            answer = self._route53.get_change(Id=self._change_id)
+        except ClientError as error:
+            if not is_unknown_operation(error):
+                raise
+            self._run.watcher.warn(
+                f"cannot learn whether the records are INSYNC: the endpoint does not have {error.operation_name}"
+            )
+            return True
+        return answer["ChangeInfo"]["Status"] == "INSYNC" or None
 
     def destroy(self) -> Ops:
         """Records first, then the zone: only SOA and NS may remain in a zone that is deleted (R14)."""
@@ -204,10 +216,9 @@ class PrivateZone:
         self._route53.change_tags_for_resource(ResourceType="hostedzone", ResourceId=self.zone_id, AddTags=tags)
 
     def _repair_zone(self) -> Ops:
-        answer = self._route53.list_tags_for_resource(ResourceType="hostedzone", ResourceId=self.zone_id)
-        tags: Any = answer["ResourceTagSet"].get("Tags")
+        tags = route53_tags(self._route53, "hostedzone", [self.zone_id])
         changes = []
-        lost = lost_tags(tag_map(tags), self._run.placed_tags(self._run.config.zone_name))
+        lost = lost_tags(tags.get(self.zone_id, {}), self._run.placed_tags(self._run.config.zone_name))
         if lost:
             changes.append(self._zone_op(lost, self._tag))
         vpcs = self._route53.get_hosted_zone(Id=self.zone_id).get("VPCs", [])
@@ -333,8 +344,7 @@ class PrivateZone:
 
 def region_of(route53: Any, zone_id: str) -> str:
     """The Region of a zone's stack: by its tag, else by its VPC, which may not be the only one; "" if it is gone."""
-    tagged: Any = found(route53.list_tags_for_resource, ResourceType="hostedzone", ResourceId=zone_id) or {}
-    told = tag_map(tagged.get("ResourceTagSet", {}).get("Tags")).get(REGION_TAG)
+    told = route53_tags(route53, "hostedzone", [zone_id]).get(zone_id, {}).get(REGION_TAG)
     if told:
         return told
     answer: Any = found(route53.get_hosted_zone, Id=zone_id) or {}

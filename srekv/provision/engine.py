@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from srekv.errors import SrekvError
-from srekv.provision.answers import FAILURES, explain
+from srekv.provision.answers import FAILURES, explain, is_unknown_operation
 from srekv.provision.model import Resource
 from srekv.provision.run import CancelledError, Limited, Op, Run, Step
 
@@ -74,18 +74,25 @@ def destroy_all(run: Run, steps: Sequence[Step]) -> None:
     _run_tasks(run, tasks)
 
 
-def observe_all(steps: Sequence[Step]) -> tuple[Resource, ...]:
-    """Everything that exists, step by step in order, asked side by side."""
+def observe_all(run: Run, steps: Sequence[Step]) -> tuple[Resource, ...]:
+    """Everything that exists, step by step in order, asked side by side.
+
+    What an endpoint cannot list is left out with a warning: it may well be there.
+    """
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="observe") as pool:
-        futures = [pool.submit(_observe, step) for step in steps]
+        futures = [pool.submit(_observe, run, step) for step in steps]
         return tuple(resource for future in futures for resource in future.result())
 
 
-def _observe(step: Step) -> tuple[Resource, ...]:
+def _observe(run: Run, step: Step) -> tuple[Resource, ...]:
     try:
         return step.observe()
     except FAILURES as error:
-        raise explain(error, f"listing {step.section}") from error
+        explained = explain(error, f"listing {step.section}")
+        if not is_unknown_operation(error):
+            raise explained from error
+        run.watcher.warn(f"not everything is listed: {explained.what}: {explained.why}")
+        return ()
 
 
 def _key(steps: Sequence[Step], step: Step) -> str:

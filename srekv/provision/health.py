@@ -5,24 +5,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from srekv.provision.addresses import Addresses
-from srekv.provision.answers import code_of, found, gone
+from srekv.provision.answers import code_of, gone
 from srekv.provision.drift import difference
 from srekv.provision.existing import Existing
 from srekv.provision.incarnation import REFERENCES, used_up
+from srekv.provision.marks import route53_tags
 from srekv.provision.model import Resource
-from srekv.provision.naming import NODES, REGION_TAG, lost_tags, tag_map
+from srekv.provision.naming import NODES, REGION_TAG, lost_tags
 from srekv.provision.run import Op, Ops, Run, Step, cannot, leave
 
 PATH = "/health"
-TAGGED_AT_ONCE = 10
-"""So many ids ListTagsForResources takes (R46)."""
 
 
 class HealthChecks:
@@ -105,9 +104,8 @@ class HealthChecks:
                 yield self._delete_op(node, check["Id"])
 
     def _tags(self) -> dict[str, dict[str, str]]:
-        return tags_of_checks(
-            self._route53, [check["Id"] for checks in self._existing.checks.values() for check in checks]
-        )
+        ids = [check["Id"] for checks in self._existing.checks.values() for check in checks]
+        return route53_tags(self._route53, "healthcheck", ids)
 
     def _wanted(self, node: str) -> dict[str, Any]:
         config = self._run.config
@@ -196,14 +194,3 @@ class HealthChecks:
             action="delete",
             call=lambda: gone(self._route53.delete_health_check, HealthCheckId=check_id),
         )
-
-
-def tags_of_checks(route53: Any, ids: Sequence[str]) -> dict[str, dict[str, str]]:
-    """The tags of each of these checks that is there."""
-    tags = {}
-    for begin in range(0, len(ids), TAGGED_AT_ONCE):
-        some = list(ids[begin : begin + TAGGED_AT_ONCE])
-        answer = found(route53.list_tags_for_resources, ResourceType="healthcheck", ResourceIds=some)
-        for one in answer["ResourceTagSets"] if answer else ():
-            tags[one["ResourceId"]] = tag_map(one.get("Tags"))
-    return tags

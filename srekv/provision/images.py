@@ -99,7 +99,7 @@ def newest(run: Run) -> Image:
             raise
         raise SrekvError(
             f"cannot learn the newest image of {config.os}",
-            why=f"{parameter}: {code_of(error)}: {message_of(error)}",
+            why=f"{error.operation_name} {parameter}: {code_of(error)}: {message_of(error)}",
             next_step="give one with --ami",
         ) from error
     return Image(value, AMAZON_ROOT, AMAZON_ROOT_GIB)

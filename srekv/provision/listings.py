@@ -22,10 +22,9 @@ from srekv.provision.answers import found
 from srekv.provision.clients import Clients
 from srekv.provision.dns import bare, label, readable, region_of, removable
 from srekv.provision.existing import LIVE
-from srekv.provision.health import tags_of_checks
 from srekv.provision.lease import from_text
 from srekv.provision.leftover import Leftover
-from srekv.provision.marks import each, tagged, tags_of
+from srekv.provision.marks import each, route53_tags, tagged, tags_of
 from srekv.provision.naming import (
     ALARM,
     DASHBOARD,
@@ -182,7 +181,7 @@ def _key_pairs(clients: Clients) -> Iterator[Leftover]:
 def _checks(clients: Clients) -> Iterator[Leftover]:
     listed = each(clients.route53, "list_health_checks", "HealthChecks")
     ours = {one["Id"]: one for one in listed if stack_of_reference(one["CallerReference"])}
-    tags = tags_of_checks(clients.route53, list(ours))
+    tags = route53_tags(clients.route53, "healthcheck", list(ours))
     for check_id, one in ours.items():
         config = one["HealthCheckConfig"]
         yield Leftover(

@@ -6,16 +6,22 @@ chosen by the tags, the names and the states in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from srekv.errors import SrekvError
+from srekv.provision.answers import found, is_unknown_operation
 from srekv.provision.naming import STACK_TAG, tag_map
 
 Described = Mapping[str, Any]
 
 NOTHING = "nothing has this"
 """No tag's key and no stack's name: an endpoint that lists something under it ignores the filter."""
+
+TAGGED_AT_ONCE = 10
+"""So many ids ListTagsForResources takes (R46)."""
 
 
 def each(client: Any, operation: str, member: str, **arguments: Any) -> Iterator[Any]:
@@ -63,21 +69,52 @@ def tagged(
         SrekvError: an item was found by the tag and shows none (ansible/ansible#12642): whose is it?
     """
     mark = {"Name": f"tag:{STACK_TAG}", "Values": [stack]} if stack else {"Name": "tag-key", "Values": [STACK_TAG]}
-    found = [*_listed(ec2, operation, member, [mark, *filters])]
-    bare = [one for one in found if STACK_TAG not in tags_of(one)]
+    listed = [*_listed(ec2, operation, member, [mark, *filters])]
+    bare = [one for one in listed if STACK_TAG not in tags_of(one)]
     if bare and not any(_listed(ec2, operation, member, [{**mark, "Values": [NOTHING]}])):
         raise SrekvError(
             f"EC2 shows {_id(bare[0])} without its tags",
             why=f"it was found by its tag {STACK_TAG}, and the answer has none",
             next_step="run the command again in a minute: this passes",
         )
-    return [one for one in found if STACK_TAG in tags_of(one) and stack in {None, tags_of(one)[STACK_TAG]}]
+    return [one for one in listed if STACK_TAG in tags_of(one) and stack in {None, tags_of(one)[STACK_TAG]}]
 
 
 def _listed(ec2: Any, operation: str, member: str, filters: list[Any]) -> Iterator[Described]:
     if operation == "describe_instances":
         return instances(ec2, Filters=filters)
     return each(ec2, operation, member, Filters=filters)
+
+
+def route53_tags(route53: Any, kind: str, ids: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The tags of those of these zones or checks that are there.
+
+    One is asked for by ListTagsForResource, several by ListTagsForResources; an endpoint that lacks the one is asked by
+    the other (MiniStack 1.5.33 has no ListTagsForResources).
+
+    Args:
+        route53: a client.
+        kind: "hostedzone" or "healthcheck".
+        ids: without "/hostedzone/", which botocore does not strip for these calls (aws-facts 1.2, R45).
+    """
+
+    def single() -> list[Any]:
+        answers = [found(route53.list_tags_for_resource, ResourceType=kind, ResourceId=one) for one in ids]
+        return [answer["ResourceTagSet"] for answer in answers if answer]
+
+    def several() -> list[Any]:
+        chunks = [list(ids[begin : begin + TAGGED_AT_ONCE]) for begin in range(0, len(ids), TAGGED_AT_ONCE)]
+        answers = [found(route53.list_tags_for_resources, ResourceType=kind, ResourceIds=some) for some in chunks]
+        return [one for answer in answers if answer for one in answer["ResourceTagSets"]]
+
+    first, second = (single, several) if len(ids) == 1 else (several, single)
+    try:
+        sets = first()
+    except ClientError as error:
+        if not is_unknown_operation(error):
+            raise
+        sets = second()
+    return {one["ResourceId"]: tag_map(one.get("Tags")) for one in sets}
 
 
 def _id(described: Described) -> str:

@@ -356,11 +356,13 @@ class Nodes:
     def _drift(self, node: str, name: str, instance: Mapping[str, Any]) -> Ops:
         instance_id = instance["InstanceId"]
         groups = _groups(instance)
-        if self._firewall.group_id not in groups:
+        if not groups:
+            self._run.watcher.warn(f"cannot tell the security groups of {name}: EC2 shows no interface of it")
+        elif self._firewall.group_id not in groups:
             yield self._change_op(
                 name,
                 instance_id,
-                f"security group {', '.join(sorted(groups)) or 'none'} -> {self._firewall.group_id or 'a new one'}",
+                f"security group {', '.join(sorted(groups))} -> {self._firewall.group_id or 'a new one'}",
                 self._ec2.modify_instance_attribute,
                 Groups=[self._firewall.group_id],
             )

@@ -146,7 +146,7 @@ class Stack:
 
     def resources(self) -> tuple[Resource, ...]:
         """Everything of the stack that exists, by native listings."""
-        return observe_all(Steps.of(self.run, self.role).all)
+        return observe_all(self.run, Steps.of(self.run, self.role).all)
 
     def holding(self) -> Holding | None:
         """How many items the table holds, None without a table."""

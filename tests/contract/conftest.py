@@ -98,7 +98,8 @@ class Calls:
 
 def refusal(code: str, message: str = "", status: int = 400) -> tuple[AWSResponse, dict[str, Any]]:
     """An answer for `Calls.answers` that botocore turns into a ClientError."""
-    return AWSResponse("http://refused", status, {}, None), {"Error": {"Code": code, "Message": message}}
+    told = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return AWSResponse("http://refused", status, {}, None), told
 
 
 def success(**members: Any) -> tuple[AWSResponse, dict[str, Any]]:

@@ -8,10 +8,20 @@ from typing import Any
 
 import pytest
 from botocore import exceptions as aws
-from botocore.parsers import ResponseParserError
+from botocore.parsers import ResponseParserError, create_parser
+from botocore.session import get_session
 
 from srekv.errors import SrekvError, UsageError
-from srekv.provision.answers import ABSENT, explain, found, gone, is_absent
+from srekv.provision.answers import (
+    ABSENT,
+    explain,
+    found,
+    gone,
+    is_absent,
+    is_lost,
+    is_unknown_operation,
+    name_foreign_error,
+)
 
 
 def refusal(code: str, operation: str = "DoIt", message: str = "because") -> aws.ClientError:
@@ -106,3 +116,63 @@ def test_another_no_is_not_absence() -> None:
     for call in (found, gone):
         with pytest.raises(aws.ClientError):
             call(raising(refusal("AccessDenied")))
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "message"),
+    [
+        ("InvalidAction", 400, "The action DoIt is not valid for this web service."),
+        ("UnknownOperationException", 400, ""),
+        ("InvalidInput", 400, "Unknown Route53 endpoint: GET /2013-04-01/checkeripranges"),
+        ("InternalFailure", 501, "No moto route for service route53 on path /2013-04-01/checkeripranges found."),
+        ("NotImplemented", 501, ""),
+        ("404", 404, "Not Found"),
+    ],
+)
+def test_an_operation_that_the_endpoint_lacks(code: str, status: int, message: str) -> None:
+    """In whatever words: it is no absence, nothing was done, and the error names the operation."""
+    told: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    error = aws.ClientError(told, "DoIt")
+    assert is_unknown_operation(error)
+    assert not is_absent(error)
+    assert not is_lost(error)
+    explained = explain(error, "doing")
+    assert explained.what == "the endpoint does not have DoIt: doing"
+    assert "AWS_ENDPOINT_URL" in explained.next_step
+
+
+@pytest.mark.parametrize("code", ["InvalidInput", "InternalFailure", "ServiceUnavailable", "NoSuchHostedZone"])
+def test_other_refusals_are_of_an_operation_that_is_there(code: str) -> None:
+    """A fault, a wrong argument and an absence are no missing operation."""
+    assert not is_unknown_operation(refusal(code))
+
+
+@pytest.mark.parametrize("status", [400, 404, 501, 503])
+@pytest.mark.parametrize("body", [b"<!DOCTYPE html><html><h1>Not &amp; here<br></html>", b"not here", b""])
+@pytest.mark.parametrize(
+    ("service", "operation"),
+    [
+        ("ec2", "DescribeInstances"),
+        ("iam", "GetRole"),
+        ("route53", "GetCheckerIpRanges"),
+        ("dynamodb", "DescribeTable"),
+        ("cloudwatch", "ListDashboards"),
+    ],
+)
+def test_a_page_in_place_of_an_error(service: str, operation: str, body: bytes, status: int) -> None:
+    """What a proxy or a web server says is an error with its status for a code, so that the operation is named."""
+    model: Any = get_session().get_service_model(service)
+    response = {"status_code": status, "body": body, "headers": {}}
+    name_foreign_error(operation_model=model.operation_model(operation), response_dict=response)
+    parsed = create_parser(model.resolved_protocol).parse(response, None)
+    assert parsed["Error"]["Code"] == str(status)
+
+
+def test_an_error_of_aws_stays_as_it_is() -> None:
+    """Only what is not AWS's is put into words."""
+    model: Any = get_session().get_service_model("iam").operation_model("GetRole")
+    body = b"<ErrorResponse><Error><Code>NoSuchEntity</Code></Error></ErrorResponse>"
+    for status in (200, 404):
+        response = {"status_code": status, "body": body, "headers": {}}
+        name_foreign_error(operation_model=model, response_dict=response)
+        assert response["body"] == body

@@ -104,7 +104,7 @@ def test_needs_come_first_and_leave_last(run: Run, log: Log) -> None:
     assert _done(log, "create") == ["base", "middle", "top"]
     destroy_all(run, steps)
     assert _done(log, "delete") == ["top", "middle", "base"]
-    assert [one.name for one in observe_all(steps)] == ["top", "base", "middle"]
+    assert [one.name for one in observe_all(run, steps)] == ["top", "base", "middle"]
 
 
 def test_independent_steps_run_beside_each_other(run: Run) -> None:
