@@ -18,7 +18,16 @@ from srekv.completion import proposing, proposing_parts
 from srekv.config import DEFAULT_STACK
 from srekv.errors import UsageError
 from srekv.helping import Group
-from srekv.options import Number, OneOf, as_parts, as_seconds, failover_options, placement_options, promise_options
+from srekv.options import (
+    Number,
+    OneOf,
+    as_parts,
+    as_seconds,
+    as_speed,
+    failover_options,
+    placement_options,
+    promise_options,
+)
 from srekv.visible import visible
 
 if TYPE_CHECKING:
@@ -136,7 +145,11 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 )
 @click.option("--no-lease", is_flag=True, help="Take the lease back: the nodes run until srekv down.")
 @click.option(
-    "--speed", type=Number(), help="Local target: seconds that pass in one, for its whole life.  [default: 10]"
+    "--speed",
+    callback=as_speed,
+    metavar="auto|FLOAT",
+    help="Local target: clock speed-up, in AWS-equivalent seconds per wall-clock second; fixed until the local cloud "
+    "stops.  [default: auto, the fastest of 10, 5, 2 and 1 that this machine keeps]",
 )
 @click.option("--dns-port", type=click.IntRange(1, 65535), help="Local target: the resolver's port.  [default: 5300]")
 @click.option(

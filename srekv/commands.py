@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from srekv.config import refuse_unsupported
+from srekv.config import SPEEDS, fastest, refuse_unsupported
 from srekv.console import Narration, changes_json, grid, node_table, reach, tally
 from srekv.errors import FindingError, SrekvError, UnknownError
 from srekv.invocation import Invocation, LocalWishes, opened, session_of, started, target_config, vantage
@@ -113,14 +113,31 @@ def _plan(invocation: Invocation, given: Mapping[str, Any], *, wait: bool, local
 
 def _connected(invocation: Invocation, given: Mapping[str, Any], narration: Narration, *, local: LocalWishes) -> Stack:
     """The stack, on a target that is started if need be."""
+    new: list[control.Runtime] = []
     with narration.busy("starting the local cloud" if invocation.is_local else "looking at the options"):
-        config = target_config(invocation, started(invocation, given, local))
+        config = target_config(invocation, started(invocation, given, local, new.append))
+    for runtime in new:
+        words = describe_pace(runtime.speed, runtime.keeps)
+        (narration.note if runtime.speed <= runtime.keeps else narration.warn)(words)
     from srekv.provision.stack import connect
 
     with narration.busy("reading the stack's settings"):
         stack = connect(config, given, narration, dry=narration.dry, session=session_of(invocation, config))
     refuse_unsupported(stack.run.config.os, accepted=stack.run.config.unsupported)
     return stack
+
+
+def describe_pace(speed: float, keeps: float) -> str:
+    """Whether a machine that keeps so much keeps the speed of its local cloud, and what to do if it does not."""
+    if speed <= keeps:
+        slow = "" if keeps >= SPEEDS[0] else f"; it is too busy or too slow for {SPEEDS[0]:g}"
+        return f"speed {speed:g}: this machine keeps it{slow}"
+    if (kept := fastest(keeps)) < speed:
+        return (
+            f"speed {speed:g}: this machine is too busy or too slow for it, so a drill may be inconclusive; "
+            f"it keeps {kept:g} now: srekv local stop, then srekv up --speed {kept:g}"
+        )
+    return f"speed {speed:g}: this machine is too busy even for that, so a drill may be inconclusive"
 
 
 def _noted(invocation: Invocation, narration: Narration, work: Callable[[], Deployment | None]) -> Deployment | None:

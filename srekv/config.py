@@ -22,6 +22,9 @@ VPC_RESOLVER = "169.254.169.253"
 INTERVALS = (10, 30)
 """The only request intervals Route 53 accepts, in seconds (aws-recorded R35)."""
 
+SPEEDS = (10.0, 5.0, 2.0, 1.0)
+"""The clock speeds that a local cloud chooses from, the fastest first."""
+
 OPERATING_SYSTEMS = ("al2023", "al2")
 
 SHORTEST_LEASE_S, LONGEST_LEASE_S = 600, 30 * 86_400
@@ -213,6 +216,11 @@ def refuse_unsupported(os: str, *, accepted: bool) -> None:
         )
 
 
+def fastest(keeps: float) -> float:
+    """The fastest of SPEEDS for a machine that keeps so much; the slowest when it keeps none."""
+    return next((speed for speed in SPEEDS if speed <= keeps), SPEEDS[-1])
+
+
 def _matches(pattern: re.Pattern[str], value: str, option: str, expectation: str) -> None:
     if not pattern.fullmatch(value):
         lowered = value.strip().lower()
@@ -272,6 +280,22 @@ def _nearest_cidr(text: str) -> str:
         return f"did you mean {ipaddress.ip_network(text.strip(), strict=False)}?"
     except ValueError:
         return "for example 203.0.113.7/32"
+
+
+def clock_speed(text: str, option: str) -> float | None:
+    """The number in a text such as 5 or 0.5; None for auto.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    try:
+        return None if text == "auto" else float(text)
+    except ValueError:
+        raise UsageError(
+            f"invalid value for {option}: {text!r}",
+            why="expected auto or a number",
+            next_step=f"for example {option} 5",
+        ) from None
 
 
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")

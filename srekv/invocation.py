@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from srekv.config import DEFAULT_REGION, DEFAULT_STACK, Config
+from srekv.config import DEFAULT_REGION, DEFAULT_STACK, Config, clock_speed
 from srekv.console import Narration, Screen
 from srekv.errors import SrekvError, UsageError
 from srekv.local import control
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 LOCAL_PORT = 8080
 """Of the service on local nodes: below 1024 a user without privileges may not listen."""
 
-LOCAL_SPEED = 10.0
-"""AWS-equivalent seconds in one wall-clock second, unless --speed says otherwise."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Invocation:
@@ -34,6 +31,7 @@ class Invocation:
 
     Attributes:
         home: the directory of the local cloud's runtime files.
+        speed: of a local cloud that is started without a wish; None: what this machine keeps.
         region: as given, or from the environment; None when nobody said.
         verbose: tell of every call to AWS.
     """
@@ -45,6 +43,7 @@ class Invocation:
     home: Path
     screen: Screen
     verbose: bool = False
+    speed: float | None = None
 
     def command(self, words: str) -> str:
         """Another command on the same stack, as it is to be typed."""
@@ -71,6 +70,7 @@ def invocation_of(options: Mapping[str, Any], environ: Mapping[str, str]) -> Inv
         home=control.home(environ),
         screen=screen_of(options),
         verbose=options["verbose"],
+        speed=clock_speed(environ.get("SREKV_SPEED", "auto"), "SREKV_SPEED"),
     )
 
 
@@ -189,7 +189,12 @@ class LocalWishes:
     anywhere: bool = False
 
 
-def started(invocation: Invocation, given: Mapping[str, Any], local: LocalWishes) -> control.Runtime | None:
+def started(
+    invocation: Invocation,
+    given: Mapping[str, Any],
+    local: LocalWishes,
+    on_start: Callable[[control.Runtime], object],
+) -> control.Runtime | None:
     """The local cloud, started if need be; None for AWS. Impossible settings are refused before it starts."""
     if not invocation.is_local:
         if local != LocalWishes():
@@ -197,17 +202,21 @@ def started(invocation: Invocation, given: Mapping[str, Any], local: LocalWishes
                 "--speed, --dns-port and --dynamodb-endpoint are for the local target", next_step="leave them out"
             )
         return None
-    Config(
-        stack=invocation.stack,
-        region=_region(invocation),
-        **{"port": LOCAL_PORT, "speed": LOCAL_SPEED if local.speed is None else local.speed, **given},
-    )
+    for speed in (local.speed, invocation.speed, 1.0):
+        if speed is not None:
+            Config(stack=invocation.stack, region=_region(invocation), **{"port": LOCAL_PORT, "speed": speed, **given})
     if local.dynamodb is not None:
         from srekv.local.database import refuse_unusable
 
         refuse_unusable(local.dynamodb, anywhere=local.anywhere)
     return control.ensure(
-        invocation.home, speed=local.speed, dns_port=local.dns_port, dynamodb=local.dynamodb, meanwhile=_get_ready
+        invocation.home,
+        speed=local.speed,
+        usual=invocation.speed,
+        dns_port=local.dns_port,
+        dynamodb=local.dynamodb,
+        meanwhile=_get_ready,
+        started=on_start,
     )
 
 

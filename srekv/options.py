@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from srekv import completion
-from srekv.config import OPERATING_SYSTEMS, duration
+from srekv.config import OPERATING_SYSTEMS, clock_speed, duration
 from srekv.errors import none_of
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -60,6 +60,11 @@ def as_parts(_context: click.Context, _parameter: click.Parameter, value: str | 
 def as_seconds(_context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
     """A duration such as 90m, 2h or 3d in seconds."""
     return None if value is None else duration(value, parameter.opts[0])
+
+
+def as_speed(_context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """A clock speed; None for auto."""
+    return None if value is None else clock_speed(value, parameter.opts[0])
 
 
 def placement_options(command: F) -> F:

@@ -20,6 +20,9 @@ LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "build", "dist", "node_module
 KEPT = ("LANG", "LC_ALL", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_CONFIG_FILE", "PIP_NO_INDEX")
 """What a session takes over: the language, and where pip finds packages on this machine."""
 
+SPEED = 10.0
+"""Of every local cloud: a page takes no longer on a busy machine."""
+
 GONE_S = 20.0
 
 
@@ -46,7 +49,12 @@ class Place:
         path = (self._directory / "venv" / "bin", Path(sys.executable).parent, os.environ["PATH"])
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         cache = os.environ.get("PIP_CACHE_DIR", str(Path.home() / ".cache" / "pip"))
-        own = {"HOME": str(self.home), "TMPDIR": str(self._directory), "PIP_CACHE_DIR": cache}
+        own = {
+            "SREKV_SPEED": f"{SPEED:g}",
+            "HOME": str(self.home),
+            "TMPDIR": str(self._directory),
+            "PIP_CACHE_DIR": cache,
+        }
         return {"LANG": "C.UTF-8", **kept, **own, "PATH": os.pathsep.join(map(str, path))}
 
     @contextmanager
@@ -57,7 +65,7 @@ class Place:
             The variables that point boto3 and the AWS command line at it.
         """
         directory = control.home({"SREKV_HOME": str(self._directory / "account")})
-        runtime = control.ensure(directory, speed=control.DEFAULT_SPEED, dns_port=_free_port())
+        runtime = control.ensure(directory, speed=SPEED, dns_port=_free_port())
         try:
             yield control.environment(runtime, "us-east-1")
         finally:

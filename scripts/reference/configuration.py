@@ -32,7 +32,7 @@ LIMITS = {
     "threshold": "1 to 10",
     "ttl": "0 to 2147483647 seconds",
     "lease_s": f"{in_units(SHORTEST_LEASE_S)} to {in_units(LONGEST_LEASE_S)}",
-    "speed": "0.1 to 100",
+    "speed": "`auto`, or 0.1 to 100",
     "dns_port": "1 to 65535",
     "dynamodb": "a URL, of this computer unless `--dynamodb-anywhere`",
 }
@@ -50,6 +50,7 @@ YOURS = (
     ),
     ("NO_COLOR", "Any value: no colours."),
     ("SREKV_DEBUG", "Any value: an error that nobody foresaw shows where it came from."),
+    ("SREKV_SPEED", "The speed of a local cloud that is started without `--speed`: `auto` or 0.1 to 100."),
     ("SREKV_HOME", "Where the local cloud keeps its files, below `local/`."),
     ("XDG_STATE_HOME", "The same, when `SREKV_HOME` is not set: below `srekv/local/`."),
     ("HOME", "The same, when neither is set: below `.local/state/srekv/local/`."),

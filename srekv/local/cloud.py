@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from waitress.server import create_server
@@ -65,6 +65,10 @@ class ControlPlane:
             found = find_instance(self.world, machine)
             role = role_of(self.world, found[1]) if found else None
         return self.keyring.mint(role, machine) if role else None
+
+    def settle(self, speed: float) -> None:
+        """The clock's speed, for this cloud's life."""
+        self.world.settings = replace(self.world.settings, speed=speed)
 
     def machine_state(self, machine: str, state: str) -> None:
         """A machine reports its state; what follows from that may concern the data plane again."""
@@ -133,7 +137,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     plane = ControlPlane.build(settings, late, key=environ[KEY_VARIABLE], secret=environ[SECRET_VARIABLE])
     link = ThreadLink(
         socket.socket(fileno=int(environ[FD_VARIABLE])),
-        {"credentials": plane.credentials, "machine_state": plane.machine_state},
+        {"credentials": plane.credentials, "machine_state": plane.machine_state, "settle": plane.settle},
         on_close=lambda: os._exit(0),  # without a data plane there is nothing to be orderly for
     )
     late.connect(link)
@@ -150,14 +154,12 @@ def _settings(arguments: Sequence[str], environ: Mapping[str, str]) -> Settings:
     parser.add_argument("--region-default", required=True)
     parser.add_argument("--account", required=True)
     parser.add_argument("--subnet", required=True)
-    parser.add_argument("--speed", type=float, default=1.0)
     parser.add_argument("--dynamodb", default="")
     options = parser.parse_args(arguments)
     return Settings(
         account=options.account,
         region=options.region_default,
         subnet=options.subnet,
-        speed=options.speed,
         cloud_id=environ.get(CLOUD_VARIABLE, ""),
         database=options.dynamodb,
     )

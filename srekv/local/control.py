@@ -21,7 +21,6 @@ from srekv.local.folder import make_private
 from srekv.local.runtime import LOG, MACHINES, RUNTIME, START_LOCK, Runtime, holder, home, is_alive, locked, read
 
 __all__ = [
-    "DEFAULT_SPEED",
     "DNS_PORT",
     "Runtime",
     "ensure",
@@ -34,7 +33,6 @@ __all__ = [
     "stop",
 ]
 
-DEFAULT_SPEED = 10.0
 DNS_PORT = 5300
 """Of a local cloud that is started without a wish."""
 
@@ -65,20 +63,24 @@ def ensure(
     directory: Path,
     *,
     speed: float | None = None,
+    usual: float | None = None,
     dns_port: int | None = None,
     dynamodb: str | None = None,
     timeout_s: float = 20,
     meanwhile: Callable[[], object] = lambda: None,
+    started: Callable[[Runtime], object] = lambda _: None,
 ) -> Runtime:
     """Join the cloud that runs in this directory, or start one.
 
     Args:
         directory: see `home`.
-        speed: the wished speed, or None for whatever runs (DEFAULT_SPEED when nothing does).
+        speed: the wished speed, or None for whatever runs (`usual` when nothing does).
+        usual: the speed of a new cloud without a wish, or None for what this machine keeps.
         dns_port: the wished port of the name servers, or None for whatever runs (DNS_PORT when nothing does).
         dynamodb: the wished URL of the database for its tables, or None for whatever runs (its own when nothing does).
         timeout_s: wall-clock seconds until it must serve.
         meanwhile: called while a new cloud starts, for work that does not need it (imports, for example).
+        started: called with a new cloud.
 
     Raises:
         UsageError: it runs at another speed, its name servers have another port, or its tables live elsewhere.
@@ -104,11 +106,13 @@ def ensure(
             )
         options = {
             "--directory": directory,
-            "--speed": DEFAULT_SPEED if speed is None else speed,
+            "--speed": speed or usual or 0,
             "--dns-port": DNS_PORT if dns_port is None else dns_port,
             "--dynamodb": dynamodb or "",
         }
-        return _start(directory, options, timeout_s, meanwhile)
+        running = _start(directory, options, timeout_s, meanwhile)
+    started(running)
+    return running
 
 
 def stop(directory: Path) -> bool:

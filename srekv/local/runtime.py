@@ -45,11 +45,12 @@ class Runtime:
         access_key: key id of the operator; `secret_key` is the secret.
         resolver: address and port of the caching resolver, what clients ask.
         authoritative: address and port of the zones' name server.
-        speed: AWS-equivalent seconds per wall-clock second.
+        speed: AWS-equivalent seconds per wall-clock second; 0 until it is settled.
         subnet: the first three bytes of its addresses.
         directory: its runtime directory.
         started_at: Unix time.
         dynamodb: URL of the database that its tables live in; "" for its own.
+        keeps: the speed that this machine kept when it started.
     """
 
     pid: int
@@ -64,6 +65,7 @@ class Runtime:
     directory: Path
     started_at: float
     dynamodb: str = ""
+    keeps: float = 0.0
 
 
 def home(environ: Mapping[str, str]) -> Path:

@@ -23,9 +23,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from srekv.config import fastest
 from srekv.errors import SrekvError
 from srekv.local import runtime as runtimes
 from srekv.local.checkers import Checkers
@@ -35,6 +38,7 @@ from srekv.local.link import FD_VARIABLE, AsyncHandler, AsyncLink, LinkClosedErr
 from srekv.local.machine.processes import die_with_parent
 from srekv.local.machines import PACKAGE_ROOT, Machines, Site, State
 from srekv.local.model import Snapshot
+from srekv.local.pace import Pace
 from srekv.local.plain import plain_name
 from srekv.local.runtime import API_PORT, Runtime
 
@@ -100,29 +104,9 @@ class Supervisor:
     def __init__(self, runtime: Runtime, listener: socket.socket, directory: Path) -> None:
         self._runtime = runtime
         self._listener = listener
+        self._directory = directory
         self._ready = asyncio.Event()
-        self._gateway = Gateway()
-        self._checkers = Checkers(speed=runtime.speed, on_change=self._health_changed)
-        self._names = NameServers(
-            authoritative=runtime.authoritative,
-            resolver=runtime.resolver,
-            speed=runtime.speed,
-            healthy=self._checkers.healthy,
-        )
-        self._machines = Machines(
-            Site(
-                directory=directory,
-                cloud_id=runtime.cloud_id,
-                subnet=runtime.subnet,
-                endpoint=runtime.endpoint,
-                resolver=runtime.resolver,
-                speed=runtime.speed,
-                account=ACCOUNT,
-            ),
-            on_state=self._machine_state,
-            on_uplinks=self._route,
-            credentials=self._credentials,
-        )
+        self._parts = AsyncExitStack()
         self._child: subprocess.Popen[bytes] | None = None
         self._link: AsyncLink | None = None
 
@@ -134,11 +118,13 @@ class Supervisor:
         """
         serving: asyncio.Task[None] | None = None
         try:
-            await self._names.start()
             self._link = await self._start_control_plane()
             serving = asyncio.create_task(self._link.serve())
-            await _first(self._ready.wait(), serving, stop.wait())
+            pace = Pace()
+            await _first(self._ready.wait(), serving, stop.wait(), pace.measure())
             if self._ready.is_set():
+                self._settle(pace.keeps)
+                await self._build()
                 runtimes.write(self._runtime)
                 started.succeed()
                 await _first(serving, stop.wait())
@@ -148,6 +134,43 @@ class Supervisor:
             await self._close()
             if serving is not None:
                 await asyncio.wait([serving])
+
+    def _settle(self, keeps: float) -> None:
+        """Fix the speed for this cloud's life: nothing that has a clock of its own is there yet."""
+        speed = self._runtime.speed or fastest(keeps)
+        self._runtime = replace(self._runtime, speed=speed, keeps=round(keeps, 1))
+        _log.info("speed %g; this machine keeps %.1f", speed, keeps)
+        if self._link is not None:
+            self._link.notify("settle", speed=speed)
+
+    async def _build(self) -> None:
+        """The parts that follow the clock; each is closed before those that it needs."""
+        runtime = self._runtime
+        self._gateway = Gateway()
+        self._checkers = Checkers(speed=runtime.speed, on_change=self._health_changed)
+        self._names = NameServers(
+            authoritative=runtime.authoritative,
+            resolver=runtime.resolver,
+            speed=runtime.speed,
+            healthy=self._checkers.healthy,
+        )
+        self._machines = Machines(
+            Site(
+                directory=self._directory,
+                cloud_id=runtime.cloud_id,
+                subnet=runtime.subnet,
+                endpoint=runtime.endpoint,
+                resolver=runtime.resolver,
+                speed=runtime.speed,
+                account=ACCOUNT,
+            ),
+            on_state=self._machine_state,
+            on_uplinks=self._route,
+            credentials=self._credentials,
+        )
+        for part in (self._names, self._gateway, self._checkers, self._machines):
+            self._parts.push_async_callback(part.close)
+        await self._names.start()
 
     async def _start_control_plane(self) -> AsyncLink:
         ours, theirs = socket.socketpair()
@@ -181,15 +204,11 @@ class Supervisor:
             *("--region-default", REGION),
             *("--account", ACCOUNT),
             *("--subnet", runtime.subnet),
-            *("--speed", str(runtime.speed)),
             *("--dynamodb", runtime.dynamodb),
         ]
 
     async def _close(self) -> None:
-        await self._machines.close()
-        await self._checkers.close()
-        await self._gateway.close()
-        await self._names.close()
+        await self._parts.aclose()
         if self._link is not None:
             self._link.close()
         if self._child is not None:
@@ -327,7 +346,7 @@ def main(arguments: Sequence[str]) -> int:
     """Serve one local cloud; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m srekv.local.supervisor")
     parser.add_argument("--directory", type=Path, required=True)
-    parser.add_argument("--speed", type=float, required=True)
+    parser.add_argument("--speed", type=float, default=0.0, help="0: what this machine keeps")
     parser.add_argument("--dns-port", type=int, required=True)
     parser.add_argument("--dynamodb", default="")
     parser.add_argument("--ready-fd", type=int)

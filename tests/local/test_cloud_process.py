@@ -67,7 +67,7 @@ def process() -> Iterator[Process]:
         child = subprocess.Popen(
             [
                 *(sys.executable, "-m", "srekv.local.cloud", "--region-default", "us-east-1"),
-                *("--account", "123456789012", "--subnet", "127.53.250", "--speed", "10"),
+                *("--account", "123456789012", "--subnet", "127.53.250"),
             ],
             env={**os.environ, **inherited, "SREKV_ROOT_KEY": KEY, "SREKV_ROOT_SECRET": SECRET, "SREKV_CLOUD_ID": "c1"},
             pass_fds=(theirs.fileno(), listener.fileno()),

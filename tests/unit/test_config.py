@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srekv.config import INTERVALS, Config
+from srekv.config import INTERVALS, Config, clock_speed, fastest
 from srekv.errors import UsageError
 
 TEXT = st.text(max_size=30)
@@ -162,3 +162,24 @@ def test_names_of_a_stack() -> None:
 def test_the_secret_is_not_shown() -> None:
     """A Config in a log or a traceback does not give its secret key away."""
     assert "hush" not in repr(Config(access_key="key", secret_key="hush"))
+
+
+@pytest.mark.parametrize(
+    ("keeps", "speed"), [(30, 10), (10, 10), (9.9, 5), (5, 5), (4.9, 2), (2, 2), (1.9, 1), (1, 1), (0.1, 1)]
+)
+def test_a_machine_gets_the_fastest_speed_that_it_keeps(keeps: float, speed: float) -> None:
+    """10, 5, 2 or 1; the real pace for one that keeps none."""
+    assert fastest(keeps) == speed
+
+
+@pytest.mark.parametrize(("text", "speed"), [("auto", None), ("10", 10), ("0.5", 0.5), ("1e1", 10)])
+def test_clock_speeds(text: str, speed: float | None) -> None:
+    """A number, or auto."""
+    assert clock_speed(text, "--speed") == speed
+
+
+@pytest.mark.parametrize("text", ["", "fast", "5x", "AUTO"])
+def test_what_is_no_clock_speed(text: str) -> None:
+    """It is refused with an example."""
+    with pytest.raises(UsageError, match="--speed 5"):
+        clock_speed(text, "--speed")

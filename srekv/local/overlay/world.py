@@ -48,9 +48,11 @@ class Settings:
     database: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class World:
     """One local cloud's control plane.
+
+    The speed in `settings` is told by the data plane, which settles it once the control plane serves.
 
     `lock` guards moto's backends, which were written for one thread; nobody asks the data plane while holding it.
     `importing` is held to import any part of moto: its modules import each other in circles, which two threads at once

@@ -17,10 +17,11 @@ from typing import Any
 
 import pytest
 
+from srekv.config import fastest
 from srekv.errors import SrekvError, UsageError
 from srekv.local import control
 from srekv.local.machine.processes import members
-from srekv.local.runtime import is_alive, read, write
+from srekv.local.runtime import Runtime, is_alive, read, write
 
 pytestmark = pytest.mark.local
 
@@ -30,7 +31,6 @@ DEADLINE_S = 30
 def test_start_join_and_stop(directory: Path) -> None:
     """The second `ensure` joins the first one's cloud; after `stop` nothing is found and nothing is left to stop."""
     first = control.ensure(directory)
-    assert first.speed == control.DEFAULT_SPEED
     assert control.ensure(directory) == first
     assert control.find(directory) == first
     assert control.stop(directory) is True
@@ -83,6 +83,25 @@ def test_speed_is_fixed_for_life(directory: Path) -> None:
     control.ensure(directory, speed=20)
     with pytest.raises(UsageError, match="runs at speed 20"):
         control.ensure(directory, speed=5)
+
+
+def test_without_a_wish_the_speed_is_one_that_the_machine_keeps(directory: Path) -> None:
+    """It is measured while the control plane starts; what runs keeps its speed, whatever is usual by now."""
+    started: list[Runtime] = []
+    runtime = control.ensure(directory, started=started.append)
+
+    assert started == [runtime]
+    assert runtime.keeps > 0
+    assert runtime.speed == fastest(runtime.keeps)
+    assert control.ensure(directory, usual=50, started=started.append) == runtime == started[-1]
+
+
+def test_the_usual_speed_is_for_a_cloud_that_starts(directory: Path) -> None:
+    """A machine that does not keep it says so, and it holds all the same."""
+    runtime = control.ensure(directory, usual=50)
+
+    assert runtime.speed == 50
+    assert runtime.keeps > 0
 
 
 def test_the_dns_port_is_fixed_for_life(directory: Path) -> None:
