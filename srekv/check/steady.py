@@ -20,19 +20,46 @@ SPEEDS = (10, 5, 2, 1)
 SLOWER = 4
 """A machine that fails at one speed is advised to run at this fraction of it, or slower."""
 
+LATE_S, LATE_SHARE = 0.25, 0.1
+"""A machine keeps a load waiting that is later than this, in AWS-equivalent seconds, for more than this share of time:
+a request takes several such waits, and a checker grants it 2 s, as clients do."""
+
 
 def judge_steady(history: History, fault_at: float) -> Judgement:
     """Held when at most FAILED_OPERATIONS, or FAILED_SHARE, of the operations before the fault failed, else unknown."""
     settings = _settings(history)
-    before = before_fault(history, fault_at, timeout_s=_number(settings, "op_timeout_s", "timeout_s") or TIMEOUT_S)
+    before = before_fault(history, fault_at, timeout_s=_timeout_s(settings))
     failed = [one for one in before if not one.good]
     summary = f"{len(failed)} of {len(before)} operations before the fault failed"
     if len(failed) <= FAILED_OPERATIONS or len(failed) <= FAILED_SHARE * len(before):
         return Judgement(checker="steady", verdict="held", summary=summary)
     causes = Counter(one.cause for one in failed).most_common()
     kinds = ", ".join(f"{count} x {cause}" for cause, count in causes)
-    cause, fix = _explain(settings, slow=causes[0][0] == TIMED_OUT)
+    slow = causes[0][0] == TIMED_OUT and (not _lags(history, -math.inf) or bool(waiting(history, until=fault_at)))
+    cause, fix = _explain(settings, slow=slow)
     return Judgement(checker="steady", verdict="unknown", summary=f"{summary} ({kinds}): {cause}", fix=fix)
+
+
+def waiting(history: History, *, since: float = -math.inf, until: float = math.inf) -> str:
+    """How the machine kept the load waiting in that time, for a person; "" if it did not, or if nothing shows it."""
+    lags = _lags(history, since, until)
+    late = sum(one > LATE_S for one in lags)
+    if late > LATE_SHARE * len(lags):
+        return f"the machine kept the load waiting in {late} of {len(lags)} s"
+    worst, timeout_s = max(lags, default=0.0), _timeout_s(_settings(history))
+    return f"the machine stood still for {worst:.1f} s" if worst >= timeout_s else ""
+
+
+def _lags(history: History, since: float, until: float = math.inf) -> list[float]:
+    """How late the load's own work was done, second by second."""
+    return [one.members["late"] for one in history.events if one.event == "lag" and since <= one.at <= until]
+
+
+def doubt(history: History, steady: Judgement, fault_at: float) -> tuple[str, str]:
+    """Why the times after the fault may be the machine's doing, and the fix; "" and "" if they are the service's."""
+    if cause := waiting(history, since=fault_at):
+        return cause, _relief(_settings(history))
+    return ("the drill was not steady", steady.fix) if steady.verdict != "held" else ("", "")
 
 
 def before_fault(history: History, fault_at: float, *, timeout_s: float) -> tuple[Operation, ...]:
@@ -49,11 +76,11 @@ def before_fault(history: History, fault_at: float, *, timeout_s: float) -> tupl
     return tuple(one for one in history.operations if not one.final and due(one) <= fault_at)
 
 
-def in_doubt(finding: Judgement, cause: str) -> Judgement:
+def in_doubt(finding: Judgement, cause: str, *, fix: str = "") -> Judgement:
     """The finding, inconclusive if it was violated: what it shows may be the cause's doing, not the service's."""
     if finding.verdict != "violated":
         return finding
-    return replace(finding, verdict="unknown", summary=f"{finding.summary}; not proven, as {cause}")
+    return replace(finding, verdict="unknown", summary=f"{finding.summary}; not proven, as {cause}", fix=fix)
 
 
 def _settings(history: History) -> dict[str, object]:
@@ -74,14 +101,24 @@ def _number(settings: dict[str, object], *names: str) -> float | None:
     return None
 
 
+def _timeout_s(settings: dict[str, object]) -> float:
+    return _number(settings, "op_timeout_s", "timeout_s") or TIMEOUT_S
+
+
 def _explain(settings: dict[str, object], *, slow: bool) -> tuple[str, str]:
     """Cause and fix. A clock that runs fast shortens the timeouts, not what a request takes."""
     speed = _number(settings, "speed") or 1.0
     if speed <= 1 or not slow:
         return "the service or the vantage point was not in a steady state", "srekv status and srekv doctor show why"
-    timeout_s = _number(settings, "op_timeout_s", "timeout_s") or TIMEOUT_S
+    timeout_s = _timeout_s(settings)
+    cause = f"machine too busy for speed {speed:g}: a {timeout_s:g} s timeout is {timeout_s / speed:g} s here"
+    return cause, _relief(settings)
+
+
+def _relief(settings: dict[str, object]) -> str:
+    """What gives a drill the time that it needs."""
+    speed = _number(settings, "speed") or 1.0
+    if speed <= 1:
+        return "drill again while the machine that runs the load has less to do"
     slower = next((one for one in SPEEDS if one * SLOWER <= speed), SPEEDS[-1])
-    return (
-        f"machine too busy for speed {speed:g}: a {timeout_s:g} s timeout is {timeout_s / speed:g} s here",
-        f"srekv local stop, then srekv up --speed {slower}",
-    )
+    return f"srekv local stop, then srekv up --speed {slower}"

@@ -13,7 +13,7 @@ from srekv.check.linear import judge_linear
 from srekv.check.lost import judge_lost, losses
 from srekv.check.model import WORST_FIRST, History, Judgement, Ruling, Timing, Verdict
 from srekv.check.promises import judge_promises, recorded
-from srekv.check.steady import in_doubt, judge_steady
+from srekv.check.steady import doubt, in_doubt, judge_steady
 from srekv.check.timing import judge_timing, measure
 from srekv.drill.events import FORMAT
 from srekv.drill.model import Promises
@@ -55,14 +55,13 @@ def judge_history(history: History, *, promises: Promises | None = None) -> Verd
 
 
 def _judge_times(history: History, timing: Timing | None, promised: Promises) -> list[Judgement]:
-    """What depends on how long something took: proven only if the drill began with a steady state."""
+    """What depends on how long something took: proven only by a steady drill on a machine that keeps up."""
     if timing is None:
         return list(judge_promises(promised, None))
     steady = _guarded("steady", lambda: judge_steady(history, timing.fault_at))
     found = [_guarded("timing", lambda: judge_timing(timing)), *judge_promises(promised, timing)]
-    if steady.verdict != "held":
-        found = [in_doubt(one, "the drill was not steady") for one in found]
-    return [steady, *found]
+    cause, fix = doubt(history, steady, timing.fault_at)
+    return [steady, *(in_doubt(one, cause, fix=fix) if cause else one for one in found)]
 
 
 def worst(rulings: Iterable[Ruling]) -> Ruling:

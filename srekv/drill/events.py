@@ -111,13 +111,14 @@ MEMBERS: dict[str, dict[str, Kind]] = {
     "dns": {"asked": SECONDS, "answer": _TEXTS, "ttl": _TTL, "rcode": _TEXT, "authoritative": _FLAG},
     "health": {**_WORD, "checkers": COUNT, "failing": COUNT},
     "observation": {**_WORD, "checker": _TEXT},
+    "lag": {"late": DURATION},
     "end": {"removed": COUNT, "left": _TEXTS},
     "resumed": {},
     "eof": {"lines": COUNT},
 }
 """Event -> its members -> what they may hold."""
 
-_NEEDED = {"dns": ("answer",), "health": ("healthy",), "observation": ("healthy",), "eof": ("lines",)}
+_NEEDED = {"dns": ("answer",), "health": ("healthy",), "observation": ("healthy",), "lag": ("late",), "eof": ("lines",)}
 """Event -> the members without which it means nothing."""
 
 ONCE = ("start", "drill", "eof")

@@ -14,7 +14,7 @@ import threading
 import time
 from typing import Any, Callable, NamedTuple
 
-from srekv.probe import wire
+from srekv.probe import lag, wire
 from srekv.probe.clients import Client
 from srekv.probe.journal import Clock, Journal, rounded
 from srekv.probe.names import Target
@@ -153,7 +153,10 @@ def _start(plan: Plan, clock: Clock) -> dict[str, Any]:
 
 
 def _drive(plan: Plan, clock: Clock, journal: Journal, stop: threading.Event) -> None:
-    jobs: list[Callable[[threading.Event], None]] = [lambda stop: _observe(plan, clock, journal, stop)]
+    jobs: list[Callable[[threading.Event], None]] = [
+        lambda stop: _observe(plan, clock, journal, stop),
+        lambda stop: lag.watch(clock, journal, stop),
+    ]
     jobs += [_client(plan, kind, name, clock, journal).loop for kind, name in plan.clients]
     broken: list[BaseException] = []
     threads = [threading.Thread(target=_guarded, args=(job, stop, broken)) for job in jobs]

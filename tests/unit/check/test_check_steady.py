@@ -143,6 +143,54 @@ def test_a_file_gives_the_same(tmp_path: Path) -> None:
     assert judge(tmp_path / "history.jsonl") == judge(lines)
 
 
+def lags(late: int, *, of: int = 100, late_s: float = 0.3, worst: float = 0.0, since: float = FAULT_AT) -> list[str]:
+    """The load's own work, second by second: so often later than it may be, once by `worst`."""
+    seconds = [late_s] * late + [0.01] * (of - late - 1) + [worst]
+    return [event("lag", since + index, late=seconds[index]) for index in range(of)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "ruling", "words"),
+    [
+        ([], "violated", "clients never recovered: c"),
+        (lags(0), "violated", "clients never recovered: c"),
+        (lags(9), "violated", "clients never recovered: c"),  # an idle machine has some late seconds
+        (lags(11), "unknown", "not proven, as the machine kept the load waiting in 11 of 100 s"),
+        (lags(90, late_s=0.2), "violated", "clients never recovered: c"),
+        (lags(0, worst=1.9), "violated", "clients never recovered: c"),
+        (lags(0, worst=12.5), "unknown", "not proven, as the machine stood still for 12.5 s"),
+        (lags(90, since=0), "violated", "clients never recovered: c"),  # before the fault it proves nothing about later
+    ],
+)
+def test_a_starved_machine_accuses_nobody(lines: list[str], ruling: Ruling, words: str) -> None:
+    """Clients that never recover are violated where the load itself was on time, and inconclusive where it was not."""
+    found = finding(judge([*drill(recovers=False), *before(60, 0), *lines]), "timing")
+
+    assert found.verdict == ruling
+    assert words.removesuffix(" c") in found.summary
+    assert ("srekv up --speed 2" in found.fix) == (ruling == "unknown")
+
+
+def test_a_starved_machine_that_held_has_held() -> None:
+    """A busy machine makes an outage longer, not shorter: what is good enough on it is good enough."""
+    assert judge([*drill(), *before(60, 0), *lags(90)]).verdict == "held"
+
+
+@pytest.mark.parametrize(("speed", "fix"), [(10, "srekv up --speed 2"), (1, "drill again while the machine")])
+def test_what_helps_a_starved_machine(speed: float, fix: str) -> None:
+    """A slower clock, if there is one."""
+    found = finding(judge([*drill(recovers=False, speed=speed), *before(60, 0), *lags(90)]), "timing")
+    assert fix in found.fix
+
+
+def test_a_load_that_was_on_time_blames_the_service() -> None:
+    """Requests that time out on a machine that keeps up are the service's, however fast the clock runs."""
+    unsteady = [*drill(), *before(10, 20)]
+    assert "machine too busy" in finding(judge(unsteady), "steady").summary
+    assert "machine too busy" in finding(judge([*unsteady, *lags(50, since=0)]), "steady").summary
+    assert "the service or the vantage point" in finding(judge([*unsteady, *lags(0, since=0)]), "steady").summary
+
+
 SETTINGS = {"interval": 10, "threshold": 3, "ttl": 10, "fault": "stop", "bound_s": 54.5, "rate": 10, "clients": 5}
 
 
