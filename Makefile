@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # requirements.lock says which versions; what is installed of them, pyproject.toml says.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable
 
-.PHONY: help drill test sweep-test race-test check-test test-dynamodb-local endurance-test manual-test lint findings format reference docs links pictures bench lock upgrade hooks dist clean
+.PHONY: help drill test sweep-test race-test check-test test-dynamodb-local endurance-test busy-test manual-test lint findings format reference docs links pictures bench lock upgrade hooks dist clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-20s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ test-dynamodb-local: .venv/databases ## The store over AWS's DynamoDB Local and 
 
 endurance-test: .venv/databases ## 100,000 operations while the database has bad days: minutes
 	$(BIN)/python -m pytest -m endurance -k "dynamodb-local" tests/local/table/faults
+
+busy-test: .venv/developed ## Twenty drills beside busy loops on every processor: none holds without a steady state (ten minutes)
+	$(BIN)/python benchmarks/busy.py
 
 manual-test: .venv/developed ## Every command of README.md and docs, run as a reader would (uses aws, dig and jq)
 	$(BIN)/python -m pytest -m manual -n 4 --dist loadgroup -p no:randomly tests/local/manual

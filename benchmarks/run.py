@@ -28,7 +28,7 @@ profile, create it, put the role into it, RunInstances. One more after that, for
 
 def environment(home: str, **more: str) -> dict[str, str]:
     """A clean environment with an empty HOME."""
-    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ} | {"SREKV_SPEED": "10"}
     return {**kept, "HOME": home, "AWS_EC2_METADATA_DISABLED": "true", **more}
 
 

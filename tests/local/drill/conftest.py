@@ -16,6 +16,10 @@ from typing import Any
 import pytest
 
 DEADLINE_S = 90
+DRILLS = 3
+TOO_BUSY = ("machine too busy for speed", "not proven, as the machine")
+"""What an inconclusive verdict says of a computer that does not keep the speed of its local cloud."""
+
 SMALL = ("--rate", "4", "--clients", "ttl,keep-alive", "--seed", "7")
 
 
@@ -41,9 +45,18 @@ class Cli:
             text=True,
         )
 
-    def drill(self, directory: Path, *words: str, **codes: int) -> dict[str, Any]:
-        """A drill with a small load: what is measured is the stack, not this computer."""
-        return self.run("failover-test", "--dir", str(directory), *SMALL, *words, **codes)
+    def drill(self, directory: Path, *words: str, code: int = 0, or_code: int | None = None) -> dict[str, Any]:
+        """A drill with a small load: what is measured is the stack, not this computer.
+
+        One that the verdict says this computer was too busy for is drilled again, and then skipped: that is the right
+        verdict, and nothing can be seen here.
+        """
+        for _ in range(DRILLS):
+            found = self.run("failover-test", "--dir", str(directory), *SMALL, *words, code=code, or_code=4)
+            if found["code"] != 4 or not any(reason in found["messages"] for reason in TOO_BUSY):
+                assert found["code"] in {code, code if or_code is None else or_code}, found["messages"]
+                return found
+        pytest.skip(f"this computer was too busy for {DRILLS} drills")
 
     def run(self, *words: str, code: int = 0, or_code: int | None = None) -> dict[str, Any]:
         """The JSON document of a command that must end with that exit code; `code` and `messages` are added."""
