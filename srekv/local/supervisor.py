@@ -22,8 +22,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,27 +55,31 @@ _CHILD_END_S = 5.0
 _log = logging.getLogger("srekv.local.supervisor")
 
 
-def claim_network() -> tuple[str, socket.socket]:
-    """The first free 127.53.N, and the listening API socket that claims it.
+@contextmanager
+def claimed_network() -> Iterator[tuple[str, socket.socket]]:
+    """The first free 127.53.N, and a listening API socket; the network is claimed until everything of it has ended.
+
+    A datagram socket is the claim: nobody asks it, and it does not end with the control plane, as the listener does.
 
     Raises:
         SrekvError: the addresses do not exist here, or every network is taken.
     """
     for number in range(NETWORKS):
         subnet = f"{runtimes.NETWORKS}.{number}"
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((f"{subnet}.1", API_PORT))
-            listener.listen(128)
-        except OSError as error:
-            listener.close()
-            if error.errno == errno.EADDRINUSE:
-                continue
-            if error.errno == errno.EADDRNOTAVAIL:
-                raise _no_aliases(subnet) from None
-            raise SrekvError(f"cannot listen on {subnet}.1 port {API_PORT}", why=str(error)) from None
-        return subnet, listener
+        with socket.socket(type=socket.SOCK_DGRAM) as claim, socket.socket() as listener:
+            try:
+                claim.bind((f"{subnet}.1", API_PORT))
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.bind((f"{subnet}.1", API_PORT))
+                listener.listen(128)
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    continue
+                if error.errno == errno.EADDRNOTAVAIL:
+                    raise _no_aliases(subnet) from None
+                raise SrekvError(f"cannot listen on {subnet}.1 port {API_PORT}", why=str(error)) from None
+            yield subnet, listener
+            return
     raise SrekvError(
         "no loopback network is free for a local cloud",
         why=f"port {API_PORT} is taken on 127.53.0.1 to 127.53.{NETWORKS - 1}.1",
@@ -367,18 +371,18 @@ def main(arguments: Sequence[str]) -> int:
 
 def _live_in(options: argparse.Namespace, starter: Starter) -> None:
     """Live once, in a directory that is ours."""
-    subnet, listener = claim_network()
-    runtime = _new_runtime(
-        options.directory, subnet=subnet, speed=options.speed, dns_port=options.dns_port, dynamodb=options.dynamodb
-    )
-    _log.info("starts as %s on %s.0/24, pid %d", runtime.cloud_id, subnet, runtime.pid)
-    try:
-        with plain_name(runtime.directory) as directory:
-            asyncio.run(_live(Supervisor(runtime, listener, directory), starter))
-    finally:
-        (runtime.directory / runtimes.RUNTIME).unlink(missing_ok=True)
-        shutil.rmtree(runtime.directory / runtimes.SHIMS, ignore_errors=True)
-        _log.info("ended")
+    with claimed_network() as (subnet, listener):
+        runtime = _new_runtime(
+            options.directory, subnet=subnet, speed=options.speed, dns_port=options.dns_port, dynamodb=options.dynamodb
+        )
+        _log.info("starts as %s on %s.0/24, pid %d", runtime.cloud_id, subnet, runtime.pid)
+        try:
+            with plain_name(runtime.directory) as directory:
+                asyncio.run(_live(Supervisor(runtime, listener, directory), starter))
+        finally:
+            (runtime.directory / runtimes.RUNTIME).unlink(missing_ok=True)
+            shutil.rmtree(runtime.directory / runtimes.SHIMS, ignore_errors=True)
+            _log.info("ended")
 
 
 if __name__ == "__main__":

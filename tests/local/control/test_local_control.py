@@ -261,6 +261,19 @@ def test_everything_ends_with_the_control_plane(directory: Path, client: Any, pi
     assert any("the control plane ended by itself" in line for line in control.logs(directory))
 
 
+def test_a_network_is_taken_until_all_of_it_has_ended(directory: Path, tmp_path: Path) -> None:
+    """A control plane that was killed leaves name servers and machines behind for a moment: another cloud goes on."""
+    runtime, other = control.ensure(directory), tmp_path / "other"
+    plane = next(pid for pid in members(runtime.cloud_id, runtime.pid) if b"srekv.local.cloud" in command_line(pid))
+    os.kill(runtime.pid, signal.SIGSTOP)
+    try:
+        os.kill(plane, signal.SIGKILL)
+        assert control.ensure(other).subnet != runtime.subnet
+    finally:
+        os.kill(runtime.pid, signal.SIGCONT)
+        control.stop(other)
+
+
 def test_an_instance_obeys_ec2(directory: Path, client: Any, pipe: Any) -> None:
     """Launched by hand it runs its user data; stop ends that, start runs its unit again, terminate removes it."""
     user_data = """#cloud-config

@@ -17,7 +17,7 @@ import pytest
 from srekv.local.gateway import Gateway
 from srekv.local.machines import Machines, Site, State
 from srekv.local.model import Machine
-from srekv.local.supervisor import claim_network
+from srekv.local.supervisor import claimed_network
 
 DEADLINE_S = 30
 
@@ -132,8 +132,7 @@ class Bell:
 
 @contextlib.asynccontextmanager
 async def _open_lab(directory: Path) -> AsyncIterator[tuple[Lab, Bell]]:
-    subnet, listener = claim_network()
-    with listener:
+    with claimed_network() as (subnet, _):
         lab = Lab(directory, subnet)
         bell = Bell(lab.root() / "var/bell")
         try:
