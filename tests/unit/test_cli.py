@@ -209,8 +209,8 @@ def test_check_judges_by_exit_code(tmp_path: Path, history: str, code: int, verd
 def test_a_reader_that_goes_away(tmp_path: Path) -> None:
     """`srekv --help | head -0`: a closed pipe is no error and leaves no noise."""
     reading, writing = os.pipe()
-    os.close(reading)
     with os.fdopen(writing, "w") as pipe:
+        os.close(reading)
         done = _srekv("--help", home=tmp_path, stdout=pipe)
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr

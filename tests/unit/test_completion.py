@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -123,21 +124,21 @@ def test_tab_in_a_shell(shell: str, environment: dict[str, str]) -> None:
     path = _installed(shell)
     options, first = SESSIONS[shell]
     terminal, its_end = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-c", IN_A_TERMINAL, path, *options],
-        env=environment,
-        stdin=its_end,
-        stdout=its_end,
-        stderr=its_end,
-        start_new_session=True,
-    ) as session:
-        os.close(its_end)
-        try:
-            _type(terminal, f"{first}\n", until="ready\r\n")
-            _type(terminal, "srekv failover-test --fault ly\t", until="--fault lying")
-        finally:
-            session.kill()
-            os.close(terminal)
+    with ExitStack() as stack:
+        with os.fdopen(its_end, "rb") as shown:
+            stack.callback(os.close, terminal)
+            session = subprocess.Popen(
+                [sys.executable, "-c", IN_A_TERMINAL, path, *options],
+                env=environment,
+                stdin=shown,
+                stdout=shown,
+                stderr=shown,
+                start_new_session=True,
+            )
+            stack.callback(session.wait)
+            stack.callback(session.kill)
+        _type(terminal, f"{first}\n", until="ready\r\n")
+        _type(terminal, "srekv failover-test --fault ly\t", until="--fault lying")
 
 
 def _type(terminal: int, keys: str, *, until: str) -> None:

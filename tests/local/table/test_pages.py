@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
@@ -61,10 +61,9 @@ def environment(**values: str) -> Iterator[None]:
 def client(request: pytest.FixtureRequest, database: Any) -> Iterator[Small]:
     """A client of each kind."""
     keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-    with environment(AWS_ENDPOINT_URL_DYNAMODB=database.url, **keys):
-        made = connect("us-east-1", request.param)
+    where = environment(AWS_ENDPOINT_URL_DYNAMODB=database.url, **keys)
+    with where, closing(connect("us-east-1", request.param)) as made:
         yield Small(made)
-        made.close()
 
 
 @pytest.fixture
