@@ -7,11 +7,16 @@ import io
 import zlib
 
 
+class TooLargeError(ValueError):
+    """What is packed is larger than the limit."""
+
+
 def gunzip(packed: bytes, limit: int) -> bytes:
     """What is packed.
 
     Raises:
-        ValueError: it is no gzip, ends too early, or unpacks to more than `limit` bytes.
+        TooLargeError: it unpacks to more than `limit` bytes.
+        ValueError: it is no gzip, or damaged.
     """
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(packed)) as stream:
@@ -19,5 +24,5 @@ def gunzip(packed: bytes, limit: int) -> bytes:
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"it cannot be unpacked: {error}") from None
     if len(data) > limit:
-        raise ValueError(f"it unpacks to more than {limit} bytes")
+        raise TooLargeError(f"it unpacks to more than {limit} bytes")
     return data

@@ -1,27 +1,42 @@
 """User data, understood as cloud-init understands it: a pure parser from bytes to what a machine has to do.
 
-Accepted: `#cloud-config` (write_files, bootcmd, runcmd), `#!` scripts, `#cloud-boothook`, MIME multipart of those, all
-of it gzipped or not. Anything else of a cloud-config (packages, users, ...) is named in the notes and left out: a
-machine borrows the packages of the tool's own environment. Rules: cloudinit.readthedocs.io, "User data formats", and
-EC2UG/user-data (scripts run once, at first boot).
+Of a cloud-config it takes write_files, bootcmd, runcmd, how to merge, and `cloud_final_modules: [[scripts-user,
+always]]`, with which scripts run at every boot. What would change what runs, and is left out on purpose (STOPS, and the
+types of LEFT_OUT), stops the boot: nothing of that user data is used, and the console says so. The rest (packages,
+users, ...) is named in the notes: a machine borrows the packages of the tool's own environment.
+
+Rules: cloudinit.readthedocs.io, "User data formats" and "Module reference"; EC2UG/user-data (scripts run once, at first
+boot); what they leave open is as in cloud-init 22.4, which the tests ask. Amazon Linux 2023 has 22.2.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import shlex
+import posixpath
+import string
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from srekv.local.gunzip import gunzip
+from srekv.local.machine.merging import merge, mergers_of
+from srekv.local.machine.parts import CONFIG, HOOK, SCRIPT, Part, Room, StopError, load_yaml, split
 
-LIMIT = 16 * 1024 * 1024
-"""Most bytes that unpacked user data, or one unpacked file of it, may have.
+STOPS = ("cloud_init_modules", "cloud_config_modules", "launch-index", "power_state")
+"""Keys of a cloud-config that would change what runs, and when."""
 
-A loopback machine need not fall for a gzip bomb.
-"""
+LEFT_OUT = {
+    "text/cloud-config-jsonp": "#cloud-config-jsonp",
+    "text/jinja2": "## template: jinja",
+    "text/part-handler": "#part-handler",
+    "text/x-include-once-url": "#include-once",
+    "text/x-include-url": "#include",
+}
+"""Types of parts whose content is not known before something else runs."""
 
-_KNOWN = ("write_files", "bootcmd", "runcmd")
+PER_BOOT, PER_INSTANCE, PER_ONCE = (f"{SCRIPT}-per-{often}" for often in ("boot", "instance", "once"))
+_KNOWN = ("write_files", "bootcmd", "runcmd", "cloud_final_modules")
+_TRUE = ("true", "1", "on", "yes")
+_IN_NAMES = frozenset(f"_-.(){string.ascii_letters}{string.digits}")
 
 
 class File(NamedTuple):
@@ -45,143 +60,170 @@ class Plan(NamedTuple):
 
     Attributes:
         files: to be written at first boot, in order.
-        boot: scripts for every boot (bootcmd, boothooks), before the files.
-        first: scripts for the first boot only, after the files.
+        boot: scripts for every boot (boothooks, bootcmd), before the files.
+        first: scripts for the first boot, after the files.
+        later: scripts for every boot but the first, at its end.
         notes: what was left out or not understood, for the console.
     """
 
     files: tuple[File, ...] = ()
     boot: tuple[Script, ...] = ()
     first: tuple[Script, ...] = ()
+    later: tuple[Script, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 def parse(user_data: str) -> Plan:
-    """The plan in the base64 text that EC2 keeps; malformed user data gives a plan of notes, as it does on EC2."""
+    """The plan in the base64 text that EC2 keeps; what stops a boot gives a plan of a note."""
     try:
-        raw = _unpack(base64.b64decode(user_data, validate=True))
-    except (binascii.Error, ValueError) as error:
+        return _Reading().plan(base64.b64decode(user_data, validate=True))
+    except binascii.Error as error:
         return Plan(notes=(f"user data cannot be decoded: {error}",))
-    return _merge([_part(raw)] if not _is_mime(raw) else [_part(part) for part in _mime_parts(raw)])
+    except StopError as error:
+        return Plan(notes=(f"stopped, nothing of the user data is used: {error}",))
 
 
-def _unpack(raw: bytes) -> bytes:
-    if not raw.startswith(b"\x1f\x8b"):
-        return raw
-    return gunzip(raw, LIMIT)
+class _Reading:
+    """One user data on its way to a plan."""
 
+    def __init__(self) -> None:
+        self._room = Room()
+        self._config: dict[str, Any] = {}
+        self._scripts: dict[str, dict[str, str]] = {SCRIPT: {}, PER_BOOT: {}, PER_INSTANCE: {}, PER_ONCE: {}}
+        self._hooks: list[Script] = []
+        self._notes: list[str] = []
 
-def _merge(plans: list[Plan]) -> Plan:
-    """One plan of many; the scripts of `#!` parts run before runcmd, as run-parts sorts them."""
-    first = [script for plan in plans for script in plan.first]
-    return Plan(
-        files=tuple(file for plan in plans for file in plan.files),
-        boot=tuple(script for plan in plans for script in plan.boot),
-        first=tuple(sorted(first, key=lambda script: script.name == "runcmd")),
-        notes=tuple(note for plan in plans for note in plan.notes),
-    )
+    def plan(self, raw: bytes) -> Plan:
+        for part in split(raw, self._room):
+            self._take(part)
+        config = self._config
+        if found := [key for key in STOPS if key in config]:
+            raise StopError(f"{', '.join(found)} of a cloud-config is left out of the local cloud")
+        boot = (*self._hooks, *self._commands("bootcmd"))
+        for script in self._commands("runcmd"):
+            self._scripts[SCRIPT][script.name] = script.body
+        folders = [self._scripts[kind].items() for kind in (PER_ONCE, PER_BOOT, PER_INSTANCE, SCRIPT)]
+        once, each, instance, user = map(self._runnable, folders)
+        files = (*self._files(deferred=False), *self._files(deferred=True))
+        if left_out := [str(key) for key in config if key not in _KNOWN]:
+            self._notes.append(f"left out of the cloud-config: {', '.join(left_out)}")
+        later = (*each, *user) if _runs_always(config.get("cloud_final_modules")) else each
+        return Plan(files, boot, (*once, *each, *instance, *user), later, tuple(self._notes))
 
+    def _take(self, part: Part) -> None:
+        if part.kind in LEFT_OUT:
+            raise StopError(f"{LEFT_OUT[part.kind]} ({part.name}) is left out of the local cloud")
+        if part.kind == CONFIG:
+            self._merge(part)
+        elif part.kind == HOOK or part.kind in self._scripts:
+            self._take_script(part)
+        elif part.text:
+            start = part.text.split("\n", 1)[0][:24]
+            self._notes.append(f"Unhandled user data ({part.kind}), it starts with {start!r}")
 
-def _is_mime(raw: bytes) -> bool:
-    head = raw[:200].lstrip().lower()
-    return head.startswith((b"content-type:", b"mime-version:"))
-
-
-def _mime_parts(raw: bytes) -> list[bytes]:
-    import email  # most user data is not multipart
-
-    parts = []
-    for part in email.message_from_bytes(raw.lstrip()).walk():
-        if part.get_content_maintype() == "multipart":
-            continue
-        payload = part.get_payload(decode=True)
-        parts.append(payload if isinstance(payload, bytes) else b"")
-    return parts
-
-
-def _part(raw: bytes) -> Plan:
-    if not raw.strip():
-        return Plan()
-    try:
-        text = _unpack(raw).decode()
-    except ValueError as error:
-        return Plan(notes=(f"a part of the user data cannot be read: {error}",))
-    first = text.split("\n", 1)[0].strip()
-    if first.startswith("#!"):
-        return Plan(first=(Script("user script", text),))
-    if first == "#cloud-config":
-        return _cloud_config(text)
-    if first == "#cloud-boothook":
-        return Plan(boot=(Script("boothook", text.split("\n", 1)[-1]),))
-    return Plan(notes=(f"unhandled user data, it starts with {first[:40]!r}",))
-
-
-def _cloud_config(text: str) -> Plan:
-    import yaml  # a machine without cloud-config boots without it
-
-    try:
-        data = yaml.safe_load(text) or {}
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # impossible dates, thousands of brackets
-        return Plan(notes=(f"failed loading yaml of the cloud-config: {error}",))
-    if not isinstance(data, dict):
-        return Plan(notes=("the cloud-config is not a mapping",))
-    files, notes = _files(data.get("write_files"))
-    left_out = [str(key) for key in data if key not in _KNOWN]
-    if left_out:
-        notes.append(f"left out of the cloud-config: {', '.join(left_out)}")
-    return Plan(
-        files=tuple(files),
-        boot=_commands(data.get("bootcmd"), "bootcmd", notes),
-        first=_commands(data.get("runcmd"), "runcmd", notes),
-        notes=tuple(notes),
-    )
-
-
-def _files(entries: Any) -> tuple[list[File], list[str]]:
-    files: list[File] = []
-    notes: list[str] = []
-    for entry in entries if isinstance(entries, list) else []:
+    def _take_script(self, part: Part) -> None:
         try:
-            files.append(_file(entry))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            notes.append(f"write_files: an entry cannot be used: {error!r}")
-    return files, notes
+            part.text.encode()
+        except ValueError as error:
+            self._notes.append(f"{part.name} cannot be written: {error}")
+            return
+        if part.kind == HOOK:
+            body = _unix(part.text).removeprefix("#cloud-boothook").lstrip()
+            self._hooks += self._runnable([(part.name, body)])
+        else:
+            self._scripts[part.kind][_cleaned(part.name)] = _unix(part.text)
+
+    def _merge(self, part: Part) -> None:
+        """A part that cannot be merged changes nothing, and the others count."""
+        try:
+            loaded = _mapping(part.text)
+            self._config = merge(mergers_of(loaded, part.merge_type), self._config, loaded)
+        except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+            self._notes.append(f"Failed at merging in cloud config part from {part.name}: {error}")
+
+    def _files(self, *, deferred: bool) -> Iterator[File]:
+        """Those of one half of write_files: at the first that cannot be written cloud-init ends it."""
+        try:
+            entries = [one for one in self._config.get("write_files", []) if _is_true(one, "defer") == deferred]
+            for entry in entries:
+                yield from self._file(entry)
+        except (AttributeError, TypeError, ValueError) as error:
+            self._notes.append(f"write_files ended early: {error}")
+
+    def _file(self, entry: Mapping[str, Any]) -> Iterator[File]:
+        path, content = entry.get("path"), entry.get("content", "")
+        if not path:
+            self._notes.append("write_files: an entry has no path")
+            return
+        if not isinstance(content, str | bytes):
+            raise TypeError(f"the content of {path} is neither text nor bytes")
+        raw = content.encode() if isinstance(content, str) else content
+        steps = str(entry.get("encoding") or "").lower().strip().replace("gzip", "gz").replace("base64", "b64")
+        if steps not in {"", "text/plain", "b64", "gz", "gz+b64"}:
+            self._notes.append(f"write_files: unknown encoding type {steps} of {path}, assuming text/plain")
+            steps = ""
+        raw = base64.b64decode(raw) if steps.endswith("b64") else raw
+        raw = self._room.gunzip(raw) if steps.startswith("gz") else raw
+        place = posixpath.normpath(posixpath.join("/", path))
+        yield File(place, raw, self._mode(entry.get("permissions")), _is_true(entry, "append"))
+
+    def _mode(self, permissions: Any) -> int:
+        try:
+            if isinstance(permissions, int | float):
+                return int(permissions)
+            return 0o644 if permissions is None else int(str(permissions), 8)
+        except (ValueError, OverflowError):
+            self._notes.append(f"write_files: undecodable permissions {permissions}, returning default 644")
+            return 0o644
+
+    def _commands(self, name: str) -> tuple[Script, ...]:
+        """One shell script of all entries: variables and `cd` carry over. One wrong entry, and there is none."""
+        items = self._config.get(name, ())
+        lines = ["#!/bin/sh"]
+        for item in items if isinstance(items, list) else ():
+            if isinstance(item, list):
+                lines.append(" ".join("'" + str(word).replace("'", "'\\''") + "'" for word in item))
+            elif item is not None:
+                lines.append(item)
+        if not isinstance(items, list | tuple) or not all(isinstance(line, str) for line in lines):
+            self._notes.append(f"{name} is no list of strings and lists: none of it runs")
+            return ()
+        return (Script(name, "\n".join(lines) + "\n"),) if name in self._config else ()
+
+    def _runnable(self, scripts: Iterable[tuple[str, str]]) -> tuple[Script, ...]:
+        """Those that the kernel takes, sorted as run-parts does: a blank line before #! is enough that it does not."""
+        found = [Script(*one) for one in sorted(scripts)]
+        wrong = [one.name for one in found if not one.body.startswith("#!")]
+        self._notes += [f"{name}: Exec format error. Missing #! in script?" for name in wrong]
+        return tuple(one for one in found if one.name not in wrong)
 
 
-def _file(entry: dict[str, Any]) -> File:
-    content = entry.get("content") or ""
-    raw = content if isinstance(content, bytes) else str(content).encode()
-    permissions = entry.get("permissions", 0o644)
-    return File(
-        path=str(entry["path"]),
-        content=_decode(raw, str(entry.get("encoding") or "text/plain").lower()),
-        permissions=permissions if isinstance(permissions, int) else int(str(permissions), 8),
-        append=bool(entry.get("append")),
-    )
+def _mapping(text: str) -> dict[str, Any]:
+    loaded = load_yaml(text)
+    if not isinstance(loaded, dict):
+        raise TypeError("empty cloud config, or failed loading yaml")
+    return loaded
 
 
-def _decode(raw: bytes, encoding: str) -> bytes:
-    steps = encoding.replace("gzip", "gz").replace("base64", "b64")
-    if steps not in ("text/plain", "b64", "gz", "gz+b64"):
-        raise ValueError(f"unknown encoding {encoding}")
-    if steps.endswith("b64"):
-        raw = base64.b64decode(raw)
-    return gunzip(raw, LIMIT) if steps.startswith("gz") else raw
+def _runs_always(modules: Any) -> bool:
+    """Whether user scripts run at every boot: AWS's own recipe names that module alone."""
+    if modules is None:
+        return False
+    if modules in ([[name, "always"]] for name in ("scripts-user", "scripts_user")):
+        return True
+    raise StopError("cloud_final_modules other than [[scripts-user, always]] is left out of the local cloud")
 
 
-def _commands(items: Any, name: str, notes: list[str]) -> tuple[Script, ...]:
-    """One shell script of all entries, as in cloud-init: variables and `cd` carry over from line to line."""
-    if items is None:
-        return ()
-    if not isinstance(items, list):
-        notes.append(f"{name} is not a list")
-        return ()
-    lines = ["#!/bin/sh"]
-    for item in items:
-        if isinstance(item, list):
-            lines.append(shlex.join(str(word) for word in item))
-        elif isinstance(item, str):
-            lines.append(item)
-        elif item is not None:
-            notes.append(f"{name}: {item!r} is neither a string nor a list")
-    return (Script(name, "\n".join(lines) + "\n"),)
+def _is_true(entry: Mapping[str, Any], name: str) -> bool:
+    value = entry[name] if name in entry else False  # noqa: SIM401 - an entry may be a text, which has no .get
+    return value if isinstance(value, bool) else str(value).lower().strip() in _TRUE
+
+
+def _unix(text: str) -> str:
+    """Without the carriage returns of a text whose first line ends with one."""
+    return text.replace("\r\n", "\n") if text.partition("\n")[0].endswith("\r") else text
+
+
+def _cleaned(name: str) -> str:
+    """A file name as cloud-init writes it."""
+    return "".join(one for one in name.replace("/", "_") if one in _IN_NAMES)

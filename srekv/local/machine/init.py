@@ -98,12 +98,11 @@ def _run_user_data(host: Host, systemctl: Systemctl, plan: cloudinit.Plan) -> No
         _run_script(host, script)
     if not first:
         systemctl.start_enabled()
-        return
-    for file in plan.files:
+    for file in plan.files if first else ():
         _write(host, file)
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.touch()  # before the scripts: they run once, even if the machine goes off half-way
-    for script in plan.first:
+    for script in plan.first if first else plan.later:
         _run_script(host, script)
     host.log("cloud-init", "finished")
 

@@ -158,6 +158,39 @@ def test_user_data_runs_once_and_enabled_units_at_every_boot(open_lab: Any) -> N
     scenario(open_lab, play)
 
 
+def test_scripts_that_are_for_every_boot(open_lab: Any) -> None:
+    """AWS's recipe for user data that runs at every boot: a module of cloud-init's in a MIME message."""
+    data = (
+        'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="=b"\n\n'
+        "--=b\nContent-Type: text/cloud-config\n\ncloud_final_modules:\n- [scripts-user, always]\n\n"
+        "--=b\nContent-Type: text/x-shellscript\n\n#!/bin/sh\necho up > /var/bell\n\n--=b--\n"
+    )
+
+    async def play(lab: Any, bell: Any) -> None:
+        for _ in range(2):
+            lab.machines.apply([lab.machine(data)])
+            assert await bell.ring() == "up"
+            lab.machines.apply([lab.machine(data, state="stopped")])
+            await lab.reach("stopped")
+
+    scenario(open_lab, play)
+
+
+def test_what_is_left_out_on_purpose_stops_the_boot(open_lab: Any) -> None:
+    """Nothing of it runs, the console says why, and the machine takes commands all the same."""
+    data = "## template: jinja\n#cloud-config\nruncmd: [touch /var/log/ran]\n"
+    booted = "until [ -e /var/lib/cloud/instance/boot-finished ]; do sleep 0.05; done; ls /var/log"
+
+    async def play(lab: Any, _bell: Any) -> None:
+        lab.machines.apply([lab.machine(data)])
+        await lab.reach("running")
+        assert "ran" not in (await lab.run(booted))["stdout"]
+        line = "cloud-init: stopped, nothing of the user data is used: ## template: jinja (part-001) is left out"
+        assert line in lab.machines.console("i-1")
+
+    scenario(open_lab, play)
+
+
 def test_a_broken_unit_leaves_the_machine_up_and_says_why(open_lab: Any) -> None:
     """A service that cannot start fails like systemd's, the reason is on the console, and commands still run."""
     data = cloud_config(
@@ -252,8 +285,12 @@ def still_there(pids: set[int]) -> list[int]:
 
 
 def init_of(token: str) -> int:
-    """The machine's first process."""
-    return next(pid for pid in members(token) if b"machine.init" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    """The machine's first process; others of it may end meanwhile."""
+    for pid in members(token):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if b"machine.init" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                return pid
+    raise AssertionError("the machine has no init")
 
 
 async def assert_silent(lab: Any) -> None:
