@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from srekv.console import changes_json, plain_table, plan_table, tally
-from srekv.errors import FindingError, UsageError
+from srekv.errors import FindingError, SrekvError, UsageError
 from srekv.invocation import Invocation, opened
 from srekv.local import control
 from srekv.prices import leftover_costs, total_usd
 from srekv.provision.leftover import Leftover, by_hand, in_order, restore_by_hand
 from srekv.provision.naming import Names
+from srekv.provision.run import HeldError
 
 if TYPE_CHECKING:
     from srekv.provision.data import Holding
@@ -180,6 +181,7 @@ def conclude(invocation: Invocation, removal: Removal) -> None:
 
     Raises:
         FindingError: something is left.
+        SrekvError: something is left because a call failed.
     """
     screen = invocation.screen
     screen.show(f"{len(removal.left)} left, says: {proof_line(removal.calls)}")
@@ -188,10 +190,23 @@ def conclude(invocation: Invocation, removal: Removal) -> None:
         screen.show(f"other stacks of this account: {', '.join(removal.others)} (srekv sweep looks at them)")
     if removal.left:
         show_left(invocation, removal.left)
-        raise FindingError(
-            f"{len(removal.left)} left: {bill(removal.left)}", next_step="srekv down again, or the commands above"
-        )
+        raise left_error(removal)
     release(invocation)
+
+
+def left_error(removal: Removal) -> SrekvError:
+    """What went wrong, if anything did; else what is left and what holds it."""
+    failures = [error for error in removal.refused.values() if not isinstance(error, HeldError)]
+    left = f"{len(removal.left)} left: {bill(removal.left)}"
+    if failures:
+        first, *others = failures
+        more = "".join(f"; {error.what}: {error.why}" for error in others)
+        return SrekvError(f"{first.what}; {left}", why=first.why + more, next_step=first.next_step)
+    return FindingError(
+        left,
+        why="; ".join(f"{error.what}: {error.why}" for error in removal.refused.values()),
+        next_step="the commands above, then srekv down",
+    )
 
 
 def release(invocation: Invocation) -> None:

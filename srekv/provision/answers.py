@@ -97,6 +97,9 @@ THROTTLED = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingExceptio
 SHOWN_CHARACTERS = 200
 """Of a page that is not AWS's."""
 
+GENERAL = EXPIRED | SKEWED | {"InvalidClientTokenId", "UnrecognizedClientException", "OptInRequired"}
+"""What every call is refused with."""
+
 QUOTA_NEXT = {
     "AddressLimitExceeded": "release an Elastic IP you do not need, or raise the quota (5 per Region by default)",
     "VcpuLimitExceeded": "end instances you do not need, choose a smaller --instance-type, or raise the vCPU quota",
@@ -170,6 +173,12 @@ def gone(call: Callable[..., object], **arguments: Any) -> None:
     except ClientError as error:
         if not is_absent(error):
             raise
+
+
+def is_about_one(error: SrekvError) -> bool:
+    """Whether a failure is about one thing, so that calls about others may succeed; a missing answer is not."""
+    cause = error.__cause__
+    return cause is None or (isinstance(cause, ClientError) and code_of(cause) not in GENERAL)
 
 
 def explain(error: Exception, doing: str) -> SrekvError:

@@ -19,7 +19,7 @@ from srekv.provision.marks import each, route53_tags
 from srekv.provision.model import Resource
 from srekv.provision.naming import NODES, REGION_TAG, lost_tags
 from srekv.provision.network import Network
-from srekv.provision.run import Op, Ops, Run, Step, cannot, leave
+from srekv.provision.run import HeldError, Op, Ops, Run, Step, cannot, leave
 
 INSYNC_TIMEOUT_S = 180
 FAILOVER = {"az1": "PRIMARY", "az2": "SECONDARY"}
@@ -313,6 +313,10 @@ class PrivateZone:
         return any(record not in have for record in records)
 
     def _delete_records(self, zone_id: str, records: Sequence[Mapping[str, Any]]) -> None:
+        self._takes_deletion(zone_id, records)
+
+    def _takes_deletion(self, zone_id: str, records: Sequence[Mapping[str, Any]]) -> bool:
+        """Delete all record sets; False if Route 53 refused, and so deleted none."""
         changes: Any = [{"Action": "DELETE", "ResourceRecordSet": record} for record in records]
         try:
             self._run.persist(
@@ -327,6 +331,8 @@ class PrivateZone:
             # Another run has changed or deleted one of them (R32): if any are left, the zone's deletion will tell.
             if code_of(error) != "InvalidChangeBatch":
                 raise
+            return False
+        return True
 
     def _delete_zone(self, zone: Mapping[str, Any]) -> None:
         """Delete it; records that an `up` beside us puts into it meanwhile are taken out again."""
@@ -336,10 +342,18 @@ class PrivateZone:
                 gone(self._route53.delete_hosted_zone, Id=zone["Id"])
             except ClientError as error:
                 if code_of(error) in FILLED:
-                    self._delete_records(bare(zone["Id"]), removable(self._route53, zone))
+                    self._empty(zone)
                 raise
 
         self._run.persist(self.section, f"the zone {bare(zone['Id'])} to take its deletion", delete, on=BUSY | FILLED)
+
+    def _empty(self, zone: Mapping[str, Any]) -> None:
+        """Take out what is in the zone; what Route 53 refuses to delete and is there unchanged stays there."""
+        zone_id, records = bare(zone["Id"]), removable(self._route53, zone)
+        if self._takes_deletion(zone_id, records) or removable(self._route53, zone) != records:
+            return
+        held = ", ".join(label(record) for record in records)
+        raise HeldError(f"the hosted zone {zone_id} was not deleted", why=f"Route 53 does not delete {held}")
 
 
 def region_of(route53: Any, zone_id: str) -> str:

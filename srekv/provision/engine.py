@@ -66,12 +66,35 @@ def ensure_all(run: Run, steps: Sequence[Step]) -> None:
 
 
 def destroy_all(run: Run, steps: Sequence[Step]) -> None:
-    """Remove everything, each step after all steps that need it."""
+    """Remove everything, each step after all steps that need it; what cannot be deleted does not keep the rest.
+
+    It is noted in `run.refused`. Each step's removal tolerates that others were not complete.
+
+    Raises:
+        SrekvError: the first failure that is not about one thing only, for example expired credentials.
+    """
     tasks = []
     for step in steps:
         dependents = frozenset(_key(steps, other) for other in steps if step in other.needs)
-        tasks.append(Task(_key(steps, step), step.section, dependents, _job(run, step, "destroy")))
+        tasks.append(Task(_key(steps, step), step.section, dependents, _removal(run, step)))
     _run_tasks(run, tasks)
+
+
+def _removal(run: Run, step: Step) -> Job:
+    def job() -> None:
+        try:
+            run.carry_out(step.section, step.destroy(), removing=True)
+        except FAILURES as error:
+            failure = explain(error, f"{step.section} (destroy)")
+            failure.__cause__ = error
+        except SrekvError as error:
+            failure = error
+        else:
+            return
+        if not run.note_refusal(step.section, failure):
+            raise failure
+
+    return job
 
 
 def observe_all(run: Run, steps: Sequence[Step]) -> tuple[Resource, ...]:
@@ -100,7 +123,7 @@ def _key(steps: Sequence[Step], step: Step) -> str:
 
 
 def _job(run: Run, step: Step, verb: str) -> Job:
-    operations = {"ensure": step.ensure, "settle": step.settle, "destroy": step.destroy}[verb]
+    operations = {"ensure": step.ensure, "settle": step.settle}[verb]
 
     def job() -> None:
         try:

@@ -17,12 +17,12 @@ from srekv.errors import NotOursError
 from srekv.provision.addresses import Addresses
 from srekv.provision.answers import code_of, gone, message_of
 from srekv.provision.checker_ranges import COLLECTED, RANGES
-from srekv.provision.existing import Existing
+from srekv.provision.holders import group_holders
 from srekv.provision.marks import each, tags_of
 from srekv.provision.model import Resource
 from srekv.provision.naming import STACK_TAG, Names, lost_tags, tag_map
 from srekv.provision.network import Network
-from srekv.provision.run import Op, Ops, Run, Step, leave
+from srekv.provision.run import HeldError, Op, Ops, Run, Step, leave
 
 MARK = "srekv: "
 ANY = "-1"
@@ -155,13 +155,12 @@ class Firewall:
     def destroy(self) -> Ops:
         """Delete the group, again and again while network interfaces of terminated instances still hold it."""
         for group in self._ours():
-            group_id = group["GroupId"]
             yield Op(
                 kind="security group",
                 name=group["GroupName"],
-                id=group_id,
+                id=group["GroupId"],
                 action="delete",
-                call=partial(self._delete, group_id),
+                call=partial(self._delete, group),
             )
 
     def _ours(self) -> list[Mapping[str, Any]]:
@@ -289,13 +288,17 @@ class Firewall:
             call=revoke,
         )
 
-    def _delete(self, group_id: str) -> None:
+    def _delete(self, group: Mapping[str, Any]) -> None:
+        group_id = group["GroupId"]
+
         def delete() -> None:
             try:
                 self._ec2.delete_security_group(GroupId=group_id)
             except ClientError as error:
-                if code_of(error) not in IN_USE or not self._is_lived_in(group_id):
+                if code_of(error) not in IN_USE:
                     raise
+                self._refuse_held(group)
+                raise
 
         self._run.remove(
             self.section,
@@ -306,10 +309,16 @@ class Firewall:
             timeout_s=INTERFACES_TIMEOUT_S,
         )
 
-    def _is_lived_in(self, group_id: str) -> bool:
-        """Whether a live instance of ours holds it: an `up` beside us launched it, and it goes in a later round."""
-        live = Existing(self._run.clients, self._run.names).fresh_instances()
-        return any(group["GroupId"] == group_id for one in live for group in one.get("SecurityGroups", ()))
+    def _refuse_held(self, group: Mapping[str, Any]) -> None:
+        """Waiting helps against interfaces of ending instances only.
+
+        Raises:
+            HeldError: something else uses it, perhaps an instance that an `up` beside us launched: a later round's.
+        """
+        holders = group_holders(self._run.clients, [group], self._run.names.stack)[group["GroupId"]]
+        held = ", ".join(holder.what for holder in holders if holder.stays)
+        if held:
+            raise HeldError(f"the security group {group['GroupId']} was not deleted", why=f"held by {held}")
 
 
 def our_groups(ec2: Any, names: Names) -> list[Mapping[str, Any]]:

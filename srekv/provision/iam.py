@@ -12,10 +12,12 @@ from botocore.exceptions import ClientError
 from srekv.errors import NotOursError
 from srekv.provision.answers import code_of, found, gone
 from srekv.provision.drift import policy_difference
+from srekv.provision.holders import foreign_profiles
+from srekv.provision.marks import each
 from srekv.provision.model import Resource
 from srekv.provision.naming import REGION_TAG, STACK_TAG, lost_tags, tag_map
 from srekv.provision.permissions import node_policy
-from srekv.provision.run import Op, Ops, Run, Step, leave
+from srekv.provision.run import HeldError, Op, Ops, Run, Step, leave
 from srekv.provision.settings import as_tags
 
 POLICY = "srekv-node"
@@ -324,11 +326,21 @@ class Identity:
             try:
                 gone(self._iam.delete_role, RoleName=self._name)
             except ClientError as error:
-                if code_of(error) in HELD and self._name in _roles(self._find_profile()):
-                    self._take_out(self._name)
+                if code_of(error) in HELD:
+                    self._free_role()
                 raise
 
         self._run.persist(self.section, f"the role {self._name} to be bare", drop, on=HELD)
+
+    def _free_role(self) -> None:
+        """Take it out of our profile; no wait helps while another's has it."""
+        if self._name in _roles(self._find_profile()):
+            self._take_out(self._name)
+        role = {"RoleName": self._name, "Path": self._run.names.path}
+        profiles = each(self._iam, "list_instance_profiles", "InstanceProfiles")
+        held = [one for one in foreign_profiles(profiles, role) if one != self.profile]
+        if held:
+            raise HeldError(f"the role {self._name} was not deleted", why=f"held by the profile {', '.join(held)}")
 
     def _bare_role(self) -> None:
         for name in self._inline():

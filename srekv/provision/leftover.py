@@ -33,7 +33,8 @@ class Leftover:
         gib: how large it is, where the bill depends on that.
         note: more for a person, for example what holds it.
         holders: ids of what must go before it can.
-        ties: what must be undone before, as (kind in UNTIE, its name).
+        held: something that is not its stack's holds it and does not go by itself.
+        ties: what must be undone before, as (kind in UNTIE, its name), or (COMMAND, the command without "aws").
     """
 
     kind: str
@@ -48,6 +49,7 @@ class Leftover:
     gib: float = 0.0
     note: str = ""
     holders: tuple[str, ...] = ()
+    held: bool = False
     ties: tuple[tuple[str, str], ...] = ()
 
 
@@ -78,11 +80,17 @@ UNTIE = {
     "record set": "route53 change-resource-record-sets --hosted-zone-id {holder} --change-batch {tie}",
     "change": "dynamodb wait table-exists --table-name {name}",
     "protection": "dynamodb update-table --table-name {name} --no-deletion-protection-enabled",
+    "profile of role": "iam remove-role-from-instance-profile --instance-profile-name {tie} --role-name {name}",
+    "attachment": "ec2 detach-volume --volume-id {id} --instance-id {tie}",
+    "detaching": "ec2 wait volume-available --volume-ids {id}",
     "role in profile": "iam remove-role-from-instance-profile --instance-profile-name {name} --role-name {tie}",
     "inline policy": "iam delete-role-policy --role-name {name} --policy-name {tie}",
     "attached policy": "iam detach-role-policy --role-name {name} --policy-arn {tie}",
 }
 """What undoes a tie; a record is nothing but one."""
+
+COMMAND = "command"
+"""The kind of a tie that is the command itself."""
 
 
 def by_hand(one: Leftover, among: Iterable[Leftover] = (), *, profile: str | None = None) -> tuple[str, ...]:
@@ -94,13 +102,13 @@ def by_hand(one: Leftover, among: Iterable[Leftover] = (), *, profile: str | Non
         profile: of the AWS configuration.
 
     Returns:
-        none if it goes by itself, or if something that is not ours holds it: whose that is only a person can say.
+        none if it goes by itself, or if no command can take it from what holds it.
     """
-    if one.state == IN_USE or not {*one.holders} <= {other.id for other in among}:
+    if (one.state == IN_USE and not one.held) or not {*one.holders} <= {other.id for other in among}:
         return ()
     remove = [command for command in BY_HAND[one.kind] if one.state not in ENDING or " wait " in command]
     holder = one.id.partition("/")[0]
-    undo = [_filled(UNTIE[kind], one, holder=holder, tie=tie) for kind, tie in one.ties]
+    undo = [tie if kind == COMMAND else _filled(UNTIE[kind], one, holder=holder, tie=tie) for kind, tie in one.ties]
     return tuple(_aws(command, one.region, profile) for command in (*undo, *(_filled(it, one) for it in remove)))
 
 

@@ -12,7 +12,7 @@ it (aws-facts 5).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -22,8 +22,9 @@ from srekv.provision.answers import found
 from srekv.provision.clients import Clients
 from srekv.provision.dns import bare, label, readable, region_of, removable
 from srekv.provision.existing import LIVE
+from srekv.provision.holders import Machines, foreign_profiles, group_holders, instances_of
 from srekv.provision.lease import from_text
-from srekv.provision.leftover import Leftover
+from srekv.provision.leftover import COMMAND, Leftover
 from srekv.provision.marks import each, route53_tags, tagged, tags_of
 from srekv.provision.naming import (
     ALARM,
@@ -96,7 +97,11 @@ def _instances(clients: Clients) -> Iterator[Leftover]:
 
 
 def _volumes(clients: Clients) -> Iterator[Leftover]:
-    for one in tagged(clients.ec2, "describe_volumes", "Volumes"):
+    volumes = tagged(clients.ec2, "describe_volumes", "Volumes")
+    machines = Machines.of(clients, {on for one in volumes for on in instances_of(one["Attachments"])})
+    for one in volumes:
+        on = instances_of(one["Attachments"])
+        foreign = machines.foreign(on, tags_of(one)[STACK_TAG])
         yield _ec2(
             clients,
             one,
@@ -105,7 +110,10 @@ def _volumes(clients: Clients) -> Iterator[Leftover]:
             state=one["State"],
             created=one.get("CreateTime"),
             gib=float(one["Size"]),
-            note=_on(one["Attachments"]),
+            note=f"on {', '.join(on)}" if on else "",
+            holders=tuple(instance for instance in on if instance not in foreign),
+            held=bool(foreign),
+            ties=(*(("attachment", instance) for instance in foreign), *([("detaching", "")] if foreign else [])),
         )
 
 
@@ -124,51 +132,40 @@ def _addresses(clients: Clients) -> Iterator[Leftover]:
 
 
 def _interfaces(clients: Clients) -> Iterator[Leftover]:
-    for one in tagged(clients.ec2, "describe_network_interfaces", "NetworkInterfaces"):
+    interfaces = tagged(clients.ec2, "describe_network_interfaces", "NetworkInterfaces")
+    attached = {one["NetworkInterfaceId"]: instances_of([one.get("Attachment", {})]) for one in interfaces}
+    machines = Machines.of(clients, {instance for on in attached.values() for instance in on})
+    for one in interfaces:
+        on = attached[one["NetworkInterfaceId"]]
         yield _ec2(
             clients,
             one,
             kind="network interface",
             id=one["NetworkInterfaceId"],
             state=one["Status"],
-            note=_on([one.get("Attachment", {})]),
+            note=f"on {', '.join(on)}" if on else "",
+            holders=tuple(on),
+            held=bool(machines.foreign(on, tags_of(one)[STACK_TAG])),
         )
 
 
-def _on(attachments: Iterable[Answer]) -> str:
-    """Which instances a volume or an interface is on, for a person."""
-    instances = [one["InstanceId"] for one in attachments if one.get("InstanceId")]
-    return f"on {', '.join(instances)}" if instances else ""
-
-
 def _groups(clients: Clients) -> Iterator[Leftover]:
-    """Each with the interfaces in it, ours or not: they are why it cannot go."""
+    """Each with what uses it, ours or not: that is why it cannot go."""
     groups = tagged(clients.ec2, "describe_security_groups", "SecurityGroups")
-    holders = _holders(clients, [group["GroupId"] for group in groups])
+    holders = group_holders(clients, groups)
     for one in groups:
-        held = holders.get(one["GroupId"], {})
+        its = holders[one["GroupId"]]
         yield _ec2(
             clients,
             one,
             kind="security group",
             id=one["GroupId"],
             name=one["GroupName"],
-            note=f"held by {', '.join(held)}" if held else "",
-            holders=tuple(dict.fromkeys(held.values())),
+            note=f"held by {', '.join(holder.what for holder in its)}" if its else "",
+            holders=tuple(dict.fromkeys(holder.first for holder in its if holder.first)),
+            held=any(holder.stays for holder in its),
+            ties=tuple((COMMAND, holder.command) for holder in its if holder.command),
         )
-
-
-def _holders(clients: Clients, groups: Sequence[str]) -> dict[str, dict[str, str]]:
-    """By group: the network interfaces in it, each with its instance, or itself if it is on none."""
-    if not groups:
-        return {}
-    filters = [{"Name": "group-id", "Values": list(groups)}]
-    holders: dict[str, dict[str, str]] = {}
-    for one in each(clients.ec2, "describe_network_interfaces", "NetworkInterfaces", Filters=filters):
-        for group in one["Groups"]:
-            interface = one["NetworkInterfaceId"]
-            holders.setdefault(group["GroupId"], {})[interface] = one.get("Attachment", {}).get("InstanceId", interface)
-    return holders
 
 
 def _key_pairs(clients: Clients) -> Iterator[Leftover]:
@@ -271,21 +268,23 @@ def _backups(clients: Clients) -> Iterator[Leftover]:
 
 def _roles(clients: Clients) -> Iterator[Leftover]:
     """ListRoles shows no tags (I3), and a role's tell where its stack is."""
-    for one in each(clients.iam, "list_roles", "Roles", PathPrefix=PATH):
-        stack = stack_of_path(one["Path"])
-        if stack:
-            answer: Any = found(clients.iam.list_role_tags, RoleName=one["RoleName"]) or {}
-            tags = _tagged(answer)
-            yield Leftover(
-                kind="role",
-                id=one["Arn"],
-                name=one["RoleName"],
-                stack=stack,
-                region=tags.get(REGION_TAG, ""),
-                created=one.get("CreateDate"),
-                lease=_lease(tags),
-                ties=tuple(_policies(clients, one["RoleName"])),
-            )
+    ours = [one for one in each(clients.iam, "list_roles", "Roles", PathPrefix=PATH) if stack_of_path(one["Path"])]
+    profiles = list(each(clients.iam, "list_instance_profiles", "InstanceProfiles")) if ours else []
+    for one in ours:
+        answer: Any = found(clients.iam.list_role_tags, RoleName=one["RoleName"]) or {}
+        tags, foreign = _tagged(answer), foreign_profiles(profiles, one)
+        yield Leftover(
+            kind="role",
+            id=one["Arn"],
+            name=one["RoleName"],
+            stack=stack_of_path(one["Path"]),
+            region=tags.get(REGION_TAG, ""),
+            created=one.get("CreateDate"),
+            lease=_lease(tags),
+            note=f"held by the instance profile {', '.join(foreign)}" if foreign else "",
+            held=bool(foreign),
+            ties=(*(("profile of role", profile) for profile in foreign), *_policies(clients, one["RoleName"])),
+        )
 
 
 def _policies(clients: Clients, role: str) -> Iterator[tuple[str, str]]:

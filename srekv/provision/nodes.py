@@ -139,11 +139,12 @@ class Nodes:
         instances = [*self._existing.fresh_instances(), *self._existing.stray_instances]
         for one in instances:
             yield self._terminate_op(one)
-        if instances and not self._run.dry:
+        ending = [one for one in instances if one["InstanceId"] in self._run.deleted]
+        if ending:
             self._run.wait(
                 self.section,
                 "the instances to be terminated",
-                lambda: True if self._all_ended(instances) else None,
+                lambda: True if self._all_ended(ending) else None,
                 timeout_s=TERMINATED_TIMEOUT_S,
             )
 
@@ -165,12 +166,22 @@ class Nodes:
         instance_id = instance["InstanceId"]
 
         def terminate() -> None:
-            self._run.remove(
-                self.section,
-                f"EC2 to see {instance_id}",
-                lambda: self._ec2.terminate_instances(InstanceIds=[instance_id]),
-                listed=lambda: instance_id in {one["InstanceId"] for one in self._existing.fresh_instances()},
-            )
+            try:
+                self._run.remove(
+                    self.section,
+                    f"EC2 to see {instance_id}",
+                    lambda: self._ec2.terminate_instances(InstanceIds=[instance_id]),
+                    listed=lambda: instance_id in {one["InstanceId"] for one in self._existing.fresh_instances()},
+                )
+            except ClientError as error:
+                if code_of(error) != "OperationNotPermitted":
+                    raise
+                raise SrekvError(
+                    f"the instance {instance_id} is protected against termination",
+                    why=message_of(error),
+                    next_step=f"aws ec2 modify-instance-attribute --instance-id {instance_id} "
+                    "--no-disable-api-termination, then srekv down",
+                ) from error
 
         name = tag_map(instance.get("Tags")).get("Name", instance_id)
         return Op(kind="instance", name=name, id=instance_id, action="delete", call=terminate)

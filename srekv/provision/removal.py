@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from srekv.errors import TimeoutExceeded
+from srekv.errors import SrekvError, TimeoutExceeded
 from srekv.provision.answers import FAILURES, explain
 from srekv.provision.data import Backup
 from srekv.provision.engine import destroy_all
@@ -38,12 +38,14 @@ class Removal:
     Attributes:
         left: what should be gone and is not.
         kept: what is there because it was asked for: the table, backups.
+        refused: why something was not deleted, by id; what holds a thing that is left is told by its note.
         others: other stacks of ours in this account.
         calls: the listing calls that say so, as "service:Operation"; none after a dry run.
     """
 
     left: tuple[Leftover, ...] = ()
     kept: tuple[Leftover, ...] = ()
+    refused: Mapping[str, SrekvError] = field(default_factory=dict)
     others: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()
 
@@ -59,7 +61,7 @@ def remove(run: Run, steps: Steps, *, keep_table: bool = False, backup: str = ""
 
     Raises:
         UsageError: there is no table to back up, or the name is no good; nothing was removed.
-        SrekvError: the table is protected, nothing was removed; or something could not be removed.
+        SrekvError: the table is protected, nothing was removed; or no call is answered, or none permitted.
     """
     saved = Backup(run, backup) if backup else None
     _find_strays(steps)
@@ -67,18 +69,25 @@ def remove(run: Run, steps: Steps, *, keep_table: bool = False, backup: str = ""
     if saved:
         # Nobody writes any more when the nodes are gone: what was acknowledged is in the backup.
         destroy_all(run, (steps.nodes,))
+        _raise_first(run)
         _make(run, saved)
     shown = (steps.nodes,) if saved and run.dry else ()
     spared = ((steps.table,) if keep_table else ()) + shown
     seen = Removal()
     for round_ in range(1, ROUNDS + 1):
+        run.refused.clear()
         destroy_all(run, [step for step in steps.all if step not in spared])
         if run.dry:
             break
         seen = _prove(run, keep_table=keep_table, patient=round_ == ROUNDS)
-        if all(_goes_by_itself(one) for one in seen.left):
+        if all(_goes_by_itself(one) or _stays(one, seen.left, run.refused) for one in seen.left):
             break
-    return seen
+    return replace(seen, refused=dict(run.refused))
+
+
+def _raise_first(run: Run) -> None:
+    for error in run.refused.values():
+        raise error
 
 
 def _refuse(steps: Steps, *, keep_table: bool, backup: Backup | None) -> None:
@@ -109,19 +118,33 @@ def _make(run: Run, backup: Backup) -> None:
 def _prove(run: Run, *, keep_table: bool, patient: bool) -> Removal:
     """List everything; EC2 and IAM may go on listing what is gone, or is going (aws-facts 4.2, 6.1; E30).
 
-    Unless `patient`, it ends at once when something is there that this run has not deleted and that stays.
+    It ends at once when nothing is left that a wait could make disappear; unless `patient`, also when something is
+    there that this run has not deleted and that stays.
     """
     seen = Removal()
 
     def look() -> bool | None:
         nonlocal seen
         seen = _sort(take(run.clients), run.config.stack, keep_table=keep_table)
-        return True if not seen.left or (not patient and _has_appeared(seen.left, run.deleted)) else None
+        waited = going(seen.left, run.refused)
+        return True if not waited or (not patient and _has_appeared(waited, run.deleted)) else None
 
     if look() is None:
+        waited = going(seen.left, run.refused)
         with contextlib.suppress(TimeoutExceeded):
-            run.wait("EC2", _named(seen.left), look, timeout_s=patience_s(seen.left), shortest_pause_s=1)
+            run.wait("EC2", _named(waited), look, timeout_s=patience_s(waited), shortest_pause_s=1)
     return seen
+
+
+def going(left: Collection[Leftover], refused: Collection[str]) -> list[Leftover]:
+    """What a wait may make disappear."""
+    return [one for one in left if not _stays(one, left, refused)]
+
+
+def _stays(one: Leftover, left: Collection[Leftover], refused: Collection[str]) -> bool:
+    """Whether it was refused, or something holds it that stays."""
+    alive = {other.id for other in left if other.kind == "instance" and other.state not in ENDING}
+    return one.held or one.id in refused or one.id.partition("/")[0] in refused or not alive.isdisjoint(one.holders)
 
 
 def patience_s(left: Collection[Leftover]) -> float:

@@ -14,7 +14,17 @@ from botocore.exceptions import ClientError
 
 from srekv.config import Config
 from srekv.errors import ImmutableError, SrekvError, TimeoutExceeded
-from srekv.provision.answers import ABSENT, FAILURES, THROTTLED, code_of, explain, is_absent, is_lost, message_of
+from srekv.provision.answers import (
+    ABSENT,
+    FAILURES,
+    THROTTLED,
+    code_of,
+    explain,
+    is_about_one,
+    is_absent,
+    is_lost,
+    message_of,
+)
 from srekv.provision.clients import Clients
 from srekv.provision.incarnation import FIRST_LOOK_S, Incarnation
 from srekv.provision.model import Action, Change, Resource, Watcher
@@ -34,6 +44,10 @@ SOUGHT_TIMEOUT_S = 3
 
 class CancelledError(SrekvError):
     """This step stopped because another one failed or the user interrupted; never shown by itself."""
+
+
+class HeldError(SrekvError):
+    """Something that does not go by itself holds what was to be deleted; no wait helps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +111,7 @@ class Run:
         cancelled: set when the rest of the run has become pointless; every wait ends at once.
         changed: set when an operation was carried out.
         deleted: the ids of what was deleted.
+        refused: why what a removal could not delete was not deleted, by id; the rest of it goes on.
         incarnation: the life of the stack that this run works on; known once the role is ensured.
     """
 
@@ -108,6 +123,7 @@ class Run:
     cancelled: threading.Event = field(default_factory=threading.Event)
     changed: threading.Event = field(default_factory=threading.Event)
     deleted: set[str] = field(default_factory=set)
+    refused: dict[str, SrekvError] = field(default_factory=dict)
     incarnation: Incarnation = field(init=False)
 
     def __post_init__(self) -> None:
@@ -135,18 +151,31 @@ class Run:
         finally:
             self.watcher.finished(what)
 
-    def carry_out(self, section: str, operations: Ops) -> None:
-        """Do what a step yields, one by one, and tell the watcher.
+    def carry_out(self, section: str, operations: Ops, *, removing: bool = False) -> None:
+        """Do what a step yields, one by one, and report it to the watcher.
 
         Raises:
             CancelledError: the rest of the run has become pointless.
             ImmutableError: a field that cannot change differs from what was asked; never in a dry run.
-            SrekvError: AWS refuses a call.
+            SrekvError: AWS refuses a call; if it is about one thing that a removal deletes, the rest goes on.
         """
         for op in operations:
             if self.cancelled.is_set():
                 raise CancelledError(f"{section} was interrupted")
-            self.watcher.changed(self._change(section, op))
+            try:
+                change = self._change(section, op)
+            except SrekvError as error:
+                if not removing or not self.note_refusal(op.id, error):
+                    raise
+                continue
+            self.watcher.changed(change)
+
+    def note_refusal(self, key: str, error: SrekvError) -> bool:
+        """Note why something was not deleted, if that is about this one thing only; whether it was noted."""
+        if isinstance(error, CancelledError) or not is_about_one(error):
+            return False
+        self.refused[key] = error
+        return True
 
     def _change(self, section: str, op: Op) -> Change:
         if op.refusal is not None and not self.dry:

@@ -115,7 +115,7 @@ class Table:
             return
         self._refuse_protected(table)
         yield Op(kind="table", name=self._name, id=table["TableArn"], action="delete", call=self._delete)
-        if not self._run.dry:
+        if table["TableArn"] in self._run.deleted:
             self._wait_gone(table)
 
     def refuse_protected(self) -> None:

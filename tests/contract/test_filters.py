@@ -38,7 +38,13 @@ SELECTORS = {
     "DescribeIamInstanceProfileAssociations": ("Filters instance-id",),
     "DescribeInstanceTypeOfferings": ("Filters instance-type", "Filters location"),
     "DescribeInstances": (
-        *("Filters instance-state-name", "Filters ip-address", "Filters private-ip-address", "Filters tag-key"),
+        *(
+            "Filters instance-id",
+            "Filters instance-state-name",
+            "Filters ip-address",
+            "Filters private-ip-address",
+            "Filters tag-key",
+        ),
         *("Filters tag:srekv:stack", "Filters vpc-id", "InstanceIds"),
     ),
     "DescribeKeyPairs": ("Filters tag-key", "Filters tag:srekv:stack", "KeyNames"),

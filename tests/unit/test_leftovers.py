@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 
 from srekv.console import Screen, counted
-from srekv.errors import FindingError, UsageError
+from srekv.errors import FindingError, SrekvError, UsageError
 from srekv.invocation import Invocation
-from srekv.leftovers import bill, conclude, leftover_json, month_usd, proof_line
+from srekv.leftovers import bill, conclude, left_error, leftover_json, month_usd, proof_line
 from srekv.prices import leftover_costs, total_usd
 from srekv.provision.data import Holding, check_name
 from srekv.provision.leftover import BY_HAND, Leftover, by_hand, in_order, restore_by_hand
 from srekv.provision.naming import Names, stack_of_backup, stack_of_path, stack_of_reference, stack_of_title
 from srekv.provision.removal import Removal
+from srekv.provision.run import HeldError
 from srekv.sweeping import Request, show_kept
 
 BACKUP = "arn:aws:dynamodb:us-east-1:1:table/SREKeyValue/backup/0123"
@@ -84,6 +85,37 @@ def test_no_command_that_would_fail() -> None:
     assert by_hand(group, [group]) == ()
     ending = _thing("table", state="DELETING")
     assert by_hand(ending) == ("aws dynamodb wait table-not-exists --table-name table --region eu-west-1",)
+
+
+def test_what_others_hold_is_freed_first() -> None:
+    """A command takes the holder off, then the thing goes; a disk is waited for."""
+    group = _thing("security group", held=True, ties=(("command", "ec2 modify-x --groups sg-2"),))
+    assert by_hand(group) == (
+        "aws ec2 modify-x --groups sg-2 --region eu-west-1",
+        "aws ec2 delete-security-group --group-id 'security group-1' --region eu-west-1",
+    )
+    disk = _thing("volume", state="in-use", held=True, ties=(("attachment", "i-9"), ("detaching", "")))
+    assert [command.split()[2] for command in by_hand(disk)] == ["detach-volume", "wait", "delete-volume"]
+
+
+FAILED = SrekvError("failed: delete table T", why="DeleteTable: no", next_step="allow it")
+HELD = HeldError("the group was not deleted", why="held by eni-1")
+
+
+@pytest.mark.parametrize(
+    ("refused", "code", "why"),
+    [
+        ({}, 1, ""),
+        ({"g": HELD}, 1, "held by eni-1"),
+        ({"g": HELD, "t": FAILED}, 3, "DeleteTable: no"),
+    ],
+)
+def test_what_is_left_and_why(refused: dict[str, SrekvError], code: int, why: str) -> None:
+    """Exit code 1 for what is left or held, 3 where a call failed; the price in both."""
+    error = left_error(Removal(left=(_thing("address"),), refused=refused))
+    assert error.exit_code == code
+    assert "1 left: 3.65 USD a month" in error.what
+    assert why in error.why
 
 
 def test_what_holds_goes_first() -> None:

@@ -75,7 +75,8 @@ class FakeStep:
 
     def destroy(self) -> Ops:
         """Delete it."""
-        yield Op(kind="thing", name=self.section, action="delete", call=self.call)
+        yield Op(kind="thing", name=self.section, id=self.section, action="delete", call=self.call)
+        yield Op(kind="thing", name=f"{self.section}-2", action="delete", call=lambda: "id")
 
 
 @pytest.fixture
@@ -103,7 +104,7 @@ def test_needs_come_first_and_leave_last(run: Run, log: Log) -> None:
     ensure_all(run, steps)
     assert _done(log, "create") == ["base", "middle", "top"]
     destroy_all(run, steps)
-    assert _done(log, "delete") == ["top", "middle", "base"]
+    assert _done(log, "delete") == [name for one in ("top", "middle", "base") for name in (one, f"{one}-2")]
     assert [one.name for one in observe_all(run, steps)] == ["top", "base", "middle"]
 
 
@@ -195,6 +196,38 @@ def test_nothing_starts_after_a_failure(run: Run, log: Log) -> None:
     with pytest.raises(SrekvError):
         ensure_all(run, (first, FakeStep("second", (first,))))
     assert _done(log, "create") == []
+
+
+def test_what_cannot_be_deleted_does_not_keep_the_rest(run: Run, log: Log) -> None:
+    """Neither the rest of its step nor the steps that it needs; a refusal is noted under what it is about."""
+
+    def refused() -> str:
+        raise ClientError({"Error": {"Code": "DependencyViolation", "Message": "held"}}, "DeleteThing")
+
+    base = FakeStep("base")
+    destroy_all(run, (base, FakeStep("top", (base,), call=refused)))
+    assert _done(log, "delete") == ["top-2", "base", "base-2"]
+    assert {key: error.why for key, error in run.refused.items()} == {"top": "DeleteThing: DependencyViolation: held"}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EndpointConnectionError(endpoint_url="http://x"),
+        ClientError({"Error": {"Code": "ExpiredToken", "Message": "-"}}, "DeleteThing"),
+    ],
+    ids=["no answer", "expired"],
+)
+def test_a_failure_about_everything_ends_a_removal(run: Run, log: Log, error: Exception) -> None:
+    """Other calls would fail as well."""
+
+    def fail() -> str:
+        raise error
+
+    base = FakeStep("base")
+    with pytest.raises(SrekvError):
+        destroy_all(run, (base, FakeStep("top", (base,), call=fail)))
+    assert _done(log, "delete") == []
 
 
 def test_aws_errors_are_explained(run: Run) -> None:
