@@ -378,7 +378,7 @@ def evaluate() -> Evaluate:
         questions = [question.as_json(number[id(policy)]) for policy, question in pairs]
         text = json.dumps({"account": ACCOUNT, "policies": policies, "questions": questions})
         done = subprocess.run(
-            [node, HERE / "evaluate.mjs"], input=text, capture_output=True, text=True, check=False, timeout=60
+            [node, HERE / "evaluate.mjs"], input=text, capture_output=True, text=True, check=False, timeout=240
         )
         assert done.returncode == 0, done.stderr
         answers: list[str] = json.loads(done.stdout)
