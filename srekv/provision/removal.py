@@ -78,6 +78,7 @@ def remove(run: Run, steps: Steps, *, keep_table: bool = False, backup: str = ""
         run.refused.clear()
         destroy_all(run, [step for step in steps.all if step not in spared])
         if run.dry:
+            _raise_first(run)
             break
         seen = _prove(run, keep_table=keep_table, patient=round_ == ROUNDS)
         if all(_goes_by_itself(one) or _stays(one, seen.left, run.refused) for one in seen.left):
