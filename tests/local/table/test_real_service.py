@@ -81,6 +81,7 @@ def service(request: pytest.FixtureRequest, database: Any, tmp_path: Path) -> It
             assert process.wait(20) == 0
         finally:
             process.kill()
+            process.wait()
 
 
 def ready(running: Running) -> bool:
