@@ -193,8 +193,10 @@ def networks(context: click.Context) -> Proposals:
 
 def zones(context: click.Context) -> Proposals:
     """The hosted zones."""
+    from srekv.provision.dns import readable
+
     found = _clients(context).route53.get_paginator("list_hosted_zones").paginate()
-    return [(one["Id"].rpartition("/")[2], one["Name"]) for page in found for one in page["HostedZones"]]
+    return [(one["Id"].rpartition("/")[2], readable(one["Name"])) for page in found for one in page["HostedZones"]]
 
 
 def _name(resource: object) -> str:

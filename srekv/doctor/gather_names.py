@@ -11,7 +11,7 @@ from srekv.doctor.rules_names import covers
 from srekv.errors import SrekvError, UsageError
 from srekv.provision.answers import FAILURES, code_of, explain, is_unknown_operation, message_of
 from srekv.provision.clients import Clients
-from srekv.provision.dns import bare
+from srekv.provision.dns import bare, readable
 from srekv.provision.model import Observation
 
 BURST = 4
@@ -53,7 +53,7 @@ def read_zone(clients: Clients, zone_id: str) -> Zone:
     vpcs = answer.get("VPCs", [])
     return Zone(
         id=bare(answer["HostedZone"]["Id"]),
-        name=answer["HostedZone"]["Name"],
+        name=readable(answer["HostedZone"]["Name"]),
         private=bool(answer["HostedZone"].get("Config", {}).get("PrivateZone")),
         vpcs=tuple(vpc["VPCId"] for vpc in vpcs if vpc["VPCRegion"] == clients.region),
         elsewhere=tuple(f"{vpc['VPCId']} in {vpc['VPCRegion']}" for vpc in vpcs if vpc["VPCRegion"] != clients.region),
@@ -113,7 +113,7 @@ def _grouped(records: Iterable[Record]) -> list[tuple[tuple[str, str], list[Reco
 
 def full_name(name: str, zone: Zone) -> str:
     """A record's name with the zone's behind it, whether it was given with it or not."""
-    own = name.rstrip(".").lower().replace("*", "\\052")
+    own = readable(name).rstrip(".").lower()
     return f"{own}." if covers(zone.name, own) else f"{own}.{zone.name}"
 
 
@@ -125,7 +125,7 @@ def _pair(name: str, kind: str, records: Iterable[Record]) -> Pair:
 def _record(record: Mapping[str, Any]) -> Record:
     alias = record.get("AliasTarget") or {}
     return Record(
-        name=record["Name"],
+        name=readable(record["Name"]),
         kind=record["Type"],
         failover=record.get("Failover", ""),
         policy=next((policy for member, policy in POLICIES.items() if _given(record, member)), "simple"),
@@ -220,7 +220,7 @@ def _zones(reader: Reader, clients: Clients, zone: Zone, vpc_id: str) -> Iterabl
     )
     for one in answer["HostedZoneSummaries"] if answer else ():
         if bare(one["HostedZoneId"]) != zone.id and len(one["Name"]) > len(zone.name):
-            yield Rival(kind="private zone", id=bare(one["HostedZoneId"]), name=one["Name"], vpc_id=vpc_id)
+            yield Rival(kind="private zone", id=bare(one["HostedZoneId"]), name=readable(one["Name"]), vpc_id=vpc_id)
 
 
 def _forwarding(reader: Reader, clients: Clients, zone: Zone) -> list[Rival]:
