@@ -10,8 +10,8 @@ import pytest
 
 FINDINGS = sorted((Path(__file__).parents[2] / "findings").iterdir())
 HEADER = (
-    r"#!/usr/bin/env bash\n# Package: \S+ \d[\d.]+.*\n(#.*\n)*# Behaviour: .*\n(#.*\n)*"
-    r"# Output seen on \d{4}-\d\d-\d\d: .*\n(#.*\n)*set -euo pipefail\n"
+    r"#!/usr/bin/env bash\n# Package: .*\d+\.\d.*\n(#.*\n)*# Behaviour: .*\n(#.*\n)*"
+    r"# Output seen on \d{4}-\d\d-\d\d:.*\n(#.*\n)*set -euo pipefail\n"
 )
 
 
