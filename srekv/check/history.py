@@ -19,6 +19,9 @@ from srekv.drill import events as schema
 _KINDS = ("read", "write", "cas", "delete")
 _OUTCOMES = ("ok", "conflict", "fail", "unknown")
 
+_OWN = ("event", "at")
+"""Members of an event that are not of its kind."""
+
 _DEEPEST = 32
 """How deep objects and lists may be nested."""
 
@@ -109,7 +112,7 @@ class _Reader:
         name = line["event"]
         if name in schema.ONCE and self.once.setdefault(name, number) != number:
             raise _DamagedError(f"a second {name}, the first is line {self.once[name]}: two histories in one file")
-        members = {member: value for member, value in line.items() if member not in {"event", "at"}}
+        members = {member: value for member, value in line.items() if member not in _OWN and value is not None}
         self.events.append(Event(event=name, at=float(line.get("at") or 0.0), members=members))
 
     def _operation(self, number: int, line: dict[str, Any]) -> None:

@@ -116,7 +116,10 @@ def _plain(value: str | None) -> object:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Something that is not an operation: start, drill, fault, heal, dns, health ... with its own members."""
+    """Something that is not an operation: start, drill, fault, heal, dns, health ... with its own members.
+
+    Each holds what `drill.events` says of its kind; what is null in the file is not there.
+    """
 
     event: str
     at: float

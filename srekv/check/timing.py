@@ -60,7 +60,7 @@ def measure(history: History) -> Timing | None:
     headline = next((one for one in clients[:1] if one.observed), None)
     outage_s = headline.outage_s if headline else None
     return Timing(
-        fault=str(fault.members.get("what", "fault")),
+        fault=fault.members.get("what", "fault"),
         fault_at=fault.at,
         heal_at=moments.heal,
         outage_s=outage_s,
@@ -84,11 +84,8 @@ def measure(history: History) -> Timing | None:
 
 def _expectation(settings: dict[str, Any]) -> tuple[bool | None, bool]:
     """Whether the name must switch (None: either is right), and whether clients may notice; by default both are so."""
-    expect = settings.get("expect")
-    if not isinstance(expect, dict):
-        return True, True
-    switch = expect.get("switch", True)
-    return None if switch is None else bool(switch), bool(expect.get("outage", True))
+    expect = settings.get("expect", {})
+    return expect.get("switch", True), expect.get("outage") is not False
 
 
 def _moments(events: Sequence[Event], fault: Event, settings: dict[str, Any]) -> _Moments:
@@ -122,24 +119,23 @@ def _first(events: Sequence[Event], kind: str, *, since: float = float("-inf"), 
 
 def _first_of(events: Sequence[Event], kind: str, since: float, settings: dict[str, Any]) -> Event | None:
     """The first event after the fault that says unhealthy of the primary, as far as the event names its subject."""
-    node = settings.get("primary")
-    known = {value for value in node.values() if isinstance(value, str)} if isinstance(node, dict) else set()
+    known, others = (_names(settings.get(role, {})) for role in ("primary", "secondary"))
     for one in events:
-        if one.event == kind and one.at >= since and one.members.get("healthy") is False:
-            subjects = {one.members[name] for name in ("node", "check") if isinstance(one.members.get(name), str)}
-            others = _names_of(settings.get("secondary"))
+        if one.event == kind and one.at >= since and not one.members["healthy"]:
+            subjects = _names(one.members)
             if not subjects & others or subjects & known:
                 return one
     return None
 
 
-def _names_of(node: object) -> set[str]:
-    return {value for value in node.values() if isinstance(value, str)} if isinstance(node, dict) else set()
+def _names(members: dict[str, Any]) -> set[str]:
+    """The node and the check in a role's or an event's members."""
+    return {members[name] for name in ("node", "check") if members.get(name)}
 
 
 def _address(settings: dict[str, Any], role: str) -> str | None:
-    node = settings.get(role)
-    return node.get("address") if isinstance(node, dict) else None
+    address: str | None = settings.get(role, {}).get("address")
+    return address
 
 
 def _answers(events: Sequence[Event], since: float, address: str | None, *, authoritative: bool) -> float | None:
@@ -149,7 +145,7 @@ def _answers(events: Sequence[Event], since: float, address: str | None, *, auth
         for one in events
         if one.event == "dns"
         and one.at >= since
-        and one.members.get("answer") == [address]
+        and one.members["answer"] == [address]
         and bool(one.members.get("authoritative")) == authoritative
     )
     return next(found, None)
@@ -224,10 +220,10 @@ def _window(moments: _Moments, settings: dict[str, Any], events: Sequence[Event]
     The TTL on the wire is in whole wall-clock seconds, so a clock that runs fast blurs it.
     """
     ttl, speed = settings.get("ttl"), settings.get("speed", 1)
-    if not isinstance(ttl, int | float) or not isinstance(speed, int | float) or moments.switched is None:
+    if ttl is None or moments.switched is None:
         return ""
-    seen = [one for one in events if one.event == "dns" and isinstance(one.members.get("ttl"), int | float)]
-    old = [one for one in seen if one.at < moments.switched and one.members.get("answer")]
+    seen = [one for one in events if one.event == "dns" and "ttl" in one.members]
+    old = [one for one in seen if one.at < moments.switched and one.members["answer"]]
     new = next((one for one in seen if one.at == moments.switched), None)
     if not old or new is None or speed >= ttl:
         return f"asked through a cache: the name itself may have changed up to {ttl:g} s earlier"
@@ -244,17 +240,16 @@ def _fetched(answer: Event, ttl: float, speed: float) -> float:
 def scenario(settings: dict[str, Any], *, clients: int = 1) -> Scenario | None:
     """The settings of a drill as its `drill` event tells them; None when it does not."""
     interval, threshold, ttl = (settings.get(name) for name in ("interval", "threshold", "ttl"))
-    if not all(isinstance(one, int | float) and one > 0 for one in (interval, threshold, ttl)):
+    if not (interval and threshold and ttl):
         return None
     default = SILENT_S if "fault" not in settings else REFUSED_S
     rate, load = settings.get("rate"), settings.get("clients")
-    numbers = isinstance(rate, int | float) and rate > 0 and isinstance(load, int | float)
     return Scenario(
-        interval=int(interval or 0),
-        threshold=int(threshold or 0),
-        ttl=int(ttl or 0),
+        interval=int(interval),
+        threshold=int(threshold),
+        ttl=int(ttl),
         probe_failure_s=PROBE_FAILURE_S.get(str(settings.get("fault")), default),
-        pause_s=float(load) / float(rate) if numbers and load and rate else Scenario.pause_s,
+        pause_s=load / rate if load and rate else Scenario.pause_s,
         op_timeout_s=float(settings.get("op_timeout_s") or Scenario.op_timeout_s),
         clients=max(1, clients),
     )

@@ -48,7 +48,7 @@ def history_document(history: History, verdict: Verdict) -> dict[str, Any]:
         "run": start.members.get("run") if start else None,
         "epoch": start.members.get("epoch") if start else None,
         "speed": speed,
-        "wall_s": round(last / speed, 3) if isinstance(speed, int | float) and speed > 0 else None,
+        "wall_s": round(last / speed, 3) if speed else None,
         "settings": settings(start, drill),
         "srekv": __version__,
     }

@@ -62,9 +62,7 @@ def timeline(history: History, timing: Timing) -> dict[str, Any]:
         *_checks(_in_order(history.events, drill, timing), lanes, begin, end),
         *_answers(history.events, names, lanes, end),
     ]
-    limit = drill.get("op_timeout_s")
-    limit_s = float(limit) if isinstance(limit, int | float) else UNANSWERED_S
-    requests = list(_requests(history.operations, lanes, timing, limit_s))
+    requests = list(_requests(history.operations, lanes, timing, drill.get("op_timeout_s", UNANSWERED_S)))
     return {
         "span": [round(begin - zero, 3), round(end - zero, 3)],
         "lanes": lanes.names,
@@ -87,10 +85,8 @@ def distribution(timing: Timing) -> dict[str, Any] | None:
 
 
 def _node(drill: dict[str, Any], role: str) -> tuple[str, str]:
-    node = drill.get(role)
-    if not isinstance(node, dict):
-        return "", ""
-    return str(node.get("node") or ""), str(node.get("address") or "")
+    node = drill.get(role, {})
+    return node.get("node") or "", node.get("address") or ""
 
 
 def _span(history: History) -> tuple[float, float]:
@@ -113,9 +109,9 @@ def _shifted(bar: Bar, zero: float) -> Bar:
 def _nodes(history: History, timing: Timing, names: Sequence[str], lanes: _Lanes, end: float) -> Iterable[Bar]:
     """A node's own time: in service, at fault, and after the heal until it answers a client again."""
     begin, _ = _span(history)
-    struck = {
-        str(one.members["node"]) for one in history.events if one.event == "fault" and "node" in one.members
-    } or set(names[:1])
+    struck = {one.members["node"] for one in history.events if one.event == "fault" and "node" in one.members} or set(
+        names[:1]
+    )
     for name in names:
         lane = lanes.of(f"node {name}")
         if name not in struck:
@@ -158,7 +154,7 @@ def _no_later(events: Sequence[Event], check: object, since: float, limit: float
 def _checks(events: Sequence[Event], lanes: _Lanes, begin: float, end: float) -> Iterable[Bar]:
     """What the checkers say: how many of them fail, and the verdict."""
     reports = [one for one in events if one.event in {"health", "observation"} and "check" in one.members]
-    for name in sorted({str(one.members["check"]) for one in reports}):
+    for name in sorted({one.members["check"] for one in reports}):
         told = [one for one in reports if one.members["check"] == name]
         yield from _verdicts([one for one in told if one.event == "health"], lanes.of(f"check {name}"), begin, end)
         seen = [one for one in told if one.event == "observation" and "checker" in one.members]
@@ -170,8 +166,7 @@ def _verdicts(polls: Sequence[Event], lane: int, begin: float, end: float) -> It
     """Equal verdicts in a row are one bar."""
     start, healthy, count = begin, True, ""
     for one in polls:
-        now = bool(one.members.get("healthy"))
-        count_now = _count(one)
+        now, count_now = one.members["healthy"], _count(one)
         if (now, count_now) != (healthy, count):
             if one.at > start:
                 yield _verdict(lane, start, one.at, healthy=healthy, count=count)
@@ -181,7 +176,7 @@ def _verdicts(polls: Sequence[Event], lane: int, begin: float, end: float) -> It
 
 def _count(poll: Event) -> str:
     failing, checkers = poll.members.get("failing"), poll.members.get("checkers")
-    return f", {failing} of {checkers} checkers fail" if isinstance(failing, int) and isinstance(checkers, int) else ""
+    return "" if failing is None or checkers is None else f", {failing} of {checkers} checkers fail"
 
 
 def _verdict(lane: int, begin: float, end: float, *, healthy: bool, count: str) -> Bar:
@@ -193,7 +188,7 @@ def _checkers(seen: Sequence[Event], lane: int, end: float) -> Iterable[Bar]:
     """How many checkers' last report was a failure, over time."""
     failing: dict[str, bool] = {}
     for one, following in zip(seen, [*seen[1:], None], strict=True):
-        failing[str(one.members["checker"])] = one.members.get("healthy") is False
+        failing[one.members["checker"]] = not one.members["healthy"]
         count = sum(failing.values())
         until = end if following is None else following.at
         if count and until > one.at:
@@ -217,8 +212,7 @@ def _answers(events: Sequence[Event], names: dict[str, str], lanes: _Lanes, end:
 
 
 def _answer(event: Event) -> tuple[str, ...]:
-    answer = event.members.get("answer")
-    return tuple(str(one) for one in answer) if isinstance(answer, list) else ()
+    return tuple(event.members["answer"])
 
 
 def _answered(lane: int, begin: float, end: float, answer: tuple[str, ...], names: dict[str, str]) -> Bar:
