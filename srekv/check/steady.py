@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 from srekv.check.model import TIMED_OUT, Event, History, Judgement, Operation
 
@@ -26,11 +27,16 @@ a request takes several such waits, and a checker grants it 2 s, as clients do."
 
 
 def judge_steady(history: History, fault_at: float) -> Judgement:
-    """Held when at most FAILED_OPERATIONS, or FAILED_SHARE, of the operations before the fault failed, else unknown."""
+    """Held when at most FAILED_OPERATIONS, or FAILED_SHARE, of the operations before the fault failed, else unknown.
+
+    Unknown without any.
+    """
     settings = _settings(history)
     before = before_fault(history, fault_at, timeout_s=_timeout_s(settings))
     failed = [one for one in before if not one.good]
     summary = f"{len(failed)} of {len(before)} operations before the fault failed"
+    if not before:
+        return Judgement(checker="steady", verdict="unknown", summary="no operation before the fault is recorded")
     if len(failed) <= FAILED_OPERATIONS or len(failed) <= FAILED_SHARE * len(before):
         return Judgement(checker="steady", verdict="held", summary=summary)
     causes = Counter(one.cause for one in failed).most_common()
@@ -83,29 +89,25 @@ def in_doubt(finding: Judgement, cause: str, *, fix: str = "") -> Judgement:
     return replace(finding, verdict="unknown", summary=f"{finding.summary}; not proven, as {cause}", fix=fix)
 
 
-def _settings(history: History) -> dict[str, object]:
+def _settings(history: History) -> dict[str, Any]:
     """How the history was made: the members of its start and its drill."""
-    members: dict[str, object] = {}
+    members: dict[str, Any] = {}
     for kind in ("start", "drill"):
         event: Event | None = next((one for one in history.events if one.event == kind), None)
         members |= event.members if event else {}
     return members
 
 
-def _number(settings: dict[str, object], *names: str) -> float | None:
-    """The first of these settings that is a positive number."""
-    for name in names:
-        value = settings.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
-            return float(value)
-    return None
+def _number(settings: dict[str, Any], *names: str) -> float | None:
+    """The first of these settings that is given and not 0."""
+    return next((settings[name] for name in names if settings.get(name)), None)
 
 
-def _timeout_s(settings: dict[str, object]) -> float:
+def _timeout_s(settings: dict[str, Any]) -> float:
     return _number(settings, "op_timeout_s", "timeout_s") or TIMEOUT_S
 
 
-def _explain(settings: dict[str, object], *, slow: bool) -> tuple[str, str]:
+def _explain(settings: dict[str, Any], *, slow: bool) -> tuple[str, str]:
     """Cause and fix. A clock that runs fast shortens the timeouts, not what a request takes."""
     speed = _number(settings, "speed") or 1.0
     if speed <= 1 or not slow:
@@ -115,7 +117,7 @@ def _explain(settings: dict[str, object], *, slow: bool) -> tuple[str, str]:
     return cause, _relief(settings)
 
 
-def _relief(settings: dict[str, object]) -> str:
+def _relief(settings: dict[str, Any]) -> str:
     """What gives a drill the time that it needs."""
     speed = _number(settings, "speed") or 1.0
     if speed <= 1:

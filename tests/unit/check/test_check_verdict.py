@@ -249,6 +249,7 @@ def test_nothing_to_judge(lines: list[str]) -> None:
         (lambda one: one.get("event") == "fault", "no fault"),
         (lambda one: one.get("event") == "heal", "no heal"),
         (lambda one: one.get("event") == "dns", "nothing shows whether it switched"),
+        (lambda one: "op" in one and one["invoke"] < 10, "no operation before the fault"),
         (lambda one: "op" in one and one["invoke"] >= 10, "no client operated after the fault"),
     ],
 )
