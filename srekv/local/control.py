@@ -18,7 +18,19 @@ from typing import Any
 
 from srekv.errors import SrekvError, TimeoutExceeded, UsageError
 from srekv.local.folder import make_private
-from srekv.local.runtime import LOG, MACHINES, RUNTIME, START_LOCK, Runtime, holder, home, is_alive, locked, read
+from srekv.local.runtime import (
+    LIFE_LOCK,
+    LOG,
+    MACHINES,
+    RUNTIME,
+    START_LOCK,
+    Runtime,
+    holder,
+    home,
+    is_alive,
+    locked,
+    read,
+)
 
 __all__ = [
     "DNS_PORT",
@@ -119,7 +131,7 @@ def stop(directory: Path) -> bool:
     """End the cloud and everything in it; False when none ran. Takes some seconds at most.
 
     Raises:
-        SrekvError: it is starting or ending, and not done with that in time.
+        SrekvError: it is starting or ending, and not done with that in time; or nothing proves which process it is.
     """
     _settled(directory, _STOP_S)
     runtime = read(directory)
@@ -135,8 +147,15 @@ def stop(directory: Path) -> bool:
             next_step="try again in a few seconds",
         )
     for number in (signal.SIGTERM, signal.SIGKILL):
+        pid = holder(directory)
+        if pid is None and is_alive(directory):
+            raise SrekvError(
+                "the local cloud cannot be stopped",
+                why=f"{directory / LIFE_LOCK} does not name the process that holds it, as an older srekv left it",
+                next_step=f"kill {runtime.pid}, if that process is srekv.local.supervisor",
+            )
         with contextlib.suppress(ProcessLookupError):
-            if pid := holder(directory):
+            if pid is not None:
                 os.kill(pid, number)
         deadline = time.monotonic() + _STOP_S
         while is_alive(directory) and time.monotonic() < deadline:

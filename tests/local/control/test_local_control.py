@@ -132,6 +132,16 @@ def test_stopping_ends_who_holds_the_lock(directory: Path) -> None:
         bystander.kill()
 
 
+def test_a_cloud_whose_process_is_not_known_is_not_said_to_have_stopped(directory: Path) -> None:
+    """An older version left no process id in the lock: the error names the process to look at, and nothing is ended."""
+    runtime = control.ensure(directory)
+    (directory / "alive").write_text("")
+    with pytest.raises(SrekvError, match=f"kill {runtime.pid}"):
+        control.stop(directory)
+    (directory / "alive").write_text(str(runtime.pid))
+    assert control.find(directory) == runtime
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}', '{"resolver": 3}'])
 def test_a_damaged_description_is_none(directory: Path, text: str) -> None:
     """Whatever lies in the file, reading it does not fail."""
