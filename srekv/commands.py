@@ -82,13 +82,14 @@ def _plan(invocation: Invocation, given: Mapping[str, Any], *, wait: bool, local
         SrekvError: a part of the plan cannot be carried out.
     """
     from srekv import planning
+    from srekv.doctor.preflight import refuse
     from srekv.drill.repair import refuse_under_way
 
     idle = invocation.is_local and control.find(invocation.home) is None
     try:
         with invocation.screen.progress(dry=True) as narration:
             stack = _connected(invocation, given, narration, local=local)
-            stack.up(wait=wait, guard=refuse_under_way)
+            stack.up(wait=wait, guard=refuse_under_way, preflight=refuse)
             changes, elapsed = narration.changes, narration.elapsed_s
     finally:
         if idle:

@@ -1,13 +1,14 @@
-"""Before the first `up` of a stack: what would make it fail half-way, or never fail over. Reading calls only.
+"""Before an `up` makes something: what would make it fail half-way, or never fail over. Reading calls only.
 
-The network looks for itself (zones, offered types, DNS attributes, routes), so does who chooses the machine image, and
-they do not ask again afterwards; three calls are added: the quota of addresses, the addresses taken, the network ACLs;
-and one where a key pair was named. Without it a setting that must be refused would be kept on the new role.
+Each step refuses for itself (names that are another's, zones, offered types, DNS attributes, routes, image, key) and
+does not ask again afterwards; three calls are added where a node or an address is missing: the quota of addresses, the
+addresses taken, the network ACLs. Without them a setting that must be refused would be kept on the new role.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 from srekv.doctor.facts import Checkers, Subnet
@@ -20,12 +21,12 @@ from srekv.doctor.sources import ADDRESSES, TYPES
 from srekv.errors import SrekvError
 from srekv.provision.answers import FAILURES, explain
 from srekv.provision.checker_ranges import RANGES
-from srekv.provision.existing import node_of
+from srekv.provision.existing import of_node
 from srekv.provision.naming import NODES
 from srekv.provision.stack import Steps
 
 CHECKED = (
-    "a role of that name that is not another's",
+    "names that are not another's: role, profile, table, security group, key pair, alarms, dashboard, zone",
     "two zones that offer the instance type",
     "a machine image",
     "the VPC's DNS attributes",
@@ -46,11 +47,6 @@ def refuse(steps: Steps) -> None:
         SrekvError: nothing was created.
     """
     reader = Reader()
-    for look, doing in _looks(steps):
-        try:
-            look()
-        except FAILURES as error:
-            raise explain(error, doing) from error
     found = [*_additional(reader, steps), *(not_examined(one) for one in reader.unread)]
     prevents = [one for one in found if one.severity == "prevents"]
     for one in found:
@@ -67,8 +63,7 @@ def refuse(steps: Steps) -> None:
 def findings(steps: Steps) -> Iterator[Finding]:
     """All findings before a first `up`."""
     reader = Reader()
-    looks = (*_looks(steps), (lambda: next(steps.identity.ensure(), None), "looking at the role"))
-    for look, doing in looks:
+    for look, doing in itertools.chain(*steps.fits):
         try:
             look()
         except (SrekvError, *FAILURES) as error:
@@ -77,19 +72,14 @@ def findings(steps: Steps) -> Iterator[Finding]:
     yield from (not_examined(one) for one in reader.unread)
 
 
-def _looks(steps: Steps) -> tuple[tuple[Callable[[], object], str], ...]:
-    """What looks for itself, and how to say that it does."""
-    return (
-        (steps.network.fit, "looking at the network"),
-        (steps.images.fit, "looking for the machine image"),
-        (steps.keys.fit, "looking for the key pair"),
-    )
-
-
 def _additional(reader: Reader, steps: Steps) -> Iterator[Finding]:
-    """What the three additional calls tell."""
-    yield from _room(reader, steps)
-    places = steps.network.places
+    """What the three additional calls tell; none is made for a stack that has its nodes and addresses."""
+    ours = reader.ask("room for two addresses", "ec2:DescribeAddresses", lambda: steps.existing.addresses)
+    live = reader.ask("network ACLs", "ec2:DescribeInstances", lambda: steps.existing.instances)
+    missing = [node for node in NODES if not of_node(ours or (), node)]
+    if missing and ours is not None:
+        yield from _room(reader, steps, len(missing))
+    places = () if live is None or all(of_node(live, node) for node in NODES) else steps.network.places
     acls = read_acls(reader, steps.run.clients, [place.subnet_id for place in places]) if places else {}
     checkers = Checkers(prefix_lists=(), ranges=RANGES)
     for acl_id, entries in dict.fromkeys(acls.values()):
@@ -98,19 +88,17 @@ def _additional(reader: Reader, steps: Steps) -> Iterator[Finding]:
         yield from acl_findings(subnet, checkers, steps.run.config.port, subject=homes)
 
 
-def _room(reader: Reader, steps: Steps) -> Iterator[Finding]:
+def _room(reader: Reader, steps: Steps, needed: int) -> Iterator[Finding]:
     """Whether the quota leaves an Elastic IP for each node that has none (aws-facts 4.5)."""
     what, ec2 = "room for two addresses", steps.run.clients.ec2
     answer = reader.ask(what, "ec2:DescribeAccountAttributes", ec2.describe_account_attributes, AttributeNames=[QUOTA])
     taken = reader.ask(what, "ec2:DescribeAddresses", ec2.describe_addresses)
-    ours = reader.ask(what, "ec2:DescribeInstances", lambda: steps.existing.addresses)
     quota = _value(answer["AccountAttributes"]) if answer else None
-    if quota is None or taken is None or ours is None:
+    if quota is None or taken is None:
         return
     # Addresses that a customer brought along are not counted.
     counted = [one for one in taken["Addresses"] if one.get("PublicIpv4Pool", AMAZON) == AMAZON]
-    placed = {node_of(one) for one in ours}
-    free, needed = quota - len(counted), len(set(NODES) - placed)
+    free = quota - len(counted)
     if free < needed:
         yield Finding(
             id="address-quota",

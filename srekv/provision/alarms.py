@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from srekv.errors import NotOursError
@@ -44,6 +44,24 @@ class Alarms:
             resources.append(Resource(kind="dashboard", id=name, name=name, state="present"))
         return tuple(resources)
 
+    def fit(self) -> None:
+        """Refuse an alarm or a dashboard of our name that is another's."""
+        if self._run.config.alarms:
+            _ = self._at_first
+
+    @cached_property
+    def _at_first(self) -> tuple[dict[str, dict[str, Any]], str | None]:
+        """The alarms by name and the dashboard's body when they were first asked for; all of them are ours."""
+        alarms, body = {}, self._dashboard_body()
+        for client, names in ((self._global, self._check_alarms), (self._regional, [self._table_alarm])):
+            for alarm in self._present(client, names):
+                if not self._is_our_alarm(client, alarm):
+                    raise self._foreign("alarm", alarm["AlarmName"])
+                alarms[alarm["AlarmName"]] = alarm
+        if body is not None and not self._is_our_dashboard(body):
+            raise self._foreign("dashboard", self._run.names.dashboard)
+        return alarms, body
+
     def ensure(self) -> Ops:
         """Put what is missing or differs, or remove what is no longer wanted.
 
@@ -54,11 +72,11 @@ class Alarms:
                 yield from self.destroy()
             return
         checks, table = [self._check_alarm(node) for node in NODES], [self._throttle_alarm()]
+        have, body = self._at_first
         for client, wanted in ((self._global, checks), (self._regional, table)):
-            have = {alarm["AlarmName"]: alarm for alarm in self._present(client, [one["AlarmName"] for one in wanted])}
             for alarm in wanted:
                 yield self._alarm_op(client, alarm, have.get(alarm["AlarmName"]))
-        yield self._dashboard_op()
+        yield self._dashboard_op(body)
 
     def settle(self) -> Ops:
         """Nothing to wait for: a new check's first data takes minutes (aws-facts 8)."""
@@ -180,8 +198,6 @@ class Alarms:
         name = want["AlarmName"]
         if have and _covers(have, want):
             return leave("alarm", name, have["AlarmArn"])
-        if have and not self._is_our_alarm(client, have):
-            raise self._foreign("alarm", name)
         tags = self._run.names.tags(name)
 
         def put() -> str:
@@ -191,12 +207,10 @@ class Alarms:
         detail = _difference(have, want) if have else ""
         return Op(kind="alarm", name=name, action="change" if have else "create", detail=detail, call=put)
 
-    def _dashboard_op(self) -> Op:
-        name, body, have = self._run.names.dashboard, self._dashboard(), self._dashboard_body()
+    def _dashboard_op(self, have: str | None) -> Op:
+        name, body = self._run.names.dashboard, self._dashboard()
         if have is not None and json.loads(have) == body:
             return leave("dashboard", name, name)
-        if have is not None and not self._is_our_dashboard(have):
-            raise self._foreign("dashboard", name)
 
         def put() -> str:
             self._regional.put_dashboard(DashboardName=name, DashboardBody=json.dumps(body))

@@ -260,12 +260,9 @@ def _explain_answer(error: ClientError, doing: str) -> SrekvError:
     return SrekvError(f"failed: {doing}", why=why, next_step=QUOTA_NEXT.get(code, ""))
 
 
-_XML_ERRORS = {
-    "ec2": "<Response><Errors><Error>{}</Error></Errors></Response>",
-    "query": "<ErrorResponse><Error>{}</Error></ErrorResponse>",
-    "rest-xml": "<ErrorResponse><Error>{}</Error></ErrorResponse>",
-}
-"""By protocol: an error as botocore reads it."""
+_EC2_ERROR = "<Response><Errors><Error>{}</Error></Errors></Response>"
+_XML_ERROR = "<ErrorResponse><Error>{}</Error></ErrorResponse>"
+"""An error as botocore reads it, from EC2 and from the other services that answer in XML."""
 
 
 def name_foreign_error(*, operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
@@ -273,10 +270,10 @@ def name_foreign_error(*, operation_model: Any, response_dict: dict[str, Any], *
 
     botocore cannot parse one where it expects XML, and the exception that it raises does not name the operation.
     """
-    form = _XML_ERRORS.get(operation_model.service_model.resolved_protocol)
+    protocol = operation_model.service_model.resolved_protocol
     status, body = response_dict["status_code"], response_dict["body"]
-    if form is None or status < 300 or not isinstance(body, bytes) or b"<Code>" in body:
+    if "json" in protocol or "cbor" in protocol or status < 300 or not isinstance(body, bytes) or b"<Code>" in body:
         return
     words = " ".join(re.sub(r"<[^>]*>", " ", body.decode("utf-8", "replace")).split())[:SHOWN_CHARACTERS]
     text = f"<Code>{status}</Code><Message>{html.escape(words)}</Message>"
-    response_dict["body"] = form.format(text).encode()
+    response_dict["body"] = (_EC2_ERROR if protocol == "ec2" else _XML_ERROR).format(text).encode()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from srekv.errors import NotOursError
+from srekv.errors import NotOursError, SrekvError
 from srekv.provision.addresses import Addresses
-from srekv.provision.answers import code_of, found, gone, is_unknown_operation, message_of
+from srekv.provision.answers import DENIED, code_of, found, gone, is_unknown_operation, message_of
 from srekv.provision.drift import difference
 from srekv.provision.health import HealthChecks
 from srekv.provision.incarnation import REFERENCES, used_up
@@ -55,6 +55,7 @@ class PrivateZone:
         self.zone_id = ""
         self._is_new = False
         self._change_id = ""
+        self._associated: dict[str, Collection[str]] = {}
 
     @property
     def _zone_name(self) -> str:
@@ -98,6 +99,70 @@ class PrivateZone:
     def regions(self) -> set[str]:
         """Where the zones say that their stack is."""
         return {region_of(self._route53, bare(zone["Id"])) for zone in self._at_first} - {""}
+
+    def fit(self) -> None:
+        """Refuse a VPC in which another zone answers for our names, unless ours is associated with it already."""
+        ours = [zone for zone in self._at_first[:1] if zone["Name"] == self._zone_name]
+        vpc_id = self._network.vpc_id
+        if not vpc_id or (self._at_first and not ours) or any(vpc_id in self._vpcs(zone) for zone in ours):
+            return
+        for zone_id, name in self._rivals():
+            if name == self._zone_name:
+                raise self._taken(f"{zone_id} has that name")
+            raise SrekvError(
+                f"in the VPC {vpc_id} the zone {name.rstrip('.')} would answer for {self._run.config.name}",
+                why=f"{zone_id} is more specific than {self._run.config.zone_name}: its answer is final",
+                next_step="choose another --zone or --record, or another VPC (--vpc-id)",
+            )
+
+    def _rivals(self) -> Iterator[tuple[str, str]]:
+        """The zones that answer in our VPC for the record's name, the zone's own name first: id and name."""
+        covering = [(bare(one), name) for one, name in self._private() if _covers(name, self._record_name)]
+        mine = {bare(zone["Id"]) for zone in self._at_first}
+        for zone_id, name in sorted(covering, key=lambda one: len(one[1])):
+            if len(name) >= len(self._zone_name) and zone_id not in mine and self._is_associated(zone_id):
+                yield zone_id, name
+
+    def _private(self) -> list[tuple[str, str]]:
+        """The private zones of the VPC, other accounts' too; the account's where they cannot be told by VPC."""
+        listed: list[tuple[str, str]] = []
+        more: dict[str, Any] = {"VPCId": self._network.vpc_id, "VPCRegion": self._run.config.region}
+        try:
+            while True:
+                answer = self._route53.list_hosted_zones_by_vpc(**more)
+                listed += [(one["HostedZoneId"], one["Name"]) for one in answer["HostedZoneSummaries"]]
+                if not answer.get("NextToken"):
+                    return listed
+                more["NextToken"] = answer["NextToken"]
+        except ClientError as error:
+            if not is_unknown_operation(error) and code_of(error) not in DENIED:
+                raise
+            zones = each(self._route53, "list_hosted_zones", "HostedZones")
+            return [(zone["Id"], zone["Name"]) for zone in zones if zone.get("Config", {}).get("PrivateZone")]
+
+    def _is_associated(self, zone_id: str) -> bool:
+        """Whether the zone is the VPC's; another account's is not shown to us, but was listed as one."""
+        try:
+            return self._network.vpc_id in self._vpcs({"Id": zone_id})
+        except ClientError as error:
+            if code_of(error) not in DENIED | {"NoSuchHostedZone"}:
+                raise
+            return True
+
+    def _vpcs(self, zone: Mapping[str, Any]) -> Collection[str]:
+        """The VPCs of a zone, asked once."""
+        zone_id = bare(zone["Id"])
+        if zone_id not in self._associated:
+            vpcs = self._route53.get_hosted_zone(Id=zone_id).get("VPCs", [])
+            self._associated[zone_id] = {vpc.get("VPCId", "") for vpc in vpcs}
+        return self._associated[zone_id]
+
+    def _taken(self, why: str) -> NotOursError:
+        return NotOursError(
+            f"the VPC {self._network.vpc_id} already has a zone {self._run.config.zone_name}, not this stack's",
+            why=why,
+            next_step="choose another --zone or another --stack",
+        )
 
     def ensure(self) -> Ops:
         """Create the zone, tag it, associate it with the VPC; put both records with one change."""
@@ -201,11 +266,7 @@ class PrivateZone:
                 raise
             zone = self._run.sought(self.section, f"the zone {self._zone_name}", lambda: next(iter(self._ours()), None))
             if zone is None and code_of(error) == "ConflictingDomainExists":
-                raise NotOursError(
-                    f"the VPC {self._network.vpc_id} already has a zone {self._run.config.zone_name}, not this stack's",
-                    why=message_of(error),
-                    next_step="choose another --zone or another --stack",
-                ) from error
+                raise self._taken(message_of(error)) from error
             return bare(zone["Id"]) if zone else ""
         self._is_new = True
         return bare(answer["HostedZone"]["Id"])
@@ -221,8 +282,7 @@ class PrivateZone:
         lost = lost_tags(tags.get(self.zone_id, {}), self._run.placed_tags(self._run.config.zone_name))
         if lost:
             changes.append(self._zone_op(lost, self._tag))
-        vpcs = self._route53.get_hosted_zone(Id=self.zone_id).get("VPCs", [])
-        if self._network.vpc_id not in {vpc.get("VPCId") for vpc in vpcs}:
+        if self._network.vpc_id not in self._vpcs({"Id": self.zone_id}):
             changes.append(self._zone_op(f"associated with {self._network.vpc_id}", self._associate))
         yield from changes
         if not changes:
@@ -354,6 +414,11 @@ class PrivateZone:
             return
         held = ", ".join(label(record) for record in records)
         raise HeldError(f"the hosted zone {zone_id} was not deleted", why=f"Route 53 does not delete {held}")
+
+
+def _covers(zone: str, name: str) -> bool:
+    """Whether a private zone of this name answers for the name; both end in a dot."""
+    return name == zone or name.endswith(f".{zone}")
 
 
 def region_of(route53: Any, zone_id: str) -> str:

@@ -20,6 +20,9 @@ WORKERS = 12
 
 Job = Callable[[], None]
 
+Look = tuple[Callable[[], None], str]
+"""What refuses, and what is looked at meanwhile, for a person."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -41,6 +44,25 @@ def refuse_what_cannot_change(steps: Sequence[Limited]) -> None:
         refused = [op.refusal for ops in pool.map(_limits, steps) for op in ops if op.refusal]
     if refused:
         raise refused[0]
+
+
+def refuse_unfit(rounds: Sequence[Sequence[Look]]) -> None:
+    """Ask every step whether it would refuse, before any of them begins; round by round, as their needs are.
+
+    Raises:
+        SrekvError: the first refusal; nothing was made.
+    """
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="fit") as pool:
+        for looks in rounds:
+            list(pool.map(_fit, looks))
+
+
+def _fit(look: Look) -> None:
+    refuse, doing = look
+    try:
+        refuse()
+    except FAILURES as error:
+        raise explain(error, doing) from error
 
 
 def _limits(step: Limited) -> list[Op]:

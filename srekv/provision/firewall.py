@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -117,9 +117,15 @@ class Firewall:
             for group in self._ours()
         )
 
+    def fit(self) -> None:
+        """Refuse a group of our name that is another's, and an operator whose address nobody knows."""
+        _ = self._sources
+        if self._network.vpc_id:
+            _ = self._at_first
+
     def ensure(self) -> Ops:
         """Create the group: an instance can be launched into it before it has rules."""
-        group = self._in_vpc()
+        group = self._at_first
         if group is None:
             yield Op(kind="security group", name=self._name, action="create", call=self._create)
             return
@@ -166,6 +172,16 @@ class Firewall:
     def _ours(self) -> list[Mapping[str, Any]]:
         return our_groups(self._ec2, self._run.names)
 
+    @cached_property
+    def _at_first(self) -> Mapping[str, Any] | None:
+        """The group in the VPC when it was first asked for."""
+        return self._in_vpc()
+
+    @cached_property
+    def _sources(self) -> tuple[str, ...]:
+        """The operator's CIDR blocks."""
+        return self._operator()
+
     def _in_vpc(self) -> Mapping[str, Any] | None:
         """The group of our name in the VPC; names are unique in a VPC (aws-facts 3)."""
         there = (self._name, self._network.vpc_id)
@@ -202,7 +218,7 @@ class Firewall:
     def _wanted(self) -> dict[Rule, str]:
         """Every rule and the description that says why it is there."""
         config = self._run.config
-        operator = self._operator()
+        operator = self._sources
         rules = {tcp(config.port, cidr): MARK + "operator" for cidr in operator}
         if config.key_name or config.create_key:
             rules |= {tcp(22, cidr): MARK + "operator SSH" for cidr in operator}

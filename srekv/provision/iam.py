@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -78,9 +78,15 @@ class Identity:
 
     def regions(self) -> set[str]:
         """Where the profile says that its stack is: it may have outlived the role."""
-        profile = self._find_profile()
+        profile = self._at_first
         ours = profile is not None and self._run.names.owns(profile)
         return {tag_map(profile.get("Tags")).get(REGION_TAG, "")} - {""} if profile and ours else set()
+
+    def fit(self) -> None:
+        """Refuse a role or a profile of our name that is another's."""
+        for kind, resource in (("role", self._role), ("instance profile", self._at_first)):
+            if resource is not None:
+                self._refuse_foreign(kind, resource)
 
     def ensure(self) -> Ops:
         """Create what is missing; repair trust, tags and the profile's role: all that RunInstances asks for."""
@@ -225,12 +231,17 @@ class Identity:
         policies = answer["AttachedPolicies"] if answer else []
         return {policy["PolicyArn"]: policy["PolicyName"] for policy in policies}
 
+    @cached_property
+    def _at_first(self) -> Mapping[str, Any] | None:
+        """The profile when it was first asked for."""
+        return self._find_profile()
+
     def _find_profile(self) -> Mapping[str, Any] | None:
         answer = found(self._iam.get_instance_profile, InstanceProfileName=self.profile)
         return answer["InstanceProfile"] if answer else None
 
     def _ensure_profile(self) -> Ops:
-        profile = self._find_profile()
+        profile = self._at_first
         if profile:
             self._refuse_foreign("instance profile", profile)
             self._profile_id = profile["InstanceProfileId"]

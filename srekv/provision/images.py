@@ -117,6 +117,12 @@ def _given(run: Run, ami: str) -> Image:
         raise UsageError(
             f"there is no image {ami} in {run.config.region}", next_step="leave --ami out for the newest one"
         )
+    have, want = images[0].get("Architecture"), "arm64" if is_arm(run.config.instance_type) else "x86_64"
+    if have and have != want:
+        raise UsageError(
+            f"the image {ami} is for {have}, and {run.config.instance_type} has {want}",
+            next_step=f"choose an image for {want}, or another --instance-type",
+        )
     root = images[0].get("RootDeviceName") or AMAZON_ROOT
     sizes = [
         mapping.get("Ebs", {}).get("VolumeSize", AMAZON_ROOT_GIB)

@@ -7,7 +7,7 @@ import fcntl
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from srekv.errors import NotOursError, SrekvError, UsageError
 from srekv.provision.answers import code_of, found
 from srekv.provision.existing import Existing
-from srekv.provision.marks import tagged
+from srekv.provision.marks import each, tags_of
 from srekv.provision.model import Resource
 from srekv.provision.naming import STACK_TAG
 from srekv.provision.run import Op, Ops, Run, Step, leave
@@ -42,7 +42,7 @@ class KeyPair:
         )
 
     def fit(self) -> None:
-        """Refuse now what `ensure` would refuse, before anything is made."""
+        """Refuse now what `ensure` would refuse, before anything is made; `ensure` does not ask again."""
         tuple(self.ensure())  # what it would do is not done
 
     def ensure(self) -> Ops:
@@ -65,20 +65,38 @@ class KeyPair:
             yield self._delete_op(pair)
 
     def _ours(self) -> list[Mapping[str, Any]]:
-        names = self._run.names
-        listed = tagged(self._ec2, "describe_key_pairs", "KeyPairs", stack=names.stack)
-        return [one for one in listed if one["KeyName"] == names.key_pair]
+        return [one for one in self._named() if self._is_ours(one)]
+
+    def _is_ours(self, pair: Mapping[str, Any]) -> bool:
+        return tags_of(pair).get(STACK_TAG) == self._run.names.stack
+
+    @cached_property
+    def _at_first(self) -> list[Mapping[str, Any]]:
+        """The key pair of our name when it was first asked for, whoever's it is."""
+        return self._named()
+
+    def _named(self) -> list[Mapping[str, Any]]:
+        name = self._run.names.key_pair
+        listed = each(self._ec2, "describe_key_pairs", "KeyPairs", Filters=[{"Name": "key-name", "Values": [name]}])
+        return [one for one in listed if one["KeyName"] == name]
+
+    @cached_property
+    def _known(self) -> set[str]:
+        """The name of the key pair that was asked for, if it is there."""
+        answer = found(self._ec2.describe_key_pairs, KeyNames=[self._run.config.key_name or ""])
+        return {one["KeyName"] for one in answer["KeyPairs"]} if answer else set()
 
     def _check_named(self, name: str) -> None:
-        answer = found(self._ec2.describe_key_pairs, KeyNames=[name])
-        if answer is None or name not in {one["KeyName"] for one in answer["KeyPairs"]}:
+        if name not in self._known:
             raise UsageError(
                 f"there is no key pair {name} in {self._run.config.region}",
                 next_step="aws ec2 describe-key-pairs, or --create-key FILE",
             )
 
     def _ensure_own(self, file: Path) -> Ops:
-        existing, written = self._ours(), _holds_something(file)
+        existing, written = self._at_first, _holds_something(file)
+        if not all(map(self._is_ours, existing)):
+            raise self._foreign()
         if existing and written:
             yield leave("key pair", existing[0]["KeyName"], existing[0]["KeyPairId"])
             return
@@ -141,6 +159,9 @@ class KeyPair:
                 why="AWS gives a private key away only once: to that one",
                 next_step="wait until it has ended, then up again without --create-key",
             )
+        return self._foreign()
+
+    def _foreign(self) -> NotOursError:
         return NotOursError(
             f"the key pair {self.name} exists and is not this stack's",
             why=f"it lacks the tag {STACK_TAG}={self._run.config.stack}",

@@ -6,7 +6,7 @@ Nothing here is created: the VPC and its subnets belong to the user. With --fix-
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -220,18 +220,20 @@ class Network:
         if len(usable) < len(missing) or (asked and usable != zones):
             raise self._not_offered(zones, offered, needed=len(zones) if asked else len(missing))
         chosen = dict(zip(missing, usable, strict=False))
+        _refuse_full(subnets, {by_zone[zone] for zone in chosen.values()})
         return tuple(kept.get(node) or Place(chosen[node], by_zone[chosen[node]]) for node in NODES)
 
     def _subnet_by_zone(self, subnets: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-        """One subnet for each zone, in the order asked for, else by name; a default subnet before others."""
+        """One subnet for each zone, in the order asked for, else by name; default ones first, full ones last."""
         if self._run.config.subnets:
             zone_of = {subnet["SubnetId"]: subnet["AvailabilityZone"] for subnet in subnets}
             return {zone_of[subnet]: subnet for subnet in self._run.config.subnets}
-        by_zone: dict[str, str] = {}
-        for subnet in sorted(subnets, key=lambda one: (not one.get("DefaultForAz"), one["SubnetId"])):
-            by_zone.setdefault(subnet["AvailabilityZone"], subnet["SubnetId"])
+        by_zone: dict[str, Mapping[str, Any]] = {}
+        for subnet in sorted(subnets, key=lambda one: (_full(one), not one.get("DefaultForAz"), one["SubnetId"])):
+            by_zone.setdefault(subnet["AvailabilityZone"], subnet)
         # Regional zones before Local Zones and the like: these have longer names, and do not offer everything.
-        return dict(sorted(by_zone.items(), key=lambda item: (len(item[0]), item[0])))
+        order = sorted(by_zone.items(), key=lambda item: (_full(item[1]), len(item[0]), item[0]))
+        return {zone: str(subnet["SubnetId"]) for zone, subnet in order}
 
     def _check_zones(self, zones: Sequence[str], by_zone: Mapping[str, str], needed: int) -> None:
         for zone in zones:
@@ -315,6 +317,21 @@ class Network:
             self._run.watcher.warn(f"{what}: {why}")
             return
         raise SrekvError(what, why=why, next_step="give public subnets (--subnet twice), or add the route")
+
+
+def _full(subnet: Mapping[str, Any]) -> bool:
+    """Whether a launch would be refused for want of an address (InsufficientFreeAddressesInSubnet)."""
+    return subnet.get("AvailableIpAddressCount") == 0
+
+
+def _refuse_full(subnets: Sequence[Mapping[str, Any]], chosen: Collection[str]) -> None:
+    full = [subnet["SubnetId"] for subnet in subnets if subnet["SubnetId"] in chosen and _full(subnet)]
+    if full:
+        raise SrekvError(
+            f"there is no free address in {', '.join(full)}",
+            why="a node takes one of its subnet's addresses",
+            next_step="give other subnets (--subnet twice), or delete what holds their addresses",
+        )
 
 
 def _of_nodes(asked: Sequence[str], nodes: Sequence[str]) -> tuple[str, ...]:

@@ -103,6 +103,12 @@ class Nodes:
             for one in self._existing.fresh_instances()
         )
 
+    def fit(self) -> None:
+        """Refuse user data that is too large for a new node."""
+        for node in NODES:
+            if not of_node(self._existing.instances, node):
+                userdata.render(**self._payload(node), lease=self._run.config.lease)
+
     def ensure(self) -> Ops:
         """Launch what is missing, start what is stopped, repair what can be changed on a running instance."""
         for node, place in zip(NODES, self._network.places, strict=True):
@@ -330,14 +336,9 @@ class Nodes:
         self._warn_outdated(node, name, instance)
 
     def limits(self) -> Ops:
-        """The type of an instance stays what it is, and so does the port that its user data named.
-
-        A new one's user data is made once here: it may be too large, and that has to be known before anything is made.
-        """
+        """The type of an instance stays what it is, and so does the port that its user data named."""
         for node in NODES:
-            instances = sorted(of_node(self._existing.instances, node), key=lambda one: one["LaunchTime"])
-            if not instances:
-                userdata.render(**self._payload(node), lease=self._run.config.lease)
+            instances = sorted(of_node(self._existing.instances, node), key=_age)
             for kept in instances[:1]:
                 yield from self._limit(self._run.names.instance(node), kept)
 

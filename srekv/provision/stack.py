@@ -24,7 +24,7 @@ from srekv.provision.data import Holding, holding
 from srekv.provision.deployment import assemble, noted_fault
 from srekv.provision.dns import PrivateZone
 from srekv.provision.drift import Listener, Plan
-from srekv.provision.engine import observe_all, refuse_what_cannot_change
+from srekv.provision.engine import Look, observe_all, refuse_unfit, refuse_what_cannot_change
 from srekv.provision.existing import Existing
 from srekv.provision.firewall import Firewall
 from srekv.provision.hands import AwsHands
@@ -71,7 +71,7 @@ class Stack:
         Args:
             wait: for the checks.
             guard: is shown the fault that a drill noted on the primary, "" if none, before anything is done.
-            preflight: is shown the steps of a stack that has no role yet, and refuses before anything is made.
+            preflight: is shown the steps once each of them would take the request, and refuses before anything is made.
             heal: is called once everything is repaired that the steps know of, if a fault was noted.
 
         Returns:
@@ -86,7 +86,8 @@ class Stack:
             if not self.run.dry:
                 refuse_what_cannot_change((steps.network, steps.nodes, steps.table, steps.checks, steps.zone))
             self._refuse_elsewhere(steps)
-            if preflight is not None and self.is_new:
+            refuse_unfit(steps.fits)
+            if preflight is not None:
                 preflight(steps)
         steps, instances = ensure_whole(steps, partial(Steps.of, waits_for_health=wait))
         if self.run.dry:
@@ -226,6 +227,25 @@ class Steps:
             zone=zone,
             alarms=alarms,
             settings=Settings(run, role, needs=(identity, nodes, leasing, table, zone, alarms)),
+        )
+
+    @property
+    def fits(self) -> tuple[tuple[Look, ...], ...]:
+        """What refuses a request before anything is made; the second round needs to know the VPC."""
+        return (
+            (
+                (self.identity.fit, "looking at the role"),
+                (self.network.fit, "looking at the network"),
+                (self.images.fit, "looking for the machine image"),
+                (self.keys.fit, "looking for the key pair"),
+                (self.table.fit, "looking at the table"),
+                (self.nodes.fit, "packing the nodes' user data"),
+                (self.alarms.fit, "looking at alarms and dashboard"),
+            ),
+            (
+                (self.firewall.fit, "looking at the security group"),
+                (self.zone.fit, "looking at the hosted zones"),
+            ),
         )
 
     @property

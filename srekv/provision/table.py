@@ -65,6 +65,12 @@ class Table:
                 next_step="back the table up, delete it, and run up again",
             )
 
+    def fit(self) -> None:
+        """Refuse a table of our name that is another's."""
+        table = self._at_first
+        if table is not None and table["TableStatus"] != "DELETING":
+            self._refuse_foreign(table)
+
     def ensure(self) -> Ops:
         """Create the table, or repair what can be changed."""
         table = self._at_first
@@ -76,7 +82,8 @@ class Table:
             self.created = True
             yield Op(kind="table", name=self._name, action="create", call=self._create)
             return
-        self._refuse_foreign(table)
+        if self._tags.get(STACK_TAG) != self._run.config.stack:
+            self._refuse_foreign(table)
         self._active = table["TableStatus"] == "ACTIVE"
         changes = [*self.limits(), *self._drift(table)]
         yield from changes

@@ -219,11 +219,13 @@ class World:
         config = Config(target="aws", endpoint=self.endpoint, stack=stack)
         return connect(config, given, log, dry=dry, session=self._session), log
 
-    def up(self, stack: str = "srekv", *, dry: bool = False, wait: bool = False, **given: Any) -> Log:
+    def up(
+        self, stack: str = "srekv", *, dry: bool = False, wait: bool = False, preflight: Any = None, **given: Any
+    ) -> Log:
         """Run `up`; `calls.log` holds this run's calls only."""
         self.account.forget()
         opened, log = self.stack(stack, dry=dry, **given)
-        opened.up(wait=wait)
+        opened.up(wait=wait, preflight=preflight)
         return log
 
     def down(self, stack: str = "srekv", *, dry: bool = False) -> tuple[tuple[Leftover, ...], Log]:

@@ -47,7 +47,7 @@ SELECTORS = {
         ),
         *("Filters tag:srekv:stack", "Filters vpc-id", "InstanceIds"),
     ),
-    "DescribeKeyPairs": ("Filters tag-key", "Filters tag:srekv:stack", "KeyNames"),
+    "DescribeKeyPairs": ("Filters key-name", "Filters tag-key", "KeyNames"),
     "DescribeManagedPrefixLists": ("Filters prefix-list-name",),
     "DescribeNetworkAcls": ("Filters association.subnet-id",),
     "DescribeNetworkInterfaces": ("Filters group-id", "Filters tag-key"),

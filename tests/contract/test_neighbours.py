@@ -1,9 +1,8 @@
-"""Law 4: what is not this stack's survives whatever is done, and a taken name is refused, not taken over."""
+"""Law 4: what is not this stack's survives whatever is done."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,18 +10,8 @@ import pytest
 from srekv.errors import NotOursError
 from srekv.provision.iam import TRUST
 
-OURS_BY_NAME = "EC2_DynamoDB_Access"
 
-
-def _role(world: Any) -> None:
-    world.by_hand("iam").create_role(RoleName=OURS_BY_NAME, AssumeRolePolicyDocument=json.dumps(TRUST))
-
-
-def _profile(world: Any) -> None:
-    world.by_hand("iam").create_instance_profile(InstanceProfileName=OURS_BY_NAME)
-
-
-def _table(world: Any, name: str = "SREKeyValue") -> None:
+def _table(world: Any, name: str) -> None:
     world.by_hand("dynamodb").create_table(
         TableName=name,
         KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
@@ -36,28 +25,10 @@ def _vpc(world: Any) -> str:
     return str(vpcs[0]["VpcId"])
 
 
-def _group(world: Any, name: str = "srekv-web") -> str:
+def _group(world: Any, name: str) -> str:
     ec2 = world.by_hand("ec2")
     group: str = ec2.create_security_group(GroupName=name, Description="mine", VpcId=_vpc(world))["GroupId"]
     return group
-
-
-def _alarm(world: Any) -> None:
-    world.by_hand("cloudwatch").put_metric_alarm(
-        AlarmName="srekv-az1-unhealthy",
-        Namespace="mine",
-        MetricName="mine",
-        Statistic="Sum",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=1,
-        ComparisonOperator="LessThanThreshold",
-    )
-
-
-def _dashboard(world: Any) -> None:
-    body = json.dumps({"widgets": [{"type": "text", "properties": {"markdown": "mine"}}]})
-    world.by_hand("cloudwatch").put_dashboard(DashboardName="srekv-dashboard", DashboardBody=body)
 
 
 def _key_pair(world: Any) -> None:
@@ -90,25 +61,7 @@ def _instance(world: Any) -> None:
     ec2.associate_address(AllocationId=address, InstanceId=instance)
 
 
-FOREIGN: tuple[Callable[[Any], object], ...] = (_role, _profile, _table, _group, _alarm, _dashboard)
-
-
-@pytest.mark.parametrize("make", [*FOREIGN, _key_pair])
-def test_a_taken_name_is_refused(world: Any, make: Callable[[Any], object], tmp_path: Any) -> None:
-    """A foreign resource of the wanted name: NotOursError, and after `down` everything is as it was before."""
-    make(world)
-    before = world.listing()
-    key = tmp_path / "key"
-    with pytest.raises(NotOursError) as caught:
-        world.up(alarms=True, create_key=str(key))
-    assert caught.value.why
-    assert "--stack" in caught.value.next_step
-
-    assert world.down()[0] == ()
-    assert world.listing() == before
-
-
-def test_a_taken_zone_is_refused(world: Any) -> None:
+def test_a_zone_that_is_taken_meanwhile_is_refused(world: Any) -> None:
     """AWS itself refuses a second zone of a name in one VPC (R8); that becomes NotOursError."""
     before = world.listing()
     world.calls.answers["CreateHostedZone"] = lambda _: world.refusal(

@@ -25,6 +25,7 @@ READS = frozenset(
         *("GetInstanceProfile", "GetRole", "GetRolePolicy", "ListAttachedRolePolicies", "ListRolePolicies"),
         *("DescribeContinuousBackups", "DescribeTable", "ListTagsOfResource"),
         *("GetCheckerIpRanges", "GetHealthCheckStatus", "GetHostedZone", "ListHealthChecks", "ListHostedZones"),
+        "ListHostedZonesByVPC",
         *("ListResourceRecordSets", "ListTagsForResource", "ListTagsForResources"),
         *(
             "DescribeAlarms",
