@@ -145,7 +145,9 @@ def compare(screen: Screen, a: Path, b: Path, *, tolerance: float) -> None:
     differences = compared(*sides, tolerance=tolerance)
     worse = conclusion(differences)
     gaps = [f"{run.name}: {run.gap}" for side in sides for run in side if run.gap]
-    screen.show(_differences(differences), _CONCLUSIONS[worse], *gaps)
+    screen.show(_differences(differences), _CONCLUSIONS[worse])
+    for gap in gaps:
+        screen.show(gap)
     screen.document(
         {
             "worse": worse,
@@ -161,7 +163,9 @@ def compare(screen: Screen, a: Path, b: Path, *, tolerance: float) -> None:
     if worse is None:
         raise UnknownError(
             f"{b} cannot be compared with {a}",
-            why=", ".join(f"{one.measure}: {one.note}" for one in differences if one.worse is None),
+            why=gaps[0]
+            if gaps
+            else ", ".join(f"{one.measure}: {one.note}" for one in differences if one.worse is None),
             next_step="srekv check shows what a run lacks; drill again, or leave that run out",
         )
 

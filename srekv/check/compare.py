@@ -46,7 +46,7 @@ class Measures:
             lost=verdict.lost,
             availability=timing.availability if timing else None,
             name=name,
-            gap=next((one.summary for one in verdict.findings if one.verdict == verdict.verdict == "unknown"), ""),
+            gap=verdict.reason if verdict.verdict == "unknown" else "",
         )
 
     @classmethod

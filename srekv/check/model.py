@@ -312,8 +312,12 @@ class Verdict:
 
     @property
     def decisive(self) -> Judgement | None:
-        """The first finding that makes the verdict what it is; None for a verdict of held."""
-        return next((one for one in self.findings if one.verdict == self.verdict != "held"), None)
+        """The first finding that makes the verdict what it is; None for a verdict of held.
+
+        A gap in the history comes before what a checker misses because of it.
+        """
+        found = [one for one in self.findings if one.verdict == self.verdict != "held"]
+        return min(found, key=lambda one: one.checker != "history", default=None)
 
     @property
     def reason(self) -> str:

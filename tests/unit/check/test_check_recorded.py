@@ -40,6 +40,7 @@ def test_it_held(lines: list[bytes]) -> None:
 def test_no_part_of_it_is_held(number: int) -> None:
     """Cut off behind any line: inconclusive. Of an older one the part up to the heal is needed."""
     assert judge(LINES[:number]).verdict == "unknown"
+    assert judge(LINES[:number]).reason.startswith("history: it has ")
     assert number >= HEALED or judge(older(LINES[:number])).verdict == "unknown"
 
 
