@@ -67,6 +67,9 @@ EXPIRED = frozenset({"RequestExpired", "ExpiredToken", "ExpiredTokenException"})
 INVALID_KEYS = frozenset({"AuthFailure", "InvalidClientTokenId", "UnrecognizedClientException", "OptInRequired"})
 """A bad key, or a Region that is not enabled (C2, C4)."""
 
+OF_ANOTHER = frozenset({"DisassociateAddress", "ReleaseAddress"})
+"""Refused with AuthFailure too where a service of AWS's, such as a NAT gateway, has the address (E24)."""
+
 SKEWED = frozenset({"SignatureDoesNotMatch", "InvalidSignatureException", "RequestTimeTooSkewed"})
 
 TIMED = SKEWED | EXPIRED | {"AuthFailure"}
@@ -240,7 +243,7 @@ def _explain_answer(error: ClientError, doing: str) -> SrekvError:
         return SrekvError(
             f"AWS refused the signature: {doing}", why=why, next_step="check the secret key and this machine's clock"
         )
-    if code in INVALID_KEYS and error.operation_name != "ReleaseAddress":
+    if code in INVALID_KEYS and error.operation_name not in OF_ANOTHER:
         return SrekvError(
             f"AWS does not accept these credentials here: {doing}",
             why=why,

@@ -127,6 +127,7 @@ def _addresses(clients: Clients) -> Iterator[Leftover]:
             id=one["AllocationId"],
             name=one["PublicIp"],
             state="associated" if association else "idle",
+            note=f"on {one.get('InstanceId') or one.get('NetworkInterfaceId')}" if association else "",
             ties=(("association", association),) if association else (),
         )
 
