@@ -231,7 +231,7 @@ def test_load_leaves_no_key_and_reads_all_in_the_end(site: Any) -> None:
 
     assert status.done
     assert len({line["key"] for line in lines if line.get("final")}) == 4
-    assert {line["event"] for line in lines if "event" in line} == {"start", "dns", "end"}
+    assert {line["event"] for line in lines if "event" in line} == {"start", "dns", "lag", "end"}
     assert site.store.items == {}
     assert _rulings(judge(json.dumps(line) + "\n" for line in lines)) == LOAD_ALONE
 
