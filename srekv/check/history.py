@@ -164,7 +164,8 @@ _DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 def _object(text: bytes) -> dict[str, Any]:
     try:
-        line = _DECODER.decode(text.decode())
+        whole = text.decode().strip(" \t\r\n")
+        line, end = _DECODER.raw_decode(whole)
     except _DamagedError:
         raise
     except UnicodeDecodeError as error:
@@ -175,6 +176,8 @@ def _object(text: bytes) -> dict[str, Any]:
         raise _DamagedError("nested too deep") from error
     if not isinstance(line, dict):
         raise _DamagedError("not an object")
+    if end != len(whole):
+        raise _DamagedError(f"not JSON: something follows at character {end + 1}")
     if text.count(b"{") + text.count(b"[") > _DEEPEST and _is_deep(line, _DEEPEST):
         raise _DamagedError("nested too deep")
     if b"\\u" in text and _has_lone_surrogate(line):

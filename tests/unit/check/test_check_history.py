@@ -33,6 +33,7 @@ NESTED = b"[" * 40 + b"]" * 40
 DAMAGED = {
     "no JSON": b"no json\n",
     "no object": b"[]\n",
+    "two objects": line().strip() + line(),
     "neither op nor event": b'{"foo": 1}\n',
     "zero bytes": b"\0" * 100 + b"\n",
     "deep": DEEP + b"\n",
