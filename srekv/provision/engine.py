@@ -6,14 +6,14 @@ steps are still being ensured, so the whole takes as long as its longest chain, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from srekv.errors import SrekvError
 from srekv.provision.answers import FAILURES, explain, is_unknown_operation
 from srekv.provision.model import Resource
-from srekv.provision.run import CancelledError, Limited, Op, Run, Step
+from srekv.provision.run import CancelledError, HeldError, Limited, Op, Ops, Run, Step
 
 WORKERS = 12
 """Steps side by side."""
@@ -87,25 +87,37 @@ def ensure_all(run: Run, steps: Sequence[Step]) -> None:
     _run_tasks(run, tasks)
 
 
-def destroy_all(run: Run, steps: Sequence[Step]) -> None:
+def destroy_all(run: Run, steps: Sequence[Step], *, last: Step | None = None) -> None:
     """Remove everything, each step after all steps that need it; what cannot be deleted does not keep the rest.
 
     It is noted in `run.refused`. Each step's removal tolerates that others were not complete.
 
+    Args:
+        run: the stack.
+        steps: what goes.
+        last: the one of them that stays while something of a step that needs it stays.
+
     Raises:
         SrekvError: the first failure that is not about one thing only, for example expired credentials.
     """
+    stuck: set[Step] = set()
     tasks = []
     for step in steps:
-        dependents = frozenset(_key(steps, other) for other in steps if step in other.needs)
-        tasks.append(Task(_key(steps, step), step.section, dependents, _removal(run, step)))
+        dependents = [other for other in steps if step in other.needs]
+        after = frozenset(_key(steps, other) for other in dependents)
+        job = _removal(run, step, stuck, holders=dependents if step is last else ())
+        tasks.append(Task(_key(steps, step), step.section, after, job))
     _run_tasks(run, tasks)
 
 
-def _removal(run: Run, step: Step) -> Job:
+def _removal(run: Run, step: Step, stuck: set[Step], *, holders: Collection[Step]) -> Job:
+    """Removes a step, unless one of its holders is stuck; notes it there if something of it stays."""
+
     def job() -> None:
         try:
-            run.carry_out(step.section, step.destroy(), removing=True)
+            operations = step.destroy() if stuck.isdisjoint(holders) else _kept(step)
+            if not run.carry_out(step.section, operations, removing=True):
+                stuck.add(step)
         except FAILURES as error:
             failure = explain(error, f"{step.section} (destroy)")
             failure.__cause__ = error
@@ -113,10 +125,18 @@ def _removal(run: Run, step: Step) -> Job:
             failure = error
         else:
             return
+        stuck.add(step)
         if not run.note_refusal(step.section, failure):
             raise failure
 
     return job
+
+
+def _kept(step: Step) -> Ops:
+    """What is there of a step that stays, each with the reason."""
+    for one in step.observe():
+        held = HeldError(f"the {one.kind} {one.name} was not deleted", why="it names the Region of what is left")
+        yield Op(kind=one.kind, name=one.name, id=one.id, action="delete", refusal=held)
 
 
 def observe_all(run: Run, steps: Sequence[Step]) -> tuple[Resource, ...]:

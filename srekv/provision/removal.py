@@ -76,7 +76,7 @@ def remove(run: Run, steps: Steps, *, keep_table: bool = False, backup: str = ""
     seen = Removal()
     for round_ in range(1, ROUNDS + 1):
         run.refused.clear()
-        destroy_all(run, [step for step in steps.all if step not in spared])
+        destroy_all(run, [step for step in steps.all if step not in spared], last=steps.identity)
         if run.dry:
             _raise_first(run)
             break

@@ -56,7 +56,7 @@ class Op:
 
     Attributes:
         call: does it and returns the resource's id; None when the resource is left alone.
-        refusal: for a field that cannot change: what to raise in its place, unless the run is dry.
+        refusal: for a field that cannot change, or what must stay: what to raise in its place, unless the run is dry.
     """
 
     kind: str
@@ -65,7 +65,7 @@ class Op:
     id: str = ""
     detail: str = ""
     call: Callable[[], str | None] | None = None
-    refusal: ImmutableError | None = None
+    refusal: SrekvError | None = None
 
 
 Ops = Iterator[Op]
@@ -151,14 +151,15 @@ class Run:
         finally:
             self.watcher.finished(what)
 
-    def carry_out(self, section: str, operations: Ops, *, removing: bool = False) -> None:
-        """Do what a step yields, one by one, and report it to the watcher.
+    def carry_out(self, section: str, operations: Ops, *, removing: bool = False) -> bool:
+        """Do what a step yields, one by one, and report it to the watcher; whether nothing was refused.
 
         Raises:
             CancelledError: the rest of the run has become pointless.
             ImmutableError: a field that cannot change differs from what was asked; never in a dry run.
             SrekvError: AWS refuses a call; if it is about one thing that a removal deletes, the rest goes on.
         """
+        complete = True
         for op in operations:
             if self.cancelled.is_set():
                 raise CancelledError(f"{section} was interrupted")
@@ -167,8 +168,10 @@ class Run:
             except SrekvError as error:
                 if not removing or not self.note_refusal(op.id, error):
                     raise
+                complete = False
                 continue
             self.watcher.changed(change)
+        return complete
 
     def note_refusal(self, key: str, error: SrekvError) -> bool:
         """Note why something was not deleted, if that is about this one thing only; whether it was noted."""

@@ -233,6 +233,9 @@ class Case:
     by_hand: bool = True
 
 
+IDENTITY = ("instance profile", "role")
+"""They name the Region, so they outlive instances, addresses and the table."""
+
 HELD = {
     "an interface": Case(Hand.interface, {"security group"}),
     # moto shows an instance's groups on its interface whatever ModifyNetworkInterfaceAttribute says.
@@ -242,9 +245,11 @@ HELD = {
     "a disk": Case(Hand.disk, {"volume"}),
     "a profile": Case(Hand.profile, {"role"}),
     "records": Case(Hand.records, {"hosted zone", "record"}, by_hand=False),
-    "a protected instance": Case(Hand.protection, {"instance", "volume", "security group"}, code=3, by_hand=False),
-    "a gateway": Case(Hand.gateway, {"address"}, code=3, by_hand=False),
-    "a denial": Case(Hand.denial, {"table"}, code=3, by_hand=False),
+    "a protected instance": Case(
+        Hand.protection, {"instance", "volume", "security group", *IDENTITY}, code=3, by_hand=False
+    ),
+    "a gateway": Case(Hand.gateway, {"address", *IDENTITY}, code=3, by_hand=False),
+    "a denial": Case(Hand.denial, {"table", *IDENTITY}, code=3, by_hand=False),
 }
 
 

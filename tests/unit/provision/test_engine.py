@@ -210,6 +210,21 @@ def test_what_cannot_be_deleted_does_not_keep_the_rest(run: Run, log: Log) -> No
     assert {key: error.why for key, error in run.refused.items()} == {"top": "DeleteThing: DependencyViolation: held"}
 
 
+def test_the_last_step_outlives_what_needs_it(run: Run, log: Log) -> None:
+    """What names the Region of the rest stays while some of that rest does, and the reason is noted."""
+
+    def refused() -> str:
+        raise ClientError({"Error": {"Code": "DependencyViolation", "Message": "held"}}, "DeleteThing")
+
+    base, other = FakeStep("base"), FakeStep("other")
+    destroy_all(run, (base, other, FakeStep("top", (base, other), call=refused)), last=base)
+    assert _done(log, "delete") == ["top-2", "other", "other-2"]
+    assert run.refused["base"].why == "it names the Region of what is left"
+
+    destroy_all(run, (base, FakeStep("top", (base,))), last=base)
+    assert _done(log, "delete")[-2:] == ["base", "base-2"]
+
+
 @pytest.mark.parametrize(
     "error",
     [
