@@ -118,9 +118,8 @@ class PrivateZone:
     def _rivals(self) -> Iterator[tuple[str, str]]:
         """The zones that answer in our VPC for the record's name, the zone's own name first: id and name."""
         covering = [(bare(one), name) for one, name in self._private() if _covers(name, self._record_name)]
-        mine = {bare(zone["Id"]) for zone in self._at_first}
         for zone_id, name in sorted(covering, key=lambda one: len(one[1])):
-            if len(name) >= len(self._zone_name) and zone_id not in mine and self._is_associated(zone_id):
+            if len(name) >= len(self._zone_name) and self._is_foreign(zone_id):
                 yield zone_id, name
 
     def _private(self) -> list[tuple[str, str]]:
@@ -140,14 +139,22 @@ class PrivateZone:
             zones = each(self._route53, "list_hosted_zones", "HostedZones")
             return [(zone["Id"], zone["Name"]) for zone in zones if zone.get("Config", {}).get("PrivateZone")]
 
-    def _is_associated(self, zone_id: str) -> bool:
-        """Whether the zone is the VPC's; another account's is not shown to us, but was listed as one."""
+    def _is_foreign(self, zone_id: str) -> bool:
+        """Whether it is the VPC's zone and not ours, as another `up` may just have made it.
+
+        Another account's is not shown to us, but was listed as the VPC's; one that is gone is in nobody's way.
+        """
         try:
-            return self._network.vpc_id in self._vpcs({"Id": zone_id})
+            answer = found(self._route53.get_hosted_zone, Id=zone_id)
         except ClientError as error:
-            if code_of(error) not in DENIED | {"NoSuchHostedZone"}:
+            if code_of(error) not in DENIED:
                 raise
             return True
+        if answer is None or answer["HostedZone"]["CallerReference"].startswith(
+            self._run.names.reference_prefix("zone")
+        ):
+            return False
+        return self._network.vpc_id in {vpc.get("VPCId") for vpc in answer.get("VPCs", ())}
 
     def _vpcs(self, zone: Mapping[str, Any]) -> Collection[str]:
         """The VPCs of a zone, asked once."""
