@@ -368,22 +368,19 @@ def _identity(scope: Scope) -> tuple[Grant, ...]:
             ],
             resources=[*every.iam("instance-profile"), *every.iam("role"), *scope.unborn("instance-profile")],
         ),
-        Grant(
-            name="MakeRole",
-            actions=["iam:CreateInstanceProfile", "iam:CreateRole", "iam:TagInstanceProfile"],
-            resources=both,
-            conditions=scope.tagged("aws:RequestTag"),
-        ),
-        Grant(
+        Grant(  # the path in the ARN binds what is made, too: a condition on its tag would only make the policy longer
             name="ChangeRole",
             actions=[
                 "iam:AddRoleToInstanceProfile",
+                "iam:CreateInstanceProfile",
+                "iam:CreateRole",
                 "iam:DeleteInstanceProfile",
                 "iam:DeleteRole",
                 "iam:DeleteRolePolicy",
                 "iam:DetachRolePolicy",
                 "iam:PutRolePolicy",
                 "iam:RemoveRoleFromInstanceProfile",
+                "iam:TagInstanceProfile",
                 "iam:TagRole",
                 "iam:UntagRole",
                 "iam:UpdateAssumeRolePolicy",
