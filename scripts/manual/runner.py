@@ -65,7 +65,8 @@ def run(page: Path, directory: Path, tell: Callable[[str], None] = lambda _: Non
     with ExitStack() as stack:
         environment = place.environment()
         if _with_account(commands):
-            environment |= stack.enter_context(place.account())
+            drilled = any(_WITH_ACCOUNT.search(one.text) and "failover-test" in one.text for one in commands)
+            environment |= stack.enter_context(place.account(drilled=drilled))
         stack.callback(place.tidy)
         session = stack.enter_context(Session(place.checkout, place.notes, environment))
         for command in commands:
