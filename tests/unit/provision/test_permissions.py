@@ -81,6 +81,7 @@ def test_the_linter_finds_nothing_in_the_nodes_policy() -> None:
 def test_iam_takes_it() -> None:
     """The whole fits into one managed policy, and however it is bound, each half does."""
     assert size(operator_policy(fix_vpc=True)) <= LARGEST_POLICY
+    assert size(operator_policy(account="123456789012", region="us-east-1", stack="demo")) <= LARGEST_POLICY
     for part in ("reading", "changing"):
         assert size(operator_policy(**LONGEST, part=part)) <= LARGEST_POLICY
 
