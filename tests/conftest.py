@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import os
+import pty
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from importlib.resources import files
 
 import pytest
@@ -25,3 +28,22 @@ def pytest_configure(config: pytest.Config) -> None:
     mine.write_bytes(gzip.decompress(newest.read_bytes()))
     mine.rename(images)  # whole, whichever of the processes comes last
     os.environ["MOTO_AMIS_PATH"] = str(images.absolute())
+
+
+@pytest.fixture
+def on_a_terminal() -> Callable[[Callable[[], object]], str]:
+    """Call something and return all that it sends to a terminal, which hands it on in pieces of its own choice."""
+
+    def capture(write: Callable[[], object]) -> str:
+        reading, writing = pty.openpty()
+        with os.fdopen(writing, "w") as terminal, os.fdopen(reading, "rb", buffering=0) as screen:
+            with redirect_stdout(terminal), redirect_stderr(terminal):
+                write()
+                terminal.write("END")
+            terminal.flush()
+            shown = b""
+            while not shown.endswith(b"END"):
+                shown += screen.read(65536)
+        return shown.decode()
+
+    return capture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import pty
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
@@ -101,32 +99,22 @@ def _in_a_pipe(say: Callable[[], object]) -> str:
     return page.getvalue()
 
 
-def _on_a_terminal(say: Callable[[], object]) -> str:
-    """What a terminal is sent."""
-    reading, writing = pty.openpty()
-    with os.fdopen(writing, "w") as terminal, os.fdopen(reading, "rb", buffering=0) as screen:
-        with redirect_stdout(terminal), redirect_stderr(terminal):
-            say()
-            terminal.write("END")
-        terminal.flush()
-        shown = b""
-        while not shown.endswith(b"END"):
-            shown += screen.read(65536)
-    return shown.decode()
-
-
-@pytest.mark.parametrize("sent", [_in_a_pipe, _on_a_terminal])
+@pytest.mark.parametrize("is_terminal", [False, True])
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_to_print(
-    way: str, sent: Callable[[Callable[[], object]], str], monkeypatch: pytest.MonkeyPatch
+    way: str,
+    is_terminal: bool,
+    on_a_terminal: Callable[[Callable[[], object]], str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Strings, styled text, tables, errors, progress, documents: in a log and on a terminal each is an escape."""
+    capture = on_a_terminal if is_terminal else _in_a_pipe
     for name, value in (("TERM", "xterm"), ("COLUMNS", "9000")):
         monkeypatch.setenv(name, value)
     is_json = way in {"document", "row"}
-    shown = sent(lambda: WAYS[way](Screen(as_json=is_json), MARKED))
+    shown = capture(lambda: WAYS[way](Screen(as_json=is_json), MARKED))
     assert not [one for one in CONTROLS if f"<{one}>" in shown]
-    if (way, sent) != ("narration: busy", _in_a_pipe):  # in a log it is told only when it lasts
+    if is_terminal or way != "narration: busy":  # in a log it is told only when it lasts
         escapes = [json.dumps(one)[1:-1] if is_json else visible(one) for one in CONTROLS]
         assert not [one for one in escapes if f"<{one}>" not in shown]
 

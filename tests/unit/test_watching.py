@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -36,15 +34,14 @@ def test_a_watch_outlives_what_it_cannot_see_and_ends_with_its_cloud() -> None:
     assert list(answers) == []
 
 
-def test_calls_are_not_written_over_the_live_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_are_not_written_over_the_live_screen(
+    monkeypatch: pytest.MonkeyPatch, on_a_terminal: Callable[[Callable[[], object]], str]
+) -> None:
     """On one terminal --watch and --verbose exclude each other, and the advice parts them; nothing was looked at."""
     monkeypatch.setenv("TERM", "xterm")
-    reading, writing = pty.openpty()
-    with os.fdopen(reading, "rb", buffering=0) as screen, os.fdopen(writing, "w") as terminal:
-        monkeypatch.setattr(sys, "stdout", terminal)
-        monkeypatch.setattr(sys, "stderr", terminal)
-        code = run(["--stack", "blue", "-v", "status", "--watch"])
-        monkeypatch.undo()
-        said = screen.read(65536).decode()
-    assert code == 2
+    codes: list[int] = []
+
+    said = on_a_terminal(lambda: codes.append(run(["--stack", "blue", "-v", "status", "--watch"])))
+
+    assert codes == [2]
     assert "srekv --stack blue -v status --watch 2> calls.log" in said
