@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from srekv.drill.note import Note, here
@@ -20,22 +19,26 @@ class Injection:
     scene: Scene
     admitted: str
 
-    @contextmanager
-    def lasting(self) -> Iterator[None]:
-        """The fault is in the stack inside, and healed on the way out, whatever happened.
+    def carry_out(self, endure: Callable[[], None]) -> None:
+        """Inject the fault, endure it, and heal it, whatever happens: a signal at any moment ends it, and heals first.
 
         An error of the healing itself is raised only when nothing else is; otherwise the watcher is warned.
+
+        Raises:
+            KeyboardInterrupt: a signal came.
         """
-        try:
-            self._inject()
-            yield
-        except BaseException:
+        with shielded(self._ask_for_patience) as shield:
             try:
-                self._heal()
-            except Exception as error:  # noqa: BLE001 - whatever it is, it must not hide the error on its way
-                self.scene.watcher.warn(f"{self._left_behind}: {error}")
-            raise
-        self._heal()
+                with shield.lowered():
+                    self._inject()
+                    endure()
+            except BaseException:
+                try:
+                    self._heal()
+                except Exception as error:  # noqa: BLE001 - whatever it is, it must not hide the error on its way
+                    self.scene.watcher.warn(f"{self._left_behind}: {error}")
+                raise
+            self._heal()
 
     def _inject(self) -> None:
         """Note what is to be undone, then do it."""
@@ -62,32 +65,15 @@ class Injection:
         )
 
     def _heal(self) -> None:
-        """Undo the fault, then remove the note. Signals wait until that is done.
-
-        Raises:
-            KeyboardInterrupt: one came meanwhile.
-        """
-        with self.scene.phase(f"heal: {self.scene.title}"), shielded(self._ask_for_patience):
-            self._insist(self._undo)
-
-    def _undo(self) -> None:
+        """Undo the fault, then remove the note."""
         scene = self.scene
-        begin = scene.clock.time()
-        scene.order.fault.heal(scene.hands, scene.deployment)
-        if not scene.timeline.first("heal"):
+        with scene.phase(f"heal: {scene.title}"):
+            begin = scene.clock.time()
+            scene.order.fault.heal(scene.hands, scene.deployment)
             scene.timeline.record("heal", at=begin, fault=scene.entry.name, node=scene.primary.name, what=scene.title)
-        if scene.entry.name == "planned":
-            scene.observer.inverted("primary", inverted=False)
-        scene.hands.forget(scene.primary)
-
-    def _insist(self, call: Callable[[], None]) -> None:
-        """Make the call; one that was interrupted is made again before the interrupt is passed on."""
-        try:
-            call()
-        except KeyboardInterrupt:
-            self._ask_for_patience()
-            call()
-            raise
+            if scene.entry.name == "planned":
+                scene.observer.inverted("primary", inverted=False)
+            scene.hands.forget(scene.primary)
 
     def _ask_for_patience(self) -> None:
         self.scene.watcher.warn(f"healing {self.scene.title} first; kill -9 ends this at once, and srekv up heals then")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,37 +38,35 @@ def failover_test(
             KeyboardInterrupt; if even that failed, the watcher was warned and the note on the primary says so.
     """
     clock = clock or SystemClock()
-    deployment = hands.deployment()
-    with _admitted(hands, order.vantage, watcher) as admitted:
+
+    def drill(admitted: str = "") -> DrillResult:
+        deployment = hands.deployment()
         place = Instance(instance_id=order.vantage) if order.vantage else deployment.node("secondary")
-        view = vantage(hands, settings, deployment, place)
         timeline = Timeline(clock, journal=workdir / EVENTS)
-        observer = Observer(hands, deployment, settings, timeline=timeline, clock=clock)
         scene = Scene(
             hands=hands,
             settings=settings,
             watcher=watcher,
             clock=clock,
             deployment=deployment,
-            view=view,
+            view=vantage(hands, settings, deployment, place),
             timeline=timeline,
-            observer=observer,
+            observer=Observer(hands, deployment, settings, timeline=timeline, clock=clock),
             order=order,
         )
         return Drill(scene).carry_out(workdir, Injection(scene=scene, admitted=admitted))
 
+    return _admitted(hands, order.vantage, watcher, drill) if order.vantage else drill()
 
-@contextmanager
-def _admitted(hands: Hands, instance_id: str | None, watcher: Narrator) -> Iterator[str]:
-    """The vantage point may reach the service inside, and not any more outside; its address, or ""."""
-    if instance_id is None:
-        yield ""
-        return
-    address = hands.admit(instance_id)
-    try:
-        yield address
-    finally:
-        with shielded(lambda: watcher.warn(f"closing the port to {address} first")):
+
+def _admitted(hands: Hands, instance_id: str, watcher: Narrator, drill: Callable[[str], DrillResult]) -> DrillResult:
+    """Carry out a drill with the address of its vantage point, which may reach the service meanwhile."""
+    with shielded(lambda: watcher.warn("closing the port to the vantage point first")) as shield:
+        address = hands.admit(instance_id)
+        try:
+            with shield.lowered():
+                return drill(address)
+        finally:
             hands.dismiss(address)
 
 
@@ -86,8 +83,7 @@ class Drill:
         with scene.phase("steady state"):
             self.steady_state()
         with Load(scene).running():
-            with injection.lasting():
-                self.endure()
+            injection.carry_out(self.endure)
             self.recover()
             scene.settle()
         history = workdir / HISTORY

@@ -20,22 +20,48 @@ def interruptible() -> Iterator[None]:
         yield
 
 
+class Shield:
+    """Holds the signals back, but for one: the first that comes while the shield is lowered, which raises it."""
+
+    def __init__(self, warn: Callable[[], object]) -> None:
+        self._warn = warn
+        self._is_lowered = False
+        self.came = False
+
+    @contextmanager
+    def lowered(self) -> Iterator[None]:
+        """Raise KeyboardInterrupt inside, once; also for a signal that came before.
+
+        Whatever has to be undone on an interrupt belongs around this, inside of `shielded`.
+        """
+        if self.came:
+            raise KeyboardInterrupt
+        self._is_lowered = True
+        try:
+            yield
+        finally:
+            self._is_lowered = False
+
+    def handle(self, _number: int, _frame: FrameType | None) -> None:
+        """The handler of the signals."""
+        self.came = True
+        if self._is_lowered:
+            self._is_lowered = False
+            raise KeyboardInterrupt
+        self._warn()
+
+
 @contextmanager
-def shielded(warn: Callable[[], object]) -> Iterator[None]:
-    """Hold these signals back; the first one that came is answered with KeyboardInterrupt at the end.
+def shielded(warn: Callable[[], object]) -> Iterator[Shield]:
+    """Hold these signals back; one that came and was not raised is answered with KeyboardInterrupt at the end.
 
     Args:
-        warn: called for each; says what the user is waiting for.
+        warn: called for each that is held back; says what the user is waiting for.
     """
-    came: list[int] = []
-
-    def hold(number: int, _: FrameType | None) -> None:
-        came.append(number)
-        warn()
-
-    with _handled(hold):
-        yield
-    if came:
+    shield = Shield(warn)
+    with _handled(shield.handle):
+        yield shield
+    if shield.came:
         raise KeyboardInterrupt
 
 

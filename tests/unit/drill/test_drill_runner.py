@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, Self
 
 import pytest
 
@@ -15,6 +19,9 @@ from srekv.drill.model import Settings
 from srekv.drill.note import parse
 from srekv.drill.runner import failover_test
 from srekv.errors import SrekvError, TimeoutExceeded
+
+TRACED = ("contextlib", "srekv.drill.injection", "srekv.drill.runner", "srekv.drill.shield")
+"""The modules in which there must be no moment at which a signal prevents the healing."""
 
 STEPS_AFTER_FAULT = ("observations hc-az1", "watch on az2", "store on az2")
 
@@ -199,16 +206,56 @@ def test_heals_after_a_stop_whose_answer_was_lost(world: Any, drill: Callable[..
     assert lossy.whole
 
 
-@pytest.mark.parametrize("step", ["start az1", "forget az1"])
-def test_one_ctrl_c_does_not_stop_the_healing(
-    world: Any, drill: Callable[..., Any], refuse: Callable[..., Any], step: str
-) -> None:
-    """Ctrl-C while the primary is being started: it is started first, then the drill ends as interrupted."""
-    world.interrupt = refuse(step, KeyboardInterrupt())
-    with pytest.raises(KeyboardInterrupt):
-        drill()
+class _Signals:
+    """Sends SIGINT at one line of what a drill executes, and again some calls or returns after it.
 
-    assert world.whole
+    Attributes:
+        lines: how many lines of the traced modules were executed while the fault was noted.
+    """
+
+    FILES = frozenset(sys.modules[name].__file__ for name in TRACED)
+
+    def __init__(self, world: Any, *, at: int | None = None, again: int = 0) -> None:
+        self.lines = 0
+        self._world, self._at, self._again = world, at, again
+
+    def __enter__(self) -> Self:
+        sys.settrace(self._trace)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(None)
+        sys.setprofile(None)
+
+    def _trace(self, frame: FrameType, _event: str, _about: object) -> Callable[..., Any] | None:
+        return self._line if frame.f_code.co_filename in self.FILES else None
+
+    def _line(self, _frame: FrameType, event: str, _about: object) -> Callable[..., Any]:
+        if event == "line" and self._world.note:
+            self.lines += 1
+            if self.lines == self._at:
+                sys.setprofile(self._call)
+                signal.raise_signal(signal.SIGINT)
+        return self._line
+
+    def _call(self, _frame: FrameType, _event: str, _about: object) -> None:
+        self._again -= 1
+        if self._again == 0:
+            sys.setprofile(None)
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_at_any_line_heals(world: Any, drill: Callable[..., Any]) -> None:
+    """Ctrl-C, also twice, at any moment at which the fault is in the stack: it is healed, then the drill ends."""
+    with _Signals(world) as signals:
+        drill()
+    assert signals.lines
+    for at in range(1, signals.lines + 1):
+        for again in (0, *random.sample(range(1, 100), 4)):
+            fresh = type(world)()
+            with _Signals(fresh, at=at, again=again), pytest.raises(KeyboardInterrupt):
+                drill(hands=fresh)
+            assert fresh.whole, f"line {at}, again {again} calls later"
 
 
 def test_says_when_it_could_not_heal(world: Any, log: Any, drill: Callable[..., Any]) -> None:
