@@ -1,7 +1,7 @@
 """Measures what the manual states (How fast, The service): run it with `make bench`; name a part to run only that.
 
-Parts: help, local, moto, latency, service (needs wrk and two cores). Quote medians; the first four time whole
-processes, interpreter start included.
+Parts: help, commands (an earlier build beside this one), latency, service (needs wrk and two cores). Quote medians;
+the first three time whole processes, interpreter start included.
 """
 
 from __future__ import annotations
@@ -11,16 +11,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from servers import CALL_S, INSTANCE_RUNNING_AFTER_S, TABLE_ACTIVE_AFTER_S, moto
+from commands import STRAIGHT, measure_commands
+from servers import CALL_S, INSTANCE_RUNNING_AFTER_S, TABLE_ACTIVE_AFTER_S, moto, reset
 from service import measure_service
 from timing import Sample, command, sample
 
 SREKV = str(Path(sys.executable).with_name("srekv"))
-STRAIGHT = str(Path(__file__).with_name("straight.py"))
 CRITICAL_CALLS = 7
 """Calls that follow one another before the instances can run: look for the role, create it, its policy, look for the
 profile, create it, put the role into it, RunInstances. One more after that, for the address."""
@@ -39,40 +38,6 @@ def measure_help(home: str) -> None:
     helped = sample("srekv --help", lambda: command([SREKV, "--help"], env), runs=15)
     show(baseline, helped)
     print(f"ratio {helped.median / baseline.median:.2f} (at most 2.5)\n")
-
-
-def measure_local(home: str) -> None:
-    """A cold `up`, a second one and `down` on the local target."""
-    env = environment(home)
-    cold, second, down = [], [], []
-    for _ in range(5):
-        cold.append(command([SREKV, "up"], env))
-        second.append(command([SREKV, "up"], env))
-        down.append(command([SREKV, "down", "--yes"], env))
-    show(
-        Sample("local up, cold, to both nodes healthy", tuple(cold)),
-        Sample("local up again", tuple(second)),
-        Sample("local down", tuple(down)),
-    )
-    print("(at most 5 s, 1 s, 2 s)\n")
-
-
-def measure_moto(home: str) -> None:
-    """`up --no-wait` against a straight-line script, on a warm, ordinary moto server."""
-    with moto() as url:
-        env = environment(home, AWS_ENDPOINT_URL=url, AWS_ACCESS_KEY_ID="key", AWS_SECRET_ACCESS_KEY="secret")
-        aws = [SREKV, "--target", "aws"]
-        command([*aws, "up", "--no-wait"], env)
-        command([*aws, "down", "--yes"], env)
-        straight, up = [], []
-        for _ in range(7):
-            reset(url)
-            straight.append(command([sys.executable, STRAIGHT, url], env))
-            reset(url)
-            up.append(command([*aws, "up", "--no-wait"], env))
-    one, other = Sample("straight-line script", tuple(straight)), Sample("srekv up --no-wait", tuple(up))
-    show(one, other)
-    print(f"ratio {other.median / one.median:.2f} (at most 2)\n")
 
 
 def measure_latency(home: str) -> None:
@@ -94,12 +59,6 @@ def measure_latency(home: str) -> None:
     print(f"critical path {critical:.2f} s, ratio {slow.median / critical:.2f} (at most 1.35)\n")
 
 
-def reset(url: str) -> None:
-    """Empty a moto server."""
-    request = urllib.request.Request(f"{url}/moto-api/reset", method="POST")
-    urllib.request.urlopen(request, timeout=10).close()
-
-
 def show(*samples: Sample) -> None:
     """One line each."""
     for one in samples:
@@ -108,8 +67,7 @@ def show(*samples: Sample) -> None:
 
 PARTS: dict[str, Callable[[str], None]] = {
     "help": measure_help,
-    "local": measure_local,
-    "moto": measure_moto,
+    "commands": lambda home: measure_commands(environment(home)),
     "latency": measure_latency,
     "service": measure_service,
 }

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -80,6 +81,12 @@ def moto(*, slow: bool = False) -> Iterator[str]:
         yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
         process.stdin.close()
         process.wait(timeout=10)
+
+
+def reset(url: str) -> None:
+    """Empty a moto server."""
+    request = urllib.request.Request(f"{url}/moto-api/reset", method="POST")
+    urllib.request.urlopen(request, timeout=10).close()
 
 
 if __name__ == "__main__":
