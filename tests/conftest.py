@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import os
 import pty
-from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
 from importlib.resources import files
 
 import pytest
@@ -47,3 +48,28 @@ def on_a_terminal() -> Callable[[Callable[[], object]], str]:
         return shown.decode()
 
     return capture
+
+
+@pytest.fixture(scope="session")
+def reserve_port() -> Iterator[Callable[..., int]]:
+    """Return a port of these addresses that only a server which asks for it gets, until the tests end.
+
+    A socket that is bound and does not listen keeps the kernel from giving its port to anything else, and a server
+    binds it all the same, because both set SO_REUSEADDR (socket(7)). Clients are refused meanwhile.
+    """
+    with ExitStack() as reserved:
+
+        def reserve(*addresses: str) -> int:
+            for _ in range(50):
+                port = 0
+                with ExitStack() as attempt, suppress(OSError):
+                    for address in addresses or ("127.0.0.1",):
+                        holder = attempt.enter_context(socket.socket())
+                        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                        holder.bind((address, port))
+                        port = holder.getsockname()[1]
+                    reserved.push(attempt.pop_all())
+                    return port
+            raise AssertionError("no port is free on all of them")
+
+        yield reserve

@@ -11,11 +11,10 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from importlib import resources
 from pathlib import Path
@@ -164,15 +163,14 @@ class Client:
 
 
 @pytest.mark.parametrize("version", sorted(interpreters(), key=lambda name: int(name[2:])))
-def test_the_payload_works(version: str, endpoint: str, tmp_path: Path) -> None:
+def test_the_payload_works(version: str, endpoint: str, tmp_path: Path, reserve_port: Callable[[], int]) -> None:
     """The lab's routes, one key's life at /v1, and a clean stop, with the pins of that Python."""
     python = cached_venv(version, interpreters()[version])
     packed = userdata.render(
         table="SREKeyValue", region="us-east-1", port=80, node="az1", zone="sre-test.local", os="al2023"
     )
     folder = unpack(packed, tmp_path, python)
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = reserve_port()
     service = subprocess.Popen(
         [python, "-m", "srekv.app"],
         cwd=folder,

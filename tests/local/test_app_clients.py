@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -258,10 +258,9 @@ def test_connections_are_kept(server: Scripted) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nobody_there(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_there(kind: str, monkeypatch: pytest.MonkeyPatch, reserve_port: Callable[[], int]) -> None:
     """A write that could not be sent certainly failed."""
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        url = f"http://127.0.0.1:{gone.getsockname()[1]}"
+    url = f"http://127.0.0.1:{reserve_port()}"
     for name, value in {"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}.items():
         monkeypatch.setenv(name, value)
     # Connected before the store waits for it: botocore takes seconds on a busy machine.

@@ -101,13 +101,12 @@ def table() -> Iterator[HangingTable]:
 
 
 @pytest.fixture
-def start(table: HangingTable, tmp_path: Path) -> Iterator[Callable[[], Service]]:
+def start(table: HangingTable, tmp_path: Path, reserve_port: Callable[[], int]) -> Iterator[Callable[[], Service]]:
     """Starts a service on a free port in front of the hanging table; whatever still runs afterwards is killed."""
     started: list[subprocess.Popen[bytes]] = []
 
     def run() -> Service:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
+        port = reserve_port()
         environ = {
             "PATH": os.environ["PATH"],
             "HOME": str(tmp_path),

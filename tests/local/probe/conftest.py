@@ -297,24 +297,10 @@ def dns() -> Iterator[Dns]:
     yield from _serve_dns(Dns(["127.0.0.1"]))
 
 
-def _free_port(addresses: tuple[str, ...]) -> int:
-    """A port that is free on all the addresses."""
-    for _ in range(50):
-        with socket.socket() as first, socket.socket() as second:
-            first.bind((addresses[0], 0))
-            port = first.getsockname()[1]
-            try:
-                second.bind((addresses[1], port))
-            except OSError:
-                continue
-            return int(port)
-    raise AssertionError("no free port")
-
-
 @pytest.fixture
-def site(dns: Dns, tmp_path: Path) -> Iterator[Site]:
+def site(dns: Dns, tmp_path: Path, reserve_port: Callable[..., int]) -> Iterator[Site]:
     """Two nodes, served; nothing that a script left in the background survives."""
-    site = Site(dns, Store(), _free_port(Site.addresses), tmp_path)
+    site = Site(dns, Store(), reserve_port(*Site.addresses), tmp_path)
     site.serve(0)
     site.serve(1)
     yield site

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import Any
@@ -74,12 +75,11 @@ def moto() -> Iterator[str]:
 
 
 @contextmanager
-def dynamodb_local() -> Iterator[str]:
+def dynamodb_local(port: int) -> Iterator[str]:
     """The URL of DynamoDB Local, in memory; its own main class would listen on every address."""
     folder = FETCHED / "dynamodb-local" / "emulator"
     if shutil.which("java") is None or not (folder / "DynamoDBLocal.jar").exists():
         pytest.skip("DynamoDB Local needs java and its jar: make test-dynamodb-local")
-    port = free_port()
     classes = f"{folder}/DynamoDBLocal.jar:{folder}/DynamoDBLocal_lib/*"
     command = ["java", f"-Djava.library.path={folder}/DynamoDBLocal_lib", "-cp", classes]
     command += ["org.eclipse.jetty.xml.XmlConfiguration", f"port={port}", str(HERE / "dynamodb_local.xml")]
@@ -88,22 +88,14 @@ def dynamodb_local() -> Iterator[str]:
 
 
 @contextmanager
-def dynalite() -> Iterator[str]:
+def dynalite(port: int) -> Iterator[str]:
     """The URL of dynalite, in memory."""
     program = FETCHED / "dynalite" / "node_modules" / "dynalite" / "cli.js"
     if shutil.which("node") is None or not program.exists():
         pytest.skip("dynalite needs node and its package: make test-dynamodb-local")
-    port = free_port()
     options = ["--host", "127.0.0.1", "--port", str(port), "--createTableMs", "0"]
     with listening(["node", str(program), *options], port) as url:
         yield url
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -204,14 +196,6 @@ def control_plane() -> Callable[[str], AbstractContextManager[Callable[..., Any]
     return forwarding
 
 
-STARTERS: dict[str, Callable[[], AbstractContextManager[str]]] = {
-    "moto": moto,
-    "local-cloud": local_cloud,
-    "dynamodb-local": dynamodb_local,
-    "dynalite": dynalite,
-}
-
-
 @pytest.fixture(
     scope="session",
     params=[
@@ -220,9 +204,15 @@ STARTERS: dict[str, Callable[[], AbstractContextManager[str]]] = {
         pytest.param("dynalite", marks=pytest.mark.dynamodb_local),
     ],
 )
-def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+def database(request: pytest.FixtureRequest, reserve_port: Callable[[], int]) -> Iterator[Database]:
     """Each database in turn, one process for all tests."""
-    with STARTERS[request.param]() as url, closing(admin_of(url)) as admin:
+    starters: dict[str, Callable[[], AbstractContextManager[str]]] = {
+        "moto": moto,
+        "local-cloud": local_cloud,
+        "dynamodb-local": partial(dynamodb_local, reserve_port()),
+        "dynalite": partial(dynalite, reserve_port()),
+    }
+    with starters[request.param]() as url, closing(admin_of(url)) as admin:
         yield Database(request.param, url, admin)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -141,10 +140,9 @@ def test_permissions_are_still_asked(database: Any, control_plane: Any) -> None:
         assert code(client("nobody").get_item, **request) == "AccessDeniedException"
 
 
-def test_a_database_that_went_away(control_plane: Any) -> None:
+def test_a_database_that_went_away(control_plane: Any, reserve_port: Callable[[], int]) -> None:
     """That is the database's failure: 500, which says nothing of an effect."""
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        url = f"http://127.0.0.1:{gone.getsockname()[1]}"
+    url = f"http://127.0.0.1:{reserve_port()}"
     with control_plane(url) as client:
         assert code(client().describe_table, TableName="SREKeyValue") == "InternalServerError"
 
@@ -166,10 +164,9 @@ def test_refused_endpoints(url: str, words: str) -> None:
         refuse_unusable(url, anywhere=False)
 
 
-def test_an_endpoint_without_a_database(database: Any) -> None:
+def test_an_endpoint_without_a_database(database: Any, reserve_port: Callable[[], int]) -> None:
     """Nobody there, or somebody else."""
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        url = f"http://127.0.0.1:{gone.getsockname()[1]}"
+    url = f"http://127.0.0.1:{reserve_port()}"
     with pytest.raises(SrekvError, match="no DynamoDB answers"):
         refuse_unusable(url, anywhere=True)
     refuse_unusable(database.url, anywhere=False)

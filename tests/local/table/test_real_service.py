@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,10 +49,11 @@ class Running:
 
 
 @pytest.fixture(params=["errors", "all"])
-def service(request: pytest.FixtureRequest, database: Any, tmp_path: Path) -> Iterator[Running]:
+def service(
+    request: pytest.FixtureRequest, database: Any, tmp_path: Path, reserve_port: Callable[[], int]
+) -> Iterator[Running]:
     """The service before an empty table; SREKV_LOG as given."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = reserve_port()
     environ = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),

@@ -8,7 +8,6 @@ import math
 import os
 import random
 import secrets
-import socket
 import subprocess
 import sys
 import threading
@@ -214,13 +213,14 @@ class Node:
 
 
 @pytest.fixture
-def serve(proxy: Proxy, database: Any, tmp_path: Path) -> Iterator[Callable[[str], Node]]:
+def serve(
+    proxy: Proxy, database: Any, tmp_path: Path, reserve_port: Callable[[], int]
+) -> Iterator[Callable[[str], Node]]:
     """Starts the service with that store, in front of the proxy, with keys from its metadata service."""
     started: list[subprocess.Popen[bytes]] = []
 
     def run(store: str) -> Node:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = reserve_port()
         environ = {
             "PATH": os.environ["PATH"],
             "HOME": str(tmp_path),
