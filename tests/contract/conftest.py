@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import io
+import json
 import logging
 import threading
 import urllib.request
@@ -205,6 +206,35 @@ class World:
     def by_hand(self, service: str, region: str = "us-east-1") -> Any:
         """A client whose calls nobody records: the user's own hand, or a neighbour's."""
         return self._by_hand.client(service, region_name=region, endpoint_url=self.endpoint)
+
+    def put_table(self, name: str = "SREKeyValue", *, stack: str = "") -> None:
+        """A table as `up` would make it, with or without a stack's tag."""
+        self.by_hand("dynamodb").create_table(
+            TableName=name,
+            KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+            Tags=[{"Key": "srekv:stack", "Value": stack}] if stack else [],
+        )
+
+    def put_alarm(self, name: str, *, stack: str = "") -> None:
+        """An alarm about a metric of somebody's, with or without a stack's tag."""
+        self.by_hand("cloudwatch").put_metric_alarm(
+            AlarmName=name,
+            Namespace="mine",
+            MetricName="mine",
+            Statistic="Sum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=1,
+            ComparisonOperator="LessThanThreshold",
+            Tags=[{"Key": "srekv:stack", "Value": stack}] if stack else [],
+        )
+
+    def put_dashboard(self, name: str, *widgets: Any) -> None:
+        """A dashboard with widgets of these properties."""
+        body = {"widgets": [{"type": "text", "properties": properties} for properties in widgets]}
+        self.by_hand("cloudwatch").put_dashboard(DashboardName=name, DashboardBody=json.dumps(body))
 
     def client(self, service: str, region: str = "us-east-1", *, attempts: int = 6) -> Any:
         """A client whose calls are seen, and meet what the commands' own calls meet."""

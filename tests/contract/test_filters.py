@@ -117,7 +117,8 @@ def _neighbours(world: Any) -> None:
     iam.create_instance_profile(InstanceProfileName="mine")
     iam.add_role_to_instance_profile(InstanceProfileName="mine", RoleName="mine")
     ec2.associate_iam_instance_profile(IamInstanceProfile={"Name": "mine"}, InstanceId=launched[0]["InstanceId"])
-    _watching(world.by_hand("cloudwatch"))
+    world.put_alarm("mine", stack="srekv")
+    world.put_dashboard("mine", {"markdown": "srekv stack srekv"})
 
 
 def _groups(ec2: Any, vpc: str, home: str) -> None:
@@ -133,23 +134,6 @@ def _groups(ec2: Any, vpc: str, home: str) -> None:
     ):
         specification = {"TagSpecifications": [{"ResourceType": "security-group", "Tags": tags}]} if tags else {}
         ec2.create_security_group(GroupName=name, Description=description, VpcId=place, **specification)
-
-
-def _watching(cloudwatch: Any) -> None:
-    """An alarm and a dashboard; the dashboard is a copy of ours under another name."""
-    cloudwatch.put_metric_alarm(
-        AlarmName="mine",
-        Namespace="mine",
-        MetricName="mine",
-        Statistic="Sum",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=1,
-        ComparisonOperator="LessThanThreshold",
-        Tags=[{"Key": "srekv:stack", "Value": "srekv"}],
-    )
-    copied = {"widgets": [{"type": "text", "properties": {"markdown": "srekv stack srekv"}}]}
-    cloudwatch.put_dashboard(DashboardName="mine", DashboardBody=json.dumps(copied))
 
 
 @pytest.fixture(scope="module")

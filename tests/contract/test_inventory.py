@@ -69,7 +69,7 @@ def test_every_state_that_costs_or_blocks(world: Any) -> None:
     )["NetworkInterface"]["NetworkInterfaceId"]
     config = {"Type": "HTTP", "IPAddress": "192.0.2.1", "Port": 80, "ResourcePath": "/health", "RequestInterval": 10}
     route53.create_health_check(CallerReference="srekv:srekv:az1:0123", HealthCheckConfig=config)
-    _table(dynamodb, "SREKeyValue", Tags=TAGS)
+    world.put_table(stack="srekv")
     dynamodb.create_backup(TableName="SREKeyValue", BackupName=Names("srekv").backup("before"))
 
     found = {(one.kind, one.state): one for one in world.take().of("srekv")}
@@ -86,16 +86,6 @@ def test_every_state_that_costs_or_blocks(world: Any) -> None:
     assert found["security group", "present"].note == f"held by {interface}"
     assert found["health check", "present"].variant == "10"
     assert found["volume", "available"].gib == 8
-
-
-def _table(dynamodb: Any, name: str, **more: Any) -> None:
-    dynamodb.create_table(
-        TableName=name,
-        KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-        **more,
-    )
 
 
 def test_nothing_of_others(world: Any) -> None:
@@ -116,27 +106,12 @@ def test_nothing_of_others(world: Any) -> None:
     vpcs = {"VPCRegion": "us-east-1", "VPCId": vpc}
     route53.create_hosted_zone(Name="sre-test.local", VPC=vpcs, CallerReference="mine:srekv:zone:1")
     for table in ("SREKeyValue", "SREKeyValue-mine"):
-        _table(world.by_hand("dynamodb"), table)
+        world.put_table(table)
     world.by_hand("dynamodb").create_backup(TableName="SREKeyValue", BackupName="before")
-    _watching(world.by_hand("cloudwatch"))
+    world.put_alarm("srekv-az1-unhealthy")
+    for number, widgets in enumerate(((), ({"markdown": "mine"},), (None,))):
+        world.put_dashboard(f"srekv-dashboard-{number}", *widgets)
     assert world.take().leftovers == ()
-
-
-def _watching(cloudwatch: Any) -> None:
-    cloudwatch.put_metric_alarm(
-        AlarmName="srekv-az1-unhealthy",
-        Namespace="mine",
-        MetricName="mine",
-        Statistic="Sum",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=1,
-        ComparisonOperator="LessThanThreshold",
-    )
-    bodies = ({"widgets": []}, {"widgets": [{"properties": {"markdown": "mine"}}]}, {"widgets": [{"properties": None}]})
-    for number, body in enumerate(bodies):
-        name = f"srekv-dashboard-{number}"
-        cloudwatch.put_dashboard(DashboardName=name, DashboardBody=json.dumps(body))
 
 
 def test_every_page(world: Any) -> None:

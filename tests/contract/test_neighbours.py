@@ -11,15 +11,6 @@ from srekv.errors import NotOursError
 from srekv.provision.iam import TRUST
 
 
-def _table(world: Any, name: str) -> None:
-    world.by_hand("dynamodb").create_table(
-        TableName=name,
-        KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-
-
 def _vpc(world: Any) -> str:
     vpcs = world.by_hand("ec2").describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
     return str(vpcs[0]["VpcId"])
@@ -79,7 +70,7 @@ def test_neighbours_survive(world: Any) -> None:
     world.up("other", alarms=True)
     _instance(world)
     _group(world, "mine")
-    _table(world, "mine")
+    world.put_table("mine")
     _zone(world)
     _check(world)
     _key_pair(world)

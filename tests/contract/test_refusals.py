@@ -20,15 +20,6 @@ DOCUMENT = json.dumps(TRUST)
 Make = Callable[[Any], object]
 
 
-def _table(world: Any) -> None:
-    world.by_hand("dynamodb").create_table(
-        TableName="SREKeyValue",
-        KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-
-
 def _vpc(world: Any) -> str:
     vpcs = world.by_hand("ec2").describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
     return str(vpcs[0]["VpcId"])
@@ -43,24 +34,6 @@ def _claimed_group(world: Any) -> None:
     """It looks like ours, and its tag says that it is another stack's."""
     tags = [{"ResourceType": "security-group", "Tags": [{"Key": "srekv:stack", "Value": "other"}]}]
     _group(world, Description="srekv stack srekv: the web servers", TagSpecifications=tags)
-
-
-def _alarm(world: Any) -> None:
-    world.by_hand("cloudwatch").put_metric_alarm(
-        AlarmName="srekv-az1-unhealthy",
-        Namespace="mine",
-        MetricName="mine",
-        Statistic="Sum",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=1,
-        ComparisonOperator="LessThanThreshold",
-    )
-
-
-def _dashboard(world: Any) -> None:
-    body = json.dumps({"widgets": [{"type": "text", "properties": {"markdown": "mine"}}]})
-    world.by_hand("cloudwatch").put_dashboard(DashboardName="srekv-dashboard", DashboardBody=body)
 
 
 def _zone(world: Any, name: str = "sre-test.local", vpc_id: str = "") -> None:
@@ -125,11 +98,21 @@ CASES: Mapping[str, tuple[Make, Mapping[str, Any], type[SrekvError], str]] = {
         NotOursError,
         ROLE,
     ),
-    "table": (_table, {}, NotOursError, "SREKeyValue"),
+    "table": (lambda world: world.put_table(), {}, NotOursError, "SREKeyValue"),
     "group": (_group, {}, NotOursError, "srekv-web"),
     "group of another stack": (_claimed_group, {}, NotOursError, "srekv-web"),
-    "alarm": (_alarm, {"alarms": True}, NotOursError, "srekv-az1-unhealthy"),
-    "dashboard": (_dashboard, {"alarms": True}, NotOursError, "srekv-dashboard"),
+    "alarm": (
+        lambda world: world.put_alarm("srekv-az1-unhealthy"),
+        {"alarms": True},
+        NotOursError,
+        "srekv-az1-unhealthy",
+    ),
+    "dashboard": (
+        lambda world: world.put_dashboard("srekv-dashboard", {"markdown": "mine"}),
+        {"alarms": True},
+        NotOursError,
+        "srekv-dashboard",
+    ),
     "key pair": (
         lambda world: world.by_hand("ec2").create_key_pair(KeyName="srekv-key"),
         {"create_key": "new-key"},

@@ -28,17 +28,6 @@ PROOF = {
 TAGS = [{"Key": "srekv:stack", "Value": "srekv"}]
 
 
-def _table(world: Any) -> None:
-    """A table of the stack, without the stack."""
-    world.by_hand("dynamodb").create_table(
-        TableName="SREKeyValue",
-        KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-        Tags=TAGS,
-    )
-
-
 def _put(world: Any) -> None:
     world.by_hand("dynamodb").put_item(TableName="SREKeyValue", Item=ITEM)
 
@@ -117,7 +106,7 @@ def test_backup_and_back(strict: Any) -> None:
 
 def test_backup_waits_and_survives_a_lost_answer(world: Any) -> None:
     """One backup although its answer was lost, and the table goes only when it is AVAILABLE."""
-    _table(world)
+    world.put_table(stack="srekv")
     world.account.forget()
     looks: list[str] = []
 
@@ -139,7 +128,7 @@ def test_a_backup_that_cannot_be(world: Any) -> None:
     """No table, or a name that is taken: refused before anything; a backup that AWS refuses keeps the table."""
     with pytest.raises(UsageError, match="no table to back up"):
         world.stack()[0].down(backup="before")
-    _table(world)
+    world.put_table(stack="srekv")
     world.by_hand("dynamodb").create_backup(TableName="SREKeyValue", BackupName="srekv.srekv.before")
     world.account.forget()
     with pytest.raises(UsageError, match="backup before already"):
@@ -222,7 +211,7 @@ def test_a_zone_that_lost_its_tags_tells_its_region_by_its_vpc(world: Any) -> No
 
 def test_the_question_and_the_document(world: Any, tmp_path: Path) -> None:
     """The question counts the items and names the choice; the document has the proof, the items and what is kept."""
-    _table(world)
+    world.put_table(stack="srekv")
     _put(world)
     variables = {
         "AWS_ENDPOINT_URL": world.endpoint,

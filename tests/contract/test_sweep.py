@@ -63,16 +63,6 @@ def _address(world: Any, stack: str, region: str = "us-east-1") -> None:
     world.by_hand("ec2", region).allocate_address(Domain="vpc", TagSpecifications=tags)
 
 
-def _table(world: Any, stack: str) -> None:
-    world.by_hand("dynamodb").create_table(
-        TableName=f"SREKeyValue-{stack}",
-        KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-        Tags=[{"Key": "srekv:stack", "Value": stack}],
-    )
-
-
 def test_a_young_stack_is_left_and_an_old_one_asked_about(world: Any, sweep: Sweep) -> None:
     """Shown with its bill; the question names the bill and the data, and without a yes nothing goes: exit 2."""
     world.up()
@@ -129,7 +119,7 @@ def test_leases(world: Any, sweep: Sweep) -> None:
 
 def test_kept_data_stays(world: Any, sweep: Sweep) -> None:
     """A table without a role and a backup are shown and left; --backups takes the backup, nothing the table."""
-    _table(world, "kept")
+    world.put_table("SREKeyValue-kept", stack="kept")
     _address(world, "kept")
     world.by_hand("dynamodb").create_backup(TableName="SREKeyValue-kept", BackupName="srekv.kept.before")
     document = _document(sweep("--older-than", "0s", "--yes"))
