@@ -55,7 +55,8 @@ class Request:
         vantage: the id of the instance that the load runs on.
         rounds: how many drills.
         keep_going: also after a violated one.
-        report: where the report goes; with several rounds each gets a folder in it.
+        report: where the report goes; with several rounds, or where another run's report is, in a folder of the
+            run's own in it.
     """
 
     directory: Path
@@ -180,21 +181,27 @@ def _drill(stack: Stack, request: Request, settings: Settings, narration: Narrat
     workdir.mkdir(parents=True, exist_ok=True)
     order = Order(fault=fault(found, wrong=request.wrong or ""), promises=request.promises, vantage=request.vantage)
     result = runner.failover_test(stack.hands, settings, narration, order=order, workdir=workdir)
-    report = request.report / settings.run_id if request.report and request.rounds > 1 else request.report
     with narration.busy("judging the history"):
-        return _judged(result, report)
+        return _judged(result, request)
 
 
-def _judged(result: DrillResult, report: Path | None) -> Judged:
+def _judged(result: DrillResult, request: Request) -> Judged:
     from srekv.check.verdict import judge
 
     verdict = judge(result.history)
     page = None
-    if report is not None:
+    if request.report is not None:
         from srekv.evidence import write_report
 
-        page = write_report(report, result.history).page
+        page = write_report(place_report(request.report, result, rounds=request.rounds), result.history).page
     return Judged(result=result, verdict=verdict, report=page)
+
+
+def place_report(directory: Path, result: DrillResult, *, rounds: int) -> Path:
+    """The directory itself; a run's own folder in it where there are several, or another run's report is there."""
+    from srekv.report.folder import holds_other
+
+    return directory / result.run_id if rounds > 1 or holds_other(directory, result.history) else directory
 
 
 def resume(invocation: Invocation, request: Request) -> None:
@@ -216,7 +223,7 @@ def resume(invocation: Invocation, request: Request) -> None:
         result = bring_home(
             stack.hands, settings, narration, directory=request.directory, vantage_id=request.vantage, healed=healed
         )
-    _show(invocation.screen, [_judged(result, request.report)], rounds=1)
+    _show(invocation.screen, [_judged(result, request)], rounds=1)
 
 
 def _show(screen: Screen, judged: Sequence[Judged], *, rounds: int) -> None:

@@ -39,6 +39,9 @@ def write_report(directory: Path, file: Path, *, promises: Promises | None = Non
         directory: where the report goes; made if it is not there.
         file: the history; copied there unless it is there.
         promises: what the run is held to; None: what the history itself carries.
+
+    Raises:
+        UsageError: the directory holds another run.
     """
     from srekv.check.history import read
 
@@ -93,6 +96,7 @@ def report(screen: Screen, file: Path, *, directory: Path | None, promises: Prom
     """Redraw a report from its history alone.
 
     Raises:
+        UsageError: the directory holds another run.
         FindingError: violated, or the history was changed after it was judged.
         UnknownError: unknown.
     """

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from srekv.check.model import History, Verdict
+from srekv.errors import UsageError
 from srekv.report.data import history_document
 from srekv.report.html import html
 from srekv.report.junit import junit
@@ -15,6 +16,15 @@ from srekv.report.seal import HISTORY, VERDICT, digest, sealed
 
 PAGE = "report.html"
 JUNIT = "junit.xml"
+
+
+def holds_other(directory: Path, file: Path) -> bool:
+    """Whether a directory has another history than this file, or the verdict over another one."""
+    own = directory / HISTORY
+    if own.exists() and own.samefile(file):
+        return False
+    judged = digest(file)
+    return (own.exists() and digest(own) != judged) or sealed(own) not in {None, judged}
 
 
 def write(directory: Path, file: Path, history: History, verdict: Verdict) -> dict[str, Any]:
@@ -30,11 +40,19 @@ def write(directory: Path, file: Path, history: History, verdict: Verdict) -> di
 
     Returns:
         what verdict.json holds, with the path of the page as `report`.
+
+    Raises:
+        UsageError: the directory holds another run; nothing was written.
     """
+    if holds_other(directory, file):
+        raise UsageError(
+            f"{directory} holds the report of another run",
+            why=f"its {HISTORY} or {VERDICT} is not about {file}, and would be overwritten",
+            next_step="name another directory",
+        )
     directory.mkdir(parents=True, exist_ok=True)
     own = directory / HISTORY
-    if not own.exists() or not own.samefile(file):
-        (directory / VERDICT).unlink(missing_ok=True)
+    if not own.exists():
         _save(own, file.read_bytes())
     document = history_document(history, verdict) | {
         "history": HISTORY,

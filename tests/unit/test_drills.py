@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from srekv.config import Config
 from srekv.drill.catalogue import CATALOGUE, NAMES, entry
-from srekv.drill.model import Promises
-from srekv.drills import Request, spread, warn_of_lease
+from srekv.drill.model import DrillResult, Promises
+from srekv.drills import Request, place_report, spread, warn_of_lease
 from srekv.errors import UsageError
 
 
@@ -50,6 +50,20 @@ def test_refuses_a_place_that_cannot_hold_the_evidence(tmp_path: Path, option: s
 
     assert str(tmp_path / "file") in caught.value.why
     assert option in caught.value.next_step
+
+
+def test_a_drills_report_overwrites_no_other_run(tmp_path: Path) -> None:
+    """Where another run's report is, it goes into a folder of the run's own, as with several rounds."""
+    report, history = tmp_path / "report", tmp_path / "history.jsonl"
+    history.write_text("mine")
+    result = DrillResult(run_id="1f2e", fault="stop", history=history, speed=1, wall_s=1, bound_s=1)
+    assert place_report(report, result, rounds=1) == report
+    assert place_report(report, result, rounds=2) == report / "1f2e"
+    report.mkdir()
+    (report / "history.jsonl").write_text("mine")
+    assert place_report(report, result, rounds=1) == report
+    (report / "history.jsonl").write_text("another's")
+    assert place_report(report, result, rounds=1) == report / "1f2e"
 
 
 def test_makes_no_directory_before_the_drill(tmp_path: Path) -> None:

@@ -74,6 +74,32 @@ def test_report_writes_beside_the_history(tmp_path: Path, capsys: pytest.Capture
     assert (file.parent / "report.html").exists()
 
 
+@pytest.mark.parametrize("kept", ["history.jsonl", "verdict.json"])
+def test_a_report_overwrites_no_other_run(tmp_path: Path, capsys: pytest.CaptureFixture[str], kept: str) -> None:
+    """Not its history, nor the verdict of a run whose history was not kept; its own run's report is drawn again."""
+    other, mine = history(tmp_path / "other" / "history.jsonl"), history(tmp_path / "mine" / "history.jsonl", back=60)
+    answer(capsys, "report", other)
+    for path in other.parent.iterdir():
+        if path.name != kept:
+            path.unlink()
+    before = (other.parent / kept).read_bytes()
+
+    assert run(["report", str(mine), "--dir", str(other.parent)]) == 2
+    assert "holds the report of another run" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in other.parent.iterdir()} == {kept: before}
+
+    for _ in range(2):
+        assert answer(capsys, "report", mine, "--dir", tmp_path / "again")[0] == 0
+    assert (tmp_path / "again" / "history.jsonl").read_bytes() == mine.read_bytes()
+
+
+def test_a_report_beside_a_history_of_another_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It would overwrite the history.jsonl beside it."""
+    kept = history(tmp_path / "history.jsonl").read_bytes()
+    assert answer(capsys, "report", history(tmp_path / "second.jsonl", back=60)) == (2, None)
+    assert (tmp_path / "history.jsonl").read_bytes() == kept
+
+
 def test_check_says_that_a_history_is_the_judged_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A seal that held is told; of a history that was never judged nothing is said."""
     file = history(tmp_path / "history.jsonl")
