@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # requirements.lock says which versions; what is installed of them, pyproject.toml says.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable
 
-.PHONY: help drill test sweep-test race-test check-test test-dynamodb-local endurance-test busy-test manual-test lint findings format reference docs links pictures bench lock upgrade hooks dist clean
+.PHONY: help drill test sweep-test race-test check-test test-dynamodb-local endurance-test busy-test manual-test lint findings format reference payload docs links pictures bench lock upgrade hooks dist clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-20s %s\n", $$1, $$2}'
@@ -86,6 +86,9 @@ SPHINX := $(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going
 
 reference: .venv/documented ## Write the pages of docs/reference that are made from the code
 	PYTHONPATH=scripts $(BIN)/python -m reference
+
+payload: .venv/installed ## Write what nodes get of srekv/app, made small
+	PYTHONPATH=scripts $(BIN)/python -m payload
 
 docs: reference ## The manual as HTML, in build/docs; a warning or a dead link is an error
 	$(SPHINX) -b html docs build/docs

@@ -1,8 +1,8 @@
 """The cloud-config that makes an Amazon Linux instance a node of the service.
 
-It carries the package `srekv.app` itself, without what only readers need, and of requirements.txt, which pins for each
-Python the newest releases that still support it, that Python's; both are read from the installed package. cloud-init
-runs it once, at the first boot; the systemd units are what survives reboot, stop and start, and what unpacks and
+It carries app.payload, which is the package `srekv.app` without what only readers need (`make payload`), and of
+requirements.txt, which pins for each Python the newest releases that still support it, that Python's. cloud-init runs
+it once, at the first boot; the systemd units are what survives reboot, stop and start, and what unpacks and
 installs (aws-facts 4.3). Files get cloud-init's default mode, 0644. The whole is packed with gzip, which cloud-init
 unpacks (aws-facts 4.3): it would not fit otherwise.
 """
@@ -15,7 +15,6 @@ import gzip
 import hashlib
 import operator
 import re
-import threading
 from collections.abc import Iterator
 from datetime import datetime
 from functools import cache
@@ -23,7 +22,6 @@ from importlib import resources
 
 from srekv.config import VPC_RESOLVER
 from srekv.errors import SrekvError, UsageError
-from srekv.provision.packing import bare
 
 LIMIT = 16_384
 """Bytes of user data that EC2 accepts, before base64 (aws-facts 4.3)."""
@@ -58,8 +56,6 @@ COMMANDS = (
     "systemctl enable --now --no-block srekv.service",
 )
 """What cloud-init runs at the first boot, and never again."""
-
-_PARSING = threading.Lock()
 
 LEASE_UNIT = "srekv-lease.service"
 LEASE_FILE = f"{HOME}/lease-until"
@@ -146,23 +142,13 @@ def _files(*, table: str, region: str, port: int, node: str, zone: str, os: str)
     yield "/etc/systemd/resolved.conf.d/srekv.conf", resolved.encode()
 
 
-def _bundle(version: str) -> str:
-    """The service's package and its pins, each file after a form feed and a line with its name; made once.
-
-    Python 3.11 cannot parse in two threads at once ("AST constructor recursion depth mismatch", cpython#106905).
-    """
-    with _PARSING:
-        return _made_bundle(version)
-
-
 @cache
-def _made_bundle(version: str) -> str:
-    package = resources.files("srekv.app").iterdir()
-    sources = {entry.name: entry.read_text("utf-8") for entry in package if entry.name.endswith(".py")}
-    pins = resources.files("srekv.provision").joinpath("requirements.txt").read_text("utf-8")
-    files = {f"srekv/app/{name}": source for name, source in sorted(bare(sources).items())}
-    files.update({"requirements.txt": _pins(pins, version), "srekv/__init__.py": ""})
-    return "".join(f"\f{name}\n{text}" for name, text in files.items())
+def _bundle(version: str) -> str:
+    """The service's package and its pins, each file after a form feed and a line with its name."""
+    package = resources.files("srekv.provision")
+    pins = _pins(package.joinpath("requirements.txt").read_text("utf-8"), version)
+    app = package.joinpath("app.payload").read_text("utf-8")
+    return f"{app}\frequirements.txt\n{pins}\fsrekv/__init__.py\n"
 
 
 def _pins(requirements: str, version: str) -> str:

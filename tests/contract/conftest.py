@@ -22,10 +22,9 @@ from botocore.config import Config as BotoConfig
 from urllib3 import HTTPResponse
 from werkzeug.test import EnvironBuilder
 
-from srekv.config import OPERATING_SYSTEMS, Config
+from srekv.config import Config
 from srekv.conformance.layer import Account
 from srekv.conformance.trouble import Killed
-from srekv.provision import userdata
 from srekv.provision.clients import Clients
 from srekv.provision.inventory import Inventory, take
 from srekv.provision.leftover import Leftover
@@ -496,9 +495,6 @@ def moto_server(gate: Gate) -> Iterator[str]:
     """The URL of an ordinary moto server in this process."""
     from werkzeug.serving import make_server
 
-    # werkzeug parses Python for its routes, in its own threads; Python 3.11 cannot do that beside us (cpython#106905).
-    for system in OPERATING_SYSTEMS:
-        userdata.fingerprint(table="none", region="us-east-1", port=80, node="az1", zone="none.local", os=system)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = make_server("127.0.0.1", 0, gate, threaded=True)
     thread = threading.Thread(target=server.serve_forever, name="moto", kwargs={"poll_interval": 0.02})

@@ -6,8 +6,8 @@ import ast
 from importlib import resources
 
 import pytest
-
-from srekv.provision.packing import bare
+from payload.__main__ import PAYLOAD, payload
+from payload.packing import bare
 
 
 def small(source: str) -> str:
@@ -71,6 +71,11 @@ def test_private_names_are_the_same_everywhere() -> None:
     """A module that uses another's private name still finds it."""
     packed = bare({"a.py": "_long = 1\n", "b.py": "import a\nx = a._long, a._other\n"})
     assert packed == {"a.py": "_a=1\n", "b.py": "import a\nx=a._a,a._b\n"}
+
+
+def test_what_nodes_get_is_up_to_date() -> None:
+    """It is what srekv/app is now, the same bytes on every Python."""
+    assert PAYLOAD.read_text() == payload(), "make payload writes it"
 
 
 def shape(source: str) -> list[tuple[str, int]]:

@@ -13,7 +13,7 @@ import tokenize
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from srekv.provision.renaming import renamed
+from payload.renaming import renamed
 
 _TYPING = re.compile(r"^from typing import (.+)$", re.MULTILINE)
 
