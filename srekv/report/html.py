@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from srekv.check.model import CALLED, History, Verdict
 from srekv.report.page import distribution, timeline
+from srekv.visible import visible
 
 EXPLAINED = {
     "lost": "Is every acknowledged write still there?",
@@ -41,6 +42,7 @@ def html(document: dict[str, Any], history: History, verdict: Verdict) -> str:
     environment = Environment(
         loader=PackageLoader("srekv.report", "static"),
         autoescape=select_autoescape(default=True, default_for_string=True),
+        finalize=_visible,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -55,6 +57,11 @@ def html(document: dict[str, Any], history: History, verdict: Verdict) -> str:
         program=_asset("report.js"),
         data=Markup(_embedded(drawn)),  # noqa: S704 - escaped for a script element by _embedded
     )
+
+
+def _visible(value: object) -> object:
+    """A value of the template with its control characters as escapes; our own files are Markup and stay unchanged."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _asset(name: str) -> Markup:

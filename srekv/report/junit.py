@@ -5,6 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET  # written here, never parsed
 
 from srekv.check.model import Judgement, Verdict
+from srekv.visible import visible
 
 
 def junit(verdict: Verdict, *, name: str) -> bytes:
@@ -34,5 +35,5 @@ def _case(suite: ET.Element, name: str, finding: Judgement) -> None:
 
 
 def _printable(text: str) -> str:
-    """XML 1.0 has no characters for most control codes."""
-    return "".join(one if one.isprintable() or one in "\n\t" else "\ufffd" for one in text)
+    """Control characters as escapes, and no other character that XML 1.0 lacks."""
+    return "".join(one if one.isprintable() or one in "\n\t" else "\ufffd" for one in visible(text))

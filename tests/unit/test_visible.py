@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 from collections.abc import Callable
@@ -193,7 +194,16 @@ def test_a_defect(capsys: pytest.CaptureFixture[str]) -> None:
     assert not set(told) & set(CONTROLS)
 
 
+@pytest.mark.parametrize("name", ["report.html", "junit.xml"])
+def test_the_files_of_a_report_show_escapes(name: str, tmp_path: Path) -> None:
+    """They are read with `less` and `grep` too, and an override would show a browser's reader another text."""
+    run(["report", str(_history(tmp_path / "history.jsonl"))])
+    text = (tmp_path / name).read_bytes().decode()
+    assert visible(CLIPBOARD) in html.unescape(text)
+    assert not set(text) & set(CONTROLS)
+
+
 def test_junit_is_xml_whatever_the_run_is_called(tmp_path: Path) -> None:
-    """Control characters that XML cannot hold are replaced, in names as in messages."""
+    """Names and messages hold no character that XML lacks."""
     run(["report", str(_history(tmp_path / "history.jsonl"))])
     assert ET.parse(tmp_path / "junit.xml").getroot().find("testsuite") is not None
