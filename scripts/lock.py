@@ -1,4 +1,4 @@
-"""Writes both locks with uv: requirements.lock for developers and CI, srekv/provision/requirements.txt for the nodes.
+"""Writes both locks with uv: requirements.lock for developers and CI, the pins of the payload for the nodes.
 
 Run it by `make lock`, which keeps every pin that still fits, or `make upgrade`, which takes the newest of each.
 
@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PROJECT = ROOT / "pyproject.toml"
 LOCK = ROOT / "requirements.lock"
-NODE_PINS = ROOT / "srekv" / "provision" / "requirements.txt"
+NODE_PINS = ROOT / "srekv" / "provision" / "payload" / "requirements.txt"
 
 OLDEST = "3.11"
 OLDEST_ON_NODES = "3.8"

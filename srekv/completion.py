@@ -24,7 +24,7 @@ from click.shell_completion import (
 from srekv.visible import in_one_line
 
 if TYPE_CHECKING:
-    from srekv.provision.clients import Clients
+    from srekv.provision.engine.clients import Clients
 
 PATIENCE_S = 2.0
 """How long a Tab may take; a cloud that has not answered by then is not asked again."""
@@ -156,7 +156,7 @@ def cases(_context: click.Context) -> Proposals:
 
 def regions(_context: click.Context) -> Proposals:
     """AWS's Regions, as botocore knows them."""
-    from srekv.provision.clients import known_regions
+    from srekv.provision.engine.clients import known_regions
 
     return known_regions().items()
 
@@ -178,7 +178,7 @@ def stacks(context: click.Context) -> Proposals:
 
 def instances(context: click.Context) -> Proposals:
     """Those that run, with their names."""
-    from srekv.provision import marks
+    from srekv.provision.inventory import marks
 
     running = {"Name": "instance-state-name", "Values": ["running"]}
     found = marks.instances(_clients(context).ec2, Filters=[running])
@@ -193,7 +193,7 @@ def networks(context: click.Context) -> Proposals:
 
 def zones(context: click.Context) -> Proposals:
     """The hosted zones."""
-    from srekv.provision.dns import readable
+    from srekv.provision.steps.dns import readable
 
     found = _clients(context).route53.get_paginator("list_hosted_zones").paginate()
     return [(one["Id"].rpartition("/")[2], readable(one["Name"])) for page in found for one in page["HostedZones"]]
@@ -208,7 +208,7 @@ def _name(resource: object) -> str:
 def _clients(context: click.Context) -> Clients:
     """For the target that the command line names so far."""
     from srekv.invocation import invocation_of, running, target_config
-    from srekv.provision.clients import Clients
+    from srekv.provision.engine.clients import Clients
 
     invocation = invocation_of(context.find_root().params, os.environ)
     return Clients(target_config(invocation, running(invocation)))

@@ -22,7 +22,7 @@ from srekv.console import Narration, Screen, plain_table
 from srekv.errors import FindingError, SrekvError, UsageError
 from srekv.invocation import Invocation, session_of, target_config
 from srekv.local import control
-from srekv.provision.answers import explain
+from srekv.provision.engine.answers import explain
 from srekv.texts import Text
 
 QUICK = Patience(tries=100, pause_s=0.02)

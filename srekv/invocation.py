@@ -83,9 +83,9 @@ def session_of(invocation: Invocation, config: Config) -> boto3.Session:
     """The session that makes this command's clients; with --verbose somebody listens to it."""
     from botocore.exceptions import BotoCoreError
 
-    from srekv.provision.answers import explain
-    from srekv.provision.clients import new_session
-    from srekv.provision.tracing import Trace
+    from srekv.provision.engine.answers import explain
+    from srekv.provision.engine.clients import new_session
+    from srekv.provision.engine.tracing import Trace
 
     try:
         session = new_session(config)
@@ -124,7 +124,7 @@ def _region(invocation: Invocation) -> str:
     region = invocation.region or profiled or DEFAULT_REGION
     if region == DEFAULT_REGION:  # nothing to look up: boto3 would be imported before the local cloud starts
         return DEFAULT_REGION
-    from srekv.provision.clients import refuse_unknown_region
+    from srekv.provision.engine.clients import refuse_unknown_region
 
     refuse_unknown_region(region)
     return region
@@ -134,7 +134,7 @@ def _profile_region(profile: str | None) -> str | None:
     import boto3
     from botocore.exceptions import BotoCoreError
 
-    from srekv.provision.answers import explain
+    from srekv.provision.engine.answers import explain
 
     try:
         return boto3.Session(profile_name=profile).region_name

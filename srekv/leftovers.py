@@ -10,9 +10,9 @@ from srekv.errors import FindingError, SrekvError, UsageError
 from srekv.invocation import Invocation, opened
 from srekv.local import control
 from srekv.prices import leftover_costs, total_usd
-from srekv.provision.leftover import Leftover, by_hand, in_order, restore_by_hand
+from srekv.provision.engine.run import HeldError
+from srekv.provision.inventory.leftover import Leftover, by_hand, in_order, restore_by_hand
 from srekv.provision.naming import Names
-from srekv.provision.run import HeldError
 
 if TYPE_CHECKING:
     from srekv.provision.data import Holding

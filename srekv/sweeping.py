@@ -14,13 +14,13 @@ from srekv.invocation import Invocation, running, session_of, target_config
 from srekv.leftovers import Confirm, bill, leftovers_json, month_usd, nothing_runs, proof_line, release, show_left
 from srekv.local import control
 from srekv.prices import REGION
-from srekv.provision.leftover import Leftover, by_hand
+from srekv.provision.inventory.leftover import Leftover, by_hand
+from srekv.provision.inventory.remains import REASONS, Remains, judge
 from srekv.provision.model import Change
-from srekv.provision.remains import REASONS, Remains, judge
 
 if TYPE_CHECKING:
     from srekv.provision.data import Holding
-    from srekv.provision.sweep import Estate
+    from srekv.provision.inventory.sweep import Estate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ def sweep(invocation: Invocation, request: Request, *, confirm: Confirm) -> None
         FindingError: something is due and there still.
         UsageError: the user declined.
     """
-    from srekv.provision.sweep import Estate
+    from srekv.provision.inventory.sweep import Estate
 
     if invocation.is_local and control.find(invocation.home) is None:
         nothing_runs(invocation, {"dry_run": request.dry_run, "stacks": []})

@@ -86,7 +86,7 @@ def watch(invocation: Invocation, *, every_s: float) -> None:
 
 def _brisk(stack: Stack) -> Stack:
     """The same stack, by clients that give up soon: a look that hangs is worth less than the next one."""
-    from srekv.provision.run import Run
+    from srekv.provision.engine.run import Run
 
     run = stack.run
     return replace(stack, run=Run(run.config, run.clients.brisk(), run.watcher))

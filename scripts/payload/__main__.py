@@ -1,4 +1,4 @@
-"""Writes srekv/provision/app.payload from srekv/app: PYTHONPATH=scripts python -m payload."""
+"""Writes srekv/provision/payload/app.payload from srekv/app: PYTHONPATH=scripts python -m payload."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from payload.packing import bare
 
 PACKAGE = Path(__file__).parents[2] / "srekv"
-PAYLOAD = PACKAGE / "provision" / "app.payload"
+PAYLOAD = PACKAGE / "provision" / "payload" / "app.payload"
 
 
 def payload() -> str:

@@ -7,7 +7,7 @@ import click
 from reference.commands import contexts
 from reference.markdown import page, prose, table
 from srekv.config import INTERVALS, LONGEST_LEASE_S, LONGEST_TAG, OPERATING_SYSTEMS, SHORTEST_LEASE_S, in_units
-from srekv.provision.settings import STORED
+from srekv.provision.steps.settings import STORED
 
 HEAD = """\
 There is no configuration file and no state file. A stack's settings are options of `srekv up`, and the ones that are

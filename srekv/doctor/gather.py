@@ -10,7 +10,7 @@ from srekv.doctor import gather_hosts, gather_names
 from srekv.doctor.facts import Facts
 from srekv.doctor.gather_stack import read_stack
 from srekv.doctor.reader import Reader
-from srekv.provision.run import Run
+from srekv.provision.engine.run import Run
 
 
 def gather(

@@ -12,10 +12,10 @@ from typing import Any
 
 from srekv.doctor.facts import AclEntry, Checkers, GroupRule, Host, Subnet, Vpc, is_address
 from srekv.doctor.reader import Reader
-from srekv.provision.checker_ranges import RANGES
-from srekv.provision.clients import Clients
+from srekv.provision.engine.clients import Clients
 from srekv.provision.naming import tag_map
-from srekv.provision.network import is_public
+from srekv.provision.steps.checker_ranges import RANGES
+from srekv.provision.steps.network import is_public
 
 LARGEST_USER_DATA = 16 * 1024 * 1024
 """Bytes of user data that are read, unpacked."""

@@ -9,10 +9,10 @@ from srekv.doctor.facts import REPORTS, Group, HealthCheck, Pair, Record, Rival,
 from srekv.doctor.reader import Reader
 from srekv.doctor.rules_names import covers
 from srekv.errors import SrekvError, UsageError
-from srekv.provision.answers import FAILURES, code_of, explain, is_unknown_operation, message_of
-from srekv.provision.clients import Clients
-from srekv.provision.dns import bare, readable
+from srekv.provision.engine.answers import FAILURES, code_of, explain, is_unknown_operation, message_of
+from srekv.provision.engine.clients import Clients
 from srekv.provision.model import Observation
+from srekv.provision.steps.dns import bare, readable
 
 BURST = 4
 """GetHealthCheckStatus: so many calls at once, then one a second (aws-facts 2.6)."""

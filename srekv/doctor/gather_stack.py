@@ -10,9 +10,9 @@ from typing import Any
 from srekv.doctor.facts import StackFacts
 from srekv.doctor.reader import Reader
 from srekv.provision.deployment import noted_fault
-from srekv.provision.existing import Existing
-from srekv.provision.iam import table_arn
-from srekv.provision.run import Run
+from srekv.provision.engine.run import Run
+from srekv.provision.inventory.existing import Existing
+from srekv.provision.steps.iam import table_arn
 
 WHAT = "the nodes' permissions"
 

@@ -13,9 +13,9 @@ from typing import Any
 from srekv.doctor.model import Finding, Severity
 from srekv.doctor.reader import Reader
 from srekv.doctor.sources import PERMISSIONS
-from srekv.provision.answers import DENIED, FAILURES, code_of
+from srekv.provision.engine.answers import DENIED, FAILURES, code_of
+from srekv.provision.engine.run import Run
 from srekv.provision.permissions import operator_policy
-from srekv.provision.run import Run
 
 WHAT = "the credentials' permissions"
 ANY = "srekv"

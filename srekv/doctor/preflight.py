@@ -19,11 +19,11 @@ from srekv.doctor.rules import not_examined
 from srekv.doctor.rules_network import acl_findings
 from srekv.doctor.sources import ADDRESSES, TYPES
 from srekv.errors import SrekvError
-from srekv.provision.answers import FAILURES, explain
-from srekv.provision.checker_ranges import RANGES
-from srekv.provision.existing import of_node
+from srekv.provision.engine.answers import FAILURES, explain
+from srekv.provision.inventory.existing import of_node
 from srekv.provision.naming import NODES
 from srekv.provision.stack import Steps
+from srekv.provision.steps.checker_ranges import RANGES
 
 CHECKED = (
     "names that are not another's: role, profile, table, security group, key pair, alarms, dashboard, zone",

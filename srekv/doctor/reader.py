@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from srekv.doctor.facts import Unread
-from srekv.provision.answers import DENIED, FAILURES, code_of, message_of
+from srekv.provision.engine.answers import DENIED, FAILURES, code_of, message_of
 
 
 class Reader:

@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from srekv.errors import SrekvError
-from srekv.provision.answers import FAILURES, explain, is_absent
-from srekv.provision.engine import ensure_all
+from srekv.provision.engine.answers import FAILURES, explain, is_absent
+from srekv.provision.engine.run import Run
+from srekv.provision.engine.scheduler import ensure_all
 from srekv.provision.removal import remove
-from srekv.provision.run import Run
 
 if TYPE_CHECKING:
     from srekv.provision.stack import Steps

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from srekv.errors import UsageError
-from srekv.provision.answers import FAILURES, explain, gone
-from srekv.provision.clients import Clients
-from srekv.provision.run import Op, Ops, Run
-from srekv.provision.table import Table
+from srekv.provision.engine.answers import FAILURES, explain, gone
+from srekv.provision.engine.clients import Clients
+from srekv.provision.engine.run import Op, Ops, Run
+from srekv.provision.steps.table import Table
 
 AVAILABLE_TIMEOUT_S = 900
 BUSY = frozenset({"BackupInUseException", "TableInUseException", "LimitExceededException"})

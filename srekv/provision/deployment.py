@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from srekv.errors import SrekvError
-from srekv.provision.existing import Existing, of_node
-from srekv.provision.health import PATH
+from srekv.provision.engine.run import Run
+from srekv.provision.inventory.existing import Existing, of_node
 from srekv.provision.lease import explain_end
 from srekv.provision.model import Check, Deployment, Node, Role
 from srekv.provision.naming import FAULT_TAG, NODE_TAG, NODES, tag_map
-from srekv.provision.run import Run
+from srekv.provision.steps.health import PATH
 
 ROLES: dict[str, Role] = {"az1": "primary", "az2": "secondary"}
 

@@ -8,13 +8,13 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from srekv.errors import SrekvError
-from srekv.provision.answers import code_of, explain, message_of
 from srekv.provision.deployment import read
-from srekv.provision.firewall import MARK, our_groups, tcp
-from srekv.provision.marks import each, instance
+from srekv.provision.engine.answers import code_of, explain, message_of
+from srekv.provision.engine.run import Run
+from srekv.provision.inventory.marks import each, instance
 from srekv.provision.model import Check, CommandResult, Deployment, Node, Observation, Place
 from srekv.provision.naming import FAULT_TAG
-from srekv.provision.run import Run
+from srekv.provision.steps.firewall import MARK, our_groups, tcp
 
 SECTION = "SSM"
 ENDED = frozenset({"Success", "Failed", "TimedOut", "Cancelled", "Undeliverable", "Terminated"})

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from srekv.errors import SrekvError, TimeoutExceeded
+from srekv.provision.engine.run import Run
 from srekv.provision.hands import AwsHands
 from srekv.provision.model import Check, Deployment, Observation
-from srekv.provision.run import Run
 
 HEALTHY_SHARE = 0.18
 """A check is healthy while MORE than this share of its checkers say so (aws-facts 1.1)."""

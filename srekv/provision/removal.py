@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from srekv.errors import SrekvError, TimeoutExceeded
-from srekv.provision.answers import FAILURES, explain
 from srekv.provision.data import Backup
-from srekv.provision.engine import destroy_all
-from srekv.provision.inventory import Inventory, take
-from srekv.provision.leftover import ENDING, IN_USE, Leftover
-from srekv.provision.run import Run
+from srekv.provision.engine.answers import FAILURES, explain
+from srekv.provision.engine.run import Run
+from srekv.provision.engine.scheduler import destroy_all
+from srekv.provision.inventory.account import Inventory, take
+from srekv.provision.inventory.leftover import ENDING, IN_USE, Leftover
 
 if TYPE_CHECKING:
     from srekv.provision.stack import Steps

@@ -15,35 +15,35 @@ import boto3
 
 from srekv.config import Config
 from srekv.provision import lease
-from srekv.provision.addresses import Addresses
-from srekv.provision.alarms import Alarms
-from srekv.provision.answers import FAILURES, explain
-from srekv.provision.clients import Clients
 from srekv.provision.converge import ensure_whole
 from srekv.provision.data import Holding, holding
 from srekv.provision.deployment import assemble, noted_fault
-from srekv.provision.dns import PrivateZone
 from srekv.provision.drift import Listener, Plan
-from srekv.provision.engine import Look, observe_all, refuse_unfit, refuse_what_cannot_change
-from srekv.provision.existing import Existing
-from srekv.provision.firewall import Firewall
+from srekv.provision.engine.answers import FAILURES, explain
+from srekv.provision.engine.clients import Clients
+from srekv.provision.engine.run import Run, Step
+from srekv.provision.engine.scheduler import Look, observe_all, refuse_unfit, refuse_what_cannot_change
 from srekv.provision.hands import AwsHands
-from srekv.provision.health import HealthChecks
-from srekv.provision.iam import Identity
-from srekv.provision.images import Images
-from srekv.provision.keypair import KeyPair
-from srekv.provision.leasing import Leasing
+from srekv.provision.inventory.existing import Existing
 from srekv.provision.model import Deployment, Resource, Watcher
 from srekv.provision.naming import STACK_TAG, tag_map
-from srekv.provision.network import Network
-from srekv.provision.nodes import Nodes
 from srekv.provision.operator import operator_cidrs
 from srekv.provision.ready import await_healthy
 from srekv.provision.removal import Removal, remove
-from srekv.provision.run import Run, Step
-from srekv.provision.settings import Settings, refuse_elsewhere, region_of, resolve, stored
-from srekv.provision.table import Table
-from srekv.provision.volumes import Volumes
+from srekv.provision.steps.addresses import Addresses
+from srekv.provision.steps.alarms import Alarms
+from srekv.provision.steps.dns import PrivateZone
+from srekv.provision.steps.firewall import Firewall
+from srekv.provision.steps.health import HealthChecks
+from srekv.provision.steps.iam import Identity
+from srekv.provision.steps.images import Images
+from srekv.provision.steps.keypair import KeyPair
+from srekv.provision.steps.leasing import Leasing
+from srekv.provision.steps.network import Network
+from srekv.provision.steps.nodes import Nodes
+from srekv.provision.steps.settings import Settings, refuse_elsewhere, region_of, resolve, stored
+from srekv.provision.steps.table import Table
+from srekv.provision.steps.volumes import Volumes
 
 
 @dataclass(frozen=True)

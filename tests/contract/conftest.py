@@ -25,12 +25,12 @@ from werkzeug.test import EnvironBuilder
 from srekv.config import Config
 from srekv.conformance.layer import Account
 from srekv.conformance.trouble import Killed
-from srekv.provision.clients import Clients
-from srekv.provision.inventory import Inventory, take
-from srekv.provision.leftover import Leftover
+from srekv.provision.engine.clients import Clients
+from srekv.provision.inventory.account import Inventory, take
+from srekv.provision.inventory.leftover import Leftover
+from srekv.provision.inventory.sweep import Estate
 from srekv.provision.model import Change
 from srekv.provision.stack import Stack, Steps, connect
-from srekv.provision.sweep import Estate
 
 LIVE = [{"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}]
 KEYS = {"aws_access_key_id": "AKIAOPERATOR", "aws_secret_access_key": "secret"}

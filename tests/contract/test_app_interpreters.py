@@ -25,11 +25,11 @@ import yaml
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from srekv.provision import userdata
+from srekv.provision.payload import userdata
 
 pytestmark = [pytest.mark.local, pytest.mark.timeout(400)]
 
-PINS = resources.files("srekv.provision").joinpath("requirements.txt").read_bytes()
+PINS = resources.files("srekv.provision.payload").joinpath("requirements.txt").read_bytes()
 
 
 def interpreters() -> dict[str, Path]:

@@ -15,7 +15,7 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from srekv.leftovers import left_error
-from srekv.provision.leftover import by_hand, in_order
+from srekv.provision.inventory.leftover import by_hand, in_order
 
 AWS_RULES = frozenset({"release-in-use", "group-in-use", "zone-not-empty", "instance-states", "table-deleting"})
 """Why things must go in some order; what merely takes AWS a moment is left out: a person would type again."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from srekv.errors import ImmutableError
-from srekv.provision.iam import POLICY, TRUST
+from srekv.provision.steps.iam import POLICY, TRUST
 
 ROLE = "EC2_DynamoDB_Access"
 TABLE = "SREKeyValue"

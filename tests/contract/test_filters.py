@@ -19,8 +19,8 @@ from srekv.doctor import preflight
 from srekv.doctor.gather import gather
 from srekv.doctor.model import Wishes
 from srekv.doctor.rules import diagnose
-from srekv.provision.iam import TRUST
 from srekv.provision.naming import Names
+from srekv.provision.steps.iam import TRUST
 from srekv.standing import look
 
 READING = ("Describe", "List")

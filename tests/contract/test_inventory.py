@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from srekv.errors import SrekvError
-from srekv.provision.iam import TRUST
 from srekv.provision.naming import Names
+from srekv.provision.steps.iam import TRUST
 
 TAGS = [{"Key": "srekv:stack", "Value": "srekv"}, {"Key": "Name", "Value": "srekv-az1"}]
 

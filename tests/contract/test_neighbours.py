@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from srekv.errors import NotOursError
-from srekv.provision.iam import TRUST
+from srekv.provision.steps.iam import TRUST
 
 
 def _vpc(world: Any) -> str:

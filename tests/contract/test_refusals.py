@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from srekv.cli import main_group
 from srekv.doctor.preflight import refuse
 from srekv.errors import NotOursError, SrekvError, UsageError
-from srekv.provision.iam import TRUST
+from srekv.provision.steps.iam import TRUST
 
 ROLE = "EC2_DynamoDB_Access"
 DOCUMENT = json.dumps(TRUST)

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from srekv.cli import main_group
 from srekv.errors import FindingError, SrekvError, UsageError
-from srekv.provision.remains import judge
+from srekv.provision.inventory.remains import judge
 
 Sweep = Callable[..., Result]
 

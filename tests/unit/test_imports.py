@@ -66,7 +66,7 @@ PURE = (
     "errors",
     "prices",
     "provision.model",
-    "provision.denial",
+    "provision.engine.denial",
     "provision.permissions",
     "drill.events",
     "drill.model",

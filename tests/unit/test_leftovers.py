@@ -15,10 +15,10 @@ from srekv.invocation import Invocation
 from srekv.leftovers import bill, conclude, left_error, leftover_json, month_usd, proof_line
 from srekv.prices import leftover_costs, total_usd
 from srekv.provision.data import Holding, check_name
-from srekv.provision.leftover import BY_HAND, Leftover, by_hand, in_order, restore_by_hand
+from srekv.provision.engine.run import HeldError
+from srekv.provision.inventory.leftover import BY_HAND, Leftover, by_hand, in_order, restore_by_hand
 from srekv.provision.naming import Names, stack_of_backup, stack_of_path, stack_of_reference, stack_of_title
 from srekv.provision.removal import Removal
-from srekv.provision.run import HeldError
 from srekv.sweeping import Request, show_kept
 
 BACKUP = "arn:aws:dynamodb:us-east-1:1:table/SREKeyValue/backup/0123"

@@ -21,12 +21,12 @@ from srekv.doctor.permissions import read_permissions
 from srekv.doctor.preflight import findings
 from srekv.doctor.reader import Reader
 from srekv.errors import SrekvError
-from srekv.provision.answers import explain
-from srekv.provision.iam import TRUST
+from srekv.provision.engine.answers import explain
+from srekv.provision.inventory.sweep import Estate
 from srekv.provision.naming import Names
 from srekv.provision.permissions import node_policy, operator_actions, operator_policy, reads
 from srekv.provision.stack import Steps
-from srekv.provision.sweep import Estate
+from srekv.provision.steps.iam import TRUST
 
 ROLE = "EC2_DynamoDB_Access"
 NUMBER = "210987654321"

@@ -29,9 +29,9 @@ from srekv.doctor.facts import (
 )
 from srekv.doctor.model import Diagnosis, Wishes
 from srekv.doctor.rules import QUESTIONS, diagnose
-from srekv.provision.checker_ranges import RANGES
 from srekv.provision.model import Observation
 from srekv.provision.permissions import node_policy
+from srekv.provision.steps.checker_ranges import RANGES
 
 ONE, TWO = "52.0.0.1", "52.0.0.2"
 TABLE = "arn:aws:dynamodb:us-east-1:123456789012:table/T"

@@ -12,7 +12,7 @@ from botocore.parsers import ResponseParserError, create_parser
 from botocore.session import get_session
 
 from srekv.errors import SrekvError, UsageError
-from srekv.provision.answers import (
+from srekv.provision.engine.answers import (
     ABSENT,
     explain,
     found,

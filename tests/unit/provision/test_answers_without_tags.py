@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from srekv.errors import SrekvError
-from srekv.provision.existing import Existing
+from srekv.provision.inventory.existing import Existing
 from srekv.provision.naming import Names
 
 OURS = {"srekv:stack": "srekv", "srekv:node": "az1"}

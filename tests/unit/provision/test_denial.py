@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError
 
-from srekv.provision.answers import explain
-from srekv.provision.denial import read
+from srekv.provision.engine.answers import explain
+from srekv.provision.engine.denial import read
 from srekv.provision.permissions import operator_actions
 
 USER = "User: arn:aws:iam::123456789012:user/operator"

@@ -13,9 +13,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from srekv.config import Config
 from srekv.errors import ImmutableError, SrekvError, TimeoutExceeded
-from srekv.provision.engine import destroy_all, ensure_all, observe_all, refuse_what_cannot_change
+from srekv.provision.engine.run import CancelledError, Op, Ops, Run, cannot, leave
+from srekv.provision.engine.scheduler import destroy_all, ensure_all, observe_all, refuse_what_cannot_change
 from srekv.provision.model import Change, Resource
-from srekv.provision.run import CancelledError, Op, Ops, Run, cannot, leave
 
 DEADLINE_S = 20
 

@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srekv.provision.answers import is_lost
-from srekv.provision.incarnation import EndedError, Incarnation
+from srekv.provision.engine.answers import is_lost
+from srekv.provision.engine.incarnation import EndedError, Incarnation
 from srekv.provision.naming import NODES, Names
 
 STACKS = st.from_regex(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?", fullmatch=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from srekv.provision.leftover import Leftover
+from srekv.provision.inventory.leftover import Leftover
 from srekv.provision.removal import LINGERING_TIMEOUT_S, LISTINGS_TIMEOUT_S, going, patience_s
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from srekv.provision.leftover import Leftover
-from srekv.provision.remains import Remains, judge
+from srekv.provision.inventory.leftover import Leftover
+from srekv.provision.inventory.remains import Remains, judge
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSRequest
 
-from srekv.provision.tracing import Trace
+from srekv.provision.engine.tracing import Trace
 
 THROTTLED = {"Error": {"Code": "Throttling", "Message": "SECRET"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
 DONE = {"UserData": "SECRET", "ResponseMetadata": {"HTTPStatusCode": 200}}

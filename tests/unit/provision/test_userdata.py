@@ -21,7 +21,7 @@ from packaging.requirements import Requirement
 
 from srekv import __version__
 from srekv.errors import SrekvError, UsageError
-from srekv.provision import userdata
+from srekv.provision.payload import userdata
 
 ARGUMENTS: dict[str, Any] = {
     "table": "SREKeyValue",
@@ -233,7 +233,7 @@ def test_the_node_ends_when_its_lease_is_over(end: str | None, ends: bool, tmp_p
 @pytest.mark.parametrize(("system", "version"), [("al2023", "3.13"), ("al2", "3.8")])
 def test_the_pins_are_those_of_the_systems_python(system: str, version: str, tmp_path: Path) -> None:
     """What travels is what pip's own reading of the markers leaves."""
-    lines = resources.files("srekv.provision").joinpath("requirements.txt").read_text().splitlines()
+    lines = resources.files("srekv.provision.payload").joinpath("requirements.txt").read_text().splitlines()
     wanted = [Requirement(line) for line in lines if line]
     held = {
         str(one).split(";")[0] for one in wanted if not one.marker or one.marker.evaluate({"python_version": version})
@@ -243,7 +243,7 @@ def test_the_pins_are_those_of_the_systems_python(system: str, version: str, tmp
 
 def test_every_requirement_is_pinned() -> None:
     """Nothing is left to the day on which a node boots."""
-    lines = resources.files("srekv.provision").joinpath("requirements.txt").read_text().splitlines()
+    lines = resources.files("srekv.provision.payload").joinpath("requirements.txt").read_text().splitlines()
     assert all("==" in line for line in lines if not line.startswith("#"))
 
 
@@ -302,7 +302,7 @@ def test_an_installed_wheel_renders_the_same(tmp_path: Path) -> None:
         timeout=100,
     )
     script = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from srekv.provision import userdata\n"
+        "import sys; sys.path.insert(0, sys.argv[1]); from srekv.provision.payload import userdata\n"
         "assert userdata.__file__.startswith(sys.argv[1])\n"
         f"sys.stdout.buffer.write(userdata.render(**{ARGUMENTS!r}))"
     )

@@ -14,7 +14,7 @@ import pytest
 from srekv.config import Config
 from srekv.drill.vantage import Glance, Resolution, Response
 from srekv.errors import SrekvError
-from srekv.provision.clients import Clients
+from srekv.provision.engine.clients import Clients
 from srekv.provision.model import Check, Deployment, Node, Observation
 from srekv.watch.eyes import PROBES, CheckWatch, Eye, ServiceWatch
 from srekv.watch.model import Sight

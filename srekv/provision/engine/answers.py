@@ -1,0 +1,282 @@
+"""AWS's answers, read in one place: what means "not there", and what a refusal says to a person."""
+
+from __future__ import annotations
+
+import html
+import re
+import time
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
+from botocore.exceptions import (
+    ConnectionError as BotoConnectionError,
+)
+from botocore.parsers import ResponseParserError
+
+from srekv.errors import SrekvError, UsageError
+from srekv.provision.engine import denial
+
+FAILURES = (ClientError, BotoCoreError, ResponseParserError)
+"""All that an AWS call raises."""
+
+T = TypeVar("T")
+
+ABSENT = frozenset(
+    {
+        # IAM (aws-facts 4.7), DynamoDB (B3), Route 53 (R12, R42)
+        "NoSuchEntity",
+        "ResourceNotFoundException",
+        "BackupNotFoundException",
+        "NoSuchHostedZone",
+        "NoSuchHealthCheck",
+        # EC2, see E10, E15, E27 and E35
+        "InvalidInstanceID.NotFound",
+        "InvalidAllocationID.NotFound",
+        "InvalidAssociationID.NotFound",
+        "InvalidGroup.NotFound",
+        "InvalidGroupId.NotFound",
+        "InvalidPermission.NotFound",
+        "InvalidKeyPair.NotFound",
+        "InvalidVpcID.NotFound",
+        "InvalidSubnetID.NotFound",
+        "InvalidVolume.NotFound",
+        # CloudWatch
+        "ResourceNotFound",
+        "DashboardNotFoundError",
+    }
+)
+"""Error codes that say "it is not there"."""
+
+EXPIRED = frozenset({"RequestExpired", "ExpiredToken", "ExpiredTokenException"})
+"""All three mean that the session's credentials have expired (C1)."""
+
+INVALID_KEYS = frozenset({"AuthFailure", "InvalidClientTokenId", "UnrecognizedClientException", "OptInRequired"})
+"""A bad key, or a Region that is not enabled (C2, C4)."""
+
+OF_ANOTHER = frozenset({"DisassociateAddress", "ReleaseAddress"})
+"""Refused with AuthFailure too where a service of AWS's, such as a NAT gateway, has the address (E24)."""
+
+SKEWED = frozenset({"SignatureDoesNotMatch", "InvalidSignatureException", "RequestTimeTooSkewed"})
+
+TIMED = SKEWED | EXPIRED | {"AuthFailure"}
+"""What a request is refused with when the clock that signed it is off; each has other causes too (C1-C3)."""
+
+TOLERATED_S = 240
+"""AWS takes signatures that are up to five minutes old (C3)."""
+
+UNKNOWN_OPERATION = frozenset(
+    {
+        *("InvalidAction", "UnknownOperation", "UnknownOperationException"),
+        *("NotImplemented", "NotImplementedError", "NotImplementedException"),
+        # an error without an error of AWS's in it: botocore takes the status for its code
+        *("400", "404", "405", "501"),
+    }
+)
+"""What an endpoint says of an operation that it does not have: AWS's words, and those of emulators and proxies."""
+
+_UNKNOWN = re.compile(r"unknown \w+ (endpoint|action|operation)", re.IGNORECASE)
+"""MiniStack 1.5.33 answers InvalidInput: Unknown Route53 endpoint: GET /2013-04-01/checkeripranges."""
+
+DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+"""IAM said no (R17, E14, S5)."""
+
+THROTTLED = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException"})
+"""Too many calls; said before anything is done."""
+
+SHOWN_CHARACTERS = 200
+"""Of a page that is not AWS's."""
+
+GENERAL = EXPIRED | SKEWED | {"InvalidClientTokenId", "UnrecognizedClientException", "OptInRequired"}
+"""What every call is refused with."""
+
+QUOTA_NEXT = {
+    "AddressLimitExceeded": "release an Elastic IP you do not need, or raise the quota (5 per Region by default)",
+    "VcpuLimitExceeded": "end instances you do not need, choose a smaller --instance-type, or raise the vCPU quota",
+    "TooManyHealthChecks": "delete health checks you do not need, or raise the quota (200 by default)",
+    "InsufficientInstanceCapacity": "try again later, or choose other zones (--azs) or another --instance-type",
+    "RulesPerSecurityGroupLimitExceeded": "give fewer --allow-cidr, or raise the quota (60 rules per group)",
+    "PendingVerification": "wait: AWS is still validating this account for this Region",
+}
+
+
+def code_of(error: Exception) -> str:
+    """The service's error code, or "" for errors that are not a service's answer."""
+    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+def message_of(error: Exception) -> str:
+    """The service's message, or the exception's text."""
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Message") or "") or str(error)
+    return str(error)
+
+
+def clock_error_s(error: ClientError) -> float:
+    """How many seconds this machine's clock is ahead of the one that answered, by the answer's Date; 0 if unknown."""
+    date = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
+    try:
+        return time.time() - parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return 0
+
+
+def is_absent(error: Exception) -> bool:
+    """Whether the answer means that the thing asked for is not there."""
+    return code_of(error) in ABSENT
+
+
+def is_unknown_operation(error: Exception) -> bool:
+    """Whether the endpoint does not have the operation: then nothing was done, and nothing is known of the thing."""
+    if not isinstance(error, ClientError):
+        return False
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return (
+        code_of(error) in UNKNOWN_OPERATION
+        or status == HTTPStatus.NOT_IMPLEMENTED
+        or bool(_UNKNOWN.search(message_of(error)))
+    )
+
+
+def found(call: Callable[..., T], **arguments: Any) -> T | None:
+    """The call's answer, or None when the thing asked for is not there."""
+    try:
+        return call(**arguments)
+    except ClientError as error:
+        if is_absent(error):
+            return None
+        raise
+
+
+def is_lost(error: Exception) -> bool:
+    """Whether the call may have taken effect although its answer did not come, or said only that AWS had a fault."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return status >= 500 and code_of(error) not in THROTTLED | set(QUOTA_NEXT) and not is_unknown_operation(error)
+    return isinstance(error, BotoConnectionError | HTTPClientError | ResponseParserError)
+
+
+def gone(call: Callable[..., object], **arguments: Any) -> None:
+    """Make a deleting call; a thing that is already gone is fine."""
+    try:
+        call(**arguments)
+    except ClientError as error:
+        if not is_absent(error):
+            raise
+
+
+def is_about_one(error: SrekvError) -> bool:
+    """Whether a failure is about one thing, so that calls about others may succeed; a missing answer is not."""
+    cause = error.__cause__
+    return cause is None or (isinstance(cause, ClientError) and code_of(cause) not in GENERAL)
+
+
+def explain(error: Exception, doing: str) -> SrekvError:
+    """Any failure of an AWS call as an error for a person.
+
+    Args:
+        error: what the call raised.
+        doing: what was being done, for example "creating the table SREKeyValue".
+    """
+    if isinstance(error, SrekvError):
+        return error
+    if isinstance(error, ClientError):
+        return _explain_answer(error, doing)
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return SrekvError(
+            f"no AWS credentials: {doing}", why=str(error), next_step="aws configure, aws sso login, or --profile NAME"
+        )
+    if isinstance(error, ProfileNotFound):
+        return UsageError(str(error), next_step="aws configure list-profiles")
+    if isinstance(error, UnauthorizedSSOTokenError | SSOError | TokenRetrievalError):
+        return SrekvError(f"the SSO session is not valid: {doing}", why=str(error), next_step="aws sso login")
+    if isinstance(error, NoRegionError):
+        return UsageError("no AWS Region is known", next_step="--region us-east-1")
+    if isinstance(error, BotoConnectionError | HTTPClientError):
+        return SrekvError(
+            f"no answer from AWS: {doing}",
+            why=str(error),
+            next_step="check that what serves this address still runs (srekv local status), and AWS_ENDPOINT_URL"
+            if "//127." in str(error)
+            else "check the network, the Region and AWS_ENDPOINT_URL",
+        )
+    if isinstance(error, ResponseParserError):
+        return SrekvError(
+            f"no proper answer from AWS: {doing}",
+            why=str(error).partition("\n")[0],
+            next_step="check AWS_ENDPOINT_URL and the proxy; if it was AWS, run the command again",
+        )
+    if isinstance(error, BotoCoreError):
+        return SrekvError(f"failed: {doing}", why=str(error))
+    raise error
+
+
+def _explain_answer(error: ClientError, doing: str) -> SrekvError:
+    code, message = code_of(error), message_of(error)
+    why = f"{error.operation_name}: {code}: {message}"
+    off = clock_error_s(error)
+    if code in TIMED and abs(off) > TOLERATED_S:
+        way = "behind" if off < 0 else "ahead of"
+        return SrekvError(
+            f"this machine's clock is {abs(off) / 60:.0f} minutes {way} AWS's: {doing}",
+            why=why,
+            next_step="set the clock (timedatectl set-ntp true), then run the command again",
+        )
+    if code in EXPIRED:
+        return SrekvError(
+            f"the credentials have expired: {doing}", why=why, next_step="aws sso login, or renew the keys"
+        )
+    if code in SKEWED:
+        return SrekvError(
+            f"AWS refused the signature: {doing}", why=why, next_step="check the secret key and this machine's clock"
+        )
+    if code in INVALID_KEYS and error.operation_name not in OF_ANOTHER:
+        return SrekvError(
+            f"AWS does not accept these credentials here: {doing}",
+            why=why,
+            next_step="check the keys, and that the Region is enabled for the account",
+        )
+    if code in DENIED:
+        why = f"{error.operation_name}: {code}: {denial.sentence(message)}"
+        return SrekvError(
+            f"not permitted: {doing}", why=why, next_step=denial.read(error.operation_name, message).next_step
+        )
+    if is_unknown_operation(error):
+        return SrekvError(
+            f"the endpoint does not have {error.operation_name}: {doing}",
+            why=why,
+            next_step="use AWS itself, or an emulator that has it: AWS_ENDPOINT_URL says which",
+        )
+    return SrekvError(f"failed: {doing}", why=why, next_step=QUOTA_NEXT.get(code, ""))
+
+
+_EC2_ERROR = "<Response><Errors><Error>{}</Error></Errors></Response>"
+_XML_ERROR = "<ErrorResponse><Error>{}</Error></ErrorResponse>"
+"""An error as botocore reads it, from EC2 and from the other services that answer in XML."""
+
+
+def name_foreign_error(*, operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
+    """Listens to botocore's before-parse: an error page that is not AWS's, such as a proxy's, becomes an error.
+
+    botocore cannot parse one where it expects XML, and the exception that it raises does not name the operation.
+    """
+    protocol = operation_model.service_model.resolved_protocol
+    status, body = response_dict["status_code"], response_dict["body"]
+    if "json" in protocol or "cbor" in protocol or status < 300 or not isinstance(body, bytes) or b"<Code>" in body:
+        return
+    words = " ".join(re.sub(r"<[^>]*>", " ", body.decode("utf-8", "replace")).split())[:SHOWN_CHARACTERS]
+    text = f"<Code>{status}</Code><Message>{html.escape(words)}</Message>"
+    response_dict["body"] = (_EC2_ERROR if protocol == "ec2" else _XML_ERROR).format(text).encode()

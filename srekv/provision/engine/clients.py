@@ -1,0 +1,205 @@
+"""The AWS clients of one command: low-level, made once each, safe to share between threads."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import threading
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config as BotoConfig
+from botocore.loaders import create_loader
+
+from srekv.config import Config
+from srekv.errors import UsageError
+from srekv.provision.engine.answers import name_foreign_error
+from srekv.provision.permissions import partition_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_route53 import Route53Client
+    from mypy_boto3_ssm import SSMClient
+
+GLOBAL_REGIONS = {"aws": "us-east-1", "aws-cn": "cn-northwest-1", "aws-us-gov": "us-gov-west-1"}
+"""By partition: Route 53's metrics and alarms live here only (aws-facts 8; elsewhere its credential scope, botocore's
+endpoints). Credentials of one partition are worth nothing in another."""
+
+_PATIENT = BotoConfig(
+    retries={"mode": "standard", "total_max_attempts": 6},
+    connect_timeout=5,
+    read_timeout=20,
+    max_pool_connections=16,
+    user_agent_extra="srekv",
+)
+
+_FIRST = _PATIENT.merge(BotoConfig(retries={"mode": "standard", "total_max_attempts": 3}, read_timeout=8))
+"""For a command's first call: an endpoint that hangs is told after half a minute, not after three."""
+
+_BRISK = _PATIENT.merge(
+    BotoConfig(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=3, read_timeout=8)
+)
+"""For looks that are taken again and again: the next one is better than one that comes late."""
+
+_ONCE = _PATIENT.merge(BotoConfig(retries={"mode": "standard", "total_max_attempts": 1}))
+"""For creates that take no token: a retry after a lost answer would make a second one (aws-facts 4.2)."""
+
+
+def known_regions() -> dict[str, str]:
+    """The Regions of all partitions with their descriptions, as this version of botocore knows them."""
+    partitions = create_loader().load_data("partitions")["partitions"]
+    regions = {name: one for partition in partitions for name, one in partition["regions"].items()}
+    return {name: regions[name].get("description", "") for name in sorted(regions)}
+
+
+def new_session(config: Config) -> boto3.Session:
+    """A session of whoever asks, in the Region of the target."""
+    return boto3.Session(
+        profile_name=config.profile,
+        region_name=config.region,
+        aws_access_key_id=config.access_key,
+        aws_secret_access_key=config.secret_key,
+    )
+
+
+def refuse_unknown_region(region: str) -> None:
+    """Refuse a Region that does not exist before anything is asked there: its endpoints would not resolve.
+
+    Raises:
+        UsageError: botocore's list of partitions does not have it.
+    """
+    known = list(known_regions())
+    if region not in known:
+        raise UsageError(
+            f"--region {region} is no AWS Region that this version of boto3 knows",
+            why="nothing was called",
+            next_step=f"did you mean {_nearest(region, known)}? (for a newer Region: pip install --upgrade boto3)",
+        )
+
+
+def _nearest(region: str, known: Sequence[str]) -> str:
+    """The most similar Region; of several the one that begins alike: us-esat-1 is us-east-1, not us-west-1."""
+
+    def likeness(other: str) -> tuple[float, int]:
+        alike = takewhile(lambda pair: pair[0] == pair[1], zip(region, other, strict=False))
+        return difflib.SequenceMatcher(None, region, other).ratio(), len(tuple(alike))
+
+    return max(known, key=likeness)
+
+
+class Clients:
+    """One lazily made client per service.
+
+    A botocore session is not safe between threads, so making a client is serialised; a made client may be shared.
+
+    Args:
+        config: where the target is and who asks.
+        session: makes the clients, in place of a new session; whoever brings it can listen to its events.
+    """
+
+    def __init__(self, config: Config, session: boto3.Session | None = None) -> None:
+        self._patience = _PATIENT
+        self._lock = threading.RLock()
+        self._config = config
+        self.session = session or new_session(config)
+        self.session.events.register("before-parse", name_foreign_error, unique_id="srekv-foreign-error")
+        self.region = config.region
+
+    def elsewhere(self, region: str) -> Clients:
+        """The same account in another Region: by the same session, which has read the services' models."""
+        others = Clients(dataclasses.replace(self._config, region=region), self.session)
+        others._lock = self._lock
+        others._patience = self._patience
+        return others
+
+    def brisk(self) -> Clients:
+        """The same by clients that give up soon."""
+        others = Clients(self._config, self.session)
+        others._lock = self._lock
+        others._patience = _BRISK
+        return others
+
+    def _make(self, service: str, *, region: str | None = None, config: BotoConfig | None = None) -> Any:
+        try:
+            with self._lock:
+                return self.session.client(  # type: ignore[call-overload]
+                    service,
+                    region_name=region or self.region,
+                    endpoint_url=self._config.endpoint,
+                    config=config or self._patience,
+                )
+        except ValueError as error:
+            raise UsageError(
+                f"there is no client for {service}", why=str(error), next_step="correct AWS_ENDPOINT_URL"
+            ) from error
+
+    @property
+    def global_region(self) -> str:
+        """Where Route 53 publishes its metrics, for Regions of this one's partition."""
+        return GLOBAL_REGIONS[partition_of(self.region)]
+
+    @cached_property
+    def ec2(self) -> EC2Client:
+        """EC2, with retries."""
+        return self._make("ec2")  # type: ignore[no-any-return] # the stubs know a client by its literal name only
+
+    @cached_property
+    def ec2_once(self) -> EC2Client:
+        """EC2, without retries: for AllocateAddress."""
+        return self._make("ec2", config=_ONCE)  # type: ignore[no-any-return]
+
+    @cached_property
+    def iam(self) -> IAMClient:
+        """IAM."""
+        return self._make("iam")  # type: ignore[no-any-return]
+
+    @cached_property
+    def iam_first(self) -> IAMClient:
+        """IAM, less patient: for the first call of a command."""
+        return self._make("iam", config=_FIRST)  # type: ignore[no-any-return]
+
+    @cached_property
+    def dynamodb(self) -> DynamoDBClient:
+        """DynamoDB's control plane."""
+        return self._make("dynamodb")  # type: ignore[no-any-return]
+
+    @cached_property
+    def dynamodb_once(self) -> DynamoDBClient:
+        """DynamoDB's control plane, without retries: for CreateBackup."""
+        return self._make("dynamodb", config=_ONCE)  # type: ignore[no-any-return]
+
+    @cached_property
+    def route53(self) -> Route53Client:
+        """Route 53."""
+        return self._make("route53")  # type: ignore[no-any-return]
+
+    @cached_property
+    def ssm(self) -> SSMClient:
+        """Systems Manager."""
+        return self._make("ssm")  # type: ignore[no-any-return]
+
+    @cached_property
+    def cloudwatch(self) -> CloudWatchClient:
+        """CloudWatch in the stack's Region."""
+        return self._make("cloudwatch")  # type: ignore[no-any-return]
+
+    @cached_property
+    def cloudwatch_global(self) -> CloudWatchClient:
+        """CloudWatch where Route 53 publishes its metrics."""
+        return self._make("cloudwatch", region=self.global_region)  # type: ignore[no-any-return]
+
+    @cached_property
+    def resolver(self) -> Any:
+        """Route 53 Resolver, for its forwarding rules."""
+        return self._make("route53resolver")
+
+    @cached_property
+    def sts(self) -> Any:
+        """STS, for who is asking."""
+        return self._make("sts")

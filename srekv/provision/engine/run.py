@@ -1,0 +1,416 @@
+"""One run of a command over a stack: what every step is given, how an operation is carried out, how a step waits."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol, TypeVar
+
+from botocore.exceptions import ClientError
+
+from srekv.config import Config
+from srekv.errors import ImmutableError, SrekvError, TimeoutExceeded
+from srekv.provision.engine.answers import (
+    ABSENT,
+    FAILURES,
+    THROTTLED,
+    code_of,
+    explain,
+    is_about_one,
+    is_absent,
+    is_lost,
+    message_of,
+)
+from srekv.provision.engine.clients import Clients
+from srekv.provision.engine.incarnation import FIRST_LOOK_S, Incarnation
+from srekv.provision.model import Action, Change, Resource, Watcher
+from srekv.provision.naming import Names
+
+T = TypeVar("T")
+
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 0.5
+PAUSE_GROWTH = 1.4
+"""Between two looks: FIRST_PAUSE_S, then PAUSE_GROWTH times as long, up to LONGEST_PAUSE_S; wall-clock seconds."""
+
+NOTHING_SAID: Mapping[str, tuple[str, ...]] = {}
+SHOWN_TIMEOUT_S = 20
+SOUGHT_TIMEOUT_S = 3
+
+
+class CancelledError(SrekvError):
+    """This step stopped because another one failed or the user interrupted; never shown by itself."""
+
+
+class HeldError(SrekvError):
+    """Something that does not go by itself holds what was to be deleted; no wait helps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Op:
+    """One operation on one resource: what it is, and the call that does it.
+
+    Attributes:
+        call: does it and returns the resource's id; None when the resource is left alone.
+        refusal: for a field that cannot change, or what must stay: what to raise in its place, unless the run is dry.
+    """
+
+    kind: str
+    name: str
+    action: Action
+    id: str = ""
+    detail: str = ""
+    call: Callable[[], str | None] | None = None
+    refusal: SrekvError | None = None
+
+
+Ops = Iterator[Op]
+
+
+class Step(Protocol):
+    """The owner of one kind of resource.
+
+    `ensure`, `settle` and `destroy` are generators: they look, yield one Op for each thing to do, and are resumed when
+    it is done, or, in a dry run, when it has been shown. So a plan and its execution are one and the same code.
+    """
+
+    section: str
+    needs: tuple[Step, ...]
+
+    def observe(self) -> tuple[Resource, ...]:
+        """What exists of this kind and costs or blocks something."""
+
+    def ensure(self) -> Ops:
+        """Create or repair; starts what takes time and does not wait for it."""
+
+    def settle(self) -> Ops:
+        """Wait for what `ensure` started, and do what can only be done then."""
+
+    def destroy(self) -> Ops:
+        """Remove everything of this kind, tolerant of anything already gone."""
+
+
+class Limited(Protocol):
+    """A step with fields that cannot change once its resources exist."""
+
+    def limits(self) -> Ops:
+        """Those that differ from what was asked, as `cannot` makes them; a look that `ensure` need not take again."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every step of one command shares.
+
+    Attributes:
+        dry: show operations, carry out none.
+        worth_telling_s: a shorter wait is over before anybody has read about it.
+        cancelled: set when the rest of the run has become pointless; every wait ends at once.
+        changed: set when an operation was carried out.
+        deleted: the ids of what was deleted.
+        refused: why what a removal could not delete was not deleted, by id; the rest of it goes on.
+        incarnation: the life of the stack that this run works on; known once the role is ensured.
+    """
+
+    config: Config
+    clients: Clients
+    watcher: Watcher
+    dry: bool = False
+    worth_telling_s: float = 1.5
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    changed: threading.Event = field(default_factory=threading.Event)
+    deleted: set[str] = field(default_factory=set)
+    refused: dict[str, SrekvError] = field(default_factory=dict)
+    incarnation: Incarnation = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "incarnation", Incarnation(self.clients, self.names))
+
+    def again(self) -> Run:
+        """The same run, begun anew: nothing cancelled, nothing changed, no life of the stack known."""
+        return Run(self.config, self.clients, self.watcher, dry=self.dry, worth_telling_s=self.worth_telling_s)
+
+    @cached_property
+    def names(self) -> Names:
+        """The stack's names."""
+        return Names(self.config.stack)
+
+    def placed_tags(self, name: str) -> list[dict[str, str]]:
+        """The tags of what shows in every Region alike: they tell which one its stack is in."""
+        return self.names.tags(name, region=self.config.region)
+
+    @contextmanager
+    def busy(self, what: str) -> Iterator[None]:
+        """Let the watcher know what goes on inside."""
+        self.watcher.started(what)
+        try:
+            yield
+        finally:
+            self.watcher.finished(what)
+
+    def carry_out(self, section: str, operations: Ops, *, removing: bool = False) -> bool:
+        """Do what a step yields, one by one, and report it to the watcher; whether nothing was refused.
+
+        Raises:
+            CancelledError: the rest of the run has become pointless.
+            ImmutableError: a field that cannot change differs from what was asked; never in a dry run.
+            SrekvError: AWS refuses a call; if it is about one thing that a removal deletes, the rest goes on.
+        """
+        complete = True
+        for op in operations:
+            if self.cancelled.is_set():
+                raise CancelledError(f"{section} was interrupted")
+            try:
+                change = self._change(section, op)
+            except SrekvError as error:
+                if not removing or not self.note_refusal(op.id, error):
+                    raise
+                complete = False
+                continue
+            self.watcher.changed(change)
+        return complete
+
+    def note_refusal(self, key: str, error: SrekvError) -> bool:
+        """Note why something was not deleted, if that is about this one thing only; whether it was noted."""
+        if isinstance(error, CancelledError) or not is_about_one(error):
+            return False
+        self.refused[key] = error
+        return True
+
+    def _change(self, section: str, op: Op) -> Change:
+        if op.refusal is not None and not self.dry:
+            raise op.refusal
+        done: str | None = None
+        if op.call is not None and not self.dry:
+            self.changed.set()
+            try:
+                done = op.call()
+            except ClientError as error:
+                raise explain(error, f"{op.action} {op.kind} {op.name}") from error
+            if op.action == "delete":
+                self.deleted.add(op.id)
+        return Change(
+            section=section,
+            kind=op.kind,
+            name=op.name,
+            id=done or op.id,
+            action=op.action,
+            detail=op.detail,
+            next_step=op.refusal.next_step if op.refusal else "",
+        )
+
+    def wait(
+        self,
+        section: str,
+        what: str,
+        look: Callable[[], T | None],
+        *,
+        timeout_s: float,
+        next_step: str = "",
+        last_seen: Callable[[], object] = lambda: "",
+        shortest_pause_s: float = FIRST_PAUSE_S,
+    ) -> T:
+        """Look again and again, with growing pauses, until there is something.
+
+        Args:
+            section: who waits.
+            what: what for, to be read after "waiting for".
+            look: returns something when the wait is over, None while it is not.
+            timeout_s: deadline, wall-clock seconds from now.
+            next_step: advice when the deadline passes.
+            last_seen: tells the last thing seen, for the error.
+            shortest_pause_s: the first pause, for calls that must not be made often.
+
+        Raises:
+            TimeoutExceeded: the deadline has passed.
+            CancelledError: the run was cancelled meanwhile.
+            EndedError: this is an `up`, and the stack was removed meanwhile.
+        """
+        begin = time.monotonic()
+        deadline = begin + timeout_s
+        pause = shortest_pause_s
+        told = False
+        try:
+            while True:
+                seen = look()
+                if seen is not None:
+                    return seen
+                if not told and time.monotonic() - begin > self.worth_telling_s:
+                    self.watcher.waiting(section, what)
+                    told = True
+                if time.monotonic() - begin > FIRST_LOOK_S:
+                    self.incarnation.watch()
+                if time.monotonic() + pause > deadline:
+                    raise TimeoutExceeded(
+                        f"{section}: gave up waiting for {what} after {timeout_s:.0f} s",
+                        why=f"last seen: {last_seen()}" if last_seen() else "",
+                        next_step=next_step or "run the command again: it goes on where this one stopped",
+                    )
+                if self.cancelled.wait(pause):
+                    raise CancelledError(f"{section} was interrupted")
+                pause = max(shortest_pause_s, min(pause * PAUSE_GROWTH, LONGEST_PAUSE_S))
+        finally:
+            if told:
+                self.watcher.waited(section, what)
+
+    def persist(
+        self,
+        section: str,
+        what: str,
+        call: Callable[..., T],
+        *,
+        on: frozenset[str],
+        saying: Mapping[str, tuple[str, ...]] = NOTHING_SAID,
+        timeout_s: float = 60,
+        **arguments: Any,
+    ) -> T:
+        """Make a call again while AWS's parts do not agree yet that its arguments exist.
+
+        Args:
+            section: who calls.
+            what: what is waited for meanwhile.
+            call: the API call.
+            on: the error codes that mean "not yet".
+            saying: for codes that mean other things as well: what the message must contain, one of several.
+            timeout_s: how long to try.
+            arguments: the call's arguments.
+
+        Raises:
+            TimeoutExceeded: still "not yet" after timeout_s; its cause is the last refusal.
+            ClientError: any other refusal.
+        """
+        refused: ClientError | None = None
+
+        def attempt() -> tuple[T] | None:
+            nonlocal refused
+            try:
+                return (call(**arguments),)
+            except ClientError as error:
+                code, message = code_of(error), message_of(error)
+                if code not in on or not any(part in message for part in saying.get(code, ("",))):
+                    raise
+                refused = error
+                return None
+
+        def last_said() -> str:
+            return f"{code_of(refused)}: {message_of(refused)}" if refused else ""
+
+        try:
+            return self.wait(section, what, attempt, timeout_s=timeout_s, last_seen=last_said)[0]
+        except TimeoutExceeded as error:
+            raise error from refused
+
+    def remove(
+        self,
+        section: str,
+        what: str,
+        call: Callable[[], object],
+        *,
+        listed: Callable[[], bool],
+        on: frozenset[str] = frozenset(),
+        timeout_s: float = 60,
+    ) -> None:
+        """Make a deleting call, again while it says "not there" of something that is listed.
+
+        A service that does not see a new thing yet says the same of it as of one that is gone (E15, E27, E35).
+
+        Args:
+            section: who removes.
+            what: what is waited for, to be read after "waiting for".
+            call: the API call.
+            listed: whether the thing is.
+            on: other error codes that mean "not yet".
+            timeout_s: how long to try.
+        """
+
+        def attempt() -> None:
+            try:
+                call()
+            except ClientError as error:
+                if not is_absent(error) or listed():
+                    raise
+
+        self.persist(section, what, attempt, on=on | ABSENT, timeout_s=timeout_s)
+
+    def made(self, section: str, what: str, call: Callable[[], T], *, exists: str, look: Callable[[], T | None]) -> T:
+        """Create something; if it exists by now, an answer was lost, or another run was faster: then take that one.
+
+        Args:
+            section: who creates.
+            what: what is created, for a person.
+            call: creates it.
+            exists: the error code that says that it exists.
+            look: finds it and refuses it if it is not ours; None while it does not show, or when it is gone again.
+        """
+
+        def attempt() -> tuple[T] | None:
+            try:
+                return (call(),)
+            except ClientError as error:
+                if code_of(error) != exists:
+                    raise
+            found_after_all = look()
+            return None if found_after_all is None else (found_after_all,)
+
+        return self.wait(section, f"{what} to show", attempt, timeout_s=SHOWN_TIMEOUT_S)[0]
+
+    def unsure(
+        self,
+        section: str,
+        what: str,
+        call: Callable[[], T],
+        *,
+        look: Callable[[], T | None],
+        full: frozenset[str] = frozenset(),
+        attempts: int = 3,
+    ) -> T:
+        """Create something that takes no token, with a client that retries nothing: look first, then ask again.
+
+        Args:
+            section: who creates.
+            what: what is created, for a person.
+            call: creates it.
+            look: finds what this call, or another run, has made; None while nothing shows.
+            full: error codes of a quota that another run may have used up for the very same thing.
+            attempts: how often to ask at most.
+        """
+        try:
+            return self.persist(section, f"the service to take the call for {what}", call, on=THROTTLED)
+        except FAILURES as error:
+            if not is_lost(error) and code_of(error) not in full:
+                raise
+            there = self.sought(section, what, look)
+            if there is not None:
+                return there
+            if attempts == 1 or not is_lost(error):
+                raise
+        return self.unsure(section, what, call, look=look, full=full, attempts=attempts - 1)
+
+    def sought(self, section: str, what: str, look: Callable[[], T | None]) -> T | None:
+        """Look for something that may be there and not show yet, for a few seconds; None if it does not."""
+        try:
+            return self.wait(section, f"{what} to show", look, timeout_s=SOUGHT_TIMEOUT_S)
+        except TimeoutExceeded:
+            return None
+
+
+def leave(kind: str, name: str, id: str, detail: str = "") -> Op:  # noqa: A002 - AWS calls it an id
+    """The Op for a resource that is as it should be."""
+    return Op(kind=kind, name=name, action="leave", id=id, detail=detail)
+
+
+def cannot(kind: str, name: str, id: str, *, field: str, have: object, want: object, next_step: str) -> Op:  # noqa: A002 - as above
+    """The Op for a field that differs and cannot change: a row of a plan, an error of anything else."""
+    return Op(
+        kind=kind,
+        name=name,
+        id=id,
+        action="cannot change",
+        detail=f"{field} {have} -> {want}",
+        refusal=ImmutableError(
+            f"{kind} {name}" + (f" ({id})" if id else ""), field=field, have=have, want=want, next_step=next_step
+        ),
+    )

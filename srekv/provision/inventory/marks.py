@@ -1,0 +1,123 @@
+"""What carries a mark of srekv's, decided by the answer itself: an endpoint may ignore a call's filters.
+
+MiniStack 1.5.33 does with several of EC2's. So a filter only makes an answer shorter; what is changed or deleted is
+chosen by the tags, the names and the states in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from srekv.errors import SrekvError
+from srekv.provision.engine.answers import found, is_unknown_operation
+from srekv.provision.naming import STACK_TAG, tag_map
+
+Described = Mapping[str, Any]
+
+NOTHING = "nothing has this"
+"""No tag's key and no stack's name: an endpoint that lists something under it ignores the filter."""
+
+TAGGED_AT_ONCE = 10
+"""So many ids ListTagsForResources takes (R46)."""
+
+
+def each(client: Any, operation: str, member: str, **arguments: Any) -> Iterator[Any]:
+    """The items of a listing, page by page; for operations without pages those of the one answer."""
+    if not client.can_paginate(operation):
+        yield from getattr(client, operation)(**arguments)[member]
+        return
+    for page in client.get_paginator(operation).paginate(**arguments):
+        yield from page[member]
+
+
+def instances(ec2: Any, **arguments: Any) -> Iterator[Described]:
+    """The instances that DescribeInstances lists."""
+    for group in each(ec2, "describe_instances", "Reservations", **arguments):
+        yield from group["Instances"]
+
+
+def instance(ec2: Any, instance_id: str) -> Described | None:
+    """This instance; None if the answer does not have it.
+
+    Raises:
+        ClientError: EC2 refuses, also an id that is not there (E15).
+    """
+    return next((one for one in instances(ec2, InstanceIds=[instance_id]) if one["InstanceId"] == instance_id), None)
+
+
+def tags_of(described: Described) -> dict[str, str]:
+    """The tags in EC2's description of something; a network interface has them under another name."""
+    return tag_map(described.get("Tags") or described.get("TagSet"))
+
+
+def tagged(
+    ec2: Any, operation: str, member: str, *, stack: str | None = None, filters: tuple[Any, ...] = ()
+) -> list[Described]:
+    """What EC2 lists with the stack's tag in the answer.
+
+    Args:
+        ec2: a client.
+        operation: the listing, for example "describe_addresses".
+        member: where an answer has its items.
+        stack: whose; None: any stack's.
+        filters: more of them, which make the answer shorter and prove nothing.
+
+    Raises:
+        SrekvError: an item was found by the tag and shows none (ansible/ansible#12642): whose is it?
+    """
+    mark = {"Name": f"tag:{STACK_TAG}", "Values": [stack]} if stack else {"Name": "tag-key", "Values": [STACK_TAG]}
+    listed = [*_listed(ec2, operation, member, [mark, *filters])]
+    bare = [one for one in listed if STACK_TAG not in tags_of(one)]
+    if bare and not any(_listed(ec2, operation, member, [{**mark, "Values": [NOTHING]}])):
+        raise SrekvError(
+            f"EC2 shows {_id(bare[0])} without its tags",
+            why=f"it was found by its tag {STACK_TAG}, and the answer has none",
+            next_step="run the command again in a minute: this passes",
+        )
+    return [one for one in listed if STACK_TAG in tags_of(one) and stack in {None, tags_of(one)[STACK_TAG]}]
+
+
+def _listed(ec2: Any, operation: str, member: str, filters: list[Any]) -> Iterator[Described]:
+    if operation == "describe_instances":
+        return instances(ec2, Filters=filters)
+    return each(ec2, operation, member, Filters=filters)
+
+
+def route53_tags(route53: Any, kind: str, ids: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The tags of those of these zones or checks that are there.
+
+    One is asked for by ListTagsForResource, several by ListTagsForResources; an endpoint that lacks the one is asked by
+    the other (MiniStack 1.5.33 has no ListTagsForResources).
+
+    Args:
+        route53: a client.
+        kind: "hostedzone" or "healthcheck".
+        ids: without "/hostedzone/", which botocore does not strip for these calls (aws-facts 1.2, R45).
+    """
+
+    def single() -> list[Any]:
+        answers = [found(route53.list_tags_for_resource, ResourceType=kind, ResourceId=one) for one in ids]
+        return [answer["ResourceTagSet"] for answer in answers if answer]
+
+    def several() -> list[Any]:
+        chunks = [list(ids[begin : begin + TAGGED_AT_ONCE]) for begin in range(0, len(ids), TAGGED_AT_ONCE)]
+        answers = [found(route53.list_tags_for_resources, ResourceType=kind, ResourceIds=some) for some in chunks]
+        return [one for answer in answers if answer for one in answer["ResourceTagSets"]]
+
+    first, second = (single, several) if len(ids) == 1 else (several, single)
+    try:
+        sets = first()
+    except ClientError as error:
+        if not is_unknown_operation(error):
+            raise
+        sets = second()
+    return {one["ResourceId"]: tag_map(one.get("Tags")) for one in sets}
+
+
+def _id(described: Described) -> str:
+    """The id of something of EC2: the first member whose name ends so, as EC2 orders them."""
+    ids = ("InstanceId", "AllocationId", "VolumeId", "GroupId", "KeyPairId", "NetworkInterfaceId")
+    return next((str(described[one]) for one in ids if one in described), "something")

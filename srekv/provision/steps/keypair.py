@@ -1,0 +1,222 @@
+"""The optional key pair that --create-key makes; its private half is written once, readable by its owner only."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, TextIO
+
+from botocore.exceptions import ClientError
+
+from srekv.errors import NotOursError, SrekvError, UsageError
+from srekv.provision.engine.answers import code_of, found
+from srekv.provision.engine.run import Op, Ops, Run, Step, leave
+from srekv.provision.inventory.existing import Existing
+from srekv.provision.inventory.marks import each, tags_of
+from srekv.provision.model import Resource
+from srekv.provision.naming import STACK_TAG
+
+
+class KeyPair:
+    """The key pair of the nodes; `name` is there after ensure, None when no key was asked for."""
+
+    section = "EC2"
+
+    def __init__(self, run: Run, existing: Existing, *, needs: tuple[Step, ...]) -> None:
+        self._run = run
+        self._ec2 = run.clients.ec2
+        self._existing = existing
+        self.needs = needs
+        self.name: str | None = None
+
+    def observe(self) -> tuple[Resource, ...]:
+        """The key pair with our name and our tag."""
+        return tuple(
+            Resource(kind="key pair", id=pair["KeyPairId"], name=pair["KeyName"], state="present")
+            for pair in self._ours()
+        )
+
+    def fit(self) -> None:
+        """Refuse now what `ensure` would refuse, before anything is made; `ensure` does not ask again."""
+        tuple(self.ensure())  # what it would do is not done
+
+    def ensure(self) -> Ops:
+        """Check the named key pair, or create one and write its private key; no key, no call."""
+        config = self._run.config
+        if config.key_name:
+            self._check_named(config.key_name)
+            self.name = config.key_name
+        elif config.create_key:
+            self.name = self._run.names.key_pair
+            yield from self._ensure_own(Path(config.create_key))
+
+    def settle(self) -> Ops:
+        """Nothing to wait for."""
+        return iter(())
+
+    def destroy(self) -> Ops:
+        """Delete the key pair that we made; a file on this machine is the user's."""
+        for pair in self._ours():
+            yield self._delete_op(pair)
+
+    def _ours(self) -> list[Mapping[str, Any]]:
+        return [one for one in self._named() if self._is_ours(one)]
+
+    def _is_ours(self, pair: Mapping[str, Any]) -> bool:
+        return tags_of(pair).get(STACK_TAG) == self._run.names.stack
+
+    @cached_property
+    def _at_first(self) -> list[Mapping[str, Any]]:
+        """The key pair of our name when it was first asked for, whoever's it is."""
+        return self._named()
+
+    def _named(self) -> list[Mapping[str, Any]]:
+        name = self._run.names.key_pair
+        listed = each(self._ec2, "describe_key_pairs", "KeyPairs", Filters=[{"Name": "key-name", "Values": [name]}])
+        return [one for one in listed if one["KeyName"] == name]
+
+    @cached_property
+    def _known(self) -> set[str]:
+        """The name of the key pair that was asked for, if it is there."""
+        answer = found(self._ec2.describe_key_pairs, KeyNames=[self._run.config.key_name or ""])
+        return {one["KeyName"] for one in answer["KeyPairs"]} if answer else set()
+
+    def _check_named(self, name: str) -> None:
+        if name not in self._known:
+            raise UsageError(
+                f"there is no key pair {name} in {self._run.config.region}",
+                next_step="aws ec2 describe-key-pairs, or --create-key FILE",
+            )
+
+    def _ensure_own(self, file: Path) -> Ops:
+        existing, written = self._at_first, _holds_something(file)
+        if not all(map(self._is_ours, existing)):
+            raise self._foreign()
+        if existing and written:
+            yield leave("key pair", existing[0]["KeyName"], existing[0]["KeyPairId"])
+            return
+        if written:
+            raise UsageError(f"{file} exists and is not overwritten", next_step="name another file, or use --key-name")
+        _refuse_unwritable(file)
+        for pair in existing:
+            self._refuse_used(pair, file)
+            yield self._delete_op(pair)
+        yield Op(
+            kind="key pair",
+            name=self.name or "",
+            action="create",
+            detail=f"private key in {file}",
+            call=lambda: self._create(file),
+        )
+
+    def _refuse_used(self, pair: Mapping[str, Any], file: Path) -> None:
+        """A key pair whose private key never arrived is made anew, unless an instance was launched with it."""
+        used = [one["InstanceId"] for one in self._existing.instances if one.get("KeyName") == pair["KeyName"]]
+        if used:
+            raise SrekvError(
+                f"the key pair {pair['KeyName']} exists, but {file} does not hold its private key",
+                why=f"AWS gives a private key away only once, and {', '.join(used)} was launched with it",
+                next_step=f"name the file that holds it, or leave --create-key out; for another pair: aws ec2 "
+                f"delete-key-pair --key-name {pair['KeyName']}, terminate the instances, and up again",
+            )
+
+    def _create(self, file: Path) -> str:
+        """Open the file first: a key that cannot be written must not exist."""
+        with _opened_alone(file) as handle:
+            try:
+                pair = self._run.unsure(self.section, f"the key pair {self.name}", self._ask, look=self._discard_lost)
+            except BaseException as error:
+                file.unlink()
+                if isinstance(error, ClientError) and code_of(error) == "InvalidKeyPair.Duplicate":
+                    raise self._taken() from error
+                raise
+            handle.write(pair["KeyMaterial"])
+        return str(pair["KeyPairId"])
+
+    def _ask(self) -> Mapping[str, Any]:
+        """Without retries: after a lost answer the name is taken, and the private key has gone by."""
+        tags: Any = self._run.names.tags(self._run.names.key_pair)
+        return self._run.clients.ec2_once.create_key_pair(
+            KeyName=self._run.names.key_pair,
+            KeyType="ed25519",
+            TagSpecifications=[{"ResourceType": "key-pair", "Tags": tags}],
+        )
+
+    def _discard_lost(self) -> None:
+        """The answer was lost, and with it the private key: nobody can use this key pair, so it is made again."""
+        for pair in self._ours():
+            self._delete(pair["KeyName"])
+
+    def _taken(self) -> SrekvError:
+        if self._ours():
+            return SrekvError(
+                f"another srekv up has just made the key pair {self.name}",
+                why="AWS gives a private key away only once: to that one",
+                next_step="wait until it has ended, then up again without --create-key",
+            )
+        return self._foreign()
+
+    def _foreign(self) -> NotOursError:
+        return NotOursError(
+            f"the key pair {self.name} exists and is not this stack's",
+            why=f"it lacks the tag {STACK_TAG}={self._run.config.stack}",
+            next_step=f"use it with --key-name {self.name}, or choose another stack name (--stack NAME)",
+        )
+
+    def _delete_op(self, pair: Mapping[str, Any]) -> Op:
+        return Op(
+            kind="key pair",
+            name=pair["KeyName"],
+            id=pair["KeyPairId"],
+            action="delete",
+            call=partial(self._delete, pair["KeyName"]),
+        )
+
+    def _delete(self, name: str) -> None:
+        """By name, unique in its Region: moto accepts a deletion by id and deletes nothing."""
+        self._ec2.delete_key_pair(KeyName=name)
+
+
+def _holds_something(file: Path) -> bool:
+    """Whether it may hold a key; an empty file is what an `up` leaves that was killed before it had one."""
+    return file.exists() and file.stat().st_size > 0
+
+
+@contextmanager
+def _opened_alone(file: Path) -> Iterator[TextIO]:
+    """The file for writing, readable by its owner only; no other process has it open like this.
+
+    Raises:
+        UsageError: it cannot be written, or somebody else writes it.
+    """
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise _unwritable(file, error) from error
+    with os.fdopen(descriptor, "w") as handle:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.fchmod(descriptor, 0o600)
+        except OSError as error:
+            raise _unwritable(file, error) from error
+        if _holds_something(file):
+            raise _unwritable(file, "another srekv up has just written it")
+        yield handle
+
+
+def _refuse_unwritable(file: Path) -> None:
+    """As far as it can be told without touching the file."""
+    place = file if file.exists() else file.parent
+    if file.is_dir():
+        raise _unwritable(file, os.strerror(errno.EISDIR))
+    if not os.access(place, os.W_OK):
+        raise _unwritable(file, os.strerror(errno.EACCES if place.exists() else errno.ENOENT))
+
+
+def _unwritable(file: Path, why: object) -> UsageError:
+    return UsageError(f"the private key cannot be written to {file}", why=str(why), next_step="name another file")

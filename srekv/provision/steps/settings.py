@@ -1,0 +1,204 @@
+"""The settings a stack was made with, kept as tags on its role: there is no state file, the cloud is the state.
+
+The role is the first thing `up` makes and the last thing `down` removes, so whatever exists of a stack, its settings do
+too. A setting given on the command line wins over the stored one, the stored one over the default.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from srekv.config import Config
+from srekv.errors import SrekvError, UsageError
+from srekv.provision import lease
+from srekv.provision.engine.answers import found
+from srekv.provision.engine.clients import Clients
+from srekv.provision.engine.run import Op, Ops, Run, Step
+from srekv.provision.model import Resource
+from srekv.provision.naming import REGION_TAG, Names, tag_map
+
+PREFIX = "srekv:"
+
+INTEGERS = ("port", "interval", "threshold", "ttl")
+TEXTS = ("zone", "record", "instance_type", "os", "key_name")
+FLAGS = ("deletion_protection", "alarms", "unsupported")
+LISTS = ("allow_cidrs",)
+TIMES = ("lease",)
+STORED = INTEGERS + TEXTS + FLAGS + LISTS + TIMES
+REMOVABLE = (*TIMES, "unsupported")
+"""Settings whose absence means something: the tag of one that was taken back is removed."""
+
+
+def stored(role: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The settings in the tags of a role as IAM's GetRole shows it; empty without a role."""
+    tags = tag_map(role.get("Tags")) if role else {}
+    values: dict[str, Any] = {}
+    for name in STORED:
+        text = tags.get(_key(name))
+        if text is None:
+            continue
+        if name in INTEGERS:
+            values[name] = _integer(name, text)
+        elif name in FLAGS:
+            values[name] = text == "true"
+        elif name in LISTS:
+            values[name] = tuple(text.split())
+        elif name in TIMES:
+            values[name] = lease.from_text(text)
+        else:
+            values[name] = text
+    return values
+
+
+def _integer(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise SrekvError(
+            f"the stack's role has the tag {_key(name)}={text}, which is no number",
+            why="srekv keeps a stack's settings in its role's tags, and somebody changed this one",
+            next_step="remove the tag: aws iam untag-role",
+        ) from None
+
+
+def as_tags(config: Config) -> dict[str, str]:
+    """A Config's settings as tags (IAM allows 256 characters a value, letters, digits and _.:/=+-@ and spaces)."""
+    texts = {REGION_TAG: config.region}
+    for name in STORED:
+        value = _value(config, name)
+        if value is None:
+            continue
+        if isinstance(value, bool):
+            texts[_key(name)] = "true" if value else "false"
+        elif isinstance(value, tuple):
+            texts[_key(name)] = " ".join(value)
+        elif isinstance(value, datetime):
+            texts[_key(name)] = lease.as_text(value)
+        else:
+            texts[_key(name)] = str(value)
+    return texts
+
+
+def _value(config: Config, name: str) -> Any:
+    if name == "zone":
+        return config.zone_name
+    if name == "key_name" and config.create_key:
+        return Names(config.stack).key_pair
+    if name == "unsupported":
+        return (config.unsupported and config.os == "al2") or None
+    return getattr(config, name)
+
+
+def _key(name: str) -> str:
+    return PREFIX + name.replace("_", "-")
+
+
+def resolve(config: Config, given: Mapping[str, Any], clients: Clients) -> tuple[Config, Mapping[str, Any] | None]:
+    """The Config that counts: `given` over what the stack was made with over the defaults in `config`.
+
+    Returns:
+        the Config, and the role as GetRole showed it (None when there is none), so that nobody needs to ask again.
+
+    Raises:
+        UsageError: the stack is in another Region; nothing but its role was looked at.
+    """
+    answer = found(clients.iam_first.get_role, RoleName=Names(config.stack).role)
+    role = answer["Role"] if answer else None
+    ours = role if role and Names(config.stack).owns(role) else None
+    refuse_elsewhere(config, {home} if (home := region_of(ours)) else ())
+    kept = stored(ours)
+    if given.get("create_key"):
+        kept.pop("key_name", None)
+    settled = dataclasses.replace(config, **{**kept, **given})
+    if settled.lease_s is not None:
+        end = lease.end_of(settled.wall(settled.lease_s), now=datetime.now(UTC))
+        settled = dataclasses.replace(settled, lease=end)
+    return settled, role
+
+
+def region_of(role: Mapping[str, Any] | None) -> str:
+    """The Region that a role says its stack is in; "" if it does not tell."""
+    return tag_map(role.get("Tags")).get(REGION_TAG, "") if role else ""
+
+
+def refuse_elsewhere(config: Config, told: Collection[str]) -> None:
+    """Half of a stack is the same in every Region: `down` in a wrong one would take that half and prove nothing.
+
+    Args:
+        config: the Region that the command is about.
+        told: the Regions that things of the stack say it is in.
+
+    Raises:
+        UsageError: all of them say another one.
+    """
+    if told and config.region not in told:
+        home = min(told)
+        raise UsageError(
+            f"the stack {config.stack} is in {home}, not in {config.region}",
+            why="roles, zones and health checks are the same in every Region, so one name is one stack",
+            next_step=f"give --region {home}, or another --stack",
+        )
+
+
+class Settings:
+    """Stores changed settings of a role that exists, when everything else is done.
+
+    Earlier would be wrong: a setting that another step refuses (a field that cannot change, a key that is not there)
+    would stay, and every later `up` would ask for it again. A new role is born with its settings.
+    """
+
+    section = "IAM"
+
+    def __init__(self, run: Run, role: Mapping[str, Any] | None, *, needs: tuple[Step, ...]) -> None:
+        """`role` is GetRole's answer at the beginning of the run, None when there was none."""
+        self._run = run
+        self._role = role
+        self.needs = needs
+
+    def observe(self) -> tuple[Resource, ...]:
+        """Nothing: the role is shown by its own step."""
+        return ()
+
+    def ensure(self) -> Ops:
+        """Tag the role where a setting differs from the stored one."""
+        if self._role is None:
+            return
+        have = tag_map(self._role.get("Tags"))
+        wrong = {key: value for key, value in as_tags(self._run.config).items() if have.get(key) != value}
+        if wrong:
+            yield Op(
+                kind="role",
+                name=self._run.names.role,
+                id=self._role["Arn"],
+                action="change",
+                detail=", ".join(f"{key} {have.get(key, 'missing')} -> {value}" for key, value in wrong.items()),
+                call=lambda: self._store(wrong),
+            )
+        gone = [_key(name) for name in REMOVABLE if _key(name) in have and _value(self._run.config, name) is None]
+        if gone:
+            yield Op(
+                kind="role",
+                name=self._run.names.role,
+                id=self._role["Arn"],
+                action="change",
+                detail=", ".join(f"{key} {have[key]} removed" for key in gone),
+                call=lambda: self._forget(gone),
+            )
+
+    def settle(self) -> Ops:
+        """Nothing to wait for."""
+        return iter(())
+
+    def destroy(self) -> Ops:
+        """Nothing: the tags go with the role."""
+        return iter(())
+
+    def _store(self, tags: Mapping[str, str]) -> None:
+        pairs: Any = [{"Key": key, "Value": value} for key, value in tags.items()]
+        self._run.clients.iam.tag_role(RoleName=self._run.names.role, Tags=pairs)
+
+    def _forget(self, keys: Sequence[str]) -> None:
+        self._run.clients.iam.untag_role(RoleName=self._run.names.role, TagKeys=list(keys))
