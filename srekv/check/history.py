@@ -2,6 +2,9 @@
 
 What cannot be read is damage with the line's number in the file, never an error: whoever judges the history decides
 what it may still prove. Every event and operation that is read holds what its kind may hold, and nothing else.
+
+An operation as most tools write it is decoded and checked in one step. Every other line is read member by member, and
+damage is reported from there.
 """
 
 from __future__ import annotations
@@ -10,10 +13,13 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from srekv.check.model import HEADLINE, Event, History, Json, Operation
+import msgspec
+
+from srekv.check.model import HEADLINE, Event, History, Json, Kind, Operation, Outcome
 from srekv.drill import events as schema
 
 _KINDS = ("read", "write", "cas", "delete")
@@ -62,11 +68,69 @@ def parse(lines: Iterable[str | bytes]) -> History:
     return reader.history()
 
 
+_Seconds = Annotated[float, msgspec.Meta(ge=0, le=schema.LONGEST_S)]
+
+
+class _Line(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """An ordinary operation: no member but these, and each of a usual type."""
+
+    op: Kind
+    key: str
+    invoke: _Seconds
+    outcome: Outcome
+    complete: _Seconds | None = None
+    client: str | int | float | None = None
+    value: str | int | float | None = None
+    expect: str | int | float | None = None
+    id: str | int | float | None = None
+    node: str | None = None
+    final: bool | None = None
+    zoo: str | None = None
+    error: str | None = None
+
+
+_DECODE = msgspec.json.Decoder(_Line).decode
+
+
+def _ordinary(text: bytes) -> tuple[Operation, str | float | None] | None:
+    """The operation on an ordinary line, and its id; None for any other line, damaged or not."""
+    try:
+        line = _DECODE(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    op, outcome, invoke, value, client = line.op, line.outcome, line.invoke, line.value, line.client
+    complete = line.complete if outcome != "unknown" else None
+    if complete is None:
+        if outcome not in {"unknown", "fail"}:
+            return None
+    elif complete < invoke:
+        return None
+    if (value is None and op in {"write", "cas"}) or (outcome == "conflict" and op != "cas"):
+        return None
+    operation = Operation(
+        client=client if type(client) is str else "" if client is None else str(client),
+        op=op,
+        key=line.key,
+        value=value if value is None or type(value) is str else _json(value),
+        expect=line.expect if line.expect is None or type(line.expect) is str else _json(line.expect),
+        invoke=invoke,
+        complete=complete,
+        outcome=outcome,
+        node=line.node or "",
+        final=line.final is True,
+        zoo=line.zoo or HEADLINE,
+        error=line.error or "",
+    )
+    return operation, line.id
+
+
 @dataclass
 class _Reader:
-    """What was read so far. `found` are operations by their id, or by the line's number, with that number."""
+    """What was read so far: operations, the lines that they were first on, and their places by id."""
 
-    found: dict[object, tuple[int, Operation]] = field(default_factory=dict)
+    operations: list[Operation] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+    known: dict[object, int] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     damaged: dict[int, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -84,11 +148,12 @@ class _Reader:
         self.ended = self.ended or (self.lines > 0 and self.last.endswith(b"\n"))
         self.lines, self.number, self.last = self.lines + 1, number, text
         try:
-            line = _object(text)
-            if "event" in line:
+            if found := _ordinary(text):
+                self._operation(number, *found)
+            elif "event" in (line := _object(text)):
                 self._event(number, line)
             else:
-                self._operation(number, line)
+                self._operation(number, _operation(line), _identity(line))
         except _DamagedError as error:
             self.damaged[number] = str(error)
         self.is_history = self.is_history or number not in self.damaged or bool(_MEMBER.search(text))
@@ -97,9 +162,8 @@ class _Reader:
         """Everything that was read."""
         self._judge_the_end()
         self._judge_the_values()
-        operations = sorted((one for _, one in self.found.values()), key=lambda one: one.invoke)
         return History(
-            operations=tuple(operations),
+            operations=tuple(sorted(self.operations, key=attrgetter("invoke"))),
             events=tuple(sorted(self.events, key=lambda one: one.at)),
             damaged=tuple(f"line {number}: {why}" for number, why in sorted(self.damaged.items())),
             notes=tuple(self.notes),
@@ -115,12 +179,16 @@ class _Reader:
         members = {member: value for member, value in line.items() if member not in _OWN and value is not None}
         self.events.append(Event(event=name, at=float(line.get("at") or 0.0), members=members))
 
-    def _operation(self, number: int, line: dict[str, Any]) -> None:
-        operation = _operation(line)
-        ident = _identity(line, number)
-        first, known = self.found.setdefault(ident, (number, operation))
-        if known is not operation:
-            self.found[ident] = first, _joined(known, operation, first)
+    def _operation(self, number: int, operation: Operation, ident: str | float | None) -> None:
+        """A line without an id is an operation of its own."""
+        place = len(self.operations)
+        if ident is not None:
+            place = self.known.setdefault(ident, place)
+        if place < len(self.operations):
+            self.operations[place] = _joined(self.operations[place], operation, self.numbers[place])
+        else:
+            self.operations.append(operation)
+            self.numbers.append(number)
 
     def _judge_the_end(self) -> None:
         """Whether the last line is whole, and whether as many lines are there as the `eof` counts."""
@@ -133,10 +201,9 @@ class _Reader:
 
     def _judge_the_values(self) -> None:
         """The number 1 is not the string "1"; a history with both is either wrong or wrongly written."""
-        operations = self.found.values()
-        others = {value for _, one in operations for value in (one.value, one.expect) if type(value) is Json}
-        for number, one in operations if others else ():
-            if any(type(value) is str and value in others for value in (one.value, one.expect)):
+        values = {value for one in self.operations for value in (one.value, one.expect) if type(value) is Json}
+        for number, one in zip(self.numbers, self.operations, strict=True) if values else ():
+            if any(type(value) is str and value in values for value in (one.value, one.expect)):
                 self.damaged[number] = "it has a value as a string that another operation has as another JSON value"
 
     def _judge_half_a_line(self) -> None:
@@ -147,8 +214,8 @@ class _Reader:
                 self.damaged[number] = cut
             return
         ident = _half_an_identity(self.last)
-        _, operation = self.found.get(ident, (0, None))
-        if operation is not None and operation.outcome == "unknown":
+        place = self.known.get(ident)
+        if place is not None and self.operations[place].outcome == "unknown":
             del self.damaged[number]
             self.notes.append(f"line {number}: {cut}; the operation {_short(ident)} counts as unknown")
         else:
@@ -198,12 +265,10 @@ def _has_lone_surrogate(line: dict[str, Any]) -> bool:
     return False
 
 
-def _identity(line: dict[str, Any], number: int) -> object:
-    """What lines of one operation share; a line without an id is an operation of its own."""
-    ident = line.get("id")
-    if ident is None:
-        return None, number
-    if type(ident) not in {str, int, float}:
+def _identity(line: dict[str, Any]) -> str | float | None:
+    """What lines of one operation share."""
+    ident: str | float | None = line.get("id")
+    if ident is not None and type(ident) not in {str, int, float}:
         raise _DamagedError(f"id is {_short(ident)}, not a string or a number")
     return ident
 
@@ -298,9 +363,13 @@ def _value(line: dict[str, Any], name: str, *, required: bool = False) -> str | 
     if value is None or isinstance(value, str):
         return value
     try:
-        return Json(json.dumps(value, sort_keys=True, allow_nan=False))
+        return _json(value)
     except ValueError:
         raise _DamagedError(f"{name} is {_short(value)}, not a number that JSON can hold") from None
+
+
+def _json(value: object) -> Json:
+    return Json(json.dumps(value, sort_keys=True, allow_nan=False))
 
 
 def _short(value: object) -> str:

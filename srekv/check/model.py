@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import msgspec
+
 Kind = Literal["read", "write", "cas", "delete"]
 Outcome = Literal["ok", "conflict", "fail", "unknown"]
 Ruling = Literal["held", "violated", "unknown"]
@@ -41,9 +43,11 @@ class Json(str):
         return str(self)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Operation:
+class Operation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One operation of one client on one key. Times are seconds since the start of the history.
+
+    A history has up to millions. A struct is made ten times faster than a dataclass, and the garbage collector passes
+    over it.
 
     Attributes:
         client: who did it.

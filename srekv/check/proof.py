@@ -8,8 +8,9 @@ some remaining answer saw is never left out.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import replace
 from math import inf
+
+from msgspec.structs import replace
 
 from srekv.check.model import Operation
 

@@ -23,7 +23,7 @@ ALLOWED = {
     "local": ({"config", "errors"}, {"moto", "dns", "boto3", "botocore", "waitress", "werkzeug", "yaml"}),
     "drill": ({"config", "errors", "provision.model"}, set()),
     "prices": (set(), set()),
-    "check": ({"drill.events", "drill.model", "errors", "prices"}, set()),
+    "check": ({"drill.events", "drill.model", "errors", "prices"}, {"msgspec"}),
     # the rules of Route 53's input are pure, and the same before any backend
     "conformance": (
         {"config", "errors", "local.names", "local.overlay.checks", "local.overlay.records"},
@@ -113,6 +113,7 @@ HEAVY = {
     "boto3",
     "botocore",
     "moto",
+    "msgspec",
     "flask",
     "prometheus_client",
     "rich",

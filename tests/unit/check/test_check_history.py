@@ -277,3 +277,65 @@ def test_the_order_of_an_operations_lines_does_not_matter(lines: list[bytes]) ->
     """A history is a set of lines."""
     found: tuple[Operation, ...] = parse(lines).operations
     assert [(one.op, one.outcome, one.value) for one in found] == [("write", "ok", "a"), ("read", "ok", "a")]
+
+
+USUAL = {
+    "op": ['"read"', '"write"', '"cas"', '"delete"'],
+    "key": ['"k"', '"\\u006b"', '"\u00e9"'],
+    "invoke": ["0", "1", "1.5", "-0", "1e0"],
+    "complete": ["2", "0.5", "2.0", "1.5", "null", "1e10"],
+    "outcome": ['"ok"', '"conflict"', '"fail"', '"unknown"'],
+    "client": ["0", "-0", "1.0", "1e5", '"c"', "null", "123456789012345678901234567890"],
+    "value": ['"a"', "null", "1", "1.0", "-0.0", "0.1e1", '"1"', '"\\ud83d\\ude00"', "18446744073709551616", "[1]"],
+    "expect": ['"a"', "null", "1", "true", '{"b": [null, 2], "a": 1}'],
+    "id": ["7", "7.0", '"7"', "null"],
+    "node": ['"az1"', "null", '""'],
+    "final": ["true", "false", "null"],
+    "zoo": ['"ttl"', '"retry"', "null", '""'],
+    "error": ['"timed out"', "null"],
+}
+UNUSUAL = [
+    "NaN",
+    "-Infinity",
+    "1e999",
+    "-1",
+    "01",
+    "1.",
+    "1e11",
+    "[]",
+    "{}",
+    "true",
+    '"\\ud800"',
+    '"\t"',
+    '"\\x"',
+    "",
+    "5",
+]
+NEEDED = ("op", "key", "invoke", "outcome")
+
+
+@st.composite
+def written(draw: st.DrawFn) -> bytes:
+    """A line as a tool may write it: most are operations, some hold what they may not, some are damaged bytes."""
+    names = draw(st.lists(st.sampled_from(sorted(USUAL)), max_size=12, unique=True))
+    names = draw(st.permutations(sorted({*names, *NEEDED, "value", "complete"}))) + names[: draw(st.integers(-9, 1))]
+    members = [f'"{name}": {draw(st.sampled_from(USUAL[name]))}' for name in names]
+    if draw(st.integers(0, 3)) == 0:
+        members.append(f'"{draw(st.sampled_from(sorted(USUAL)))}": {draw(st.sampled_from(UNUSUAL))}')
+    text = ("{" + ", ".join(members) + "}\n").encode()
+    if draw(st.integers(0, 3)) == 0:
+        place = draw(st.integers(1, len(text) - 2))
+        text = text[:place] + draw(st.binary(max_size=2)) + text[place + draw(st.integers(0, 2)) :]
+    return text
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.lists(written(), min_size=1, max_size=4))
+def test_a_member_of_no_interest_changes_nothing(lines: list[bytes]) -> None:
+    """An ordinary operation is read in one step, one with other members in many: with the same result."""
+    longer = [b'{"shoe_size": 43, ' + text[1:] for text in lines]
+    one, other = parse(lines), parse(longer)
+
+    assert repr(one.operations) == repr(other.operations)
+    assert [why.partition(":")[0] for why in one.damaged] == [why.partition(":")[0] for why in other.damaged]
+    assert one.is_history == other.is_history

@@ -7,12 +7,12 @@ import itertools
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from srekv.check.budget import Budget, OutOfBudgetError
 from srekv.check.linear import contradiction, judge_linear
