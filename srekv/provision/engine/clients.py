@@ -11,13 +11,14 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
 from botocore.config import Config as BotoConfig
-from botocore.loaders import create_loader
 
 from srekv.config import Config
 from srekv.errors import UsageError
 from srekv.provision.engine.answers import name_foreign_error
 from srekv.provision.permissions import partition_of
+from srekv.service_models import ServiceModels
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -53,14 +54,17 @@ _ONCE = _PATIENT.merge(BotoConfig(retries={"mode": "standard", "total_max_attemp
 
 def known_regions() -> dict[str, str]:
     """The Regions of all partitions with their descriptions, as this version of botocore knows them."""
-    partitions = create_loader().load_data("partitions")["partitions"]
+    partitions = ServiceModels(None).load_data("partitions")["partitions"]
     regions = {name: one for partition in partitions for name, one in partition["regions"].items()}
     return {name: regions[name].get("description", "") for name in sorted(regions)}
 
 
 def new_session(config: Config) -> boto3.Session:
     """A session of whoever asks, in the Region of the target."""
+    core = botocore.session.Session()
+    core.register_component("data_loader", ServiceModels(core.get_config_variable("data_path")))
     return boto3.Session(
+        botocore_session=core,
         profile_name=config.profile,
         region_name=config.region,
         aws_access_key_id=config.access_key,
