@@ -31,6 +31,7 @@ from srekv.options import (
 from srekv.visible import visible
 
 if TYPE_CHECKING:
+    from srekv.check.formats import Format
     from srekv.console import Screen
     from srekv.drill.model import Promises
     from srekv.invocation import Invocation
@@ -386,17 +387,34 @@ def _promises(max_outage: float | None, max_lost: int | None, min_availability: 
 @main_group.command()
 @click.argument("file", type=click.Path(exists=True, path_type=Path))
 @promise_options
+@click.option(
+    "--format",
+    "format_",
+    type=OneOf(["srekv", "jepsen", "jepsen-json", "porcupine"]),
+    help="The history's format.  [default: recognised from its content]",
+)
+@click.option("--export", type=OneOf(["jepsen"]), help="Print the history as Jepsen's history.edn, without a verdict.")
 @click.pass_context
-def check(context: click.Context, /, file: Path, **promises: Any) -> None:
-    """Judge a recorded history again.
+def check(
+    context: click.Context, /, file: Path, *, format_: Format | None, export: str | None, **promises: Any
+) -> None:
+    """Judge a recorded history.
 
-    Exits 0 if it held, 1 if it is violated, 4 if nobody can tell.
+    It is srekv's own, Jepsen's history.edn or history.json, or one of Porcupine's etcd logs. Exits 0 if it held, 1 if it
+    is violated, 4 if it is inconclusive.
 
     $ srekv check srekv-drills/1f2e3d4c/history.jsonl
+    $ srekv check --export jepsen srekv-drills/1f2e3d4c/history.jsonl > history.edn
+    $ srekv check history.edn
     """
     from srekv import evidence
 
-    evidence.check(_screen(context), file, _promises(**promises))
+    if export is None:
+        evidence.check(_screen(context), file, _promises(**promises), format_=format_)
+    elif any(one is not None for one in promises.values()):
+        raise UsageError("--export takes no promises", next_step="srekv check without --export judges a history")
+    else:
+        evidence.export(_screen(context), file, format_=format_)
 
 
 @main_group.command()

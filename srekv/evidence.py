@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +13,14 @@ from rich.console import Group
 from rich.table import Table
 
 from srekv.check.compare import Difference, Measures
+from srekv.check.formats import Format
 from srekv.check.model import History, Verdict
 from srekv.check.predict import Choice, Prediction
 from srekv.commands import conclude
 from srekv.config import Config
 from srekv.console import Screen, grid, plain_table
 from srekv.drill.model import Promises
-from srekv.errors import FindingError, UnknownError, UsageError
+from srekv.errors import FindingError, SrekvError, UnknownError, UsageError
 from srekv.texts import Text
 
 HISTORY = "history.jsonl"
@@ -74,10 +77,17 @@ def _sealed(verdict: Verdict, file: Path, *, told: bool = False) -> Verdict:
     return replace(verdict, findings=findings, verdict=worst(one.verdict for one in findings))
 
 
-def check(screen: Screen, file: Path, promises: Promises | None) -> None:
+def check(screen: Screen, file: Path, promises: Promises | None, *, format_: Format | None = None) -> None:
     """Judge a recorded history again, and whether it is still the one that was judged, if it ever was.
 
+    Args:
+        screen: where the verdict is shown.
+        file: the history, or a directory with one.
+        promises: what the run is held to; None: what the history itself carries.
+        format_: the format of the file; None: it is recognised.
+
     Raises:
+        UsageError: the file is no history, or has an operation that srekv cannot judge.
         FindingError: violated.
         UnknownError: unknown.
     """
@@ -86,7 +96,7 @@ def check(screen: Screen, file: Path, promises: Promises | None) -> None:
     from srekv.report.terminal import verdict_view
 
     path = _history(file)
-    verdict = _sealed(judge_history(_read(path), promises=promises), path, told=True)
+    verdict = _sealed(judge_history(_read(path, format_), promises=promises), path, told=True)
     screen.show(verdict_view(verdict))
     screen.document(figures(verdict))
     conclude(verdict)
@@ -117,22 +127,61 @@ def _history(path: Path) -> Path:
     return history
 
 
-def _read(path: Path) -> History:
+def export(screen: Screen, file: Path, *, format_: Format | None = None) -> None:
+    """Print a history as Jepsen's history.edn; a JSON document has its lines.
+
+    Raises:
+        UsageError: the file is no history, or has an operation that srekv cannot judge.
+        SrekvError: lines are damaged.
+    """
+    from srekv.check.formats.export import jepsen
+
+    path = _history(file)
+    history = _read(path, format_)
+    if history.damaged:
+        raise SrekvError(
+            f"{path} cannot be exported",
+            why=f"without its damaged lines it would prove something else; {history.damaged[0]}",
+            next_step=f"srekv check {shlex.quote(str(path))}",
+        )
+    lines = list(jepsen(history.operations))
+    for line in () if screen.as_json else lines:
+        sys.stdout.write(f"{line}\n")
+    screen.document({"export": "jepsen", "lines": lines})
+
+
+def _read(path: Path, format_: Format | None = None) -> History:
     """The history in a file.
 
     Raises:
-        UsageError: the file has lines, and none of them is an operation or an event.
+        UsageError: none of its lines is an operation or an event, or one is an operation that srekv cannot judge.
     """
-    from srekv.check.history import read
+    from srekv.check.formats import FORMATS
 
-    history = read(path)
+    history = _parse(path, format_)
     if history.damaged and not history.is_history:
         raise UsageError(
             f"{path} is no history",
-            why=f"none of its lines has `op` or `event`; {history.damaged[0]}",
-            next_step=f"name the {HISTORY} of a run",
+            why=f"none of its lines is an operation or an event; {history.damaged[0]}",
+            next_step=f"name the {HISTORY} of a run, or another format with --format: {', '.join(FORMATS)}",
         )
     return history
+
+
+def _parse(path: Path, format_: Format | None = None) -> History:
+    """What a file holds, be it a history or not.
+
+    Raises:
+        UsageError: a line holds an operation that srekv cannot judge.
+    """
+    from srekv.check.formats import FormatError, read
+
+    try:
+        return read(path, format_)
+    except FormatError as error:
+        raise UsageError(
+            f"{path} cannot be judged", why=str(error), next_step="srekv judges reads and changes of single registers"
+        ) from error
 
 
 def compare(screen: Screen, a: Path, b: Path, *, tolerance: float) -> None:
@@ -180,10 +229,11 @@ def _side(path: Path) -> list[Measures]:
     A run's history is judged anew, and held to its seal; a verdict.json counts as it stands where its history was not
     kept.
     """
-    from srekv.check.verdict import judge
+    from srekv.check.formats import format_of
+    from srekv.check.verdict import judge_history
     from srekv.report.seal import VERDICT
 
-    if path.suffix == ".json":
+    if path.suffix == ".json" and format_of(path) == "srekv":
         return [_recorded(path)]
     histories = sorted(path.rglob(HISTORY)) if path.is_dir() else [path]
     kept = {one.parent for one in histories}
@@ -192,7 +242,10 @@ def _side(path: Path) -> list[Measures]:
         raise UsageError(
             f"there is no {HISTORY} and no {VERDICT} in {path}", next_step="name a history file or a directory of runs"
         )
-    return [*(Measures.of(_sealed(judge(one), one), name=str(one)) for one in histories), *map(_recorded, verdicts)]
+    return [
+        *(Measures.of(_sealed(judge_history(_parse(one)), one), name=str(one)) for one in histories),
+        *map(_recorded, verdicts),
+    ]
 
 
 def _recorded(path: Path) -> Measures:

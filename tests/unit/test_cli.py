@@ -95,7 +95,8 @@ def test_examples_are_understood(example: str, tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     for directory in ("baseline", "report", "srekv-drills/1f2e3d4c"):
         Path(directory).mkdir(parents=True)
-    Path("srekv-drills/1f2e3d4c/history.jsonl").touch()
+    for file in ("srekv-drills/1f2e3d4c/history.jsonl", "history.edn"):
+        Path(file).touch()
     command: click.Command | None = main_group
     name, arguments = "srekv", shlex.split(example.partition(" > ")[0])[1:]
     while isinstance(command, click.Group):

@@ -251,3 +251,58 @@ def test_predict_names_cheap_settings(capsys: pytest.CaptureFixture[str]) -> Non
     assert document["cheapest"]["interval"] == 30
     assert run(["predict", "--target", "60"]) == 0
     assert "--interval 10 --threshold 3 --ttl 10" in " ".join(capsys.readouterr().out.split())
+
+
+EDN = b"""\
+{:type :invoke, :f :write, :value 1, :process 0}
+{:type :ok, :f :write, :value 1, :process 0}
+{:type :invoke, :f :read, :value nil, :process 1}
+{:type :ok, :f :read, :value %s, :process 1}
+"""
+
+
+def test_other_formats_are_judged_compared_and_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A history of Jepsen's, whatever it is called; what is exported reads back."""
+    good, bad = tmp_path / "good.edn", tmp_path / "bad.json"
+    good.write_bytes(EDN % b"1")
+    rows = [{"type": "invoke", "f": "read", "process": 0}, {"type": "ok", "f": "read", "value": 3, "process": 0}]
+    bad.write_text(json.dumps(rows))
+
+    assert answer(capsys, "check", good)[0] == 0
+    assert answer(capsys, "check", bad)[0] == 1
+    assert answer(capsys, "compare", good, bad)[0] == 1
+    assert answer(capsys, "report", good, "--dir", tmp_path / "report")[0] == 0
+    assert answer(capsys, "check", tmp_path / "report")[0] == 0
+    code, document = answer(capsys, "check", "--export", "jepsen", bad)
+    assert (code, len(document["lines"])) == (0, 2)
+    assert run(["check", "--export", "jepsen", str(good)]) == 0
+    again = tmp_path / "again.edn"
+    again.write_text(capsys.readouterr().out)
+    assert answer(capsys, "check", again)[1] == answer(capsys, "check", good)[1]
+
+
+def test_a_format_can_be_forced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is not of that format is no history."""
+    file = tmp_path / "history.edn"
+    file.write_bytes(EDN % b"1")
+    assert run(["check", "--format", "jepsen", str(file)]) == 0
+    assert run(["check", "--format", "srekv", str(file)]) == 2
+    assert "none of its lines is an operation" in capsys.readouterr().err
+
+
+def test_an_operation_that_cannot_be_judged_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With its line, whatever is done with the file."""
+    file = tmp_path / "queue.edn"
+    file.write_bytes(EDN % b"1" + b"{:type :invoke, :f :enqueue, :value 1, :process 2}\n")
+    for arguments in (["check"], ["report"], ["compare", str(file)], ["check", "--export", "jepsen"]):
+        assert run([*arguments, str(file)]) == 2
+        assert "line 5: operation enqueue" in capsys.readouterr().err
+
+
+def test_a_damaged_history_is_not_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The export would look whole; nor does it take promises, which nothing would hold it to."""
+    file = tmp_path / "history.edn"
+    file.write_bytes(EDN % b"1" + b"{:type\n")
+    assert run(["check", "--export", "jepsen", str(file)]) == 3
+    assert "line 5" in capsys.readouterr().err
+    assert run(["check", "--export", "jepsen", "--max-lost", "1", str(file)]) == 2

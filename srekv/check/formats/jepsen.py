@@ -1,0 +1,318 @@
+"""Reads Jepsen's histories: one map for each invocation and one for each completion.
+
+The order of the lines is the clock: `:time` may be missing, equal or out of order, and Jepsen's own checkers do not
+read it (https://github.com/jepsen-io/history). What process `:nemesis` does is a fault, which shows nothing of a
+register: it is left out.
+
+`:ok` took effect, `:info` and an invocation without a completion may have, at any time after the invocation. `:fail`
+had no effect, and shows nothing else: a compare-and-set may have failed for another reason than its expectation, a
+service without a leader for one. Knossos leaves failures out, too.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from srekv.check.formats import edn
+from srekv.check.formats.lines import Damage, FormatError, numbered, short
+from srekv.check.model import History, Json, Kind, Operation, Outcome
+
+REGISTER = "register"
+"""The key of a history that has only one register, which Jepsen does not name."""
+
+CONFLICT = edn.Name("srekv/conflict")
+"""The `:error` of a compare-and-set that failed because of its expectation; written by srekv alone."""
+
+LONGEST_NS = 10**19
+"""The longest time in a history, nanoseconds: 300 years."""
+
+_OUTCOMES: dict[str, Outcome] = {"ok": "ok", "fail": "fail", "info": "unknown"}
+_KINDS: dict[str, Kind] = {"read": "read", "write": "write", "cas": "cas", "delete": "delete"}
+_MICRO: dict[str, Kind] = {"r": "read", "read": "read", "w": "write", "write": "write"}
+_JUDGED = (*_KINDS, "txn")
+_BETWEEN = re.compile(r"[\s,\[\]]*")
+_NOT_JUDGED = "srekv judges each register by itself"
+
+Shape = Literal["register", "tuple", "map"]
+
+
+class _DamagedError(ValueError):
+    """A map that is no part of an operation."""
+
+
+def parse_edn(lines: Iterable[bytes]) -> History:
+    """The history in a `history.edn`: maps, or one vector of maps.
+
+    Raises:
+        FormatError: an operation that srekv does not judge.
+    """
+    return history(edn.read(numbered(lines)))
+
+
+def parse_json(lines: Iterable[bytes]) -> History:
+    """The history in a `history.json`: objects, or one array of objects, with the members of the EDN.
+
+    Raises:
+        FormatError: an operation that srekv does not judge.
+    """
+    return history(_objects(b"".join(lines)))
+
+
+def _objects(data: bytes) -> Iterator[tuple[int, object]]:
+    """Each object, or `Damage`, with the number of its line."""
+    text = data.decode(errors="surrogateescape")
+    decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+    position, number, brackets = 0, 1, 0
+    while True:
+        between = _BETWEEN.match(text, position)
+        gap = between[0] if between else ""
+        brackets += gap.count("[") - gap.count("]")
+        number += gap.count("\n")
+        position += len(gap)
+        if position == len(text):
+            break
+        try:
+            found, end = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError) as error:
+            found, end = Damage(f"not JSON: {short(str(error))}"), text.find("\n", position)
+            end = len(text) if end < 0 else end
+        yield number, found
+        number += text.count("\n", position, end)
+        position = end
+    if brackets > 0:
+        yield number, Damage("the end of the file is missing")
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+@dataclass(slots=True)
+class _Call:
+    """An invocation, and its completion as far as there is one. Times are seconds."""
+
+    line: int
+    process: int
+    f: str
+    value: Any
+    invoke: float
+    final: bool
+    outcome: Outcome = "unknown"
+    result: Any = None
+    complete: float | None = None
+    error: Any = None
+    node: str = ""
+
+
+def history(rows: Iterable[tuple[int, object]], *, refusals: bool = False) -> History:
+    """The history of these maps, each with the number of its line.
+
+    Args:
+        rows: in the order of the file.
+        refusals: a compare-and-set fails only where its expectation did not hold.
+
+    Raises:
+        FormatError: an operation that srekv does not judge.
+    """
+    calls = _Calls()
+    for number, row in rows:
+        calls.take(number, row)
+    operations = _Operations(calls, refusals=refusals)
+    found = tuple(operations.all())
+    return History(
+        operations=found,
+        events=(),
+        damaged=tuple(f"line {number}: {why}" for number, why in sorted(calls.damaged.items())),
+        is_history=bool(calls.made),
+    )
+
+
+@dataclass
+class _Calls:
+    """Pairs invocations and completions: a process does one thing at a time."""
+
+    made: list[_Call] = field(default_factory=list)
+    damaged: dict[int, str] = field(default_factory=dict)
+    _open: dict[int, _Call] = field(default_factory=dict)
+    _last: float = -1.0
+
+    def take(self, number: int, row: object) -> None:
+        """One map of the file."""
+        try:
+            self._take(number, _members(row))
+        except _DamagedError as error:
+            self.damaged.setdefault(number, str(error))
+
+    def _take(self, number: int, row: Mapping[str, Any]) -> None:
+        kind, process, f = row.get("type"), row.get("process"), row.get("f")
+        if process == "nemesis":
+            return
+        if type(process) is not int:
+            raise _DamagedError(f"process is {short(process)}, neither a whole number nor nemesis")
+        at = self._moment(row.get("time"))
+        if f not in _JUDGED:
+            raise FormatError(number, f"operation {short(f)} is none of {', '.join(_JUDGED)}")
+        if kind == "invoke":
+            before = self._open.get(process)
+            call = _Call(number, process, f, row.get("value"), at, row.get("final?") is True)
+            self._open[process] = call
+            self.made.append(call)
+            if before is not None:
+                raise _DamagedError(f"process {process} invokes while its operation of line {before.line} is open")
+        elif isinstance(kind, str) and kind in _OUTCOMES:
+            self._complete(row, _OUTCOMES[kind], at)
+        else:
+            raise _DamagedError(f"type is {short(kind)}, none of invoke, ok, fail, info")
+
+    def _complete(self, row: Mapping[str, Any], outcome: Outcome, at: float) -> None:
+        call = self._open.pop(row["process"], None)
+        if call is None or call.f != row["f"]:
+            raise _DamagedError(f"process {row['process']} completes a {row['f']} that it did not invoke")
+        call.outcome, call.result, call.error = outcome, row.get("value"), row.get("error")
+        call.complete = None if outcome == "unknown" else at
+        node = row.get("node")
+        call.node = _printable(node) if isinstance(node, str) else ""
+
+    def _moment(self, time: object) -> float:
+        """Seconds since the start, always after the line before; a second later where the line has no time."""
+        if time is None or time == -1:
+            at = self._last + 1
+        elif type(time) is int and 0 <= time <= LONGEST_NS:
+            at = time / 1e9
+        else:
+            raise _DamagedError(f"time is {short(time)}, not a number of nanoseconds since the start")
+        self._last = at if at > self._last else math.nextafter(self._last, math.inf)
+        return self._last
+
+
+def _members(row: object) -> Mapping[str, Any]:
+    if isinstance(row, Damage):
+        raise _DamagedError(row.why)
+    if not isinstance(row, dict):
+        raise _DamagedError(f"{short(row)} is no operation")
+    return row
+
+
+class _Operations:
+    """Makes operations of calls, once all of them are known: only together they show where the keys stand."""
+
+    def __init__(self, calls: _Calls, *, refusals: bool) -> None:
+        self._calls = calls
+        self._refusals = refusals
+        self._types: dict[str, type] = {}
+        self._shape = _shape_of([call for call in calls.made if call.f != "txn"])
+
+    def all(self) -> Iterator[Operation]:
+        """Every operation, in the order of invocation; what cannot be one becomes damage."""
+        for call in self._calls.made:
+            try:
+                yield self._operation(call)
+            except _DamagedError as error:
+                self._calls.damaged.setdefault(call.line, str(error))
+
+    def _operation(self, call: _Call) -> Operation:
+        op, key, argument = self._parts(call, call.value)
+        outcome: Outcome = call.outcome
+        if outcome == "ok" and op == "read":
+            _, found, argument = self._parts(call, call.result)
+            if found != key:
+                raise _DamagedError(f"it reads {short(key)} and completes with {short(found)}")
+        elif outcome == "ok" and call.result not in (None, call.value):
+            raise _DamagedError(f"it completes with another value, {short(call.result)}")
+        elif op in {"read", "delete"}:
+            argument = None
+        expect = None
+        if op == "cas":
+            if not _is_pair(argument) or argument[1] is None:
+                raise _DamagedError(f"a cas has two values, not {short(argument)}")
+            expect, argument = argument
+        if call.outcome == "fail" and op == "cas" and (self._refusals or call.error == CONFLICT):
+            outcome = "conflict"
+        return Operation(
+            client=str(call.process),
+            op="delete" if op == "write" and argument is None else op,
+            key=REGISTER if key is None else str(self._text(key)),
+            value=self._text(argument),
+            expect=self._text(expect),
+            invoke=call.invoke,
+            complete=call.complete,
+            outcome=outcome,
+            node=call.node,
+            final=call.final,
+            error=_error(call),
+        )
+
+    def _parts(self, call: _Call, value: Any) -> tuple[Kind, Any, Any]:
+        """What is done, on which key, None for the only register, and with which argument."""
+        if call.f == "txn":
+            return _transaction(call.line, value)
+        op = _KINDS[call.f]
+        if self._shape == "register":
+            return op, None, value
+        if self._shape == "map" and isinstance(value, dict):
+            if len(value) != 1:
+                raise FormatError(call.line, f"{op} of {len(value)} registers at once: {_NOT_JUDGED}")
+            return op, *next(iter(value.items()))
+        if not _is_pair(value) or value[0] is None:
+            raise _DamagedError(f"{short(value)} is no key with a value")
+        return op, *value
+
+    def _text(self, value: object) -> str | None:
+        """A key or value as srekv has it; the number 1 and the string "1" are never taken for each other."""
+        if value is None:
+            return None
+        try:
+            text = str(value) if isinstance(value, str) else Json(json.dumps(value, sort_keys=True, allow_nan=False))
+            text.encode()
+        except (ValueError, TypeError):
+            raise _DamagedError(f"{short(repr(value))} is not a value that JSON can hold") from None
+        if self._types.setdefault(text, type(value)) is not type(value):
+            raise _DamagedError(f"another line has {short(text)} as another kind of value")
+        return text
+
+
+def _shape_of(calls: list[_Call]) -> Shape:
+    """Where keys stand: `[k v]`, as jepsen.independent writes them, `{k v}`, or nowhere, with one register only."""
+    if calls and all(isinstance(call.value, dict) for call in calls):
+        return "map"
+    if calls and all(_is_pair(call.value) and (call.f != "cas" or _is_pair(call.value[1])) for call in calls):
+        return "tuple"
+    return "register"
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2
+
+
+def _transaction(line: int, value: object) -> tuple[Kind, Any, Any]:
+    """The one operation of a transaction, `[[:w k v]]`.
+
+    More of them are one atomic step: judged key by key such a history could hold and be wrong.
+    """
+    steps = value if isinstance(value, list) else []
+    if len(steps) != 1:
+        raise FormatError(line, f"a transaction of {len(steps)} operations: {_NOT_JUDGED}")
+    step = steps[0]
+    if not isinstance(step, list) or len(step) != 3 or step[0] not in tuple(_MICRO):
+        raise FormatError(line, f"{short(step)} in a transaction is neither a read nor a write of a register")
+    return _MICRO[step[0]], step[1], step[2]
+
+
+def _error(call: _Call) -> str:
+    """The word for what went wrong; older tests put it where the value stands."""
+    found = call.error
+    if found is None and call.complete is None and call.result != call.value:
+        found = call.result
+    if found is None or found == CONFLICT:
+        return ""
+    return _printable(found if isinstance(found, str) else json.dumps(found, default=str))
+
+
+def _printable(text: str) -> str:
+    """Half a surrogate pair becomes an escape."""
+    return text.encode(errors="backslashreplace").decode()
