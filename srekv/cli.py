@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 from click.core import ParameterSource
 
-from srekv import __version__, completion, endings
-from srekv.completion import proposing, proposing_parts
-from srekv.config import DEFAULT_STACK
-from srekv.errors import UsageError
-from srekv.helping import Group
-from srekv.options import (
+from srekv import __version__
+from srekv.commands import completion
+from srekv.commands.completion import proposing, proposing_parts
+from srekv.commands.options import (
     Number,
     OneOf,
     as_parts,
@@ -28,13 +26,17 @@ from srekv.options import (
     placement_options,
     promise_options,
 )
-from srekv.visible import visible
+from srekv.config import DEFAULT_STACK
+from srekv.errors import UsageError
+from srekv.ui import exits as endings
+from srekv.ui.help import Group
+from srekv.ui.visible import visible
 
 if TYPE_CHECKING:
     from srekv.check.formats import Format
-    from srekv.console import Screen
+    from srekv.commands.session import Invocation
     from srekv.drill.model import Promises
-    from srekv.invocation import Invocation
+    from srekv.ui.console import Screen
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SREKV", "max_content_width": 100}
 
@@ -117,14 +119,14 @@ def _show_the_start(context: click.Context) -> None:
 
 
 def _invocation(context: click.Context) -> Invocation:
-    from srekv.invocation import invocation_of
+    from srekv.commands.session import invocation_of
 
     return invocation_of(context.obj, os.environ)
 
 
 def _screen(context: click.Context) -> Screen:
     """The screen of a command that needs no stack."""
-    from srekv.invocation import screen_of
+    from srekv.commands.session import screen_of
 
     return screen_of(context.obj)
 
@@ -185,8 +187,8 @@ def up(
     $ srekv --target aws up --dry-run
     $ srekv --target aws up --lease 2h
     """
-    from srekv import commands
-    from srekv.invocation import LocalWishes
+    from srekv.commands import up as commands
+    from srekv.commands.session import LocalWishes
 
     given = _given(settings)
     if no_lease:
@@ -206,7 +208,7 @@ def test(context: click.Context) -> None:
 
     $ srekv test
     """
-    from srekv import commands
+    from srekv.commands import up as commands
 
     commands.test(_invocation(context))
 
@@ -220,7 +222,7 @@ def failover(context: click.Context, *, back: bool) -> None:
     $ srekv failover
     $ srekv failover --back
     """
-    from srekv import commands
+    from srekv.commands import up as commands
 
     commands.failover(_invocation(context), back=back)
 
@@ -296,7 +298,7 @@ def failover_test(
     $ srekv failover-test --fault lying --report report
     $ srekv failover-test --rounds 20 --max-outage 60
     """
-    from srekv import drills
+    from srekv.commands import failover_test as drills
     from srekv.drill.model import Promises
 
     invocation = _invocation(context)
@@ -322,7 +324,7 @@ def down(context: click.Context, *, yes: bool, dry_run: bool, keep_table: bool, 
     $ srekv down --yes
     $ srekv down --backup before-the-change
     """
-    from srekv import leftovers
+    from srekv.commands import down as leftovers
 
     leftovers.down(
         _invocation(context), dry_run=dry_run, keep_table=keep_table, backup=backup, confirm=_confirmation(yes=yes)
@@ -363,7 +365,8 @@ def status(context: click.Context, *, watch: bool, every_s: float | None) -> Non
     $ srekv status --watch
     $ srekv --output json status
     """
-    from srekv import standing, watching
+    from srekv.commands import status as standing
+    from srekv.commands import watch as watching
 
     if watch:
         watching.watch(_invocation(context), every_s=every_s or 5)
@@ -407,7 +410,7 @@ def check(
     $ srekv check --export jepsen srekv-drills/1f2e3d4c/history.jsonl > history.edn
     $ srekv check history.edn
     """
-    from srekv import evidence
+    from srekv.commands import check as evidence
 
     if export is None:
         evidence.check(_screen(context), file, _promises(**promises), format_=format_)
@@ -434,7 +437,7 @@ def report(context: click.Context, /, file: Path, *, directory: Path | None, **p
 
     $ srekv report srekv-drills/1f2e3d4c/history.jsonl --dir report
     """
-    from srekv import evidence
+    from srekv.commands import check as evidence
 
     evidence.report(_screen(context), file, directory=directory, promises=_promises(**promises))
 
@@ -458,7 +461,7 @@ def compare(context: click.Context, a: Path, b: Path, *, tolerance: float) -> No
 
     $ srekv compare baseline report --tolerance 0.2
     """
-    from srekv import evidence
+    from srekv.commands import check as evidence
 
     evidence.compare(_screen(context), a, b, tolerance=tolerance)
 
@@ -484,7 +487,7 @@ def predict(context: click.Context, *, interval: int, threshold: int, ttl: int, 
     $ srekv predict --interval 30 --ttl 60
     $ srekv predict --target-outage 60
     """
-    from srekv import evidence
+    from srekv.commands import check as evidence
 
     evidence.predict(_screen(context), interval=interval, threshold=threshold, ttl=ttl, target=target)
 
@@ -533,7 +536,7 @@ def policy(
     $ srekv policy --part reading
     $ aws iam create-policy --policy-name srekv --policy-document "$(srekv policy)"
     """
-    from srekv import granting
+    from srekv.commands import policy as granting
 
     parent = context.parent or context
     given = parent.get_parameter_source("stack") is not ParameterSource.DEFAULT
@@ -564,7 +567,7 @@ def kv_put(context: click.Context, *, key: str, value: str) -> None:
 
     $ srekv kv put colour blue
     """
-    from srekv import keys
+    from srekv.commands import kv as keys
 
     keys.kv(_invocation(context), "PUT", key, os.fsencode(value))
 
@@ -579,7 +582,7 @@ def kv_get(context: click.Context, *, key: str) -> None:
 
     $ srekv kv get colour
     """
-    from srekv import keys
+    from srekv.commands import kv as keys
 
     value = keys.kv(_invocation(context), "GET", key, None)
     if value is not None and context.obj["output"] == "text":
@@ -596,7 +599,7 @@ def _print_value(value: bytes) -> None:
 @click.pass_context
 def kv_delete(context: click.Context, *, key: str) -> None:
     """Remove KEY; removing an absent one is fine."""
-    from srekv import keys
+    from srekv.commands import kv as keys
 
     keys.kv(_invocation(context), "DELETE", key, None)
 
@@ -623,7 +626,7 @@ def sweep(context: click.Context, /, *, older_than: str, yes: bool, **flags: boo
     $ srekv sweep --dry-run
     $ srekv --target aws sweep --all-regions --older-than 3d
     """
-    from srekv import sweeping
+    from srekv.commands import sweep as sweeping
 
     sweeping.sweep(_invocation(context), sweeping.Request.of(older_than, **flags), confirm=_confirmation(yes=yes))
 
@@ -664,7 +667,7 @@ def doctor(
     $ srekv doctor
     $ srekv --target aws doctor --zone-id Z0123456789ABCDEFGHIJ --target-outage 60
     """
-    from srekv import diagnosis
+    from srekv.commands import doctor as diagnosis
 
     given = _given({"vpc_id": vpc_id, "azs": azs, "instance_type": instance_type})
     diagnosis.doctor(_invocation(context), given, diagnosis.Request(**request))
@@ -679,7 +682,7 @@ def local() -> None:
 @click.pass_context
 def local_status(context: click.Context) -> None:
     """Show whether it runs, and where."""
-    from srekv import caretaking
+    from srekv.commands import local as caretaking
 
     caretaking.status(_invocation(context))
 
@@ -688,7 +691,7 @@ def local_status(context: click.Context) -> None:
 @click.pass_context
 def local_logs(context: click.Context) -> None:
     """Print its log and its machines' consoles."""
-    from srekv import caretaking
+    from srekv.commands import local as caretaking
 
     for line in caretaking.logs(_invocation(context)):
         click.echo(visible(line))
@@ -701,7 +704,7 @@ def local_env(context: click.Context) -> None:
 
     $ eval "$(srekv local env)"
     """
-    from srekv import caretaking
+    from srekv.commands import local as caretaking
 
     caretaking.env(_invocation(context))
 
@@ -710,7 +713,7 @@ def local_env(context: click.Context) -> None:
 @click.pass_context
 def local_stop(context: click.Context) -> None:
     """Stop it, with everything in it."""
-    from srekv import caretaking
+    from srekv.commands import local as caretaking
 
     caretaking.stop(_invocation(context))
 
@@ -738,7 +741,7 @@ def conformance(context: click.Context, /, *, explain: bool, **options: Any) -> 
     $ srekv conformance --only zone-not-empty
     $ srekv --target aws conformance --in-my-account
     """
-    from srekv import conforming
+    from srekv.commands import conformance as conforming
 
     if explain:
         conforming.listing(_screen(context))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from srekv.commands.conformance import rules
 from srekv.conformance.cases.catalogue import CASES
 from srekv.conformance.layer import all_rules
-from srekv.conforming import rules
 
 TESTS = Path(__file__).parents[2] / "tests"
 PLACES = ("unit/conformance/test_rules*.py", "contract/test_layer.py", "contract/test_credentials.py")

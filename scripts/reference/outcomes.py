@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from reference.markdown import page, table
-from srekv.endings import INTERRUPTED, UNHEARD
 from srekv.errors import FindingError, SrekvError, UnknownError, UsageError
+from srekv.ui.exits import INTERRUPTED, UNHEARD
 
 CODES = (
     (0, "Done. A drill: held."),

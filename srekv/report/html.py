@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from srekv.check.model import CALLED, History, Verdict
 from srekv.report.page import distribution, timeline
-from srekv.visible import visible
+from srekv.ui.visible import visible
 
 EXPLAINED = {
     "lost": "Is every acknowledged write still there?",

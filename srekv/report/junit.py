@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET  # written here, never parsed
 
 from srekv.check.model import Judgement, Verdict
-from srekv.visible import visible
+from srekv.ui.visible import visible
 
 
 def junit(verdict: Verdict, *, name: str) -> bytes:

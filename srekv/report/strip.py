@@ -9,8 +9,8 @@ from typing import Any
 from rich.console import Group, RenderableType
 
 from srekv.report.page import ERROR
-from srekv.texts import Text
-from srekv.visible import visible
+from srekv.ui.text import Text
+from srekv.ui.visible import visible
 
 WIDTH = 58
 """Columns of time; with the lanes' names they fit into 80."""

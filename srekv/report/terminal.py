@@ -10,7 +10,7 @@ from rich.table import Table
 from srekv.check.model import CALLED, Judgement, Operation, Ruling, Timing, Verdict
 from srekv.drill.model import DrillResult, Finding
 from srekv.report.data import Phase, phases
-from srekv.texts import Text
+from srekv.ui.text import Text
 
 BAR_WIDTH = 30
 """Columns of the picture's bars; with their names and seconds they fit into 80."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from srekv.console import node_json
+from srekv.ui.console import node_json
 from srekv.watch.model import CheckSight, Look, Request, Story
 
 

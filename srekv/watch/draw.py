@@ -8,7 +8,7 @@ from datetime import datetime
 from rich.console import Group, RenderableType
 
 from srekv.provision.model import Deployment
-from srekv.texts import Text
+from srekv.ui.text import Text
 from srekv.watch.events import drill_text
 from srekv.watch.model import CheckSight, Event, Look, Request, ServiceSight, Story
 

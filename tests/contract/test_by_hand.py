@@ -14,7 +14,7 @@ import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from srekv.leftovers import left_error
+from srekv.commands.down import left_error
 from srekv.provision.inventory.leftover import by_hand, in_order
 
 AWS_RULES = frozenset({"release-in-use", "group-in-use", "zone-not-empty", "instance-states", "table-deleting"})

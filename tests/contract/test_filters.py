@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from srekv.console import Screen
+from srekv.commands.status import look
 from srekv.doctor import preflight
 from srekv.doctor.gather import gather
 from srekv.doctor.model import Wishes
 from srekv.doctor.rules import diagnose
 from srekv.provision.naming import Names
 from srekv.provision.steps.iam import TRUST
-from srekv.standing import look
+from srekv.ui.console import Screen
 
 READING = ("Describe", "List")
 SELECTING = {

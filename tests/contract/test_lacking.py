@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from srekv.console import Screen
+from srekv.commands.status import look
 from srekv.doctor import preflight
 from srekv.doctor.gather import gather
 from srekv.doctor.model import Diagnosis, Wishes
 from srekv.doctor.rules import diagnose
 from srekv.errors import SrekvError
-from srekv.standing import look
+from srekv.ui.console import Screen
 
 FORMS = (
     ("InvalidAction", "The action DoIt is not valid for this web service.", 400),

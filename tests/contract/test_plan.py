@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from srekv.console import Screen
+from srekv.commands.status import look
 from srekv.errors import ImmutableError, NotOursError
-from srekv.standing import look
+from srekv.ui.console import Screen
 
 READS = frozenset(
     {

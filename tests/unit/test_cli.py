@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from srekv.cli import main_group, run
 from srekv.config import Config
-from srekv.helping import Command
+from srekv.ui.help import Command
 
 COMMANDS = {
     *("up", "test", "failover", "failover-test", "down", "status", "check", "kv", "local"),

@@ -17,7 +17,7 @@ import click
 import pytest
 
 from srekv.cli import main_group
-from srekv.completion import SHELLS, VARIABLE, proposing
+from srekv.commands.completion import SHELLS, VARIABLE, proposing
 from srekv.drill.catalogue import NAMES
 from srekv.drill.model import ZOO
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from srekv.console import Narration, Screen, changes_json, grid, plan_table, reach, tally
 from srekv.errors import SrekvError
 from srekv.provision.model import Change, Check, Deployment, Node
+from srekv.ui.console import Narration, Screen, changes_json, grid, plan_table, reach, tally
 
 DEADLINE_S = 60
 

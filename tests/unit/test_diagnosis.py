@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from srekv.console import Screen
-from srekv.diagnosis import Request, judge, show, typed
+from srekv.commands.doctor import Request, judge, show, typed
+from srekv.commands.session import Invocation
 from srekv.doctor.model import Diagnosis, Examination, Finding, NameVerdict
 from srekv.errors import FindingError, UnknownError, UsageError
-from srekv.invocation import Invocation
+from srekv.ui.console import Screen
 
 LONG = f"aws route53 change-resource-record-sets --hosted-zone-id Z1 --change-batch '{'x' * 200}[y]'"
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from srekv.commands.failover_test import Request, place_report, spread, warn_of_lease
 from srekv.config import Config
 from srekv.drill.catalogue import CATALOGUE, NAMES, entry
 from srekv.drill.model import DrillResult, Promises
-from srekv.drills import Request, place_report, spread, warn_of_lease
 from srekv.errors import UsageError
 
 

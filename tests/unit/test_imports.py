@@ -33,32 +33,13 @@ ALLOWED = {
         {"config", "errors", "local.names", "local.overlay.checks", "local.overlay.records"},
         {"boto3", "botocore"},
     ),
-    "conforming": (None, {"boto3", "rich"}),
     "doctor": ({"config", "errors", "provision"}, {"boto3", "botocore"}),
-    "report": ({"drill.model", "check.model", "errors", "texts", "visible"}, {"rich", "jinja2", "markupsafe"}),
+    "report": ({"drill.model", "check.model", "errors", "ui.text", "ui.visible"}, {"rich", "jinja2", "markupsafe"}),
     "__main__": ({"cli"}, set()),
     "cli": (None, {"click"}),
-    "completion": (None, {"click", "boto3"}),
-    "helping": (set(), {"click"}),
-    "visible": (set(), set()),
-    "texts": ({"visible"}, {"rich"}),
-    "endings": (None, {"click"}),
-    "options": ({"completion", "config", "errors"}, {"click"}),
-    "caretaking": (None, set()),
-    "commands": (None, set()),
-    "diagnosis": (None, {"rich"}),
-    "evidence": (None, {"rich"}),
-    "watch": ({"config", "console", "drill", "errors", "provision.model", "texts"}, {"rich"}),
-    "watching": (None, {"rich"}),
-    "granting": ({"config", "errors", "provision.permissions"}, set()),
-    "invocation": (None, {"boto3", "botocore"}),
-    "keys": (None, set()),
-    "leftovers": (None, {"rich"}),
-    "standing": (None, {"rich"}),
-    "sweeping": (None, {"rich"}),
-    "planning": (None, set()),
-    "console": (None, {"rich"}),
-    "drills": (None, {"rich"}),
+    "commands": (None, {"boto3", "botocore", "click", "rich"}),
+    "ui": ({"config", "errors", "provision.model"}, {"click", "rich"}),
+    "watch": ({"config", "drill", "errors", "provision.model", "ui.console", "ui.text"}, {"rich"}),
 }
 """Package -> what it may import from srekv besides itself (None: anything), and the third parties it owns."""
 
@@ -103,7 +84,7 @@ IMPURE = {"socket", "subprocess", "time", "threading", "asyncio", "boto3", "boto
 
 READS_THE_ENVIRONMENT = (
     "cli",
-    "completion",
+    "commands.completion",
     "app.__main__",
     "local.cloud",
     "local.supervisor",
@@ -223,9 +204,9 @@ def test_nothing_is_unpacked_without_a_limit() -> None:
 
 
 def test_styled_text_is_ours() -> None:
-    """Only srekv.texts makes rich's text: there control characters become escapes (the console's are strings)."""
+    """Only srekv.ui.text makes rich's text: there control characters become escapes (the console's are strings)."""
     users = {one.name for one in MODULES if "rich.text" in one.imports}
-    assert users == {"texts", "console"}
+    assert users == {"ui.text", "ui.console"}
 
 
 @pytest.mark.parametrize("package", sorted(STANDALONE))

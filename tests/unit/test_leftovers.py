@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from srekv.console import Screen, counted
+from srekv.commands.down import bill, conclude, left_error, leftover_json, month_usd, proof_line
+from srekv.commands.session import Invocation
+from srekv.commands.sweep import Request, show_kept
 from srekv.errors import FindingError, SrekvError, UsageError
-from srekv.invocation import Invocation
-from srekv.leftovers import bill, conclude, left_error, leftover_json, month_usd, proof_line
 from srekv.prices import leftover_costs, total_usd
 from srekv.provision.data import Holding, check_name
 from srekv.provision.engine.run import HeldError
 from srekv.provision.inventory.leftover import BY_HAND, Leftover, by_hand, in_order, restore_by_hand
 from srekv.provision.naming import Names, stack_of_backup, stack_of_path, stack_of_reference, stack_of_title
 from srekv.provision.removal import Removal
-from srekv.sweeping import Request, show_kept
+from srekv.ui.console import Screen, counted
 
 BACKUP = "arn:aws:dynamodb:us-east-1:1:table/SREKeyValue/backup/0123"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from srekv import planning
+from srekv.commands import plan as planning
 from srekv.config import Config
-from srekv.console import Screen
 from srekv.errors import SrekvError
 from srekv.prices import HOURS, stack_costs, total_usd
 from srekv.provision.drift import difference, policy_difference
 from srekv.provision.model import Action, Change
+from srekv.ui.console import Screen
 
 KINDS = ("instance", "address", "health check", "hosted zone", "table")
 

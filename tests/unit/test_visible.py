@@ -15,14 +15,14 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from srekv import endings
 from srekv.cli import _confirmation, run
-from srekv.console import Screen, grid, plain_table, plan_table, resource_table
 from srekv.errors import SrekvError
 from srekv.local.control import MACHINES
 from srekv.provision.model import Change, Resource
-from srekv.texts import Text
-from srekv.visible import in_one_line, visible
+from srekv.ui import exits as endings
+from srekv.ui.console import Screen, grid, plain_table, plan_table, resource_table
+from srekv.ui.text import Text
+from srekv.ui.visible import in_one_line, visible
 from srekv.watch.draw import line
 from srekv.watch.model import Event
 

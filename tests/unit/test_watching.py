@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from srekv.cli import run
+from srekv.commands.watch import follow
 from srekv.watch.model import Look, Sight, Story
-from srekv.watching import follow
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from srekv.keys import KV_VALUE
+from srekv.commands.kv import KV_VALUE
 
 pytestmark = pytest.mark.local
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from srekv.check.steady import SPEEDS as ADVISED
-from srekv.commands import describe_pace
+from srekv.commands.up import describe_pace
 from srekv.config import SPEEDS, fastest
 from srekv.local.pace import Pace, kept
 

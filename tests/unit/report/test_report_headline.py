@@ -13,8 +13,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import Console
 
+from srekv.commands.check import write_report
 from srekv.drill.model import Promises
-from srekv.evidence import write_report
 from srekv.report.terminal import verdict_view
 
 Lines = list[dict[str, Any]]

@@ -13,10 +13,10 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 
+from srekv.commands.session import Invocation, running, session_of, target_config
 from srekv.doctor.model import Diagnosis, Finding, Severity, Wishes
 from srekv.errors import FindingError, UnknownError, UsageError
-from srekv.invocation import Invocation, running, session_of, target_config
-from srekv.texts import Text
+from srekv.ui.text import Text
 
 if TYPE_CHECKING:
     from srekv.provision.stack import Stack

@@ -7,7 +7,7 @@ from typing import Any, Self
 import rich.text
 from rich.style import StyleType
 
-from srekv.visible import visible
+from srekv.ui.visible import visible
 
 
 class Text(rich.text.Text):

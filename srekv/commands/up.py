@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from srekv.commands.session import Invocation, LocalWishes, opened, session_of, started, target_config, vantage
+from srekv.commands.status import lease_row, nodes_json
 from srekv.config import SPEEDS, fastest, refuse_unsupported
-from srekv.console import Narration, changes_json, grid, node_table, reach, tally
 from srekv.errors import FindingError, SrekvError, UnknownError
-from srekv.invocation import Invocation, LocalWishes, opened, session_of, started, target_config, vantage
 from srekv.local import control
 from srekv.provision.model import Change, Deployment
-from srekv.standing import lease_row, nodes_json
+from srekv.ui.console import Narration, changes_json, grid, node_table, reach, tally
 
 if TYPE_CHECKING:
     from srekv.check.model import Verdict
@@ -81,7 +81,7 @@ def _plan(invocation: Invocation, given: Mapping[str, Any], *, wait: bool, local
     Raises:
         SrekvError: a part of the plan cannot be carried out.
     """
-    from srekv import planning
+    from srekv.commands import plan as planning
     from srekv.doctor.preflight import refuse
     from srekv.drill.repair import refuse_under_way
 

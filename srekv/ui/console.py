@@ -24,8 +24,8 @@ from rich.text import Text as RichText
 
 from srekv.errors import SrekvError
 from srekv.provision.model import Change, Deployment, Node, Resource
-from srekv.texts import Text
-from srekv.visible import visible
+from srekv.ui.text import Text
+from srekv.ui.visible import visible
 
 SIGNS = {
     "create": ("+", "green"),
@@ -60,8 +60,8 @@ BEAT_S = 30.0
 class _Console(Console):
     """As rich's, but for two things.
 
-    Control characters in what it prints are escapes (for styled text srekv.texts sees to that). A reader that goes away
-    is no finding, which rich's own exit code 1 would mean here.
+    Control characters in what it prints are escapes (in styled text srekv.ui.text escapes them). A closed output is no
+    finding, which rich's own exit code 1 would mean here.
     """
 
     def render_str(self, text: str, **settings: Any) -> RichText:

@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from srekv.commands.down import Confirm, bill, leftovers_json, month_usd, nothing_runs, proof_line, release, show_left
+from srekv.commands.session import Invocation, running, session_of, target_config
 from srekv.config import duration
-from srekv.console import Narration, changes_json, counted, plain_table
 from srekv.errors import FindingError, SrekvError, UsageError
-from srekv.invocation import Invocation, running, session_of, target_config
-from srekv.leftovers import Confirm, bill, leftovers_json, month_usd, nothing_runs, proof_line, release, show_left
 from srekv.local import control
 from srekv.prices import REGION
 from srekv.provision.inventory.leftover import Leftover, by_hand
 from srekv.provision.inventory.remains import REASONS, Remains, judge
 from srekv.provision.model import Change
+from srekv.ui.console import Narration, changes_json, counted, plain_table
 
 if TYPE_CHECKING:
     from srekv.provision.data import Holding

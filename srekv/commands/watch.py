@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 from rich.live import Live
 
-from srekv.console import Screen
+from srekv.commands.session import Invocation, running, session_of, target_config, vantage
 from srekv.errors import UsageError
-from srekv.invocation import Invocation, running, session_of, target_config, vantage
 from srekv.local import control
+from srekv.ui.console import Screen
 from srekv.watch.document import document
 from srekv.watch.draw import frame, plain
 from srekv.watch.events import told

@@ -16,12 +16,12 @@ from srekv.check.compare import Difference, Measures
 from srekv.check.formats import Format
 from srekv.check.model import History, Verdict
 from srekv.check.predict import Choice, Prediction
-from srekv.commands import conclude
+from srekv.commands.up import conclude
 from srekv.config import Config
-from srekv.console import Screen, grid, plain_table
 from srekv.drill.model import Promises
 from srekv.errors import FindingError, SrekvError, UnknownError, UsageError
-from srekv.texts import Text
+from srekv.ui.console import Screen, grid, plain_table
+from srekv.ui.text import Text
 
 HISTORY = "history.jsonl"
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from srekv.config import Config
-from srekv.console import Narration, Screen, grid, plan_table, tally
 from srekv.errors import SrekvError
 from srekv.prices import HOURS, PRICED_TYPE, REGION, Cost, costs_of, total_usd
 from srekv.provision.model import Change
+from srekv.ui.console import Narration, Screen, grid, plan_table, tally
 
 if TYPE_CHECKING:
     from srekv.provision.stack import Stack

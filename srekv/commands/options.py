@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from srekv import completion
+from srekv.commands import completion
 from srekv.config import OPERATING_SYSTEMS, clock_speed, duration
 from srekv.errors import none_of
 

@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 from rich.padding import Padding
 
+from srekv.commands.session import Invocation, session_of, target_config
 from srekv.config import Config
 from srekv.conformance.cases.catalogue import CASES
 from srekv.conformance.cases.desk import FAILURES, PREFIX, Desk, Patience
@@ -18,12 +19,11 @@ from srekv.conformance.cases.model import Case
 from srekv.conformance.cases.runner import Outcome, put_all
 from srekv.conformance.layer import Account, all_rules
 from srekv.conformance.model import Rule
-from srekv.console import Narration, Screen, plain_table
 from srekv.errors import FindingError, SrekvError, UsageError
-from srekv.invocation import Invocation, session_of, target_config
 from srekv.local import control
 from srekv.provision.engine.answers import explain
-from srekv.texts import Text
+from srekv.ui.console import Narration, Screen, plain_table
+from srekv.ui.text import Text
 
 QUICK = Patience(tries=100, pause_s=0.02)
 """On this machine; AWS takes its time."""

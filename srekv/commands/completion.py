@@ -21,7 +21,7 @@ from click.shell_completion import (
     add_completion_class,
 )
 
-from srekv.visible import in_one_line
+from srekv.ui.visible import in_one_line
 
 if TYPE_CHECKING:
     from srekv.provision.engine.clients import Clients
@@ -207,7 +207,7 @@ def _name(resource: object) -> str:
 
 def _clients(context: click.Context) -> Clients:
     """For the target that the command line names so far."""
-    from srekv.invocation import invocation_of, running, target_config
+    from srekv.commands.session import invocation_of, running, target_config
     from srekv.provision.engine.clients import Clients
 
     invocation = invocation_of(context.find_root().params, os.environ)

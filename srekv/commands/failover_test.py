@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 from rich.table import Table
 
-from srekv.commands import conclude, drill_settings
+from srekv.commands.session import Invocation, opened
+from srekv.commands.up import conclude, drill_settings
 from srekv.config import Config
-from srekv.console import Narration, Screen, grid, plain_table
 from srekv.drill.catalogue import BREAKS, CATALOGUE, Entry, entry
 from srekv.drill.events import RATES
 from srekv.drill.model import ZOO, DrillResult, Promises, Settings
 from srekv.errors import SrekvError, UsageError, none_of
-from srekv.invocation import Invocation, opened
 from srekv.provision.model import Watcher
-from srekv.texts import Text
+from srekv.ui.console import Narration, Screen, grid, plain_table
+from srekv.ui.text import Text
 
 if TYPE_CHECKING:
     from srekv.check.model import Verdict
@@ -191,7 +191,7 @@ def _judged(result: DrillResult, request: Request) -> Judged:
     verdict = judge(result.history)
     page = None
     if request.report is not None:
-        from srekv.evidence import write_report
+        from srekv.commands.check import write_report
 
         page = write_report(place_report(request.report, result, rounds=request.rounds), result.history).page
     return Judged(result=result, verdict=verdict, report=page)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from srekv.commands.session import Invocation, opened, vantage
 from srekv.config import Config
-from srekv.console import Narration, changes_json, grid, node_json, node_table, reach, resource_json, resource_table
 from srekv.errors import SrekvError
-from srekv.invocation import Invocation, opened, vantage
 from srekv.provision.model import Change, Check, Deployment, Observation, Resource
+from srekv.ui.console import Narration, changes_json, grid, node_json, node_table, reach, resource_json, resource_table
 
 if TYPE_CHECKING:
     from srekv.provision.stack import Stack
@@ -57,7 +57,7 @@ class Standing:
 
 def look(stack: Stack, narration: Narration) -> Standing:
     """See how a stack stands. Reads only, but for a question about the name that a node asks for us."""
-    from srekv import planning
+    from srekv.commands import plan as planning
 
     resources = stack.resources()
     drift = planning.drift(stack, narration) if resources else ()
@@ -82,7 +82,7 @@ def status(invocation: Invocation) -> None:
     Raises:
         SrekvError: there is no stack, or a part of it is missing.
     """
-    from srekv import planning
+    from srekv.commands import plan as planning
     from srekv.drill.repair import left_behind
     from srekv.provision import lease
 

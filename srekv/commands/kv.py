@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
+from srekv.commands.session import Invocation, opened, vantage
 from srekv.errors import FindingError, SrekvError, UsageError
-from srekv.invocation import Invocation, opened, vantage
 
 if TYPE_CHECKING:
     from srekv.drill.vantage import Response

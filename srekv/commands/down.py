@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from srekv.console import changes_json, plain_table, plan_table, tally
+from srekv.commands.session import Invocation, opened
 from srekv.errors import FindingError, SrekvError, UsageError
-from srekv.invocation import Invocation, opened
 from srekv.local import control
 from srekv.prices import leftover_costs, total_usd
 from srekv.provision.engine.run import HeldError
 from srekv.provision.inventory.leftover import Leftover, by_hand, in_order, restore_by_hand
 from srekv.provision.naming import Names
+from srekv.ui.console import changes_json, plain_table, plan_table, tally
 
 if TYPE_CHECKING:
     from srekv.provision.data import Holding

@@ -13,11 +13,11 @@ from collections.abc import Container, Sequence
 import click
 
 from srekv.errors import SrekvError, UsageError
-from srekv.visible import visible
+from srekv.ui.visible import visible
 
 INTERRUPTED = 130
 UNHEARD = 141
-"""As shells say it: whoever reads our output went away before the result. Until then work goes on (srekv.console)."""
+"""As in a shell: stdout was closed before the result was written. Until then work continues (srekv.ui.console)."""
 STACK_OPTIONS = ("--target", "--stack", "--region", "--profile")
 
 
@@ -59,7 +59,7 @@ def _drop_what_waits() -> None:
 
 def _failed(error: SrekvError, group: click.Group, arguments: Sequence[str]) -> int:
     """Show it; a command that its advice names gets the options that say which stack this was about."""
-    from srekv.console import Screen
+    from srekv.ui.console import Screen
 
     again = _same_stack(arguments, group.commands)
     named = rf"\bsrekv (?=({'|'.join(group.commands)})\b)"

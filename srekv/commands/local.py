@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from srekv.commands.session import Invocation
 from srekv.config import DEFAULT_REGION
-from srekv.console import grid
 from srekv.errors import FindingError, SrekvError
-from srekv.invocation import Invocation
 from srekv.local import control
+from srekv.ui.console import grid
 
 
 def status(invocation: Invocation) -> None:

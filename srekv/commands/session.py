@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srekv.config import DEFAULT_REGION, DEFAULT_STACK, Config, clock_speed
-from srekv.console import Narration, Screen
 from srekv.errors import SrekvError, UsageError
 from srekv.local import control
 from srekv.provision.model import Deployment, Node
+from srekv.ui.console import Narration, Screen
 
 if TYPE_CHECKING:
     import boto3

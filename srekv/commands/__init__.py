@@ -1,0 +1,1 @@
+"""The commands: each has its options and its work in the module of its name."""

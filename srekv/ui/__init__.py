@@ -1,0 +1,1 @@
+"""What a person sees: the screen, styled text, options, help and exit codes."""
