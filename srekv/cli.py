@@ -403,8 +403,8 @@ def check(
 ) -> None:
     """Judge a recorded history.
 
-    It is srekv's own, Jepsen's history.edn or history.json, or one of Porcupine's etcd logs. Exits 0 if it held, 1 if it
-    is violated, 4 if it is inconclusive.
+    It is srekv's own, Jepsen's history.edn or history.json, or one of Porcupine's etcd logs. Exits 0 if it held, 1 if
+    it is violated, 4 if it is inconclusive.
 
     $ srekv check srekv-drills/1f2e3d4c/history.jsonl
     $ srekv check --export jepsen srekv-drills/1f2e3d4c/history.jsonl > history.edn
