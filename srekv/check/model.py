@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Literal
+from math import inf
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -112,6 +113,27 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         more = {"node": self.node, "final": self.final, "error": self.error}
         more["zoo"] = self.zoo if self.zoo != HEADLINE else ""
         return line | {name: value for name, value in more.items() if value}
+
+
+def impossible(one: Operation) -> str:
+    """Why no client can have done such an operation; "" if one can."""
+    members = {"key": one.key, "client": one.client, "value": one.value or "", "expect": one.expect or ""}
+    wrong = next((name for name, value in members.items() if not isinstance(value, str)), "")
+    if one.op not in get_args(Kind) or one.outcome not in get_args(Outcome):
+        return f"there is no {one.op} with outcome {one.outcome}"
+    if wrong:
+        return f"{wrong} is {members[wrong]!r}, not a string"
+    if one.op in {"write", "cas"} and one.value is None:
+        return f"a {one.op} needs a value"
+    if one.outcome == "conflict" and one.op != "cas":
+        return f"a {one.op} cannot conflict"
+    if not 0 <= one.invoke < inf:
+        return f"invoke is {one.invoke}, not a number of seconds"
+    if one.outcome == "unknown":
+        return "" if one.complete is None else "an unknown outcome has no complete"
+    if one.complete is None:
+        return "" if one.outcome == "fail" else f"{one.outcome} needs complete"
+    return "" if one.invoke <= one.complete < inf else f"complete is {one.complete}, invoke {one.invoke}"
 
 
 def _plain(value: str | None) -> object:

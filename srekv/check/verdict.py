@@ -11,7 +11,7 @@ from pathlib import Path
 from srekv.check.history import parse, read
 from srekv.check.linear import judge_linear
 from srekv.check.lost import judge_lost, losses
-from srekv.check.model import WORST_FIRST, History, Judgement, Ruling, Timing, Verdict
+from srekv.check.model import WORST_FIRST, History, Judgement, Operation, Ruling, Timing, Verdict, impossible
 from srekv.check.promises import judge_promises, recorded
 from srekv.check.steady import doubt, in_doubt, judge_steady
 from srekv.check.timing import judge_timing, measure
@@ -24,6 +24,20 @@ def judge(source: Path | str | Iterable[str | bytes], *, promises: Promises | No
     if isinstance(source, Path | str):
         return judge_history(read(Path(source)), promises=promises)
     return judge_history(parse(source), promises=promises)
+
+
+def judge_operations(operations: Iterable[Operation]) -> Verdict:
+    """Judge operations, which may be of another program; see `srekv.check.judge`.
+
+    Raises:
+        ValueError: an operation that cannot be.
+    """
+    found = tuple(operations)
+    for place, one in enumerate(found):
+        if why := impossible(one):
+            raise ValueError(f"operation {place}: {why}")
+    ordered = tuple(sorted(found, key=lambda one: one.invoke))
+    return judge_history(History(operations=ordered, events=(), damaged=()))
 
 
 def judge_history(history: History, *, promises: Promises | None = None) -> Verdict:
