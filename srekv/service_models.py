@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import os
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,12 @@ class ServiceModels(Loader):
 
     def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002 - the file itself is asked for next
         """The names of all services."""
-        return sorted({folder.name for path in self.search_paths for folder in Path(path).glob("*")})
+        return self._services
+
+    @cached_property
+    def _services(self) -> list[str]:
+        folders = [Path(path) for path in self.search_paths if Path(path).is_dir()]
+        return sorted({service.name for folder in folders for service in folder.iterdir()})
 
 
 @cache

@@ -163,9 +163,9 @@ def regions(_context: click.Context) -> Proposals:
 
 def profiles(_context: click.Context) -> Proposals:
     """Those of the AWS configuration files."""
-    import boto3
+    from srekv.sessions import Session
 
-    return [(one, "") for one in boto3.Session().available_profiles]
+    return [(one, "") for one in Session().available_profiles]
 
 
 def stacks(context: click.Context) -> Proposals:

@@ -16,10 +16,9 @@ from srekv.provision.model import Deployment, Node
 from srekv.ui.console import Narration, Screen
 
 if TYPE_CHECKING:
-    import boto3
-
     from srekv.drill.vantage import Vantage
     from srekv.provision.stack import Stack
+    from srekv.sessions import Session
 
 LOCAL_PORT = 8080
 """Of the service on local nodes: below 1024 a user without privileges may not listen."""
@@ -79,7 +78,7 @@ def screen_of(options: Mapping[str, Any]) -> Screen:
     return Screen(as_json=options["output"] == "json", quiet=options["quiet"])
 
 
-def session_of(invocation: Invocation, config: Config) -> boto3.Session:
+def session_of(invocation: Invocation, config: Config) -> Session:
     """The session that makes this command's clients; with --verbose somebody listens to it."""
     from botocore.exceptions import BotoCoreError
 
@@ -122,7 +121,7 @@ def _region(invocation: Invocation) -> str:
     """The Region of this invocation, refused if there is none of that name."""
     profiled = None if invocation.is_local or invocation.region else _profile_region(invocation.profile)
     region = invocation.region or profiled or DEFAULT_REGION
-    if region == DEFAULT_REGION:  # nothing to look up: boto3 would be imported before the local cloud starts
+    if region == DEFAULT_REGION:  # nothing to look up: botocore would be imported before the local cloud starts
         return DEFAULT_REGION
     from srekv.provision.engine.clients import refuse_unknown_region
 
@@ -131,13 +130,13 @@ def _region(invocation: Invocation) -> str:
 
 
 def _profile_region(profile: str | None) -> str | None:
-    import boto3
     from botocore.exceptions import BotoCoreError
 
     from srekv.provision.engine.answers import explain
+    from srekv.sessions import Session
 
     try:
-        return boto3.Session(profile_name=profile).region_name
+        return Session(profile=profile).region_name
     except BotoCoreError as error:
         raise explain(error, "reading the AWS configuration") from None
 

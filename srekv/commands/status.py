@@ -83,7 +83,7 @@ def status(invocation: Invocation) -> None:
         SrekvError: there is no stack, or a part of it is missing.
     """
     from srekv.commands import plan as planning
-    from srekv.drill.repair import left_behind
+    from srekv.drill.note import left_behind
     from srekv.provision import lease
 
     with opened(invocation) as (stack, narration), narration.busy("looking at the stack"):

@@ -18,7 +18,7 @@ from srekv.ui.console import Narration, changes_json, grid, node_table, reach, t
 if TYPE_CHECKING:
     from srekv.check.model import Verdict
     from srekv.drill.model import Settings
-    from srekv.provision.stack import Stack
+    from srekv.provision.stack import Stack, Steps
 
 
 def up(
@@ -41,15 +41,21 @@ def up(
     with invocation.screen.progress() as narration:
         stack = _connected(invocation, given, narration, local=local)
         # Only now: a local cloud that starts does so beside these imports.
-        from srekv.doctor.preflight import refuse
-        from srekv.drill.repair import refuse_under_way, undo_noted
+        from srekv.drill.note import refuse_under_way
         from srekv.provision import lease
 
+        def preflight(steps: Steps) -> None:
+            from srekv.doctor.preflight import refuse
+
+            refuse(steps)
+
         def heal(deployment: Deployment) -> None:
+            from srekv.drill.repair import undo_noted
+
             undo_noted(stack.hands, deployment, narration)
 
         def work() -> Deployment | None:
-            return stack.up(wait=wait, guard=refuse_under_way, preflight=refuse, heal=heal)
+            return stack.up(wait=wait, guard=refuse_under_way, preflight=preflight, heal=heal)
 
         deployment = _noted(invocation, narration, work)
         if wait and deployment is not None:
@@ -83,7 +89,7 @@ def _plan(invocation: Invocation, given: Mapping[str, Any], *, wait: bool, local
     """
     from srekv.commands import plan as planning
     from srekv.doctor.preflight import refuse
-    from srekv.drill.repair import refuse_under_way
+    from srekv.drill.note import refuse_under_way
 
     idle = invocation.is_local and control.find(invocation.home) is None
     try:

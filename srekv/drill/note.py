@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 
 from srekv.drill.process import lives
+from srekv.errors import SrekvError
 
 UNSAFE = re.compile(r"[^A-Za-z0-9+\-=._:/@]+")
 """What a tag's value must not contain."""
@@ -85,6 +86,34 @@ def parse(text: str) -> Note | None:
         )
     except (KeyError, ValueError):
         return Note(fault="?", run_id="?", started=0, expires=0, host="", pid=0)
+
+
+def refuse_under_way(text: str, now: float | None = None) -> Note | None:
+    """The note about a fault that has to be healed, None when there is none; `now` is the system's time by default.
+
+    Raises:
+        SrekvError: its drill is still going on, and heals it itself.
+    """
+    now = time.time() if now is None else now
+    note = parse(text)
+    if note is None or not note.under_way(now):
+        return note
+    raise SrekvError(
+        f"the drill {note.run_id} ({note.fault}) has been going on since {note.since()}",
+        why=f"process {note.pid} on {note.host} heals it; it has ended at the latest in {note.expires - now:.0f} s",
+        next_step="wait for its end, or end it with Ctrl-C",
+    )
+
+
+def left_behind(text: str) -> str:
+    """What a noted fault means, for a person."""
+    note = parse(text)
+    if note is None:
+        return ""
+    drill = f"the drill {note.run_id} ({note.fault}, since {note.since()})"
+    if note.under_way(time.time()):
+        return f"{drill} is going on; process {note.pid} on {note.host} heals it"
+    return f"{drill} left its fault in the stack: srekv up heals it"
 
 
 def here() -> str:

@@ -12,39 +12,10 @@ from srekv.drill.acceptance import vantage
 from srekv.drill.clock import SystemClock
 from srekv.drill.faults import CLEAR, START, attempt_all, run_all
 from srekv.drill.model import Clock, Hands, Narrator, Settings
-from srekv.drill.note import Note, parse
+from srekv.drill.note import Note, parse, refuse_under_way
 from srekv.drill.shield import shielded
 from srekv.drill.switch import await_answer, await_health
-from srekv.errors import SrekvError
 from srekv.provision.model import Deployment
-
-
-def refuse_under_way(fault: str, clock: Clock | None = None) -> Note | None:
-    """The note about a fault that has to be healed, None when there is none.
-
-    Raises:
-        SrekvError: its drill is still going on, and heals it itself.
-    """
-    note = parse(fault)
-    if note is None or not note.under_way((clock or SystemClock()).time()):
-        return note
-    raise SrekvError(
-        f"the drill {note.run_id} ({note.fault}) has been going on since {note.since()}",
-        why=f"process {note.pid} on {note.host} heals it; it has ended at the latest in "
-        f"{max(0.0, note.expires - (clock or SystemClock()).time()):.0f} s",
-        next_step="wait for its end, or end it with Ctrl-C",
-    )
-
-
-def left_behind(fault: str) -> str:
-    """What a noted fault means, for a person."""
-    note = parse(fault)
-    if note is None:
-        return ""
-    drill = f"the drill {note.run_id} ({note.fault}, since {note.since()})"
-    if note.under_way(SystemClock().time()):
-        return f"{drill} is going on; process {note.pid} on {note.host} heals it"
-    return f"{drill} left its fault in the stack: srekv up heals it"
 
 
 def undo_noted(hands: Hands, deployment: Deployment, narrator: Narrator) -> None:
@@ -90,7 +61,7 @@ def heal_left_behind(hands: Hands, settings: Settings, narrator: Narrator, clock
     """
     clock = clock or SystemClock()
     deployment = hands.deployment()
-    note = refuse_under_way(deployment.fault, clock)
+    note = refuse_under_way(deployment.fault, clock.time())
     if note is None:
         return False
     undo(hands, deployment, note, narrator)

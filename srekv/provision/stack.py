@@ -11,8 +11,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
-
 from srekv.config import Config
 from srekv.provision import lease
 from srekv.provision.converge import ensure_whole
@@ -24,9 +22,9 @@ from srekv.provision.engine.clients import Clients
 from srekv.provision.engine.run import Run, Step
 from srekv.provision.engine.scheduler import Look, observe_all, refuse_unfit, refuse_what_cannot_change
 from srekv.provision.hands import AwsHands
-from srekv.provision.inventory.existing import Existing
+from srekv.provision.inventory.existing import Existing, of_node
 from srekv.provision.model import Deployment, Resource, Watcher
-from srekv.provision.naming import STACK_TAG, tag_map
+from srekv.provision.naming import NODES, STACK_TAG, tag_map
 from srekv.provision.operator import operator_cidrs
 from srekv.provision.ready import await_healthy
 from srekv.provision.removal import Removal, remove
@@ -44,6 +42,7 @@ from srekv.provision.steps.nodes import Nodes
 from srekv.provision.steps.settings import Settings, refuse_elsewhere, region_of, resolve, stored
 from srekv.provision.steps.table import Table
 from srekv.provision.steps.volumes import Volumes
+from srekv.sessions import Session
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,8 @@ class Stack:
         Args:
             wait: for the checks.
             guard: is shown the fault that a drill noted on the primary, "" if none, before anything is done.
-            preflight: is shown the steps once each of them would take the request, and refuses before anything is made.
+            preflight: is shown the steps once each of them would take the request, if a node or an address has yet to
+                be made, and refuses before anything is.
             heal: is called once everything is repaired that the steps know of, if a fault was noted.
 
         Returns:
@@ -87,7 +87,7 @@ class Stack:
                 refuse_what_cannot_change((steps.network, steps.nodes, steps.table, steps.checks, steps.zone))
             self._refuse_elsewhere(steps)
             refuse_unfit(steps.fits)
-            if preflight is not None:
+            if preflight is not None and self._lacks_nodes(steps):
                 preflight(steps)
         steps, instances = ensure_whole(steps, partial(Steps.of, waits_for_health=wait))
         if self.run.dry:
@@ -134,6 +134,14 @@ class Stack:
             return noted_fault(steps.existing.instances)
         except FAILURES as error:
             raise explain(error, f"reading the stack {self.run.config.stack}") from error
+
+    def _lacks_nodes(self, steps: Steps) -> bool:
+        """Whether a node, or its address, is not there."""
+        try:
+            listings = (steps.existing.instances, steps.existing.addresses)
+        except FAILURES as error:
+            raise explain(error, f"reading the stack {self.run.config.stack}") from error
+        return any(not of_node(listed, node) for listed in listings for node in NODES)
 
     def down(self, *, keep_table: bool = False, backup: str = "") -> Removal:
         """Remove everything, then list every kind again; see removal.remove.
@@ -286,7 +294,7 @@ def connect(
     watcher: Watcher,
     *,
     dry: bool = False,
-    session: boto3.Session | None = None,
+    session: Session | None = None,
 ) -> Stack:
     """Reach the target and read the stack's settings.
 

@@ -10,8 +10,6 @@ from functools import cached_property
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-import boto3
-import botocore.session
 from botocore.config import Config as BotoConfig
 
 from srekv.config import Config
@@ -19,6 +17,7 @@ from srekv.errors import UsageError
 from srekv.provision.engine.answers import name_foreign_error
 from srekv.provision.permissions import partition_of
 from srekv.service_models import ServiceModels
+from srekv.sessions import Session
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -59,16 +58,10 @@ def known_regions() -> dict[str, str]:
     return {name: regions[name].get("description", "") for name in sorted(regions)}
 
 
-def new_session(config: Config) -> boto3.Session:
+def new_session(config: Config) -> Session:
     """A session of whoever asks, in the Region of the target."""
-    core = botocore.session.Session()
-    core.register_component("data_loader", ServiceModels(core.get_config_variable("data_path")))
-    return boto3.Session(
-        botocore_session=core,
-        profile_name=config.profile,
-        region_name=config.region,
-        aws_access_key_id=config.access_key,
-        aws_secret_access_key=config.secret_key,
+    return Session(
+        region=config.region, profile=config.profile, access_key=config.access_key, secret_key=config.secret_key
     )
 
 
@@ -107,7 +100,7 @@ class Clients:
         session: makes the clients, in place of a new session; whoever brings it can listen to its events.
     """
 
-    def __init__(self, config: Config, session: boto3.Session | None = None) -> None:
+    def __init__(self, config: Config, session: Session | None = None) -> None:
         self._patience = _PATIENT
         self._lock = threading.RLock()
         self._config = config
@@ -132,7 +125,7 @@ class Clients:
     def _make(self, service: str, *, region: str | None = None, config: BotoConfig | None = None) -> Any:
         try:
             with self._lock:
-                return self.session.client(  # type: ignore[call-overload]
+                return self.session.client(
                     service,
                     region_name=region or self.region,
                     endpoint_url=self._config.endpoint,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import boto3
+from srekv.sessions import Session
 
 BEGIN = "srekv_begin"
 """Where an attempt keeps when it began, in the context that botocore carries through it."""
@@ -26,7 +26,7 @@ class Trace:
         self._tell = tell
         self._clock = clock
 
-    def attach(self, session: boto3.Session) -> None:
+    def attach(self, session: Session) -> None:
         """Listen to the clients that this session makes from now on."""
         session.events.register("request-created", self._sent)
         session.events.register("response-received", self._received)

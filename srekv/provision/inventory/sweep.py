@@ -6,8 +6,6 @@ import dataclasses
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import boto3
-
 from srekv.config import Config
 from srekv.errors import SrekvError
 from srekv.provision.data import delete_backup
@@ -18,6 +16,7 @@ from srekv.provision.inventory.remains import Remains
 from srekv.provision.model import Watcher
 from srekv.provision.removal import Removal
 from srekv.provision.stack import Stack, connect
+from srekv.sessions import Session
 
 AT_ONCE = 4
 """Regions that are looked at side by side: each takes the inventory's threads."""
@@ -31,7 +30,7 @@ class Estate:
         session: makes the clients, in place of a new session.
     """
 
-    def __init__(self, config: Config, session: boto3.Session | None = None) -> None:
+    def __init__(self, config: Config, session: Session | None = None) -> None:
         self.config = config
         self._clients = Clients(config, session)
 

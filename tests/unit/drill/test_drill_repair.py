@@ -12,9 +12,9 @@ import pytest
 from srekv.drill.catalogue import NAMES, entry
 from srekv.drill.faults import fault
 from srekv.drill.model import Settings
-from srekv.drill.note import LONGEST, UNSAFE, Note, here, parse
+from srekv.drill.note import LONGEST, UNSAFE, Note, here, left_behind, parse
 from srekv.drill.process import PROC, birth
-from srekv.drill.repair import heal_left_behind, left_behind
+from srekv.drill.repair import heal_left_behind
 from srekv.errors import SrekvError
 
 NOW = 1_000_000
