@@ -20,17 +20,13 @@ from srekv.check.model import Operation
 from srekv.check.zones import START, Block, ContradictionError, Register, end
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Source:
     """A write that an answer may have seen: in a block, the level of its readers."""
 
     block: Block
     level: int
-
-    @property
-    def writer(self) -> Operation:
-        """The write."""
-        return self.block.levels[self.level - 1][0]
+    writer: Operation
 
     @property
     def replaceable(self) -> bool:
@@ -38,7 +34,7 @@ class _Source:
         return self.level >= len(self.block.levels) - 1
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Question:
     """An answer that several writes may explain; with the block that it begins, if it is a compare-and-set."""
 
@@ -81,7 +77,7 @@ def settle(register: Register, budget: Budget) -> None:
 
 def _sources(block: Block) -> Iterator[_Source]:
     """The writes in a block."""
-    return (_Source(block, level) for level in range(1, len(block.levels) + 1, 2))
+    return (_Source(block, level, block.levels[level - 1][0]) for level in range(1, len(block.levels) + 1, 2))
 
 
 def _has_room(source: _Source, question: _Question) -> bool:
@@ -142,13 +138,19 @@ class _Neighbourhood:
 
     def __init__(self, blocks: Iterable[Block]) -> None:
         everything = [source for block in blocks for source in _sources(block)]
-        by_value: dict[str | None, list[_Source]] = defaultdict(list)
+        self._by_value: dict[str | None, list[_Source]] = defaultdict(list)
         for source in everything:
-            by_value[source.writer.leaves].append(source)
-        self._by_value = {value: _Shelf(sources) for value, sources in by_value.items()}
+            self._by_value[source.writer.leaves].append(source)
+        self._shelves: dict[str | None, _Shelf] = {}
         self._everything = _Shelf(everything)
         self._ended = _Peak((block.first, block.last, block) for block in blocks)
         self._begun = _Peak((-block.last, -block.first, block) for block in blocks)
+
+    def _shelf(self, value: str | None) -> _Shelf:
+        """The writes of a value; few values are asked for."""
+        if value not in self._shelves:
+            self._shelves[value] = _Shelf(self._by_value.get(value, ()))
+        return self._shelves[value]
 
     def sources(self, question: _Question) -> Iterator[_Source]:
         """The writes near an answer whose state it fits."""
@@ -157,8 +159,7 @@ class _Neighbourhood:
         least, left = self._ended.below(last, own)
         most, right = self._begun.below(-first, own)
         value = answer.value if answer.op == "read" else answer.expect
-        shelf = self._everything if answer.outcome == "conflict" else self._by_value.get(value)
-        near = shelf.between(least, end(answer)) if shelf else ()
+        near = (self._everything if answer.outcome == "conflict" else self._shelf(value)).between(least, end(answer))
         beyond = _sources(left) if left is not None and left.first < least else ()
         for source in chain(beyond, near):
             possible = -source.block.last >= most or source.block is right
@@ -178,7 +179,7 @@ class _Choices:
         self._joined: dict[Block, dict[int, tuple[float, float]]] = defaultdict(dict)
         self._next: dict[Block, Block] = {}
         self._previous: dict[Block, Block] = {}
-        self._trail: list[Callable[[], object]] = []
+        self._trail: list[tuple[Callable[..., object], tuple[object, ...]]] = []
         start = [] if None in register.clusters else [Block([[START]], first=-inf, last=-inf)]
         blocks = [*start, *register.blocks]
         self._zones = {block: (block.first, block.last) for block in blocks}
@@ -186,7 +187,8 @@ class _Choices:
         self._brief = sorted((one.last, one.first, id(one)) for one in blocks if one.first >= one.last)
         self._near = _Neighbourhood(blocks)
         offered = (Block([[one]], first=inf, last=one.invoke) for one in register.optional)
-        self._optional = dict.fromkeys(_Source(block, 1) for block in offered)
+        self._optional = {source: None for block in offered for source in _sources(block)}
+        self._found: dict[_Question, list[_Source]] = {}
 
     def mark(self) -> int:
         """To be given to `back_to`."""
@@ -195,7 +197,8 @@ class _Choices:
     def back_to(self, mark: int) -> None:
         """Take back every choice since the mark."""
         while len(self._trail) > mark:
-            self._trail.pop()()
+            undo, given = self._trail.pop()
+            undo(self, *given)
 
     def decide_plain(self, questions: Iterable[_Question]) -> list[_Question]:
         """Make every choice that has no alternative, and each that changes nothing; the questions that are left.
@@ -203,24 +206,22 @@ class _Choices:
         Raises:
             ContradictionError: a question has no possible choice.
         """
-        left, before = list(questions), -1
-        while len(left) != before:
-            before, questions, left = len(left), left, []
-            for question in questions:
-                if any(_has_room(source, question) for source in self._candidates(question, optional=False)):
-                    continue
-                possible = list(islice(self._possible(question, optional=True), 2))
-                if not possible:
-                    raise ContradictionError([question.answer], question.answer, proven=False)
-                if len(possible) > 1 or possible[0] in self._optional:
-                    left.append(question)
-                else:
-                    self._choose(question, possible[0])
+        left = []
+        for question in questions:
+            if any(_has_room(source, question) for source in self._near.sources(question)):
+                continue
+            possible = list(islice(self._possible(question, optional=True), 2))
+            if not possible:
+                raise ContradictionError([question.answer], question.answer, proven=False)
+            if len(possible) > 1 or possible[0] in self._optional:
+                left.append(question)
+            else:
+                self._choose(question, possible[0])
         return left
 
     def groups(self, questions: Iterable[_Question]) -> list[list[_Question]]:
-        """The questions, parted so that no choice in one part bears upon another part."""
-        parts: list[tuple[float, float, set[Block], list[_Question]]] = []
+        """The questions, parted so that no choice in one part bears upon another part; fewest alternatives first."""
+        parts: list[tuple[float, float, set[Block], list[tuple[int, _Question]]]] = []
         for question in questions:
             answer = question.answer
             sources = list(self._possible(question, optional=False))
@@ -231,12 +232,12 @@ class _Choices:
             reach = {self._first_of(source.block) for source in sources}
             if question.block is not None:
                 reach.add(question.block)
-            merged = [question]
+            merged = [(len(sources), question)]
             for part in [one for one in parts if (one[0] <= last and first <= one[1]) or one[2] & reach]:
                 parts.remove(part)
                 first, last, reach, merged = min(first, part[0]), max(last, part[1]), reach | part[2], part[3] + merged
             parts.append((first, last, reach, merged))
-        return [sorted(part[3], key=lambda question: question.answer.invoke) for part in parts]
+        return [[question for _, question in sorted(part[3], key=lambda one: one[0])] for part in parts]
 
     def decide(self, questions: Iterable[_Question], *, optional: bool) -> bool:
         """Whether the questions have choices that agree. They are made then; otherwise none is."""
@@ -260,7 +261,9 @@ class _Choices:
 
     def _candidates(self, question: _Question, *, optional: bool) -> Iterator[_Source]:
         """The writes that the answer may show, as far as its surroundings tell."""
-        yield from self._near.sources(question)
+        if question not in self._found:
+            self._found[question] = list(self._near.sources(question))
+        yield from self._found[question]
         for source in self._optional if optional else ():
             if shows(question.answer, source.writer) and source.writer.invoke <= end(question.answer):
                 yield source
@@ -290,11 +293,17 @@ class _Choices:
         earliest, latest = old or (inf, -inf)
         earliest, latest = min(earliest, end(answer)), max(latest, answer.invoke)
         levels[level] = earliest, latest
-        self._trail.append(lambda: levels.pop(level) if old is None else levels.update({level: old}))
+        self._trail.append((_Choices._part, (levels, level, old)))
         before, after = _around(source)
         before = max(before, *(last for lower, (_, last) in levels.items() if lower < level), -inf)
         after = min(after, *(first for upper, (first, _) in levels.items() if upper > level), inf)
         return before <= earliest and latest <= after
+
+    def _part(self, levels: dict[int, tuple[float, float]], level: int, old: tuple[float, float] | None) -> None:
+        if old is None:
+            del levels[level]
+        else:
+            levels[level] = old
 
     def _link(self, source: _Source, block: Block) -> bool:
         """The block's first compare-and-set replaced the write."""
@@ -302,9 +311,12 @@ class _Choices:
         if not source.replaceable or before in self._next or block in self._previous or self._first_of(before) is block:
             return False
         self._next[before], self._previous[block] = block, before
-        self._trail.append(lambda: (self._next.pop(before), self._previous.pop(block)))
+        self._trail.append((_Choices._unlink, (before, block)))
         self._remove(block)
         return True
+
+    def _unlink(self, before: Block, block: Block) -> None:
+        del self._next[before], self._previous[block]
 
     def _first_of(self, block: Block) -> Block:
         while block in self._previous:
@@ -313,7 +325,6 @@ class _Choices:
 
     def _rezone(self, first: Block) -> bool:
         """Compute the zone of a block and of those that follow it; whether it is in order and crosses no other one."""
-        self._remove(first)
         earliest, latest = inf, -inf
         block: Block | None = first
         while block is not None:
@@ -323,10 +334,13 @@ class _Choices:
                 return False
             earliest, latest = min(earliest, begin), max(latest, block.last, *(one for _, one in joined))
             block = self._next.get(block)
+        if self._zones.get(first) == (earliest, latest):
+            return True
+        self._remove(first)
         if self._crosses(earliest, latest):
             return False
         self._insert(first, (earliest, latest))
-        self._trail.append(lambda: self._remove(first, noted=False))
+        self._trail.append((_Choices._take_out, (first,)))
         return True
 
     def _crosses(self, first: float, last: float) -> bool:
@@ -349,14 +363,16 @@ class _Choices:
         rows, row = self._row(block, zone)
         insort(rows, row)
 
-    def _remove(self, block: Block, *, noted: bool = True) -> None:
+    def _remove(self, block: Block) -> None:
         """Take out a block's zone, if it has one."""
-        zone = self._zones.pop(block, None)
-        if zone is not None:
-            rows, row = self._row(block, zone)
-            del rows[bisect_left(rows, row)]
-            if noted:
-                self._trail.append(lambda: self._insert(block, zone))
+        if block in self._zones:
+            self._trail.append((_Choices._insert, (block, self._take_out(block))))
+
+    def _take_out(self, block: Block) -> tuple[float, float]:
+        zone = self._zones.pop(block)
+        rows, row = self._row(block, zone)
+        del rows[bisect_left(rows, row)]
+        return zone
 
     def _row(
         self, block: Block, zone: tuple[float, float]
