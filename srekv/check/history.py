@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from srekv.check.collector import paused_collector
 from srekv.check.model import HEADLINE, Event, History, Json, Kind, Operation, Outcome
 from srekv.drill import events as schema
 
@@ -56,6 +57,7 @@ def read(path: Path) -> History:
         return parse(file)
 
 
+@paused_collector()
 def parse(lines: Iterable[str | bytes]) -> History:
     """The history in these lines; a line that cannot be understood is reported, not raised.
 

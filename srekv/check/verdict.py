@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from srekv.check.collector import paused_collector
 from srekv.check.history import parse, read
 from srekv.check.linear import judge_linear
 from srekv.check.lost import judge_lost, losses
@@ -40,6 +41,7 @@ def judge_operations(operations: Iterable[Operation]) -> Verdict:
     return judge_history(History(operations=ordered, events=(), damaged=()))
 
 
+@paused_collector()
 def judge_history(history: History, *, promises: Promises | None = None) -> Verdict:
     """Judge a parsed history with every checker that applies to it."""
     promised = recorded(history.events) if promises is None else promises
