@@ -47,7 +47,50 @@ class CancelledError(SrekvError):
 
 
 class HeldError(SrekvError):
-    """Something that does not go by itself holds what was to be deleted; no wait helps."""
+    """Something that does not go by itself keeps what was to be deleted; no wait helps.
+
+    Args:
+        what: what was not deleted.
+        why: what holds it.
+        next_step: what frees it, where no printed command does.
+        ties: what must be undone before, as `Leftover.ties` has them.
+        holders: ids of what must go before, where no command undoes that.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        why: str,
+        next_step: str = "",
+        ties: tuple[tuple[str, str], ...] = (),
+        holders: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(what, why=why, next_step=next_step)
+        self.ties = ties
+        self.holders = holders
+
+
+class Clock(Protocol):
+    """The time that waits go by, in wall-clock seconds."""
+
+    def now(self) -> float:
+        """Seconds since some moment that stays the same."""
+
+    def pause(self, cancelled: threading.Event, pause_s: float) -> bool:
+        """Let time pass; True, at once, when the event is set."""
+
+
+class WallClock:
+    """The time of this machine."""
+
+    def now(self) -> float:
+        """By a clock that is never set back."""
+        return time.monotonic()
+
+    def pause(self, cancelled: threading.Event, pause_s: float) -> bool:
+        """Wait for the event."""
+        return cancelled.wait(pause_s)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +151,7 @@ class Run:
     Attributes:
         dry: show operations, carry out none.
         worth_telling_s: a shorter wait is over before anybody has read about it.
+        clock: what waits go by.
         cancelled: set when the rest of the run has become pointless; every wait ends at once.
         changed: set when an operation was carried out.
         deleted: the ids of what was deleted.
@@ -120,6 +164,7 @@ class Run:
     watcher: Watcher
     dry: bool = False
     worth_telling_s: float = 1.5
+    clock: Clock = field(default_factory=WallClock)
     cancelled: threading.Event = field(default_factory=threading.Event)
     changed: threading.Event = field(default_factory=threading.Event)
     deleted: set[str] = field(default_factory=set)
@@ -131,7 +176,14 @@ class Run:
 
     def again(self) -> Run:
         """The same run, begun anew: nothing cancelled, nothing changed, no life of the stack known."""
-        return Run(self.config, self.clients, self.watcher, dry=self.dry, worth_telling_s=self.worth_telling_s)
+        return Run(
+            self.config,
+            self.clients,
+            self.watcher,
+            dry=self.dry,
+            worth_telling_s=self.worth_telling_s,
+            clock=self.clock,
+        )
 
     @cached_property
     def names(self) -> Names:
@@ -229,7 +281,7 @@ class Run:
             CancelledError: the run was cancelled meanwhile.
             EndedError: this is an `up`, and the stack was removed meanwhile.
         """
-        begin = time.monotonic()
+        begin = self.clock.now()
         deadline = begin + timeout_s
         pause = shortest_pause_s
         told = False
@@ -238,18 +290,18 @@ class Run:
                 seen = look()
                 if seen is not None:
                     return seen
-                if not told and time.monotonic() - begin > self.worth_telling_s:
+                if not told and self.clock.now() - begin > self.worth_telling_s:
                     self.watcher.waiting(section, what)
                     told = True
-                if time.monotonic() - begin > FIRST_LOOK_S:
+                if self.clock.now() - begin > FIRST_LOOK_S:
                     self.incarnation.watch()
-                if time.monotonic() + pause > deadline:
+                if self.clock.now() + pause > deadline:
                     raise TimeoutExceeded(
                         f"{section}: gave up waiting for {what} after {timeout_s:.0f} s",
                         why=f"last seen: {last_seen()}" if last_seen() else "",
                         next_step=next_step or "run the command again: it goes on where this one stopped",
                     )
-                if self.cancelled.wait(pause):
+                if self.clock.pause(self.cancelled, pause):
                     raise CancelledError(f"{section} was interrupted")
                 pause = max(shortest_pause_s, min(pause * PAUSE_GROWTH, LONGEST_PAUSE_S))
         finally:

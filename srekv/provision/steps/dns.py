@@ -36,6 +36,8 @@ ADDRESS_TYPES = frozenset({"A", "CNAME"})
 """A CNAME beside A records of the same name is impossible."""
 
 FILLED = frozenset({"HostedZoneNotEmpty"})
+CHANGED = "InvalidChangeBatch"
+"""A record set of the batch is not as the batch has it, or Route 53 does not let it go (R32)."""
 
 APEX_TYPES = frozenset({"SOA", "NS"})
 
@@ -225,7 +227,7 @@ class PrivateZone:
                 id=zone_id,
                 action="delete",
                 detail=f"{len(records)} record sets",
-                call=partial(self._delete_records, zone_id, records),
+                call=partial(self._delete_records, zone, records),
             )
         yield Op(
             kind="hosted zone",
@@ -368,7 +370,7 @@ class PrivateZone:
             )
         except ClientError as error:
             # What is to go is not there any more (R32): an answer was lost and this was botocore's retry.
-            if code_of(error) != "InvalidChangeBatch" or not remove or self._lacks(put):
+            if code_of(error) != CHANGED or not remove or self._lacks(put):
                 raise
             return self.zone_id
         self._change_id = bare(answer["ChangeInfo"]["Id"])
@@ -379,27 +381,33 @@ class PrivateZone:
         have = self._same_name()
         return any(record not in have for record in records)
 
-    def _delete_records(self, zone_id: str, records: Sequence[Mapping[str, Any]]) -> None:
-        self._takes_deletion(zone_id, records)
+    def _delete_records(self, zone: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> None:
+        """Delete these record sets; when another run has changed or deleted one of them (R32), those that are left.
 
-    def _takes_deletion(self, zone_id: str, records: Sequence[Mapping[str, Any]]) -> bool:
-        """Delete all record sets; False if Route 53 refused, and so deleted none."""
-        changes: Any = [{"Action": "DELETE", "ResourceRecordSet": record} for record in records]
-        try:
-            self._run.persist(
-                self.section,
-                f"the zone {zone_id} to take a change",
-                partial(found, self._route53.change_resource_record_sets),
-                on=BUSY,
-                HostedZoneId=zone_id,
-                ChangeBatch={"Comment": "srekv down", "Changes": changes},
-            )
-        except ClientError as error:
-            # Another run has changed or deleted one of them (R32): if any are left, the zone's deletion will tell.
-            if code_of(error) != "InvalidChangeBatch":
+        Raises:
+            HeldError: Route 53 refuses although all of them are there unchanged.
+        """
+        zone_id, left = bare(zone["Id"]), records
+
+        def delete() -> None:
+            nonlocal left
+            changes: Any = [{"Action": "DELETE", "ResourceRecordSet": record} for record in left]
+            batch: Any = {"Comment": "srekv down", "Changes": changes}
+            try:
+                if changes:
+                    found(self._route53.change_resource_record_sets, HostedZoneId=zone_id, ChangeBatch=batch)
+            except ClientError as error:
+                if code_of(error) != CHANGED:
+                    raise
+                refused, left = left, removable(self._route53, zone)
+                if refused == left:
+                    raise HeldError(
+                        f"the records of the hosted zone {zone_id} were not deleted",
+                        why=f"Route 53 does not delete {', '.join(map(label, left))}: {message_of(error)}",
+                    ) from error
                 raise
-            return False
-        return True
+
+        self._run.persist(self.section, f"the zone {zone_id} to take a change", delete, on=BUSY | {CHANGED})
 
     def _delete_zone(self, zone: Mapping[str, Any]) -> None:
         """Delete it; records that an `up` beside us puts into it meanwhile are taken out again."""
@@ -409,18 +417,10 @@ class PrivateZone:
                 gone(self._route53.delete_hosted_zone, Id=zone["Id"])
             except ClientError as error:
                 if code_of(error) in FILLED:
-                    self._empty(zone)
+                    self._delete_records(zone, removable(self._route53, zone))
                 raise
 
         self._run.persist(self.section, f"the zone {bare(zone['Id'])} to take its deletion", delete, on=BUSY | FILLED)
-
-    def _empty(self, zone: Mapping[str, Any]) -> None:
-        """Take out what is in the zone; what Route 53 refuses to delete and is there unchanged stays there."""
-        zone_id, records = bare(zone["Id"]), removable(self._route53, zone)
-        if self._takes_deletion(zone_id, records) or removable(self._route53, zone) != records:
-            return
-        held = ", ".join(label(record) for record in records)
-        raise HeldError(f"the hosted zone {zone_id} was not deleted", why=f"Route 53 does not delete {held}")
 
 
 def _covers(zone: str, name: str) -> bool:
