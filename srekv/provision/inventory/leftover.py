@@ -32,7 +32,7 @@ class Leftover:
         variant: what the bill depends on: an instance's type, a check's interval.
         gib: how large it is, where the bill depends on that.
         note: more for a person, for example what holds it.
-        holders: ids of what must go before it can.
+        holders: ids of what must go before it can: what is on an instance, and more where `holders.name_holders` asked.
         held: something that is not its stack's holds it and does not go by itself.
         ties: what must be undone before, as (kind in UNTIE, its name), or (COMMAND, the command without "aws").
     """
@@ -62,7 +62,7 @@ BY_HAND: dict[str, tuple[str, ...]] = {
     "volume": ("ec2 delete-volume --volume-id {id}",),
     "network interface": ("ec2 delete-network-interface --network-interface-id {id}",),
     "security group": ("ec2 delete-security-group --group-id {id}",),
-    "key pair": ("ec2 delete-key-pair --key-pair-id {id}",),
+    "key pair": ("ec2 delete-key-pair --key-name {name}",),
     "record": (),
     "hosted zone": ("route53 delete-hosted-zone --id {id}",),
     "health check": ("route53 delete-health-check --health-check-id {id}",),
@@ -78,6 +78,8 @@ BY_HAND: dict[str, tuple[str, ...]] = {
 UNTIE = {
     "association": "ec2 disassociate-address --association-id {tie}",
     "record set": "route53 change-resource-record-sets --hosted-zone-id {holder} --change-batch {tie}",
+    "termination protection": "ec2 modify-instance-attribute --instance-id {id} --no-disable-api-termination",
+    "stop protection": "ec2 modify-instance-attribute --instance-id {id} --no-disable-api-stop",
     "change": "dynamodb wait table-exists --table-name {name}",
     "protection": "dynamodb update-table --table-name {name} --no-deletion-protection-enabled",
     "profile of role": "iam remove-role-from-instance-profile --instance-profile-name {tie} --role-name {name}",

@@ -9,16 +9,21 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from srekv.provision.engine.answers import code_of, gone
-from srekv.provision.engine.run import Op, Ops, Run, Step, leave
+from srekv.provision.engine.run import HeldError, Op, Ops, Run, Step, leave
 from srekv.provision.inventory.existing import Existing, of_node
+from srekv.provision.inventory.marks import each
 from srekv.provision.model import Resource
 from srekv.provision.naming import NODES, lost_tags, tag_map
 
 HELD = frozenset({"InvalidIPAddress.InUse", "AuthFailure"})
 """While a holder that was just deleted still has the address (E23, E24)."""
 
+NOT_OURS = frozenset({"AuthFailure", "OperationNotPermitted"})
+"""What DisassociateAddress says of a service's interface (E24)."""
+
 QUOTA = frozenset({"AddressLimitExceeded"})
-RELEASE_TIMEOUT_S = 120
+RELEASE_TIMEOUT_S = 60
+"""How long an address that is on nothing may still be refused: its holder was deleted seconds ago (E24)."""
 
 UNKNOWN = "(new address)"
 """In a dry run, the address that is not allocated."""
@@ -148,11 +153,10 @@ class Addresses:
         return min(of_node(self._existing.fresh_addresses(), node), key=_usefulness, default=None)
 
     def _release_op(self, address: Mapping[str, Any]) -> Op:
-        allocation, association = address["AllocationId"], address.get("AssociationId", "")
+        allocation = address["AllocationId"]
 
         def release() -> None:
-            if association:
-                gone(self._ec2.disassociate_address, AssociationId=association)
+            self._disassociate(address)
             self._run.remove(
                 self.section,
                 f"{address['PublicIp']} to be let go",
@@ -165,14 +169,49 @@ class Addresses:
         return Op(kind="address", name=address["PublicIp"], id=allocation, action="delete", call=release)
 
     def _release(self, allocation: str) -> None:
-        """Release it; if an instance holds it (again), take it away and let the caller try again."""
+        """Release it; if something holds it (again), take it away and let the caller try again.
+
+        What is not listed is gone, although EC2 may refuse to release what is by now another account's.
+        """
         try:
             self._ec2.release_address(AllocationId=allocation)
         except ClientError as error:
-            for one in self._shown(allocation) if code_of(error) in HELD else ():
-                if one.get("AssociationId"):
-                    gone(self._ec2.disassociate_address, AssociationId=one["AssociationId"])
-            raise
+            if code_of(error) not in HELD:
+                raise
+            shown = self._shown(allocation)
+            for one in shown:
+                self._disassociate(one)
+            if shown:
+                raise
+
+    def _disassociate(self, address: Mapping[str, Any]) -> None:
+        """Take it off what it is on.
+
+        Raises:
+            HeldError: that is a service's interface, such as a NAT gateway's, and only the service lets go.
+        """
+        if not address.get("AssociationId"):
+            return
+        try:
+            gone(self._ec2.disassociate_address, AssociationId=address["AssociationId"])
+        except ClientError as error:
+            interface = self._interface(address) if code_of(error) in NOT_OURS else {}
+            if not interface.get("RequesterManaged"):
+                raise
+            holder, about = interface["NetworkInterfaceId"], interface.get("Description") or "without a description"
+            raise HeldError(
+                f"the address {address['PublicIp']} was not released",
+                why=f"on {holder} ({about}), which a service of AWS's manages",
+                next_step=f"delete what {holder} belongs to, or take the address off it there; then srekv down",
+                holders=(holder,),
+            ) from error
+
+    def _interface(self, address: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The network interface that an address is on; empty if EC2 does not show it."""
+        holder = address.get("NetworkInterfaceId", "")
+        filters = [{"Name": "network-interface-id", "Values": [holder]}]
+        listed = each(self._ec2, "describe_network_interfaces", "NetworkInterfaces", Filters=filters)
+        return next((one for one in listed if one["NetworkInterfaceId"] == holder), {})
 
     def _shown(self, allocation: str) -> list[Mapping[str, Any]]:
         return [one for one in self._existing.fresh_addresses() if one["AllocationId"] == allocation]

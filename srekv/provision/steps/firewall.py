@@ -39,6 +39,10 @@ FRESH = frozenset({"InvalidGroup.NotFound", "InvalidGroupId.NotFound"})
 INTERFACES_TIMEOUT_S = 300
 """Terminated instances' network interfaces can hold the group for minutes (E30)."""
 
+UNSEEN_TIMEOUT_S = 30
+"""How long EC2's parts may disagree about what it no longer lists; what it never lists, such as the group's association
+with another VPC, does not go by itself."""
+
 
 @dataclass(frozen=True, order=True)
 class Rule:
@@ -306,14 +310,21 @@ class Firewall:
 
     def _delete(self, group: Mapping[str, Any]) -> None:
         group_id = group["GroupId"]
+        unseen_since: float | None = None
 
         def delete() -> None:
+            nonlocal unseen_since
             try:
                 self._ec2.delete_security_group(GroupId=group_id)
             except ClientError as error:
                 if code_of(error) not in IN_USE:
                     raise
-                self._refuse_held(group)
+                if self._ends_soon(group):
+                    unseen_since = None
+                elif unseen_since is None:
+                    unseen_since = self._run.clock.now()
+                elif self._run.clock.now() - unseen_since > UNSEEN_TIMEOUT_S:
+                    raise _held_unseen(group_id, error) from error
                 raise
 
         self._run.remove(
@@ -325,16 +336,27 @@ class Firewall:
             timeout_s=INTERFACES_TIMEOUT_S,
         )
 
-    def _refuse_held(self, group: Mapping[str, Any]) -> None:
-        """Waiting helps against interfaces of ending instances only.
+    def _ends_soon(self, group: Mapping[str, Any]) -> bool:
+        """Whether interfaces of ending instances hold it, as nothing else goes by itself; False if nothing is shown.
 
         Raises:
             HeldError: something else uses it, perhaps an instance that an `up` beside us launched: a later round's.
         """
         holders = group_holders(self._run.clients, [group], self._run.names.stack)[group["GroupId"]]
-        held = ", ".join(holder.what for holder in holders if holder.stays)
-        if held:
+        if any(holder.stays for holder in holders):
+            held = ", ".join(holder.what for holder in holders)
             raise HeldError(f"the security group {group['GroupId']} was not deleted", why=f"held by {held}")
+        return bool(holders)
+
+
+def _held_unseen(group_id: str, refusal: ClientError) -> HeldError:
+    return HeldError(
+        f"the security group {group_id} was not deleted",
+        why=f"{code_of(refusal)}: {message_of(refusal)}; EC2 lists no interface in it and no other group's rule that "
+        "names it",
+        next_step="aws ec2 describe-security-group-vpc-associations --filters "
+        f"Name=group-id,Values={group_id} shows whether another VPC uses it; then srekv down",
+    )
 
 
 def our_groups(ec2: Any, names: Names) -> list[Mapping[str, Any]]:

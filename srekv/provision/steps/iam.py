@@ -347,11 +347,12 @@ class Identity:
         """Take it out of our profile; no wait helps while another's has it."""
         if self._name in _roles(self._find_profile()):
             self._take_out(self._name)
-        role = {"RoleName": self._name, "Path": self._run.names.path}
         profiles = each(self._iam, "list_instance_profiles", "InstanceProfiles")
-        held = [one for one in foreign_profiles(profiles, role) if one != self.profile]
+        held = [one for one in foreign_profiles(profiles, self._name, self._run.names.path) if one != self.profile]
         if held:
-            raise HeldError(f"the role {self._name} was not deleted", why=f"held by the profile {', '.join(held)}")
+            raise HeldError(
+                f"the role {self._name} was not deleted", why=f"held by the instance profile {', '.join(held)}"
+            )
 
     def _bare_role(self) -> None:
         for name in self._inline():

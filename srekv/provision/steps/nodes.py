@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from srekv.errors import SrekvError
 from srekv.provision import lease
 from srekv.provision.engine.answers import QUOTA_NEXT, code_of, found, message_of
-from srekv.provision.engine.run import Op, Ops, Run, Step, cannot, leave
+from srekv.provision.engine.run import HeldError, Op, Ops, Run, Step, cannot, leave
 from srekv.provision.inventory.existing import Existing, of_node
 from srekv.provision.inventory.marks import instance
 from srekv.provision.model import Resource
@@ -48,6 +48,10 @@ OTHER_PARAMETERS = frozenset({"IdempotentParameterMismatch"})
 USED_TOKEN = frozenset({"IdempotentInstanceTerminated"}) | OTHER_PARAMETERS
 TOKENS = 20
 """So many times a node can be launched in one life of a stack: each launch takes a token for a day."""
+
+PROTECTIONS = {"disableApiTermination": "termination protection", "disableApiStop": "stop protection"}
+"""What TerminateInstances refuses with OperationNotPermitted, by the attribute that the message names: an instance that
+is protected against stops cannot be terminated either (EC2's guide, "stop protection")."""
 
 ENDED = frozenset({"shutting-down", "terminated"})
 
@@ -183,11 +187,12 @@ class Nodes:
             except ClientError as error:
                 if code_of(error) != "OperationNotPermitted":
                     raise
-                raise SrekvError(
+                message = message_of(error)
+                named = [tie for attribute, tie in PROTECTIONS.items() if attribute in message]
+                raise HeldError(
                     f"the instance {instance_id} is protected against termination",
-                    why=message_of(error),
-                    next_step=f"aws ec2 modify-instance-attribute --instance-id {instance_id} "
-                    "--no-disable-api-termination, then srekv down",
+                    why=message,
+                    ties=tuple((tie, "") for tie in named or PROTECTIONS.values()),
                 ) from error
 
         name = tag_map(instance.get("Tags")).get("Name", instance_id)

@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from srekv.errors import NotOursError, SrekvError, TimeoutExceeded
-from srekv.provision.engine.answers import found, gone
+from srekv.provision.engine.answers import code_of, found, gone
 from srekv.provision.engine.run import Op, Ops, Run, Step, cannot, leave
 from srekv.provision.model import Resource
 from srekv.provision.naming import STACK_TAG, lost_tags, tag_map
@@ -17,6 +19,9 @@ KEY_SCHEMA = [{"AttributeName": "key", "KeyType": "HASH"}]
 ACTIVE_TIMEOUT_S = 180
 GONE_TIMEOUT_S = 180
 BUSY = frozenset({"ResourceInUseException"})
+PROTECTED = "ValidationException"
+"""What DeleteTable says of a protected table, and of other things (B5)."""
+
 TAGS_TIMEOUT_S = 2
 NEW = timedelta(minutes=1)
 RECOVERY_TIMEOUT_S = 300
@@ -120,24 +125,33 @@ class Table:
         table = self._find()
         if not table or not self._is_ours(table):
             return
-        self._refuse_protected(table)
-        yield Op(kind="table", name=self._name, id=table["TableArn"], action="delete", call=self._delete)
+        yield Op(
+            kind="table",
+            name=self._name,
+            id=table["TableArn"],
+            action="delete",
+            call=self._delete,
+            refusal=self._protection(table),
+        )
         if table["TableArn"] in self._run.deleted:
             self._wait_gone(table)
 
     def refuse_protected(self) -> None:
         """Raise if the table is ours and protected: then nothing of the stack is to be removed."""
         table = self._find()
-        if table and table.get("DeletionProtectionEnabled") and self._is_ours(table):
-            self._refuse_protected(table)
+        protection = self._protection(table) if table else None
+        if table and protection and self._is_ours(table):
+            raise protection
 
-    def _refuse_protected(self, table: Mapping[str, Any]) -> None:
-        if table.get("DeletionProtectionEnabled"):
-            raise SrekvError(
-                f"the table {self._name} is protected against deletion",
-                why="it was made with --deletion-protection",
-                next_step="srekv up --no-deletion-protection, then down again",
-            )
+    def _protection(self, table: Mapping[str, Any]) -> SrekvError | None:
+        """What keeps it from being deleted, if it is protected."""
+        if not table.get("DeletionProtectionEnabled"):
+            return None
+        return SrekvError(
+            f"the table {self._name} is protected against deletion",
+            why="it was made with --deletion-protection, or protected since",
+            next_step="srekv up --no-deletion-protection, then down again",
+        )
 
     @cached_property
     def _at_first(self) -> Mapping[str, Any] | None:
@@ -262,7 +276,13 @@ class Table:
 
     def _delete(self) -> None:
         def delete(**arguments: Any) -> None:
-            gone(self._dynamodb.delete_table, **arguments)
+            try:
+                gone(self._dynamodb.delete_table, **arguments)
+            except ClientError as error:
+                protection = self._protection(self._find() or {}) if code_of(error) == PROTECTED else None
+                if protection:
+                    raise protection from error
+                raise
 
         self._run.persist(
             self.section,
