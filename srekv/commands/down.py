@@ -202,10 +202,11 @@ def left_error(removal: Removal) -> SrekvError:
         first, *others = failures
         more = "".join(f"; {error.what}: {error.why}" for error in others)
         return SrekvError(f"{first.what}; {left}", why=first.why + more, next_step=first.next_step)
+    advice = dict.fromkeys(error.next_step for error in removal.refused.values() if error.next_step)
     return FindingError(
         left,
         why="; ".join(f"{error.what}: {error.why}" for error in removal.refused.values()),
-        next_step="the commands above, then srekv down",
+        next_step="; ".join(advice) or "the commands above, then srekv down",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from srekv.prices import REGION
 from srekv.provision.inventory.leftover import Leftover, by_hand
 from srekv.provision.inventory.remains import REASONS, Remains, judge
 from srekv.provision.model import Change
+from srekv.provision.removal import with_reasons
 from srekv.ui.console import Narration, changes_json, counted, plain_table
 
 if TYPE_CHECKING:
@@ -72,14 +73,15 @@ def sweep(invocation: Invocation, request: Request, *, confirm: Confirm) -> None
         held = {one: _held(estate, one, narration) for one in work.stacks}
         _show_found(invocation, found.remains, held, work)
         if work.is_empty or request.dry_run:
-            done = found
+            done, refused = found, {}
         else:
             with narration.still():
                 _confirm(work, held, confirm)
-            work.carry_out(estate, narration)
+            refused = work.carry_out(estate, narration)
             done = look(work.regions | {min(regions)})
+        left = with_reasons(estate.name_holders(work.left_in(done.remains)), refused)
         changes = narration.changes
-    left, kept = work.left_in(done.remains), [one for remains in done.remains for one in remains.kept]
+    kept = [one for remains in done.remains for one in remains.kept]
     invocation.screen.document(
         {
             "dry_run": request.dry_run,
@@ -165,15 +167,16 @@ class _Work:
         """Where it is."""
         return frozenset([*(one.region for one in self.stacks), *(one.region for one in self.backups)])
 
-    def carry_out(self, estate: Estate, narration: Narration) -> None:
-        """Remove stack by stack; one that cannot be removed does not keep the others."""
+    def carry_out(self, estate: Estate, narration: Narration) -> dict[str, SrekvError]:
+        """Remove stack by stack; one that cannot be removed does not keep the others. Why something was not, by id."""
+        refused: dict[str, SrekvError] = {}
         for remains in self.stacks:
-            try:
-                estate.remove(remains, narration)
-            except SrekvError as error:
+            for key, error in _removed(estate, remains, narration).items():
+                refused[key] = error
                 narration.warn(f"the stack {remains.stack} in {remains.region}: {error}")
         for backup in self.backups:
             _delete_backup(estate, backup, narration)
+        return refused
 
     def left_in(self, found: Sequence[Remains]) -> list[Leftover]:
         """What was to go and is there."""
@@ -181,6 +184,14 @@ class _Work:
         ids = {one.id for one in self.backups}
         due = [one for remains in found if (remains.stack, remains.region) in keys for one in remains.due]
         return due + [one for remains in found for one in remains.kept if one.id in ids]
+
+
+def _removed(estate: Estate, remains: Remains, narration: Narration) -> Mapping[str, SrekvError]:
+    """Remove a stack; why something of it was not deleted, or nothing at all."""
+    try:
+        return estate.remove(remains, narration).refused
+    except SrekvError as error:
+        return {remains.stack: error}
 
 
 def _delete_backup(estate: Estate, backup: Leftover, narration: Narration) -> None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from srekv.errors import SrekvError, TimeoutExceeded
 from srekv.provision.data import Backup
 from srekv.provision.engine.answers import FAILURES, explain
-from srekv.provision.engine.run import Run
+from srekv.provision.engine.run import HeldError, Run
 from srekv.provision.engine.scheduler import destroy_all
 from srekv.provision.inventory.account import Inventory, take
+from srekv.provision.inventory.holders import name_holders
 from srekv.provision.inventory.leftover import ENDING, IN_USE, Leftover
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Removal:
     Attributes:
         left: what should be gone and is not.
         kept: what is there because it was asked for: the table, backups.
-        refused: why something was not deleted, by id; what holds a thing that is left is told by its note.
+        refused: why something was not deleted, by id; the note of a thing that is left tells it too.
         others: other stacks of ours in this account.
         calls: the listing calls that say so, as "service:Operation"; none after a dry run.
     """
@@ -80,10 +81,32 @@ def remove(run: Run, steps: Steps, *, keep_table: bool = False, backup: str = ""
         if run.dry:
             _raise_first(run)
             break
-        seen = _prove(run, keep_table=keep_table, patient=round_ == ROUNDS)
+        tried = run.refused.keys().isdisjoint({step.section for step in steps.all})
+        seen = _prove(run, keep_table=keep_table, patient=round_ == ROUNDS and tried)
         if all(_goes_by_itself(one) or _stays(one, seen.left, run.refused) for one in seen.left):
             break
-    return replace(seen, refused=dict(run.refused))
+    return replace(seen, left=with_reasons(seen.left, run.refused), refused=dict(run.refused))
+
+
+def with_reasons(left: Collection[Leftover], refused: Mapping[str, SrekvError]) -> tuple[Leftover, ...]:
+    """What is left with the reasons why it was not deleted, by id, and with what undoes them."""
+    return tuple(_with_reason(one, refused.get(_key(one, refused))) for one in left)
+
+
+def _with_reason(one: Leftover, error: SrekvError | None) -> Leftover:
+    if error is None:
+        return one
+    reason = error.why or error.what
+    shown = [text for text, other in ((one.note, reason), (reason, one.note)) if text and text not in other]
+    note = "; ".join(shown) or reason
+    if not isinstance(error, HeldError):
+        return replace(one, note=note)
+    return replace(one, note=note, ties=(*error.ties, *one.ties), holders=(*one.holders, *error.holders))
+
+
+def _key(one: Leftover, ids: Collection[str]) -> str:
+    """The id among these that it is known by: a record by its zone's."""
+    return one.id if one.id in ids else one.id.partition("/")[0]
 
 
 def _raise_first(run: Run) -> None:
@@ -120,13 +143,14 @@ def _prove(run: Run, *, keep_table: bool, patient: bool) -> Removal:
     """List everything; EC2 and IAM may go on listing what is gone, or is going (aws-facts 4.2, 6.1; E30).
 
     It ends at once when nothing is left that a wait could make disappear; unless `patient`, also when something is
-    there that this run has not deleted and that stays.
+    there that this run has not deleted and that stays: it was made meanwhile, or its step failed.
     """
     seen = Removal()
 
     def look() -> bool | None:
         nonlocal seen
         seen = _sort(take(run.clients), run.config.stack, keep_table=keep_table)
+        seen = replace(seen, left=name_holders(run.clients, seen.left))
         waited = going(seen.left, run.refused)
         return True if not waited or (not patient and _has_appeared(waited, run.deleted)) else None
 
@@ -145,7 +169,7 @@ def going(left: Collection[Leftover], refused: Collection[str]) -> list[Leftover
 def _stays(one: Leftover, left: Collection[Leftover], refused: Collection[str]) -> bool:
     """Whether it was refused, or something holds it that stays."""
     alive = {other.id for other in left if other.kind == "instance" and other.state not in ENDING}
-    return one.held or one.id in refused or one.id.partition("/")[0] in refused or not alive.isdisjoint(one.holders)
+    return one.held or _key(one, refused) in refused or not alive.isdisjoint(one.holders)
 
 
 def patience_s(left: Collection[Leftover]) -> float:
@@ -178,6 +202,4 @@ def _sort(inventory: Inventory, stack: str, *, keep_table: bool) -> Removal:
 
 def _has_appeared(left: Collection[Leftover], deleted: Collection[str]) -> bool:
     """Whether something is listed that this run has not deleted and that stays: it was made meanwhile."""
-    return any(
-        one.id not in deleted and one.id.partition("/")[0] not in deleted and not _goes_by_itself(one) for one in left
-    )
+    return any(_key(one, deleted) not in deleted and not _goes_by_itself(one) for one in left)

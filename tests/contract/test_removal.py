@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,31 @@ def test_the_proof(strict: Any) -> None:
     last = max(position for position, name in enumerate(log) if name in strict.calls.mutating)
     assert {call.partition(":")[2] for call in removal.calls} <= set(log[last:])
     assert strict.listing() == before
+
+
+def test_the_proof_asks_for_the_holders_of_nothing_but_what_is_left(world: Any) -> None:
+    """Beside another stack, whose things are all in use, each kind is listed once; the holder of ours is named."""
+    world.up("other")
+    world.up()
+    profiles = world.by_hand("iam")
+    once = {"DescribeInstances", "DescribeNetworkInterfaces", "DescribeSecurityGroups", "ListInstanceProfiles"}
+
+    def proof() -> Counter[str]:
+        removal, _, _ = world.remove()
+        log = world.calls.log
+        last = max((number for number, name in enumerate(log) if name in world.calls.mutating), default=0)
+        made.append(removal)
+        return Counter(log[last + 1 :])
+
+    made: list[Any] = []
+    assert {call: number for call, number in proof().items() if call in once} == dict.fromkeys(once, 1)
+    assert made[0].left == ()
+
+    profiles.create_role(RoleName="EC2_DynamoDB_Access", Path="/srekv/srekv/", AssumeRolePolicyDocument="{}")
+    profiles.create_instance_profile(InstanceProfileName="theirs")
+    profiles.add_role_to_instance_profile(InstanceProfileName="theirs", RoleName="EC2_DynamoDB_Access")
+    proof()
+    assert [one.note for one in made[1].left] == ["held by the instance profile theirs"]
 
 
 def test_a_detached_volume_goes(world: Any) -> None:

@@ -107,6 +107,26 @@ def test_halves_of_stacks_go(world: Any, sweep: Sweep) -> None:
     assert world.listing() == before
 
 
+def test_why_something_was_not_removed(world: Any, sweep: Sweep) -> None:
+    """A warning for each refusal, the reason in what is left, and the command that undoes it; the rest goes."""
+    world.up()
+    ec2, instance = world.by_hand("ec2"), world.listing()["instances"][0]["InstanceId"]
+    ec2.modify_instance_attribute(InstanceId=instance, DisableApiTermination={"Value": True})
+
+    result = sweep("--older-than", "0s", "--yes")
+
+    assert isinstance(result.exception, FindingError)
+    assert f"the instance {instance} is protected against termination" in result.stderr
+    left = {one["kind"]: one for one in _document(result)["left"]}
+    assert set(left) == {"instance", "volume", "instance profile", "role"}  # moto lets the group go
+    assert "disableApiTermination" in left["instance"]["note"]
+    allow, terminate, _ = left["instance"]["command"].split(" && ")
+    assert "modify-instance-attribute" in allow
+    assert "terminate-instances" in terminate
+    assert instance in left["volume"]["note"]
+    assert "it names the Region" in left["role"]["note"]
+
+
 def test_leases(world: Any, sweep: Sweep) -> None:
     """A stack whose lease is over goes at any age and is shown first; one whose lease is not over stays."""
     for stack, end in (("aa-leased", timedelta(hours=1)), ("zz-expired", -timedelta(hours=1))):

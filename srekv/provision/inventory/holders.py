@@ -9,14 +9,19 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from srekv.provision.engine.answers import FAILURES, explain
 from srekv.provision.engine.clients import Clients
-from srekv.provision.inventory.marks import each, instances, tags_of
-from srekv.provision.naming import STACK_TAG
+from srekv.provision.inventory.leftover import COMMAND, Leftover
+from srekv.provision.inventory.marks import each, instances, tagged, tags_of
+from srekv.provision.naming import STACK_TAG, Names
 
 Described = Mapping[str, Any]
+
+ON_INSTANCES = frozenset({"volume", "network interface"})
+"""The kinds that are on instances; their ids are the holders that the listing shows."""
 
 ENDED = frozenset({"shutting-down", "terminated"})
 """The states of instances that take their interfaces and disks with them."""
@@ -62,6 +67,81 @@ class Machines:
     def foreign(self, ids: Iterable[str], stack: str) -> list[str]:
         """Those that live and are not the stack's, whose own instances are removed before anything else."""
         return [one for one in ids if self.lives(one) and tags_of(self.known[one]).get(STACK_TAG) != stack]
+
+
+def name_holders(clients: Clients, left: Sequence[Leftover]) -> tuple[Leftover, ...]:
+    """Leftovers of any stack, all of one Region or of none, each with what uses it and with what frees it.
+
+    No call is made for kinds that are not among them.
+
+    Raises:
+        SrekvError: a listing was refused.
+    """
+    try:
+        return tuple(_named(clients, left))
+    except FAILURES as error:
+        raise explain(error, "listing what holds the leftovers") from error
+
+
+def _named(clients: Clients, left: Sequence[Leftover]) -> Iterator[Leftover]:
+    machines = Machines.of(clients, {on for one in left if one.kind in ON_INSTANCES for on in one.holders})
+    groups = _groups_left(clients, {one.id: one.stack for one in left if one.kind == "security group"})
+    has_role = any(one.kind == "role" for one in left)
+    profiles = list(each(clients.iam, "list_instance_profiles", "InstanceProfiles")) if has_role else []
+    for one in left:
+        match one.kind:
+            case "volume" | "network interface":
+                yield _on_instances(one, machines.foreign(one.holders, one.stack))
+            case "security group":
+                yield _in_use(one, groups.get(one.id, ()))
+            case "role":
+                yield _in_profiles(one, foreign_profiles(profiles, one.name, Names(one.stack).path))
+            case _:
+                yield one
+
+
+def _on_instances(one: Leftover, foreign: Sequence[str]) -> Leftover:
+    """Those of somebody else do not end with the stack: a disk is taken off them, an interface cannot be."""
+    if not foreign:
+        return one
+    if one.kind == "network interface":
+        return replace(one, held=True)
+    own = tuple(instance for instance in one.holders if instance not in foreign)
+    ties = (*(("attachment", instance) for instance in foreign), ("detaching", ""))
+    return replace(one, held=True, holders=own, ties=ties)
+
+
+def _groups_left(clients: Clients, stacks: Mapping[str, str]) -> dict[str, list[Holder]]:
+    """The holders of these security groups, which are of these stacks."""
+    if not stacks:
+        return {}
+    listed = tagged(clients.ec2, "describe_security_groups", "SecurityGroups")
+    return group_holders(clients, [one for one in listed if one["GroupId"] in stacks])
+
+
+def _in_use(one: Leftover, holders: Sequence[Holder]) -> Leftover:
+    """The security group with what uses it."""
+    if not holders:
+        return one
+    return replace(
+        one,
+        note=f"held by {', '.join(holder.what for holder in holders)}",
+        holders=tuple(dict.fromkeys(holder.first for holder in holders if holder.first)),
+        held=any(holder.stays for holder in holders),
+        ties=tuple((COMMAND, holder.command) for holder in holders if holder.command),
+    )
+
+
+def _in_profiles(one: Leftover, profiles: Sequence[str]) -> Leftover:
+    """The role with the instance profiles of others that have it."""
+    if not profiles:
+        return one
+    return replace(
+        one,
+        note=f"held by the instance profile {', '.join(profiles)}",
+        held=True,
+        ties=(*(("profile of role", profile) for profile in profiles), *one.ties),
+    )
 
 
 def instances_of(attachments: Iterable[Described]) -> list[str]:
@@ -139,8 +219,10 @@ def _rules(group_id: str, other: Described) -> Iterator[Holder]:
         for permission in other.get(member, ()):
             if group_id not in {pair.get("GroupId") for pair in permission.get("UserIdGroupPairs", ())}:
                 continue
+            # A rule is revoked by all of its members, as it is listed: a description too.
+            pairs = [pair for pair in permission["UserIdGroupPairs"] if pair.get("GroupId") == group_id]
             ports = {key: permission[key] for key in ("IpProtocol", "FromPort", "ToPort") if key in permission}
-            rule = json.dumps([{**ports, "UserIdGroupPairs": [{"GroupId": group_id}]}], separators=(",", ":"))
+            rule = json.dumps([{**ports, "UserIdGroupPairs": pairs}], separators=(",", ":"))
             revoke = f"ec2 revoke-security-group-{way} --group-id {other['GroupId']} --ip-permissions"
             yield Holder(
                 what=f"the rule {way} {_words(permission)} of {other['GroupId']} ({other['GroupName']})",
@@ -156,10 +238,10 @@ def _words(permission: Described) -> str:
     return f"{protocol} {'-'.join(map(str, ports))}".rstrip()
 
 
-def foreign_profiles(profiles: Iterable[Described], role: Described) -> list[str]:
+def foreign_profiles(profiles: Iterable[Described], role: str, path: str) -> list[str]:
     """The names of the instance profiles that have a role of a stack and are not at the stack's path."""
     return [
         one["InstanceProfileName"]
         for one in profiles
-        if one["Path"] != role["Path"] and role["RoleName"] in {each_["RoleName"] for each_ in one["Roles"]}
+        if one["Path"] != path and role in {each_["RoleName"] for each_ in one["Roles"]}
     ]

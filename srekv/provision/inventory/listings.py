@@ -21,8 +21,8 @@ from srekv.errors import SrekvError
 from srekv.provision.engine.answers import found
 from srekv.provision.engine.clients import Clients
 from srekv.provision.inventory.existing import LIVE
-from srekv.provision.inventory.holders import Machines, foreign_profiles, group_holders, instances_of
-from srekv.provision.inventory.leftover import COMMAND, Leftover
+from srekv.provision.inventory.holders import instances_of
+from srekv.provision.inventory.leftover import Leftover
 from srekv.provision.inventory.marks import each, route53_tags, tagged, tags_of
 from srekv.provision.lease import from_text
 from srekv.provision.naming import (
@@ -97,11 +97,8 @@ def _instances(clients: Clients) -> Iterator[Leftover]:
 
 
 def _volumes(clients: Clients) -> Iterator[Leftover]:
-    volumes = tagged(clients.ec2, "describe_volumes", "Volumes")
-    machines = Machines.of(clients, {on for one in volumes for on in instances_of(one["Attachments"])})
-    for one in volumes:
+    for one in tagged(clients.ec2, "describe_volumes", "Volumes"):
         on = instances_of(one["Attachments"])
-        foreign = machines.foreign(on, tags_of(one)[STACK_TAG])
         yield _ec2(
             clients,
             one,
@@ -111,9 +108,7 @@ def _volumes(clients: Clients) -> Iterator[Leftover]:
             created=one.get("CreateTime"),
             gib=float(one["Size"]),
             note=f"on {', '.join(on)}" if on else "",
-            holders=tuple(instance for instance in on if instance not in foreign),
-            held=bool(foreign),
-            ties=(*(("attachment", instance) for instance in foreign), *([("detaching", "")] if foreign else [])),
+            holders=tuple(on),
         )
 
 
@@ -133,40 +128,24 @@ def _addresses(clients: Clients) -> Iterator[Leftover]:
 
 
 def _interfaces(clients: Clients) -> Iterator[Leftover]:
-    interfaces = tagged(clients.ec2, "describe_network_interfaces", "NetworkInterfaces")
-    attached = {one["NetworkInterfaceId"]: instances_of([one.get("Attachment", {})]) for one in interfaces}
-    machines = Machines.of(clients, {instance for on in attached.values() for instance in on})
-    for one in interfaces:
-        on = attached[one["NetworkInterfaceId"]]
+    """A service's own goes when the service lets go of it."""
+    for one in tagged(clients.ec2, "describe_network_interfaces", "NetworkInterfaces"):
+        on, managed = instances_of([one.get("Attachment", {})]), bool(one.get("RequesterManaged"))
         yield _ec2(
             clients,
             one,
             kind="network interface",
             id=one["NetworkInterfaceId"],
             state=one["Status"],
-            note=f"on {', '.join(on)}" if on else "",
-            holders=tuple(on),
-            held=bool(machines.foreign(on, tags_of(one)[STACK_TAG])),
+            note=f"on {', '.join(on)}" if on else one.get("Description", "") if managed else "",
+            holders=(one["RequesterId"],) if managed else tuple(on),
+            held=managed,
         )
 
 
 def _groups(clients: Clients) -> Iterator[Leftover]:
-    """Each with what uses it, ours or not: that is why it cannot go."""
-    groups = tagged(clients.ec2, "describe_security_groups", "SecurityGroups")
-    holders = group_holders(clients, groups)
-    for one in groups:
-        its = holders[one["GroupId"]]
-        yield _ec2(
-            clients,
-            one,
-            kind="security group",
-            id=one["GroupId"],
-            name=one["GroupName"],
-            note=f"held by {', '.join(holder.what for holder in its)}" if its else "",
-            holders=tuple(dict.fromkeys(holder.first for holder in its if holder.first)),
-            held=any(holder.stays for holder in its),
-            ties=tuple((COMMAND, holder.command) for holder in its if holder.command),
-        )
+    for one in tagged(clients.ec2, "describe_security_groups", "SecurityGroups"):
+        yield _ec2(clients, one, kind="security group", id=one["GroupId"], name=one["GroupName"])
 
 
 def _key_pairs(clients: Clients) -> Iterator[Leftover]:
@@ -269,11 +248,11 @@ def _backups(clients: Clients) -> Iterator[Leftover]:
 
 def _roles(clients: Clients) -> Iterator[Leftover]:
     """ListRoles shows no tags (I3), and a role's tell where its stack is."""
-    ours = [one for one in each(clients.iam, "list_roles", "Roles", PathPrefix=PATH) if stack_of_path(one["Path"])]
-    profiles = list(each(clients.iam, "list_instance_profiles", "InstanceProfiles")) if ours else []
-    for one in ours:
+    for one in each(clients.iam, "list_roles", "Roles", PathPrefix=PATH):
+        if not stack_of_path(one["Path"]):
+            continue
         answer: Any = found(clients.iam.list_role_tags, RoleName=one["RoleName"]) or {}
-        tags, foreign = _tagged(answer), foreign_profiles(profiles, one)
+        tags = _tagged(answer)
         yield Leftover(
             kind="role",
             id=one["Arn"],
@@ -282,9 +261,7 @@ def _roles(clients: Clients) -> Iterator[Leftover]:
             region=tags.get(REGION_TAG, ""),
             created=one.get("CreateDate"),
             lease=_lease(tags),
-            note=f"held by the instance profile {', '.join(foreign)}" if foreign else "",
-            held=bool(foreign),
-            ties=(*(("profile of role", profile) for profile in foreign), *_policies(clients, one["RoleName"])),
+            ties=tuple(_policies(clients, one["RoleName"])),
         )
 
 

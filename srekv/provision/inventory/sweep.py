@@ -11,6 +11,7 @@ from srekv.errors import SrekvError
 from srekv.provision.data import delete_backup
 from srekv.provision.engine.clients import Clients
 from srekv.provision.inventory.account import Inventory, enabled_regions, take
+from srekv.provision.inventory.holders import name_holders
 from srekv.provision.inventory.leftover import Leftover
 from srekv.provision.inventory.remains import Remains
 from srekv.provision.model import Watcher
@@ -81,6 +82,16 @@ class Estate:
                 next_step="look again",
             )
         return stack.down(keep_table=remains.keeps_table)
+
+    def name_holders(self, left: Sequence[Leftover]) -> tuple[Leftover, ...]:
+        """Leftovers of any stack in any Region, each with what uses it."""
+        regions = sorted({one.region for one in left})
+        parts = {region: [one for one in left if one.region == region] for region in regions}
+        return tuple(
+            one
+            for region, part in parts.items()
+            for one in name_holders(self._clients.elsewhere(region or self.config.region), part)
+        )
 
     def delete_backup(self, backup: Leftover) -> None:
         """Delete a backup of any stack."""
