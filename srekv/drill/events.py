@@ -133,6 +133,8 @@ def damage(line: dict[str, Any]) -> str:
     event = line.get("event")
     if not isinstance(event, str):
         return "event is not a string"
+    if "op" in line:
+        return "it has op and event: a line is an operation or an event"
     kinds = MEMBERS.get(event)
     needed = () if kinds is None else ("at", *_NEEDED.get(event, ()))
     if missing := [name for name in needed if not _given(line, name)]:

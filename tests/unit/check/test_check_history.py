@@ -35,6 +35,7 @@ DAMAGED = {
     "no object": b"[]\n",
     "two objects": line().strip() + line(),
     "neither op nor event": b'{"foo": 1}\n',
+    "op and event": line(event="read"),
     "zero bytes": b"\0" * 100 + b"\n",
     "deep": DEEP + b"\n",
     "a deep member": b'{"event": "x", "y": ' + NESTED + b"}\n",
