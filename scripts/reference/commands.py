@@ -9,6 +9,7 @@ import click
 
 from reference.markdown import code, page, prose, table
 from srekv.cli import main_group
+from srekv.ui.help import LazyGroup
 
 HEAD = """\
 Options that stand before the command say for which stack it is; those after it belong to the command.
@@ -30,9 +31,14 @@ def contexts() -> Iterator[click.Context]:
 
 def _below(context: click.Context) -> Iterator[click.Context]:
     yield context
-    if isinstance(context.command, click.Group):
-        for name, command in context.command.commands.items():
-            yield from _below(click.Context(command, info_name=name, parent=context))
+    for name, command in _commands(context.command):
+        yield from _below(click.Context(command, info_name=name, parent=context))
+
+
+def _commands(group: click.Command) -> Iterator[tuple[str, click.Command]]:
+    """The commands of a group, by name."""
+    for name, command in group.commands.items() if isinstance(group, click.Group) else ():
+        yield name, group.load(name) if isinstance(group, LazyGroup) else command
 
 
 def _section(context: click.Context) -> str:
@@ -43,7 +49,7 @@ def _section(context: click.Context) -> str:
     if records:
         parts.append(table(("option", "meaning"), ((f"`{option}`", prose(text)) for option, text in records)))
     if isinstance(command, click.Group):
-        rows = ((_link(context, name), prose(one.get_short_help_str(200))) for name, one in command.commands.items())
+        rows = ((_link(context, name), prose(one.get_short_help_str(200))) for name, one in _commands(command))
         parts.append(table(("command", "what it does"), rows))
     return "\n\n".join(parts)
 

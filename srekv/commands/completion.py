@@ -21,6 +21,8 @@ from click.shell_completion import (
     add_completion_class,
 )
 
+from srekv.ui.help import Command
+from srekv.ui.options import OneOf
 from srekv.ui.visible import in_one_line
 
 if TYPE_CHECKING:
@@ -74,7 +76,23 @@ class _Fish(_Equals, FishComplete):
 SHELLS: dict[str, type[ShellComplete]] = {one.name: add_completion_class(one) for one in (_Bash, _Zsh, _Fish)}
 
 
-def script(group: click.Group, shell: str) -> str:
+@click.command("completion", cls=Command)
+@click.argument("shell", type=OneOf(list(SHELLS)))
+@click.pass_context
+def command(context: click.Context, *, shell: str) -> None:
+    """Print the script by which a shell completes srekv.
+
+    Tab then completes commands, options, and what exists: stacks, faults, Regions, ids. Bash from 4.4 on; zsh after
+    compinit; for fish the file is read when it is needed.
+
+    $ echo 'eval "$(srekv completion bash)"' >> ~/.bashrc
+    $ echo 'eval "$(srekv completion zsh)"' >> ~/.zshrc
+    $ srekv completion fish > ~/.config/fish/completions/srekv.fish
+    """
+    click.echo(script(context.find_root().command, shell), nl=False)
+
+
+def script(group: click.Command, shell: str) -> str:
     """What a shell has to read so that it completes our commands."""
     return SHELLS[shell](group, {}, "srekv", VARIABLE).source()
 

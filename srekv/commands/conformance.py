@@ -1,4 +1,4 @@
-"""What `conformance` does: asks the target what AWS answered when it was recorded, and shows where it differs."""
+"""The command `conformance`: compare a target's answers with those that AWS gave when they were recorded."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import click
 from rich.padding import Padding
 
-from srekv.commands.session import Invocation, session_of, target_config
+from srekv.commands import completion
+from srekv.commands.completion import proposing
+from srekv.commands.session import pass_invocation, session_of, target_config
 from srekv.config import Config
 from srekv.conformance.cases.catalogue import CASES
 from srekv.conformance.cases.desk import FAILURES, PREFIX, Desk, Patience
@@ -23,12 +26,43 @@ from srekv.local import control
 from srekv.provision.engine.answers import explain
 from srekv.sessions import Session
 from srekv.ui.console import Narration, Screen, plain_table
+from srekv.ui.context import Invocation
+from srekv.ui.help import Command
 from srekv.ui.text import Text
 
 QUICK = Patience(tries=100, pause_s=0.02)
 """On this machine; AWS takes its time."""
 
 _STYLES = {"ok": "green", "differs": "bold red", "not asked": "dim"}
+
+
+@click.command("conformance", cls=Command)
+@click.option("--list", "explain", is_flag=True, help="Show every rule and its source; ask nobody.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="ID",
+    help="Put this case only; repeatable.",
+    shell_complete=proposing(completion.cases),
+)
+@click.option("--plain", is_flag=True, help="Local target: leave AWS's behaviour out, show the emulator's own.")
+@click.option("--expensive", is_flag=True, help="Put the cases too that launch an instance.")
+@click.option("--in-my-account", is_flag=True, help="Target aws: yes, make and remove things there.")
+@pass_invocation
+def command(invocation: Invocation, /, *, explain: bool, **options: Any) -> None:
+    """Ask what AWS answered when it was recorded.
+
+    On the local target the emulator answers behind the layer that lets it behave like AWS in the tests. On the target
+    aws your account answers; everything made for a question is removed again. Exits 1 if an answer differs.
+
+    $ srekv conformance
+    $ srekv conformance --only zone-not-empty
+    $ srekv --target aws conformance --in-my-account
+    """
+    if explain:
+        listing(invocation.screen)
+        return
+    conformance(invocation, Request(**options))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The command `doctor`: will this fail over? Read-only; what it found, each with cause, proof and fix."""
+"""The command `doctor`: will a stack or a hosted zone fail over? Read-only."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import click
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 
-from srekv.commands.session import Invocation, running, session_of, target_config
+from srekv.commands import completion
+from srekv.commands.completion import proposing
+from srekv.commands.session import pass_invocation, running, session_of, target_config
 from srekv.doctor.model import Diagnosis, Finding, Severity, Wishes
 from srekv.errors import FindingError, UnknownError, UsageError
+from srekv.ui.context import Invocation
+from srekv.ui.help import Command
+from srekv.ui.options import Number, as_parts, given
 from srekv.ui.text import Text
 
 if TYPE_CHECKING:
@@ -32,6 +38,46 @@ BEFORE_UP = {"will fail over": "nothing is in its way", "will not fail over": "w
 """The same verdicts, said of the first `up` of a stack."""
 
 PERMISSIONS = "the credentials' permissions"
+
+
+@click.command("doctor", cls=Command)
+@click.option(
+    "--zone-id",
+    metavar="ID",
+    help="Any hosted zone, in place of the stack's own.",
+    shell_complete=proposing(completion.zones),
+)
+@click.option("--record", metavar="NAME", help="One name of the zone.  [default: every name]")
+@click.option("--target-outage", "target_s", type=Number(), metavar="S", help="The longest outage you want, seconds.")
+@click.option("--client-timeout", "client_timeout_s", type=Number(), metavar="S", help="How long your clients wait.")
+@click.option(
+    "--vpc-id",
+    help="Before the first up: the VPC.  [default: the default VPC]",
+    shell_complete=proposing(completion.networks),
+)
+@click.option("--azs", callback=as_parts, help="Before the first up: two Availability Zones.")
+@click.option("--instance-type", help="Before the first up: EC2 instance type.  [default: t2.micro]")
+@pass_invocation
+def command(
+    invocation: Invocation,
+    /,
+    *,
+    vpc_id: str | None,
+    azs: tuple[str, ...],
+    instance_type: str | None,
+    **request: Any,
+) -> None:
+    """Report whether each name will fail over, and why not.
+
+    Each finding has its cause, its proof and its fix. Examines the stack, any hosted zone, or, where there is no
+    stack yet, what the first up would meet. Changes nothing. Exits 1 if something prevents a failover, and 4 if
+    nothing does and something that decides was not examined.
+
+    $ srekv doctor
+    $ srekv --target aws doctor --zone-id Z0123456789ABCDEFGHIJ --target-outage 60
+    """
+    chosen = given({"vpc_id": vpc_id, "azs": azs, "instance_type": instance_type})
+    doctor(invocation, chosen, Request(**request))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,13 @@
-"""`down`: what a removal says before it begins, and the proof or the bill after it."""
+"""The command `down`: remove everything and prove that nothing is left."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from srekv.commands.session import Invocation, opened
+import click
+
+from srekv.commands.session import opened, pass_invocation
 from srekv.errors import FindingError, SrekvError, UsageError
 from srekv.local import control
 from srekv.prices import leftover_costs, total_usd
@@ -13,6 +15,9 @@ from srekv.provision.engine.run import HeldError
 from srekv.provision.inventory.leftover import Leftover, by_hand, in_order, restore_by_hand
 from srekv.provision.naming import Names
 from srekv.ui.console import changes_json, plain_table, plan_table, tally
+from srekv.ui.context import Invocation
+from srekv.ui.help import Command
+from srekv.ui.visible import visible
 
 if TYPE_CHECKING:
     from srekv.provision.data import Holding
@@ -20,6 +25,37 @@ if TYPE_CHECKING:
     from srekv.provision.stack import Stack
 
 Confirm = Callable[[str], bool]
+
+
+def confirmation(*, yes: bool) -> Callable[[str], bool]:
+    """How a command asks before it removes something."""
+
+    def confirm(question: str) -> bool:
+        try:
+            return yes or click.confirm(visible(question), err=True)
+        except click.Abort as error:
+            if isinstance(error.__context__, EOFError):  # nobody is there to answer: that is no Ctrl-C
+                return False
+            raise
+
+    return confirm
+
+
+@click.command("down", cls=Command)
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Show what would be removed; change nothing.")
+@click.option("--keep-table", is_flag=True, help="Leave the table with its items; the next up takes it.")
+@click.option("--backup", default="", metavar="NAME", help="Back the table up under this name before it goes.")
+@pass_invocation
+def command(invocation: Invocation, *, yes: bool, dry_run: bool, keep_table: bool, backup: str) -> None:
+    """Remove everything and prove that nothing is left.
+
+    Exits 1 if something is left, with the command that removes it.
+
+    $ srekv down --yes
+    $ srekv down --backup before-the-change
+    """
+    down(invocation, dry_run=dry_run, keep_table=keep_table, backup=backup, confirm=confirmation(yes=yes))
 
 
 def month_usd(leftovers: Iterable[Leftover]) -> tuple[float, bool]:

@@ -1,4 +1,4 @@
-"""What `failover-test` does: drills one after another, or one that was cut off, each judged and shown."""
+"""The command `failover-test`: drill a fault and judge what clients saw."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 from rich.console import RenderableType
 from rich.table import Table
 
-from srekv.commands.session import Invocation, opened
-from srekv.commands.up import conclude, drill_settings
+from srekv.commands import completion
+from srekv.commands.completion import proposing, proposing_parts
+from srekv.commands.history import conclude
+from srekv.commands.session import drill_settings, opened, pass_invocation
 from srekv.config import Config
 from srekv.drill.catalogue import BREAKS, CATALOGUE, Entry, entry
 from srekv.drill.events import RATES
@@ -24,6 +27,9 @@ from srekv.drill.model import ZOO, DrillResult, Promises, Settings
 from srekv.errors import SrekvError, UsageError, none_of
 from srekv.provision.model import Watcher
 from srekv.ui.console import Narration, Screen, grid, plain_table
+from srekv.ui.context import Invocation
+from srekv.ui.help import Command
+from srekv.ui.options import Number, as_parts
 from srekv.ui.text import Text
 
 if TYPE_CHECKING:
@@ -41,6 +47,85 @@ DRILL_S = 600.0
 
 MEASURED = ("outage_s", "detection_s", "switch_s", "recovery_s", "failback_s")
 """What rounds give a distribution of."""
+
+
+@click.command("failover-test", cls=Command)
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("srekv-drills"),
+    show_default=True,
+    help="Where the run's history goes, in a folder of its own.",
+)
+@click.option(
+    "--fault",
+    default="stop",
+    show_default=True,
+    metavar="NAME",
+    help="What to do to the stack; see --list.",
+    shell_complete=proposing(completion.faults),
+)
+@click.option("--list", "explain", is_flag=True, help="Explain every fault: its hypothesis and its pass rule.")
+@click.option(
+    "--rate", type=Number(), help="Operations a second over all clients, by the target's clock.  [default: 20]"
+)
+@click.option(
+    "--clients",
+    callback=as_parts,
+    metavar="KIND,...",
+    help="The kinds of clients.  [default: all six]",
+    shell_complete=proposing_parts(completion.client_kinds),
+)
+@click.option(
+    "--vantage",
+    metavar="INSTANCE",
+    help="Run the load on this instance of the VPC, not on the survivor.",
+    shell_complete=proposing(completion.instances),
+)
+@click.option("--rounds", type=int, default=1, show_default=True, help="How many drills; stops at a violated one.")
+@click.option("--keep-going", is_flag=True, help="Do not stop at a violated round.")
+@click.option("--resume", is_flag=True, help="Fetch and judge the latest drill whose srekv was killed.")
+@click.option("--max-outage", type=Number(0), metavar="S", help="Promise: the longest outage, AWS-equivalent seconds.")
+@click.option("--max-lost", type=int, default=0, show_default=True, help="Promise: acknowledged writes lost.")
+@click.option("--min-availability", type=Number(0, 1), metavar="SHARE", help="Promise: the least share of good time.")
+@click.option("--report", type=click.Path(file_okay=False, path_type=Path), help="Write a report into this directory.")
+@click.option("--seed", type=int, help="Decides the clients' choices.  [default: random, and recorded]")
+@click.option(
+    "--break",
+    "wrong",
+    metavar="HOW",
+    help="Make the service wrong: stale-reads or lost-writes.",
+    shell_complete=proposing(completion.breaks),
+)
+@pass_invocation
+def command(
+    invocation: Invocation,
+    /,
+    *,
+    explain: bool,
+    resume: bool,
+    max_outage: float | None,
+    max_lost: int,
+    min_availability: float | None,
+    clients: tuple[str, ...],
+    **options: Any,
+) -> None:
+    """Drill a fault and judge what the clients saw.
+
+    Load, fault, switch, heal, failback, and a verdict from the clients' side. The fault is always healed, also after
+    Ctrl-C or an error; after kill -9 the next srekv up heals it. Exits 1 if the verdict is violated, 4 if inconclusive.
+
+    $ srekv failover-test --list
+    $ srekv failover-test --fault lying --report report
+    $ srekv failover-test --rounds 20 --max-outage 60
+    """
+    if explain:
+        catalogue(invocation.screen)
+        return
+    promises = Promises(max_outage_s=max_outage, max_lost=max_lost, min_availability=min_availability)
+    request = Request(promises=promises, zoo=clients, **options)
+    (resume_drill if resume else failover_test)(invocation, request)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +276,7 @@ def _judged(result: DrillResult, request: Request) -> Judged:
     verdict = judge(result.history)
     page = None
     if request.report is not None:
-        from srekv.commands.check import write_report
+        from srekv.commands.report import write_report
 
         page = write_report(place_report(request.report, result, rounds=request.rounds), result.history).page
     return Judged(result=result, verdict=verdict, report=page)
@@ -204,7 +289,7 @@ def place_report(directory: Path, result: DrillResult, *, rounds: int) -> Path:
     return directory / result.run_id if rounds > 1 or holds_other(directory, result.history) else directory
 
 
-def resume(invocation: Invocation, request: Request) -> None:
+def resume_drill(invocation: Invocation, request: Request) -> None:
     """Bring home and judge the latest drill whose tool did not live to do so.
 
     Raises:

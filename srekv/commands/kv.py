@@ -1,18 +1,70 @@
-"""`srekv kv`: talks to the service through its DNS name, from inside the VPC."""
+"""The command `kv`: talk to the service through its DNS name, from inside the VPC."""
 
 from __future__ import annotations
 
 import base64
+import os
+import sys
 from typing import TYPE_CHECKING
 
-from srekv.commands.session import Invocation, opened, vantage
+import click
+
+from srekv.commands.session import opened, pass_invocation, vantage
 from srekv.errors import FindingError, SrekvError, UsageError
+from srekv.ui.context import Invocation
+from srekv.ui.help import Group
+from srekv.ui.visible import visible
 
 if TYPE_CHECKING:
     from srekv.drill.vantage import Response
 
 KV_VALUE = 16 * 1024
 """Bytes of a value that `kv put` sends: in base64 it must come back in the 24,000 characters of a command's output."""
+
+
+@click.group("kv", cls=Group)
+def command() -> None:
+    """Talk to the service through its DNS name."""
+
+
+@command.command("put")
+@click.argument("key")
+@click.argument("value")
+@pass_invocation
+def put(invocation: Invocation, *, key: str, value: str) -> None:
+    """Store VALUE under KEY.
+
+    $ srekv kv put colour blue
+    """
+    kv(invocation, "PUT", key, os.fsencode(value))
+
+
+@command.command("get")
+@click.argument("key")
+@pass_invocation
+def get(invocation: Invocation, *, key: str) -> None:
+    """Print the value of KEY; exit 1 if there is none.
+
+    A pipe or a file gets its bytes, and a newline; on a terminal, control characters are shown as escapes.
+
+    $ srekv kv get colour
+    """
+    value = kv(invocation, "GET", key, None)
+    if value is not None and not invocation.screen.as_json:
+        _print_value(value)
+
+
+def _print_value(value: bytes) -> None:
+    """Byte by byte into a file or a pipe; for a terminal, control characters are escapes."""
+    click.echo(visible(value.decode(errors="backslashreplace")) if sys.stdout.isatty() else value)
+
+
+@command.command("delete")
+@click.argument("key")
+@pass_invocation
+def delete(invocation: Invocation, *, key: str) -> None:
+    """Remove KEY; removing an absent one is fine."""
+    kv(invocation, "DELETE", key, None)
 
 
 def kv(invocation: Invocation, method: str, key: str, value: bytes | None) -> bytes | None:

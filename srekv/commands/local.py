@@ -1,14 +1,56 @@
-"""`srekv local`: looks after the local cloud."""
+"""The command `local`: look after the local cloud."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from srekv.commands.session import Invocation
+import click
+
+from srekv.commands.session import pass_invocation
 from srekv.config import DEFAULT_REGION
 from srekv.errors import FindingError, SrekvError
 from srekv.local import control
 from srekv.ui.console import grid
+from srekv.ui.context import Invocation
+from srekv.ui.help import Group
+from srekv.ui.visible import visible
+
+
+@click.group("local", cls=Group)
+def command() -> None:
+    """Look after the local cloud."""
+
+
+@command.command("status")
+@pass_invocation
+def show_status(invocation: Invocation) -> None:
+    """Show whether it runs, and where."""
+    status(invocation)
+
+
+@command.command("logs")
+@pass_invocation
+def print_logs(invocation: Invocation) -> None:
+    """Print its log and its machines' consoles."""
+    for line in logs(invocation):
+        click.echo(visible(line))
+
+
+@command.command("env")
+@pass_invocation
+def print_env(invocation: Invocation) -> None:
+    """Print exports that lead any AWS tool to it.
+
+    $ eval "$(srekv local env)"
+    """
+    env(invocation)
+
+
+@command.command("stop")
+@pass_invocation
+def stop_cloud(invocation: Invocation) -> None:
+    """Stop it, with everything in it."""
+    stop(invocation)
 
 
 def status(invocation: Invocation) -> None:

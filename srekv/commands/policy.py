@@ -1,10 +1,16 @@
-"""`srekv policy`: prints what an operator, or a node, must be allowed to do. It calls nobody."""
+"""The command `policy`: print what an operator, or a node, must be allowed to do. No call is made."""
 
 from __future__ import annotations
 
 import json
 import re
+from typing import Literal
 
+import click
+from click.core import ParameterSource
+
+from srekv.commands import completion
+from srekv.commands.completion import proposing
 from srekv.config import DEFAULT_REGION, DEFAULT_STACK, Config
 from srekv.errors import UsageError
 from srekv.provision.permissions import (
@@ -16,11 +22,72 @@ from srekv.provision.permissions import (
     partition_of,
     size,
 )
+from srekv.ui.help import Command
+from srekv.ui.options import OneOf
 
 ANY = "*"
 
 _ACCOUNT = re.compile(r"\d{12}")
 _KEY = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
+
+
+@click.command("policy", cls=Command)
+@click.option("--node", is_flag=True, help="The nodes' own permissions, in place of the operator's.")
+@click.option("--part", type=OneOf(["reading", "changing"]), help="Half of it: what only reads, or the rest.")
+@click.option("--account", default="*", show_default=True, metavar="ID", help="Bind it to this account.")
+@click.option(
+    "--region",
+    "in_region",
+    metavar="R",
+    help="Bind it to this Region.  [default: *]",
+    shell_complete=proposing(completion.regions),
+)
+@click.option(
+    "--stack",
+    "of_stack",
+    metavar="NAME",
+    help="Bind it to this stack.  [default: all that srekv makes]",
+    shell_complete=proposing(completion.stacks),
+)
+@click.option(
+    "--ebs-key",
+    metavar="ARN",
+    help="The KMS key of new volumes, where the account has one of its own as its default.",
+)
+@click.option("--fix-vpc", is_flag=True, help="Allow what up --fix-vpc does.")
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    *,
+    node: bool,
+    account: str,
+    in_region: str | None,
+    of_stack: str | None,
+    part: Literal["reading", "changing"] | None,
+    ebs_key: str | None,
+    fix_vpc: bool,
+) -> None:
+    """Print the least-privilege IAM policy of an operator.
+
+    It makes no call.
+
+    $ srekv policy --part reading
+    $ aws iam create-policy --policy-name srekv --policy-document "$(srekv policy)"
+    """
+    parent = context.parent or context
+    given = parent.get_parameter_source("stack") is not ParameterSource.DEFAULT
+    click.echo(
+        policy(
+            node=node,
+            account=account,
+            region=in_region or parent.params["region"] or "*",
+            stack=of_stack or (parent.params["stack"] if given else None),
+            part=part,
+            ebs_key=ebs_key,
+            fix_vpc=fix_vpc,
+        )
+    )
 
 
 def policy(

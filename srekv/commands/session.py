@@ -2,61 +2,32 @@
 
 from __future__ import annotations
 
-import shlex
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from srekv.config import DEFAULT_REGION, DEFAULT_STACK, Config, clock_speed
+import click
+
+from srekv.config import DEFAULT_REGION, Config, clock_speed
 from srekv.errors import SrekvError, UsageError
 from srekv.local import control
 from srekv.provision.model import Deployment, Node
 from srekv.ui.console import Narration, Screen
+from srekv.ui.context import Invocation
 
 if TYPE_CHECKING:
+    from srekv.drill.model import Settings
     from srekv.drill.vantage import Vantage
     from srekv.provision.stack import Stack
     from srekv.sessions import Session
 
+R = TypeVar("R")
+
 LOCAL_PORT = 8080
 """Of the service on local nodes: below 1024 a user without privileges may not listen."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Invocation:
-    """The options before the command.
-
-    Attributes:
-        home: the directory of the local cloud's runtime files.
-        speed: of a local cloud that is started without a wish; None: what this machine keeps.
-        region: as given, or from the environment; None when nobody said.
-        verbose: tell of every call to AWS.
-    """
-
-    target: str
-    stack: str
-    region: str | None
-    profile: str | None
-    home: Path
-    screen: Screen
-    verbose: bool = False
-    speed: float | None = None
-
-    def command(self, words: str) -> str:
-        """Another command on the same stack, as it is to be typed."""
-        options = [] if self.is_local else ["--target aws"]
-        options += [] if self.stack == DEFAULT_STACK else [f"--stack {self.stack}"]
-        is_implied = self.is_local and self.region == DEFAULT_REGION  # elsewhere the environment may say another one
-        options += [f"--region {self.region}"] if self.region and not is_implied else []
-        options += [f"--profile {shlex.quote(self.profile)}"] if self.profile else []
-        return " ".join(["srekv", *options, words])
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the target is the local cloud."""
-        return self.target == "local"
 
 
 def invocation_of(options: Mapping[str, Any], environ: Mapping[str, str]) -> Invocation:
@@ -67,15 +38,24 @@ def invocation_of(options: Mapping[str, Any], environ: Mapping[str, str]) -> Inv
         region=options["region"] or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION"),
         profile=options["profile"],
         home=control.home(environ),
-        screen=screen_of(options),
+        screen=Screen(as_json=options["output"] == "json", quiet=options["quiet"]),
         verbose=options["verbose"],
-        speed=clock_speed(environ.get("SREKV_SPEED", "auto"), "SREKV_SPEED"),
+        speed=environ.get("SREKV_SPEED", "auto"),
     )
 
 
-def screen_of(options: Mapping[str, Any]) -> Screen:
-    """Where the words of a command with these options go."""
-    return Screen(as_json=options["output"] == "json", quiet=options["quiet"])
+def pass_invocation(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a Click command what the options before it mean, as its first argument.
+
+    The group leaves the environment of the process in the context.
+    """
+
+    @click.pass_context
+    @wraps(command)
+    def call(context: click.Context, /, **options: Any) -> R:
+        return command(invocation_of(context.find_root().params, context.obj), **options)
+
+    return call
 
 
 def session_of(invocation: Invocation, config: Config) -> Session:
@@ -201,7 +181,8 @@ def started(
                 "--speed, --dns-port and --dynamodb-endpoint are for the local target", next_step="leave them out"
             )
         return None
-    for speed in (local.speed, invocation.speed, 1.0):
+    usual = clock_speed(invocation.speed, "SREKV_SPEED")
+    for speed in (local.speed, usual, 1.0):
         if speed is not None:
             Config(stack=invocation.stack, region=_region(invocation), **{"port": LOCAL_PORT, "speed": speed, **given})
     if local.dynamodb is not None:
@@ -211,7 +192,7 @@ def started(
     return control.ensure(
         invocation.home,
         speed=local.speed,
-        usual=invocation.speed,
+        usual=usual,
         dns_port=local.dns_port,
         dynamodb=local.dynamodb,
         meanwhile=_get_ready,
@@ -232,3 +213,13 @@ def vantage(stack: Stack, deployment: Deployment, node: Node) -> Vantage:
 
     config = stack.run.config
     return Vantage(stack.hands, node, deployment.name, config.resolver, deployment.port, config.speed)
+
+
+def drill_settings(stack: Stack, **choices: Any) -> Settings:
+    """The settings of a drill on this stack, under a new name."""
+    from srekv.drill.model import Settings
+
+    config = stack.run.config
+    return Settings(
+        resolver=config.resolver, port=config.port, speed=config.speed, run_id=secrets.token_hex(4), **choices
+    )

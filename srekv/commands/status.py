@@ -1,4 +1,4 @@
-"""`srekv status`: what exists, its health, what the name answers, how it has drifted."""
+"""The command `status`: what exists, its health, what the name answers, and how it has drifted."""
 
 from __future__ import annotations
 
@@ -7,14 +7,48 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from srekv.commands.session import Invocation, opened, vantage
+import click
+
+from srekv.commands.session import opened, pass_invocation, vantage
+from srekv.commands.watch import watch as watch_stack
 from srekv.config import Config
-from srekv.errors import SrekvError
+from srekv.errors import SrekvError, UsageError
 from srekv.provision.model import Change, Check, Deployment, Observation, Resource
 from srekv.ui.console import Narration, changes_json, grid, node_json, node_table, reach, resource_json, resource_table
+from srekv.ui.context import Invocation
+from srekv.ui.help import Command
+from srekv.ui.options import Number
 
 if TYPE_CHECKING:
     from srekv.provision.stack import Stack
+
+
+@click.command("status", cls=Command)
+@click.option("--watch", is_flag=True, help="Go on looking until Ctrl-C.")
+@click.option(
+    "--every",
+    "every_s",
+    type=Number(2, 86_400),
+    metavar="S",
+    help="With --watch: AWS-equivalent seconds between two looks, 2 or more; one by the clock at least.  [default: 5]",
+)
+@pass_invocation
+def command(invocation: Invocation, *, watch: bool, every_s: float | None) -> None:
+    """Show what exists, its health, and what the name answers.
+
+    With --watch: nodes, checkers, the name's answer, a GET /health and a read through the name, and what changes, as it
+    changes. Nothing is written; on AWS each look is one SSM command. On a terminal a live screen, elsewhere a line for
+    each event, with --output json one document on a line for each look.
+
+    $ srekv status --watch
+    $ srekv --output json status
+    """
+    if watch:
+        watch_stack(invocation, every_s=every_s or 5)
+        return
+    if every_s is not None:
+        raise UsageError("--every is for --watch", next_step="srekv status --watch --every 5")
+    status(invocation)
 
 
 def nodes_json(deployment: Deployment, health: Mapping[str, bool | None]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""`sweep`: what is left of any stack of the account, who goes and why, and the proof afterwards."""
+"""The command `sweep`: remove what any stack left in the account, and prove it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,20 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from srekv.commands.down import Confirm, bill, leftovers_json, month_usd, nothing_runs, proof_line, release, show_left
-from srekv.commands.session import Invocation, running, session_of, target_config
+import click
+
+from srekv.commands.down import (
+    Confirm,
+    bill,
+    confirmation,
+    leftovers_json,
+    month_usd,
+    nothing_runs,
+    proof_line,
+    release,
+    show_left,
+)
+from srekv.commands.session import pass_invocation, running, session_of, target_config
 from srekv.config import duration
 from srekv.errors import FindingError, SrekvError, UsageError
 from srekv.local import control
@@ -18,10 +30,37 @@ from srekv.provision.inventory.remains import REASONS, Remains, judge
 from srekv.provision.model import Change
 from srekv.provision.removal import with_reasons
 from srekv.ui.console import Narration, changes_json, counted, plain_table
+from srekv.ui.context import Invocation
+from srekv.ui.help import Command
 
 if TYPE_CHECKING:
     from srekv.provision.data import Holding
     from srekv.provision.inventory.sweep import Estate
+
+
+@click.command("sweep", cls=Command)
+@click.option(
+    "--older-than",
+    default="24h",
+    show_default=True,
+    metavar="AGE",
+    help="Stacks of this age, as in 90m, 24h, 3d; one whose lease is over goes at any age.",
+)
+@click.option("--all-regions", is_flag=True, help="Look in every Region that the account can use.")
+@click.option("--backups", is_flag=True, help="Remove backups of that age too.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Show what would be removed, and exit 1 if there is something.")
+@pass_invocation
+def command(invocation: Invocation, /, *, older_than: str, yes: bool, **flags: bool) -> None:
+    """Remove what any srekv stack left in the account.
+
+    Expired leases first, then by age. A stack is as old as the oldest thing in it of which AWS tells the age. Backups,
+    and tables left by down --keep-table, are shown and kept. Exits 1 if something is left that should go.
+
+    $ srekv sweep --dry-run
+    $ srekv --target aws sweep --all-regions --older-than 3d
+    """
+    sweep(invocation, Request.of(older_than, **flags), confirm=confirmation(yes=yes))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 from rich.live import Live
 
-from srekv.commands.session import Invocation, running, session_of, target_config, vantage
+from srekv.commands.session import running, session_of, target_config, vantage
 from srekv.errors import UsageError
 from srekv.local import control
 from srekv.ui.console import Screen
+from srekv.ui.context import Invocation
 from srekv.watch.document import document
 from srekv.watch.draw import frame, plain
 from srekv.watch.events import told

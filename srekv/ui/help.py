@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -40,6 +41,31 @@ class Group(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - Click's signature
         """Their names, in that order."""
         return list(self.commands)
+
+
+class LazyGroup(Group):
+    """A group that imports a command's module when the command is called or asked for its help.
+
+    Attributes:
+        package: where the modules are; each is named as its command and has it as `command`.
+    """
+
+    def __init__(self, name: str | None = None, *, package: str, lazy: Mapping[str, str], **settings: Any) -> None:
+        super().__init__(name, **settings)
+        self.package = package
+        self.commands = {one: click.Command(one, short_help=text) for one, text in lazy.items()}
+
+    def load(self, name: str) -> click.Command:
+        """The command itself; what stands in `commands` is its name and its help in one sentence."""
+        command: click.Command = importlib.import_module(f"{self.package}.{name.replace('-', '_')}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Click's way from words to a command: the name, the command, and the words after it."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, self.load(name) if name else command, rest
 
 
 def _marked(text: str | None) -> str | None:

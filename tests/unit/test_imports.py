@@ -37,7 +37,7 @@ ALLOWED = {
     "doctor": ({"config", "errors", "provision"}, {"botocore"}),
     "report": ({"drill.model", "check.model", "errors", "ui.text", "ui.visible"}, {"rich", "jinja2", "markupsafe"}),
     "__main__": ({"cli"}, set()),
-    "cli": (None, {"click"}),
+    "cli": ({"commands", "config", "errors", "local.control", "ui"}, {"click"}),
     "commands": (None, {"botocore", "click", "rich"}),
     "ui": ({"config", "errors", "provision.model"}, {"click", "rich"}),
     "watch": ({"config", "drill", "errors", "provision.model", "ui.console", "ui.text"}, {"rich"}),

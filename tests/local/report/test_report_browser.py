@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from srekv.commands.check import write_report
+from srekv.commands.report import write_report
 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None

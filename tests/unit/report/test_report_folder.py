@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from srekv.check.verdict import judge
-from srekv.commands.check import write_report
+from srekv.commands.report import write_report
 from srekv.drill.model import Promises
 from srekv.report.seal import digest, judge_seal
 

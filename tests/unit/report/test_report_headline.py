@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import Console
 
-from srekv.commands.check import write_report
+from srekv.commands.report import write_report
 from srekv.drill.model import Promises
 from srekv.report.terminal import verdict_view
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from srekv.commands.doctor import Request, judge, show, typed
-from srekv.commands.session import Invocation
 from srekv.doctor.model import Diagnosis, Examination, Finding, NameVerdict
 from srekv.errors import FindingError, UnknownError, UsageError
 from srekv.ui.console import Screen
+from srekv.ui.context import Invocation
 
 LONG = f"aws route53 change-resource-record-sets --hosted-zone-id Z1 --change-batch '{'x' * 200}[y]'"
 

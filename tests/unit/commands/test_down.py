@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from srekv.commands.down import bill, conclude, left_error, leftover_json, month_usd, proof_line
-from srekv.commands.session import Invocation
 from srekv.commands.sweep import Request, show_kept
 from srekv.errors import FindingError, SrekvError, UsageError
 from srekv.prices import leftover_costs, total_usd
@@ -20,6 +19,7 @@ from srekv.provision.inventory.leftover import BY_HAND, Leftover, by_hand, in_or
 from srekv.provision.naming import Names, stack_of_backup, stack_of_path, stack_of_reference, stack_of_title
 from srekv.provision.removal import Removal
 from srekv.ui.console import Screen, counted
+from srekv.ui.context import Invocation
 
 BACKUP = "arn:aws:dynamodb:us-east-1:1:table/SREKeyValue/backup/0123"
 

@@ -1,0 +1,90 @@
+"""Reads and judges the history files that commands name, and turns a verdict into an exit code."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from srekv.check.formats import Format
+from srekv.check.model import History, Verdict
+from srekv.errors import FindingError, UnknownError, UsageError
+
+HISTORY = "history.jsonl"
+
+
+def sealed(verdict: Verdict, file: Path, *, told: bool = False) -> Verdict:
+    """The verdict, and a violation if the file is not the one that was judged before.
+
+    Args:
+        verdict: about the history in the file.
+        file: the history.
+        told: a finding also says that it still is that one; a report drawn again is to be the same report.
+    """
+    from srekv.check.verdict import worst
+    from srekv.report.seal import judge_seal
+
+    seal = judge_seal(file)
+    if seal is None or (seal.verdict == "held" and not told):
+        return verdict
+    findings = (*verdict.findings, seal)
+    return replace(verdict, findings=findings, verdict=worst(one.verdict for one in findings))
+
+
+def history_file(path: Path) -> Path:
+    """A history file, or the one in a report's directory."""
+    history = path / HISTORY if path.is_dir() else path
+    if not history.is_file():
+        raise UsageError(f"there is no {HISTORY} in {path}", next_step="name a history file or a run's directory")
+    return history
+
+
+def read_history(path: Path, format_: Format | None = None) -> History:
+    """The history in a file.
+
+    Raises:
+        UsageError: none of its lines is an operation or an event, or one is an operation that srekv cannot judge.
+    """
+    from srekv.check.formats import FORMATS
+
+    history = parse_history(path, format_)
+    if history.damaged and not history.is_history:
+        raise UsageError(
+            f"{path} is no history",
+            why=f"none of its lines is an operation or an event; {history.damaged[0]}",
+            next_step=f"name the {HISTORY} of a run, or another format with --format: {', '.join(FORMATS)}",
+        )
+    return history
+
+
+def parse_history(path: Path, format_: Format | None = None) -> History:
+    """What a file holds, be it a history or not.
+
+    Raises:
+        UsageError: a line holds an operation that srekv cannot judge.
+    """
+    from srekv.check.formats import FormatError, read
+
+    try:
+        return read(path, format_)
+    except FormatError as error:
+        raise UsageError(
+            f"{path} cannot be judged", why=str(error), next_step="srekv judges reads and changes of single registers"
+        ) from error
+
+
+def conclude(verdict: Verdict) -> None:
+    """The exit code of a verdict.
+
+    Raises:
+        FindingError: it is violated.
+        UnknownError: it is inconclusive.
+    """
+    reason = verdict.decisive
+    if reason is None:
+        return
+    why = f"{reason.checker}: {reason.summary}"
+    if verdict.verdict == "violated":
+        raise FindingError("the verdict is: violated", why=why, next_step="the proof is above and in the history")
+    raise UnknownError(
+        "the verdict is: inconclusive", why=why, next_step=reason.fix or "the findings above show what is missing"
+    )

@@ -1,0 +1,115 @@
+"""The command `predict`: the outage and the bill to expect of settings."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Group as Lines
+
+from srekv.check.predict import Choice, Prediction
+from srekv.commands.session import pass_invocation
+from srekv.config import Config
+from srekv.errors import FindingError
+from srekv.ui.console import Screen, grid, plain_table
+from srekv.ui.context import Invocation
+from srekv.ui.help import Command
+from srekv.ui.options import Number
+from srekv.ui.text import Text
+
+
+@click.command("predict", cls=Command)
+@click.option("--interval", type=int, default=10, show_default=True, help="Seconds between a checker's requests.")
+@click.option("--threshold", type=int, default=3, show_default=True, help="Failures in a row that count.")
+@click.option("--ttl", type=int, default=10, show_default=True, help="The records' TTL, seconds.")
+@click.option(
+    "--target-outage",
+    "--target",
+    "target",
+    type=Number(0),
+    metavar="S",
+    help="Find the cheapest settings that keep every outage within S.",
+)
+@pass_invocation
+def command(invocation: Invocation, *, interval: int, threshold: int, ttl: int, target: float | None) -> None:
+    """Predict the outage and the bill of some settings.
+
+    It needs no stack and asks nobody.
+
+    $ srekv predict --interval 30 --ttl 60
+    $ srekv predict --target-outage 60
+    """
+    predict(invocation.screen, interval=interval, threshold=threshold, ttl=ttl, target=target)
+
+
+def predict(screen: Screen, *, interval: int, threshold: int, ttl: int, target: float | None) -> None:
+    """What outage to expect of these settings, what the stack costs, and what meets a target.
+
+    Raises:
+        UsageError: no stack can have such settings.
+        FindingError: no settings meet the target.
+    """
+    from srekv.check.predict import predict as predicted
+    from srekv.check.predict import shortest_bound_s
+
+    Config(interval=interval, threshold=threshold, ttl=ttl)
+    prediction = predicted(interval=interval, threshold=threshold, ttl=ttl, target=target)
+    screen.show(_prediction(prediction))
+    screen.document(prediction.to_json())
+    if target is not None and not prediction.choices:
+        least = shortest_bound_s()
+        raise FindingError(
+            f"no settings keep every outage within {target:g} s",
+            why=f"even interval 10, threshold 1, TTL 1 explain {least:.1f} s",
+            next_step=f"promise {least:.0f} s or more, or fail over in the client",
+        )
+
+
+def _prediction(prediction: Prediction) -> Lines:
+    settings = prediction.settings
+    title = f"interval {settings.interval} s, threshold {settings.threshold}, TTL {settings.ttl} s"
+    outages = plain_table()
+    for heading in ("outage, s", "best", "p50", "p95", "worst"):
+        outages.add_column(heading, justify="left" if heading == "outage, s" else "right")
+    for name, one in (("the machine stops", prediction.silent), ("the port refuses", prediction.refused)):
+        outages.add_row(name, *(f"{value:.1f}" for value in (one.best, one.p50, one.p95, one.worst)))
+    meant = "for a client that honours the TTL, asks twice a second and gives up after 2 s"
+    healed = prediction.healing
+    back = f"failback: the check passes {healed.p50:.1f} s (p95 {healed.p95:.1f} s) after the primary answers again"
+    return Lines(
+        Text(title, "bold"),
+        outages,
+        Text(meant, "dim"),
+        Text(back, "dim"),
+        Text(),
+        _bill(prediction),
+        *_target(prediction),
+    )
+
+
+def _bill(prediction: Prediction) -> Lines:
+    document = prediction.to_json()
+    rows = []
+    for cost in prediction.costs:
+        mark = "" if cost.price.confirmed else " (not confirmed)"
+        note = f"  {cost.price.note}" if cost.price.note else ""
+        units = f"{cost.units:g} x " if cost.units != 1 else ""
+        rows.append((f"{cost.monthly:8.2f}", Text.assemble(f"{units}{cost.price.item}", (f"{mark}{note}", "dim"))))
+    dates = sorted({cost.price.read for cost in prediction.costs})
+    source = f"list prices of {document['region']}, on demand, read {dates[-1]}; sources: --output json"
+    total = f"{document['usd_month']:.2f} USD a month, {document['usd_hour']:.3f} an hour while it is up"
+    return Lines(Text(total, "bold"), grid(*rows), Text(source, "dim"))
+
+
+def _target(prediction: Prediction) -> list[Text]:
+    if prediction.target is None:
+        return []
+    words = "meet" if prediction.meets else "do not meet"
+    lines = [Text(), Text(f"these settings {words} a target of {prediction.target:g} s", "bold")]
+    return lines + [
+        Text(("cheapest: " if not index else "or: ") + _choice(one)) for index, one in enumerate(prediction.choices)
+    ]
+
+
+def _choice(one: Choice) -> str:
+    fragile = "; a single failed round of probes makes it switch" if one.threshold == 1 else ""
+    settings = f"--interval {one.interval} --threshold {one.threshold} --ttl {one.ttl}"
+    return f"{settings}, at most {one.worst:.1f} s, {one.usd_month:.2f} USD a month{fragile}"

@@ -1,0 +1,89 @@
+"""The command `report`: draw a report from its history alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from srekv.check.model import History, Verdict
+from srekv.commands.history import conclude, history_file, read_history, sealed
+from srekv.commands.promises import promise_options, promises_of
+from srekv.commands.session import pass_invocation
+from srekv.drill.model import Promises
+from srekv.ui.console import Screen
+from srekv.ui.context import Invocation
+from srekv.ui.help import Command
+from srekv.ui.text import Text
+
+
+@click.command("report", cls=Command)
+@click.argument("file", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the report goes.  [default: beside the history]",
+)
+@promise_options
+@pass_invocation
+def command(invocation: Invocation, /, file: Path, *, directory: Path | None, **promises: Any) -> None:
+    """Redraw a report from a history alone.
+
+    Writes report.html, verdict.json and junit.xml. Exits as check does.
+
+    $ srekv report srekv-drills/1f2e3d4c/history.jsonl --dir report
+    """
+    report(invocation.screen, file, directory=directory, promises=promises_of(**promises))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """A report that was written: its verdict, what its verdict.json holds, and its page."""
+
+    verdict: Verdict
+    document: dict[str, Any]
+    page: Path
+
+
+def write_report(directory: Path, file: Path, *, promises: Promises | None = None) -> Report:
+    """Judge a history and write the report over it; every figure comes from the history alone.
+
+    Args:
+        directory: where the report goes; made if it is not there.
+        file: the history; copied there unless it is there.
+        promises: what the run is held to; None: what the history itself carries.
+
+    Raises:
+        UsageError: the directory holds another run.
+    """
+    from srekv.check.history import read
+
+    return _written(directory, file, read(file), promises)
+
+
+def _written(directory: Path, file: Path, history: History, promises: Promises | None) -> Report:
+    from srekv.check.verdict import judge_history
+    from srekv.report.folder import PAGE, write
+
+    verdict = sealed(judge_history(history, promises=promises), file)
+    return Report(verdict=verdict, document=write(directory, file, history, verdict), page=directory / PAGE)
+
+
+def report(screen: Screen, file: Path, *, directory: Path | None, promises: Promises | None) -> None:
+    """Redraw a report from its history alone.
+
+    Raises:
+        UsageError: the directory holds another run.
+        FindingError: violated, or the history was changed after it was judged.
+        UnknownError: unknown.
+    """
+    from srekv.report.terminal import verdict_view
+
+    path = history_file(file)
+    written = _written(directory or path.parent, path, read_history(path), promises)
+    screen.show(verdict_view(written.verdict), Text(f"report: {written.page}", overflow="fold"))
+    screen.document(written.document)
+    conclude(written.verdict)

@@ -1,0 +1,55 @@
+"""The command `test`: the lab's sections 4.1 to 4.3, from both nodes."""
+
+from __future__ import annotations
+
+import click
+
+from srekv.commands.session import drill_settings, opened, pass_invocation
+from srekv.errors import FindingError
+from srekv.ui.console import grid
+from srekv.ui.context import Invocation
+from srekv.ui.help import Command
+
+
+@click.command("test", cls=Command)
+@pass_invocation
+def command(invocation: Invocation) -> None:
+    """Test name, write and read from both nodes (lab 4.1-4.3).
+
+    Exits 1 if a test fails.
+
+    $ srekv test
+    """
+    test(invocation)
+
+
+def test(invocation: Invocation) -> None:
+    """The lab's sections 4.1 to 4.3, from both nodes.
+
+    Raises:
+        FindingError: a test failed.
+    """
+    from srekv.drill.acceptance import acceptance
+    from srekv.drill.repair import heal_left_behind
+    from srekv.report.terminal import acceptance_table
+
+    with opened(invocation) as (stack, narration):
+        heal_left_behind(stack.hands, drill_settings(stack), narration)
+        with narration.busy("testing from both nodes"):
+            findings = acceptance(stack.hands, drill_settings(stack))
+    screen = invocation.screen
+    screen.show(acceptance_table(findings))
+    failed = [finding for finding in findings if not finding.passed]
+    screen.document(
+        {
+            "stack": invocation.stack,
+            "passed": not failed,
+            "findings": [
+                {"name": one.name, "passed": one.passed, "detail": one.detail, "elapsed_s": round(one.elapsed_s, 3)}
+                for one in findings
+            ],
+        }
+    )
+    if failed:
+        raise FindingError(f"{len(failed)} of {len(findings)} tests failed", next_step="srekv status")
+    screen.show(grid(("next", invocation.command("failover-test"))))

@@ -1,0 +1,68 @@
+"""The types of options' values."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from srekv.config import clock_speed, duration
+from srekv.errors import none_of
+
+
+class OneOf(click.Choice[str]):
+    """One of several words; another one is refused with the nearest of them."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The word as it is spelled among the choices.
+
+        Raises:
+            UsageError: it is none of them.
+        """
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            option = param.opts[0] if param else "the value"
+            raise none_of(option, value, tuple(self.choices)) from None
+
+
+class Number(click.types.FloatParamType):
+    """A finite number in a range: no figure can be held to NaN, and every figure holds against infinity."""
+
+    def __init__(self, low: float | None = None, high: float | None = None) -> None:
+        self._low = -sys.float_info.max if low is None else low
+        self._high = sys.float_info.max if high is None else high
+        limits = [f"{word} {limit:g}" for word, limit in (("from", low), ("to", high)) if limit is not None]
+        self._words = " ".join(("a finite number", *limits))
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number.
+
+        Raises:
+            BadParameter: it is none.
+        """
+        found: float = super().convert(value, param, ctx)
+        if not self._low <= found <= self._high:
+            self.fail(f"{value} is not {self._words}", param, ctx)
+        return found
+
+
+def as_parts(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+    """The parts of a value with commas."""
+    return tuple(part.strip() for part in value.split(",")) if value else ()
+
+
+def as_seconds(_context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """A duration such as 90m, 2h or 3d in seconds."""
+    return None if value is None else duration(value, parameter.opts[0])
+
+
+def as_speed(_context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """A clock speed; None for auto."""
+    return None if value is None else clock_speed(value, parameter.opts[0])
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that were really given: the others keep what the stack was made with."""
+    return {name: value for name, value in options.items() if value is not None and value != ()}
