@@ -21,7 +21,8 @@ GRACE_S = 20.0
 start faster on a faster clock."""
 
 POLL_S = 2.5
-"""One check each POLL_S / 2: two checks stay below GetHealthCheckStatus's refill of one a second (aws-facts 2.6)."""
+"""One look each POLL_S / 2 while a check is not sure: two checks stay below GetHealthCheckStatus's refill of one a
+second (aws-facts 2.6)."""
 
 
 @dataclass
@@ -99,13 +100,15 @@ def await_healthy(
     last: dict[str, tuple[Observation, ...]] = {}
 
     def look() -> bool | None:
-        check = waiting[0]
-        last[check.id] = hands.observations(check)
-        streaks[check.id].feed(last[check.id])
-        waiting.rotate(-1)
-        if streaks[check.id].sure:
+        while waiting:
+            check = waiting[0]
+            last[check.id] = hands.observations(check)
+            streaks[check.id].feed(last[check.id])
+            waiting.rotate(-1)
+            if not streaks[check.id].sure:
+                return None
             waiting.remove(check)
-        return None if waiting else True
+        return True
 
     try:
         run.wait(
