@@ -20,8 +20,8 @@ from srekv.drill.events import FORMAT
 from srekv.drill.model import Promises
 
 
-def judge(source: Path | str | Iterable[str | bytes], *, promises: Promises | None = None) -> Verdict:
-    """Judge a history: the path of a file, or its lines. Without `promises` those count that the history carries."""
+def judge_file(source: Path | str | Iterable[str | bytes], *, promises: Promises | None = None) -> Verdict:
+    """Judge a history file: its path, or its lines. Without `promises` those count that the history carries."""
     if isinstance(source, Path | str):
         return judge_history(read(Path(source)), promises=promises)
     return judge_history(parse(source), promises=promises)

@@ -271,9 +271,9 @@ def _drill(stack: Stack, request: Request, settings: Settings, narration: Narrat
 
 
 def _judged(result: DrillResult, request: Request) -> Judged:
-    from srekv.check.verdict import judge
+    from srekv.check.verdict import judge_file
 
-    verdict = judge(result.history)
+    verdict = judge_file(result.history)
     page = None
     if request.report is not None:
         from srekv.commands.report import write_report

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from srekv.check.verdict import judge
+from srekv.check.verdict import judge_file
 from srekv.drill.model import Settings
 from srekv.drill.parcel import parcel
 from srekv.drill.vantage import Vantage
@@ -251,7 +251,7 @@ def test_a_killed_load_can_be_concluded(site: Any) -> None:
     assert len({line["key"] for line in lines if line.get("final")}) == 4
     assert all(line["invoke"] > lines[0]["at"] for line in lines if line.get("final"))
     assert max(line["invoke"] for line in lines if "op" in line and not line.get("final")) < lines[-1]["at"]
-    assert judge(history.decode().splitlines(keepends=True)).lost == 0
+    assert judge_file(history.decode().splitlines(keepends=True)).lost == 0
     assert not site.store.items
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from srekv.check.model import Verdict
-from srekv.check.verdict import judge
+from srekv.check.verdict import judge_file
 from srekv.drill import faults
 from srekv.drill.catalogue import entry
 from srekv.drill.model import Settings
@@ -215,7 +215,7 @@ def test_every_python(site: Any, tmp_path: Path, python: str) -> None:
     assert run("status", str(out))["done"]
     assert [one["run"] for one in run("runs", str(tmp_path))["runs"]] == ["h"]
     with out.open() as lines:
-        verdict = judge(lines)
+        verdict = judge_file(lines)
     assert _rulings(verdict) == LOAD_ALONE
     assert verdict.operations > 2
 
@@ -233,7 +233,7 @@ def test_load_leaves_no_key_and_reads_all_in_the_end(site: Any) -> None:
     assert len({line["key"] for line in lines if line.get("final")}) == 4
     assert {line["event"] for line in lines if "event" in line} == {"start", "dns", "lag", "end"}
     assert site.store.items == {}
-    assert _rulings(judge(json.dumps(line) + "\n" for line in lines)) == LOAD_ALONE
+    assert _rulings(judge_file(json.dumps(line) + "\n" for line in lines)) == LOAD_ALONE
 
 
 def _await_size(view: Vantage, run_id: str, size: int) -> None:
@@ -250,7 +250,7 @@ def test_a_service_that_loses_writes_is_caught(site: Any) -> None:
     view.start_load(settings, seconds=600)
     _await_size(view, "bad", 20_000)
     view.stop_load("bad", wait_s=20)
-    verdict = judge(view.fetch_history("bad").decode().splitlines(keepends=True))
+    verdict = judge_file(view.fetch_history("bad").decode().splitlines(keepends=True))
 
     assert verdict.verdict == "violated"
     assert verdict.lost > 0
@@ -280,7 +280,7 @@ def test_a_whole_drill(site: Any, tmp_path: Path) -> None:
     quiet = Quiet()
     order = Order(fault=faults.fault(entry("stop")))
     result = failover_test(site, settings, quiet, order=order, workdir=tmp_path)
-    verdict = judge(result.history)
+    verdict = judge_file(result.history)
 
     assert verdict.verdict == "held", verdict
     assert verdict.timing is not None

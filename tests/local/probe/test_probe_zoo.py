@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from srekv.check.verdict import judge
+from srekv.check.verdict import judge_file
 from srekv.probe import KINDS
 from srekv.probe.clients import Client
 from srekv.probe.journal import Clock, Journal
@@ -276,7 +276,7 @@ def test_every_kind_in_one_history(site: Any, tmp_path: Any) -> None:
     assert len(plan.clients) == 12
     assert len(operations) <= plan.rate * plan.seconds + 2 * len(plan.clients)
     assert all("address" in one and "node" in one for one in operations.values())
-    findings = judge([json.dumps(line) + "\n" for line in lines]).findings
+    findings = judge_file([json.dumps(line) + "\n" for line in lines]).findings
     assert {one.checker: one.verdict for one in findings if one.verdict != "unknown"} == {
         "lost": "held",
         "linear": "held",

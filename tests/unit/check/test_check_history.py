@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from srekv.check.history import parse
 from srekv.check.model import Operation
-from srekv.check.verdict import judge
+from srekv.check.verdict import judge_file
 
 
 def line(op: str = "write", value: Any = "a", begin: Any = 1.0, end: Any = 2.0, **members: Any) -> bytes:
@@ -119,7 +119,7 @@ DAMAGED = {
 def test_damage_has_its_line_and_is_never_held(text: bytes) -> None:
     """The line's number is the one in the file, where empty lines count; whatever else is there, it proves nothing."""
     lines = [SOUND[0], b"\n", text, SOUND[1]]
-    history, verdict = parse(lines), judge(lines)
+    history, verdict = parse(lines), judge_file(lines)
 
     assert [one.partition(":")[0] for one in history.damaged] == ["line 3"]
     assert len(history.operations) == 2
@@ -130,8 +130,8 @@ def test_damage_has_its_line_and_is_never_held(text: bytes) -> None:
 def test_a_violation_in_a_damaged_history_is_not_proven() -> None:
     """The write that a read saw may be on the line that nobody can read."""
     lines = [line(), line("read", "b", 3, 4)]
-    assert judge(lines).verdict == "violated"
-    verdict = judge([*lines, b'{"op": "write", "value": "b", ...\n'])
+    assert judge_file(lines).verdict == "violated"
+    verdict = judge_file([*lines, b'{"op": "write", "value": "b", ...\n'])
 
     assert verdict.verdict == "unknown"
     assert verdict.linearizable is None
@@ -222,9 +222,9 @@ def test_two_histories_in_one_file_are_no_history() -> None:
 
 def test_a_text_is_not_another_value() -> None:
     """A register that got the number 1 and answers with the text 1 is not told from one that is right: no verdict."""
-    assert judge([line(value=1), line("read", 1, 3, 4)]).verdict == "held"
-    assert judge([line(value=1), line("read", "1", 3, 4)]).verdict == "unknown"
-    proof = judge([line(value={"n": 1}), line("read", {"n": 2}, 3, 4)]).findings[0].proof
+    assert judge_file([line(value=1), line("read", 1, 3, 4)]).verdict == "held"
+    assert judge_file([line(value=1), line("read", "1", 3, 4)]).verdict == "unknown"
+    proof = judge_file([line(value={"n": 1}), line("read", {"n": 2}, 3, 4)]).findings[0].proof
     assert [one.to_json()["value"] for one in proof] == [{"n": 2}]
 
 
@@ -245,7 +245,7 @@ HALF = '{"id": 7, "client": 0, "op": "wri'
 )
 def test_half_a_line_at_the_end_is_noted(lines: list[bytes], noted: bool) -> None:
     """The outcome of an announced operation was being written: it is unknown. Else it is not known what is missing."""
-    history, verdict = parse(lines), judge(lines)
+    history, verdict = parse(lines), judge_file(lines)
 
     assert (bool(history.notes), bool(history.damaged)) == (noted, not noted)
     assert verdict.verdict == ("held" if noted else "unknown")
@@ -269,7 +269,7 @@ def test_a_file_of_something_else(text: bytes, is_history: bool) -> None:
 @given(st.lists(st.binary(max_size=40)))
 def test_no_bytes_crash_the_reader(lines: list[bytes]) -> None:
     """Whatever a file holds, there is a verdict, and noise is never held."""
-    assert judge(lines).verdict == "unknown"
+    assert judge_file(lines).verdict == "unknown"
 
 
 @settings(deadline=None)

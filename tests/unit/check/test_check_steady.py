@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from srekv.check.model import Judgement, Ruling, Verdict
-from srekv.check.verdict import judge
+from srekv.check.verdict import judge_file
 from srekv.drill.model import Promises
 
 FAULT_AT = 100.0
@@ -73,7 +73,7 @@ def finding(verdict: Verdict, checker: str) -> Judgement:
 )
 def test_more_than_two_and_more_than_a_twentieth(good: int, failed: int, unknown: int, ruling: Ruling) -> None:
     """Failed and unknown operations count alike; the drill is held or inconclusive, and otherwise the same."""
-    verdict = judge([*drill(), *before(good, failed, unknown=unknown)])
+    verdict = judge_file([*drill(), *before(good, failed, unknown=unknown)])
 
     assert finding(verdict, "steady").verdict == verdict.verdict == ruling
     assert f"{failed + unknown} of {good + failed + unknown} operations" in finding(verdict, "steady").summary
@@ -94,7 +94,7 @@ def test_more_than_two_and_more_than_a_twentieth(good: int, failed: int, unknown
 )
 def test_an_operation_that_the_fault_may_have_failed_does_not_count(line: str, counts: bool) -> None:
     """It is before the fault if it ended by then, or began one timeout earlier."""
-    verdict = judge([*drill(), *before(10, 2), line])
+    verdict = judge_file([*drill(), *before(10, 2), line])
     assert finding(verdict, "steady").verdict == ("unknown" if counts else "held")
 
 
@@ -111,7 +111,7 @@ def test_an_operation_that_the_fault_may_have_failed_does_not_count(line: str, c
 )
 def test_cause_and_fix(speed: float, timeout_s: float, error: str, cause: str, fix: str) -> None:
     """A fast clock on a busy machine is one cause; at the real pace, or with another error, it is the service."""
-    found = finding(judge([*drill(speed=speed, timeout_s=timeout_s), *before(5, 5, error=error)]), "steady")
+    found = finding(judge_file([*drill(speed=speed, timeout_s=timeout_s), *before(5, 5, error=error)]), "steady")
     assert cause in found.summary
     assert fix in found.fix
 
@@ -121,7 +121,7 @@ def test_cause_and_fix(speed: float, timeout_s: float, error: str, cause: str, f
 def test_an_unsteady_drill_proves_nothing_about_times(promises: Promises, recovers: bool) -> None:
     """What takes too long on a machine that is too busy is inconclusive, not violated."""
     steady, unsteady = (
-        judge([*drill(recovers=recovers), *before(40, failed)], promises=promises) for failed in (0, 20)
+        judge_file([*drill(recovers=recovers), *before(40, failed)], promises=promises) for failed in (0, 20)
     )
     assert steady.verdict == ("held" if recovers and promises == Promises() else "violated")
     assert unsteady.verdict == "unknown"
@@ -133,14 +133,14 @@ def test_a_lost_write_is_proven_however_busy_the_machine_was() -> None:
         operation(1, op="write", value="w"),
         operation(220, final=True),
     ]
-    assert judge([*drill(), *before(5, 20), *lost]).verdict == "violated"
+    assert judge_file([*drill(), *before(5, 20), *lost]).verdict == "violated"
 
 
 def test_a_file_gives_the_same(tmp_path: Path) -> None:
     """The rule needs nothing but the history."""
     lines = [*drill(), *before(30, 40)]
     (tmp_path / "history.jsonl").write_text("".join(lines))
-    assert judge(tmp_path / "history.jsonl") == judge(lines)
+    assert judge_file(tmp_path / "history.jsonl") == judge_file(lines)
 
 
 def lags(late: int, *, of: int = 100, late_s: float = 0.3, worst: float = 0.0, since: float = FAULT_AT) -> list[str]:
@@ -164,7 +164,7 @@ def lags(late: int, *, of: int = 100, late_s: float = 0.3, worst: float = 0.0, s
 )
 def test_a_starved_machine_accuses_nobody(lines: list[str], ruling: Ruling, words: str) -> None:
     """Clients that never recover are violated where the load itself was on time, and inconclusive where it was not."""
-    found = finding(judge([*drill(recovers=False), *before(60, 0), *lines]), "timing")
+    found = finding(judge_file([*drill(recovers=False), *before(60, 0), *lines]), "timing")
 
     assert found.verdict == ruling
     assert words.removesuffix(" c") in found.summary
@@ -173,22 +173,22 @@ def test_a_starved_machine_accuses_nobody(lines: list[str], ruling: Ruling, word
 
 def test_a_starved_machine_that_held_has_held() -> None:
     """A busy machine makes an outage longer, not shorter: what is good enough on it is good enough."""
-    assert judge([*drill(), *before(60, 0), *lags(90)]).verdict == "held"
+    assert judge_file([*drill(), *before(60, 0), *lags(90)]).verdict == "held"
 
 
 @pytest.mark.parametrize(("speed", "fix"), [(10, "srekv up --speed 2"), (1, "drill again while the machine")])
 def test_what_helps_a_starved_machine(speed: float, fix: str) -> None:
     """A slower clock, if there is one."""
-    found = finding(judge([*drill(recovers=False, speed=speed), *before(60, 0), *lags(90)]), "timing")
+    found = finding(judge_file([*drill(recovers=False, speed=speed), *before(60, 0), *lags(90)]), "timing")
     assert fix in found.fix
 
 
 def test_a_load_that_was_on_time_blames_the_service() -> None:
     """Requests that time out on a machine that keeps up are the service's, however fast the clock runs."""
     unsteady = [*drill(), *before(10, 20)]
-    assert "machine too busy" in finding(judge(unsteady), "steady").summary
-    assert "machine too busy" in finding(judge([*unsteady, *lags(50, since=0)]), "steady").summary
-    assert "the service or the vantage point" in finding(judge([*unsteady, *lags(0, since=0)]), "steady").summary
+    assert "machine too busy" in finding(judge_file(unsteady), "steady").summary
+    assert "machine too busy" in finding(judge_file([*unsteady, *lags(50, since=0)]), "steady").summary
+    assert "the service or the vantage point" in finding(judge_file([*unsteady, *lags(0, since=0)]), "steady").summary
 
 
 SETTINGS = {"interval": 10, "threshold": 3, "ttl": 10, "fault": "stop", "bound_s": 54.5, "rate": 10, "clients": 5}
@@ -212,7 +212,7 @@ def test_an_outage_that_is_too_short_is_inconclusive(end: float, ruling: Ruling,
         *(operation(at, "fail", error=TIMEOUT) for at in range(101, 125)),
         *(operation(end + later) for later in range(60)),
     ]
-    verdict = judge(lines)
+    verdict = judge_file(lines)
     assert verdict.verdict == ruling
     assert words in finding(verdict, "timing").summary
     assert verdict.timing is not None

@@ -10,7 +10,7 @@ import pytest
 from srekv.check.history import parse
 from srekv.check.model import Timing, Verdict
 from srekv.check.timing import measure
-from srekv.check.verdict import judge
+from srekv.check.verdict import judge_file
 from srekv.drill.model import Promises
 
 PRIMARY = {"node": "az1", "address": "192.0.2.1", "check": "hc-az1"}
@@ -159,7 +159,7 @@ def test_a_fault_is_judged_by_what_it_must_do(
     expect: dict[str, bool | None], switch: bool, out: tuple[float, float] | None, held: bool
 ) -> None:
     """A switch where none may be, none where one must be, or a failure where none may be, is a violation."""
-    verdict = judge([*events(switch=switch, expect=expect), *client("ttl", out=out)])
+    verdict = judge_file([*events(switch=switch, expect=expect), *client("ttl", out=out)])
     assert ruling(verdict, "timing") == ("held" if held else "violated")
 
 
@@ -190,7 +190,9 @@ def test_a_fault_that_must_not_move_the_name_just_lasts() -> None:
 )
 def test_promises_are_kept_or_not(promises: Promises, held: bool) -> None:
     """A run is held to what was promised, by the clients that honour the TTL."""
-    verdict = judge([*events(), *client("ttl", out=(10, 57)), *client("for-ever", out=(10, 90))], promises=promises)
+    verdict = judge_file(
+        [*events(), *client("ttl", out=(10, 57)), *client("for-ever", out=(10, 90))], promises=promises
+    )
     assert verdict.verdict == ("held" if held else "violated")
 
 
@@ -201,10 +203,10 @@ def test_promises_travel_with_the_history() -> None:
         *client("ttl", out=(10, 57)),
     ]
 
-    assert ruling(judge(lines), "max-outage") == "violated"
-    assert judge(lines, promises=Promises()).verdict == "held"
+    assert ruling(judge_file(lines), "max-outage") == "violated"
+    assert judge_file(lines, promises=Promises()).verdict == "held"
 
 
 def test_a_promise_without_a_measurement_is_unknown() -> None:
     """Nobody can say whether an outage stayed short when no fault was recorded."""
-    assert judge(client("ttl", out=None), promises=Promises(max_outage_s=5)).verdict == "unknown"
+    assert judge_file(client("ttl", out=None), promises=Promises(max_outage_s=5)).verdict == "unknown"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from srekv.check.history import parse
 from srekv.check.lost import losses
 from srekv.check.timing import measure
-from srekv.check.verdict import judge, worst
+from srekv.check.verdict import judge_file, worst
 from srekv.drill.model import Promises
 
 PRIMARY, SECONDARY = "192.0.2.1", "192.0.2.2"
@@ -65,7 +65,7 @@ def test_phases_of_an_outage() -> None:
 
 def test_a_drill_that_held() -> None:
     """Nothing lost, one order, within the bound: held."""
-    verdict = judge(drill())
+    verdict = judge_file(drill())
 
     assert (verdict.verdict, verdict.lost, verdict.linearizable) == ("held", 0, True)
     assert verdict.operations == 10 + 24 + 40 + 1
@@ -82,7 +82,7 @@ def test_a_drill_that_held() -> None:
 )
 def test_a_failover_that_does_not_end_is_violated(broken: dict[str, bool], words: str) -> None:
     """A name that stays, or a client that stays out, is a violation that says so."""
-    verdict = judge(drill(**broken))
+    verdict = judge_file(drill(**broken))
     timing = next(one for one in verdict.findings if one.checker == "timing")
 
     assert verdict.verdict == "violated"
@@ -105,10 +105,10 @@ def test_every_checker_catches_something() -> None:
 
     `steady` accuses nobody: what it does not let pass is inconclusive (test_check_steady.py).
     """
-    checkers = {one.checker for one in judge(drill(), promises=STRICT).findings}
+    checkers = {one.checker for one in judge_file(drill(), promises=STRICT).findings}
     assert checkers == set(CAUGHT) | {"steady"}
     for checker, lines in CAUGHT.items():
-        verdicts = {one.checker: one.verdict for one in judge(lines, promises=STRICT).findings}
+        verdicts = {one.checker: one.verdict for one in judge_file(lines, promises=STRICT).findings}
         assert verdicts[checker] == "violated", checker
 
 
@@ -132,7 +132,7 @@ def test_a_name_that_switched_before_the_poll_saw_it() -> None:
 @given(st.permutations(drill()))
 def test_the_order_of_lines_does_not_matter(lines: list[str]) -> None:
     """A history is a set of lines."""
-    assert judge(lines) == judge(drill())
+    assert judge_file(lines) == judge_file(drill())
 
 
 def test_the_last_line_of_an_id_wins() -> None:
@@ -168,7 +168,7 @@ def test_unknown_members_are_ignored_and_values_may_be_any_json() -> None:
 )
 def test_damage_is_unknown(text: str) -> None:
     """A line that cannot be understood leaves the verdict open, with the line's number."""
-    verdict = judge([line("write", "a", 0, 1), text, line("write", "b", 2, 3)])
+    verdict = judge_file([line("write", "a", 0, 1), text, line("write", "b", 2, 3)])
     assert verdict.verdict == "unknown"
     assert "line 2" in verdict.findings[-1].summary
 
@@ -176,19 +176,19 @@ def test_damage_is_unknown(text: str) -> None:
 def test_half_a_line_at_the_end_is_no_damage() -> None:
     """A killed drill leaves half a line: the operation was announced before."""
     answered, announced = line("write", "a", 0, 1), line("write", "b", 2, None, id=1)
-    assert judge([answered, announced, '{"id": 1, "op": "wri']).verdict == "held"
+    assert judge_file([answered, announced, '{"id": 1, "op": "wri']).verdict == "held"
 
 
 def test_half_a_line_alone_proves_nothing() -> None:
     """A file that holds nothing but one line nobody understands is no history: it does not hold."""
-    assert judge(["any text without an end"]).verdict == "unknown"
+    assert judge_file(["any text without an end"]).verdict == "unknown"
 
 
 @settings(deadline=None)
 @given(st.lists(st.text(max_size=30)))
 def test_nothing_crashes_the_reader(lines: list[str]) -> None:
     """Whatever a file holds, there is a verdict."""
-    assert judge(lines).verdict in {"held", "unknown"}
+    assert judge_file(lines).verdict in {"held", "unknown"}
 
 
 @pytest.mark.parametrize(
@@ -211,14 +211,14 @@ def test_lost_only_if_no_order_explains_it(lines: list[str], lost: int) -> None:
 
 def test_a_value_that_nobody_wrote() -> None:
     """A phantom is a violation of its own."""
-    verdict = judge([line("write", "a", 0, 1), line("read", "z", 2, 3)])
+    verdict = judge_file([line("write", "a", 0, 1), line("read", "z", 2, 3)])
     assert verdict.verdict == "violated"
     assert verdict.findings[0].proof[0].value == "z"
 
 
 def test_changes_that_were_never_read_back() -> None:
     """A load that ends without final reads leaves its acknowledged changes unknown."""
-    verdict = judge([event("start", 0), line("write", "a", 0, 1)])
+    verdict = judge_file([event("start", 0), line("write", "a", 0, 1)])
     assert verdict.verdict == "unknown"
 
 
@@ -234,7 +234,7 @@ def test_changes_that_were_never_read_back() -> None:
 )
 def test_nothing_to_judge(lines: list[str]) -> None:
     """A history without an answered operation proves nothing: no checker that judges answers says held."""
-    verdict = judge(lines, promises=STRICT)
+    verdict = judge_file(lines, promises=STRICT)
     rulings = {one.checker: one.verdict for one in verdict.findings}
 
     assert verdict.verdict == "unknown"
@@ -257,7 +257,7 @@ def test_what_a_drill_did_not_record_is_not_held(missing: Callable[[dict[str, An
     """The tool's events and the load's operations are each needed: without one of them there is no verdict."""
     kept = [one for one in map(json.loads, drill()) if not missing(one) and not one.get("final")]
     latest = max((one for one in kept if one.get("outcome") == "ok"), key=lambda one: float(one["invoke"]))
-    verdict = judge([*map(json.dumps, kept), line("read", latest["value"], 101, 102, final=True)])
+    verdict = judge_file([*map(json.dumps, kept), line("read", latest["value"], 101, 102, final=True)])
 
     assert verdict.verdict == "unknown"
     assert words in " ".join(one.summary for one in verdict.findings if one.verdict == "unknown")
@@ -274,12 +274,12 @@ def test_judged_from_a_file(tmp_path: Path) -> None:
     """A file can be judged by its path, again and again."""
     path = tmp_path / "history.jsonl"
     path.write_text("".join(drill()))
-    assert judge(path) == judge(str(path)) == judge(drill())
+    assert judge_file(path) == judge_file(str(path)) == judge_file(drill())
 
 
 def test_as_json() -> None:
     """The document of check has the members that the design names, and survives JSON."""
-    document = json.loads(json.dumps(judge([line("read", "z", 2, 3)]).to_json()))
+    document = json.loads(json.dumps(judge_file([line("read", "z", 2, 3)]).to_json()))
     assert {"verdict", "operations", "findings"} <= set(document)
     assert set(document["findings"][0]) == {"checker", "verdict", "summary", "proof", "fix"}
     assert document["findings"][0]["proof"][0]["value"] == "z"

@@ -58,6 +58,7 @@ def test_reads_what_it_writes(value: Any) -> None:
         ('#inst "2026-11-30"', "2026-11-30"),
         ("#object[java.lang.Thread 0x1f]", ["java.lang.Thread", "0x1f"]),
         ("[1;2\n]", [1]),
+        ("[\\a \\( \\newline]", ["\\a", "\\(", "\\newline"]),
     ],
 )
 def test_reads(text: str, value: object) -> None:
@@ -77,7 +78,6 @@ def test_reads(text: str, value: object) -> None:
         ('"a', "is no string"),
         ('"\\ud800"', "is no string"),
         ("#_ 1", "not supported"),
-        ("\\a", "not supported"),
         ("[" * 40, "nested too deep"),
     ],
 )

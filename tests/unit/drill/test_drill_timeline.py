@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from srekv.check.verdict import judge
+from srekv.check.verdict import judge_file
 from srekv.drill.events import FORMAT
 from srekv.drill.model import Settings
 from srekv.drill.resume import resume
@@ -106,7 +106,7 @@ def test_a_drill_is_resumed_from_its_journal(
     assert (result.fault, result.speed, result.bound_s) == (("?", 1.0, 0.0) if damaged else ("stop", 2.5, 54.3))
     events = [line["event"] for line in _lines(result.history.read_bytes()) if "event" in line]
     assert events == ["start", *([] if damaged else ["drill"]), "heal", "eof"]
-    assert judge(result.history).verdict == "unknown"
+    assert judge_file(result.history).verdict == "unknown"
     assert sorted(one.name for one in directory.iterdir()) == [EVENTS, result.history.name]
 
 

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from srekv.check.verdict import judge
+from srekv.check.verdict import judge_file
 from srekv.commands.report import write_report
 from srekv.drill.model import Promises
 from srekv.report.seal import digest, judge_seal
@@ -66,7 +66,7 @@ def test_every_figure_on_the_page_is_the_verdicts(drill_file: Path) -> None:
 def test_the_verdicts_figures_are_the_checkers(drill_file: Path) -> None:
     """verdict.json says what judging the history says."""
     document = write_report(drill_file.parent, drill_file).document
-    verdict = judge(drill_file)
+    verdict = judge_file(drill_file)
 
     assert verdict.timing is not None
     assert document["verdict"] == verdict.verdict == "held"
