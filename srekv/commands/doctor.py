@@ -162,7 +162,7 @@ def _zone(stack: Stack, request: Request) -> Diagnosis:
 def _preflight(stack: Stack) -> Diagnosis:
     """What the first `up` would meet."""
     from srekv.doctor.preflight import CHECKED, findings
-    from srekv.provision.stack import Steps
+    from srekv.provision.steps.collection import Steps
 
     steps = Steps.of(stack.run, stack.role, waits_for_health=True)
     found = [*findings(steps), *_permissions(stack, severity="prevents")]

@@ -21,8 +21,8 @@ from srekv.ui.help import Command
 from srekv.ui.options import OneOf, as_parts, as_seconds, as_speed, given
 
 if TYPE_CHECKING:
-    from srekv.provision.stack import Stack, Steps
-
+    from srekv.provision.stack import Stack
+from srekv.provision.steps.collection import Steps
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -22,8 +22,8 @@ from srekv.errors import SrekvError
 from srekv.provision.engine.answers import FAILURES, explain
 from srekv.provision.inventory.existing import of_node
 from srekv.provision.naming import NODES
-from srekv.provision.stack import Steps
 from srekv.provision.steps.checker_ranges import RANGES
+from srekv.provision.steps.collection import Steps
 
 CHECKED = (
     "names that are not another's: role, profile, table, security group, key pair, alarms, dashboard, zone",

@@ -11,16 +11,14 @@ stack, addresses by their tag), and at its end an `up` that changed something lo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from srekv.errors import SrekvError
 from srekv.provision.engine.answers import FAILURES, explain, is_absent
 from srekv.provision.engine.run import Run
 from srekv.provision.engine.scheduler import ensure_all
 from srekv.provision.removal import remove
-
-if TYPE_CHECKING:
-    from srekv.provision.stack import Steps
+from srekv.provision.steps.collection import Steps
 
 ROUNDS = 3
 """How often `up` begins anew because of another one."""

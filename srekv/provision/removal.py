@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from srekv.errors import SrekvError, TimeoutExceeded
 from srekv.provision.data import Backup
@@ -15,9 +14,7 @@ from srekv.provision.engine.scheduler import destroy_all
 from srekv.provision.inventory.account import Inventory, take
 from srekv.provision.inventory.holders import name_holders
 from srekv.provision.inventory.leftover import ENDING, IN_USE, Leftover
-
-if TYPE_CHECKING:
-    from srekv.provision.stack import Steps
+from srekv.provision.steps.collection import Steps
 
 ROUNDS = 3
 """How often everything is removed while an `up` that runs beside this goes on making it."""

@@ -1,47 +1,33 @@
-"""A stack's commands: all its steps, put together once, and what `up`, `down` and `status` ask of them."""
+"""A stack: what `up`, `down` and `status` do with all of its steps."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 from srekv.config import Config
 from srekv.provision import lease
 from srekv.provision.converge import ensure_whole
 from srekv.provision.data import Holding, holding
-from srekv.provision.deployment import assemble, noted_fault
+from srekv.provision.deployment import noted_fault
 from srekv.provision.drift import Listener, Plan
 from srekv.provision.engine.answers import FAILURES, explain
 from srekv.provision.engine.clients import Clients
-from srekv.provision.engine.run import Run, Step
-from srekv.provision.engine.scheduler import Look, observe_all, refuse_unfit, refuse_what_cannot_change
+from srekv.provision.engine.run import Run
+from srekv.provision.engine.scheduler import observe_all, refuse_unfit, refuse_what_cannot_change
 from srekv.provision.hands import AwsHands
-from srekv.provision.inventory.existing import Existing, of_node
+from srekv.provision.inventory.existing import of_node
 from srekv.provision.model import Deployment, Resource, Watcher
 from srekv.provision.naming import NODES, STACK_TAG, tag_map
-from srekv.provision.operator import operator_cidrs
 from srekv.provision.ready import await_healthy
 from srekv.provision.removal import Removal, remove
-from srekv.provision.steps.addresses import Addresses
-from srekv.provision.steps.alarms import Alarms
-from srekv.provision.steps.dns import PrivateZone
-from srekv.provision.steps.firewall import Firewall
-from srekv.provision.steps.health import HealthChecks
-from srekv.provision.steps.iam import Identity
-from srekv.provision.steps.images import Images
-from srekv.provision.steps.keypair import KeyPair
-from srekv.provision.steps.leasing import Leasing
-from srekv.provision.steps.network import Network
-from srekv.provision.steps.nodes import Nodes
-from srekv.provision.steps.settings import Settings, refuse_elsewhere, region_of, resolve, stored
-from srekv.provision.steps.table import Table
-from srekv.provision.steps.volumes import Volumes
+from srekv.provision.steps.collection import Steps
+from srekv.provision.steps.settings import refuse_elsewhere, region_of, resolve
 from srekv.sessions import Session
 
 
@@ -167,127 +153,6 @@ class Stack:
         return AwsHands(self.run.again())
 
 
-@dataclass(frozen=True, kw_only=True)
-class Steps:
-    """Every step of a stack, each given the ones it needs."""
-
-    run: Run
-    existing: Existing
-    identity: Identity
-    network: Network
-    addresses: Addresses
-    keys: KeyPair
-    images: Images
-    volumes: Volumes
-    firewall: Firewall
-    table: Table
-    nodes: Nodes
-    leasing: Leasing
-    checks: HealthChecks
-    zone: PrivateZone
-    alarms: Alarms
-    settings: Settings
-
-    @classmethod
-    def of(cls, run: Run, role: Mapping[str, Any] | None, *, waits_for_health: bool = False) -> Steps:
-        """The steps of one run; nothing is called yet."""
-        existing = Existing(run.clients, run.names)
-        identity = Identity(run, role)
-        network = Network(run, existing, waits_for_health=waits_for_health)
-        addresses = Addresses(run, existing, needs=(identity,))
-        keys = KeyPair(run, existing, needs=(identity,))
-        images = Images(run, existing)
-        operator = operator_cidrs(run.config, _custom_endpoint(run.clients))
-        firewall = Firewall(run, network, addresses, operator=operator)
-        table = Table(run, needs=(identity,))
-        checks = HealthChecks(run, existing, addresses)
-        zone = PrivateZone(run, network=network, addresses=addresses, checks=checks)
-        alarms = Alarms(run, checks, table, wanted_before=bool(stored(role).get("alarms")))
-        volumes = Volumes(run, existing)
-        nodes = Nodes(
-            run,
-            existing,
-            identity=identity,
-            network=network,
-            firewall=firewall,
-            addresses=addresses,
-            keys=keys,
-            images=images,
-            volumes=volumes,
-            lease_at_launch=_lease_at_launch(run.config, role),
-            port_at_launch=stored(role).get("port"),
-        )
-        leasing = Leasing(run, existing, nodes)
-        return cls(
-            run=run,
-            existing=existing,
-            identity=identity,
-            network=network,
-            addresses=addresses,
-            keys=keys,
-            images=images,
-            volumes=volumes,
-            firewall=firewall,
-            table=table,
-            nodes=nodes,
-            leasing=leasing,
-            checks=checks,
-            zone=zone,
-            alarms=alarms,
-            settings=Settings(run, role, needs=(identity, nodes, leasing, table, zone, alarms)),
-        )
-
-    @property
-    def fits(self) -> tuple[tuple[Look, ...], ...]:
-        """What refuses a request before anything is made; the second round needs to know the VPC."""
-        return (
-            (
-                (self.identity.fit, "looking at the role"),
-                (self.network.fit, "looking at the network"),
-                (self.images.fit, "looking for the machine image"),
-                (self.keys.fit, "looking for the key pair"),
-                (self.table.fit, "looking at the table"),
-                (self.nodes.fit, "packing the nodes' user data"),
-                (self.alarms.fit, "looking at alarms and dashboard"),
-            ),
-            (
-                (self.firewall.fit, "looking at the security group"),
-                (self.zone.fit, "looking at the hosted zones"),
-            ),
-        )
-
-    @property
-    def all(self) -> tuple[Step, ...]:
-        """The steps in the order of the lab's sections."""
-        return (
-            self.identity,
-            self.network,
-            self.addresses,
-            self.keys,
-            self.images,
-            self.firewall,
-            self.volumes,
-            self.nodes,
-            self.leasing,
-            self.table,
-            self.checks,
-            self.zone,
-            self.alarms,
-            self.settings,
-        )
-
-    def deployment(self, instances: Sequence[Mapping[str, Any]] | None) -> Deployment:
-        """What has been ensured, as one Deployment; `instances` are the live ones if somebody has just listed them."""
-        live = self.existing.fresh_instances() if instances is None else instances
-        return assemble(self.run, live, addresses=self.addresses.public, checks=self.checks.check_id)
-
-
-def _lease_at_launch(config: Config, role: Mapping[str, Any] | None) -> datetime | None:
-    """The lease that new instances begin with."""
-    kept = stored(role).get("lease")
-    return lease.at_launch(kept, config.lease, now=datetime.now(UTC), spent_s=config.wall(lease.SPENT_S))
-
-
 def connect(
     config: Config,
     given: Mapping[str, Any],
@@ -316,10 +181,3 @@ def connect(
     except FAILURES as error:
         raise explain(error, f"reading the stack {config.stack}") from error
     return Stack(Run(settled, clients, watcher, dry=dry), role)
-
-
-def _custom_endpoint(clients: Clients) -> str | None:
-    """The URL in place of AWS's own, wherever boto3 took it from; None for AWS itself."""
-    url = clients.ec2.meta.endpoint_url
-    host = urlsplit(url).hostname or ""
-    return None if host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")) else url

@@ -32,7 +32,8 @@ from srekv.provision.inventory.leftover import Leftover
 from srekv.provision.inventory.sweep import Estate
 from srekv.provision.model import Change
 from srekv.provision.removal import Removal
-from srekv.provision.stack import Stack, Steps, connect
+from srekv.provision.stack import Stack, connect
+from srekv.provision.steps.collection import Steps
 
 LIVE = [{"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}]
 KEYS = {"aws_access_key_id": "AKIAOPERATOR", "aws_secret_access_key": "secret"}

@@ -17,8 +17,8 @@ from srekv.doctor.permissions import permission_findings, read_permissions
 from srekv.doctor.reader import Reader
 from srekv.doctor.rules import diagnose
 from srekv.errors import SrekvError, UsageError
-from srekv.provision.stack import Steps
 from srekv.provision.steps.checker_ranges import RANGES
+from srekv.provision.steps.collection import Steps
 
 READING = ("Describe", "Get", "List", "Simulate")
 Hand = Callable[[], object]

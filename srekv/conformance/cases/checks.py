@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 from srekv.conformance.cases import things
+from srekv.conformance.cases.answer import Answer, Seen
 from srekv.conformance.cases.desk import Desk
-from srekv.conformance.cases.model import Answer, Case, Seen, case
+from srekv.conformance.cases.model import Case, case
 
 _PROBED = "cdk-preflight, probed 2026-09-10"
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from srekv.conformance.cases import things
+from srekv.conformance.cases.answer import Answer, Seen
 from srekv.conformance.cases.desk import Desk
-from srekv.conformance.cases.model import Answer, Case, Seen, case
+from srekv.conformance.cases.model import Case, case
 
 _AMI, _INSTANCE, _GROUP = "ami-0123456789abcdef0", "i-0123456789abcdef0", "sg-0123456789abcdef0"
 _VERIFIED = "moto test_ec2/test_security_groups.py, run on AWS"

@@ -12,7 +12,7 @@ from botocore.config import Config as BotoConfig
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from srekv.conformance.cases.model import Answer, NotAskedError, Seen
+from srekv.conformance.cases.answer import Answer, NotAskedError, Seen
 
 PREFIX = "srekv-conformance"
 """How every name begins that a case gives."""

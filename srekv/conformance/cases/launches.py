@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from srekv.conformance.cases import things
+from srekv.conformance.cases.answer import Answer, Seen
 from srekv.conformance.cases.desk import Desk
-from srekv.conformance.cases.model import Answer, Seen, case
+from srekv.conformance.cases.model import case
 
 _NEEDS = "a t2.micro, for a minute"
 

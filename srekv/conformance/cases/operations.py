@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from srekv.conformance.cases.answer import Answer, Seen
 from srekv.conformance.cases.desk import TAG, Desk
-from srekv.conformance.cases.model import Answer, Case, Seen, case
+from srekv.conformance.cases.model import Case, case
 
 _INSTANCE, _COMMAND = "i-0123456789abcdef0", "01234567-89ab-cdef-0123-456789abcdef"
 _CLOUDWATCH = "localstack cloudwatch/test_cloudwatch, recorded 2025-09 and 2026-02"

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from srekv.conformance.cases import things
+from srekv.conformance.cases.answer import Answer, Seen
 from srekv.conformance.cases.desk import Desk
-from srekv.conformance.cases.model import Answer, Case, Seen, case
+from srekv.conformance.cases.model import Case, case
 
 Changes = Callable[[Desk, str], list[tuple[str, dict[str, Any]]]]
 """Action and record set of each change, for the zone of that name."""

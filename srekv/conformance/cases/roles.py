@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 from srekv.conformance.cases import things
+from srekv.conformance.cases.answer import Answer, Seen
 from srekv.conformance.cases.desk import Desk
-from srekv.conformance.cases.model import Answer, Seen, case
+from srekv.conformance.cases.model import case
 
 _ALLOW = {"Effect": "Allow", "Action": "dynamodb:GetItem"}
 _IAMY = "99designs/iamy#68, #47; cloud-custodian/cloud-custodian#4078"

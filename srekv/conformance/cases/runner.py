@@ -8,8 +8,9 @@ from typing import Literal
 
 from botocore.exceptions import ClientError
 
+from srekv.conformance.cases.answer import NotAskedError, Seen
 from srekv.conformance.cases.desk import FAILURES, Desk, code_of
-from srekv.conformance.cases.model import Case, NotAskedError, Seen
+from srekv.conformance.cases.model import Case
 
 Verdict = Literal["ok", "differs", "not asked"]
 

@@ -8,8 +8,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from srekv.conformance.cases import things
+from srekv.conformance.cases.answer import Answer, Seen
 from srekv.conformance.cases.desk import Desk, code_of
-from srekv.conformance.cases.model import Answer, Case, Seen, case
+from srekv.conformance.cases.model import Case, case
 
 _RECORDED = "localstack dynamodb/test_dynamodb, recorded 2025-10-08"
 _VERIFIED = "moto test_dynamodb, run on AWS in 2026"

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
+from srekv.conformance.cases.answer import NotAskedError
 from srekv.conformance.cases.desk import Desk
-from srekv.conformance.cases.model import NotAskedError
 
 T = TypeVar("T")
 

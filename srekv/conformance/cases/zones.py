@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from srekv.conformance.cases import things
+from srekv.conformance.cases.answer import Answer, Seen
 from srekv.conformance.cases.desk import Desk
-from srekv.conformance.cases.model import Answer, Seen, case
+from srekv.conformance.cases.model import case
 
 _UNKNOWN_ZONE = "Z0123456789ABCDEFGHIJ"
 

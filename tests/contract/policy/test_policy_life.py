@@ -25,7 +25,7 @@ from srekv.provision.engine.answers import explain
 from srekv.provision.inventory.sweep import Estate
 from srekv.provision.naming import Names
 from srekv.provision.permissions import node_policy, operator_actions, operator_policy, reads
-from srekv.provision.stack import Steps
+from srekv.provision.steps.collection import Steps
 from srekv.provision.steps.iam import TRUST
 
 ROLE = "EC2_DynamoDB_Access"
