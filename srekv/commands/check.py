@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from srekv.check.formats import Format
+from srekv.check.formats import FORMATS, Format
 from srekv.commands.history import conclude, history_file, read_history, sealed
 from srekv.commands.promises import promise_options, promises_of
 from srekv.commands.session import pass_invocation
@@ -27,7 +27,7 @@ from srekv.ui.options import OneOf
 @click.option(
     "--format",
     "format_",
-    type=OneOf(["srekv", "jepsen", "jepsen-json", "porcupine"]),
+    type=OneOf(FORMATS),
     help="The history's format.  [default: recognised from its content]",
 )
 @click.option("--export", type=OneOf(["jepsen"]), help="Print the history as Jepsen's history.edn, without a verdict.")
