@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from srekv.doctor.facts import HealthCheck, Record, Zone
+from srekv.doctor.facts import ENDPOINTS, HTTP, HealthCheck, Record, Zone
 
 NEW_CHECK = (
     "aws route53 create-health-check --caller-reference $(date +%s) --health-check-config "
-    "Type=HTTP,IPAddress={address},Port={port},ResourcePath={path},RequestInterval=10,FailureThreshold=3"
+    "Type={kind},IPAddress={address},Port={port},ResourcePath={path},RequestInterval=10,FailureThreshold=3"
 )
 
 
@@ -23,10 +23,18 @@ def put_record(zone: Zone, *records: Record, **changes: Any) -> str:
 
 
 def new_check(record: Record, like: HealthCheck | None) -> str:
-    """The command that makes a health check for a record's endpoint, like another one; the record then needs its id."""
+    """The command that makes a health check of a page for a record's endpoint; the record then needs its id.
+
+    Args:
+        record: the record.
+        like: another check, whose scheme, port and page are taken as far as it has them.
+    """
     address = next(iter(record.addresses), "PUBLIC_ADDRESS")
-    port, path = (like.port, like.path) if like else (80, "/health")
-    command = NEW_CHECK.format(address=address, port=port, path=path)
+    kind, path = (
+        (like.kind.removesuffix("_STR_MATCH"), like.path) if like and like.kind in HTTP else ("HTTP", "/health")
+    )
+    port = like.port if like and like.kind in ENDPOINTS else 80
+    command = NEW_CHECK.format(kind=kind, address=address, port=port, path=path)
     return f"{command}; then put its id into the {record.failover} record"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from srekv.doctor.cures import update_check
+from srekv.doctor.cures import new_check, update_check
 from srekv.doctor.facts import HTTP, Facts, HealthCheck, Pair, Record
 from srekv.doctor.model import Finding, Wishes
 from srekv.doctor.sources import CHOOSES, DETERMINES, PRIVATE, VALUES
@@ -122,21 +122,23 @@ def _public(facts: Facts, record: Record) -> str:
 
 
 def _path(record: Record, check: HealthCheck) -> Iterator[Finding]:
-    if check.kind not in HTTP:
+    page = f"{update_check(check.id, '--resource-path /health')}, a page that asks this machine alone"
+    if check.kind not in HTTP:  # its type cannot be changed, and TCP takes no path (aws-recorded R37)
         title, cause = "the health check only opens a connection", "a process that hangs still accepts connections"
-        yield _path_finding("shallow-check", record, title, cause, proof=f"{check.id}: Type {check.kind}, no path")
+        proof = f"{check.id}: Type {check.kind}, no path"
+        yield _path_finding("shallow-check", record, title, cause, proof=proof, fix=new_check(record, check))
     elif check.path == "/" and not check.kind.endswith("STR_MATCH"):
         title, cause = "the health check asks for the front page", "any 2xx or 3xx counts, also a redirect to a login"
-        yield _path_finding(
-            "shallow-check", record, title, cause, proof=f"{check.id}: ResourcePath {check.path or '/'}"
-        )
+        proof = f"{check.id}: ResourcePath {check.path or '/'}"
+        yield _path_finding("shallow-check", record, title, cause, proof=proof, fix=page)
     elif DEEP.search(check.path):
         title = "the health check seems to ask for what both machines depend on"
         cause = "when that fails, both checks fail at once, and Route 53 answers the PRIMARY: nothing is gained"
-        yield _path_finding("deep-check", record, title, cause, proof=f"{check.id}: ResourcePath {check.path}")
+        proof = f"{check.id}: ResourcePath {check.path}"
+        yield _path_finding("deep-check", record, title, cause, proof=proof, fix=page)
 
 
-def _path_finding(id: str, record: Record, title: str, cause: str, *, proof: str) -> Finding:  # noqa: A002 - as in Finding
+def _path_finding(id: str, record: Record, title: str, cause: str, *, proof: str, fix: str) -> Finding:  # noqa: A002 - as in Finding
     return Finding(
         id=id,
         severity="risk",
@@ -144,7 +146,7 @@ def _path_finding(id: str, record: Record, title: str, cause: str, *, proof: str
         title=title,
         cause=cause,
         proof=proof,
-        fix=f"{update_check(record.check_id, '--resource-path /health')}, a page that asks this machine alone",
+        fix=fix,
         source=DETERMINES,
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from srekv.doctor.cures import new_check
 from srekv.doctor.facts import (
     REPORTS,
     AclEntry,
@@ -293,7 +294,12 @@ TRUTH: dict[str, tuple[Alteration, str, str, str]] = {
         "multivalue",
     ),
     "the front page": (_checks(0, path="/"), "shallow-check", "risk", "--resource-path /health"),
-    "a connection only": (_checks(1, kind="TCP"), "shallow-check", "risk", "--resource-path /health"),
+    "a connection only": (
+        _checks(1, kind="TCP", path="/"),
+        "shallow-check",
+        "risk",
+        f"Type=HTTP,IPAddress={TWO},Port=80,ResourcePath=/health",
+    ),
     "a deep page": (_checks(0, path="/health/deep"), "deep-check", "risk", "--resource-path /health"),
     "one machine": (_hosts(1, instance_id="i-0"), "same-host", "prevents", "OTHER_ADDRESS"),
     "one zone": (_hosts(1, zone="us-east-1a"), "same-zone", "prevents", "another zone"),
@@ -451,6 +457,20 @@ def test_the_same_check_on_both_records() -> None:
     """Both fail at once, and Route 53 answers the PRIMARY."""
     facts = _records(secondary={"check_id": "check0"})(_healthy())
     assert "shared-check" in {one.id for one in _diagnose(facts).prevents}
+
+
+@pytest.mark.parametrize(
+    ("like", "asks"),
+    [
+        ({"kind": "HTTPS_STR_MATCH", "port": 443, "path": "/up"}, "Type=HTTPS,IPAddress={},Port=443,ResourcePath=/up"),
+        ({"kind": "TCP", "port": 8080, "path": "/"}, "Type=HTTP,IPAddress={},Port=8080,ResourcePath=/health"),
+        ({"kind": "CALCULATED", "address": "", "path": "/"}, "Type=HTTP,IPAddress={},Port=80,ResourcePath=/health"),
+    ],
+    ids=lambda given: given["kind"] if isinstance(given, dict) else None,
+)
+def test_a_missing_check_is_made_like_the_other(like: dict[str, Any], asks: str) -> None:
+    """By its scheme, port and page, as far as it has them: no HTTP to a port of HTTPS, no page of TCP's."""
+    assert asks.format(TWO) in new_check(_record(1), _check(0, **like))
 
 
 @pytest.mark.parametrize(
