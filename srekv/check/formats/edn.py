@@ -169,9 +169,12 @@ def _map(items: list[object]) -> dict[object, object]:
         raise _EdnError("a map with a key and no value")
     pairs = iter(items)
     try:
-        return dict(zip(pairs, pairs, strict=True))
+        found = dict(zip(pairs, pairs, strict=True))
     except TypeError:  # a collection as a key
-        return {repr(key): one for key, one in zip(items[::2], items[1::2], strict=True)}
+        found = {repr(key): one for key, one in zip(items[::2], items[1::2], strict=True)}
+    if 2 * len(found) < len(items):
+        raise _EdnError("a map with one key twice")
+    return found
 
 
 def written(one: object) -> str:

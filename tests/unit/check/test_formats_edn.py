@@ -75,6 +75,7 @@ def test_reads(text: str, value: object) -> None:
         ("1]", "] closes nothing"),
         ("{:a]", "] closes nothing"),
         ("{:a}", "a key and no value"),
+        ("{:a 1 :a 2}", "one key twice"),
         ('"a', "is no string"),
         ('"\\ud800"', "is no string"),
         ("#_ 1", "not supported"),
