@@ -236,7 +236,7 @@ def _examined(diagnosis: Diagnosis) -> RenderableType:
             gaps = f"; not examined: {', '.join(one.not_examined)}" if one.not_examined else ""
             lines.append(f"{one.record} {name.kind}: {', '.join(one.examined) or 'nothing'}{gaps}")
     if diagnosis.fixed:
-        lines.append(f"{diagnosis.fixed} other record sets: one fixed answer each, no failover")
+        lines.append(f"{diagnosis.fixed} other record sets: one answer each, no failover")
     return Text("\n".join(("\nexamined:", *(f"  {line}" for line in lines))), "dim")
 
 

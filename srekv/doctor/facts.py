@@ -35,6 +35,7 @@ class Record:
     """One record set. `ttl` is None for an alias; `evaluates` is an alias's EvaluateTargetHealth.
 
     Attributes:
+        inside: whether it is an alias to a record set of its own zone.
         failover: PRIMARY or SECONDARY; "" under another routing policy.
         policy: the routing policy in the console's words.
     """
@@ -49,6 +50,7 @@ class Record:
     check_id: str
     alias: str = ""
     evaluates: bool = False
+    inside: bool = False
 
     @property
     def label(self) -> str:
@@ -251,7 +253,7 @@ class Facts:
     Attributes:
         region: whose resources were looked at.
         pairs: the failover records.
-        others: the record sets that another policy, or a health check, makes more than one fixed answer.
+        others: the record sets that another policy, a health check or an alias makes more than one fixed answer.
         fixed: the number of the other names and types: one answer each, always the same.
         checks: by id; an id that a record names and that is missing here does not exist.
         checks_read: whether the checks could be listed.

@@ -69,7 +69,7 @@ def read_records(clients: Clients, zone: Zone, name: str | None) -> list[Record]
     """
     try:
         pages = clients.route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone.id)
-        records = [_record(one) for page in pages for one in page["ResourceRecordSets"]]
+        records = [_record(one, zone) for page in pages for one in page["ResourceRecordSets"]]
     except FAILURES as error:
         raise explain(error, f"reading the records of {zone.id}") from error
     wanted = [
@@ -88,8 +88,8 @@ def read_records(clients: Clients, zone: Zone, name: str | None) -> list[Record]
 
 
 def is_fixed(record: Record) -> bool:
-    """Whether it is the only record set of its name and type, and no health decides about it."""
-    return record.policy == "simple" and not (record.check_id or record.evaluates)
+    """Whether it is the only record set of its name and type, and neither health nor other record sets decide on it."""
+    return record.policy == "simple" and not (record.check_id or record.evaluates or record.inside)
 
 
 def pairs_of(records: Iterable[Record]) -> tuple[Pair, ...]:
@@ -99,7 +99,7 @@ def pairs_of(records: Iterable[Record]) -> tuple[Pair, ...]:
 
 
 def others_of(records: Iterable[Record]) -> tuple[Group, ...]:
-    """The record sets of the other policies, and the simple ones with a health check, by name and type."""
+    """The record sets of the other policies, and the simple ones that health or others decide on, by name and type."""
     others = [one for one in records if not one.failover and not is_fixed(one)]
     return tuple(Group(name=name, kind=kind, records=tuple(alike)) for (name, kind), alike in _grouped(others))
 
@@ -122,7 +122,7 @@ def _pair(name: str, kind: str, records: Iterable[Record]) -> Pair:
     return Pair(name=name, kind=kind, primary=roles.get("PRIMARY"), secondary=roles.get("SECONDARY"))
 
 
-def _record(record: Mapping[str, Any]) -> Record:
+def _record(record: Mapping[str, Any], zone: Zone) -> Record:
     alias = record.get("AliasTarget") or {}
     return Record(
         name=readable(record["Name"]),
@@ -135,6 +135,7 @@ def _record(record: Mapping[str, Any]) -> Record:
         check_id=record.get("HealthCheckId", ""),
         alias=alias.get("DNSName", ""),
         evaluates=bool(alias.get("EvaluateTargetHealth")),
+        inside=alias.get("HostedZoneId") == zone.id,
     )
 
 

@@ -89,6 +89,11 @@ class Zone:
         changes = [{"Action": "CREATE", "ResourceRecordSet": one} for one in sets]
         self.route53.change_resource_record_sets(HostedZoneId=self.id, ChangeBatch={"Changes": changes})
 
+    def single(self, name: str, record: dict[str, Any]) -> None:
+        """A record set under the simple routing policy."""
+        change = {"Action": "CREATE", "ResourceRecordSet": {"Name": f"{name}.{ZONE}", "Type": "A"} | record}
+        self.route53.change_resource_record_sets(HostedZoneId=self.id, ChangeBatch={"Changes": [change]})
+
     def pair(self, name: str, check: str | None = None, **primary: Any) -> None:
         """A failover pair of the two machines; the PRIMARY has this check, or other members altogether."""
         first = primary or values(self.machines.private[0]) | {"HealthCheckId": check or self.well[0]}
@@ -137,9 +142,9 @@ def _fill(zone: Zone) -> None:
     zone.put("geo", {"GeoLocation": {"CountryCode": "DE"}} | one, {"GeoLocation": {"CountryCode": "*"}} | two)
     zone.put("multi", {"MultiValueAnswer": True} | one, {"MultiValueAnswer": True} | two)
     zone.pair("of-weighted", **alias(f"weighted.{ZONE}", zone=zone.id))
-    plain = {"Name": f"plain.{ZONE}", "Type": "A"} | values("10.0.0.9")
-    change = {"Action": "CREATE", "ResourceRecordSet": plain}
-    zone.route53.change_resource_record_sets(HostedZoneId=zone.id, ChangeBatch={"Changes": [change]})
+    zone.single("to-lab", alias(f"lab.{ZONE}", zone=zone.id, evaluates=False))
+    zone.single("to-balancer", alias(LOAD_BALANCER, zone=BALANCERS, evaluates=False))
+    zone.single("plain", values("10.0.0.9"))
 
 
 WILL, WILL_NOT, UNKNOWN = "will fail over", "will not fail over", "unknown"
@@ -163,6 +168,7 @@ TRUTH = {
     "geo": (UNKNOWN, "the geolocation routing policy"),
     "multi": (UNKNOWN, "the multivalue routing policy"),
     "of-weighted": (UNKNOWN, f"the alias target weighted.{ZONE}"),
+    "to-lab": (UNKNOWN, "the simple routing policy"),
 }
 """Name -> its verdict, and what was not examined."""
 
@@ -183,6 +189,6 @@ def test_every_name_of_a_zone_has_its_verdict(world: Any) -> None:
     for name, (_, gap) in TRUTH.items():
         gaps = [one for record in found[name].records for one in record.not_examined]
         assert any(gap in one for one in gaps) if gap else gaps == []
-    assert diagnosis.fixed == 1
+    assert diagnosis.fixed == 2
     prevents = {one.id for one in diagnosis.prevents}
     assert prevents == {"check-disabled", "check-inverted", "check-elsewhere"}
