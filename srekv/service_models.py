@@ -19,7 +19,10 @@ from botocore.loaders import JSONFileLoader, Loader
 
 
 class FileLoader(JSONFileLoader):
-    """Parses a file once in a process; what it returns belongs to every session, as a session's data to its clients."""
+    """Parses a file once in a process; what it returns belongs to every session, as a session's data to its clients.
+
+    moto adds errors that AWS's models lack to the shapes of those that it serves; no client asks for them.
+    """
 
     def load_file(self, file_path: str) -> Any:
         """The data of a file, named without its suffix; None without such a file."""

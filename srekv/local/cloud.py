@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from botocore.loaders import Loader
 from waitress.server import create_server
 
 from srekv.local.auth import Keyring
@@ -27,7 +26,6 @@ from srekv.local.overlay.input import LARGEST_REQUEST
 from srekv.local.overlay.services import Services
 from srekv.local.overlay.world import Link, Settings, World
 from srekv.local.snapshot import Publisher, role_of
-from srekv.service_models import FileLoader
 
 API_FD_VARIABLE = "SREKV_API_FD"
 KEY_VARIABLE, SECRET_VARIABLE = "SREKV_ROOT_KEY", "SREKV_ROOT_SECRET"
@@ -135,7 +133,6 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Serve until the supervisor goes away."""
     settings = _settings(arguments, environ)
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    Loader.FILE_LOADER_CLASS = FileLoader  # of the sessions that moto makes
     late = LateLink()
     plane = ControlPlane.build(settings, late, key=environ[KEY_VARIABLE], secret=environ[SECRET_VARIABLE])
     link = ThreadLink(

@@ -117,6 +117,7 @@ def await_healthy(
             look,
             timeout_s=run.config.wall(BOOT_S) + GRACE_S if timeout_s is None else timeout_s,
             shortest_pause_s=run.config.wall(POLL_S / 2),
+            longest_pause_s=run.config.wall(POLL_S / 2),
         )
     except TimeoutExceeded as error:
         late = next(check for check in deployment.checks if check in waiting)

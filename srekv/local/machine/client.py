@@ -2,18 +2,15 @@
 
 systemctl asks the machine's init. `python -m venv` makes, at once, an environment that sees the tool's own packages.
 curl and dig are the host's, told about the addresses that only exist in a VPC: 169.254.169.254, the resolver, and the
-names that it knows.
+names that it knows. A boot runs systemctl again and again: it imports nothing that the others need.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
-import shutil
 import socket
 import sys
-from pathlib import Path
 
 METADATA = "169.254.169.254"
 RESOLVERS = ("169.254.169.253", "172.31.0.2")
@@ -37,11 +34,15 @@ def systemctl(words: list[str]) -> int:
 def venv(words: list[str]) -> int:
     """Make virtual environments without copying or installing anything."""
     for name in (word for word in words if not word.startswith("-")):
-        _make_venv(Path(name).absolute())
+        _make_venv(name)
     return 0
 
 
-def _make_venv(directory: Path) -> None:
+def _make_venv(name: str) -> None:
+    import shutil
+    from pathlib import Path
+
+    directory = Path(name).absolute()
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     binaries = directory / "bin"
     packages = directory / "lib" / f"python{version}" / "site-packages"
@@ -54,16 +55,16 @@ def _make_venv(directory: Path) -> None:
     for program in tools.iterdir():  # waitress-serve, flask, gunicorn: whatever an installation would have brought
         if not program.name.startswith(("python", "pip", "activate", "Activate")):
             _link(binaries / program.name, str(program))
-    for name in ("python", "python3", f"python{version}"):
-        _link(binaries / name, base)
+    for interpreter in ("python", "python3", f"python{version}"):
+        _link(binaries / interpreter, base)
     nothing = shutil.which("pip3") or "/bin/true"
-    for name in ("pip", "pip3"):
-        _link(binaries / name, nothing)
+    for installer in ("pip", "pip3"):
+        _link(binaries / installer, nothing)
 
 
-def _link(path: Path, target: str) -> None:
-    if not path.is_symlink():
-        path.symlink_to(target)
+def _link(path: os.PathLike[str], target: str) -> None:
+    if not os.path.islink(path):  # noqa: PTH114 - pathlib is imported where it is used
+        os.symlink(target, path)  # noqa: PTH211
 
 
 def curl(words: list[str]) -> int:
@@ -84,6 +85,9 @@ def _endpoint(url: str) -> str:
 
 
 def _resolved(host: str, port: int) -> list[str]:
+    import importlib
+    from pathlib import Path
+
     sys.path.insert(0, str(Path(__file__).with_name("netshim")))
     addresses: list[str] = importlib.import_module("machine_network").lookup(host)
     return ["--resolve", f"{host}:{port}:{addresses[0]}"] if addresses else []
@@ -101,6 +105,9 @@ def dig(words: list[str]) -> int:
 
 def _host_command(name: str, words: list[str]) -> int:
     """Become the host's command of that name; our own directory is left out of the search."""
+    import shutil
+    from pathlib import Path
+
     shims = str(Path(shutil.which("systemctl") or "").parent)
     path = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if part != shims)
     program = shutil.which(name, path=path)

@@ -94,7 +94,12 @@ LOADERS: Mapping[str, Callable[[World], Service]] = {
 
 
 def _load_core() -> None:
-    """What moto's dispatch imports inside its functions, so that no request does."""
+    """What moto's dispatch imports inside its functions, so that no request does; its sessions share their models."""
+    from botocore.loaders import Loader
+
+    from srekv.service_models import FileLoader
+
+    Loader.FILE_LOADER_CLASS = FileLoader
     import_module("moto.core.request")
     import_module("moto.iam.models")
 

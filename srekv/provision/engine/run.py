@@ -264,6 +264,7 @@ class Run:
         next_step: str = "",
         last_seen: Callable[[], object] = lambda: "",
         shortest_pause_s: float = FIRST_PAUSE_S,
+        longest_pause_s: float = LONGEST_PAUSE_S,
     ) -> T:
         """Look again and again, with growing pauses, until there is something.
 
@@ -275,6 +276,7 @@ class Run:
             next_step: advice when the deadline passes.
             last_seen: tells the last thing seen, for the error.
             shortest_pause_s: the first pause, for calls that must not be made often.
+            longest_pause_s: what pauses grow to.
 
         Raises:
             TimeoutExceeded: the deadline has passed.
@@ -303,7 +305,7 @@ class Run:
                     )
                 if self.clock.pause(self.cancelled, pause):
                     raise CancelledError(f"{section} was interrupted")
-                pause = max(shortest_pause_s, min(pause * PAUSE_GROWTH, LONGEST_PAUSE_S))
+                pause = max(shortest_pause_s, min(pause * PAUSE_GROWTH, longest_pause_s))
         finally:
             if told:
                 self.watcher.waited(section, what)
