@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from srekv.errors import SrekvError
 from srekv.provision.deployment import read
-from srekv.provision.engine.answers import code_of, explain, message_of
+from srekv.provision.engine.answers import FAILURES, code_of, explain, message_of
 from srekv.provision.engine.run import Run
 from srekv.provision.inventory.marks import each, instance
 from srekv.provision.model import Check, CommandResult, Deployment, Node, Observation, Place
@@ -48,7 +46,7 @@ class AwsHands:
         """
         try:
             return read(self._run)
-        except (ClientError, BotoCoreError) as error:
+        except FAILURES as error:
             raise explain(error, f"reading the stack {self._run.config.stack}") from error
 
     def stop(self, node: Node, *, skip_os_shutdown: bool = False) -> None:
@@ -113,7 +111,7 @@ class AwsHands:
             self._ec2.authorize_security_group_ingress(
                 GroupId=self._group(), IpPermissions=[self._vantage_rule(address)]
             )
-        except (ClientError, BotoCoreError) as error:
+        except FAILURES as error:
             if code_of(error) == "InvalidPermission.Duplicate":
                 return ""
             raise explain(error, f"letting {instance_id} in") from error
@@ -129,7 +127,7 @@ class AwsHands:
             return
         try:
             self._ec2.revoke_security_group_ingress(GroupId=self._group(), IpPermissions=[self._vantage_rule(address)])
-        except (ClientError, BotoCoreError) as error:
+        except FAILURES as error:
             if code_of(error) != "InvalidPermission.NotFound":
                 raise explain(error, f"closing the port to {address}") from error
 
@@ -181,7 +179,7 @@ class AwsHands:
                 timeout_s=REGISTRATION_TIMEOUT_S,
                 next_step="check that the nodes reach the internet, and the role's policy (srekv up repairs it)",
             )
-        except (ClientError, BotoCoreError) as error:
+        except FAILURES as error:
             raise explain(error, "looking for the SSM agents") from error
 
     def run(self, node: Place, script: str, *, timeout_s: float) -> CommandResult:
@@ -205,7 +203,7 @@ class AwsHands:
         """The end of the instance's console output; "" where there is none yet."""
         try:
             output = self._ec2.get_console_output(InstanceId=node.instance_id).get("Output", "")
-        except (ClientError, BotoCoreError):
+        except FAILURES:
             return ""
         return "\n".join(output.rstrip().splitlines()[-lines:])
 
@@ -218,7 +216,7 @@ class AwsHands:
                 TimeoutSeconds=max(SHORTEST_DELIVERY_S, int(timeout_s)),
                 Parameters={"commands": [script], "executionTimeout": [str(max(1, int(timeout_s + 0.999)))]},
             )
-        except ClientError as error:
+        except FAILURES as error:
             if code_of(error) != "InvalidInstanceId":
                 raise explain(error, f"sending a command to {node.name}") from error
             raise SrekvError(
@@ -226,15 +224,13 @@ class AwsHands:
                 why=message_of(error) or "its SSM agent is not registered",
                 next_step="srekv status shows whether it runs; an agent registers a minute or two after boot",
             ) from error
-        except BotoCoreError as error:
-            raise explain(error, f"sending a command to {node.name}") from error
         return answer["Command"]["CommandId"]
 
     def _ended(self, command_id: str, node: Place) -> dict[str, Any] | None:
         """The invocation when it has ended; right after SendCommand it may not exist yet (S2)."""
         try:
             answer: Any = self._ssm.get_command_invocation(CommandId=command_id, InstanceId=node.instance_id)
-        except (ClientError, BotoCoreError) as error:
+        except FAILURES as error:
             if code_of(error) == "InvocationDoesNotExist":
                 return None
             raise explain(error, f"asking for a command on {node.name}") from error
@@ -247,5 +243,5 @@ class AwsHands:
     def _call(self, doing: str, call: Any, **arguments: Any) -> Any:
         try:
             return call(**arguments)
-        except (ClientError, BotoCoreError) as error:
+        except FAILURES as error:
             raise explain(error, doing) from error

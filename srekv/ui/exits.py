@@ -125,6 +125,12 @@ def _surprise(error: Exception, *, debug: bool) -> SrekvError:
         return SrekvError(
             "the output cannot be written", why=error.strerror or str(error), next_step="make room where it goes"
         )
+    if any(kind.__module__.startswith("botocore.") for kind in type(error).__mro__):
+        return SrekvError(
+            "a call to AWS failed",
+            why=str(error).partition("\n")[0],
+            next_step="check AWS_ENDPOINT_URL, HTTPS_PROXY and NO_PROXY, then run the command again",
+        )
     return SrekvError(
         "srekv itself failed",
         why=f"{type(error).__name__}: {error}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 import time
 from collections.abc import Callable
@@ -96,6 +97,14 @@ DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperat
 
 THROTTLED = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException"})
 """Too many calls; said before anything is done."""
+
+CBOR_MAP = 5
+"""The major type of what services that speak CBOR answer (RFC 8949 section 3.1)."""
+
+FOREIGN_NEXT = (
+    "check AWS_ENDPOINT_URL, HTTPS_PROXY and NO_PROXY, and whether this network wants a login in a browser first; "
+    "if it was AWS, run the command again"
+)
 
 SHOWN_CHARACTERS = 200
 """Of a page that is not AWS's."""
@@ -217,7 +226,7 @@ def explain(error: Exception, doing: str) -> SrekvError:
         return SrekvError(
             f"no proper answer from AWS: {doing}",
             why=str(error).partition("\n")[0],
-            next_step="check AWS_ENDPOINT_URL and the proxy; if it was AWS, run the command again",
+            next_step=FOREIGN_NEXT,
         )
     if isinstance(error, BotoCoreError):
         return SrekvError(f"failed: {doing}", why=str(error))
@@ -260,6 +269,8 @@ def _explain_answer(error: ClientError, doing: str) -> SrekvError:
             why=why,
             next_step="use AWS itself, or an emulator that has it: AWS_ENDPOINT_URL says which",
         )
+    if code.isdecimal():  # there was no error of AWS's in it: botocore takes the status for its code
+        return SrekvError(f"no proper answer from AWS: {doing}", why=why, next_step=FOREIGN_NEXT)
     return SrekvError(f"failed: {doing}", why=why, next_step=QUOTA_NEXT.get(code, ""))
 
 
@@ -267,16 +278,61 @@ _EC2_ERROR = "<Response><Errors><Error>{}</Error></Errors></Response>"
 _XML_ERROR = "<ErrorResponse><Error>{}</Error></ErrorResponse>"
 """An error as botocore reads it, from EC2 and from the other services that answer in XML."""
 
+_PAGE = re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!doctype\s+html|<html)\b", re.IGNORECASE)
+"""How a web page begins; one that is XML would be read as an answer without members."""
 
-def name_foreign_error(*, operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
-    """Listens to botocore's before-parse: an error page that is not AWS's, such as a proxy's, becomes an error.
 
-    botocore cannot parse one where it expects XML, and the exception that it raises does not name the operation.
+class ForeignAnswerError(ResponseParserError):
+    """A successful answer that no service of AWS's gives, such as the login page of a network."""
+
+
+def name_foreign_answer(endpoint: str, *, operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
+    """Listens to botocore's before-parse: what is not AWS's, such as a proxy's page, is told as that.
+
+    Of a page botocore makes an exception that names neither operation nor endpoint, or an answer without members.
+
+    Args:
+        endpoint: the URL that the client calls.
+        operation_model: botocore's.
+        response_dict: the answer; an error page becomes an error of AWS's form, with its status for a code.
+
+    Raises:
+        ForeignAnswerError: the page has the status of a success.
     """
-    protocol = operation_model.service_model.resolved_protocol
     status, body = response_dict["status_code"], response_dict["body"]
-    if "json" in protocol or "cbor" in protocol or status < 300 or not isinstance(body, bytes) or b"<Code>" in body:
+    protocol = operation_model.service_model.resolved_protocol
+    if not isinstance(body, bytes) or not _is_foreign(operation_model, status, body):
         return
-    words = " ".join(re.sub(r"<[^>]*>", " ", body.decode("utf-8", "replace")).split())[:SHOWN_CHARACTERS]
-    text = f"<Code>{status}</Code><Message>{html.escape(words)}</Message>"
-    response_dict["body"] = (_EC2_ERROR if protocol == "ec2" else _XML_ERROR).format(text).encode()
+    said = f"{endpoint} answered: {_words(body) or 'nothing'}"
+    if status < HTTPStatus.MULTIPLE_CHOICES:
+        raise ForeignAnswerError(f"{operation_model.name}: {status}: {said}")
+    response_dict["body"] = _as_error(protocol, status, said)
+
+
+def _is_foreign(operation_model: Any, status: int, body: bytes) -> bool:
+    """Whether an answer has not the form that its service's answers have."""
+    protocol, shape = operation_model.service_model.resolved_protocol, operation_model.output_shape
+    if not body.strip():
+        return status >= HTTPStatus.MULTIPLE_CHOICES or bool(shape and shape.members)
+    if "cbor" in protocol:
+        return body[0] >> 5 != CBOR_MAP
+    if "json" in protocol:
+        return not body.lstrip().startswith(b"{")
+    if status >= HTTPStatus.MULTIPLE_CHOICES:
+        return b"<Code>" not in body
+    return not body.lstrip().startswith(b"<") or bool(_PAGE.match(body))
+
+
+def _words(page: bytes) -> str:
+    """The beginning of a page's text."""
+    return " ".join(re.sub(r"<[^>]*>", " ", page.decode("utf-8", "replace")).split())[:SHOWN_CHARACTERS]
+
+
+def _as_error(protocol: str, status: int, message: str) -> bytes:
+    """An error as the services of this protocol answer it."""
+    if "cbor" in protocol:
+        return b"\xa1\x67message\x79" + len(message.encode()).to_bytes(2) + message.encode()
+    if "json" in protocol:
+        return json.dumps({"message": message}).encode()
+    text = f"<Code>{status}</Code><Message>{html.escape(message)}</Message>"
+    return (_EC2_ERROR if protocol == "ec2" else _XML_ERROR).format(text).encode()

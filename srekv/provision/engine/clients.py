@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import threading
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from botocore.config import Config as BotoConfig
 
 from srekv.config import Config
 from srekv.errors import UsageError
-from srekv.provision.engine.answers import name_foreign_error
+from srekv.provision.engine.answers import name_foreign_answer
 from srekv.provision.permissions import partition_of
 from srekv.service_models import ServiceModels
 from srekv.sessions import Session
@@ -105,7 +105,6 @@ class Clients:
         self._lock = threading.RLock()
         self._config = config
         self.session = session or new_session(config)
-        self.session.events.register("before-parse", name_foreign_error, unique_id="srekv-foreign-error")
         self.region = config.region
 
     def elsewhere(self, region: str) -> Clients:
@@ -125,7 +124,7 @@ class Clients:
     def _make(self, service: str, *, region: str | None = None, config: BotoConfig | None = None) -> Any:
         try:
             with self._lock:
-                return self.session.client(
+                client = self.session.client(
                     service,
                     region_name=region or self.region,
                     endpoint_url=self._config.endpoint,
@@ -135,6 +134,9 @@ class Clients:
             raise UsageError(
                 f"there is no client for {service}", why=str(error), next_step="correct AWS_ENDPOINT_URL"
             ) from error
+        listener = partial(name_foreign_answer, client.meta.endpoint_url)
+        client.meta.events.register("before-parse", listener, unique_id="srekv-foreign-answer")
+        return client
 
     @property
     def global_region(self) -> str:

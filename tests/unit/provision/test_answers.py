@@ -14,13 +14,14 @@ from botocore.session import get_session
 from srekv.errors import SrekvError, UsageError
 from srekv.provision.engine.answers import (
     ABSENT,
+    ForeignAnswerError,
     explain,
     found,
     gone,
     is_absent,
     is_lost,
     is_unknown_operation,
-    name_foreign_error,
+    name_foreign_answer,
 )
 
 
@@ -58,7 +59,7 @@ def raising(error: Exception) -> Any:
         (aws.NoRegionError(), "no AWS Region", "--region"),
         (aws.EndpointConnectionError(endpoint_url="http://x"), "no answer from AWS", "AWS_ENDPOINT_URL"),
         (aws.ReadTimeoutError(endpoint_url="http://x"), "no answer from AWS", "network"),
-        (ResponseParserError("Unable to parse\n<html>"), "no proper answer from AWS", "proxy"),
+        (ResponseParserError("Unable to parse\n<html>"), "no proper answer from AWS", "HTTPS_PROXY"),
         (aws.ParamValidationError(report="Name too long"), "failed: doing", ""),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
@@ -163,9 +164,33 @@ def test_a_page_in_place_of_an_error(service: str, operation: str, body: bytes, 
     """What a proxy or a web server says is an error with its status for a code, so that the operation is named."""
     model: Any = get_session().get_service_model(service)
     response = {"status_code": status, "body": body, "headers": {}}
-    name_foreign_error(operation_model=model.operation_model(operation), response_dict=response)
+    name_foreign_answer("http://x", operation_model=model.operation_model(operation), response_dict=response)
     parsed = create_parser(model.resolved_protocol).parse(response, None)
     assert parsed["Error"]["Code"] == str(status)
+    assert parsed["Error"]["Message"].startswith("http://x answered: ")
+    assert "<" not in parsed["Error"]["Message"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"<!DOCTYPE html><br>", b'<?xml version="1.0"?>\n<html><p>Log in</p></html>', b"It works", b""]
+)
+@pytest.mark.parametrize(
+    ("service", "operation"),
+    [
+        ("ec2", "DescribeInstances"),
+        ("iam", "GetRole"),
+        ("route53", "GetCheckerIpRanges"),
+        ("dynamodb", "DescribeTable"),
+        ("cloudwatch", "ListDashboards"),
+    ],
+)
+def test_a_page_in_place_of_an_answer(service: str, operation: str, body: bytes) -> None:
+    """One that botocore would read as an answer without members is an error that names operation and endpoint."""
+    model: Any = get_session().get_service_model(service).operation_model(operation)
+    with pytest.raises(ForeignAnswerError, match=f"^{operation}: 200: http://x answered: "):
+        name_foreign_answer(
+            "http://x", operation_model=model, response_dict={"status_code": 200, "body": body, "headers": {}}
+        )
 
 
 def test_an_error_of_aws_stays_as_it_is() -> None:
@@ -174,5 +199,5 @@ def test_an_error_of_aws_stays_as_it_is() -> None:
     body = b"<ErrorResponse><Error><Code>NoSuchEntity</Code></Error></ErrorResponse>"
     for status in (200, 404):
         response = {"status_code": status, "body": body, "headers": {}}
-        name_foreign_error(operation_model=model, response_dict=response)
+        name_foreign_answer("http://x", operation_model=model, response_dict=response)
         assert response["body"] == body
