@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from srekv.check.collector import paused_collector
+from srekv.check.formats.lines import short
 from srekv.check.model import HEADLINE, Event, History, Json, Kind, Operation, Outcome
 from srekv.drill import events as schema
 
@@ -31,9 +32,6 @@ _OWN = ("event", "at")
 
 _DEEPEST = 32
 """How deep objects and lists may be nested."""
-
-_SHOWN = 60
-"""How many characters of a wrong value a message shows."""
 
 _ID = re.compile(rb'\s*\{\s*"id"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+(?=[\s,]))')
 """The id of half a line, where it is the first member."""
@@ -113,8 +111,8 @@ def _ordinary(text: bytes) -> tuple[Operation, str | float | None] | None:
         client=client if type(client) is str else "" if client is None else str(client),
         op=op,
         key=line.key,
-        value=value if value is None or type(value) is str else _json(value),
-        expect=line.expect if line.expect is None or type(line.expect) is str else _json(line.expect),
+        value=value if value is None or type(value) is str else Json.of(value),
+        expect=line.expect if line.expect is None or type(line.expect) is str else Json.of(line.expect),
         invoke=invoke,
         complete=complete,
         outcome=outcome,
@@ -219,7 +217,7 @@ class _Reader:
         place = self.known.get(ident)
         if place is not None and self.operations[place].outcome == "unknown":
             del self.damaged[number]
-            self.notes.append(f"line {number}: {cut}; the operation {_short(ident)} counts as unknown")
+            self.notes.append(f"line {number}: {cut}; the operation {short(ident)} counts as unknown")
         else:
             self.damaged[number] = cut
 
@@ -240,7 +238,7 @@ def _object(text: bytes) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise _DamagedError(f"not UTF-8: {error.reason} at byte {error.start + 1}") from error
     except ValueError as error:
-        raise _DamagedError(f"not JSON: {_short(str(error))}") from error
+        raise _DamagedError(f"not JSON: {short(str(error))}") from error
     except RecursionError as error:
         raise _DamagedError("nested too deep") from error
     if not isinstance(line, dict):
@@ -271,7 +269,7 @@ def _identity(line: dict[str, Any]) -> str | float | None:
     """What lines of one operation share."""
     ident: str | float | None = line.get("id")
     if ident is not None and type(ident) not in {str, int, float}:
-        raise _DamagedError(f"id is {_short(ident)}, not a string or a number")
+        raise _DamagedError(f"id is {short(ident)}, not a string or a number")
     return ident
 
 
@@ -305,7 +303,7 @@ def _operation(line: dict[str, Any]) -> Operation:
     op, outcome, key = line.get("op"), line.get("outcome"), line.get("key")
     if op not in _KINDS or outcome not in _OUTCOMES or not isinstance(key, str):
         wrong = {"op": op, "outcome": outcome, "key": key}
-        raise _DamagedError(", ".join(f"{name} {_short(value)}" for name, value in wrong.items()))
+        raise _DamagedError(", ".join(f"{name} {short(value)}" for name, value in wrong.items()))
     if outcome == "conflict" and op != "cas":
         raise _DamagedError(f"a {op} cannot conflict")
     invoke = _time(line, "invoke")
@@ -333,28 +331,28 @@ def _operation(line: dict[str, Any]) -> Operation:
 def _time(line: dict[str, Any], name: Literal["invoke", "complete"]) -> float:
     value = line.get(name)
     if type(value) not in {int, float} or not 0 <= value <= schema.LONGEST_S:  # type: ignore[operator]
-        raise _DamagedError(f"{name} is {_short(value)}, not a number of seconds since the start")
+        raise _DamagedError(f"{name} is {short(value)}, not a number of seconds since the start")
     return float(value)  # type: ignore[arg-type]
 
 
 def _client(line: dict[str, Any]) -> str:
     value = line.get("client")
     if value is not None and type(value) not in {str, int, float}:
-        raise _DamagedError(f"client is {_short(value)}, not a name or a number")
+        raise _DamagedError(f"client is {short(value)}, not a name or a number")
     return "" if value is None else str(value)
 
 
 def _text(line: dict[str, Any], name: str) -> str:
     value = line.get(name)
     if value is not None and not isinstance(value, str):
-        raise _DamagedError(f"{name} is {_short(value)}, not a string")
+        raise _DamagedError(f"{name} is {short(value)}, not a string")
     return value or ""
 
 
 def _flag(line: dict[str, Any], name: str) -> bool:
     value = line.get(name)
     if value is not None and not isinstance(value, bool):
-        raise _DamagedError(f"{name} is {_short(value)}, not true or false")
+        raise _DamagedError(f"{name} is {short(value)}, not true or false")
     return bool(value)
 
 
@@ -365,16 +363,6 @@ def _value(line: dict[str, Any], name: str, *, required: bool = False) -> str | 
     if value is None or isinstance(value, str):
         return value
     try:
-        return _json(value)
+        return Json.of(value)
     except ValueError:
-        raise _DamagedError(f"{name} is {_short(value)}, not a number that JSON can hold") from None
-
-
-def _json(value: object) -> Json:
-    return Json(json.dumps(value, sort_keys=True, allow_nan=False))
-
-
-def _short(value: object) -> str:
-    """A wrong value, or what is wrong with it, for a message."""
-    text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+        raise _DamagedError(f"{name} is {short(value)}, not a number that JSON can hold") from None

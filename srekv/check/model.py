@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from math import inf
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 import msgspec
 
@@ -35,6 +35,9 @@ _CAUSES = (
 """What to look for in a client's words, and what to call it."""
 
 
+_ENCODE = json.JSONEncoder(sort_keys=True, allow_nan=False).encode
+
+
 class Json(str):
     """A value that is not a string, as JSON text."""
 
@@ -42,6 +45,16 @@ class Json(str):
 
     def __repr__(self) -> str:
         return str(self)
+
+    @classmethod
+    def of(cls, value: object) -> Self:
+        """The text of a value: the same for equal values.
+
+        Raises:
+            ValueError: a number that JSON cannot hold.
+            TypeError: no value of JSON.
+        """
+        return cls(_ENCODE(value))
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -267,7 +267,7 @@ class _Operations:
         if value is None:
             return None
         try:
-            text = str(value) if isinstance(value, str) else Json(json.dumps(value, sort_keys=True, allow_nan=False))
+            text = str(value) if isinstance(value, str) else Json.of(value)
             text.encode()
         except (ValueError, TypeError):
             raise _DamagedError(f"{short(repr(value))} is not a value that JSON can hold") from None

@@ -56,7 +56,7 @@ def _row(line: str) -> object:
     if process == ":nemesis":
         return {"process": "nemesis", "type": kind, "f": f}
     try:
-        number, found = int(process), edn.value(value)
+        number, found = int(process), int(value) if value.isdecimal() else edn.value(value)
     except ValueError:
         return Damage(f"process {short(process)} with {short(value)} is no operation")
     return {"process": number, "type": kind, "f": f, "value": found}
