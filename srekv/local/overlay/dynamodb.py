@@ -98,7 +98,9 @@ class DynamoDb(DynamoHandler):
     # What is written.
 
     def update_item(self) -> ActionResult:
-        """As moto; a refused update leaves the item as it was."""
+        """As moto, also without an expression; a refused update leaves the item as it was."""
+        if "UpdateExpression" not in self.body:
+            self.body.setdefault("AttributeUpdates", {})
         place = (self.body["TableName"], self.body["Key"])
         return self._whole([place], super().update_item, lambda texts: ApiError("ValidationException", str(texts[0])))
 

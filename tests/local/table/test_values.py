@@ -222,6 +222,11 @@ def grown(total: int) -> Case:
     return do
 
 
+def touched(bench: Bench) -> Any:
+    """An update that names a key alone."""
+    return bench.outcome("update_item", **bench.place), "Item" in bench.client.get_item(**bench.place)
+
+
 def token_twice(bench: Bench) -> Any:
     """The same transaction again: a retry whose first answer was lost."""
     token = uuid.uuid4().hex
@@ -397,6 +402,7 @@ GIVEN: dict[str, tuple[Case, Any]] = {
         refused_update("SET a = :a, b = :b", {"v": {"S": "x" * 400_000}}, a={"S": "a"}, b={"S": "b" * 10_000}),
         (REFUSED, True),
     ),
+    "an update of nothing makes the item": (touched, ("ok", True)),
     "a large update makes no item": (refused_update("SET b = :b", None, b={"S": "b" * LIMIT}), (REFUSED, True)),
     "grown inside a map": (
         refused_update("SET m.b = :b", {"m": {"M": {"a": {"S": "x" * 300_000}}}}, b={"S": "b" * 200_000}),
