@@ -92,8 +92,11 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 _DECODE = msgspec.json.Decoder(_Line).decode
 
 
-def _ordinary(text: bytes) -> tuple[Operation, str | float | None] | None:
-    """The operation on an ordinary line, and its id; None for any other line, damaged or not."""
+def _ordinary(text: bytes, names: dict[str, str]) -> tuple[Operation, str | float | None] | None:
+    """The operation on an ordinary line, and its id; None for any other line, damaged or not.
+
+    `names` keeps each client's and each key's name once.
+    """
     try:
         line = _DECODE(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -107,10 +110,11 @@ def _ordinary(text: bytes) -> tuple[Operation, str | float | None] | None:
         return None
     if (value is None and op in {"write", "cas"}) or (outcome == "conflict" and op != "cas"):
         return None
+    client = client if type(client) is str else "" if client is None else str(client)
     operation = Operation(
-        client=client if type(client) is str else "" if client is None else str(client),
+        client=names.setdefault(client, client),
         op=op,
-        key=line.key,
+        key=names.setdefault(line.key, line.key),
         value=value if value is None or type(value) is str else Json.of(value),
         expect=line.expect if line.expect is None or type(line.expect) is str else Json.of(line.expect),
         invoke=invoke,
@@ -131,6 +135,7 @@ class _Reader:
     operations: list[Operation] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
     known: dict[object, int] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     damaged: dict[int, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -148,7 +153,7 @@ class _Reader:
         self.ended = self.ended or (self.lines > 0 and self.last.endswith(b"\n"))
         self.lines, self.number, self.last = self.lines + 1, number, text
         try:
-            if found := _ordinary(text):
+            if found := _ordinary(text, self.names):
                 self._operation(number, *found)
             elif "event" in (line := _object(text)):
                 self._event(number, line)
