@@ -1,25 +1,33 @@
-"""A limit for what a verdict may cost, counted in steps, so that equal histories get equal verdicts."""
+"""A limit for what a verdict may cost, counted in comparisons, so that equal histories get equal verdicts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-BUDGET = 1_000_000
-"""How many zones and states a whole history may compare before the answer is unknown: some 10 s."""
+BUDGET = 10_000_000
+"""How many comparisons of zones and states a history may cost, beside those that grow with it: some 10 s. One key may
+cost half of what is left; then it is undecided."""
 
 
 class OutOfBudgetError(Exception):
-    """What was to be decided takes more steps than are left."""
+    """What was to be decided takes more comparisons than are left."""
 
 
 @dataclass(slots=True)
 class Budget:
-    """Steps that may still be taken."""
+    """Comparisons that may still be made, and the budget that these are a share of."""
 
     left: int = BUDGET
+    whole: Budget | None = None
 
-    def spend(self, steps: int = 1) -> None:
-        """Account for them; raises OutOfBudgetError when none is left."""
-        self.left -= steps
-        if self.left < 0:
+    def share(self, limit: int) -> Budget:
+        """A part of this budget: what is spent of it is spent of the whole."""
+        return Budget(min(limit, self.left), self)
+
+    def spend(self, comparisons: int = 1) -> None:
+        """Account for them; raises OutOfBudgetError when too few are left."""
+        if comparisons > self.left:
             raise OutOfBudgetError
+        self.left -= comparisons
+        if self.whole is not None:
+            self.whole.spend(comparisons)

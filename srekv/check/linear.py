@@ -7,7 +7,7 @@ that leaves too many choices, a walk through the states decides.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from srekv.check.budget import BUDGET, Budget, OutOfBudgetError
 from srekv.check.model import Judgement, Operation
@@ -17,29 +17,47 @@ from srekv.check.states import walk
 from srekv.check.zones import ContradictionError, arrange
 
 TRIAL = 20
-"""How many steps the choice of writes may take for each operation before states are tried instead."""
+"""How many comparisons the choice of writes may take for each operation before states are tried instead."""
 
-REDUCTION = 100_000
-"""How many operations are read again to make a proof smaller: less than a second."""
+LEAST, MOST = 12_000, 200_000
+"""A proof is made smaller with as many comparisons as the verdict took, within these limits: 0.1 to 2 s. Each
+operation that is read again counts as one."""
+
+NEWS = 1_000
+"""Progress is reported once for so many operations."""
 
 
-def judge_linear(operations: Iterable[Operation], *, budget: int = BUDGET) -> Judgement:
-    """Judge every key; the first one that no order explains is shown, reduced to the operations that contradict."""
+def judge_linear(
+    operations: Sequence[Operation], *, budget: int | None = None, progress: Callable[[str], object] = str
+) -> Judgement:
+    """Judge every key; the first one that no order explains is shown, reduced to the operations that contradict.
+
+    Args:
+        operations: in the order of their invocation.
+        budget: comparisons that the history may cost; None: BUDGET, and TRIAL for each operation.
+        progress: takes how many keys are judged.
+    """
     by_key: dict[str, list[Operation]] = {}
     for operation in operations:
         by_key.setdefault(operation.key, []).append(operation)
-    left = Budget(budget)
+    whole = Budget(BUDGET + TRIAL * len(operations) if budget is None else budget)
+    start = whole.left
     undecided = []
-    for key, history in by_key.items():
+    judged = reported = 0
+    for place, (key, history) in enumerate(by_key.items()):
+        if judged >= reported:
+            progress(f"{place:,} of {len(by_key):,} keys")
+            reported = judged + NEWS
+        judged += len(history)
         try:
-            found = contradiction(history, left)
+            found = contradiction(history, whole.share(whole.left // 2))
         except OutOfBudgetError:
             undecided.append(key)
-            left.left = budget // 10
             continue
         if found is not None:
             summary = f"no order of the operations on {key} explains this answer of client {found.culprit.client}"
-            return Judgement(checker="linear", verdict="violated", summary=summary, proof=_proof(history, found))
+            proof = _proof(history, found, Budget(max(LEAST, min(MOST, judged + start - whole.left))))
+            return Judgement(checker="linear", verdict="violated", summary=summary, proof=proof)
     if undecided:
         summary = f"{len(undecided)} of {len(by_key)} keys undecided, {undecided[0]} among them"
         return Judgement(checker="linear", verdict="unknown", summary=summary)
@@ -54,9 +72,8 @@ def contradiction(history: Sequence[Operation], budget: Budget) -> Contradiction
     """
     try:
         register = arrange(history)
-        trial = Budget(min(budget.left, TRIAL * len(history)))
         try:
-            settle(register, trial)
+            settle(register, budget.share(TRIAL * len(history)))
         except OutOfBudgetError:
             walk(history, budget)
     except ContradictionError as found:
@@ -64,11 +81,10 @@ def contradiction(history: Sequence[Operation], budget: Budget) -> Contradiction
     return None
 
 
-def _proof(history: Sequence[Operation], found: ContradictionError) -> tuple[Operation, ...]:
+def _proof(history: Sequence[Operation], found: ContradictionError, budget: Budget) -> tuple[Operation, ...]:
     """Operations that contradict each other whatever the others did; few, as far as the reduction comes."""
     if found.proven:
         return found.operations
-    budget = Budget(REDUCTION)
 
     def contradicts(part: Sequence[Operation]) -> bool:
         budget.spend(len(part))

@@ -23,14 +23,10 @@ def smaller_parts(
 ) -> Iterator[list[Operation]]:
     """Parts of the history that still contradict themselves, each smaller than the one before, sorted by invocation.
 
-    The first try is what happened around the answers that have no explanation together.
+    The first tries are the answers that have no explanation together, with the changes around them.
     """
     part = [one for one in history if one.outcome != "fail" and (one.op != "read" or one.outcome == "ok")]
-    for margin in MARGINS:
-        nearby = without(part, _far_from(answers, part, margin))
-        if contradicts(nearby):
-            part = nearby
-            break
+    part = next((one for one in _first_tries(part, answers) if contradicts(one)), part)
     yield part
     size = max(1, len(part) // 2)
     while size:
@@ -46,7 +42,15 @@ def smaller_parts(
             size //= 2
 
 
-def _far_from(answers: Sequence[Operation], part: Sequence[Operation], margin: float) -> Container[int]:
+def _first_tries(part: Sequence[Operation], answers: Sequence[Operation]) -> Iterator[list[Operation]]:
+    in_question = {id(one) for one in answers}
+    others = {place for place, one in enumerate(part) if not one.mutates and id(one) not in in_question}
+    far = [_far_from(answers, part, margin) for margin in MARGINS]
+    for left_out in (*(one | others for one in far), others, *far):
+        yield without(part, left_out)
+
+
+def _far_from(answers: Sequence[Operation], part: Sequence[Operation], margin: float) -> set[int]:
     """The positions of what does not touch the time of the answers."""
     first = min(one.invoke for one in answers)
     last = max(one.invoke if one.complete is None else one.complete for one in answers)

@@ -143,6 +143,7 @@ class _Walk:
         """Unknown changes whose effect an open operation needs; of those with the same effect the first will do."""
         if not self._unknown:
             return
+        self._budget.spend(len(self._unknown))
         waiting = [one for bit, one in (*self._changes.items(), *self._answers.items()) if not (done | explained) & bit]
         any_change = any(one.outcome == "conflict" and one.expect == state for one in waiting)
         wanted = {one.value if one.op == "read" else one.expect for one in waiting if one.op in {"read", "cas"}}

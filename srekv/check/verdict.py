@@ -42,17 +42,22 @@ def judge_operations(operations: Iterable[Operation]) -> Verdict:
 
 
 @paused_collector()
-def judge_history(history: History, *, promises: Promises | None = None) -> Verdict:
-    """Judge a parsed history with every checker that applies to it."""
+def judge_history(
+    history: History, *, promises: Promises | None = None, progress: Callable[[str], object] = str
+) -> Verdict:
+    """Judge a parsed history with every checker that applies to it; `progress` takes how many keys are judged."""
     promised = recorded(history.events) if promises is None else promises
     finals = any(one.final for one in history.operations) or promised.max_lost is not None
     found = losses(history.operations, finals_expected=finals or _has_load(history))
     timing = measure(history)
     answered = any(one.good for one in history.operations)
-    findings = [
-        _guarded("lost", lambda: judge_lost(found, allowed=promised.max_lost or 0)) if answered else _nothing("lost"),
-        _guarded("linear", lambda: judge_linear(history.operations)) if answered else _nothing("linear"),
-    ]
+    if answered:
+        findings = [
+            _guarded("lost", lambda: judge_lost(found, allowed=promised.max_lost or 0)),
+            _guarded("linear", lambda: judge_linear(history.operations, progress=progress)),
+        ]
+    else:
+        findings = [_nothing("lost"), _nothing("linear")]
     findings += _judge_times(history, timing, promised)
     if history.damaged:  # the write that a read saw may be on a line that cannot be read
         findings = [in_doubt(one, "lines of the history are damaged") for one in findings]

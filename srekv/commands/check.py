@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from srekv.check.formats import FORMATS, Format
-from srekv.commands.history import conclude, history_file, read_history, sealed
+from srekv.commands.history import conclude, history_file, read_and_judge, read_history, sealed
 from srekv.commands.promises import promise_options, promises_of
 from srekv.commands.session import pass_invocation
 from srekv.drill.model import Promises
@@ -66,12 +66,12 @@ def check(screen: Screen, file: Path, promises: Promises | None, *, format_: For
         FindingError: violated.
         UnknownError: unknown.
     """
-    from srekv.check.verdict import judge_history
     from srekv.report.data import figures
     from srekv.report.terminal import verdict_view
 
     path = history_file(file)
-    verdict = sealed(judge_history(read_history(path, format_), promises=promises), path, told=True)
+    _, verdict = read_and_judge(screen, path, promises, format_=format_)
+    verdict = sealed(verdict, path, told=True)
     screen.show(verdict_view(verdict))
     screen.document(figures(verdict))
     conclude(verdict)

@@ -7,9 +7,31 @@ from pathlib import Path
 
 from srekv.check.formats import Format
 from srekv.check.model import History, Verdict
+from srekv.drill.model import Promises
 from srekv.errors import FindingError, UnknownError, UsageError
+from srekv.ui.console import Screen
 
 HISTORY = "history.jsonl"
+
+BEAT_S = 1.0
+"""Without a terminal: how long the reading and judging of a history may be silent at first, seconds."""
+
+
+def read_and_judge(
+    screen: Screen, path: Path, promises: Promises | None, *, format_: Format | None = None
+) -> tuple[History, Verdict]:
+    """The history in a file and the verdict over it, with progress on the screen.
+
+    Raises:
+        UsageError: none of its lines is an operation or an event, or one is an operation that srekv cannot judge.
+    """
+    from srekv.check.verdict import judge_history
+
+    with screen.progress(beat_s=BEAT_S) as narration:
+        with narration.busy(f"reading {path.name}"):
+            history = read_history(path, format_)
+        with narration.busy(f"judging {len(history.operations):,} operations") as advance:
+            return history, judge_history(history, promises=promises, progress=advance)
 
 
 def sealed(verdict: Verdict, file: Path, *, told: bool = False) -> Verdict:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from srekv.check.model import History, Verdict
-from srekv.commands.history import conclude, history_file, read_history, sealed
+from srekv.commands.history import conclude, history_file, read_and_judge, sealed
 from srekv.commands.promises import promise_options, promises_of
 from srekv.commands.session import pass_invocation
 from srekv.drill.model import Promises
@@ -60,15 +60,16 @@ def write_report(directory: Path, file: Path, *, promises: Promises | None = Non
         UsageError: the directory holds another run.
     """
     from srekv.check.history import read
-
-    return _written(directory, file, read(file), promises)
-
-
-def _written(directory: Path, file: Path, history: History, promises: Promises | None) -> Report:
     from srekv.check.verdict import judge_history
+
+    history = read(file)
+    return _written(directory, file, history, judge_history(history, promises=promises))
+
+
+def _written(directory: Path, file: Path, history: History, verdict: Verdict) -> Report:
     from srekv.report.folder import PAGE, write
 
-    verdict = sealed(judge_history(history, promises=promises), file)
+    verdict = sealed(verdict, file)
     return Report(verdict=verdict, document=write(directory, file, history, verdict), page=directory / PAGE)
 
 
@@ -83,7 +84,7 @@ def report(screen: Screen, file: Path, *, directory: Path | None, promises: Prom
     from srekv.report.terminal import verdict_view
 
     path = history_file(file)
-    written = _written(directory or path.parent, path, read_history(path), promises)
+    written = _written(directory or path.parent, path, *read_and_judge(screen, path, promises))
     screen.show(verdict_view(written.verdict), Text(f"report: {written.page}", overflow="fold"))
     screen.document(written.document)
     conclude(written.verdict)

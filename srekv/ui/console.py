@@ -11,9 +11,9 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from rich.console import Console, RenderableType
@@ -149,9 +149,9 @@ class Screen:
                     _labelled(console, f"{label:>5}: ", text, style="bold red" if label == "error" else "dim")
 
     @contextmanager
-    def progress(self, *, dry: bool = False) -> Iterator[Narration]:
-        """A narration for as long as the work takes."""
-        narration = Narration(self, dry=dry)
+    def progress(self, *, dry: bool = False, beat_s: float = BEAT_S) -> Iterator[Narration]:
+        """A narration for as long as the work takes; `beat_s` as it has."""
+        narration = Narration(self, dry=dry, beat_s=beat_s)
         with narration:
             yield narration
 
@@ -168,7 +168,7 @@ class Narration:
     Args:
         screen: where it goes.
         dry: what is told of is a plan.
-        beat_s: without a terminal: how long it may be silent, seconds.
+        beat_s: without a terminal: how long it may be silent, seconds; twice as long each time, up to BEAT_S.
     """
 
     def __init__(self, screen: Screen, *, dry: bool, beat_s: float = BEAT_S) -> None:
@@ -217,11 +217,11 @@ class Narration:
         return time.monotonic() - self._begin
 
     @contextmanager
-    def busy(self, what: str) -> Iterator[None]:
-        """Something goes on inside that has no result of its own to tell."""
+    def busy(self, what: str) -> Iterator[Callable[[str], None]]:
+        """Something goes on inside that has no result of its own to tell; what it yields takes how far that is."""
         self.started(what)
         try:
-            yield
+            yield lambda state: self._advance(what, state)
         finally:
             self.finished(what)
 
@@ -241,6 +241,11 @@ class Narration:
         with self._lock, self._heard():
             if what not in self._going:
                 self._going[what] = _Going(self._live.add_task(escape(visible(what)), total=None), time.monotonic())
+
+    def _advance(self, what: str, state: str) -> None:
+        with self._lock, self._heard():
+            going = self._going[what] = replace(self._going[what], state=f": {state}")
+            self._live.update(going.task, description=escape(visible(f"{what}{going.state}")))
 
     def changed(self, change: Change) -> None:
         """A resource was created, changed, left alone or deleted."""
@@ -336,18 +341,22 @@ class Narration:
                 if silent_s < self._beat_s:
                     continue
                 silent_s = 0.0
+                self._beat_s = min(2 * self._beat_s, max(self._beat_s, BEAT_S))
                 if self._going:
-                    self._at(
-                        "still: ", "; ".join(f"{what} ({now - one.begin:.0f} s)" for what, one in self._going.items())
-                    )
+                    self._at("still: ", "; ".join(one.describe(what, now) for what, one in self._going.items()))
 
 
 @dataclass(frozen=True)
 class _Going:
-    """Something that goes on: its line at the bottom of the terminal, and when it began."""
+    """Something that goes on: its line at the bottom of the terminal, when it began, and how far it is."""
 
     task: TaskID
     begin: float
+    state: str = ""
+
+    def describe(self, what: str, now: float) -> str:
+        """For a log."""
+        return f"{what}{self.state} ({now - self.begin:.0f} s)"
 
 
 @contextmanager

@@ -317,6 +317,26 @@ def test_too_hard_is_unknown() -> None:
     assert "k" in judgement.summary
 
 
+def test_a_budget_is_for_the_whole_history() -> None:
+    """A thousand keys that are too hard cost no more than the budget, whatever is tried for each of them."""
+    whole = Budget(1_000)
+    given_up = 0
+    for number in range(1_000):
+        try:
+            contradiction(ambiguous(str(number)), whole.share(whole.left // 2))
+        except OutOfBudgetError:
+            given_up += 1
+    assert whole.left >= 0
+    assert given_up > 900
+
+
+def test_progress_counts_keys() -> None:
+    """It is reported from the start, and no more often than once for a thousand operations."""
+    seen: list[str] = []
+    judge_linear([op("read", None, 0, 1, key=str(number)) for number in range(2_500)], progress=seen.append)
+    assert seen == ["0 of 2,500 keys", "1,000 of 2,500 keys", "2,000 of 2,500 keys"]
+
+
 def test_a_violation_outweighs_a_key_that_is_too_hard() -> None:
     """A later key is still judged after one was given up."""
     assert judge_linear([*ambiguous("k"), op("read", "a", 0, 1, key="z")], budget=1).verdict == "violated"

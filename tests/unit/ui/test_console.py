@@ -126,6 +126,20 @@ def test_a_log_is_not_silent_for_long() -> None:
     assert "\x1b" not in page.getvalue()
 
 
+def test_a_log_says_how_far_it_is() -> None:
+    """What goes on is told with the last that it reported of itself."""
+    page = Page("still: ")
+    with (
+        redirect_stdout(page),
+        Narration(Screen(as_json=False), dry=False, beat_s=0.01) as narration,
+        narration.busy("judging [1]") as advance,
+    ):
+        advance("1 of 9 keys")
+        advance("2 of 9 keys")
+        assert page.written.wait(DEADLINE_S)
+    assert re.match(r" +0\.\d s  still: judging \[1\]: 2 of 9 keys \(0 s\)", page.getvalue())
+
+
 def test_quiet_and_done_say_nothing_more(capsys: pytest.CaptureFixture[str]) -> None:
     """With --quiet nobody is told that something goes on; without, what has ended does not go on."""
     with Narration(Screen(as_json=False, quiet=True), dry=False, beat_s=0.001) as narration, narration.busy("EC2"):
