@@ -51,7 +51,7 @@ TOKENS = 20
 
 PROTECTIONS = {"disableApiTermination": "termination protection", "disableApiStop": "stop protection"}
 """What TerminateInstances refuses with OperationNotPermitted, by the attribute that the message names: an instance that
-is protected against stops cannot be terminated either (EC2's guide, "stop protection")."""
+is protected against stops cannot be terminated either (cloud-custodian/cloud-custodian#7597)."""
 
 ENDED = frozenset({"shutting-down", "terminated"})
 

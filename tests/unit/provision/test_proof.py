@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from srekv.provision.inventory.leftover import Leftover
-from srekv.provision.removal import LINGERING_TIMEOUT_S, LISTINGS_TIMEOUT_S, going, patience_s
+from srekv.errors import SrekvError
+from srekv.provision.engine.run import HeldError
+from srekv.provision.inventory.leftover import Leftover, by_hand
+from srekv.provision.removal import LINGERING_TIMEOUT_S, LISTINGS_TIMEOUT_S, going, patience_s, with_reasons
 
 
 @pytest.mark.parametrize(
@@ -28,6 +30,39 @@ def test_patience(states: dict[str, str], patience: float) -> None:
 
 def _thing(kind: str, **more: Any) -> Leftover:
     return Leftover(**{"kind": kind, "id": f"{kind} 1", "name": "", "stack": "srekv", **more})
+
+
+DENIED = SrekvError("not permitted: delete x", why="DeleteX: AccessDenied: no")
+
+
+@pytest.mark.parametrize(
+    ("one", "error", "note"),
+    [
+        (_thing("role"), DENIED, DENIED.why),
+        (_thing("role"), SrekvError("gave up"), "gave up"),
+        (_thing("address", note="on i-1"), DENIED, f"on i-1; {DENIED.why}"),
+        (_thing("address", note="on eni-1"), HeldError("x", why="on eni-1 (a gateway)"), "on eni-1 (a gateway)"),
+        (_thing("security group", note="held by eni-1, eni-2"), HeldError("x", why="held by eni-1"), None),
+        (_thing("table", note="mine"), None, "mine"),
+    ],
+)
+def test_each_thing_that_is_left_has_its_reason(one: Leftover, error: SrekvError | None, note: str | None) -> None:
+    """What the listing shows of it and why it was not deleted, neither of them twice."""
+    refused = {one.id: error} if error else {}
+    (seen,) = with_reasons([one], refused)
+    assert seen.note == (one.note if note is None else note)
+
+
+def test_what_undoes_a_refusal_is_printed() -> None:
+    """The command that takes a protection away stands before the others; what no command frees has none."""
+    instance, address = _thing("instance", state="running"), _thing("address")
+    protected = HeldError("x", why="protected", ties=(("termination protection", ""),))
+    (seen,) = with_reasons([instance], {instance.id: protected})
+    assert [command.split()[2] for command in by_hand(seen)] == [
+        *("modify-instance-attribute", "terminate-instances", "wait"),
+    ]
+    (seen,) = with_reasons([address], {address.id: HeldError("x", why="on eni-1", holders=("eni-1",))})
+    assert by_hand(seen, [seen]) == ()
 
 
 @pytest.mark.parametrize(
