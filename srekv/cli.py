@@ -32,14 +32,14 @@ COMMANDS = {
     "status": "Show what exists, its health, and what the name answers.",
     "check": "Judge a recorded history.",
     "report": "Redraw a report from a history alone.",
-    "compare": "Tell whether B is worse than A.",
+    "compare": "Compare two runs: is B worse than A?",
     "predict": "Predict the outage and the bill of some settings.",
     "policy": "Print the least-privilege IAM policy of an operator.",
     "kv": "Talk to the service through its DNS name.",
     "sweep": "Remove what any srekv stack left in the account.",
     "doctor": "Report whether each name will fail over, and why not.",
-    "local": "Look after the local cloud.",
-    "conformance": "Ask what AWS answered when it was recorded.",
+    "local": "Inspect and stop the local cloud.",
+    "conformance": "Compare the target's API errors with recorded AWS responses.",
     "completion": "Print the script by which a shell completes srekv.",
 }
 """Each command, which is `command` in the module of its name, and its help in one sentence."""
@@ -83,10 +83,10 @@ def main_group(context: click.Context, /, *, quiet: bool, verbose: bool, **_: st
     """A highly available key-value service, its failover, and the proof that it works.
 
     On the local target (the default) everything runs on this machine's loopback and costs nothing. Options before the
-    command say which stack it is about.
+    command choose the stack.
 
     Exit codes: 0 done, or the drill held; 1 violated, absent, something is left, or a finding prevents the failover;
-    2 an impossible request, refused before the first call; 3 could not; 4 inconclusive; 130 Ctrl-C.
+    2 usage error, refused before the first call; 3 failed; 4 inconclusive; 130 Ctrl-C.
 
     $ srekv up
     $ srekv test

@@ -118,11 +118,11 @@ class Config:
         _between(self.ttl, 0, 2_147_483_647, "--ttl")
         _between(self.port, 1, 65535, "--port")
         if not 0.1 <= self.speed <= 100:
-            raise UsageError(f"--speed {self.speed} is impossible", why="it must be between 0.1 and 100")
+            raise UsageError(f"invalid value for --speed: {self.speed}", why="it must be between 0.1 and 100")
         if self.lease_s is not None and not SHORTEST_LEASE_S <= self.lease_s <= LONGEST_LEASE_S:
             nearest = "10m" if self.lease_s < SHORTEST_LEASE_S else "30d"
             raise UsageError(
-                f"--lease {in_units(self.lease_s)} is impossible",
+                f"invalid value for --lease: {in_units(self.lease_s)}",
                 why="a lease lasts 10 minutes to 30 days",
                 next_step=f"nearest: --lease {nearest}",
             )
@@ -230,7 +230,7 @@ def _matches(pattern: re.Pattern[str], value: str, option: str, expectation: str
 def _impossible(option: str, value: object, expectation: str, *, nearest: object = "") -> UsageError:
     """The refusal of a value; `nearest` is the closest one that would do, "" if none comes to mind."""
     return UsageError(
-        f"{option} {value!r} is impossible",
+        f"invalid value for {option}: {value!r}",
         why=f"expected {expectation}",
         next_step=f"did you mean {nearest}?" if nearest != "" else "",
     )
@@ -260,7 +260,7 @@ def _between(value: int, low: int, high: int, option: str) -> None:
     if not low <= value <= high:
         nearest = min(max(value, low), high)
         raise UsageError(
-            f"{option} {value} is impossible", why=f"it must be {low} to {high}", next_step=f"nearest: {nearest}"
+            f"invalid value for {option}: {value}", why=f"it must be {low} to {high}", next_step=f"nearest: {nearest}"
         )
 
 
@@ -330,7 +330,7 @@ def duration(text: str, option: str) -> float:
     if seconds > LONGEST_DURATION_S:
         longest = in_units(LONGEST_DURATION_S)
         raise UsageError(
-            f"{option} {text!r} is impossible",
+            f"invalid value for {option}: {text!r}",
             why=f"it must be at most {longest}",
             next_step=f"nearest: {option} {longest}",
         )

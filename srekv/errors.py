@@ -99,7 +99,7 @@ def none_of(option: str, value: str, known: Sequence[str]) -> UsageError:
     """
     nearest = difflib.get_close_matches(value, known, n=1, cutoff=0.4)
     return UsageError(
-        f"{option} {value} is impossible",
+        f"invalid value for {option}: {value}",
         why=f"it must be one of {', '.join(known)}",
         next_step=f"did you mean {option} {nearest[0]}?" if nearest else "",
     )

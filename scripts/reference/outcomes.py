@@ -12,15 +12,15 @@ CODES = (
         FindingError.exit_code,
         "Done, and the answer is no: violated, worse, absent, something is left, a finding prevents the failover.",
     ),
-    (UsageError.exit_code, "An impossible request, refused before the first call. The message names the nearest one."),
-    (SrekvError.exit_code, "Could not: the message says what, why, and what to do next."),
+    (UsageError.exit_code, "Usage error, refused before the first call. The message names the nearest valid value."),
+    (SrekvError.exit_code, "Failed: the message has what happened, why, and what to do next."),
     (UnknownError.exit_code, "Done, and the verdict is inconclusive."),
-    (INTERRUPTED, "Ctrl-C. What exists is said; the same command again goes on from there."),
+    (INTERRUPTED, "Ctrl-C. What exists is printed; the same command continues from there."),
     (
         UNHEARD,
         (
-            "A result found no reader, for example `srekv status --watch | head -1`. What changes a stack goes on to "
-            "its end without a reader, says so on standard error, and exits as above."
+            "Standard output was closed before the result was written, for example `srekv status --watch | head -1`. A "
+            "command that changes a stack continues, warns on standard error, and exits as above."
         ),
     ),
 )
@@ -31,8 +31,8 @@ The same for every command, so that scripts and pipelines can decide by them. `s
 
 TAIL = """\
 An error has up to three lines, on standard error: `error:` what happened, `why:` its cause as far as it is known, often
-in AWS's words, and `next:` what to do, mostly a command to copy. With `SREKV_DEBUG=1` an error that nobody foresaw
-shows where it came from."""
+in AWS's words, and `next:` what to do, mostly a command to copy. With `SREKV_DEBUG=1` an
+internal error shows where it came from."""
 
 
 def outcomes() -> str:

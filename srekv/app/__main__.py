@@ -26,7 +26,7 @@ def setting(environ: Mapping[str, str], name: str, pattern: str = r"[\w.-]{1,255
     """The variable's value; raises ValueError when it can never work."""
     value = environ.get(name) or default
     if not re.fullmatch(pattern, value, re.ASCII):
-        raise ValueError(f"{name}={value!r} is impossible, expected {pattern}" if value else f"{name} is not set")
+        raise ValueError(f"{name}={value!r} is invalid: expected {pattern}" if value else f"{name} is not set")
     return value
 
 

@@ -89,7 +89,7 @@ def _add_faults(app: Flask, faults: Faults, stopping: threading.Event) -> None:
         while "hang" in words and not stopping.wait(0.1):
             words = faults.active()
         word = "unhealthy" if words and request.path == "/health" else "lying"
-        return _problem(500, word, "a drill says so") if word in words else None
+        return _problem(500, word, "injected fault") if word in words else None
 
 
 def _add_answers(app: Flask, node: str, metrics: Metrics) -> None:

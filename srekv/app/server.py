@@ -42,7 +42,7 @@ _FREE = frozenset(["/health", "/metrics", "/openapi.json"])
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; raises ValueError or OSError. Who connects waits until there is a server."""
     if port > 65535:  # getaddrinfo would take it for port 0
-        raise ValueError(f"SREKV_PORT={port} is impossible, expected at most 65535")
+        raise ValueError(f"SREKV_PORT={port} is invalid: expected at most 65535")
     family, kind, _, _, address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
     sock = socket.socket(family, kind)
     try:

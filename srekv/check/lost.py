@@ -101,7 +101,7 @@ def judge_lost(found: Losses, *, allowed: int = 0) -> Judgement:
         summary = f"{found.lost} acknowledged change{'s' * (found.lost > 1)} gone at the end"
         return Judgement(checker="lost", verdict="violated", summary=summary, proof=(change, read))
     if found.phantoms:
-        summary = f"{len(found.phantoms)} reads found a value that nobody wrote"
+        summary = f"{len(found.phantoms)} reads found a value that was never written"
         return Judgement(checker="lost", verdict="violated", summary=summary, proof=found.phantoms[:1])
     if found.unread:
         summary = f"{found.unread} acknowledged changes on keys without a final read"

@@ -47,7 +47,7 @@ def command(
     if export is None:
         check(invocation.screen, file, promises_of(**promises), format_=format_)
     elif any(one is not None for one in promises.values()):
-        raise UsageError("--export takes no promises", next_step="srekv check without --export judges a history")
+        raise UsageError("--export takes no objectives", next_step="srekv check without --export judges a history")
     else:
         export_history(invocation.screen, file, format_=format_)
 

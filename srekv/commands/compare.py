@@ -31,7 +31,7 @@ from srekv.ui.text import Text
 )
 @pass_invocation
 def command(invocation: Invocation, a: Path, b: Path, *, tolerance: float) -> None:
-    """Tell whether B is worse than A.
+    """Compare two runs: is B worse than A?
 
     A and B are histories, verdict.json files, or directories with any number of runs, which count by their medians.
     Exits 1 if it is worse, 4 if a run is inconclusive or lacks a figure that others have.

@@ -37,20 +37,20 @@ _STYLES = {"ok": "green", "differs": "bold red", "not asked": "dim"}
 
 
 @click.command("conformance", cls=Command)
-@click.option("--list", "explain", is_flag=True, help="Show every rule and its source; ask nobody.")
+@click.option("--list", "explain", is_flag=True, help="Show every rule and its source; make no call.")
 @click.option(
     "--only",
     multiple=True,
     metavar="ID",
-    help="Put this case only; repeatable.",
+    help="Run this case only; repeatable.",
     shell_complete=proposing(completion.cases),
 )
 @click.option("--plain", is_flag=True, help="Local target: leave AWS's behaviour out, show the emulator's own.")
-@click.option("--expensive", is_flag=True, help="Put the cases too that launch an instance.")
+@click.option("--expensive", is_flag=True, help="Also run cases that launch an instance.")
 @click.option("--in-my-account", is_flag=True, help="Target aws: yes, make and remove things there.")
 @pass_invocation
 def command(invocation: Invocation, /, *, explain: bool, **options: Any) -> None:
-    """Ask what AWS answered when it was recorded.
+    """Compare the target's API errors with recorded AWS responses.
 
     On the local target the emulator answers behind the layer that lets it behave like AWS in the tests. On the target
     aws your account answers; everything made for a question is removed again. Exits 1 if an answer differs.
@@ -115,7 +115,7 @@ def conformance(invocation: Invocation, request: Request) -> None:
     with invocation.screen.progress() as narration, _target(invocation, narration) as config:
         desk, account = _desk(config, session_of(invocation, config), layered=invocation.is_local and not request.plain)
         if not invocation.is_local:
-            narration.note(f"asking in account {_whose(desk)}, {config.region}: names begin with {PREFIX}-{desk.nonce}")
+            narration.note(f"asking in account {_whose(desk)}, {config.region}: names start with {PREFIX}-{desk.nonce}")
         outcomes, left = put_all(
             _counted(cases, narration),
             desk,
@@ -217,7 +217,7 @@ def _show(screen: Screen, config: Config, outcomes: Sequence[Outcome], left: Seq
         rule = outcome.case.rule
         verdict = Text(outcome.verdict, _STYLES[outcome.verdict])
         table.add_row(verdict, rule.id, " ".join(rule.rows), Text(_short(outcome)))
-    screen.show(table, "", f"{_tally(outcomes)}; {len(left)} left (srekv conformance --list tells what each rule says)")
+    screen.show(table, "", f"{_tally(outcomes)}; {len(left)} left (srekv conformance --list explains each rule)")
     for one in left:
         screen.show(f"left: {one}")
     screen.document(
@@ -269,7 +269,7 @@ def _judge(outcomes: Sequence[Outcome], left: Sequence[str]) -> None:
         raise SrekvError(
             f"{len(left)} things could not be removed",
             why="; ".join(left),
-            next_step=f"remove them by hand: their names begin with {PREFIX}",
+            next_step=f"remove them by hand: their names start with {PREFIX}",
         )
     if differing:
         raise FindingError(
@@ -279,5 +279,5 @@ def _judge(outcomes: Sequence[Outcome], left: Sequence[str]) -> None:
     if failed:
         raise SrekvError(
             f"{len(failed)} cases could not be put: {', '.join(failed)}",
-            next_step="the table says why; the rest agrees",
+            next_step="the table has the reasons; the rest agrees",
         )

@@ -44,7 +44,7 @@ PERMISSIONS = "the credentials' permissions"
 @click.option(
     "--zone-id",
     metavar="ID",
-    help="Any hosted zone, in place of the stack's own.",
+    help="Any hosted zone, instead of the stack's own.",
     shell_complete=proposing(completion.zones),
 )
 @click.option("--record", metavar="NAME", help="One name of the zone.  [default: every name]")
@@ -99,7 +99,7 @@ class Request:
     def __post_init__(self) -> None:
         for option, value in (("--target-outage", self.target_s), ("--client-timeout", self.client_timeout_s)):
             if value is not None and not 0 < value < math.inf:
-                raise UsageError(f"{option} {value:g} is impossible", why="it must be more than 0 seconds")
+                raise UsageError(f"invalid value for {option}: {value:g}", why="it must be more than 0 seconds")
 
 
 def doctor(invocation: Invocation, given: Mapping[str, Any], request: Request) -> None:

@@ -147,7 +147,7 @@ def down(invocation: Invocation, *, dry_run: bool, keep_table: bool, backup: str
         nothing_runs(invocation, {"stack": invocation.stack, "dry_run": dry_run, "changes": []})
         return
     with opened(invocation, dry=dry_run) as (stack, narration):
-        with narration.busy("looking at the table"):
+        with narration.busy("reading the table"):
             held = stack.holding()
         if not dry_run:
             with narration.still():
@@ -157,7 +157,7 @@ def down(invocation: Invocation, *, dry_run: bool, keep_table: bool, backup: str
         except KeyboardInterrupt:
             if narration.changes:
                 done = tally(narration.changes, dry=dry_run)
-                narration.warn(f"interrupted; {done} so far, the rest exists: {invocation.command('down')} goes on")
+                narration.warn(f"interrupted; {done} so far, the rest exists: {invocation.command('down')} continues")
             raise
         changes, elapsed = narration.changes, narration.elapsed_s
     screen = invocation.screen
@@ -220,10 +220,10 @@ def conclude(invocation: Invocation, removal: Removal) -> None:
         SrekvError: something is left because a call failed.
     """
     screen = invocation.screen
-    screen.show(f"{len(removal.left)} left, says: {proof_line(removal.calls)}")
+    screen.show(f"{len(removal.left)} left (verified by {proof_line(removal.calls)})")
     _show_kept(invocation, removal.kept)
     if removal.others:
-        screen.show(f"other stacks of this account: {', '.join(removal.others)} (srekv sweep looks at them)")
+        screen.show(f"other stacks of this account: {', '.join(removal.others)} (srekv sweep lists them)")
     if removal.left:
         show_left(invocation, removal.left)
         raise left_error(removal)

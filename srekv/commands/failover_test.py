@@ -80,15 +80,15 @@ MEASURED = ("outage_s", "detection_s", "switch_s", "recovery_s", "failback_s")
 @click.option(
     "--vantage",
     metavar="INSTANCE",
-    help="Run the load on this instance of the VPC, not on the survivor.",
+    help="Run the load on this instance of the VPC instead of on the secondary node.",
     shell_complete=proposing(completion.instances),
 )
 @click.option("--rounds", type=int, default=1, show_default=True, help="How many drills; stops at a violated one.")
 @click.option("--keep-going", is_flag=True, help="Do not stop at a violated round.")
 @click.option("--resume", is_flag=True, help="Fetch and judge the latest drill whose srekv was killed.")
-@click.option("--max-outage", type=Number(0), metavar="S", help="Promise: the longest outage, AWS-equivalent seconds.")
-@click.option("--max-lost", type=int, default=0, show_default=True, help="Promise: acknowledged writes lost.")
-@click.option("--min-availability", type=Number(0, 1), metavar="SHARE", help="Promise: the least share of good time.")
+@click.option("--max-outage", type=Number(0), metavar="S", help="Objective: longest outage, AWS-equivalent seconds.")
+@click.option("--max-lost", type=int, default=0, show_default=True, help="Objective: acknowledged writes lost.")
+@click.option("--min-availability", type=Number(0, 1), metavar="SHARE", help="Objective: minimum availability, 0-1.")
 @click.option("--report", type=click.Path(file_okay=False, path_type=Path), help="Write a report into this directory.")
 @click.option("--seed", type=int, help="Decides the clients' choices.  [default: random, and recorded]")
 @click.option(

@@ -18,7 +18,7 @@ from srekv.ui.visible import visible
 
 @click.group("local", cls=Group)
 def command() -> None:
-    """Look after the local cloud."""
+    """Inspect and stop the local cloud."""
 
 
 @command.command("status")

@@ -107,7 +107,7 @@ def drift(stack: Stack, narration: Narration) -> tuple[Change, ...] | None:
     try:
         plan = stack.plan()
     except SrekvError as error:
-        narration.warn(f"cannot tell what differs from the plan: {error.what}: {error.why}")
+        narration.warn(f"cannot compute the drift: {error.what}: {error.why}")
         return None
     for warning in plan.warnings:
         narration.warn(warning)

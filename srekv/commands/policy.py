@@ -32,7 +32,7 @@ _KEY = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
 
 
 @click.command("policy", cls=Command)
-@click.option("--node", is_flag=True, help="The nodes' own permissions, in place of the operator's.")
+@click.option("--node", is_flag=True, help="The nodes' own permissions, instead of the operator's.")
 @click.option("--part", type=OneOf(["reading", "changing"]), help="Half of it: what only reads, or the rest.")
 @click.option("--account", default="*", show_default=True, metavar="ID", help="Bind it to this account.")
 @click.option(
@@ -131,7 +131,7 @@ def policy(
     if size(whole) > LARGEST_POLICY:
         raise UsageError(
             f"this policy has {size(whole)} characters, and IAM takes {LARGEST_POLICY}",
-            why="names and numbers in place of * make it longer",
+            why="names and numbers instead of * make it longer",
             next_step="make two of it: --part reading, then --part changing; or bind it to less",
         )
     return _text(whole)
@@ -140,15 +140,15 @@ def policy(
 def _check(*, account: str, region: str, stack: str | None, ebs_key: str | None) -> None:
     if account != ANY and not _ACCOUNT.fullmatch(account):
         raise UsageError(
-            f"--account {account!r} is impossible",
+            f"invalid value for --account: {account!r}",
             why="expected twelve digits, or * for any account",
-            next_step="aws sts get-caller-identity tells yours",
+            next_step="aws sts get-caller-identity prints yours",
         )
     if ebs_key is not None and not _KEY.fullmatch(ebs_key):
         raise UsageError(
-            f"--ebs-key {ebs_key!r} is impossible",
+            f"invalid value for --ebs-key: {ebs_key!r}",
             why="expected the ARN of a key; a policy cannot name a key by its alias",
-            next_step="aws ec2 get-ebs-default-kms-key-id tells which it is, aws kms describe-key --key-id ... its ARN",
+            next_step="aws ec2 get-ebs-default-kms-key-id names it; aws kms describe-key --key-id ... prints its ARN",
         )
     Config(stack=stack or DEFAULT_STACK, region=DEFAULT_REGION if region == ANY else region)
 

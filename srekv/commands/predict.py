@@ -32,7 +32,7 @@ from srekv.ui.text import Text
 def command(invocation: Invocation, *, interval: int, threshold: int, ttl: int, target: float | None) -> None:
     """Predict the outage and the bill of some settings.
 
-    It needs no stack and asks nobody.
+    Needs no stack and makes no API calls.
 
     $ srekv predict --interval 30 --ttl 60
     $ srekv predict --target-outage 60
@@ -59,7 +59,7 @@ def predict(screen: Screen, *, interval: int, threshold: int, ttl: int, target: 
         raise FindingError(
             f"no settings keep every outage within {target:g} s",
             why=f"even interval 10, threshold 1, TTL 1 explain {least:.1f} s",
-            next_step=f"promise {least:.0f} s or more, or fail over in the client",
+            next_step=f"set an objective of {least:.0f} s or more, or fail over in the client",
         )
 
 

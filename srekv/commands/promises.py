@@ -17,10 +17,10 @@ def promise_options(command: F) -> F:
     """What a recorded run is held to, in place of what it was held to when it ran."""
     for option in reversed(
         (
-            click.option("--max-outage", type=Number(0), metavar="S", help="Promise: the longest outage, seconds."),
-            click.option("--max-lost", type=int, help="Promise: acknowledged writes lost.  [default: 0]"),
+            click.option("--max-outage", type=Number(0), metavar="S", help="Objective: longest outage, seconds."),
+            click.option("--max-lost", type=int, help="Objective: acknowledged writes lost.  [default: 0]"),
             click.option(
-                "--min-availability", type=Number(0, 1), metavar="SHARE", help="Promise: the least share of good time."
+                "--min-availability", type=Number(0, 1), metavar="SHARE", help="Objective: minimum availability, 0-1."
             ),
         )
     ):

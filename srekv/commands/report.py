@@ -25,7 +25,7 @@ from srekv.ui.text import Text
     "--dir",
     "directory",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where the report goes.  [default: beside the history]",
+    help="Where the report goes.  [default: the history's directory]",
 )
 @promise_options
 @pass_invocation

@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 
 
 @click.command("status", cls=Command)
-@click.option("--watch", is_flag=True, help="Go on looking until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Poll until Ctrl-C.")
 @click.option(
     "--every",
     "every_s",
     type=Number(2, 86_400),
     metavar="S",
-    help="With --watch: AWS-equivalent seconds between two looks, 2 or more; one by the clock at least.  [default: 5]",
+    help="With --watch: AWS-equivalent seconds between polls, 2 or more; at least one wall-clock second.  [default: 5]",
 )
 @pass_invocation
 def command(invocation: Invocation, *, watch: bool, every_s: float | None) -> None:
     """Show what exists, its health, and what the name answers.
 
     With --watch: nodes, checkers, the name's answer, a GET /health and a read through the name, and what changes, as it
-    changes. Nothing is written; on AWS each look is one SSM command. On a terminal a live screen, elsewhere a line for
-    each event, with --output json one document on a line for each look.
+    changes. Nothing is written; on AWS each poll is one SSM command. On a terminal a live screen, elsewhere a line for
+    each event, with --output json one document on a line for each poll.
 
     $ srekv status --watch
     $ srekv --output json status
@@ -120,7 +120,7 @@ def status(invocation: Invocation) -> None:
     from srekv.drill.note import left_behind
     from srekv.provision import lease
 
-    with opened(invocation) as (stack, narration), narration.busy("looking at the stack"):
+    with opened(invocation) as (stack, narration), narration.busy("reading the stack"):
         seen = look(stack, narration)
     config, screen, now, deployment = stack.run.config, invocation.screen, datetime.now(UTC), seen.deployment
     screen.document(_status_document(config, seen, now) | {"warnings": narration.warnings})

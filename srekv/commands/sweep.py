@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     metavar="AGE",
     help="Stacks of this age, as in 90m, 24h, 3d; one whose lease is over goes at any age.",
 )
-@click.option("--all-regions", is_flag=True, help="Look in every Region that the account can use.")
+@click.option("--all-regions", is_flag=True, help="Search every Region that the account can use.")
 @click.option("--backups", is_flag=True, help="Remove backups of that age too.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Show what would be removed, and exit 1 if there is something.")
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 def command(invocation: Invocation, /, *, older_than: str, yes: bool, **flags: bool) -> None:
     """Remove what any srekv stack left in the account.
 
-    Expired leases first, then by age. A stack is as old as the oldest thing in it of which AWS tells the age. Backups,
+    Expired leases first, then by age. A stack is as old as the oldest resource in it whose age AWS reports. Backups,
     and tables left by down --keep-table, are shown and kept. Exits 1 if something is left that should go.
 
     $ srekv sweep --dry-run
@@ -154,10 +154,10 @@ class _Look:
 
     def __call__(self, regions: frozenset[str]) -> _Found:
         where = next(iter(regions)) if len(regions) == 1 else f"{len(regions)} Regions"
-        with self.narration.busy(f"looking at {where}"):
+        with self.narration.busy(f"listing {where}"):
             inventory = self.estate.look(sorted(regions))
         for region, error in inventory.refused.items():
-            self.narration.warn(f"{region} was not looked at: {error.what}: {error.why}")
+            self.narration.warn(f"{region} was not listed: {error.what}: {error.why}")
         remains = judge(
             inventory.leftovers,
             now=self.now,
@@ -299,7 +299,7 @@ def _show_found(
             data = f"; {holding} in the table" if (holding := held.get(one)) else ""
             invocation.screen.show(f"{one.stack} in {one.region}: {counted([thing.kind for thing in things])}{data}")
     invocation.screen.show(
-        f"list prices of {REGION}, without requests; AWS tells the age of some kinds only: the oldest of a stack counts"
+        f"list prices of {REGION}, without requests; AWS reports the age of some kinds only: the oldest counts"
     )
 
 
@@ -341,7 +341,7 @@ def _conclude_sweep(
 ) -> None:
     screen = invocation.screen
     if not left:
-        screen.show(f"{'0 left' if worked else 'nothing to remove'}, says: {proof_line(calls)}")
+        screen.show(f"{'0 left' if worked else 'nothing to remove'} (verified by {proof_line(calls)})")
     show_kept(invocation, kept)
     if request.dry_run and left:
         raise FindingError(

@@ -42,7 +42,7 @@ def placement_options(command: F) -> F:
             click.option("--instance-type", help="EC2 instance type.  [default: t2.micro]"),
             click.option("--os", "os", type=OneOf(OPERATING_SYSTEMS), help="Amazon Linux.  [default: al2023]"),
             click.option("--unsupported", is_flag=True, default=None, help="Accept --os al2, past its end of support."),
-            click.option("--ami", help="A machine image in place of the newest Amazon Linux."),
+            click.option("--ami", help="A machine image instead of the newest Amazon Linux."),
             click.option("--key-name", help="An existing key pair; opens port 22 to you."),
             click.option(
                 "--create-key",
@@ -77,7 +77,9 @@ def failover_options(command: F) -> F:
             ),
             click.option("--threshold", type=int, help="Failures in a row that count, 1-10.  [default: 3]"),
             click.option(
-                "--ttl", type=int, help="The records' TTL, seconds; the console's 300 hides a switch.  [default: 10]"
+                "--ttl",
+                type=int,
+                help="The records' TTL, seconds; the console default, 300, delays failover.  [default: 10]",
             ),
             click.option("--deletion-protection/--no-deletion-protection", default=None, help="Protect the table."),
             click.option("--alarms/--no-alarms", default=None, help="CloudWatch alarms and a dashboard."),
@@ -95,9 +97,9 @@ def failover_options(command: F) -> F:
     "lease_s",
     callback=as_seconds,
     metavar="DURATION",
-    help="The nodes end themselves so long from now, whoever is there: 90m, 2h, 3d; again renews it.",
+    help="Terminate the nodes automatically after this time (90m, 2h, 3d). Repeat to renew.",
 )
-@click.option("--no-lease", is_flag=True, help="Take the lease back: the nodes run until srekv down.")
+@click.option("--no-lease", is_flag=True, help="Remove the lease; nodes run until srekv down.")
 @click.option(
     "--speed",
     callback=as_speed,
@@ -247,7 +249,7 @@ def _plan(invocation: Invocation, given: Mapping[str, Any], *, wait: bool, local
 def _connected(invocation: Invocation, given: Mapping[str, Any], narration: Narration, *, local: LocalWishes) -> Stack:
     """The stack, on a target that is started if need be."""
     new: list[control.Runtime] = []
-    with narration.busy("starting the local cloud" if invocation.is_local else "looking at the options"):
+    with narration.busy("starting the local cloud" if invocation.is_local else "checking the options"):
         config = target_config(invocation, started(invocation, given, local, new.append))
     for runtime in new:
         words = describe_pace(runtime.speed, runtime.keeps)
@@ -288,7 +290,7 @@ def _noted(invocation: Invocation, narration: Narration, work: Callable[[], Depl
             how = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped half-way"
             narration.warn(
                 f"{how}; created so far: {', '.join(_brief_change(one) for one in made)}. "
-                f"{invocation.command('up')} goes on, {invocation.command('down')} removes this"
+                f"{invocation.command('up')} continues, {invocation.command('down')} removes this"
             )
         raise
 

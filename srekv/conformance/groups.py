@@ -126,7 +126,7 @@ class GroupDuplicate(GroupLaw):
         rows=("E33",),
         source="dask/dask-cloudprovider#198; cdk-preflight",
         says="CreateSecurityGroup with a name that the VPC has is refused with InvalidGroup.Duplicate; a name that "
-        "begins with sg- with InvalidParameterValue.",
+        "starts with sg- with InvalidParameterValue.",
     )
 
     def before(self, call: Call) -> Refusal | None:

@@ -106,7 +106,7 @@ class ListsLag(Lenient):
     rule = Rule(
         id="route53-lists-lag",
         rows=("assumed",),
-        source="nobody has recorded it: an assumption on the safe side",
+        source="not recorded: an assumption on the safe side",
         says="A new zone or health check may be missing from one listing until it has been asked for by its id.",
     )
     lists = ("HostedZones", "HostedZoneSummaries", "HealthChecks")

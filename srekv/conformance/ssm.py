@@ -62,7 +62,7 @@ class InvocationLate(Lenient):
         id="ssm-invocation-late",
         rows=("S2",),
         source="boto/boto3#2701; aws/aws-sdk#86; aws-sdk-ruby#2556",
-        says="A command's invocation is not there at first, nor for a command that nobody sent.",
+        says="A command's invocation is not there at first, nor for a command that was never sent.",
     )
 
     def __init__(self, conditions: Conditions) -> None:

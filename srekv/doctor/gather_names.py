@@ -265,7 +265,7 @@ def stack_zone(clients: Clients, prefix: str) -> str:
             zone["Id"] for page in pages for zone in page["HostedZones"] if zone["CallerReference"].startswith(prefix)
         ]
     except FAILURES as error:
-        raise explain(error, "looking for the stack's hosted zone") from error
+        raise explain(error, "finding the stack's hosted zone") from error
     if not ours:
         raise SrekvError("the stack is not complete", why="missing: hosted zone", next_step="srekv up")
     return bare(ours[0])

@@ -107,7 +107,7 @@ def _room(reader: Reader, steps: Steps, needed: int) -> Iterator[Finding]:
             title="there is no room for the nodes' Elastic IPs",
             cause="AllocateAddress would be refused when half of the stack exists",
             proof=f"{QUOTA} is {quota}, {len(counted)} are taken, {needed} are needed",
-            fix="release an address that nobody needs (aws ec2 describe-addresses, aws ec2 release-address "
+            fix="release an unused address (aws ec2 describe-addresses, aws ec2 release-address "
             "--allocation-id ID), or raise the quota",
             source=ADDRESSES,
         )
@@ -124,7 +124,7 @@ def _unfit(error: SrekvError) -> Finding:
         severity="prevents",
         subject="srekv up",
         title=error.what,
-        cause="srekv up would refuse to begin",
+        cause="srekv up would fail",
         proof=error.why or error.what,
         fix=error.next_step,
         source=TYPES,

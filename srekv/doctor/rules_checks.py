@@ -48,7 +48,7 @@ def _inverted(facts: Facts, record: Record, check: HealthCheck) -> Finding:
         severity="prevents",
         subject=record.label,
         title="the health check is inverted",
-        cause="it says unhealthy while the machine is well, and healthy when it is dead",
+        cause="it reports unhealthy while the machine is well, and healthy when it is dead",
         proof=f"{check.id}: Inverted true",
         fix=facts.fix(update_check(check.id, "--no-inverted")),
         source=VALUES,
@@ -84,7 +84,7 @@ def _private(facts: Facts, record: Record, check: HealthCheck) -> Iterator[Findi
         severity="prevents",
         subject=record.label,
         title="the health check is of an address that is not on the internet",
-        cause="the checkers are outside the VPC: they never reach it, so the check says nothing about the machine",
+        cause="the checkers are outside the VPC: they never reach it, so the check shows nothing about the machine",
         proof=f"{check.id}: IPAddress {check.address}",
         fix=facts.fix(update_check(check.id, "--ip-address", (host and host.public) or "PUBLIC_ADDRESS")),
         source=PRIVATE,
@@ -158,7 +158,7 @@ def healthy(facts: Facts, _: Wishes) -> Iterator[Finding]:
         if primary is False and secondary is False:
             yield _both_down(pair, facts)
         elif secondary is False and pair.secondary:
-            yield _down(facts, pair.secondary, "prevents", "Route 53 goes on answering the PRIMARY when it fails")
+            yield _down(facts, pair.secondary, "prevents", "Route 53 keeps answering the PRIMARY when it fails")
         elif primary is False and pair.primary:
             yield _down(facts, pair.primary, "risk", "the name answers the SECONDARY already: there is no other left")
 

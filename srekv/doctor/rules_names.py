@@ -65,7 +65,7 @@ def _dead_vpc(facts: Facts, vpc: Vpc) -> Finding:
         severity="prevents" if last else "risk",
         subject=facts.zone.name.rstrip("."),
         title=f"the zone is associated with {vpc.id}, which does not exist",
-        cause="Route 53 keeps the association of a deleted VPC: nobody in it asks any more",
+        cause="Route 53 keeps the association of a deleted VPC, which sends no queries any more",
         proof=f"DescribeVpcs does not show {vpc.id}",
         fix=f"aws route53 disassociate-vpc-from-hosted-zone --hosted-zone-id {facts.zone.id} "
         f"--vpc VPCRegion={facts.region},VPCId={vpc.id}",
@@ -83,7 +83,7 @@ def unrivalled(facts: Facts, _: Wishes) -> Iterator[Finding]:
                 id="name-answered-elsewhere",
                 severity="prevents",
                 subject=pair.name.rstrip("."),
-                title=f"a {rival.kind} answers for the name in place of this zone",
+                title=f"a {rival.kind} answers for the name instead of this zone",
                 cause="in a VPC the most specific private zone wins, and a forwarding rule before a zone of its name",
                 proof=f"{rival.kind} {rival.id} for {rival.name.rstrip('.')} in {rival.vpc_id}",
                 fix=_remove(rival.kind, rival.id, rival.vpc_id, facts.region),
@@ -118,7 +118,7 @@ def unicast(facts: Facts, _: Wishes) -> Iterator[Finding]:
             severity="risk",
             subject=zone,
             title="clients may never ask Route 53 for a .local name",
-            cause=".local belongs to multicast DNS: systemd-resolved does not send it to a DNS server unless told so",
+            cause=".local belongs to multicast DNS: systemd-resolved sends it to a DNS server only if configured",
             proof=f"no {DROP_IN} file for the zone in the user data of {', '.join(untold)}"
             if untold
             else "no machine is known whose user data could be read",

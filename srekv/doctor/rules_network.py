@@ -172,7 +172,7 @@ def _not_elastic(record: Record, check: HealthCheck, host: Host) -> Finding:
         severity="risk",
         subject=record.label,
         title="the checked address is not an Elastic IP",
-        cause="a stop gives it up: the check then watches whoever gets it next, and failback never comes",
+        cause="a stop gives it up: the check then probes the next owner, and failback never comes",
         proof=f"{check.address} of {host.name} was assigned automatically",
         fix=f"aws ec2 allocate-address, aws ec2 associate-address --instance-id {host.instance_id}, and put the new "
         "address into the record and the check",

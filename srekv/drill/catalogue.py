@@ -58,7 +58,7 @@ CATALOGUE = (
     Entry(
         name="power",
         title="cut the primary's power: no OS shutdown",
-        hypothesis="As stop, but nobody closes a connection: whoever has one waits for its own time-out.",
+        hypothesis="As stop, but no connection is closed: its client waits for its own timeout.",
         rule="as stop",
         needs=("EC2",),
         expectation=SWITCHES,
@@ -74,15 +74,15 @@ CATALOGUE = (
     ),
     Entry(
         name="unhealthy",
-        title="the primary's /health says 500, its data is fine",
-        hypothesis="The name switches although clients are served all the time: nobody notices.",
+        title="the primary's /health answers 500, its data is fine",
+        hypothesis="The name switches although clients are served all the time, without noticing.",
         rule="switched and came back, no operation failed, nothing lost, linearizable",
         needs=("SSM",),
         expectation=SWITCHES_UNSEEN,
     ),
     Entry(
         name="lying",
-        title="the primary's /health says OK, every data request fails",
+        title="the primary's /health answers OK, every data request fails",
         hypothesis="A check knows only what it asks: Route 53 must not switch, and the outage lasts as long as "
         "the fault.",
         rule="no switch; the outage is the cost of a shallow health check and is reported; recovered, nothing lost",
@@ -92,7 +92,7 @@ CATALOGUE = (
     Entry(
         name="both",
         title="stop the service on both nodes, not the instances",
-        hypothesis="Once both checks are down the PRIMARY is answered, never nothing: an outage until somebody heals.",
+        hypothesis="Once both checks are down the PRIMARY is answered, never nothing: an outage until the healing.",
         rule="the outage is reported; a switch may or may not come before the second check fails; recovered, nothing "
         "lost, linearizable",
         needs=("SSM",),
@@ -118,7 +118,7 @@ CATALOGUE = (
     Entry(
         name="planned",
         title="invert the primary's health check",
-        hypothesis="A switch that somebody wants: both nodes serve, so clients move without noticing.",
+        hypothesis="A planned switch: both nodes serve, so clients move without noticing.",
         rule="switched and came back, no operation failed, nothing lost, linearizable",
         needs=("Route 53",),
         expectation=SWITCHES_UNSEEN,

@@ -87,7 +87,7 @@ def await_answer(view: Vantage, node: Node, settings: Settings, deployment: Depl
         raise FindingError(
             f"{deployment.name} did not switch to {node.name} ({node.address}) within {wait_s:.0f} s",
             why=f"it answers {', '.join(last.addresses) or last.rcode}",
-            next_step="srekv status shows what the health checks say",
+            next_step="srekv status shows the health checks",
         )
     narrator.finished(phase, f"{deployment.name} answers {node.address}")
 

@@ -289,7 +289,7 @@ class Vantage:
         said = (result.stderr.strip() or result.stdout.strip())[-_STDERR_SHOWN:]
         return SrekvError(
             f"the probe could not {subcommand} on {self.node.name} ({self.node.instance_id})",
-            why=f"{result.status}, exit code {result.code}: {said or 'it said nothing'}",
+            why=f"{result.status}, exit code {result.code}: {said or 'no output'}",
             next_step="srekv status shows whether the node is up",
         )
 

@@ -103,7 +103,7 @@ def ensure(
     with locked(directory / START_LOCK, timeout_s=timeout_s) as held:
         if not held:
             raise TimeoutExceeded(
-                "somebody else has been starting the local cloud for too long",
+                "another process has been starting the local cloud for too long",
                 why=f"{directory / START_LOCK} is locked",
                 next_step="srekv local logs",
             )

@@ -113,7 +113,7 @@ def refuse_unusable(url: str, *, anywhere: bool) -> None:
     if not anywhere and not is_loopback(str(parts.hostname)):
         raise UsageError(
             f"--dynamodb-endpoint {url} is not on this computer",
-            why="it gets every key and value, unencrypted as a rule; anybody there could be at the other end",
+            why="it gets every key and value, unencrypted as a rule, and the other end is not authenticated",
             next_step="use a loopback address, or add --dynamodb-anywhere",
         )
     database = Database(url)
@@ -139,6 +139,6 @@ def _checked(url: str) -> SplitResult:
         good = None
     if not good or parts.query or parts.fragment or parts.username:
         raise UsageError(
-            f"--dynamodb-endpoint {url} is impossible", why="it must be a URL such as http://127.0.0.1:8001"
+            f"invalid value for --dynamodb-endpoint: {url}", why="it must be a URL such as http://127.0.0.1:8001"
         )
     return parts

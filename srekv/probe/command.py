@@ -240,8 +240,8 @@ def _add_files(commands: Any) -> None:
 
     status = commands.add_parser("status", help="how far a load has come")
     status.add_argument("file")
-    status.add_argument("--stop", action="store_true", help="tell it to stop")
-    status.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="wait so long for its end")
+    status.add_argument("--stop", action="store_true", help="stop it")
+    status.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="wait at most this time")
     status.set_defaults(run=_status)
 
     runs = commands.add_parser("runs", help="the runs whose histories lie in a directory")
@@ -273,7 +273,7 @@ def _add_load(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clients", type=_kinds, default=KINDS, metavar="KIND[,KIND...]", help=", ".join(KINDS))
     parser.add_argument("--each", type=int, default=1, help="clients of each kind")
     parser.add_argument("--rate", type=_positive, default=20.0, help="operations a second, over all clients")
-    parser.add_argument("--seconds", type=_positive, required=True, help="stop after so long")
+    parser.add_argument("--seconds", type=_positive, required=True, help="stop after this time")
     parser.add_argument("--timeout", type=_positive, default=2.0, help="time-out of one operation")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", required=True, metavar="FILE")

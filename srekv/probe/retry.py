@@ -95,7 +95,7 @@ class Retrying:
             outcome = self._change(key, seen.etag, functools.partial(attempt, seen), value)
             if outcome.outcome != "conflict":
                 return outcome
-        return outcome._replace(outcome="fail", error="somebody else was faster each time")
+        return outcome._replace(outcome="fail", error="lost the race to another writer each time")
 
     def _read(self, key: str) -> Outcome:
         for _ in self._turns():

@@ -83,7 +83,7 @@ def _role_still_there(steps: Steps, make: Make, failure: SrekvError | None) -> R
     try:
         role = life.role()
     except FAILURES as error:
-        raise failure or explain(error, "looking whether the stack is still there") from error
+        raise failure or explain(error, "checking that the stack still exists") from error
     if role is not None:
         return role
     again = steps.run.again()

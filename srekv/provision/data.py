@@ -54,7 +54,7 @@ def check_name(name: str) -> None:
     """Raise UsageError for a name that no backup can have."""
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"--backup {name} is impossible",
+            f"invalid value for --backup: {name}",
             why="a backup's name has letters, digits and _ . - only, at most 200",
             next_step=f"--backup {re.sub(r'[^A-Za-z0-9_.-]+', '-', name)[:200] or 'before-down'}",
         )
@@ -77,7 +77,7 @@ class Backup:
         try:
             table, taken = Table(self._run, needs=()).observe(), self._find()
         except FAILURES as error:
-            raise explain(error, "looking at the table and its backups") from error
+            raise explain(error, "reading the table and its backups") from error
         if not table:
             raise UsageError(
                 f"the stack {self._run.config.stack} has no table to back up", next_step="srekv down without --backup"
@@ -113,7 +113,7 @@ class Backup:
             f"the backup {self._name} to be AVAILABLE",
             lambda: self._status(arn) == "AVAILABLE" or None,
             timeout_s=AVAILABLE_TIMEOUT_S,
-            next_step="srekv down without --backup goes on; the backup stays",
+            next_step="srekv down without --backup continues; the backup stays",
         )
         return arn
 

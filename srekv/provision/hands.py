@@ -99,7 +99,7 @@ class AwsHands:
         Raises:
             SrekvError: the instance has no public address.
         """
-        found = self._call(f"looking at {instance_id}", instance, ec2=self._ec2, instance_id=instance_id)
+        found = self._call(f"reading {instance_id}", instance, ec2=self._ec2, instance_id=instance_id)
         address = (found or {}).get("PublicIpAddress", "")
         if not address:
             raise SrekvError(
@@ -132,7 +132,7 @@ class AwsHands:
                 raise explain(error, f"closing the port to {address}") from error
 
     def _group(self) -> str:
-        doing = "looking for the security group"
+        doing = "finding the security group"
         groups = self._call(doing, our_groups, ec2=self._ec2, names=self._run.names)
         if not groups:
             raise SrekvError("the stack has no security group", next_step="srekv up")
@@ -180,7 +180,7 @@ class AwsHands:
                 next_step="check that the nodes reach the internet, and the role's policy (srekv up repairs it)",
             )
         except FAILURES as error:
-            raise explain(error, "looking for the SSM agents") from error
+            raise explain(error, "listing the SSM agents") from error
 
     def run(self, node: Place, script: str, *, timeout_s: float) -> CommandResult:
         """Run a shell script on the node and wait for its end."""
@@ -237,7 +237,7 @@ class AwsHands:
         return answer if answer["Status"] in ENDED else None
 
     def _state(self, node: Node) -> str:
-        found = self._call(f"looking at {node.name}", instance, ec2=self._ec2, instance_id=node.instance_id)
+        found = self._call(f"reading {node.name}", instance, ec2=self._ec2, instance_id=node.instance_id)
         return str(found["State"]["Name"]) if found else ""
 
     def _call(self, doing: str, call: Any, **arguments: Any) -> Any:

@@ -43,7 +43,7 @@ def from_text(text: str) -> datetime | None:
     except ValueError:
         raise SrekvError(
             f"the tag {LEASE_TAG}={text} is no time",
-            why="srekv keeps the end of a stack's lease there, as in 2026-11-23T17:00:00Z, and somebody changed it",
+            why="srekv keeps the end of a stack's lease there, as in 2026-11-23T17:00:00Z, and it was changed",
             next_step="remove the tag from the stack's role: aws iam untag-role",
         ) from None
 

@@ -131,6 +131,6 @@ def _never(hands: AwsHands, deployment: Deployment, check: Check, last: Sequence
     return SrekvError(
         f"{node.name} ({node.instance_id}, {node.address}) never became healthy: {check.name} does not pass",
         why="; ".join(reports) + (f"\nthe end of its console output:\n{console}" if console else ""),
-        next_step="srekv status; if the checkers time out look at the security group and the subnet's routes, "
-        "if they are refused at the service: journalctl -u srekv on the node",
+        next_step="srekv status; if the checkers time out check the security group and the subnet's routes, "
+        "if they are refused check the service: journalctl -u srekv on the node",
     )

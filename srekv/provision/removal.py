@@ -116,7 +116,7 @@ def _refuse(steps: Steps, *, keep_table: bool, backup: Backup | None) -> None:
         if not keep_table:
             steps.table.refuse_protected()
     except FAILURES as error:
-        raise explain(error, "looking at the table") from error
+        raise explain(error, "reading the table") from error
     if backup:
         backup.refuse()
 
@@ -126,7 +126,7 @@ def _find_strays(steps: Steps) -> None:
     try:
         _ = steps.existing.stray_instances, steps.existing.stray_addresses
     except FAILURES as error:
-        raise explain(error, "looking at the instances") from error
+        raise explain(error, "listing the instances") from error
 
 
 def _make(run: Run, backup: Backup) -> None:

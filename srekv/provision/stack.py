@@ -66,7 +66,7 @@ class Stack:
         since = time.time()
         lease.refuse_over(self.run.config.lease, now=datetime.now(UTC))
         steps = Steps.of(self.run, self.role, waits_for_health=wait)
-        with self.run.busy("looking at what exists"):
+        with self.run.busy("listing what exists"):
             if guard is not None:
                 guard(self._noted(steps))
             if not self.run.dry:
@@ -112,7 +112,7 @@ class Stack:
         try:
             told = {region for step in (steps.identity, steps.zone, steps.checks) for region in step.regions()}
         except FAILURES as error:
-            raise explain(error, f"looking for the Region of the stack {self.run.config.stack}") from error
+            raise explain(error, f"finding the Region of the stack {self.run.config.stack}") from error
         refuse_elsewhere(self.run.config, told)
 
     def _noted(self, steps: Steps) -> str:

@@ -63,9 +63,7 @@ def _headline(verdict: Verdict) -> Text:
 
 
 def _speed(result: DrillResult) -> str:
-    return (
-        f"seconds are AWS-equivalent; the drill took {result.wall_s:.1f} s by the wall clock (speed {result.speed:g})"
-    )
+    return f"seconds are AWS-equivalent; the drill took {result.wall_s:.1f} s (wall-clock, {result.speed:g}x)"
 
 
 def waterfall(timing: Timing) -> RenderableType:

@@ -329,7 +329,7 @@ class Narration:
             yield
         except OSError as error:
             self._screen.console.fall_silent()
-            self.warn(f"nobody reads the output any more ({error.strerror}); the work goes on, Ctrl-C ends it")
+            self.warn(f"output closed ({error.strerror}); continuing, Ctrl-C ends it")
 
     def _keep_telling(self) -> None:
         """Say what still goes on whenever there was nothing to say for a while."""

@@ -132,7 +132,7 @@ def _surprise(error: Exception, *, debug: bool) -> SrekvError:
             next_step="check AWS_ENDPOINT_URL, HTTPS_PROXY and NO_PROXY, then run the command again",
         )
     return SrekvError(
-        "srekv itself failed",
+        "internal error",
         why=f"{type(error).__name__}: {error}",
         next_step="SREKV_DEBUG=1 srekv ... shows where; please report it",
     )

@@ -128,7 +128,7 @@ def _check_lines(checks: tuple[CheckSight, ...]) -> list[Text]:
         )
         for one in checks
     ]
-    return _aligned(("check", "say healthy", "failed last", "last failure seen"), rows)
+    return _aligned(("check", "healthy checkers", "last check failed", "last failure seen"), rows)
 
 
 def _aligned(headings: Sequence[str], rows: Sequence[Sequence[Text]]) -> list[Text]:

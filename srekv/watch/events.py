@@ -91,9 +91,9 @@ def _verdict(name: str, now: CheckSight, *, is_first: bool) -> Event:
     if now.check.disabled:
         text = f"{name} healthy: its check is disabled"
     elif now.healthy:
-        text = f"{name} healthy: {now.passing} of {now.checkers} checkers say so"
+        text = f"{name} healthy, by {now.passing} of {now.checkers} checkers"
     else:
-        text = f"{name} unhealthy: {now.failing} of {now.checkers} checkers say so"
+        text = f"{name} unhealthy, by {now.failing} of {now.checkers} checkers"
     text += ", the check is inverted" if now.check.inverted else ""
     return Event(at=now.at, subject="health", text=text, tone=_tone(good=now.healthy, is_first=is_first))
 

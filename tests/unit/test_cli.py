@@ -148,7 +148,7 @@ def test_the_help_says_why_the_defaults_differ() -> None:
     with click.Context(ALL["up"]) as context:
         text = " ".join(ALL["up"].get_help(context).split())
     assert "30 cannot meet the lab's" in text
-    assert "300 hides a switch" in text
+    assert "300, delays failover" in text
 
 
 def test_version(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_cidrs(values: tuple[str, ...]) -> None:
         ({"azs": ("us-east-1a",)}, "two different values"),
         ({"azs": ("us-east-1a", "us-east-1a")}, "two different values"),
         ({"azs": ("eu-west-1a", "eu-west-1b")}, "not in us-east-1"),
-        ({"azs": ("a", "b")}, "--azs 'a'"),
+        ({"azs": ("a", "b")}, "--azs: 'a'"),
         ({"subnets": ("subnet-1",)}, "two different values"),
         ({"subnets": ("subnet-1", "subnet-2", "subnet-3")}, "two different values"),
         ({"key_name": "k", "create_key": "f"}, "exclude each other"),

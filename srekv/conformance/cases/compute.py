@@ -137,7 +137,7 @@ def group_name_taken(desk: Desk) -> Seen:
 @case(
     "group-name-form",
     "E33",
-    "A security group's name does not begin like an id.",
+    "A security group's name does not start like an id.",
     Answer(
         400,
         "InvalidParameterValue",
@@ -147,7 +147,7 @@ def group_name_taken(desk: Desk) -> Seen:
     law="group-duplicate",
 )
 def group_name_form(desk: Desk) -> Seen:
-    """Create a group whose name begins with "sg-"."""
+    """Create a group whose name starts with "sg-"."""
     return _create_group(desk, f"sg-{desk.name('group')}")
 
 
@@ -228,7 +228,7 @@ NO_PORTS = _bad_rule(
     law="group-not-seen",
 )
 def group_unknown(desk: Desk) -> Seen:
-    """Describe a group of nobody."""
+    """Describe a group that does not exist."""
     return desk.ask(desk.ec2.describe_security_groups, GroupIds=[_GROUP])
 
 
@@ -256,5 +256,5 @@ def group_id_malformed(desk: Desk) -> Seen:
     source=_VERIFIED,
 )
 def rule_unknown(desk: Desk) -> Seen:
-    """Describe a rule of nobody."""
+    """Describe a rule that does not exist."""
     return desk.ask(desk.ec2.describe_security_group_rules, SecurityGroupRuleIds=["sgr-0123456789abcdef0"])

@@ -29,7 +29,7 @@ _ALARM = {
     source="aws/aws-cli#3646, #2412; aws-samples/eks-security-compromised-cluster-remediation#12",
 )
 def not_registered(desk: Desk) -> Seen:
-    """Send a command to an instance of nobody."""
+    """Send a command to an instance that does not exist."""
     return desk.ask(
         desk.ssm.send_command,
         InstanceIds=[_INSTANCE],
@@ -41,13 +41,13 @@ def not_registered(desk: Desk) -> Seen:
 @case(
     "ssm-invocation-unknown",
     "S2",
-    "A command's invocation is not there at first, nor for a command that nobody sent.",
+    "A command's invocation is not there at first, nor for a command that was never sent.",
     Answer(400, "InvocationDoesNotExist"),
     source="boto/boto3#2701; aws/aws-sdk#86",
     law="ssm-invocation-late",
 )
 def invocation_unknown(desk: Desk) -> Seen:
-    """Ask for a command of nobody."""
+    """Get a command that was never sent."""
     return desk.ask(desk.ssm.get_command_invocation, CommandId=_COMMAND, InstanceId=_INSTANCE)
 
 

@@ -142,7 +142,7 @@ def role_with_policy(desk: Desk) -> Seen:
     "A role with an attached policy cannot be deleted.",
     Answer(409, "DeleteConflict", r"^Cannot delete entity, must detach all policies first\.$"),
     source=_IAMY,
-    needs="a role with a managed policy; nobody assumes it",
+    needs="a role with a managed policy that is never assumed",
     law="delete-conflict",
 )
 def role_with_attached_policy(desk: Desk) -> Seen:

@@ -267,7 +267,7 @@ def _explain_answer(error: ClientError, doing: str) -> SrekvError:
         return SrekvError(
             f"the endpoint does not have {error.operation_name}: {doing}",
             why=why,
-            next_step="use AWS itself, or an emulator that has it: AWS_ENDPOINT_URL says which",
+            next_step="use AWS itself, or an emulator that has it: AWS_ENDPOINT_URL names it",
         )
     if code.isdecimal():  # there was no error of AWS's in it: botocore takes the status for its code
         return SrekvError(f"no proper answer from AWS: {doing}", why=why, next_step=FOREIGN_NEXT)

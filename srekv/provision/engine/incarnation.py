@@ -98,13 +98,13 @@ class Incarnation:
         Args:
             left: how much of it is listed; None: nobody has listed it.
         """
-        told, next_step = "", "nobody has looked what is left: srekv down does, and removes it; srekv up makes it anew"
+        told, next_step = "", "what is left is unknown: srekv down lists and removes it; srekv up creates it again"
         if left is not None:
             told = f"; {left or 'nothing'} left"
-            next_step = "srekv down removes what is left" if left else "srekv up makes it anew"
+            next_step = "srekv down removes what is left" if left else "srekv up creates it again"
         return EndedError(
             f"the stack {self._names.stack} was removed while up was at work",
-            why=f"its role {self._names.role} is gone or another one: srekv down ran beside this up{told}",
+            why=f"its role {self._names.role} is gone or another one: srekv down ran concurrently{told}",
             next_step=next_step,
         )
 
@@ -113,6 +113,6 @@ def used_up(kind: str, name: str) -> SrekvError:
     """When every reference of this life belongs to something deleted."""
     return SrekvError(
         f"the {kind} {name} was made and deleted {REFERENCES} times in this stack's life",
-        why="Route 53 takes a CallerReference only once (aws-facts 1.2)",
+        why="Route 53 never accepts a CallerReference twice",
         next_step="srekv down, then up: a new stack has new references",
     )

@@ -301,7 +301,7 @@ class Run:
                     raise TimeoutExceeded(
                         f"{section}: gave up waiting for {what} after {timeout_s:.0f} s",
                         why=f"last seen: {last_seen()}" if last_seen() else "",
-                        next_step=next_step or "run the command again: it goes on where this one stopped",
+                        next_step=next_step or "run the command again: it continues where this one stopped",
                     )
                 if self.clock.pause(self.cancelled, pause):
                     raise CancelledError(f"{section} was interrupted")

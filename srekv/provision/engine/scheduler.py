@@ -69,7 +69,7 @@ def _limits(step: Limited) -> list[Op]:
     try:
         return list(step.limits())
     except FAILURES as error:
-        raise explain(error, "looking at what exists") from error
+        raise explain(error, "listing what exists") from error
 
 
 def ensure_all(run: Run, steps: Sequence[Step]) -> None:

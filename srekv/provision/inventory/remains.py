@@ -21,7 +21,7 @@ REASONS: dict[Verdict, str] = {
     "young": "not old enough",
     "kept": "kept on purpose",
     "elsewhere": "its stack is in another Region",
-    "unsure": "nothing tells its Region: look with --all-regions",
+    "unsure": "its Region is unknown: use --all-regions",
 }
 
 EVERYWHERE = frozenset({"role", "instance profile", "health check", "hosted zone", "record", "dashboard"})

@@ -77,9 +77,9 @@ class Estate:
         stack = self.stack(remains, watcher)
         if _has_changed(remains, stack):
             raise SrekvError(
-                "left alone: it is not what it was when it was looked at",
+                "skipped: the stack changed since it was listed",
                 why="its role has been made since, or it has another lease: an up was, or is, at work",
-                next_step="look again",
+                next_step="run srekv sweep again",
             )
         return stack.down(keep_table=remains.keeps_table)
 

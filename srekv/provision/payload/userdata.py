@@ -257,7 +257,7 @@ cannot be set by then is believed: a node that never ends costs more.
 
 _LEASE_SCRIPT = f"""\
 #!/bin/sh
-# Powers the machine off when its lease is over; EC2 then terminates it. Looks again every minute: the end may move.
+# Powers the machine off when its lease is over; EC2 then terminates it. Runs every minute: the end may move.
 cd {HOME} || exit 1
 while :; do
   left=60

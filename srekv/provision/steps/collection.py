@@ -108,17 +108,17 @@ class Steps:
         """What refuses a request before anything is made; the second round needs to know the VPC."""
         return (
             (
-                (self.identity.fit, "looking at the role"),
-                (self.network.fit, "looking at the network"),
-                (self.images.fit, "looking for the machine image"),
-                (self.keys.fit, "looking for the key pair"),
-                (self.table.fit, "looking at the table"),
+                (self.identity.fit, "checking the role"),
+                (self.network.fit, "checking the network"),
+                (self.images.fit, "finding the machine image"),
+                (self.keys.fit, "checking the key pair"),
+                (self.table.fit, "checking the table"),
                 (self.nodes.fit, "packing the nodes' user data"),
-                (self.alarms.fit, "looking at alarms and dashboard"),
+                (self.alarms.fit, "checking alarms and dashboard"),
             ),
             (
-                (self.firewall.fit, "looking at the security group"),
-                (self.zone.fit, "looking at the hosted zones"),
+                (self.firewall.fit, "checking the security group"),
+                (self.zone.fit, "listing the hosted zones"),
             ),
         )
 

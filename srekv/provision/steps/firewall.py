@@ -239,7 +239,7 @@ class Firewall:
             filters = [{"Name": "prefix-list-name", "Values": [name]}]
             lists = list(each(self._ec2, "describe_managed_prefix_lists", "PrefixLists", Filters=filters))
         except ClientError as error:
-            self._run.watcher.warn(f"cannot look up the prefix list {name}: {message_of(error)}")
+            self._run.watcher.warn(f"cannot read the prefix list {name}: {message_of(error)}")
             return ()
         return tuple(one["PrefixListId"] for one in lists if one["PrefixListName"] == name)[:1]
 

@@ -166,10 +166,10 @@ class Leasing:
 
     def _unkept(self, node: str, instance_id: str, why: str) -> SrekvError:
         return SrekvError(
-            f"{node} ({instance_id}) was not told about its lease, so it still has the one before",
+            f"{node} ({instance_id}) did not receive its lease, so it still has the previous one",
             why=why,
             next_step="run the same command again; if it stays so, terminate the node (aws ec2 terminate-instances "
-            f"--instance-ids {instance_id}) before: a new one begins with the lease",
+            f"--instance-ids {instance_id}) before: a new one starts with the lease",
         )
 
 

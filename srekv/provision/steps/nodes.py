@@ -375,7 +375,7 @@ class Nodes:
         instance_id = instance["InstanceId"]
         groups = _groups(instance)
         if not groups:
-            self._run.watcher.warn(f"cannot tell the security groups of {name}: EC2 shows no interface of it")
+            self._run.watcher.warn(f"cannot read the security groups of {name}: EC2 shows no interface of it")
         elif self._firewall.group_id not in groups:
             yield self._change_op(
                 name,

@@ -59,7 +59,7 @@ def _integer(name: str, text: str) -> int:
     except ValueError:
         raise SrekvError(
             f"the stack's role has the tag {_key(name)}={text}, which is no number",
-            why="srekv keeps a stack's settings in its role's tags, and somebody changed this one",
+            why="srekv keeps a stack's settings in its role's tags, and this one was changed",
             next_step="remove the tag: aws iam untag-role",
         ) from None
 

@@ -186,7 +186,7 @@ class Table:
             if self._find() is None:
                 raise SrekvError(
                     f"the table {self._name} was deleted while up was at work",
-                    why="it was there when up began, and is not any more: srekv down ran beside this up",
+                    why="it existed when up started and is gone: srekv down ran concurrently",
                     next_step="srekv up",
                 )
             raise NotOursError(

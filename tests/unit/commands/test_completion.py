@@ -164,6 +164,6 @@ def test_tab_in_fish(environment: dict[str, str]) -> None:
         timeout=DEADLINE_S,
         check=True,
     )
-    assert "lying\tthe primary's /health says OK" in done.stdout
+    assert "lying\tthe primary's /health answers OK" in done.stdout
     assert f"{FIRST},keep-alive" in done.stdout.splitlines()
     assert done.stderr == ""

@@ -173,7 +173,7 @@ def test_a_stack_that_left_something(capsys: pytest.CaptureFixture[str], tmp_pat
     assert caught.value.exit_code == 1
     shown = capsys.readouterr().out
     for words in (
-        "2 left, says: ec2 DescribeAddresses, DescribeVolumes; iam ListRoles",
+        "2 left (verified by ec2 DescribeAddresses, DescribeVolumes; iam ListRoles)",
         "aws ec2 release-address --allocation-id address-1 --region eu-west-1",
         "held by eni-1",
         f"to delete it: aws dynamodb delete-backup --backup-arn {BACKUP}",

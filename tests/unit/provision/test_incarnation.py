@@ -94,13 +94,13 @@ def test_a_life_that_is_over(now: str) -> None:
         life.watch()
     assert "down" in caught.value.why
     assert " left" not in caught.value.why
-    assert "nobody has looked" in caught.value.next_step
+    assert "what is left is unknown" in caught.value.next_step
     assert "srekv down" in caught.value.next_step
 
 
 @pytest.mark.parametrize(
     ("left", "why", "next_step"),
-    [(0, "nothing left", "srekv up makes it anew"), (3, "3 left", "srekv down removes what is left")],
+    [(0, "nothing left", "srekv up creates it again"), (3, "3 left", "srekv down removes what is left")],
 )
 def test_what_is_left_of_a_life(left: int, why: str, next_step: str) -> None:
     """Said by whoever has listed it."""

@@ -82,7 +82,7 @@ def damaged(lines: Lines) -> Lines:
         (gone, Promises(), "VIOLATED", "1 lost", "lost: 1 acknowledged change gone at the end"),
         (covered, Promises(), "VIOLATED", "", "linear: no order of the operations"),
         (stale, Promises(), "VIOLATED", "", "linear: no order of the operations"),
-        (invented, Promises(), "VIOLATED", "", "lost: 1 reads found a value that nobody wrote"),
+        (invented, Promises(), "VIOLATED", "", "lost: 1 reads found a value that was never written"),
         (unanswered, Promises(), "VIOLATED", "0 lost", "timing: clients never recovered: ttl"),
         (unchanged, Promises(max_outage_s=5), "VIOLATED", "0 lost", "max-outage:"),
         (unchanged, Promises(min_availability=1), "VIOLATED", "0 lost", "min-availability:"),

@@ -55,8 +55,8 @@ def test_everything_is_there_at_a_glance(failed_over: Story, look: Make) -> None
     assert f"before: {clock(look(0).at)} az1 (192.0.2.1)" in text
     assert "az1   primary    stopped  unhealthy  192.0.2.1  us-east-1a" in text
     assert "az2   secondary  running  healthy    192.0.2.2  us-east-1b" in text
-    assert f"hc-az1  0 of 16      16 of 16     {clock(look(45).at)} Connection timed out." in text
-    assert "hc-az2  16 of 16     0 of 16      none" in text
+    assert f"hc-az1  {'0 of 16':18}{'16 of 16':19}{clock(look(45).at)} Connection timed out." in text
+    assert f"hc-az2  {'16 of 16':18}{'0 of 16':19}none" in text
     assert f"{clock(look(40).at)}  health connect: timed out 4 ms" in text
     assert f"{clock(look(45).at)}  health 200 az2 4 ms" in text
     assert drawn[-1] == "seen: name 0 s ago, stack 0 s ago, checks 0 s ago; Ctrl-C ends"

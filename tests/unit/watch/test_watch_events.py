@@ -25,8 +25,8 @@ def test_the_first_look_tells_how_things_stand(look: Make) -> None:
     assert [one.text for one in first] == [
         "az1 (primary, us-east-1a) is running",
         "az2 (secondary, us-east-1b) is running",
-        "az1 healthy: 16 of 16 checkers say so",
-        "az2 healthy: 16 of 16 checkers say so",
+        "az1 healthy, by 16 of 16 checkers",
+        "az2 healthy, by 16 of 16 checkers",
         "the name answers az1 (192.0.2.1)",
         "health works, from az1",
     ]
@@ -38,7 +38,7 @@ def test_what_is_wrong_from_the_beginning_is_told_as_such(look: Make) -> None:
     first = events(None, look(state="stopped", failing=16, error="timed out"))
     assert [one.text for one in first if one.tone == "bad"] == [
         "az1 (primary, us-east-1a) is stopped",
-        "az1 unhealthy: 16 of 16 checkers say so",
+        "az1 unhealthy, by 16 of 16 checkers",
         "health fails: timed out",
     ]
 
@@ -50,9 +50,9 @@ def test_what_is_wrong_from_the_beginning_is_told_as_such(look: Make) -> None:
         ({}, {"failed": 1}, ["az1: 1 of 16 checkers failed: Connection timed out"], "bad"),
         ({"failed": 1}, {"failed": 9}, [], None),
         ({"failed": 9}, {}, ["az1: every checker succeeds again"], "good"),
-        ({"failed": 16}, {"failed": 16, "failing": 14}, ["az1 unhealthy: 14 of 16 checkers say so"], "bad"),
+        ({"failed": 16}, {"failed": 16, "failing": 14}, ["az1 unhealthy, by 14 of 16 checkers"], "bad"),
         ({"failed": 16, "failing": 16}, {"failing": 16}, [], None),
-        ({"failing": 16}, {"failing": 13}, ["az1 healthy: 3 of 16 checkers say so"], "good"),
+        ({"failing": 16}, {"failing": 13}, ["az1 healthy, by 3 of 16 checkers"], "good"),
         ({}, {"state": "stopping"}, ["az1 is stopping"], "bad"),
         ({"state": "pending"}, {}, ["az1 is running"], "good"),
         ({}, {"answer": "az2"}, ["the name answers az2 (192.0.2.2)", "health works, from az2"], "good"),
