@@ -17,6 +17,9 @@ DEEPEST = 32
 """How deep collections may be nested."""
 
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|;.*|#\{|#_|[\[\](){}"]|\\.\w*|[^\s,\[\](){}";]+')
+_CONTROLS = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""The control characters that JSON leaves in a string: DEL, C1 and the bidirectional ones."""
+
 _FLOAT = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?M?")
 _WHOLE = re.compile(r"[+-]?\d+N?")
 _CLOSES = {"}": "{", ")": "(", "]": "["}
@@ -178,11 +181,12 @@ def _map(items: list[object]) -> dict[object, object]:
 
 
 def written(one: object) -> str:
-    """A value of JSON as EDN, on one line."""
+    """A value of JSON as EDN, on one line and without control characters: a terminal may show it."""
     if isinstance(one, Name):
         return f":{one}"
     if isinstance(one, dict):
         return "{" + ", ".join(f"{written(key)} {written(inner)}" for key, inner in one.items()) + "}"
     if isinstance(one, list):
         return "[" + " ".join(map(written, one)) + "]"
-    return "nil" if one is None else json.dumps(one, ensure_ascii=False)
+    text = "nil" if one is None else json.dumps(one, ensure_ascii=False)
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -20,7 +20,8 @@ from srekv.check.model import History, Json, Operation
 from srekv.check.verdict import judge_history
 
 TIMES = st.integers(0, 12).map(float) | st.floats(0, 12, allow_subnormal=False)
-VALUES = st.sampled_from(["a", 'b "c"\n\u00e9\\', "nil", Json("1"), Json("2.5"), Json("true")])
+CONTROLS = "\x1b]0;title\x07\x7f\x9b2J\u202e\u2066"
+VALUES = st.sampled_from(["a", CONTROLS, 'b "c"\n\u00e9\\', "nil", Json("1"), Json("2.5"), Json("true")])
 DEEP = VALUES | st.sampled_from([Json("[1, 2]"), Json('["a", [1, 2]]'), Json('{"a": [null, {"b": 1e+30}]}')])
 
 
@@ -109,6 +110,14 @@ def test_json_holds_the_same(operations: list[Operation]) -> None:
     """Jepsen's JSON has the members of its EDN."""
     rows = [row for _, row in edn.read(numbered(lines(operations)))]
     assert parse_json([json.dumps(rows).encode()]).operations == parse_edn(lines(operations)).operations
+
+
+def test_no_control_character_reaches_a_terminal() -> None:
+    """They are EDN's escapes: other people's keys and values must not write a clipboard."""
+    write = Operation(client=CONTROLS, op="write", key=CONTROLS, value=CONTROLS, invoke=1, complete=2, outcome="fail")
+    written = "".join(jepsen([replace(write, node=CONTROLS, error=CONTROLS), replace(write, key="l")]))
+    assert not set(written) & set(CONTROLS) - set("]0;title2J")
+    assert r"\u001b]0;title\u0007\u007f\u009b2J\u202e\u2066" in written
 
 
 def test_one_key_is_a_plain_register() -> None:
