@@ -193,13 +193,14 @@ class AsyncLink:
 
     Args:
         sock: the connected socket; the link owns it from now on.
-        handlers: method name -> coroutine function, called with the params as keywords. Requests run concurrently;
-            notifications one after the other, in the order they were sent, and must not call back.
+        handlers: method name -> coroutine function, called with the params as keywords; more may be added.
+            Requests run concurrently; notifications one after the other, in the order they were sent, and must not call
+            back.
     """
 
     def __init__(self, sock: socket.socket, handlers: Mapping[str, AsyncHandler]) -> None:
         self._sock = sock
-        self._handlers = dict(handlers)
+        self._handlers = handlers
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._numbers = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()

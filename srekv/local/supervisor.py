@@ -23,24 +23,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from srekv.config import fastest
 from srekv.errors import SrekvError
 from srekv.local import runtime as runtimes
-from srekv.local.checkers import Checkers
-from srekv.local.dns import NameServers
-from srekv.local.gateway import Gateway
 from srekv.local.link import FD_VARIABLE, AsyncHandler, AsyncLink, LinkClosedError
 from srekv.local.machine.processes import die_with_parent
-from srekv.local.machines import PACKAGE_ROOT, Machines, Site, State
-from srekv.local.model import Snapshot
 from srekv.local.pace import Pace
 from srekv.local.plain import plain_name
 from srekv.local.runtime import API_PORT, Runtime
+
+if TYPE_CHECKING:
+    from srekv.local.dataplane import DataPlane
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -51,6 +49,7 @@ _NEEDED_HOSTS = (1, 2, 3, 64, 65, 128, 129, 130, 131)
 """Addresses that two nodes use; those that a system without a whole 127.0.0.0/8 must be given."""
 
 _CHILD_END_S = 5.0
+_PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
 _log = logging.getLogger("srekv.local.supervisor")
 
@@ -97,7 +96,7 @@ def _no_aliases(subnet: str) -> SrekvError:
 
 
 class Supervisor:
-    """Everything of one local cloud that is not AWS's API.
+    """The life of one local cloud: its control plane, a child process, and its data plane, in this one.
 
     Args:
         runtime: what the cloud will be known by.
@@ -110,7 +109,8 @@ class Supervisor:
         self._listener = listener
         self._directory = directory
         self._ready = asyncio.Event()
-        self._parts = AsyncExitStack()
+        self._handlers: dict[str, AsyncHandler] = {"ready": self._control_plane_ready}
+        self._plane: DataPlane | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._link: AsyncLink | None = None
 
@@ -123,12 +123,22 @@ class Supervisor:
         serving: asyncio.Task[None] | None = None
         try:
             self._link = await self._start_control_plane()
+            from srekv.local.dataplane import DataPlane  # while the control plane imports its own
+
             serving = asyncio.create_task(self._link.serve())
             pace = Pace()
             await _first(self._ready.wait(), serving, stop.wait(), pace.measure())
             if self._ready.is_set():
                 self._settle(pace.keeps)
-                await self._build()
+                self._plane = DataPlane(
+                    self._runtime,
+                    self._directory,
+                    ACCOUNT,
+                    on_state=self._machine_state,
+                    credentials=self._credentials,
+                )
+                self._handlers |= self._plane.handlers
+                await self._plane.start()
                 runtimes.write(self._runtime)
                 started.succeed()
                 await _first(serving, stop.wait())
@@ -147,48 +157,11 @@ class Supervisor:
         if self._link is not None:
             self._link.notify("settle", speed=speed)
 
-    async def _build(self) -> None:
-        """The parts that follow the clock; each is closed before those that it needs."""
-        runtime = self._runtime
-        self._gateway = Gateway()
-        self._checkers = Checkers(speed=runtime.speed, on_change=self._health_changed)
-        self._names = NameServers(
-            authoritative=runtime.authoritative,
-            resolver=runtime.resolver,
-            speed=runtime.speed,
-            healthy=self._checkers.healthy,
-        )
-        self._machines = Machines(
-            Site(
-                directory=self._directory,
-                cloud_id=runtime.cloud_id,
-                subnet=runtime.subnet,
-                endpoint=runtime.endpoint,
-                resolver=runtime.resolver,
-                speed=runtime.speed,
-                account=ACCOUNT,
-            ),
-            on_state=self._machine_state,
-            on_uplinks=self._route,
-            credentials=self._credentials,
-        )
-        for part in (self._names, self._gateway, self._checkers, self._machines):
-            self._parts.push_async_callback(part.close)
-        await self._names.start()
-
     async def _start_control_plane(self) -> AsyncLink:
         ours, theirs = socket.socketpair()
         with theirs, self._listener as listener:
             self._child = self._spawn(theirs.fileno(), listener.fileno())
-        handlers: dict[str, AsyncHandler] = {
-            "apply": self._apply,
-            "observations": self._observations,
-            "run": self._run_command,
-            "console": self._console,
-            "machines": self._states,
-            "ready": self._control_plane_ready,
-        }
-        link = AsyncLink(ours, handlers)
+        link = AsyncLink(ours, self._handlers)
         await link.open()
         return link
 
@@ -212,46 +185,18 @@ class Supervisor:
         ]
 
     async def _close(self) -> None:
-        await self._parts.aclose()
+        if self._plane is not None:
+            await self._plane.close()
         if self._link is not None:
             self._link.close()
         if self._child is not None:
             self._child.terminate()
             await asyncio.to_thread(_bury, self._child)
 
-    # What the control plane asks.
-
-    async def _apply(self, snapshot: dict[str, Any]) -> None:
-        wanted = Snapshot.from_json(snapshot)
-        self._machines.apply(wanted.machines)
-        self._checkers.apply(wanted.checks)
-        self._names.apply(wanted.zones)
-
-    async def _observations(self, check: str) -> list[dict[str, Any]]:
-        return self._checkers.observations(check)
-
-    async def _run_command(self, machine: str, command: str, script: str, **rest: float) -> dict[str, Any]:
-        return await self._machines.run(machine, command, script, rest["timeout"])
-
-    async def _console(self, machine: str) -> str:
-        return self._machines.console(machine)
-
-    async def _states(self) -> dict[str, State]:
-        return self._machines.states()
-
     async def _control_plane_ready(self) -> None:
         self._ready.set()
 
-    # What the parts report.
-
-    def _health_changed(self) -> None:
-        self._names.health_changed()
-
-    def _route(self) -> None:
-        self._gateway.apply(self._machines.uplinks())
-
-    def _machine_state(self, machine: str, state: State) -> None:
-        _log.info("%s is %s", machine, state)
+    def _machine_state(self, machine: str, state: str) -> None:
         if self._link is not None:
             with contextlib.suppress(LinkClosedError):
                 self._link.notify("machine_state", machine=machine, state=state)
@@ -307,7 +252,7 @@ def _environment(runtime: Runtime) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "BOTO", "MOTO"))}
     return {
         **kept,
-        "PYTHONPATH": str(PACKAGE_ROOT),
+        "PYTHONPATH": str(_PACKAGE_ROOT),
         "SREKV_ROOT_KEY": runtime.access_key,
         "SREKV_ROOT_SECRET": runtime.secret_key,
         "SREKV_CLOUD_ID": runtime.cloud_id,
