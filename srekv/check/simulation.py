@@ -14,7 +14,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from srekv.drill.model import CHECKERS, CONNECT_TIMEOUT_S, HEALTHY_SHARE
+from srekv.route53 import CHECKERS, CONNECT_TIMEOUT_S, RESPONSE_TIMEOUT_S, flips_at
 
 DRAWS = 2000
 """How many failovers are simulated; the 95th percentile then moves by less than a second between seeds."""
@@ -22,19 +22,14 @@ DRAWS = 2000
 SILENT_S = CONNECT_TIMEOUT_S
 """How long a probe of a stopped machine takes to fail: nobody answers its SYN."""
 
-UNANSWERED_S = 2.0
-"""How long a probe takes to fail when the connection is accepted and nothing follows (aws-facts 1.1)."""
+UNANSWERED_S = RESPONSE_TIMEOUT_S
+"""How long a probe takes to fail when the connection is accepted and nothing follows."""
 
 REFUSED_S = 0.0
 """How long a probe takes to fail when the port refuses, or answers with an error."""
 
 PROBE_FAILURE_S = {"stop": SILENT_S, "power": SILENT_S, "hang": UNANSWERED_S}
 """How a probe fails, by the name of the fault; others are refused or answered with an error at once."""
-
-
-def needed(checkers: int = CHECKERS) -> int:
-    """How many checkers must say unhealthy so that no more than 18 % of them still say healthy."""
-    return checkers - math.floor(HEALTHY_SHARE * checkers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +111,7 @@ def healing(scenario: Scenario, *, seed: int = 1, draws: int = DRAWS) -> Distrib
 
     A checker whose request is under way when the endpoint comes back fails once more before it passes.
     """
-    passing = CHECKERS - needed() + 1
+    passing = CHECKERS - flips_at() + 1
 
     def draw(rng: random.Random) -> float:
         first = scenario.period_s * rng.betavariate(passing, CHECKERS + 1 - passing)
@@ -136,7 +131,7 @@ def outage(scenario: Scenario, *, seed: int = 1, draws: int = DRAWS) -> Distribu
 
 
 def _detection_s(scenario: Scenario, rng: random.Random) -> float:
-    last = needed()
+    last = flips_at()
     first = scenario.interval * rng.betavariate(last, CHECKERS + 1 - last)
     return first + (scenario.threshold - 1) * scenario.interval + scenario.threshold * scenario.probe_failure_s
 

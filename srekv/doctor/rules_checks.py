@@ -9,9 +9,7 @@ from srekv.doctor.cures import new_check, update_check
 from srekv.doctor.facts import HTTP, Facts, HealthCheck, Pair, Record
 from srekv.doctor.model import Finding, Wishes
 from srekv.doctor.sources import CHOOSES, DETERMINES, PRIVATE, VALUES
-
-HEALTHY_SHARE = 0.18
-"""A check is healthy while MORE than this share of its checkers say so (aws-facts 1.1)."""
+from srekv.route53 import verdict
 
 DEEP = re.compile(r"deep|ready|readiness|depend|database|dynamo|(?:^|[/_.-])(?:db|full|all)(?:$|[/_.-])", re.IGNORECASE)
 """Paths that are likely to ask what both machines depend on."""
@@ -169,7 +167,7 @@ def _says(facts: Facts, record: Record | None) -> bool | None:
     reports = facts.reports.get(check.id) if check else None
     if check is None or not reports or check.disabled:
         return None
-    return (sum(one.healthy for one in reports) / len(reports) > HEALTHY_SHARE) is not check.inverted
+    return verdict([one.healthy for one in reports], inverted=check.inverted)
 
 
 def _tally(facts: Facts, record: Record) -> str:

@@ -11,11 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from srekv.drill.model import CONNECT_TIMEOUT_S, HEALTHY_SHARE
 from srekv.provision.model import Check, Observation
-
-RESPONSE_TIMEOUT_S = 2.0
-"""How long a checker waits for a status after connecting (aws-facts 1.1), AWS-equivalent seconds."""
+from srekv.route53 import CONNECT_TIMEOUT_S, RESPONSE_TIMEOUT_S, verdict
 
 
 @dataclass
@@ -72,11 +69,8 @@ class HealthWatch:
     @property
     def healthy(self) -> bool:
         """The verdict: more than 18 % of the checkers say so; disabled and unobserved checks are healthy."""
-        if self._check.disabled:
-            return True
         opinions = [checker.healthy for checker in self._checkers.values()]
-        endpoint = not opinions or sum(opinions) / len(opinions) > HEALTHY_SHARE
-        return endpoint != self._check.inverted
+        return verdict(opinions, inverted=self._check.inverted, disabled=self._check.disabled)
 
     def _report(self, checker: _Checker, one: Observation) -> None:
         checker.last = one.at

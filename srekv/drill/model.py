@@ -9,9 +9,7 @@ from typing import Protocol
 
 from srekv.errors import UsageError
 from srekv.provision.model import Check, CommandResult, Deployment, Node, Observation, Place
-
-CONNECT_TIMEOUT_S = 4.0
-"""How long a Route 53 checker waits for a TCP connection (aws-facts 1.1), AWS-equivalent seconds."""
+from srekv.route53 import CONNECT_TIMEOUT_S, verdict
 
 HEADLINE = "ttl"
 """The kind of client whose outage is the headline: the one that honours the record's TTL."""
@@ -20,12 +18,6 @@ ZOO = ("every-time", HEADLINE, "keep-alive", "for-ever", "ten-seconds", "retry")
 """The kinds of clients that a load may have, one closed-loop client each: they resolve the name for each operation,
 when its TTL has passed, only after their connection broke, once in their life, every 10 s; the last one as the second,
 with retries."""
-
-CHECKERS = 16
-"""How many checkers Route 53 reports for a check in all Regions (aws-facts 1.1)."""
-
-HEALTHY_SHARE = 0.18
-"""A check is healthy while MORE than this share of its checkers say so (aws-facts 1.1)."""
 
 
 class Hands(Protocol):
@@ -244,10 +236,7 @@ def is_healthy(check: Check, observations: tuple[Observation, ...]) -> bool:
     A glance for a steady state: each checker changes its mind only after `threshold` such reports, so while the
     endpoint is changing `srekv.drill.health.HealthWatch` is to be asked instead.
     """
-    if check.disabled or not observations:
-        return check.disabled or not check.inverted
-    share = sum(one.healthy for one in observations) / len(observations)
-    return (share > HEALTHY_SHARE) != check.inverted
+    return verdict([one.healthy for one in observations], inverted=check.inverted, disabled=check.disabled)
 
 
 def detection_bound_s(check: Check) -> float:

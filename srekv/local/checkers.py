@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from srekv.local.health import Opinion, verdict
 from srekv.local.model import HealthCheck
 from srekv.local.prober import PROBED_TYPES, Report, probe
+from srekv.route53 import Opinion, verdict
 
 REGIONS = (
     "us-east-1",

@@ -11,9 +11,7 @@ from srekv.errors import SrekvError, TimeoutExceeded
 from srekv.provision.engine.run import Run
 from srekv.provision.hands import AwsHands
 from srekv.provision.model import Check, Deployment, Observation
-
-HEALTHY_SHARE = 0.18
-"""A check is healthy while MORE than this share of its checkers say so (aws-facts 1.1)."""
+from srekv.route53 import suffices
 
 BOOT_S = 420.0
 GRACE_S = 20.0
@@ -64,7 +62,7 @@ class Streaks:
         """Whether more than 18 % of the checkers are sure to hold the endpoint for healthy."""
         needed = self._threshold if self._doubtful else 1
         good = sum(streak.length >= needed for streak in self._streaks.values())
-        return bool(self._streaks) and good / len(self._streaks) > HEALTHY_SHARE
+        return bool(self._streaks) and suffices(good, len(self._streaks))
 
 
 def await_healthy(

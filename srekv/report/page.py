@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from srekv.check.model import Event, History, Operation, Timing
-from srekv.drill.model import CHECKERS
 from srekv.report.data import phases
+from srekv.route53 import CHECKERS
 
 ERROR = "error"
 OTHER = "other"

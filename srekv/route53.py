@@ -1,7 +1,7 @@
-"""Route 53's two rules about health, without clock or socket: what one checker thinks, and what all of them mean.
+"""Decides as Route 53's health checks do: what one checker concludes, and what all of them mean. Pure.
 
-One checker changes its mind after `threshold` consecutive results to the contrary, both ways. A health check is
-healthy while more than 18 % of its checkers think so. Source: Route 53 Developer Guide, "How Amazon Route 53
+A checker changes its conclusion after `threshold` consecutive results to the contrary, both ways. A health check is
+healthy while more than 18 % of its checkers report it healthy. Source: Route 53 Developer Guide, "How Amazon Route 53
 determines whether a health check is healthy".
 """
 
@@ -10,8 +10,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+CHECKERS = 16
+"""Checkers of a health check in all Regions, as GetHealthCheckStatus lists them; AWS documents no number."""
+
+CONNECT_TIMEOUT_S = 4.0
+"""How long a checker waits for a TCP connection, AWS-equivalent seconds."""
+
+RESPONSE_TIMEOUT_S = 2.0
+"""How long a checker waits for a status after connecting, AWS-equivalent seconds."""
+
 HEALTHY_PERCENT = 18
-"""More than this share of the checkers must think that the endpoint is healthy."""
+"""A check is healthy while MORE than this share of its checkers report it healthy; AWS may change the number."""
+
+
+def suffices(healthy: int, checkers: int) -> bool:
+    """Whether a check is healthy when so many of its checkers report it healthy."""
+    return 100 * healthy > HEALTHY_PERCENT * checkers
+
+
+def flips_at(checkers: int = CHECKERS) -> int:
+    """How many checkers must report a check unhealthy until it is: of sixteen fourteen."""
+    return checkers - HEALTHY_PERCENT * checkers // 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,5 +72,4 @@ def verdict(opinions: Sequence[bool | None], *, inverted: bool = False, disabled
     if disabled:
         return True
     agreeing = sum(opinion is not False for opinion in opinions)
-    healthy = not opinions or 100 * agreeing > HEALTHY_PERCENT * len(opinions)
-    return healthy is not inverted
+    return (not opinions or suffices(agreeing, len(opinions))) is not inverted

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srekv.local.health import Opinion, verdict
+from srekv.route53 import Opinion, flips_at, suffices, verdict
 
 THRESHOLDS = st.integers(1, 10)
 RESULTS = st.lists(st.booleans(), max_size=60)
@@ -110,3 +110,16 @@ def test_one_more_healthy_checker_never_makes_a_check_unhealthy(
     index = data.draw(st.integers(0, len(opinions) - 1))
     better = [*opinions[:index], True, *opinions[index + 1 :]]
     assert verdict(better) >= verdict(opinions)
+
+
+def test_fourteen_of_sixteen_must_fail() -> None:
+    """Three healthy checkers are more than 18 %, two are not."""
+    assert flips_at() == 14
+
+
+@given(st.integers(1, 200))
+def test_a_check_flips_where_its_share_no_longer_suffices(checkers: int) -> None:
+    """One failing checker less leaves it healthy."""
+    failing = flips_at(checkers)
+    assert not suffices(checkers - failing, checkers)
+    assert suffices(checkers - failing + 1, checkers)
