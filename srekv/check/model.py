@@ -35,6 +35,7 @@ _CAUSES = (
 """What to look for in a client's words, and what to call it."""
 
 
+_EXACT = 2**53
 _ENCODE = json.JSONEncoder(sort_keys=True, allow_nan=False).encode
 
 
@@ -48,13 +49,22 @@ class Json(str):
 
     @classmethod
     def of(cls, value: object) -> Self:
-        """The text of a value: the same for equal values.
+        """The text of a value: the same for equal values, such as 1 and 1.0, which JSON does not tell apart.
 
         Raises:
             ValueError: a number that JSON cannot hold.
             TypeError: no value of JSON.
         """
-        return cls(_ENCODE(value))
+        return cls(_ENCODE(_whole(value)))
+
+
+def _whole(value: object) -> object:
+    """A value with each whole number as an integer, up to where floating point numbers skip some."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < _EXACT else value
+    if isinstance(value, list | tuple):
+        return [_whole(one) for one in value]
+    return {name: _whole(one) for name, one in value.items()} if isinstance(value, dict) else value
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -228,6 +228,22 @@ def test_a_text_is_not_another_value() -> None:
     assert [one.to_json()["value"] for one in proof] == [{"n": 2}]
 
 
+@pytest.mark.parametrize(
+    ("written", "found", "verdict"),
+    [
+        (1, 1.0, "held"),
+        (-0.0, 0, "held"),
+        ([{"n": 2}], [{"n": 2.0}], "held"),
+        (1, True, "violated"),
+        (2**53, 2**53 + 1, "violated"),
+        (0.1, 0.2, "violated"),
+    ],
+)
+def test_a_number_is_the_same_however_it_is_written(written: Any, found: Any, verdict: str) -> None:
+    """JSON has one kind of number: a service that stores 1 as a float answers 1.0, and loses nothing."""
+    assert judge_file([line(value=written), line("read", found, 3, 4)]).verdict == verdict
+
+
 HALF = '{"id": 7, "client": 0, "op": "wri'
 
 
