@@ -147,7 +147,7 @@ class _Reading:
             entries = [one for one in self._config.get("write_files", []) if _is_true(one, "defer") == deferred]
             for entry in entries:
                 yield from self._file(entry)
-        except (AttributeError, TypeError, ValueError) as error:
+        except (AttributeError, OverflowError, TypeError, ValueError) as error:
             self._notes.append(f"write_files ended early: {error}")
 
     def _file(self, entry: Mapping[str, Any]) -> Iterator[File]:
@@ -157,12 +157,14 @@ class _Reading:
             return
         if not isinstance(content, str | bytes):
             raise TypeError(f"the content of {path} is neither text nor bytes")
+        if (owner := entry.get("owner")) and not isinstance(owner, str):  # 1000:1000 is a number in YAML
+            raise TypeError(f"the owner of {path} is no text, but {owner!r}")
         raw = content.encode() if isinstance(content, str) else content
-        steps = str(entry.get("encoding") or "").lower().strip().replace("gzip", "gz").replace("base64", "b64")
+        steps = (entry.get("encoding") or "").lower().strip().replace("gzip", "gz").replace("base64", "b64")
         if steps not in {"", "text/plain", "b64", "gz", "gz+b64"}:
             self._notes.append(f"write_files: unknown encoding type {steps} of {path}, assuming text/plain")
             steps = ""
-        raw = base64.b64decode(raw) if steps.endswith("b64") else raw
+        raw = base64.b64decode(content) if steps.endswith("b64") else raw
         raw = self._room.gunzip(raw) if steps.startswith("gz") else raw
         place = posixpath.normpath(posixpath.join("/", path))
         yield File(place, raw, self._mode(entry.get("permissions")), _is_true(entry, "append"))
@@ -172,7 +174,7 @@ class _Reading:
             if isinstance(permissions, int | float):
                 return int(permissions)
             return 0o644 if permissions is None else int(str(permissions), 8)
-        except (ValueError, OverflowError):
+        except ValueError:
             self._notes.append(f"write_files: undecodable permissions {permissions}, returning default 644")
             return 0o644
 
