@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from srekv.commands.session import opened, pass_invocation, vantage
-from srekv.commands.watch import watch as watch_stack
 from srekv.config import Config
 from srekv.errors import SrekvError, UsageError
 from srekv.provision.model import Change, Check, Deployment, Observation, Resource
@@ -44,6 +44,8 @@ def command(invocation: Invocation, *, watch: bool, every_s: float | None) -> No
     $ srekv --output json status
     """
     if watch:
+        from srekv.commands.watch import watch as watch_stack
+
         watch_stack(invocation, every_s=every_s or 5)
         return
     if every_s is not None:
@@ -93,21 +95,27 @@ def look(stack: Stack, narration: Narration) -> Standing:
     """See how a stack stands. Reads only, but for a question about the name that a node asks for us."""
     from srekv.commands import plan as planning
 
-    resources = stack.resources()
-    drift = planning.drift(stack, narration) if resources else ()
-    deployment, problem = None, None
-    try:
-        deployment = stack.hands.deployment()
-    except SrekvError as error:
-        problem = error
-    return Standing(
-        resources=resources,
-        drift=drift,
-        deployment=deployment,
-        problem=problem,
-        health=_health(stack, deployment, narration) if deployment else {},
-        answer=_answer(stack, deployment, narration) if deployment else [],
-    )
+    def differences() -> tuple[Change, ...] | None:
+        return planning.drift(stack, narration) if resources.result() else ()
+
+    with ThreadPoolExecutor(thread_name_prefix="status") as pool:
+        resources = pool.submit(stack.resources)
+        drift = pool.submit(differences)
+        deployment, problem = None, None
+        try:
+            deployment = stack.hands.deployment()
+        except SrekvError as error:
+            problem = error
+        answer = pool.submit(_answer, stack, deployment, narration) if deployment else None
+        health = _health(stack, deployment, narration) if deployment else {}
+        return Standing(
+            resources=resources.result(),
+            drift=drift.result(),
+            deployment=deployment,
+            problem=problem,
+            health=health,
+            answer=answer.result() if answer else [],
+        )
 
 
 def status(invocation: Invocation) -> None:

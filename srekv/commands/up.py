@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,7 +23,7 @@ from srekv.ui.options import OneOf, as_parts, as_seconds, as_speed, given
 
 if TYPE_CHECKING:
     from srekv.provision.stack import Stack
-from srekv.provision.steps.collection import Steps
+    from srekv.provision.steps.collection import Steps
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -162,6 +163,7 @@ def up(
     Raises:
         UsageError: an operating system past its end of support, before the first call if it is asked for here.
     """
+    since = time.time()
     refuse_unsupported(given.get("os", ""), accepted=given.get("unsupported", False))
     if dry_run:
         _plan(invocation, given, wait=wait, local=local)
@@ -183,7 +185,7 @@ def up(
             undo_noted(stack.hands, deployment, narration)
 
         def work() -> Deployment | None:
-            return stack.up(wait=wait, guard=refuse_under_way, preflight=preflight, heal=heal)
+            return stack.up(wait=wait, since=since, guard=refuse_under_way, preflight=preflight, heal=heal)
 
         deployment = _noted(invocation, narration, work)
         if wait and deployment is not None:

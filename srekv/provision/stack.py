@@ -47,6 +47,7 @@ class Stack:
         self,
         *,
         wait: bool,
+        since: float | None = None,
         guard: Callable[[str], object] | None = None,
         preflight: Callable[[Steps], object] | None = None,
         heal: Callable[[Deployment], object] | None = None,
@@ -55,6 +56,8 @@ class Stack:
 
         Args:
             wait: for the checks.
+            since: when the command started, seconds since the epoch: older observations of the checkers prove nothing;
+                None: now.
             guard: is shown the fault that a drill noted on the primary, "" if none, before anything is done.
             preflight: is shown the steps once each of them would take the request, if a node or an address has yet to
                 be made, and refuses before anything is.
@@ -63,7 +66,7 @@ class Stack:
         Returns:
             the whole stack; None after a dry run.
         """
-        since = time.time()
+        since = time.time() if since is None else since
         lease.refuse_over(self.run.config.lease, now=datetime.now(UTC))
         steps = Steps.of(self.run, self.role, waits_for_health=wait)
         with self.run.busy("listing what exists"):

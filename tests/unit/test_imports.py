@@ -295,3 +295,12 @@ def test_help_loads_nothing_heavy() -> None:
     assert "failover-test" in done.stdout
     assert "click" in loaded
     assert not loaded & HEAVY
+
+
+def test_a_local_cloud_starts_before_botocore_is_imported() -> None:
+    """`srekv up` imports what calls AWS, and what drills and watches, while the local cloud starts or not at all."""
+    script = "import sys, srekv.commands.up; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    loaded = set(done.stdout.split())
+    assert "srekv.local.control" in loaded
+    assert not loaded & {"boto3", "botocore", "srekv.doctor", "srekv.drill", "srekv.watch"}
