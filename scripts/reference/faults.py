@@ -12,12 +12,12 @@ an error. Each fault has a hypothesis, and the drill is judged by it: a fault du
 violated when it does. `srekv failover-test --list` prints the same."""
 
 KINDS = {
-    "every-time": "asks for the name before each operation",
-    "ttl": "asks again when the record's TTL has passed; as a client should",
+    "no-cache": "asks for the name before each operation",
+    "honor-ttl": "asks again when the record's TTL has passed; as a client should",
     "keep-alive": "keeps its connection, asks again only when that broke",
-    "for-ever": "asks once in its life",
-    "ten-seconds": "asks every ten seconds, whatever the TTL",
-    "retry": "as `ttl`, and tries a failed operation again",
+    "cache-forever": "asks once in its life",
+    "cache-10s": "asks every ten seconds, whatever the TTL",
+    "retry": "as `honor-ttl`, and tries a failed operation again",
 }
 
 CLIENTS = f"""\

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from srekv.check.model import HEADLINE, ClientOutage, Operation
 
 ADVICE = {
-    "every-time": "nothing: it asks for the name each time and moves with it, at the price of a query for each request",
-    "ttl": "nothing in the client; a lower TTL, interval or threshold shortens what it sees (srekv predict)",
+    "no-cache": "nothing: it asks for the name each time and moves with it, at the price of a query for each request",
+    "honor-ttl": "nothing in the client; a lower TTL, interval or threshold shortens what it sees (srekv predict)",
     "keep-alive": "give pooled connections a maximum age and drop them on an error, so that the name is asked again",
-    "for-ever": "stop caching names for ever: networkaddress.cache.ttl=10 in the JVM's java.security",
-    "ten-seconds": "do not keep names longer than their TTL: aiohttp's TCPConnector(ttl_dns_cache=...)",
+    "cache-forever": "stop caching names for ever: networkaddress.cache.ttl=10 in the JVM's java.security",
+    "cache-10s": "do not keep names longer than their TTL: aiohttp's TCPConnector(ttl_dns_cache=...)",
     "retry": "nothing: retries hide short gaps; give them a budget, and retry only what is safe to repeat",
 }
 """One line for each kind of client; others get none."""

@@ -21,8 +21,9 @@ import msgspec
 
 from srekv.check.collector import paused_collector
 from srekv.check.formats.lines import short
-from srekv.check.model import HEADLINE, Event, History, Json, Kind, Operation, Outcome
+from srekv.check.model import Event, History, Json, Kind, Operation, Outcome
 from srekv.drill import events as schema
+from srekv.drill.model import FORMER_KINDS, HEADLINE
 
 _KINDS = ("read", "write", "cas", "delete")
 _OUTCOMES = ("ok", "conflict", "fail", "unknown")
@@ -122,7 +123,7 @@ def _ordinary(text: bytes, names: dict[str, str]) -> tuple[Operation, str | floa
         outcome=outcome,
         node=line.node or "",
         final=line.final is True,
-        zoo=line.zoo or HEADLINE,
+        zoo=kind_of(line.zoo),
         error=line.error or "",
     )
     return operation, line.id
@@ -328,7 +329,7 @@ def _operation(line: dict[str, Any]) -> Operation:
         outcome=outcome,
         node=_text(line, "node"),
         final=_flag(line, "final"),
-        zoo=_text(line, "zoo") or HEADLINE,
+        zoo=kind_of(_text(line, "zoo")),
         error=_text(line, "error"),
     )
 
@@ -371,3 +372,8 @@ def _value(line: dict[str, Any], name: str, *, required: bool = False) -> str | 
         return Json.of(value)
     except ValueError:
         raise _DamagedError(f"{name} is {short(value)}, not a number that JSON can hold") from None
+
+
+def kind_of(recorded: str | None) -> str:
+    """The kind of client that a line names, by today's name; the headline's where there is none."""
+    return FORMER_KINDS.get(recorded or "", recorded or HEADLINE)

@@ -18,7 +18,7 @@ WORST_FIRST: tuple[Ruling, ...] = ("violated", "unknown", "held")
 CALLED: dict[Ruling, str] = {"held": "held", "violated": "violated", "unknown": "inconclusive"}
 """What a person reads for each ruling."""
 
-HEADLINE = "ttl"
+HEADLINE = "honor-ttl"
 """The kind of client whose outage is the headline: it keeps an answer exactly as long as the answer's TTL says."""
 
 TIMED_OUT = "time-out"

@@ -28,8 +28,8 @@ UNANSWERED_S = RESPONSE_TIMEOUT_S
 REFUSED_S = 0.0
 """How long a probe takes to fail when the port refuses, or answers with an error."""
 
-PROBE_FAILURE_S = {"stop": SILENT_S, "power": SILENT_S, "hang": UNANSWERED_S}
-"""How a probe fails, by the name of the fault; others are refused or answered with an error at once."""
+PROBE_FAILURE_S = {"stop": SILENT_S, "power-loss": SILENT_S, "power": SILENT_S, "hang": UNANSWERED_S}
+"""How a probe fails, by the name of the fault, now and in old histories; others fail or are refused at once."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from srekv.commands.session import drill_settings, opened, pass_invocation
 from srekv.config import Config
 from srekv.drill.catalogue import BREAKS, CATALOGUE, Entry, entry
 from srekv.drill.events import RATES
-from srekv.drill.model import ZOO, DrillResult, Promises, Settings
+from srekv.drill.model import FORMER_KINDS, ZOO, DrillResult, Promises, Settings
 from srekv.errors import SrekvError, UsageError, none_of
 from srekv.provision.model import Watcher
 from srekv.ui.console import Narration, Screen, grid, plain_table
@@ -117,14 +117,15 @@ def command(
     Ctrl-C or an error; after kill -9 the next srekv up heals it. Exits 1 if the verdict is violated, 4 if inconclusive.
 
     $ srekv failover-test --list
-    $ srekv failover-test --fault lying --report report
+    $ srekv failover-test --fault gray-failure --report report
     $ srekv failover-test --rounds 20 --max-outage 60
     """
     if explain:
         catalogue(invocation.screen)
         return
     promises = Promises(max_outage_s=max_outage, max_lost=max_lost, min_availability=min_availability)
-    request = Request(promises=promises, zoo=clients, **options)
+    kinds = tuple(FORMER_KINDS.get(one, one) for one in clients)
+    request = Request(promises=promises, zoo=kinds, **options)
     (resume_drill if resume else failover_test)(invocation, request)
 
 
@@ -259,7 +260,7 @@ def _settings(stack: Stack, request: Request, found: Entry, *, seed: int) -> Set
 
 def _drill(stack: Stack, request: Request, settings: Settings, narration: Narration, *, found: Entry) -> Judged:
     from srekv.drill import runner
-    from srekv.drill.faults import fault
+    from srekv.drill.catalogue import fault
     from srekv.drill.scene import Order
 
     workdir = request.directory / settings.run_id

@@ -1,11 +1,13 @@
-"""The faults that a drill knows: what each does, what must happen, how that is judged. How it is done: faults.py."""
+"""The faults that a drill knows: what each does, what must happen, how that is judged, and the act that it is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from srekv.drill.model import Expectation
+from srekv.drill.faults import BOTH, Act, Flap, Invert, Misbehave, StopInstance, StopService, attempt_all
+from srekv.drill.model import Expectation, Hands
 from srekv.errors import none_of
+from srekv.provision.model import Deployment, Role
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +21,8 @@ class Entry:
         rule: when the drill has held.
         needs: the services it acts through.
         expectation: the same for the verdict.
+        act: how it is injected and healed.
+        former: the name that it had before, which --fault takes, too.
     """
 
     name: str
@@ -27,6 +31,8 @@ class Entry:
     rule: str
     needs: tuple[str, ...]
     expectation: Expectation
+    act: Act
+    former: str = ""
 
     def to_json(self) -> dict[str, object]:
         """As an item of `failover-test --list`."""
@@ -54,14 +60,17 @@ CATALOGUE = (
         rule="switched and came back, every client recovered, nothing lost, linearizable",
         needs=("EC2",),
         expectation=SWITCHES,
+        act=StopInstance(hard=False),
     ),
     Entry(
-        name="power",
+        name="power-loss",
         title="cut the primary's power: no OS shutdown",
         hypothesis="As stop, but no connection is closed: its client waits for its own timeout.",
         rule="as stop",
         needs=("EC2",),
         expectation=SWITCHES,
+        act=StopInstance(hard=True),
+        former="power",
     ),
     Entry(
         name="hang",
@@ -71,6 +80,7 @@ CATALOGUE = (
         rule="as stop",
         needs=("SSM",),
         expectation=SWITCHES,
+        act=Misbehave(words={"primary": ("hang",)}, silences=True),
     ),
     Entry(
         name="unhealthy",
@@ -79,24 +89,29 @@ CATALOGUE = (
         rule="switched and came back, no operation failed, nothing lost, linearizable",
         needs=("SSM",),
         expectation=SWITCHES_UNSEEN,
+        act=Misbehave(words={"primary": ("unhealthy",)}),
     ),
     Entry(
-        name="lying",
+        name="gray-failure",
         title="the primary's /health answers OK, every data request fails",
         hypothesis="A check knows only what it asks: Route 53 must not switch, and the outage lasts as long as "
         "the fault.",
         rule="no switch; the outage is the cost of a shallow health check and is reported; recovered, nothing lost",
         needs=("SSM",),
         expectation=STAYS,
+        act=Misbehave(words={"primary": ("lying",)}),
+        former="lying",
     ),
     Entry(
-        name="both",
+        name="both-nodes",
         title="stop the service on both nodes, not the instances",
         hypothesis="Once both checks are down the PRIMARY is answered, never nothing: an outage until the healing.",
         rule="the outage is reported; a switch may or may not come before the second check fails; recovered, nothing "
         "lost, linearizable",
         needs=("SSM",),
         expectation=EITHER,
+        act=StopService(roles=BOTH),
+        former="both",
     ),
     Entry(
         name="flap",
@@ -105,6 +120,7 @@ CATALOGUE = (
         rule="no switch; the short outages are reported; recovered, nothing lost, linearizable",
         needs=("SSM",),
         expectation=STAYS,
+        act=Flap(),
     ),
     Entry(
         name="dynamodb",
@@ -114,14 +130,17 @@ CATALOGUE = (
         rule="no switch; the outage is reported; recovered, nothing lost, linearizable",
         needs=("SSM",),
         expectation=STAYS,
+        act=Misbehave(words=dict.fromkeys(BOTH, ("no-table",))),
     ),
     Entry(
-        name="planned",
+        name="manual-failover",
         title="invert the primary's health check",
         hypothesis="A planned switch: both nodes serve, so clients move without noticing.",
         rule="switched and came back, no operation failed, nothing lost, linearizable",
         needs=("Route 53",),
         expectation=SWITCHES_UNSEEN,
+        act=Invert(),
+        former="planned",
     ),
 )
 
@@ -138,6 +157,63 @@ def entry(name: str) -> Entry:
         UsageError: there is none.
     """
     for one in CATALOGUE:
-        if one.name == name:
+        if name in {one.name, one.former}:
             return one
     raise none_of("--fault", name, NAMES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """A fault as it is carried out: the acts in their order; `words` also make the service wrong on purpose."""
+
+    entry: Entry
+    acts: tuple[Act, ...]
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The nodes that the fault itself is in; a service that is wrong on purpose is wrong everywhere."""
+        return self.acts[-1].roles
+
+    @property
+    def silences(self) -> bool:
+        """Whether those nodes answer nothing at all meanwhile."""
+        return any(act.silences for act in self.acts)
+
+    @property
+    def flap(self) -> Flap | None:
+        """The act that has to be repeated, if it is such a fault."""
+        return next((act for act in self.acts if isinstance(act, Flap)), None)
+
+    def inject(self, hands: Hands, deployment: Deployment) -> None:
+        """Every act, in order."""
+        for act in self.acts:
+            act.inject(hands, deployment)
+
+    def heal(self, hands: Hands, deployment: Deployment) -> None:
+        """Every act backwards; an act that cannot be healed does not keep the others from it.
+
+        Raises:
+            SrekvError: the first that could not be healed.
+        """
+        attempt_all([_Healing(act, hands, deployment) for act in reversed(self.acts)])
+
+
+@dataclass(frozen=True)
+class _Healing:
+    act: Act
+    hands: Hands
+    deployment: Deployment
+
+    def __call__(self) -> None:
+        self.act.heal(self.hands, self.deployment)
+
+
+def fault(entry: Entry, *, wrong: str = "") -> Fault:
+    """The fault of that entry; `wrong` is a word that makes the service itself wrong as long as it lasts."""
+    act = entry.act
+    if not wrong:
+        return Fault(entry=entry, acts=(act,))
+    if isinstance(act, Misbehave):
+        words = {role: (wrong, *act.words.get(role, ())) for role in BOTH}
+        return Fault(entry=entry, acts=(Misbehave(words=words, silences=act.silences),))
+    return Fault(entry=entry, acts=(Misbehave(words=dict.fromkeys(BOTH, (wrong,))), act))

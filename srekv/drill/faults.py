@@ -1,4 +1,4 @@
-"""How the faults of the catalogue are injected and healed: through the hands that a drill is given."""
+"""Acts on a deployment and their inverses, of which the faults of the catalogue are made."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
-from srekv.drill.catalogue import Entry
 from srekv.drill.model import Hands
 from srekv.errors import SrekvError
 from srekv.provision.model import Deployment, Node, Role
@@ -140,76 +139,6 @@ class Flap:
     def heal(self, hands: Hands, deployment: Deployment) -> None:
         """Start it."""
         run_all(hands, {deployment.node("primary"): START})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fault:
-    """A fault as it is carried out: the acts in their order; `words` also make the service wrong on purpose."""
-
-    entry: Entry
-    acts: tuple[Act, ...]
-
-    @property
-    def roles(self) -> tuple[Role, ...]:
-        """The nodes that the fault itself is in; a service that is wrong on purpose is wrong everywhere."""
-        return self.acts[-1].roles
-
-    @property
-    def silences(self) -> bool:
-        """Whether those nodes answer nothing at all meanwhile."""
-        return any(act.silences for act in self.acts)
-
-    @property
-    def flap(self) -> Flap | None:
-        """The act that has to be repeated, if it is such a fault."""
-        return next((act for act in self.acts if isinstance(act, Flap)), None)
-
-    def inject(self, hands: Hands, deployment: Deployment) -> None:
-        """Every act, in order."""
-        for act in self.acts:
-            act.inject(hands, deployment)
-
-    def heal(self, hands: Hands, deployment: Deployment) -> None:
-        """Every act backwards; an act that cannot be healed does not keep the others from it.
-
-        Raises:
-            SrekvError: the first that could not be healed.
-        """
-        attempt_all([_Healing(act, hands, deployment) for act in reversed(self.acts)])
-
-
-@dataclass(frozen=True)
-class _Healing:
-    act: Act
-    hands: Hands
-    deployment: Deployment
-
-    def __call__(self) -> None:
-        self.act.heal(self.hands, self.deployment)
-
-
-_ACTS: dict[str, Act] = {
-    "stop": StopInstance(hard=False),
-    "power": StopInstance(hard=True),
-    "hang": Misbehave(words={"primary": ("hang",)}, silences=True),
-    "unhealthy": Misbehave(words={"primary": ("unhealthy",)}),
-    "lying": Misbehave(words={"primary": ("lying",)}),
-    "both": StopService(roles=BOTH),
-    "flap": Flap(),
-    "dynamodb": Misbehave(words=dict.fromkeys(BOTH, ("no-table",))),
-    "planned": Invert(),
-}
-
-
-def fault(entry: Entry, *, wrong: str = "") -> Fault:
-    """The fault of that entry; `wrong` is a word that makes the service itself wrong as long as it lasts."""
-    act = _ACTS[entry.name]
-    if not wrong:
-        return Fault(entry=entry, acts=(act,))
-    if isinstance(act, Misbehave):
-        words = {role: (wrong, *act.words.get(role, ())) for role in BOTH}
-        return Fault(entry=entry, acts=(Misbehave(words=words, silences=act.silences),))
-    return Fault(entry=entry, acts=(Misbehave(words=dict.fromkeys(BOTH, (wrong,))), act))
 
 
 def run_all(hands: Hands, scripts: dict[Node, str], *, timeout_s: float = COMMAND_S) -> None:

@@ -47,7 +47,7 @@ class Injection:
             scene.hands.remember(scene.primary, self._note().text())
             scene.timeline.record("fault", fault=scene.entry.name, node=scene.primary.name, what=scene.title)
             scene.order.fault.inject(scene.hands, scene.deployment)
-            if scene.entry.name == "planned":
+            if scene.entry.name == "manual-failover":
                 scene.observer.inverted("primary", inverted=True)
 
     def _note(self) -> Note:
@@ -71,7 +71,7 @@ class Injection:
             begin = scene.clock.time()
             scene.order.fault.heal(scene.hands, scene.deployment)
             scene.timeline.record("heal", at=begin, fault=scene.entry.name, node=scene.primary.name, what=scene.title)
-            if scene.entry.name == "planned":
+            if scene.entry.name == "manual-failover":
                 scene.observer.inverted("primary", inverted=False)
             scene.hands.forget(scene.primary)
 

@@ -11,10 +11,18 @@ from srekv.errors import UsageError
 from srekv.provision.model import Check, CommandResult, Deployment, Node, Observation, Place
 from srekv.route53 import CONNECT_TIMEOUT_S, verdict
 
-HEADLINE = "ttl"
+HEADLINE = "honor-ttl"
 """The kind of client whose outage is the headline: the one that honours the record's TTL."""
 
-ZOO = ("every-time", HEADLINE, "keep-alive", "for-ever", "ten-seconds", "retry")
+FORMER_KINDS = {
+    "ttl": HEADLINE,
+    "every-time": "no-cache",
+    "for-ever": "cache-forever",
+    "ten-seconds": "cache-10s",
+}
+"""What kinds of clients were called before, in histories and on command lines that are kept."""
+
+ZOO = ("no-cache", HEADLINE, "keep-alive", "cache-forever", "cache-10s", "retry")
 """The kinds of clients that a load may have, one closed-loop client each: they resolve the name for each operation,
 when its TTL has passed, only after their connection broke, once in their life, every 10 s; the last one as the second,
 with retries."""

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from srekv.drill.catalogue import Entry
+from srekv.drill.catalogue import Entry, Fault
 from srekv.drill.clock import Deadline
-from srekv.drill.faults import Fault
 from srekv.drill.model import Clock, Hands, Narrator, Promises, Settings, detection_bound_s, outage_bound_s
 from srekv.drill.observer import CHECK_POLL_S, Observer
 from srekv.drill.switch import switch_wait_s

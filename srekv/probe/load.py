@@ -211,7 +211,7 @@ def _observe(plan: Plan, clock: Clock, journal: Journal, stop: threading.Event) 
 
 def _conclude(plan: Plan, clock: Clock, journal: Journal, name: str = "final") -> None:
     """Read every key once more, then remove them all; removing is tidying up, not part of the history."""
-    last = _client(plan._replace(timeout_s=max(plan.timeout_s, plan.speed)), "every-time", name, clock, journal)
+    last = _client(plan._replace(timeout_s=max(plan.timeout_s, plan.speed)), "no-cache", name, clock, journal)
     deadline = time.monotonic() + CONCLUDE_S
     for key in plan.names:
         last.final(key, deadline)

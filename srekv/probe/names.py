@@ -1,11 +1,11 @@
 """What clients do with an address once they have it: the kinds of clients that one and the same switch treats unlike.
 
-every-time    asks for the name before each operation
-ttl           keeps an address as long as the TTL on the wire says
-keep-alive    keeps one connection while it works, and asks for the name when it has to connect
-for-ever      asks once in its life, as the JVM did under a security manager (networkaddress.cache.ttl=-1)
-ten-seconds   keeps an address for 10 s whatever its TTL, as aiohttp does (TCPConnector, ttl_dns_cache=10)
-retry         as ttl, and tries again before it reports an error
+no-cache       asks for the name before each operation
+honor-ttl      keeps an address as long as the TTL on the wire says
+keep-alive     keeps one connection while it works, and asks for the name when it has to connect
+cache-forever  asks once in its life, as the JVM did under a security manager (networkaddress.cache.ttl=-1)
+cache-10s      keeps an address for 10 s whatever its TTL, as aiohttp does (TCPConnector, ttl_dns_cache=10)
+retry          as honor-ttl, and tries again before it reports an error
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Callable, NamedTuple
 
 from srekv.probe import exchange, wire
 
-_KEPT_S = {"every-time": 0.0, "keep-alive": 0.0, "for-ever": float("inf"), "ten-seconds": 10.0}
+_KEPT_S = {"no-cache": 0.0, "keep-alive": 0.0, "cache-forever": float("inf"), "cache-10s": 10.0}
 """AWS-equivalent seconds for which a kind keeps an answer, where the TTL does not decide."""
 
 
@@ -43,7 +43,12 @@ class Name:
     """
 
     def __init__(
-        self, target: Target, kind: str = "ttl", *, speed: float = 1.0, clock: Callable[[], float] = time.monotonic
+        self,
+        target: Target,
+        kind: str = "honor-ttl",
+        *,
+        speed: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._target = target
         self._kept_s = _KEPT_S[kind] / speed if kind in _KEPT_S else None

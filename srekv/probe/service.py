@@ -60,7 +60,7 @@ class Service:
         speed: AWS-equivalent seconds in one wall-clock second.
     """
 
-    def __init__(self, target: Target, kind: str = "ttl", *, timeout_s: float, speed: float = 1.0) -> None:
+    def __init__(self, target: Target, kind: str = "honor-ttl", *, timeout_s: float, speed: float = 1.0) -> None:
         self._target = target
         self._timeout_s = timeout_s
         self._name = Name(target, kind, speed=speed)

@@ -182,7 +182,7 @@ def test_nothing_given(tmp_path: Path) -> None:
         (("up", "--os", "al2024"), "did you mean --os al2023?"),
         (("up", "--os", "al2"), "to accept that: srekv up --os al2 --unsupported"),
         (("up", "--os", "al2", "--dry-run"), "Amazon Linux 2 is past its end of support"),
-        (("failover-test", "--fault", "lyin"), "did you mean --fault lying?"),
+        (("failover-test", "--fault", "gray-failur"), "did you mean --fault gray-failure?"),
         (("failover-test", "--break", "lost"), "did you mean --break lost-writes?"),
         (("failover-test", "--clients", "ttl,retries"), "did you mean --clients retry?"),
         (("predict", "--interval", "20"), "did you mean 10?"),

@@ -20,7 +20,7 @@ DRILLS = 3
 TOO_BUSY = ("machine too busy for speed", "not proven, as the machine")
 """What an inconclusive verdict says of a computer that does not keep the speed of its local cloud."""
 
-SMALL = ("--rate", "4", "--clients", "ttl,keep-alive", "--seed", "7")
+SMALL = ("--rate", "4", "--clients", "honor-ttl,keep-alive", "--seed", "7")
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def test_a_kill_is_healed_by_the_next_command(cli: Any, drilling: Any) -> None:
 
     When `up` healed it is in no history, so what depends on that is not known.
     """
-    drill = drilling("--fault", "both")
+    drill = drilling("--fault", "both-nodes")
     drill.await_event("fault")
     drill.process.send_signal(signal.SIGSTOP)
     busy = cli.run("up", code=3)
@@ -43,11 +43,11 @@ def test_a_kill_is_healed_by_the_next_command(cli: Any, drilling: Any) -> None:
     drill.process.kill()
     drill.process.wait(10)
     told = cli.run("status")
-    assert "fault=both" in told["fault"]
+    assert "fault=both-nodes" in told["fault"]
     assert "srekv up heals it" in told["messages"]
 
     cli.run("up")
     assert _state(cli) == (None, ["running", "running"])
     resumed = cli.run("failover-test", "--resume", "--dir", str(drill.directory), code=4)
-    assert (resumed["fault"], resumed["lost"]) == ("both", 0)
+    assert (resumed["fault"], resumed["lost"]) == ("both-nodes", 0)
     assert "no heal is recorded" in json.dumps(resumed["findings"])

@@ -13,7 +13,9 @@ from srekv.drill.catalogue import CATALOGUE, Entry
 pytestmark = pytest.mark.local
 
 
-@pytest.mark.parametrize("entry", [one for one in CATALOGUE if one.name != "planned"], ids=lambda entry: entry.name)
+@pytest.mark.parametrize(
+    "entry", [one for one in CATALOGUE if one.name != "manual-failover"], ids=lambda entry: entry.name
+)
 def test_the_expected_verdict(cli: Any, tmp_path: Path, entry: Entry) -> None:
     """The drill holds: the name does as catalogued, nothing acknowledged is lost, compare-and-set included."""
     found = cli.drill(tmp_path, "--fault", entry.name, or_code=4 if entry.name == "flap" else 0)
@@ -25,9 +27,9 @@ def test_the_expected_verdict(cli: Any, tmp_path: Path, entry: Entry) -> None:
     assert swaps(Path(found["history"])) > 0
     if entry.expectation.switch is not None:
         assert (found["switch_s"] is not None) == entry.expectation.switch
-    ttl = next(client for client in found["clients"] if client["name"] == "ttl")
+    ttl = next(client for client in found["clients"] if client["name"] == "honor-ttl")
     assert (ttl["outage_s"] > 0) == entry.expectation.outage
-    if entry.name in {"stop", "power"}:
+    if entry.name in {"stop", "power-loss"}:
         assert 30 <= found["detection_s"] <= 50
     assert cli.run("status")["fault"] is None
 
@@ -40,7 +42,7 @@ def swaps(history: Path) -> int:
 
 def test_a_wrong_service_is_caught(cli: Any, tmp_path: Path) -> None:
     """Writes that are acknowledged and forgotten are violated, exit code 1, no other round; then all is right again."""
-    found = cli.drill(tmp_path, "--fault", "planned", "--break", "lost-writes", "--rounds", "2", code=1)
+    found = cli.drill(tmp_path, "--fault", "manual-failover", "--break", "lost-writes", "--rounds", "2", code=1)
 
     assert found["verdict"] == "violated"
     assert found["rounds"]["drilled"] == 1
@@ -51,7 +53,7 @@ def test_a_wrong_service_is_caught(cli: Any, tmp_path: Path) -> None:
 def test_planned_rounds_that_keep_their_promises(cli: Any, tmp_path: Path) -> None:
     """A planned switch is seen by nobody: rounds that keep their promises give a distribution, and a report each."""
     words = ("--rounds", "2", "--report", str(tmp_path / "r"), "--min-availability", "1", "--max-outage", "0")
-    found = cli.drill(tmp_path / "d", "--fault", "planned", *words)
+    found = cli.drill(tmp_path / "d", "--fault", "manual-failover", *words)
 
     assert [one["verdict"] for one in found["rounds"]["runs"]] == ["held"] * 2
     assert all(one["switch_s"] is not None for one in found["rounds"]["runs"])

@@ -16,8 +16,7 @@ import pytest
 
 from srekv.check.model import Verdict
 from srekv.check.verdict import judge_file
-from srekv.drill import faults
-from srekv.drill.catalogue import entry
+from srekv.drill.catalogue import entry, fault
 from srekv.drill.model import Settings
 from srekv.drill.parcel import Parcel, parcel
 from srekv.drill.runner import Order, failover_test
@@ -278,7 +277,7 @@ def test_a_whole_drill(site: Any, tmp_path: Path) -> None:
     )
     site.lag_s = 1.9  # as three failed checks take at that speed: nobody could explain a shorter outage
     quiet = Quiet()
-    order = Order(fault=faults.fault(entry("stop")))
+    order = Order(fault=fault(entry("stop")))
     result = failover_test(site, settings, quiet, order=order, workdir=tmp_path)
     verdict = judge_file(result.history)
 

@@ -132,7 +132,7 @@ def _switch(pair: Any) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "keeps_s"),
-    [("every-time", 0), ("keep-alive", 0), ("ttl", 30), ("retry", 30), ("ten-seconds", 5), ("for-ever", 10**9)],
+    [("no-cache", 0), ("keep-alive", 0), ("honor-ttl", 30), ("retry", 30), ("cache-10s", 5), ("cache-forever", 10**9)],
 )
 def test_how_long_an_address_is_kept(pair: Any, kind: str, keeps_s: float) -> None:
     """At speed 2 and with 30 s on the wire: the TTL is wall-clock already, a client's own 10 s are 5."""
@@ -147,12 +147,12 @@ def test_how_long_an_address_is_kept(pair: Any, kind: str, keeps_s: float) -> No
 
     assert first == pair[0].address
     assert kept == (pair[0].address if keeps_s else pair[1].address)
-    assert name.address(5) == (pair[0].address if kind == "for-ever" else pair[1].address)
+    assert name.address(5) == (pair[0].address if kind == "cache-forever" else pair[1].address)
 
 
 def test_ttl_0_forbids_keeping(pair: Any, clients: Callable[..., Service]) -> None:
     """An answer with TTL 0 is for one operation."""
-    service = clients("ttl")
+    service = clients("honor-ttl")
     service.read("k")
     _switch(pair)
     assert service.read("k").node == pair[1].address
@@ -162,7 +162,7 @@ def test_a_kept_address_is_kept_through_errors(pair: Any, clients: Callable[...,
     """A refused connection does not make a client ask for the name before the TTL has passed."""
     first, second, dns = pair
     dns.ttl = 60
-    service = clients("ttl")
+    service = clients("honor-ttl")
     service.read("k")
     _switch(pair)
     first.end()
@@ -176,7 +176,7 @@ def test_for_ever_asks_until_it_has_an_address_and_never_again(pair: Any, client
     """A name without an answer is not kept; an answer is, for life."""
     dns = pair[2]
     dns.rcode, dns.addresses = 3, []
-    service = clients("for-ever")
+    service = clients("cache-forever")
     none = service.read("k")
     dns.rcode, dns.addresses = 0, [pair[0].address]
     found = service.read("k")
@@ -292,7 +292,7 @@ def test_a_seed_decides_the_choices(site: Any, tmp_path: Any) -> None:
     def chosen(file: str, seed: int) -> list[tuple[str, str]]:
         site.store.items.clear()
         out = tmp_path / file
-        run(_plan(site, out, kinds=("ttl",), each=1, rate=20.0, seconds=8.0, seed=seed))
+        run(_plan(site, out, kinds=("honor-ttl",), each=1, rate=20.0, seconds=8.0, seed=seed))
         lines = [json.loads(line) for line in out.read_text().splitlines()]
         return [(one["op"], one["key"]) for one in lines if one.get("zoo") and one["outcome"] != "unknown"]
 
@@ -304,7 +304,7 @@ def test_a_seed_decides_the_choices(site: Any, tmp_path: Any) -> None:
 
 def test_the_observer_asks_each_second(site: Any, tmp_path: Any) -> None:
     """Each look says when it asked and when it knew; looks are an AWS-equivalent second apart at least."""
-    run(_plan(site, tmp_path / "dns.jsonl", kinds=("ttl",), each=1, rate=1.0, seconds=10.0))
+    run(_plan(site, tmp_path / "dns.jsonl", kinds=("honor-ttl",), each=1, rate=1.0, seconds=10.0))
     lines = [json.loads(line) for line in (tmp_path / "dns.jsonl").read_text().splitlines()]
     looks = [line for line in lines if line.get("event") == "dns"]
 
@@ -314,7 +314,7 @@ def test_the_observer_asks_each_second(site: Any, tmp_path: Any) -> None:
 
 def test_a_client_that_breaks_ends_the_load(site: Any, tmp_path: Any) -> None:
     """A client that is silently missing would look like one without errors: no done, and the error is told."""
-    plan = _plan(site, tmp_path / "broken", kinds=("ttl",), each=1, rate=20.0, seconds=600.0)
+    plan = _plan(site, tmp_path / "broken", kinds=("honor-ttl",), each=1, rate=20.0, seconds=600.0)
     broken = plan._replace(target=Target("bad\nname", plan.target.port, plan.target.resolver))
     with pytest.raises(ValueError, match="Invalid header value"):
         run(broken)
@@ -359,7 +359,7 @@ def _client(pair: Any, journal: Journal) -> Client:
     """A client in a hurry."""
     return Client(
         _target(pair),
-        kind="ttl",
+        kind="honor-ttl",
         name="ttl-1",
         run="r",
         keys=("k",),

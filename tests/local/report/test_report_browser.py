@@ -47,9 +47,9 @@ def history(tmp_path: Path) -> Path:
             for at in range(100)
         ),
     ]
-    for zoo in ("ttl", "for-ever"):
+    for zoo in ("honor-ttl", "cache-forever"):
         for at in range(99):
-            dark = 5 <= at < (50 if zoo == "ttl" else 70)
+            dark = 5 <= at < (50 if zoo == "honor-ttl" else 70)
             base = {
                 "client": zoo,
                 "zoo": zoo,

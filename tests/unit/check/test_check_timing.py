@@ -66,7 +66,7 @@ def ruling(verdict: Verdict, checker: str) -> str:
 
 def test_the_waterfall_has_no_holes() -> None:
     """Each step begins where the one before ended, the first at the fault, the last at the first good answer."""
-    steps = timing([*events(), *client("ttl", out=(10, 57))]).steps
+    steps = timing([*events(), *client("honor-ttl", out=(10, 57))]).steps
 
     assert [(one.name, one.begin, one.end) for one in steps] == [
         ("first failed probe", 10, 15),
@@ -79,36 +79,56 @@ def test_the_waterfall_has_no_holes() -> None:
 
 def test_the_switch_is_bounded_by_the_ttls() -> None:
     """The resolver counted 10 s down to 1 at 54: fetched at 45 or later; its new answer was fetched at 55."""
-    steps = timing([*events(), *client("ttl", out=(10, 57))]).steps
+    steps = timing([*events(), *client("honor-ttl", out=(10, 57))]).steps
     assert steps[2].note == "the name itself changed 35.0 to 45.0 s after the fault"
 
 
 def test_a_fast_clock_blurs_the_ttls() -> None:
     """Whole seconds on the wire are ten AWS-equivalent ones: nothing can be said but the TTL itself."""
-    steps = timing([*events(speed=10), *client("ttl", out=(10, 57))]).steps
+    steps = timing([*events(speed=10), *client("honor-ttl", out=(10, 57))]).steps
     assert steps[2].note == "asked through a cache: the name itself may have changed up to 10 s earlier"
 
 
 def test_an_authoritative_answer_splits_switch_and_cache() -> None:
     """Where the name server itself can be asked, the cache is a step of its own."""
-    lines = [*events(), event("dns", 51, answer=["192.0.2.2"], authoritative=True), *client("ttl", out=(10, 57))]
+    lines = [*events(), event("dns", 51, answer=["192.0.2.2"], authoritative=True), *client("honor-ttl", out=(10, 57))]
     names = [one.name for one in timing(lines).steps]
     assert names[2:4] == ["name switches", "last cached answer gone"]
 
 
 def test_the_headline_is_the_client_that_honours_the_ttl() -> None:
     """Every kind has its own outage; the headline's is not the worst one's; operations without a kind count as ttl."""
-    lines = [*events(), *client("for-ever", out=(10, 90)), *client("ttl", out=(10, 57)), *client("retry", out=None)]
+    lines = [
+        *events(),
+        *client("cache-forever", out=(10, 90)),
+        *client("honor-ttl", out=(10, 57)),
+        *client("retry", out=None),
+    ]
     found = timing(lines)
 
-    assert [(one.name, one.outage_s) for one in found.clients] == [("ttl", 48), ("for-ever", 81), ("retry", 0)]
+    assert [(one.name, one.outage_s) for one in found.clients] == [
+        ("honor-ttl", 48),
+        ("cache-forever", 81),
+        ("retry", 0),
+    ]
     assert found.outage_s == 48
     assert "java.security" in found.clients[1].advice
 
 
+def test_a_history_with_the_former_names_reads_as_today() -> None:
+    """Kinds of clients had other names once; such a history has the figures, and the names, of one of today."""
+    former = {"ttl": "honor-ttl", "for-ever": "cache-forever", "ten-seconds": "cache-10s", "every-time": "no-cache"}
+    then, today = (
+        timing([*events(), *(line for kind in kinds for line in client(kind, out=(10, 57)))]).clients
+        for kinds in (former, former.values())
+    )
+    assert then == today
+    assert {one.name for one in then} == set(former.values())
+
+
 def test_several_clients_of_a_kind_count_as_the_worst() -> None:
     """The longest outage, all errors, the mean availability."""
-    lines = [*events(), *client("ttl", out=(10, 57), name="a"), *client("ttl", out=None, name="b")]
+    lines = [*events(), *client("honor-ttl", out=(10, 57), name="a"), *client("honor-ttl", out=None, name="b")]
     one = timing(lines).clients[0]
 
     assert (one.outage_s, one.errors, one.operations) == (48, 47, 200)
@@ -119,9 +139,9 @@ def test_errors_are_told_apart() -> None:
     """What went wrong is counted in few words."""
     lines = [
         *events(),
-        *client("ttl", out=(10, 20), error="connect: timed out", name="a"),
-        *client("ttl", out=(10, 13), error="connect: [Errno 111] Connection refused", name="b"),
-        *client("ttl", out=(10, 11), error="HTTP 503", name="c"),
+        *client("honor-ttl", out=(10, 20), error="connect: timed out", name="a"),
+        *client("honor-ttl", out=(10, 13), error="connect: [Errno 111] Connection refused", name="b"),
+        *client("honor-ttl", out=(10, 11), error="HTTP 503", name="c"),
     ]
     counts = timing(lines).clients[0].errors_by_kind
     assert counts == (("time-out", 10), ("connection refused", 3), ("HTTP 503", 1))
@@ -129,7 +149,7 @@ def test_errors_are_told_apart() -> None:
 
 def test_luck_is_a_percentile() -> None:
     """The measured outage has a place among the simulated ones; the curve rises from best to worst."""
-    expected = timing([*events(), *client("ttl", out=(10, 57))]).expected
+    expected = timing([*events(), *client("honor-ttl", out=(10, 57))]).expected
     assert expected is not None
     assert expected.best < 48 < expected.worst
     assert 10 < expected.percentile < 95
@@ -138,7 +158,7 @@ def test_luck_is_a_percentile() -> None:
 
 def test_without_settings_nothing_is_expected() -> None:
     """A history that does not say the interval has no distribution."""
-    assert timing([*events(interval=None), *client("ttl", out=(10, 57))]).expected is None
+    assert timing([*events(interval=None), *client("honor-ttl", out=(10, 57))]).expected is None
 
 
 @pytest.mark.parametrize(
@@ -159,14 +179,16 @@ def test_a_fault_is_judged_by_what_it_must_do(
     expect: dict[str, bool | None], switch: bool, out: tuple[float, float] | None, held: bool
 ) -> None:
     """A switch where none may be, none where one must be, or a failure where none may be, is a violation."""
-    verdict = judge_file([*events(switch=switch, expect=expect), *client("ttl", out=out)])
+    verdict = judge_file([*events(switch=switch, expect=expect), *client("honor-ttl", out=out)])
     assert ruling(verdict, "timing") == ("held" if held else "violated")
 
 
 def test_a_fault_that_must_not_move_the_name_just_lasts() -> None:
     """No bound, no luck, no advice about names: the fault's own time, and what came after the heal."""
     expect = {"switch": False, "outage": True}
-    found = timing([*events(switch=False, expect=expect), *client("ttl", out=(10, 75)), *client("for-ever", out=None)])
+    found = timing(
+        [*events(switch=False, expect=expect), *client("honor-ttl", out=(10, 75)), *client("cache-forever", out=None)]
+    )
 
     assert [(one.name, one.begin, one.end) for one in found.steps] == [
         ("the fault lasts", 10, 70),
@@ -191,7 +213,7 @@ def test_a_fault_that_must_not_move_the_name_just_lasts() -> None:
 def test_promises_are_kept_or_not(promises: Promises, held: bool) -> None:
     """A run is held to what was promised, by the clients that honour the TTL."""
     verdict = judge_file(
-        [*events(), *client("ttl", out=(10, 57)), *client("for-ever", out=(10, 90))], promises=promises
+        [*events(), *client("honor-ttl", out=(10, 57)), *client("cache-forever", out=(10, 90))], promises=promises
     )
     assert verdict.verdict == ("held" if held else "violated")
 
@@ -200,7 +222,7 @@ def test_promises_travel_with_the_history() -> None:
     """Without others, those of the drill itself count."""
     lines = [
         *events(promises={"max_outage_s": 5, "max_lost": 0, "min_availability": None}),
-        *client("ttl", out=(10, 57)),
+        *client("honor-ttl", out=(10, 57)),
     ]
 
     assert ruling(judge_file(lines), "max-outage") == "violated"
@@ -209,4 +231,4 @@ def test_promises_travel_with_the_history() -> None:
 
 def test_a_promise_without_a_measurement_is_unknown() -> None:
     """Nobody can say whether an outage stayed short when no fault was recorded."""
-    assert judge_file(client("ttl", out=None), promises=Promises(max_outage_s=5)).verdict == "unknown"
+    assert judge_file(client("honor-ttl", out=None), promises=Promises(max_outage_s=5)).verdict == "unknown"

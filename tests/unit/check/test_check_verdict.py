@@ -60,7 +60,7 @@ def test_phases_of_an_outage() -> None:
     assert (timing.detection_s, timing.switch_s, timing.recovery_s) == (40, 5, 5.5)
     assert timing.failback_s == 25
     assert timing.outage_s == pytest.approx(60.5 - 9.5)
-    assert [(one.name, one.errors, one.recovered) for one in timing.clients] == [("ttl", 24, True)]
+    assert [(one.name, one.errors, one.recovered) for one in timing.clients] == [("honor-ttl", 24, True)]
 
 
 def test_a_drill_that_held() -> None:
@@ -77,7 +77,7 @@ def test_a_drill_that_held() -> None:
     [
         ({"switches": False}, "never switched"),
         ({"back": False}, "never came back"),
-        ({"recovers": False}, "never recovered: ttl"),
+        ({"recovers": False}, "never recovered: honor-ttl"),
     ],
 )
 def test_a_failover_that_does_not_end_is_violated(broken: dict[str, bool], words: str) -> None:

@@ -35,7 +35,7 @@ def proposed(*words: str) -> list[str]:
     ("words", "expected"),
     [
         (("failover-test", "--fault", ""), list(NAMES)),
-        (("failover-test", "--fault", "ly"), ["lying"]),
+        (("failover-test", "--fault", "gr"), ["gray-failure"]),
         (("failover-test", "--break", "lost"), ["lost-writes"]),
         (("failover-test", "--clients", f"{FIRST},"), [f"{FIRST},{kind}" for kind in ZOO if kind != FIRST]),
         (("--region", "eu-nor"), ["eu-north-1"]),
@@ -138,7 +138,7 @@ def test_tab_in_a_shell(shell: str, environment: dict[str, str]) -> None:
             stack.callback(session.wait)
             stack.callback(session.kill)
         _type(terminal, f"{first}\n", until="ready\r\n")
-        _type(terminal, "srekv failover-test --fault ly\t", until="--fault lying")
+        _type(terminal, "srekv failover-test --fault gr\t", until="--fault gray-failure")
 
 
 def _type(terminal: int, keys: str, *, until: str) -> None:
@@ -155,7 +155,7 @@ def _type(terminal: int, keys: str, *, until: str) -> None:
 def test_tab_in_fish(environment: dict[str, str]) -> None:
     """Fish proposes the values with what each is; one with a comma stays whole."""
     path = _installed("fish")
-    ask = f"complete -C 'srekv failover-test --fault ly'; complete -C 'srekv failover-test --clients {FIRST},keep'"
+    ask = f"complete -C 'srekv failover-test --fault gr'; complete -C 'srekv failover-test --clients {FIRST},keep'"
     done = subprocess.run(
         [path, "--no-config", "-c", f"srekv completion fish | source; {ask}"],
         env=environment,
@@ -164,6 +164,6 @@ def test_tab_in_fish(environment: dict[str, str]) -> None:
         timeout=DEADLINE_S,
         check=True,
     )
-    assert "lying\tthe primary's /health answers OK" in done.stdout
+    assert "gray-failure\tthe primary's /health answers OK" in done.stdout
     assert f"{FIRST},keep-alive" in done.stdout.splitlines()
     assert done.stderr == ""

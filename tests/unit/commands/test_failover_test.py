@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from srekv.commands.failover_test import Request, place_report, spread, warn_of_lease
 from srekv.config import Config
-from srekv.drill.catalogue import CATALOGUE, NAMES, entry
+from srekv.drill.catalogue import CATALOGUE, NAMES, Entry, entry
 from srekv.drill.model import DrillResult, Promises
 from srekv.errors import UsageError
 
@@ -22,7 +22,7 @@ from srekv.errors import UsageError
     [
         ({"fault": "stopp"}, "did you mean --fault stop"),
         ({"wrong": "slow"}, "stale-reads"),
-        ({"zoo": ("ttl", "browser")}, "browser"),
+        ({"zoo": ("honor-ttl", "browser")}, "browser"),
         ({"rounds": 0}, "rounds"),
         ({"rate": 0.0}, "rate"),
         ({"promises": Promises(min_availability=99.0)}, "0 to 1"),
@@ -37,6 +37,12 @@ def test_refuses_what_can_never_work(more: dict[str, Any], says: str) -> None:
         Request(directory=Path("d"), **more).check()
 
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("one", [one for one in CATALOGUE if one.former], ids=lambda one: one.former)
+def test_a_former_name_of_a_fault_is_taken(one: Entry) -> None:
+    """A script that was written for an earlier srekv drills the same fault."""
+    assert Request(directory=Path("d"), fault=one.former).check() is one
 
 
 @pytest.mark.parametrize("option", ["--dir", "--report"])

@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 
-from srekv.drill.catalogue import entry
-from srekv.drill.faults import fault
+from srekv.drill.catalogue import entry, fault
 from srekv.drill.model import Settings
 from srekv.drill.parcel import ABSENT
 from srekv.drill.scene import Order

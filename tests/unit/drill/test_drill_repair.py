@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from srekv.drill.catalogue import NAMES, entry
-from srekv.drill.faults import fault
+from srekv.drill.catalogue import NAMES, entry, fault
 from srekv.drill.model import Settings
 from srekv.drill.note import LONGEST, UNSAFE, Note, here, left_behind, parse
 from srekv.drill.process import PROC, birth

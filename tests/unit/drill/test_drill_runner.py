@@ -106,7 +106,7 @@ def test_every_fault_ends_healed(world: Any, log: Any, drill: Callable[..., Any]
 
 
 @pytest.mark.parametrize(
-    ("name", "switches"), [("unhealthy", True), ("planned", True), ("lying", False), ("flap", False)]
+    ("name", "switches"), [("unhealthy", True), ("manual-failover", True), ("gray-failure", False), ("flap", False)]
 )
 def test_the_name_switches_where_it_must(world: Any, drill: Callable[..., Any], name: str, switches: bool) -> None:
     """The name answers the secondary during some faults, and never during others."""
@@ -117,7 +117,7 @@ def test_the_name_switches_where_it_must(world: Any, drill: Callable[..., Any], 
     assert ("127.53.0.129" in seen) == switches
 
 
-@pytest.mark.parametrize("name", ["stop", "lying", "both", "planned"])
+@pytest.mark.parametrize("name", ["stop", "gray-failure", "both-nodes", "manual-failover"])
 @pytest.mark.parametrize("wrong", ["stale-reads", "lost-writes"])
 def test_a_service_that_is_wrong_on_purpose_is_healed(
     world: Any, drill: Callable[..., Any], name: str, wrong: str

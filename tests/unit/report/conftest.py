@@ -12,7 +12,7 @@ import pytest
 
 PRIMARY = {"node": "az1", "address": "127.53.0.128", "check": "hc-az1"}
 SECONDARY = {"node": "az2", "address": "127.53.0.129", "check": "hc-az2"}
-ZOO = {"ttl": 58.0, "every-time": 57.5, "keep-alive": 62.0, "for-ever": 91.0, "ten-seconds": 66.0, "retry": 58.5}
+ZOO = {"honor-ttl": 58.0, "no-cache": 57.5, "keep-alive": 62.0, "cache-forever": 91.0, "cache-10s": 66.0, "retry": 58.5}
 """Kinds of client and when each has an answer again."""
 
 

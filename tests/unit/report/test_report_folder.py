@@ -99,7 +99,7 @@ def test_a_changed_history_is_detected(drill_file: Path) -> None:
     """One changed digit is a violation, and the verdict that tells so is not written over."""
     write_report(drill_file.parent, drill_file)
     sealed = (drill_file.parent / "verdict.json").read_bytes()
-    drill_file.write_text(drill_file.read_text().replace('"ttl.1"', '"ttl.0"'))
+    drill_file.write_text(drill_file.read_text().replace('"honor-ttl.1"', '"honor-ttl.0"'))
     written = write_report(drill_file.parent, drill_file)
 
     assert written.verdict.verdict == "violated"

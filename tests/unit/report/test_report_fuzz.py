@@ -38,7 +38,7 @@ GOOD = Measures(verdict="held", outage_s=50.0, lost=0, availability=0.5)
 def drill_lines(drill_text: str) -> list[Any]:
     """The drill as one kind of client saw it: small enough to be judged a hundred times."""
     lines = [json.loads(line) for line in drill_text.splitlines()]
-    return [line for line in lines if line.get("zoo", "ttl") == "ttl"]
+    return [line for line in lines if line.get("zoo", "honor-ttl") == "honor-ttl"]
 
 
 def members(line: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:

@@ -83,7 +83,7 @@ def damaged(lines: Lines) -> Lines:
         (covered, Promises(), "VIOLATED", "", "linear: no order of the operations"),
         (stale, Promises(), "VIOLATED", "", "linear: no order of the operations"),
         (invented, Promises(), "VIOLATED", "", "lost: 1 reads found a value that was never written"),
-        (unanswered, Promises(), "VIOLATED", "0 lost", "timing: clients never recovered: ttl"),
+        (unanswered, Promises(), "VIOLATED", "0 lost", "timing: clients never recovered: honor-ttl"),
         (unchanged, Promises(max_outage_s=5), "VIOLATED", "0 lost", "max-outage:"),
         (unchanged, Promises(min_availability=1), "VIOLATED", "0 lost", "min-availability:"),
         (unread, Promises(), "INCONCLUSIVE", "", "lost:"),

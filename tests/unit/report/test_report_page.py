@@ -38,12 +38,12 @@ def test_lanes_go_from_cause_to_effect(drawn: dict[str, Any]) -> None:
         "checkers of hc-az1",
         "check hc-az2",
         "DNS answer",
-        "ttl",
-        "every-time",
-        "for-ever",
+        "honor-ttl",
+        "cache-10s",
+        "cache-forever",
         "keep-alive",
+        "no-cache",
         "retry",
-        "ten-seconds",
     ]
 
 

@@ -24,7 +24,7 @@ def printed(drawn: dict[str, object]) -> list[str]:
 
 def drawn(**changes: object) -> dict[str, object]:
     """A timeline of a hundred seconds with one lane."""
-    return {"span": [0, 100], "lanes": ["ttl"], "nodes": ["az1", "az2"], "bars": [], "requests": [], **changes}
+    return {"span": [0, 100], "lanes": ["honor-ttl"], "nodes": ["az1", "az2"], "bars": [], "requests": [], **changes}
 
 
 def test_a_drill_reads_from_left_to_right(drill_text: str) -> None:
@@ -33,7 +33,7 @@ def test_a_drill_reads_from_left_to_right(drill_text: str) -> None:
     timing = measure(history)
     assert timing is not None
     lines = printed(timeline(history, timing))
-    line = next(one for one in lines if one.startswith("ttl"))[NAME_WIDTH:]
+    line = next(one for one in lines if one.startswith("honor-ttl"))[NAME_WIDTH:]
     order = [sign for before, sign in zip(" " + line, line, strict=False) if sign != before and sign in "12x"]
     assert order == ["1", "x", "2", "1"]
     assert all(len(one) <= 80 for one in lines)

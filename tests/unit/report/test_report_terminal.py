@@ -25,7 +25,9 @@ TIMING = Timing(
     recovery_s=6.5,
     failback_s=25,
     bound_s=54.5,
-    clients=(ClientOutage(name="ttl", outage_s=49.5, errors=24, begin=9.5, end=59, recovered=True, operations=700),),
+    clients=(
+        ClientOutage(name="honor-ttl", outage_s=49.5, errors=24, begin=9.5, end=59, recovered=True, operations=700),
+    ),
     steps=(
         Step(name="detection", begin=10, end=50),
         Step(name="name switches", begin=50, end=52.5, note="the name itself changed 40 to 42 s after the fault"),
@@ -124,4 +126,4 @@ def test_document_has_the_agreed_members() -> None:
     agreed += " linearizable speed wall_s clients bound_s report"
 
     assert set(agreed.split()) <= set(document)
-    assert document["clients"][0].items() >= {"name": "ttl", "outage_s": 49.5, "errors": 24}.items()
+    assert document["clients"][0].items() >= {"name": "honor-ttl", "outage_s": 49.5, "errors": 24}.items()
