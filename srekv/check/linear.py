@@ -14,7 +14,7 @@ from srekv.check.model import Judgement, Operation
 from srekv.check.proof import smaller_parts
 from srekv.check.search import settle
 from srekv.check.states import walk
-from srekv.check.zones import ContradictionError, arrange
+from srekv.check.zones import ContradictionError, Register, arrange
 
 TRIAL = 20
 """How many comparisons the choice of writes may take for each operation before states are tried instead."""
@@ -30,7 +30,9 @@ NEWS = 1_000
 def judge_linear(
     operations: Sequence[Operation], *, budget: int | None = None, progress: Callable[[str], object] = str
 ) -> Judgement:
-    """Judge every key; the first one that no order explains is shown, reduced to the operations that contradict.
+    """Judge every key; one that no order explains is shown, reduced to the operations that contradict.
+
+    First the zones of all keys are compared, then what is ambiguous is tried: most violations need no trial.
 
     Args:
         operations: in the order of their invocation.
@@ -44,20 +46,24 @@ def judge_linear(
     start = whole.left
     undecided = []
     judged = reported = 0
-    for place, (key, history) in enumerate(by_key.items()):
-        if judged >= reported:
-            progress(f"{place:,} of {len(by_key):,} keys")
-            reported = judged + NEWS
-        judged += len(history)
-        try:
-            found = contradiction(history, whole.share(whole.left // 2))
-        except OutOfBudgetError:
-            undecided.append(key)
-            continue
-        if found is not None:
-            summary = f"no order of the operations on {key} explains this answer of client {found.culprit.client}"
-            proof = _proof(history, found, Budget(max(LEAST, min(MOST, judged + start - whole.left))))
-            return Judgement(checker="linear", verdict="violated", summary=summary, proof=proof)
+    try:
+        registers = [arrange(history) for history in by_key.values()]
+        registers.reverse()
+        for place, (key, history) in enumerate(by_key.items()):
+            if judged >= reported:
+                progress(f"{place:,} of {len(by_key):,} keys")
+                reported = judged + NEWS
+            judged += len(history)
+            try:
+                _try(history, registers.pop(), whole.share(whole.left // 2))
+            except OutOfBudgetError:
+                undecided.append(key)
+    except ContradictionError as found:
+        key = found.culprit.key
+        summary = f"no order of the operations on {key} explains this answer of client {found.culprit.client}"
+        cost = len(operations) + start - whole.left
+        proof = _proof(by_key[key], found, Budget(max(LEAST, min(MOST, cost))))
+        return Judgement(checker="linear", verdict="violated", summary=summary, proof=proof)
     if undecided:
         summary = f"{len(undecided)} of {len(by_key)} keys undecided, {undecided[0]} among them"
         return Judgement(checker="linear", verdict="unknown", summary=summary)
@@ -71,14 +77,18 @@ def contradiction(history: Sequence[Operation], budget: Budget) -> Contradiction
         OutOfBudgetError: it could not be decided within the budget.
     """
     try:
-        register = arrange(history)
-        try:
-            settle(register, budget.share(TRIAL * len(history)))
-        except OutOfBudgetError:
-            walk(history, budget)
+        _try(history, arrange(history), budget)
     except ContradictionError as found:
         return found
     return None
+
+
+def _try(history: Sequence[Operation], register: Register, budget: Budget) -> None:
+    """Raise ContradictionError if what is ambiguous on one key has no explanation."""
+    try:
+        settle(register, budget.share(TRIAL * len(history)))
+    except OutOfBudgetError:
+        walk(history, budget)
 
 
 def _proof(history: Sequence[Operation], found: ContradictionError, budget: Budget) -> tuple[Operation, ...]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate, chain, islice
 from math import inf
+from operator import attrgetter, itemgetter
 
 from srekv.check.budget import Budget
 from srekv.check.model import Operation
@@ -82,26 +83,26 @@ def _sources(block: Block) -> Iterator[_Source]:
 
 def _has_room(source: _Source, question: _Question) -> bool:
     """Whether the answer fits between those that saw the write: its joining them then moves no other operation."""
-    levels, level, answer = source.block.levels, source.level, question.answer
+    spans, level, answer = source.block.spans, source.level, question.answer
     return (
         question.block is None
-        and any(answer.invoke <= one.invoke for one in chain(*levels[: level + 1]))
-        and any(end(one) <= end(answer) for one in chain(*levels[level - 1 :]))
+        and answer.invoke <= max(last for _, last in spans[: level + 1])
+        and min(first for first, _ in spans[level - 1 :]) <= end(answer)
     )
 
 
 def _around(source: _Source) -> tuple[float, float]:
     """The latest invocation before those that saw the write, in its block, and the earliest completion after them."""
-    levels = source.block.levels
-    before = max((one.invoke for level in levels[: source.level] for one in level), default=-inf)
-    return before, min((end(one) for level in levels[source.level + 1 :] for one in level), default=inf)
+    spans = source.block.spans
+    before = max(last for _, last in spans[: source.level])
+    return before, min((first for first, _ in spans[source.level + 1 :]), default=inf)
 
 
 class _Shelf:
     """Writes in the order of their invocation."""
 
     def __init__(self, sources: Iterable[_Source]) -> None:
-        self._sources = sorted(sources, key=lambda source: source.writer.invoke)
+        self._sources = sorted(sources, key=attrgetter("writer.invoke"))
         self._invoked = [source.writer.invoke for source in self._sources]
         self._latest = list(accumulate((source.block.first for source in self._sources), max))
 
@@ -121,7 +122,7 @@ class _Peak:
     def __init__(self, rows: Iterable[tuple[float, float, Block]]) -> None:
         self._limits: list[float] = []
         self._best: list[tuple[tuple[float, Block | None], tuple[float, Block | None]]] = [((-inf, None), (-inf, None))]
-        for limit, figure, block in sorted(rows, key=lambda row: row[0]):
+        for limit, figure, block in sorted(rows, key=itemgetter(0)):
             first, second = self._best[-1]
             row = (figure, block)
             self._limits.append(limit)
@@ -180,13 +181,13 @@ class _Choices:
         self._next: dict[Block, Block] = {}
         self._previous: dict[Block, Block] = {}
         self._trail: list[tuple[Callable[..., object], tuple[object, ...]]] = []
-        start = [] if None in register.clusters else [Block([[START]], first=-inf, last=-inf)]
+        start = [] if None in register.clusters else [Block([[START]], [(-inf, -inf)], first=-inf, last=-inf)]
         blocks = [*start, *register.blocks]
         self._zones = {block: (block.first, block.last) for block in blocks}
         self._lasting = sorted((one.first, one.last, id(one)) for one in blocks if one.first < one.last)
         self._brief = sorted((one.last, one.first, id(one)) for one in blocks if one.first >= one.last)
         self._near = _Neighbourhood(blocks)
-        offered = (Block([[one]], first=inf, last=one.invoke) for one in register.optional)
+        offered = (Block([[one]], [(inf, one.invoke)], first=inf, last=one.invoke) for one in register.optional)
         self._optional = {source: None for block in offered for source in _sources(block)}
         self._found: dict[_Question, list[_Source]] = {}
 

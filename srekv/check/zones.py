@@ -68,11 +68,13 @@ class Block:
 
     Attributes:
         levels: a writer, the reads of its value, the next writer, and so on.
+        spans: of each level, the earliest completion and the latest invocation.
         first: the earliest completion.
         last: the latest invocation.
     """
 
     levels: list[list[Operation]]
+    spans: list[tuple[float, float]] = field(default_factory=list)
     first: float = inf
     last: float = -inf
 
@@ -266,13 +268,18 @@ def _measure(block: Block) -> None:
     latest = block.levels[0][0]
     for level in block.levels:
         before, previous = block.last, latest
+        first, last = inf, -inf
         for one in level:
             ended = end(one)
             if ended < before:
                 raise ContradictionError([*block.up_to(one), previous], one)
-            block.first = min(block.first, ended)
-            if one.invoke > block.last:
-                block.last, latest = one.invoke, one
+            first = min(first, ended)
+            if one.invoke > last:
+                last = one.invoke
+                if last > block.last:
+                    block.last, latest = last, one
+        block.spans.append((first, last))
+        block.first = min(block.first, first)
 
 
 def _order(blocks: Iterable[Block]) -> None:
