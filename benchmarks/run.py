@@ -1,7 +1,7 @@
 """Measures what the manual states (How fast, The service): run it with `make bench`; name a part to run only that.
 
-Parts: help, commands (an earlier build beside this one), latency, service (needs wrk and two cores). Quote medians;
-the first three time whole processes, interpreter start included.
+Parts: help, commands and check (an earlier build beside this one), latency, service (needs wrk and two cores). Quote
+medians; help, commands and latency time whole processes, interpreter start included.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from check import measure_check
 from commands import STRAIGHT, measure_commands
 from servers import CALL_S, INSTANCE_RUNNING_AFTER_S, TABLE_ACTIVE_AFTER_S, moto, reset
 from service import measure_service
@@ -70,6 +71,7 @@ PARTS: dict[str, Callable[[str], None]] = {
     "commands": lambda home: measure_commands(environment(home)),
     "latency": measure_latency,
     "service": measure_service,
+    "check": measure_check,
 }
 
 
