@@ -18,10 +18,7 @@ pytestmark = pytest.mark.local
 )
 def test_the_expected_verdict(cli: Any, tmp_path: Path, entry: Entry) -> None:
     """The drill holds: the name does as catalogued, nothing acknowledged is lost, compare-and-set included."""
-    found = cli.drill(tmp_path, "--fault", entry.name, or_code=4 if entry.name == "flap" else 0)
-    if found["code"] == 4:  # a busy computer starts the service too slowly to flap, and the drill says so
-        assert "did not come back faster than the threshold allows" in found["messages"]
-        return
+    found = cli.drill(tmp_path, "--fault", entry.name)
 
     assert (found["verdict"], found["fault"], found["lost"], found["linearizable"]) == ("held", entry.name, 0, True)
     assert swaps(Path(found["history"])) > 0
