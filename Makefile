@@ -87,8 +87,8 @@ SPHINX := $(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going
 reference: .venv/documented ## Write the pages of docs/reference that are made from the code
 	PYTHONPATH=scripts $(BIN)/python -m reference
 
-payload: .venv/installed ## Write what nodes get of srekv/app, made small
-	PYTHONPATH=scripts $(BIN)/python -m payload
+payload: .venv/developed ## Write what nodes get of srekv/app, made small
+	$(BIN)/python scripts/payload.py
 
 docs: reference ## The manual as HTML, in build/docs; a warning or a dead link is an error
 	$(SPHINX) -b html docs build/docs

@@ -108,9 +108,9 @@ def refusal(node: str, identity: str, status: int, reason: str, *, last: bool) -
 
 def encode(status: str, headers: List[Tuple[str, str]], content: bytes, *, last: bool) -> bytes:
     """The message; `headers` say its length."""
-    lines = [f"{name}: {value}\r\n" for name, value in headers]
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
     ending = "Connection: close\r\n\r\n" if last else "Connection: keep-alive\r\n\r\n"
-    return f"HTTP/1.1 {status}\r\n{_date(int(time.time()))}{''.join(lines)}{ending}".encode("latin-1") + content
+    return f"HTTP/1.1 {status}\r\n{_date(int(time.time()))}{lines}{ending}".encode("latin-1") + content
 
 
 @lru_cache(1)

@@ -101,6 +101,6 @@ PROBLEM = "application/problem+json"
 def check(what: str, size: Optional[int], most: int) -> None:
     """Refuse what is missing (None), empty or larger than `most` bytes."""
     if not size:
-        raise Refused(f"the {what} is {'missing' if size is None else 'empty'}")
+        raise Refused(f"the {what} is missing" if size is None else f"the {what} is empty")
     if size > most:
         raise Refused(f"the {what} has {size} bytes, at most {most} are allowed")
