@@ -116,10 +116,14 @@ def unpack(packed: bytes, root: Path, python: Path) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         content = entry["content"].encode()
         file.write_bytes(base64.b64decode(content) if entry.get("encoding") == "b64" else content)
-    folder = root / "opt/srekv"
-    (folder / "srekv/app").mkdir(parents=True)
-    subprocess.run([python, "-c", userdata.UNPACK], cwd=folder, check=True, timeout=60)
-    return folder
+    commands = root / "commands"
+    commands.mkdir()
+    (commands / "python3").symlink_to(python)
+    path = {"PATH": f"{commands}{os.pathsep}{os.environ['PATH']}"}
+    first = yaml.safe_load(gzip.decompress(packed))["runcmd"][0].replace("/opt", f"{root}/opt")
+    (root / "etc/systemd/system").mkdir(parents=True)
+    subprocess.run(["/bin/sh", "-c", first], env={**os.environ, **path}, check=True, timeout=60)
+    return root / "opt/srekv"
 
 
 def environment(root: Path, port: int, endpoint: str) -> dict[str, str]:

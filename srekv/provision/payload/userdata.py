@@ -2,20 +2,24 @@
 
 It carries app.payload, which is the package `srekv.app` without what only readers need (`make payload`), and of
 requirements.txt, which pins for each Python the newest releases that still support it, that Python's. cloud-init runs
-it once, at the first boot; the systemd units are what survives reboot, stop and start, and what unpacks and
-installs (aws-facts 4.3). Files get cloud-init's default mode, 0644. The whole is packed with gzip, which cloud-init
-unpacks (aws-facts 4.3): it would not fit otherwise.
+it once, at the first boot; the systemd units are what survives reboot, stop and start, and what installs
+(aws-facts 4.3). Files get the default mode, 0644.
+
+EC2's limit decides the form: the files lie in one bzip2 stream, a tenth smaller than in gzip, which is all that
+cloud-init knows (aws-facts 4.3). A cloud-config is text, so the stream is base64, and a gzip member of its own, which
+only codes the 64 letters, takes back what that costs. `srekv doctor` reads the resolver's file, so that one is plain.
 """
 
 from __future__ import annotations
 
 import base64
 import bz2
-import gzip
 import hashlib
 import operator
 import re
+import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib import resources
@@ -29,33 +33,47 @@ LIMIT = 16_384
 HOME = "/opt/srekv"
 """Where everything lives on a node."""
 
-BUNDLE = f"{HOME}/app.bz2"
-"""The service; bzip2 makes it smaller by a tenth than gzip, which is all that cloud-init knows."""
+ARCHIVE = f"{HOME}/files.bz2"
+"""Files: path from HOME, line feed, content; a form feed before the next one."""
 
-UNPACK = """\
-import bz2
-for part in bz2.open("app.bz2", "rt", encoding="utf-8").read().split("\\f")[1:]:
- name, _, text = part.partition("\\n")
- open(name, "w", encoding="utf-8").write(text)
-"""
-"""A program that unpacks it where it lies."""
+UNPACK = (
+    'for file in __import__("bz2").BZ2File("files.bz2").read().split(b"\\f"):'
+    'name,_,text=file.partition(b"\\n");open(name,"wb").write(text)'
+)
+"""A program that unpacks it where it lies; Python 2.7 runs it as well."""
 
-_PYTHONS = {
-    # AL2023's own python3 stays 3.9 for ever; 3.13 comes beside it (aws-facts 4.8).
-    "al2023": ("3.13", "dnf install -y python3.13 python3.13-pip"),
-    "al2": ("3.8", "amazon-linux-extras install -y python3.8"),
+
+@dataclass(frozen=True)
+class _System:
+    """What differs between the operating systems.
+
+    Attributes:
+        present: the Python that every instance has.
+        python: the version that the service gets: AL2023's own stays 3.9 for ever (aws-facts 4.8).
+        packages: the command that installs that.
+        root: what makes an ExecStartPre run as root; AL2's systemd 219 does not know it and runs everything as root.
+    """
+
+    present: str
+    python: str
+    packages: str
+    root: str
+
+
+_SYSTEMS = {
+    "al2023": _System("python3", "3.13", "dnf install -y python3.13 python3.13-pip", root="+"),
+    # The python of AL2 is 2.7: cloud-init and yum need it.
+    "al2": _System("python", "3.8", "amazon-linux-extras install -y python3.8", root=""),
 }
 
-_PRIVILEGED = {"al2023": "+", "al2": ""}
-"""What makes an ExecStartPre run as root; AL2's systemd 219 does not know it and runs everything as root."""
-
 COMMANDS = (
-    "systemctl try-restart systemd-resolved.service || true",
+    "systemctl try-restart systemd-resolved || true",
     "systemctl daemon-reload",
-    "systemctl enable --now --no-block srekv-lease.service",
-    "systemctl enable --now --no-block srekv.service",
+    "systemctl enable --now --no-block srekv-lease srekv",
 )
-"""What cloud-init runs at the first boot, and never again."""
+"""What cloud-init runs at the first boot after it has unpacked the files, and never again."""
+
+RESOLVER_FILE = "/etc/systemd/resolved.conf.d/srekv.conf"
 
 LEASE_UNIT = "srekv-lease.service"
 LEASE_FILE = f"{HOME}/lease-until"
@@ -90,13 +108,28 @@ def render(
     for name, value in (("table", table), ("region", region), ("node", node), ("zone", zone)):
         if not _SAFE[name].fullmatch(value):
             raise UsageError(f"{name} {value!r} cannot go into user data", why=f"expected {_SAFE[name].pattern}")
-    files = list(_files(table=table, region=region, port=port, node=node, zone=zone, os=os))
+    files = _archived(table=table, region=region, port=port, node=node, os=os)
+    archive = bz2.compress(b"\f".join(f"{name}\n{content}".encode() for name, content in files))
+    plain = {RESOLVER_FILE: _resolver(zone)}
     if lease is not None:
-        files.append((LEASE_FILE, f"{epoch(lease)}\n".encode()))
-    text = "#cloud-config\nwrite_files:\n" + "".join(_entry(path, content.decode()) for path, content in files)
-    text += "runcmd:\n" + "".join(f"- {command}\n" for command in COMMANDS)
-    # No time stamp in the archive: equal user data look equal.
-    return fitting(gzip.compress(text.encode(), 9, mtime=0))
+        plain[LEASE_FILE] = f"{epoch(lease)}\n"
+    commands = (f"cd {HOME} && mkdir -p srekv/app && {_SYSTEMS[os].present} -c '{UNPACK}'", *COMMANDS)
+    text = "#cloud-config\nruncmd:\n" + "".join(f"- {command}\n" for command in commands)
+    text += "write_files:\n" + "".join(_entry(path, content) for path, content in plain.items())
+    text += f"- path: {ARCHIVE}\n  encoding: b64\n  content: "
+    packed = _gzip(text.encode(), zlib.Z_DEFAULT_STRATEGY)
+    return fitting(packed + _gzip(base64.b64encode(archive), zlib.Z_HUFFMAN_ONLY))
+
+
+def _entry(path: str, content: str) -> str:
+    """One item of write_files."""
+    return f"- path: {path}\n  content: |\n" + "".join(f"    {line}\n" for line in content.splitlines())
+
+
+def _gzip(data: bytes, strategy: int) -> bytes:
+    """One member, without a time stamp: equal user data look equal."""
+    stream = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS, 9, strategy)
+    return stream.compress(data) + stream.flush()
 
 
 def epoch(moment: datetime) -> int:
@@ -121,34 +154,38 @@ def fitting(packed: bytes) -> bytes:
 
 def fingerprint(*, table: str, region: str, port: int, node: str, zone: str, os: str) -> str:
     """A digest of what `render` would carry, the lease's end excepted; it does not depend on this machine's zlib."""
-    content = hashlib.sha256("\n".join(COMMANDS).encode())
-    for path, data in _files(table=table, region=region, port=port, node=node, zone=zone, os=os):
-        content.update(f"{path} {len(data)}\n".encode() + data)
+    content = hashlib.sha256("\n".join((UNPACK, *COMMANDS, _resolver(zone))).encode())
+    for name, text in _archived(table=table, region=region, port=port, node=node, os=os):
+        content.update(f"{name} {len(text)}\n{text}".encode())
     return content.hexdigest()[:16]
 
 
-def _files(*, table: str, region: str, port: int, node: str, zone: str, os: str) -> Iterator[tuple[str, bytes]]:
-    """Every file of a node: its path and its bytes."""
-    version, packages = _PYTHONS[os]
-    yield BUNDLE, _bundle(version).encode()
-    yield f"{HOME}/install", _install(f"python{version}", packages).encode()
-    unit = _unit(table=table, region=region, port=port, node=node, root=_PRIVILEGED[os])
-    yield "/etc/systemd/system/srekv.service", unit.encode()
-    yield f"{HOME}/lease", _LEASE_SCRIPT.encode()
-    yield f"/etc/systemd/system/{LEASE_UNIT}", _LEASE_SERVICE.encode()
-    # A .local zone is never sent to a DNS server unless it is configured as a domain (aws-facts 2.8), and a domain
-    # without a server beside it is ignored: what DHCP says belongs to the link (systemd issue 20231).
-    resolved = f"[Resolve]\nDNS={VPC_RESOLVER}\nDomains=~{zone}\n"
-    yield "/etc/systemd/resolved.conf.d/srekv.conf", resolved.encode()
+def _archived(*, table: str, region: str, port: int, node: str, os: str) -> Iterator[tuple[str, str]]:
+    """Every file of the archive: its path from HOME and its text."""
+    system, units = _SYSTEMS[os], "../../etc/systemd/system"
+    for module in _read("app.payload").split("\f")[1:]:
+        name, _, text = module.partition("\n")
+        yield name, text
+    yield "srekv/__init__.py", ""
+    yield "requirements.txt", _pins(_read("requirements.txt"), system.python)
+    yield "install", _install(f"python{system.python}", system.packages)
+    yield f"{units}/srekv.service", _unit(table=table, region=region, port=port, node=node, root=system.root)
+    yield "lease", _LEASE_SCRIPT
+    yield f"{units}/{LEASE_UNIT}", _LEASE_SERVICE
+
+
+def _resolver(zone: str) -> str:
+    """A drop-in for systemd-resolved.
+
+    A .local zone is never sent to a DNS server unless it is configured as a domain (aws-facts 2.8), and a domain
+    without a server beside it is ignored: what DHCP says belongs to the link (systemd issue 20231).
+    """
+    return f"[Resolve]\nDNS={VPC_RESOLVER}\nDomains=~{zone}\n"
 
 
 @cache
-def _bundle(version: str) -> str:
-    """The service's package and its pins, each file after a form feed and a line with its name."""
-    package = resources.files("srekv.provision.payload")
-    pins = _pins(package.joinpath("requirements.txt").read_text("utf-8"), version)
-    app = package.joinpath("app.payload").read_text("utf-8")
-    return f"{app}\frequirements.txt\n{pins}\fsrekv/__init__.py\n"
+def _read(name: str) -> str:
+    return resources.files("srekv.provision.payload").joinpath(name).read_text("utf-8")
 
 
 def _pins(requirements: str, version: str) -> str:
@@ -167,35 +204,24 @@ def _number(version: str) -> tuple[int, ...]:
     return tuple(map(int, version.split(".")))
 
 
-def _entry(path: str, content: str) -> str:
-    """One item of write_files."""
-    if path == BUNDLE:
-        packed = base64.b64encode(bz2.compress(content.encode())).decode()
-        return f"- path: {path}\n  encoding: b64\n  content: {packed}\n"
-    lines = content.removesuffix("\n").split("\n")
-    return f"- path: {path}\n  content: |\n" + "".join(f"    {line}\n" for line in lines)
-
-
 def _unit(*, table: str, region: str, port: int, node: str, root: str) -> str:
-    # AL2's systemd 219 knows neither DynamicUser nor AmbientCapabilities and serves as root, as the lab does; its
-    # name for StartLimitIntervalSec is the one in [Service], which newer ones accept as well.
+    # AL2's systemd 219 knows neither DynamicUser nor AmbientCapabilities and serves as root, as the lab does. Its
+    # StartLimitInterval is StartLimitIntervalSec of the section [Unit] by now, and newer ones accept both.
     privilege = "AmbientCapabilities=CAP_NET_BIND_SERVICE\n" if port < 1024 else ""
     return f"""\
 [Unit]
 Description=srekv key-value service
 Wants=network-online.target
 After=network-online.target
-StartLimitIntervalSec=0
 
 [Service]
 Environment=SREKV_TABLE={table}
-Environment=SREKV_HOST=0.0.0.0
 Environment=SREKV_PORT={port}
 Environment=SREKV_NODE={node}
 Environment=SREKV_FAULT_FILE=/run/srekv/fault
 Environment=AWS_REGION={region}
 WorkingDirectory={HOME}
-ExecStartPre={root}/bin/sh {HOME}/install
+ExecStartPre={root}/bin/sh install
 TimeoutStartSec=900
 ExecStart={HOME}/venv/bin/python -m srekv.app
 Restart=always
@@ -223,11 +249,8 @@ def _install(python: str, packages: str) -> str:
     return f"""\
 #!/bin/sh
 set -e
-cd {HOME}
 [ ! -e installed ] || exit 0
 {packages}
-mkdir -p srekv/app
-{python} -c '{UNPACK}'
 {python} -m venv venv
 venv/bin/pip install -q --no-input --only-binary :all: -r requirements.txt
 touch installed
@@ -240,9 +263,10 @@ Description=end of the srekv lease
 After=chronyd.service
 
 [Service]
+WorkingDirectory={HOME}
 ExecStartPre=-/usr/bin/chronyc waitsync 60 1 0 10
 TimeoutStartSec=900
-ExecStart=/bin/sh {HOME}/lease
+ExecStart=/bin/sh lease
 Restart=always
 RestartSec=10
 
@@ -255,21 +279,13 @@ A clock that was not set yet must not end a live lease: chronyc waits for it, fo
 cannot be set by then is believed: a node that never ends costs more.
 """
 
-_LEASE_SCRIPT = f"""\
+_LEASE_SCRIPT = """\
 #!/bin/sh
-# Powers the machine off when its lease is over; EC2 then terminates it. Runs every minute: the end may move.
-cd {HOME} || exit 1
 while :; do
-  left=60
-  if [ -e lease-until ] && read -r end <lease-until && [ "$end" -gt 0 ]; then
-    left=$((end - $(date +%s)))
-    if [ "$left" -le 0 ]; then
-      echo "the lease is over"
-      systemctl poweroff
-      left=60
-    fi
-    [ "$left" -le 60 ] || left=60
+  if [ -e lease-until ] && read -r end <lease-until && [ "$end" -gt 0 ] && [ "$end" -le "$(date +%s)" ]; then
+    systemctl poweroff
   fi
-  sleep "$left"
+  sleep 5
 done
 """
+"""Powers the machine off when its lease is over; EC2 then terminates it. It reads the file anew: the end may move."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import bz2
 import gzip
 import os
+import posixpath
+import random
 import shutil
+import string
 import subprocess
 import sys
 import time
@@ -20,7 +24,9 @@ import yaml
 from packaging.requirements import Requirement
 
 from srekv import __version__
+from srekv.config import Config
 from srekv.errors import SrekvError, UsageError
+from srekv.provision.naming import Names
 from srekv.provision.payload import userdata
 
 ARGUMENTS: dict[str, Any] = {
@@ -33,6 +39,8 @@ ARGUMENTS: dict[str, Any] = {
 }
 ROOT = Path(__file__).parents[3]
 MEGABYTE = 1_000_000
+MARGIN = 1_200
+"""Bytes of user data that must stay free."""
 
 
 def render(**changes: Any) -> str:
@@ -46,40 +54,74 @@ def packed(**changes: Any) -> bytes:
 
 
 def files(text: str) -> dict[str, bytes]:
-    """The files as cloud-init would write them."""
-    return {entry["path"]: entry["content"].encode() for entry in yaml.safe_load(text)["write_files"]}
+    """The files as a node has them after its first boot, by absolute path."""
+    carried = {entry["path"]: entry["content"].encode() for entry in yaml.safe_load(text)["write_files"]}
+    archive = bz2.decompress(base64.b64decode(carried.pop(userdata.ARCHIVE)))
+    for name, content in (file.split(b"\n", 1) for file in archive.split(b"\f")):
+        carried[posixpath.normpath(posixpath.join(userdata.HOME, name.decode()))] = content
+    return carried
 
 
-def unpacked(text: str, folder: Path) -> dict[str, str]:
-    """What the service's bundle holds, by path in its folder, unpacked by the program that travels."""
-    (folder / "srekv/app").mkdir(parents=True)
-    (entry,) = (one for one in yaml.safe_load(text)["write_files"] if one["path"] == userdata.BUNDLE)
-    (folder / "app.bz2").write_bytes(base64.b64decode(entry["content"]))
-    subprocess.run([sys.executable, "-c", userdata.UNPACK], cwd=folder, check=True, timeout=60)
-    (folder / "app.bz2").unlink()
-    return {str(file.relative_to(folder)): file.read_text() for file in folder.rglob("*") if file.is_file()}
+def service(text: str) -> dict[str, str]:
+    """The modules of the service, by name."""
+    folder = "/opt/srekv/srekv/app/"
+    return {path.removeprefix(folder): body.decode() for path, body in files(text).items() if path.startswith(folder)}
 
 
-def test_carries_the_package_itself(tmp_path: Path) -> None:
-    """Each Python file of srekv.app, with that Python's pins; beside it units and scripts, to be read."""
-    bundle = unpacked(render(), tmp_path)
-    pins = bundle.pop("requirements.txt").splitlines()
-    assert {"flask==3.1.3", "botocore==1.44.5", "six==1.17.0"} < set(pins)
-    assert bundle.pop("srekv/__init__.py") == ""
-    assert set(bundle) == {f"srekv/app/{path.name}" for path in (ROOT / "srekv" / "app").glob("*.py")}
-    assert set(files(render())) == {
-        "/opt/srekv/app.bz2",
+def test_carries_the_package_itself() -> None:
+    """Each Python file of srekv.app, with that Python's pins, units and scripts."""
+    carried = files(render())
+    assert set(service(render())) == {path.name for path in (ROOT / "srekv" / "app").glob("*.py")}
+    assert {path for path in carried if not path.startswith("/opt/srekv/srekv/app/")} == {
         "/opt/srekv/install",
         "/opt/srekv/lease",
+        "/opt/srekv/requirements.txt",
+        "/opt/srekv/srekv/__init__.py",
         "/etc/systemd/system/srekv.service",
         "/etc/systemd/system/srekv-lease.service",
         "/etc/systemd/resolved.conf.d/srekv.conf",
     }
+    pins = set(carried["/opt/srekv/requirements.txt"].decode().splitlines())
+    assert {"flask==3.1.3", "botocore==1.44.5", "six==1.17.0"} < pins
+
+
+def installer(system: str) -> list[str]:
+    """The lines of the script that installs."""
+    return files(render(os=system))["/opt/srekv/install"].decode().splitlines()
+
+
+def pythons(system: str) -> list[Path]:
+    """Interpreters like the one that the system has before anything is installed, as far as they are here."""
+    versions = {"al2023": "3.9", "al2": "2.7"}
+    found = sorted(Path.home().glob(f".pyenv/versions/{versions[system]}.*/bin/python"))
+    return [*found, Path(sys.executable)]
+
+
+@pytest.mark.parametrize("system", ["al2023", "al2"])
+def test_unpacks_at_the_first_boot(system: str, tmp_path: Path) -> None:
+    """The first command writes every file to its place, with the Python that the system has of itself."""
+    text = render(os=system)
+    entry = next(one for one in yaml.safe_load(text)["write_files"] if one["path"] == userdata.ARCHIVE)
+    for number, python in enumerate(pythons(system)):
+        root = tmp_path / str(number)
+        for folder in ("opt/srekv", "etc/systemd/system", "bin"):
+            (root / folder).mkdir(parents=True)
+        (root / "opt/srekv/files.bz2").write_bytes(base64.b64decode(entry["content"]))
+        (root / "bin" / {"al2023": "python3", "al2": "python"}[system]).symlink_to(python)
+        command = yaml.safe_load(text)["runcmd"][0].replace("/opt", f"{root}/opt")
+        environment = {"PATH": f"{root}/bin:/usr/bin:/bin"}
+        subprocess.run(["/bin/sh", "-c", command], env=environment, check=True, timeout=60)
+        (root / "opt/srekv/files.bz2").unlink()
+        shutil.rmtree(root / "bin")
+        written = {f"/{file.relative_to(root)}": file.read_bytes() for file in root.rglob("*") if file.is_file()}
+        plain = {one["path"] for one in yaml.safe_load(text)["write_files"]}
+        assert written == {path: body for path, body in files(text).items() if path not in plain}, python
 
 
 def test_the_resolver_is_told_about_the_zone() -> None:
     """Without the drop-in, systemd-resolved would never ask a DNS server for a .local name; nor without its DNS."""
     conf = files(render(zone="x.sre-test.local"))["/etc/systemd/resolved.conf.d/srekv.conf"]
+    assert f"\n- path: {userdata.RESOLVER_FILE}\n" in render(), "srekv doctor reads it"
     assert conf == b"[Resolve]\nDNS=169.254.169.253\nDomains=~x.sre-test.local\n"
 
 
@@ -94,11 +136,11 @@ def test_the_unit_survives_and_restarts() -> None:
         "Environment=AWS_REGION=us-east-1",
         "ExecStart=/opt/srekv/venv/bin/python -m srekv.app",
         "Restart=always",
-        "StartLimitIntervalSec=0",
+        "StartLimitInterval=0",
         "WantedBy=multi-user.target",
     ):
         assert line in unit.splitlines()
-    assert yaml.safe_load(render())["runcmd"][-1] == "systemctl enable --now --no-block srekv.service"
+    assert yaml.safe_load(render())["runcmd"][-1] == "systemctl enable --now --no-block srekv-lease srekv"
 
 
 @pytest.mark.parametrize(("system", "root"), [("al2023", "+"), ("al2", "")])
@@ -106,8 +148,9 @@ def test_installing_is_tried_again_at_every_start(system: str, root: str) -> Non
     """A first boot that was cut short heals: the unit installs as root before it serves, until that succeeded once."""
     carried = files(render(os=system))
     unit = carried["/etc/systemd/system/srekv.service"].decode().splitlines()
-    assert f"ExecStartPre={root}/bin/sh /opt/srekv/install" in unit
-    script = carried["/opt/srekv/install"].decode().splitlines()
+    assert f"ExecStartPre={root}/bin/sh install" in unit
+    assert "WorkingDirectory=/opt/srekv" in unit
+    script = installer(system)
     assert script[:2] == ["#!/bin/sh", "set -e"]
     assert "[ ! -e installed ] || exit 0" in script
     assert script[-1] == "touch installed"
@@ -116,8 +159,7 @@ def test_installing_is_tried_again_at_every_start(system: str, root: str) -> Non
 @pytest.mark.parametrize("system", ["al2023", "al2"])
 def test_no_package_runs_a_program_of_its_own_as_root(system: str) -> None:
     """Pinned wheels are unpacked, nothing is built: setup.py of a source distribution would run as root."""
-    lines = files(render(os=system))["/opt/srekv/install"].decode().splitlines()
-    assert [line for line in lines if "pip install" in line] == [
+    assert [line for line in installer(system) if "pip install" in line] == [
         "venv/bin/pip install -q --no-input --only-binary :all: -r requirements.txt"
     ]
 
@@ -125,7 +167,8 @@ def test_no_package_runs_a_program_of_its_own_as_root(system: str) -> None:
 @pytest.mark.parametrize(("port", "bound"), [(80, True), (1023, True), (1024, False), (8080, False)])
 def test_low_ports_need_a_capability(port: int, bound: bool) -> None:
     """Only a port below 1024 asks for CAP_NET_BIND_SERVICE."""
-    assert ("AmbientCapabilities=CAP_NET_BIND_SERVICE" in render(port=port)) is bound
+    unit = files(render(port=port))["/etc/systemd/system/srekv.service"].decode()
+    assert ("AmbientCapabilities=CAP_NET_BIND_SERVICE" in unit) is bound
 
 
 def test_is_deterministic() -> None:
@@ -134,19 +177,26 @@ def test_is_deterministic() -> None:
     assert packed() != packed(node="az2")
 
 
+def hardest_names() -> dict[str, Any]:
+    """What a Config accepts that takes most room: the longest stack and zone, of letters that no program can pack."""
+    drawn = random.Random(1)
+    labels = ["".join(drawn.choices(string.ascii_lowercase + string.digits, k=size)) for size in (63, 63, 63, 59)]
+    stack = "".join(drawn.choices(string.ascii_lowercase, k=20))
+    config = Config(stack=stack, zone=".".join(labels), record="r", region="us-gov-northeast-1", port=65535)
+    names = {"table": Names(stack).table, "region": config.region, "port": config.port, "zone": config.zone_name}
+    return {**names, "lease": datetime(2026, 11, 23, 17, tzinfo=UTC)}
+
+
 @pytest.mark.parametrize("system", ["al2023", "al2"])
-def test_fits_with_the_longest_names(system: str) -> None:
-    """The longest table, Region and zone that AWS allows still fit into what EC2 accepts."""
-    longest = packed(
-        table="T" * 255,
-        region="us-gov-northeast-1",
-        node="n" * 64,
-        zone="z" * 253,
-        port=65535,
-        os=system,
-        lease=datetime(2026, 11, 23, 17, tzinfo=UTC),
+def test_leaves_room(system: str) -> None:
+    """1,200 bytes stay free beside the longest names, for what the service has yet to learn."""
+    size = len(packed(os=system, **hardest_names()))
+    spare = userdata.LIMIT - size
+    assert spare >= MARGIN, (
+        f"the user data for {system} has {size} bytes, which leaves {spare} of {userdata.LIMIT}: "
+        f"{MARGIN - spare} fewer than the {MARGIN} that must stay free. Shorten srekv/app or the texts in "
+        f"srekv/provision/payload/userdata.py, then run `make payload`"
     )
-    assert len(longest) <= userdata.LIMIT
 
 
 def test_cloud_init_takes_it_for_what_it_is() -> None:
@@ -175,10 +225,10 @@ def test_nothing_can_be_smuggled_into_the_unit(changes: dict[str, str]) -> None:
 
 def test_each_system_gets_a_python_that_its_pins_know() -> None:
     """AL2023 gets 3.13 from dnf, AL2 gets 3.8 from its extras; neither uses the system's python3."""
-    assert "dnf install -y python3.13 python3.13-pip" in render(os="al2023")
-    assert "amazon-linux-extras install -y python3.8" in render(os="al2")
+    assert "dnf install -y python3.13 python3.13-pip" in installer("al2023")
+    assert "amazon-linux-extras install -y python3.8" in installer("al2")
     for system, python in (("al2023", "python3.13"), ("al2", "python3.8")):
-        assert f"{python} -m venv venv" in files(render(os=system))["/opt/srekv/install"].decode().splitlines()
+        assert f"{python} -m venv venv" in installer(system)
 
 
 def test_a_fingerprint_tells_what_is_carried() -> None:
@@ -203,7 +253,7 @@ def test_the_lease_is_watched_from_every_boot() -> None:
     assert "ExecStartPre=-/usr/bin/chronyc waitsync 60 1 0 10" in unit
     assert "Restart=always" in unit
     assert "WantedBy=multi-user.target" in unit
-    assert "systemctl enable --now --no-block srekv-lease.service" in yaml.safe_load(render())["runcmd"]
+    assert "systemctl enable --now --no-block srekv-lease srekv" in yaml.safe_load(render())["runcmd"]
 
 
 @pytest.mark.parametrize(
@@ -221,24 +271,25 @@ def test_the_node_ends_when_its_lease_is_over(end: str | None, ends: bool, tmp_p
     if end is not None:
         text = str(int(time.time()) + int(end)) if end[:1] in "+-0" and end else end
         (tmp_path / "lease-until").write_text(f"{text}\n")
-    script = files(render())["/opt/srekv/lease"].decode().replace("cd /opt/srekv", f"cd {tmp_path}")
+    script = files(render())["/opt/srekv/lease"].decode()
     environment = {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
-    subprocess.run(["/bin/sh", "-c", script], env=environment, check=False, capture_output=True, timeout=30)
-    assert (tmp_path / "slept").read_text() == "60\n"
+    command = ["/bin/sh", "-c", script]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True, timeout=30)
+    assert (tmp_path / "slept").read_text() == "5\n"
     assert (tmp_path / "called").exists() is ends
     if ends:
         assert (tmp_path / "called").read_text() == "poweroff\n"
 
 
 @pytest.mark.parametrize(("system", "version"), [("al2023", "3.13"), ("al2", "3.8")])
-def test_the_pins_are_those_of_the_systems_python(system: str, version: str, tmp_path: Path) -> None:
+def test_the_pins_are_those_of_the_systems_python(system: str, version: str) -> None:
     """What travels is what pip's own reading of the markers leaves."""
     lines = resources.files("srekv.provision.payload").joinpath("requirements.txt").read_text().splitlines()
     wanted = [Requirement(line) for line in lines if line]
     held = {
         str(one).split(";")[0] for one in wanted if not one.marker or one.marker.evaluate({"python_version": version})
     }
-    assert unpacked(render(os=system), tmp_path)["requirements.txt"].splitlines() == sorted(held)
+    assert files(render(os=system))["/opt/srekv/requirements.txt"].decode().splitlines() == sorted(held)
 
 
 def test_every_requirement_is_pinned() -> None:
