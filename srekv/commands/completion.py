@@ -181,9 +181,9 @@ def regions(_context: click.Context) -> Proposals:
 
 def profiles(_context: click.Context) -> Proposals:
     """Those of the AWS configuration files."""
-    from srekv.sessions import Session
+    from srekv.sessions import new_session
 
-    return [(one, "") for one in Session().available_profiles]
+    return [(one, "") for one in new_session().available_profiles]
 
 
 def stacks(context: click.Context) -> Proposals:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import boto3
 import click
 from rich.padding import Padding
 
@@ -24,7 +25,6 @@ from srekv.conformance.model import Rule
 from srekv.errors import FindingError, SrekvError, UsageError
 from srekv.local import control
 from srekv.provision.engine.answers import explain
-from srekv.sessions import Session
 from srekv.ui.console import Narration, Screen, plain_table
 from srekv.ui.context import Invocation
 from srekv.ui.help import Command
@@ -180,7 +180,7 @@ def _target(invocation: Invocation, narration: Narration) -> Iterator[Config]:
                 control.stop(invocation.home)
 
 
-def _desk(config: Config, session: Session, *, layered: bool) -> tuple[Desk, Account | None]:
+def _desk(config: Config, session: boto3.Session, *, layered: bool) -> tuple[Desk, Account | None]:
     """Where the cases ask from; over an emulator, with AWS's behaviour in front of it."""
     account = Account() if layered else None
     if account is not None:
@@ -188,7 +188,7 @@ def _desk(config: Config, session: Session, *, layered: bool) -> tuple[Desk, Acc
 
     def make(service: str, settings: Any, keys: dict[str, str] | None = None) -> Any:
         given: dict[str, Any] = {"endpoint_url": config.endpoint, "config": settings, **(keys or {})}
-        return session.client(service, **given)
+        return session.client(service, **given)  # type: ignore[call-overload]
 
     patience = QUICK if config.endpoint else Patience()
     return Desk(make=make, region=config.region, patience=patience), account

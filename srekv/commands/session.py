@@ -19,10 +19,11 @@ from srekv.ui.console import Narration, Screen
 from srekv.ui.context import Invocation
 
 if TYPE_CHECKING:
+    import boto3
+
     from srekv.drill.model import Settings
     from srekv.drill.vantage import Vantage
     from srekv.provision.stack import Stack
-    from srekv.sessions import Session
 
 R = TypeVar("R")
 
@@ -58,16 +59,16 @@ def pass_invocation(command: Callable[..., R]) -> Callable[..., R]:
     return call
 
 
-def session_of(invocation: Invocation, config: Config) -> Session:
+def session_of(invocation: Invocation, config: Config) -> boto3.Session:
     """The session that makes this command's clients; with --verbose somebody listens to it."""
     from botocore.exceptions import BotoCoreError
 
     from srekv.provision.engine.answers import explain
-    from srekv.provision.engine.clients import new_session
+    from srekv.provision.engine.clients import session_for
     from srekv.provision.engine.tracing import Trace
 
     try:
-        session = new_session(config)
+        session = session_for(config)
     except BotoCoreError as error:
         raise explain(error, "reading the AWS configuration") from None
     if invocation.verbose:
@@ -113,10 +114,10 @@ def _profile_region(profile: str | None) -> str | None:
     from botocore.exceptions import BotoCoreError
 
     from srekv.provision.engine.answers import explain
-    from srekv.sessions import Session
+    from srekv.sessions import new_session
 
     try:
-        return Session(profile=profile).region_name
+        return new_session(profile=profile).region_name
     except BotoCoreError as error:
         raise explain(error, "reading the AWS configuration") from None
 

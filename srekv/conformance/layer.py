@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError
@@ -12,7 +12,9 @@ from botocore.exceptions import ConnectionClosedError
 from srekv.conformance import credentials, dynamodb, ec2, iam, inputs, route53, ssm, tagging, wire
 from srekv.conformance.model import Asking, Call, Conditions, Law, Raw, Refusal, Rule, Wording
 from srekv.conformance.trouble import Kind, Trouble, Troubles, throttle_of
-from srekv.sessions import Session
+
+if TYPE_CHECKING:
+    import boto3
 
 READING = ("Describe", "Get", "List")
 """How the names of operations begin that change nothing."""
@@ -61,12 +63,12 @@ class Account:
         self._keys: set[str] = set()
         self.reset()
 
-    def attach(self, session: Session) -> None:
+    def attach(self, session: boto3.Session) -> None:
         """Let every client that this session makes from now on meet this account's behaviour."""
         known = session.get_credentials()
         if known is not None:
             self._keys.add(known.access_key)
-        events = session.events
+        events: Any = session.events
         events.register("before-parameter-build", self._asks)
         events.register("before-call", self._begins)
         events.register("before-send", self._sends)

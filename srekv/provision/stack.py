@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from srekv.config import Config
 from srekv.provision import lease
@@ -28,7 +28,9 @@ from srekv.provision.ready import await_healthy
 from srekv.provision.removal import Removal, remove
 from srekv.provision.steps.collection import Steps
 from srekv.provision.steps.settings import refuse_elsewhere, region_of, resolve
-from srekv.sessions import Session
+
+if TYPE_CHECKING:
+    import boto3
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ def connect(
     watcher: Watcher,
     *,
     dry: bool = False,
-    session: Session | None = None,
+    session: boto3.Session | None = None,
 ) -> Stack:
     """Reach the target and read the stack's settings.
 

@@ -21,8 +21,8 @@ ALLOWED = {
     "route53": (set(), set()),
     "config": ({"errors"}, set()),
     "service_models": (set(), {"botocore", "msgspec"}),
-    "sessions": ({"service_models"}, {"botocore"}),
-    "provision": ({"config", "errors", "route53", "service_models", "sessions"}, {"botocore", "mypy_boto3"}),
+    "sessions": ({"service_models"}, {"boto3", "botocore"}),
+    "provision": ({"config", "errors", "route53", "service_models", "sessions"}, {"boto3", "botocore", "mypy_boto3"}),
     "local": (
         {"config", "errors", "route53", "service_models"},
         {"moto", "dns", "botocore", "waitress", "werkzeug", "yaml"},
@@ -33,7 +33,7 @@ ALLOWED = {
     # the rules of Route 53's input are pure, and the same before any backend
     "conformance": (
         {"config", "errors", "local.names", "local.overlay.checks", "local.overlay.records", "sessions"},
-        {"botocore"},
+        {"boto3", "botocore"},
     ),
     "doctor": ({"config", "errors", "route53", "provision"}, {"botocore"}),
     "report": (
@@ -47,7 +47,7 @@ ALLOWED = {
             *("check", "config", "conformance", "doctor", "drill", "errors", "local.control", "local.database"),
             *("prices", "provision", "report", "sessions", "ui", "watch"),
         },
-        {"botocore", "click", "rich"},
+        {"boto3", "botocore", "click", "rich"},
     ),
     "ui": ({"config", "errors", "provision.model"}, {"click", "rich"}),
     "watch": ({"config", "drill", "errors", "provision.model", "ui.console", "ui.text"}, {"rich"}),

@@ -17,9 +17,10 @@ from srekv.errors import UsageError
 from srekv.provision.engine.answers import name_foreign_answer
 from srekv.provision.permissions import partition_of
 from srekv.service_models import ServiceModels
-from srekv.sessions import Session
+from srekv.sessions import new_session
 
 if TYPE_CHECKING:
+    import boto3
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_ec2 import EC2Client
@@ -58,9 +59,9 @@ def known_regions() -> dict[str, str]:
     return {name: regions[name].get("description", "") for name in sorted(regions)}
 
 
-def new_session(config: Config) -> Session:
-    """A session of whoever asks, in the Region of the target."""
-    return Session(
+def session_for(config: Config) -> boto3.Session:
+    """A session of the caller, in the Region of the target."""
+    return new_session(
         region=config.region, profile=config.profile, access_key=config.access_key, secret_key=config.secret_key
     )
 
@@ -100,11 +101,11 @@ class Clients:
         session: makes the clients, in place of a new session; whoever brings it can listen to its events.
     """
 
-    def __init__(self, config: Config, session: Session | None = None) -> None:
+    def __init__(self, config: Config, session: boto3.Session | None = None) -> None:
         self._patience = _PATIENT
         self._lock = threading.RLock()
         self._config = config
-        self.session = session or new_session(config)
+        self.session = session or session_for(config)
         self.region = config.region
 
     def elsewhere(self, region: str) -> Clients:
@@ -124,7 +125,7 @@ class Clients:
     def _make(self, service: str, *, region: str | None = None, config: BotoConfig | None = None) -> Any:
         try:
             with self._lock:
-                client = self.session.client(
+                client = self.session.client(  # type: ignore[call-overload]
                     service,
                     region_name=region or self.region,
                     endpoint_url=self._config.endpoint,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from srekv.sessions import Session
+if TYPE_CHECKING:
+    import boto3
+
 
 BEGIN = "srekv_begin"
 """Where an attempt keeps when it began, in the context that botocore carries through it."""
@@ -26,7 +28,7 @@ class Trace:
         self._tell = tell
         self._clock = clock
 
-    def attach(self, session: Session) -> None:
+    def attach(self, session: boto3.Session) -> None:
         """Listen to the clients that this session makes from now on."""
         session.events.register("request-created", self._sent)
         session.events.register("response-received", self._received)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from srekv.config import Config
 from srekv.errors import SrekvError
@@ -17,7 +18,9 @@ from srekv.provision.inventory.remains import Remains
 from srekv.provision.model import Watcher
 from srekv.provision.removal import Removal
 from srekv.provision.stack import Stack, connect
-from srekv.sessions import Session
+
+if TYPE_CHECKING:
+    import boto3
 
 AT_ONCE = 4
 """Regions that are looked at side by side: each takes the inventory's threads."""
@@ -31,7 +34,7 @@ class Estate:
         session: makes the clients, in place of a new session.
     """
 
-    def __init__(self, config: Config, session: Session | None = None) -> None:
+    def __init__(self, config: Config, session: boto3.Session | None = None) -> None:
         self.config = config
         self._clients = Clients(config, session)
 
