@@ -64,7 +64,7 @@ def _shorten(name: str, tree: ast.AST) -> str:
         hoist_literals=False,  # names for repeated texts are larger once all is compressed
         rename_globals=True,
         preserve_globals=sorted(_find_public_names(tree)),
-        preserve_locals=sorted(_find_views(tree)),
+        preserve_locals=["self", *_find_views(tree)],  # one word that is always the same takes least room
     )
     return f"{text}\n"
 
