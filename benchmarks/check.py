@@ -16,7 +16,8 @@ import random
 import statistics
 import subprocess
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,11 @@ RUNS = 5
 LOOP_S = 0.32
 """A Python loop of 5,000,000 additions on the machine on which Porcupine was timed."""
 
-MIX = {"read": 40, "write": 40, "cas": 15, "delete": 5}
-"""The load of a drill, in percent."""
+PLAIN = {"read": 50, "write": 50}
+"""A register's operations, in percent: what Porcupine was timed with."""
+
+DRILL = {"read": 40, "write": 40, "cas": 15, "delete": 5}
+"""The load of a drill."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Shape:
         unknown: the share of changes without an answer; half of those take place.
         stale: whether one read returns a value that was certainly overwritten before.
         porcupine_s: what Porcupine's check took for a history of this shape, without reading it; None: not timed.
+        mix: the operations, in percent.
     """
 
     name: str
@@ -58,18 +63,20 @@ class Shape:
     unknown: float = 0.0
     stale: bool = False
     porcupine_s: float | None = None
+    mix: Mapping[str, int] = field(default_factory=lambda: PLAIN)
 
 
 SHAPES = (
     Shape("100 keys x 1,000, 5 clients", 1_000, 100, 5, porcupine_s=0.47),
     Shape("  and one stale read", 1_000, 100, 5, stale=True, porcupine_s=0.41),
+    Shape("  with swaps and deletes instead", 1_000, 100, 5, mix=DRILL),
     Shape("300, 5 clients, 4 % unknown", 300, 1, 5, unknown=0.04, porcupine_s=0.001),
     Shape("  and one stale read", 300, 1, 5, unknown=0.04, stale=True, porcupine_s=0.008),
     Shape("10,000, 10 clients", 10_000, 1, 10, porcupine_s=1.6),
     Shape("  and one stale read", 10_000, 1, 10, stale=True, porcupine_s=11.8),
     Shape("4 keys x 2,000, 20 clients, 1 % unknown", 2_000, 4, 20, unknown=0.01, porcupine_s=22.0),
 )
-GROWTH = tuple(Shape(f"{1_000 * keys:,} on {keys:,} keys", 1_000, keys, 5) for keys in (10, 100, 1_000))
+GROWTH = tuple(Shape(f"{1_000 * keys:,} on {keys:,} keys", 1_000, keys, 5, mix=DRILL) for keys in (10, 100, 1_000))
 
 
 def write_history(path: Path, shape: Shape) -> None:
@@ -96,7 +103,7 @@ def operations_on(key: str, shape: Shape, chance: random.Random) -> list[dict[st
         if place >= 0:
             value = _take_place(lines[place], value)
         elif len(lines) < shape.operations:
-            op = chance.choices(list(MIX), list(MIX.values()))[0]
+            op = chance.choices(list(shape.mix), list(shape.mix.values()))[0]
             took = 0.0002 + chance.expovariate(1000)
             line: dict[str, Any] = {"client": f"{key}.{client}", "op": op, "key": key, "value": None}
             if op in {"write", "cas"}:
