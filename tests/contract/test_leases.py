@@ -159,14 +159,14 @@ def test_a_lease_that_a_node_does_not_take_is_not_promised(world: Any, agents: C
     world.up()
     told = agents()
     told.result = {"Status": "Failed", "ResponseCode": 1, "StandardErrorContent": "read-only file system"}
-    with pytest.raises(SrekvError, match=r"az1 \(i-\w+\) was not told about its lease") as caught:
+    with pytest.raises(SrekvError, match=r"az1 \(i-\w+\) did not receive its lease") as caught:
         world.up(lease_s=HOUR)
     assert "read-only file system" in caught.value.why
     assert "terminate" in caught.value.next_step
     assert _shown(world) == {"", "pending"}
 
     told.result = {"Status": "Failed", "ResponseCode": 3}
-    with pytest.raises(SrekvError, match="was not told") as caught:
+    with pytest.raises(SrekvError, match="did not receive") as caught:
         world.up(lease_s=HOUR)
     assert "older version" in caught.value.why
     assert _shown(world) == {""}

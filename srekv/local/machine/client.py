@@ -64,7 +64,7 @@ def _make_venv(name: str) -> None:
 
 def _link(path: os.PathLike[str], target: str) -> None:
     if not os.path.islink(path):  # noqa: PTH114 - pathlib is imported where it is used
-        os.symlink(target, path)  # noqa: PTH211
+        os.symlink(target, path)  # noqa: PTH211 - as above
 
 
 def curl(words: list[str]) -> int:
