@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from srekv.errors import UsageError
+from srekv.errors import CommandLine, UsageError
 
 DEFAULT_STACK = "srekv"
 DEFAULT_REGION = "us-east-1"
@@ -212,7 +212,9 @@ def refuse_unsupported(os: str, *, accepted: bool) -> None:
         raise UsageError(
             "Amazon Linux 2 is past its end of support",
             why="it gets no security fixes since 2026-06-30, and no urllib3 with its own is left for its Python, 3.8",
-            next_step="srekv up --os al2023; to accept that: srekv up --os al2 --unsupported",
+            next_step=CommandLine("srekv up --os al2023")
+            + "; to accept that: "
+            + CommandLine("srekv up --os al2 --unsupported"),
         )
 
 

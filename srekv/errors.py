@@ -12,7 +12,39 @@ SrekvError              exit 3   could not do what was asked
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """A command for the user to type, and the text around it; adding text or another command continues it.
+
+    Attributes:
+        words: of srekv or of the AWS CLI, without the options that choose the stack; who prints it adds them.
+        before: the text in front of it.
+        after: what follows.
+    """
+
+    words: str
+    before: str = ""
+    after: Advice = ""
+
+    def __add__(self, more: Advice) -> CommandLine:
+        return replace(self, after=self.after + more)
+
+    def __radd__(self, text: str) -> CommandLine:
+        return replace(self, before=text + self.before)
+
+    def render(self, complete: Callable[[str], str] = str) -> str:
+        """The whole text, each command as `complete` returns it."""
+        after = self.after if isinstance(self.after, str) else self.after.render(complete)
+        return self.before + complete(self.words) + after
+
+    __str__ = render
+
+
+Advice = str | CommandLine
 
 
 class SrekvError(Exception):
@@ -26,7 +58,7 @@ class SrekvError(Exception):
 
     exit_code = 3
 
-    def __init__(self, what: str, *, why: str = "", next_step: str = "") -> None:
+    def __init__(self, what: str, *, why: str = "", next_step: Advice = "") -> None:
         super().__init__(what)
         self.what = what
         self.why = why
@@ -34,7 +66,7 @@ class SrekvError(Exception):
 
     def lines(self) -> tuple[str, ...]:
         """The message as lines for a terminal: what, then why, then what next."""
-        labelled = (("", self.what), ("why: ", self.why), ("next: ", self.next_step))
+        labelled = (("", self.what), ("why: ", self.why), ("next: ", str(self.next_step)))
         return tuple(label + text for label, text in labelled if text)
 
     def __str__(self) -> str:
@@ -78,7 +110,7 @@ class ImmutableError(SrekvError):
         next_step: how to get there.
     """
 
-    def __init__(self, resource: str, *, field: str, have: object, want: object, next_step: str) -> None:
+    def __init__(self, resource: str, *, field: str, have: object, want: object, next_step: Advice) -> None:
         super().__init__(
             f"{resource}: {field} cannot be changed",
             why=f"it is {have}, you asked for {want}",

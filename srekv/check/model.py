@@ -9,6 +9,8 @@ from typing import Any, Literal, Self, get_args
 
 import msgspec
 
+from srekv.errors import Advice
+
 Kind = Literal["read", "write", "cas", "delete"]
 Outcome = Literal["ok", "conflict", "fail", "unknown"]
 Ruling = Literal["held", "violated", "unknown"]
@@ -210,7 +212,7 @@ class Judgement:
     verdict: Ruling
     summary: str
     proof: tuple[Operation, ...] = ()
-    fix: str = ""
+    fix: Advice = ""
 
     def to_json(self) -> dict[str, Any]:
         """As a member of a JSON document."""
@@ -219,7 +221,7 @@ class Judgement:
             "verdict": self.verdict,
             "summary": self.summary,
             "proof": [operation.to_json() for operation in self.proof],
-            "fix": self.fix,
+            "fix": str(self.fix),
         }
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from srekv.check.model import TIMED_OUT, Event, History, Judgement, Operation
+from srekv.errors import Advice, CommandLine
 
 FAILED_OPERATIONS, FAILED_SHARE = 2, 0.05
 """More failures than both, counted and as a share of the operations before the fault, are no steady state."""
@@ -61,7 +62,7 @@ def _lags(history: History, since: float, until: float = math.inf) -> list[float
     return [one.members["late"] for one in history.events if one.event == "lag" and since <= one.at <= until]
 
 
-def doubt(history: History, steady: Judgement, fault_at: float) -> tuple[str, str]:
+def doubt(history: History, steady: Judgement, fault_at: float) -> tuple[str, Advice]:
     """Why the times after the fault may be the machine's doing, and the fix; "" and "" if they are the service's."""
     if cause := waiting(history, since=fault_at):
         return cause, _relief(_settings(history))
@@ -82,7 +83,7 @@ def before_fault(history: History, fault_at: float, *, timeout_s: float) -> tupl
     return tuple(one for one in history.operations if not one.final and due(one) <= fault_at)
 
 
-def in_doubt(finding: Judgement, cause: str, *, fix: str = "") -> Judgement:
+def in_doubt(finding: Judgement, cause: str, *, fix: Advice = "") -> Judgement:
     """The finding, inconclusive if it was violated: what it shows may be the cause's doing, not the service's."""
     if finding.verdict != "violated":
         return finding
@@ -107,20 +108,21 @@ def _timeout_s(settings: dict[str, Any]) -> float:
     return _number(settings, "op_timeout_s", "timeout_s") or TIMEOUT_S
 
 
-def _explain(settings: dict[str, Any], *, slow: bool) -> tuple[str, str]:
+def _explain(settings: dict[str, Any], *, slow: bool) -> tuple[str, Advice]:
     """Cause and fix. A clock that runs fast shortens the timeouts, not what a request takes."""
     speed = _number(settings, "speed") or 1.0
     if speed <= 1 or not slow:
-        return "the service or the vantage point was not in a steady state", "srekv status and srekv doctor show why"
+        fix = CommandLine("srekv status") + " and " + CommandLine("srekv doctor") + " show why"
+        return "the service or the vantage point was not in a steady state", fix
     timeout_s = _timeout_s(settings)
     cause = f"machine too busy for speed {speed:g}: a {timeout_s:g} s timeout is {timeout_s / speed:g} s here"
     return cause, _relief(settings)
 
 
-def _relief(settings: dict[str, Any]) -> str:
+def _relief(settings: dict[str, Any]) -> Advice:
     """What gives a drill the time that it needs."""
     speed = _number(settings, "speed") or 1.0
     if speed <= 1:
         return "drill again while the machine that runs the load has less to do"
     slower = next((one for one in SPEEDS if one * SLOWER <= speed), SPEEDS[-1])
-    return f"srekv local stop, then srekv up --speed {slower}"
+    return "srekv local stop, then " + CommandLine(f"srekv up --speed {slower}")

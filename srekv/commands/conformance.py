@@ -159,7 +159,7 @@ def _refuse_surprises(invocation: Invocation, request: Request, cases: Sequence[
         why=f"{len(put)} cases need: {'; '.join(needs) or 'nothing'}. All of it is named {PREFIX}-..., and in the "
         "default VPC. Expect less than 0.10 USD: checks and alarms by the minute, zones nothing if they go within 12 "
         "hours; with --expensive five t2.micro for some minutes",
-        next_step=f"{invocation.command('conformance --in-my-account')}, or leave --target out",
+        next_step=f"{invocation.command('srekv conformance --in-my-account')}, or leave --target out",
     )
 
 

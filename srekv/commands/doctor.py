@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -180,18 +178,10 @@ def _permissions(stack: Stack, *, severity: Severity) -> list[Finding]:
     return [*permission_findings(permissions, severity=severity), *(not_examined(one) for one in reader.unread)]
 
 
-def typed(invocation: Invocation, text: str) -> str:
-    """A fix as it is to be typed: its commands are about this stack, this Region and this profile."""
-    options = [f"--region {invocation.region}"] if invocation.region else []
-    options += [f"--profile {shlex.quote(invocation.profile)}"] if invocation.profile else []
-    ours = re.sub(r"\bsrekv (?=(?:up|doctor)\b)", lambda _: invocation.command(""), text)
-    return re.sub(r"\baws (?=[a-z0-9]+ [a-z]+-)", lambda _: " ".join(["aws", *options, ""]), ours)
-
-
 def show(invocation: Invocation, diagnosis: Diagnosis, *, before_up: bool) -> None:
     """The verdict, over all and for each name, then the findings, the worst first, then what was examined."""
     screen, verdict = invocation.screen, diagnosis.verdict
-    fixes = [typed(invocation, finding.fix) for finding in diagnosis.findings]
+    fixes = [invocation.render(finding.fix) for finding in diagnosis.findings]
     words = BEFORE_UP[verdict] if before_up else verdict
     screen.show(Text.assemble(f"{diagnosis.subject}: ", (words, STYLES[verdict])))
     if diagnosis.names:
@@ -199,7 +189,7 @@ def show(invocation: Invocation, diagnosis: Diagnosis, *, before_up: bool) -> No
     for finding, fix in zip(diagnosis.findings, fixes, strict=True):
         screen.show(Text(), _finding(finding))
         screen.line(f"  fix    {fix}")
-    if invocation.is_local and any(re.search(r"\baws ", fix) for fix in fixes):
+    if invocation.is_local and any("aws " in fix for fix in fixes):
         screen.show(Text('\naws asks the local cloud after: eval "$(srekv local env)"', "dim"))
     screen.show(_examined(diagnosis))
     screen.document(

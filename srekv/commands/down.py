@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from srekv.commands.session import opened, pass_invocation
-from srekv.errors import FindingError, SrekvError, UsageError
+from srekv.errors import CommandLine, FindingError, SrekvError, UsageError
 from srekv.local import control
 from srekv.prices import leftover_costs, total_usd
 from srekv.provision.engine.run import HeldError
@@ -125,7 +126,7 @@ def _show_kept(invocation: Invocation, kept: Sequence[Leftover]) -> None:
     for one in kept:
         screen.line(f"kept: {one.kind} {one.name}, {bill([one])}")
         if one.kind != "backup":
-            screen.line(f"  to use it: {invocation.command('up')}")
+            screen.line(f"  to use it: {invocation.command('srekv up')}")
             continue
         restore, tag = restore_by_hand(one, Names(one.stack).table, profile=invocation.profile)
         screen.line(f"  to restore it: {restore}")
@@ -157,7 +158,9 @@ def down(invocation: Invocation, *, dry_run: bool, keep_table: bool, backup: str
         except KeyboardInterrupt:
             if narration.changes:
                 done = tally(narration.changes, dry=dry_run)
-                narration.warn(f"interrupted; {done} so far, the rest exists: {invocation.command('down')} continues")
+                narration.warn(
+                    f"interrupted; {done} so far, the rest exists: {invocation.command('srekv down')} continues"
+                )
             raise
         changes, elapsed = narration.changes, narration.elapsed_s
     screen = invocation.screen
@@ -208,7 +211,8 @@ def _ask(stack: Stack, held: Holding | None, *, keep_table: bool, backup: str, c
     if not confirm(f"Remove the stack {config.stack} on {config.target} ({config.region}){data}?"):
         raise UsageError(
             "nothing was removed",
-            next_step="srekv down --yes removes without asking; --keep-table and --backup NAME keep the data",
+            next_step=CommandLine("srekv down --yes")
+            + " removes without asking; --keep-table and --backup NAME keep the data",
         )
 
 
@@ -242,7 +246,9 @@ def left_error(removal: Removal) -> SrekvError:
     return FindingError(
         left,
         why="; ".join(f"{error.what}: {error.why}" for error in removal.refused.values()),
-        next_step="; ".join(advice) or "the commands above, then srekv down",
+        next_step=reduce(
+            lambda one, other: one + "; " + other, advice or ["the commands above, then " + CommandLine("srekv down")]
+        ),
     )
 
 

@@ -34,12 +34,12 @@ def failover(invocation: Invocation, *, back: bool) -> None:
             switch = work(stack.hands, drill_settings(stack), narration)
         except KeyboardInterrupt:
             narration.warn(
-                f"interrupted: nothing was healed; {invocation.command('failover --back')} starts the primary"
+                f"interrupted: nothing was healed; {invocation.command('srekv failover --back')} starts the primary"
             )
             raise
     screen = invocation.screen
     screen.show(f"the name answers {switch.address} after {switch.switched_s:.1f} s (AWS-equivalent)")
-    screen.show(grid(("next", invocation.command("failover-test" if back else "failover --back"))))
+    screen.show(grid(("next", invocation.command("srekv failover-test" if back else "srekv failover --back"))))
     screen.document(
         {
             "stack": invocation.stack,

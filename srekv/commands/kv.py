@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from srekv.commands.session import opened, pass_invocation, vantage
-from srekv.errors import FindingError, SrekvError, UsageError
+from srekv.errors import CommandLine, FindingError, SrekvError, UsageError
 from srekv.ui.context import Invocation
 from srekv.ui.help import Group
 from srekv.ui.visible import visible
@@ -82,7 +82,7 @@ def kv(invocation: Invocation, method: str, key: str, value: bytes | None) -> by
         deployment = stack.hands.deployment()
         running = [node for node in deployment.nodes if node.state == "running"]
         if not running:
-            raise SrekvError("no node runs", next_step="srekv up starts them again")
+            raise SrekvError("no node runs", next_step=CommandLine("srekv up") + " starts them again")
         with narration.busy(f"asking {deployment.name} from {running[-1].name}"):
             response = vantage(stack, deployment, running[-1]).request(method, path, body=value or b"")
     absent = response.status == 404 and method == "GET"
@@ -114,7 +114,9 @@ def _kv_path(key: str, value: bytes | None) -> str:
     if value is not None and len(value) > KV_VALUE:
         raise UsageError(
             f"the value has {len(value)} bytes, kv put sends at most {KV_VALUE}",
-            next_step="PUT it to the url of srekv status: the service itself takes up to 400 KiB",
+            next_step="PUT it to the url of "
+            + CommandLine("srekv status")
+            + ": the service itself takes up to 400 KiB",
         )
     return path
 
@@ -125,7 +127,9 @@ def _refuse_failure(response: Response, what: str) -> None:
     if response.status == 400:
         raise UsageError(f"{what} was refused", why=said)
     if response.status is None or response.status > 400:
-        raise SrekvError(f"{what} failed", why=f"{response.status or 'no answer'}: {said}", next_step="srekv status")
+        raise SrekvError(
+            f"{what} failed", why=f"{response.status or 'no answer'}: {said}", next_step=CommandLine("srekv status")
+        )
 
 
 def _brief(key: str, longest: int = 60) -> str:

@@ -8,7 +8,7 @@ import click
 
 from srekv.commands.session import pass_invocation
 from srekv.config import DEFAULT_REGION
-from srekv.errors import FindingError, SrekvError
+from srekv.errors import CommandLine, FindingError, SrekvError
 from srekv.local import control
 from srekv.ui.console import grid
 from srekv.ui.context import Invocation
@@ -62,7 +62,7 @@ def status(invocation: Invocation) -> None:
     runtime = control.find(invocation.home)
     if runtime is None:
         invocation.screen.document({"running": False})
-        raise FindingError("the local cloud is not running", next_step="srekv up")
+        raise FindingError("the local cloud is not running", next_step=CommandLine("srekv up"))
     address, port = runtime.resolver
     invocation.screen.show(
         grid(
@@ -93,7 +93,7 @@ def env(invocation: Invocation) -> None:
     """
     runtime = control.find(invocation.home)
     if runtime is None:
-        raise SrekvError("the local cloud is not running", next_step="srekv up")
+        raise SrekvError("the local cloud is not running", next_step=CommandLine("srekv up"))
     values = control.environment(runtime, invocation.region or DEFAULT_REGION)
     for name, value in values.items():
         invocation.screen.line(f"export {name}={value}")

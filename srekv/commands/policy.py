@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from srekv.commands import completion
 from srekv.commands.completion import proposing
 from srekv.config import DEFAULT_REGION, DEFAULT_STACK, Config
-from srekv.errors import UsageError
+from srekv.errors import CommandLine, UsageError
 from srekv.provision.permissions import (
     LARGEST_POLICY,
     Part,
@@ -142,13 +142,16 @@ def _check(*, account: str, region: str, stack: str | None, ebs_key: str | None)
         raise UsageError(
             f"invalid value for --account: {account!r}",
             why="expected twelve digits, or * for any account",
-            next_step="aws sts get-caller-identity prints yours",
+            next_step=CommandLine("aws sts get-caller-identity") + " prints yours",
         )
     if ebs_key is not None and not _KEY.fullmatch(ebs_key):
         raise UsageError(
             f"invalid value for --ebs-key: {ebs_key!r}",
             why="expected the ARN of a key; a policy cannot name a key by its alias",
-            next_step="aws ec2 get-ebs-default-kms-key-id names it; aws kms describe-key --key-id ... prints its ARN",
+            next_step=CommandLine("aws ec2 get-ebs-default-kms-key-id")
+            + " names it; "
+            + CommandLine("aws kms describe-key --key-id ...")
+            + " prints its ARN",
         )
     Config(stack=stack or DEFAULT_STACK, region=DEFAULT_REGION if region == ANY else region)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from srekv.config import DEFAULT_REGION, Config, clock_speed
-from srekv.errors import SrekvError, UsageError
+from srekv.errors import CommandLine, SrekvError, UsageError
 from srekv.local import control
 from srekv.provision.model import Deployment, Node
 from srekv.ui.console import Narration, Screen
@@ -46,7 +46,7 @@ def invocation_of(options: Mapping[str, Any], environ: Mapping[str, str]) -> Inv
 
 
 def pass_invocation(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a Click command what the options before it mean, as its first argument.
+    """Give a Click command what the options before it mean, as its first argument; an error's advice has them too.
 
     The group leaves the environment of the process in the context.
     """
@@ -54,7 +54,12 @@ def pass_invocation(command: Callable[..., R]) -> Callable[..., R]:
     @click.pass_context
     @wraps(command)
     def call(context: click.Context, /, **options: Any) -> R:
-        return command(invocation_of(context.find_root().params, context.obj), **options)
+        invocation = invocation_of(context.find_root().params, context.obj)
+        try:
+            return command(invocation, **options)
+        except SrekvError as error:
+            error.next_step = invocation.render(error.next_step)
+            raise
 
     return call
 
@@ -147,7 +152,7 @@ def running(invocation: Invocation) -> control.Runtime | None:
         raise SrekvError(
             "there is no local cloud running",
             why=f"nothing answers for {invocation.home}",
-            next_step="srekv up (or srekv --target aws ... for AWS)",
+            next_step=CommandLine("srekv up") + " (or srekv --target aws ... for AWS)",
         )
     return runtime
 

@@ -12,7 +12,7 @@ import click
 
 from srekv.commands.session import opened, pass_invocation, vantage
 from srekv.config import Config
-from srekv.errors import SrekvError, UsageError
+from srekv.errors import CommandLine, SrekvError, UsageError
 from srekv.provision.model import Change, Check, Deployment, Observation, Resource
 from srekv.ui.console import Narration, changes_json, grid, node_json, node_table, reach, resource_json, resource_table
 from srekv.ui.context import Invocation
@@ -49,7 +49,7 @@ def command(invocation: Invocation, *, watch: bool, every_s: float | None) -> No
         watch_stack(invocation, every_s=every_s or 5)
         return
     if every_s is not None:
-        raise UsageError("--every is for --watch", next_step="srekv status --watch --every 5")
+        raise UsageError("--every is for --watch", next_step=CommandLine("srekv status --watch --every 5"))
     status(invocation)
 
 
@@ -140,7 +140,7 @@ def status(invocation: Invocation) -> None:
         screen.show(reach(deployment, resolver=config.resolver), "")
     if seen.resources:
         screen.show(resource_table(seen.resources))
-        planning.show_drift(screen, seen.drift, repair=invocation.command("up"))
+        planning.show_drift(screen, seen.drift, repair=invocation.command("srekv up"))
     if seen.problem:
         raise lease.explain_end(config.lease, now=now) or seen.problem
 

@@ -22,7 +22,7 @@ from srekv.commands.down import (
 )
 from srekv.commands.session import pass_invocation, running, session_of, target_config
 from srekv.config import duration
-from srekv.errors import FindingError, SrekvError, UsageError
+from srekv.errors import CommandLine, FindingError, SrekvError, UsageError
 from srekv.local import control
 from srekv.prices import REGION
 from srekv.provision.inventory.leftover import Leftover, by_hand
@@ -349,7 +349,9 @@ def _conclude_sweep(
         )
     if left:
         show_left(invocation, left)
-        raise FindingError(f"{len(left)} left: {bill(left)}", next_step="srekv sweep again, or the commands above")
+        raise FindingError(
+            f"{len(left)} left: {bill(left)}", next_step=CommandLine("srekv sweep") + " again, or the commands above"
+        )
     if not request.dry_run:
         release(invocation)
 
@@ -357,6 +359,6 @@ def _conclude_sweep(
 def show_kept(invocation: Invocation, kept: Sequence[Leftover]) -> None:
     """Kept things of any stack: a table is its own stack's to use or to remove."""
     for one in kept:
-        own = replace(invocation, stack=one.stack, region=one.region or invocation.region).command("down")
+        own = replace(invocation, stack=one.stack, region=one.region or invocation.region).command("srekv down")
         command = own if one.kind == "table" else " && ".join(by_hand(one, profile=invocation.profile))
         invocation.screen.line(f"kept: {one.kind} {one.name}, {bill([one])}; removed by: {command}")

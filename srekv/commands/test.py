@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from srekv.commands.session import drill_settings, opened, pass_invocation
-from srekv.errors import FindingError
+from srekv.errors import CommandLine, FindingError
 from srekv.ui.console import grid
 from srekv.ui.context import Invocation
 from srekv.ui.help import Command
@@ -51,5 +51,5 @@ def test(invocation: Invocation) -> None:
         }
     )
     if failed:
-        raise FindingError(f"{len(failed)} of {len(findings)} tests failed", next_step="srekv status")
-    screen.show(grid(("next", invocation.command("failover-test"))))
+        raise FindingError(f"{len(failed)} of {len(findings)} tests failed", next_step=CommandLine("srekv status"))
+    screen.show(grid(("next", invocation.command("srekv failover-test"))))

@@ -13,7 +13,7 @@ from srekv.commands import completion
 from srekv.commands.session import LocalWishes, pass_invocation, session_of, started, target_config, vantage
 from srekv.commands.status import lease_row, nodes_json
 from srekv.config import OPERATING_SYSTEMS, SPEEDS, fastest, refuse_unsupported
-from srekv.errors import SrekvError, UsageError
+from srekv.errors import CommandLine, SrekvError, UsageError
 from srekv.local import control
 from srekv.provision.model import Change, Deployment
 from srekv.ui.console import Narration, changes_json, grid, node_table, reach, tally
@@ -207,7 +207,9 @@ def up(
         document |= {"url": deployment.url, "name": deployment.name, "nodes": nodes_json(deployment, {})}
         health: dict[str, bool | None] = {node.name: True if wait else None for node in deployment.nodes}
         screen.show(node_table(deployment.nodes, health), "", reach(deployment, resolver=settled.resolver))
-        screen.show(grid(*lease_row(settled, now), ("next", invocation.command("test" if wait else "status"))))
+        screen.show(
+            grid(*lease_row(settled, now), ("next", invocation.command("srekv test" if wait else "srekv status")))
+        )
     screen.document(document)
 
 
@@ -292,7 +294,7 @@ def _noted(invocation: Invocation, narration: Narration, work: Callable[[], Depl
             how = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped half-way"
             narration.warn(
                 f"{how}; created so far: {', '.join(_brief_change(one) for one in made)}. "
-                f"{invocation.command('up')} continues, {invocation.command('down')} removes this"
+                f"{invocation.command('srekv up')} continues, {invocation.command('srekv down')} removes this"
             )
         raise
 
@@ -314,5 +316,6 @@ def _await_answer(stack: Stack, deployment: Deployment, narration: Narration) ->
         raise SrekvError(
             f"{deployment.name} does not answer {primary.address}",
             why=f"the resolver answers {', '.join(seen) or 'nothing'}",
-            next_step="srekv status; a name asked for before it existed is cached as missing for up to five minutes",
+            next_step=CommandLine("srekv status")
+            + "; a name asked for before it existed is cached as missing for up to five minutes",
         )

@@ -56,7 +56,7 @@ def watch(invocation: Invocation, *, every_s: float) -> None:
     if invocation.verbose and screen.shares_terminal and not screen.as_json:
         raise UsageError(
             "--verbose would write over the live screen of --watch",
-            next_step=f"{invocation.command('-v status --watch')} 2> calls.log",
+            next_step=f"{invocation.command('srekv -v status --watch')} 2> calls.log",
         )
     from srekv.provision.drift import Listener
     from srekv.provision.stack import connect

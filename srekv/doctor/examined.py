@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from srekv.doctor.facts import Facts, HealthCheck, Host, Record
 from srekv.doctor.model import Examination, Finding, Wishes
 from srekv.doctor.sources import CHECKERS, CHOOSES, DETERMINES, PRIVATE
+from srekv.errors import Advice, CommandLine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ def followed(facts: Facts, _: Wishes) -> Iterator[Finding]:
             yield from (gap.finding for gap in look(facts, record) or () if gap.finding)
 
 
-def _gap(record: Record, id: str, what: str, *, cause: str, proof: str, fix: str, source: str = CHOOSES) -> Gap:  # noqa: A002 - as in Finding
+def _gap(record: Record, id: str, what: str, *, cause: str, proof: str, fix: Advice, source: str = CHOOSES) -> Gap:  # noqa: A002 - as in Finding
     finding = Finding(
         id=id,
         severity="unchecked",
@@ -64,7 +65,8 @@ def _policy(facts: Facts, record: Record) -> Sequence[Gap] | None:
             f"the {record.policy} routing policy, and what is behind the record set",
             cause="srekv doctor follows failover records only: whether another record set takes over is not known",
             proof=f"a {record.policy} record set of type {record.kind} with {_health(record)}",
-            fix=f"aws route53 list-resource-record-sets --hosted-zone-id {facts.zone.id}, and follow it by hand",
+            fix=CommandLine(f"aws route53 list-resource-record-sets --hosted-zone-id {facts.zone.id}")
+            + ", and follow it by hand",
         ),
     )
 
@@ -86,7 +88,8 @@ def _alias(facts: Facts, record: Record) -> Sequence[Gap] | None:
             f"the alias target {record.alias.rstrip('.')}: what it answers, and its health",
             cause="the answer and, with EvaluateTargetHealth, the health of an alias are its target's",
             proof=f"AliasTarget {record.alias}, {_health(record)}",
-            fix=f"aws route53 list-resource-record-sets --hosted-zone-id {facts.zone.id}, and follow it by hand",
+            fix=CommandLine(f"aws route53 list-resource-record-sets --hosted-zone-id {facts.zone.id}")
+            + ", and follow it by hand",
         ),
     )
 
@@ -116,7 +119,7 @@ def _indirect(record: Record, check: HealthCheck) -> Gap:
         f"what {check.id} monitors, a {seen}",
         cause="only a check of an IPv4 address can be compared with the record and followed to a machine",
         proof=f"{check.id} is a {seen}",
-        fix=f"aws route53 get-health-check --health-check-id {check.id}, and follow it by hand",
+        fix=CommandLine(f"aws route53 get-health-check --health-check-id {check.id}") + ", and follow it by hand",
         source=PRIVATE,
     )
 
@@ -128,7 +131,7 @@ def _private(record: Record, check: HealthCheck) -> Gap:
         f"whether the checkers of {check.id} reach {check.address} from inside their VPC",
         cause="only a health check source in a VPC checks such an address: its subnets and groups were not read",
         proof=f"{check.id}: IPAddress {check.address}, EndpointType {check.endpoint or 'not shown'}",
-        fix=f"aws route53 get-health-check --health-check-id {check.id}, and follow it by hand",
+        fix=CommandLine(f"aws route53 get-health-check --health-check-id {check.id}") + ", and follow it by hand",
         source=PRIVATE,
     )
 
@@ -144,7 +147,7 @@ def _elsewhere(facts: Facts, record: Record, check: HealthCheck) -> Iterator[Gap
         "whether record and health check are about the same machine",
         cause="the name follows the health of the machine that is checked, not of the one that clients reach",
         proof=f"the record answers {record.alias or ', '.join(record.values)}, {check.id} checks {check.address}",
-        fix=f"compare them by hand: aws route53 get-health-check --health-check-id {check.id}",
+        fix="compare them by hand: " + CommandLine(f"aws route53 get-health-check --health-check-id {check.id}"),
     )
 
 
@@ -178,7 +181,7 @@ def _reports(facts: Facts, record: Record) -> Sequence[Gap] | None:
             f"the checkers' reports on {check.id}: there are none yet",
             cause="a new check counts as healthy until there is enough data, also on a dead machine",
             proof=f"GetHealthCheckStatus of {check.id} shows no observation",
-            fix="srekv doctor again in a minute",
+            fix=CommandLine("srekv doctor") + " again in a minute",
             source=DETERMINES,
         ),
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from srekv.errors import Advice, CommandLine
 from srekv.provision.model import Observation
 
 HTTP = frozenset({"HTTP", "HTTPS", "HTTP_STR_MATCH", "HTTPS_STR_MATCH"})
@@ -317,9 +318,9 @@ class Facts:
         ip = ipaddress.ip_address(address)
         return address in self.hosts or ip.is_multicast or not (ip.is_global or ip.is_loopback)
 
-    def fix(self, command: str) -> str:
+    def fix(self, command: Advice) -> Advice:
         """The cure of something that `srekv up` repairs in a stack of ours; elsewhere that command."""
-        return "srekv up" if self.stack else command
+        return CommandLine("srekv up") if self.stack else command
 
 
 def is_address(text: str) -> bool:

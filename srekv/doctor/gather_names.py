@@ -8,7 +8,7 @@ from typing import Any
 from srekv.doctor.facts import REPORTS, Group, HealthCheck, Pair, Record, Rival, Zone
 from srekv.doctor.reader import Reader
 from srekv.doctor.rules_names import covers
-from srekv.errors import SrekvError, UsageError
+from srekv.errors import CommandLine, SrekvError, UsageError
 from srekv.provision.engine.answers import FAILURES, code_of, explain, is_unknown_operation, message_of
 from srekv.provision.engine.clients import Clients
 from srekv.provision.model import Observation
@@ -47,7 +47,7 @@ def read_zone(clients: Clients, zone_id: str) -> Zone:
             raise UsageError(
                 f"there is no hosted zone {zone_id}",
                 why=message_of(error),
-                next_step="aws route53 list-hosted-zones shows their ids",
+                next_step=CommandLine("aws route53 list-hosted-zones") + " shows their ids",
             ) from error
         raise explain(error, f"reading the hosted zone {zone_id}") from error
     vpcs = answer.get("VPCs", [])
@@ -267,5 +267,5 @@ def stack_zone(clients: Clients, prefix: str) -> str:
     except FAILURES as error:
         raise explain(error, "finding the stack's hosted zone") from error
     if not ours:
-        raise SrekvError("the stack is not complete", why="missing: hosted zone", next_step="srekv up")
+        raise SrekvError("the stack is not complete", why="missing: hosted zone", next_step=CommandLine("srekv up"))
     return bare(ours[0])

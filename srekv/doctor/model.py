@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from srekv.errors import Advice
+
 Severity = Literal["prevents", "delays", "risk", "unchecked"]
 """What a finding means: no failover, a late one, one that may go wrong; or something was not examined."""
 
@@ -35,7 +37,7 @@ class Finding:
     title: str
     cause: str
     proof: str
-    fix: str
+    fix: Advice
     source: str = ""
 
     def to_json(self) -> dict[str, str]:
@@ -47,7 +49,7 @@ class Finding:
             "title": self.title,
             "cause": self.cause,
             "proof": self.proof,
-            "fix": self.fix,
+            "fix": str(self.fix),
             "source": self.source,
         }
 

@@ -13,6 +13,7 @@ from typing import Any
 from srekv.doctor.model import Finding, Severity
 from srekv.doctor.reader import Reader
 from srekv.doctor.sources import PERMISSIONS
+from srekv.errors import CommandLine
 from srekv.provision.engine.answers import DENIED, FAILURES, code_of
 from srekv.provision.engine.run import Run
 from srekv.provision.permissions import operator_policy
@@ -162,6 +163,6 @@ def permission_findings(permissions: Permissions, *, severity: Severity) -> Iter
             title="the credentials lack permissions that srekv needs",
             cause="a command that is refused half-way leaves a stack half made, half failed or half removed",
             proof=", ".join(f"{action} ({decision})" for action, decision in permissions.refused.items()),
-            fix="srekv policy prints the policy to attach",
+            fix=CommandLine("srekv policy") + " prints the policy to attach",
             source=PERMISSIONS,
         )

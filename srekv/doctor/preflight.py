@@ -18,7 +18,7 @@ from srekv.doctor.reader import Reader
 from srekv.doctor.rules import not_examined
 from srekv.doctor.rules_network import acl_findings
 from srekv.doctor.sources import ADDRESSES, TYPES
-from srekv.errors import SrekvError
+from srekv.errors import CommandLine, SrekvError
 from srekv.provision.engine.answers import FAILURES, explain
 from srekv.provision.inventory.existing import of_node
 from srekv.provision.naming import NODES
@@ -107,8 +107,7 @@ def _room(reader: Reader, steps: Steps, needed: int) -> Iterator[Finding]:
             title="there is no room for the nodes' Elastic IPs",
             cause="AllocateAddress would be refused when half of the stack exists",
             proof=f"{QUOTA} is {quota}, {len(counted)} are taken, {needed} are needed",
-            fix="release an unused address (aws ec2 describe-addresses, aws ec2 release-address "
-            "--allocation-id ID), or raise the quota",
+            fix=CommandLine("aws ec2 release-address --allocation-id ID") + " of an unused one, or raise the quota",
             source=ADDRESSES,
         )
 

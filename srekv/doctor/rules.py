@@ -9,6 +9,7 @@ from srekv.doctor import examined, rules_checks, rules_names, rules_network, rul
 from srekv.doctor.facts import REPORTS, Facts, Group, Pair, Unread
 from srekv.doctor.model import Diagnosis, Finding, NameVerdict, Wishes
 from srekv.doctor.sources import PERMISSIONS
+from srekv.errors import CommandLine
 
 Rule = Callable[[Facts, Wishes], Iterator[Finding]]
 
@@ -80,7 +81,7 @@ def _other(facts: Facts, group: Group) -> NameVerdict:
 
 def not_examined(unread: Unread) -> Finding:
     """What could not be read, as a finding that names the permission if that is what lacks."""
-    lack = f"allow {unread.action} for these credentials" if unread.denied else "srekv doctor again"
+    lack = f"allow {unread.action} for these credentials" if unread.denied else CommandLine("srekv doctor") + " again"
     return Finding(
         id="permission-missing" if unread.denied else "not-read",
         severity="unchecked",

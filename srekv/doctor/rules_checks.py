@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from srekv.doctor.cures import new_check, update_check
+from srekv.doctor.cures import last_failure, new_check, update_check
 from srekv.doctor.facts import HTTP, Facts, HealthCheck, Pair, Record
 from srekv.doctor.model import Finding, Wishes
 from srekv.doctor.sources import CHOOSES, DETERMINES, PRIVATE, VALUES
+from srekv.errors import Advice
 from srekv.route53 import verdict
 
 DEEP = re.compile(r"deep|ready|readiness|depend|database|dynamo|(?:^|[/_.-])(?:db|full|all)(?:$|[/_.-])", re.IGNORECASE)
@@ -120,7 +121,7 @@ def _public(facts: Facts, record: Record) -> str:
 
 
 def _path(record: Record, check: HealthCheck) -> Iterator[Finding]:
-    page = f"{update_check(check.id, '--resource-path /health')}, a page that asks this machine alone"
+    page = update_check(check.id, "--resource-path /health") + ", a page that asks this machine alone"
     if check.kind not in HTTP:  # its type cannot be changed, and TCP takes no path (aws-recorded R37)
         title, cause = "the health check only opens a connection", "a process that hangs still accepts connections"
         proof = f"{check.id}: Type {check.kind}, no path"
@@ -136,7 +137,7 @@ def _path(record: Record, check: HealthCheck) -> Iterator[Finding]:
         yield _path_finding("deep-check", record, title, cause, proof=proof, fix=page)
 
 
-def _path_finding(id: str, record: Record, title: str, cause: str, *, proof: str, fix: str) -> Finding:  # noqa: A002 - as in Finding
+def _path_finding(id: str, record: Record, title: str, cause: str, *, proof: str, fix: Advice) -> Finding:  # noqa: A002 - as in Finding
     return Finding(
         id=id,
         severity="risk",
@@ -188,7 +189,7 @@ def _both_down(pair: Pair, facts: Facts) -> Finding:
         title="both health checks are unhealthy",
         cause="as a last resort Route 53 answers the PRIMARY, whatever happens to it",
         proof="; ".join(_tally(facts, record) for record in pair.records),
-        fix=facts.fix("aws route53 get-health-check-last-failure-reason --health-check-id " + pair.records[0].check_id),
+        fix=facts.fix(last_failure(pair.records[0].check_id)),
         source=CHOOSES,
     )
 
@@ -201,6 +202,6 @@ def _down(facts: Facts, record: Record, severity: str, cause: str) -> Finding:
         title=f"the {record.failover} is unhealthy now",
         cause=cause,
         proof=_tally(facts, record),
-        fix=facts.fix(f"aws route53 get-health-check-last-failure-reason --health-check-id {record.check_id}"),
+        fix=facts.fix(last_failure(record.check_id)),
         source=CHOOSES,
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from srekv.doctor.facts import Facts, Vpc
 from srekv.doctor.model import Finding, Wishes
 from srekv.doctor.sources import CONSIDERATIONS, DNS, RESOLVED
+from srekv.errors import CommandLine
 
 DROP_IN = "/etc/systemd/resolved.conf.d/"
 
@@ -29,7 +30,7 @@ def _attribute_off(vpc: Vpc, attribute: str) -> Finding:
         title=f"{attribute} is off",
         cause="a VPC needs both DNS attributes to answer from private zones",
         proof=f"{vpc.id}: {attribute} false",
-        fix=f"aws ec2 modify-vpc-attribute --vpc-id {vpc.id} {flag}",
+        fix=CommandLine(f"aws ec2 modify-vpc-attribute --vpc-id {vpc.id} {flag}"),
         source=DNS,
     )
 
@@ -48,8 +49,10 @@ def associated(facts: Facts, _: Wishes) -> Iterator[Finding]:
             cause="a private zone's names exist only in its VPCs: clients in the machines' VPC cannot resolve it",
             proof=f"{zone.id} is associated with {', '.join((*zone.vpcs, *zone.elsewhere)) or 'nothing'}",
             fix=facts.fix(
-                f"aws route53 associate-vpc-with-hosted-zone --hosted-zone-id {zone.id} "
-                f"--vpc VPCRegion={facts.region},VPCId={vpc_id}"
+                CommandLine(
+                    f"aws route53 associate-vpc-with-hosted-zone --hosted-zone-id {zone.id} "
+                    f"--vpc VPCRegion={facts.region},VPCId={vpc_id}"
+                )
             ),
             source=CONSIDERATIONS,
         )
@@ -67,8 +70,7 @@ def _dead_vpc(facts: Facts, vpc: Vpc) -> Finding:
         title=f"the zone is associated with {vpc.id}, which does not exist",
         cause="Route 53 keeps the association of a deleted VPC, which sends no queries any more",
         proof=f"DescribeVpcs does not show {vpc.id}",
-        fix=f"aws route53 disassociate-vpc-from-hosted-zone --hosted-zone-id {facts.zone.id} "
-        f"--vpc VPCRegion={facts.region},VPCId={vpc.id}",
+        fix=_remove("zone", facts.zone.id, vpc.id, facts.region),
         source=CONSIDERATIONS,
     )
 
@@ -97,10 +99,10 @@ def covers(domain: str, name: str) -> bool:
     return not own or other == own or other.endswith(f".{own}")
 
 
-def _remove(kind: str, id: str, vpc_id: str, region: str) -> str:  # noqa: A002 - AWS calls it an id
+def _remove(kind: str, id: str, vpc_id: str, region: str) -> CommandLine:  # noqa: A002 - AWS calls it an id
     if kind == "forwarding rule":
-        return f"aws route53resolver disassociate-resolver-rule --resolver-rule-id {id} --vpc-id {vpc_id}"
-    return (
+        return CommandLine(f"aws route53resolver disassociate-resolver-rule --resolver-rule-id {id} --vpc-id {vpc_id}")
+    return CommandLine(
         f"aws route53 disassociate-vpc-from-hosted-zone --hosted-zone-id {id} --vpc VPCRegion={region},VPCId={vpc_id}"
     )
 

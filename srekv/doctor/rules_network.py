@@ -8,6 +8,7 @@ from srekv.doctor.facts import LAST, AclEntry, Checkers, Facts, HealthCheck, Hos
 from srekv.doctor.model import Finding, Severity, Wishes
 from srekv.doctor.reach import Passage, inwards, open_ports, outwards, through_groups
 from srekv.doctor.sources import ACLS, ADDRESSES, CHECKERS, PRIVATE, ZONES
+from srekv.errors import CommandLine
 
 SLIGHT = 0.005
 """A share of the checkers' addresses that never holds enough checkers: a /26, as some of the eight checker Regions have
@@ -65,13 +66,13 @@ def _part(passage: Passage) -> str:
     return f"{int(passage.share * 100)} % of the" if passage.share >= 0.01 else "less than 1 % of the"
 
 
-def _admit(group: str, port: int, checkers: Checkers) -> str:
+def _admit(group: str, port: int, checkers: Checkers) -> CommandLine:
     base = f"aws ec2 authorize-security-group-ingress --group-id {group}"
     if checkers.prefix_lists:
         peer = f"PrefixListIds=[{{PrefixListId={checkers.prefix_lists[0]}}}]"
     else:
         peer = "IpRanges=[" + ",".join(f"{{CidrIp={cidr}}}" for cidr in checkers.ranges) + "]"
-    return f"{base} --ip-permissions 'IpProtocol=tcp,FromPort={port},ToPort={port},{peer}'"
+    return CommandLine(f"{base} --ip-permissions 'IpProtocol=tcp,FromPort={port},ToPort={port},{peer}'")
 
 
 def acls_open(facts: Facts, _: Wishes) -> Iterator[Finding]:
@@ -107,7 +108,7 @@ def acl_findings(subnet: Subnet, checkers: Checkers, port: int, *, subject: str)
         )
 
 
-def _allow(subnet: Subnet, way: str, ports: str, stopped: AclEntry | None) -> str:
+def _allow(subnet: Subnet, way: str, ports: str, stopped: AclEntry | None) -> CommandLine:
     """The command that lets everything of that kind pass before the rule that stops it, or takes that rule away."""
     taken = {one.number for one in subnet.acl or () if one.egress is (way == "egress")}
     last = stopped.number if stopped else LAST
@@ -115,9 +116,9 @@ def _allow(subnet: Subnet, way: str, ports: str, stopped: AclEntry | None) -> st
     number = next(free, None)
     base = f"--network-acl-id {subnet.acl_id} --{way} --rule-number"
     if number is None:
-        return f"aws ec2 delete-network-acl-entry {base} {last}"
+        return CommandLine(f"aws ec2 delete-network-acl-entry {base} {last}")
     low, _, high = ports.partition("-")
-    return (
+    return CommandLine(
         f"aws ec2 create-network-acl-entry {base} {number} --protocol tcp "
         f"--port-range From={low},To={high or low} --cidr-block 0.0.0.0/0 --rule-action allow"
     )
@@ -135,7 +136,9 @@ def routed(facts: Facts, _: Wishes) -> Iterator[Finding]:
                 title="no route to an internet gateway",
                 cause="the checkers are outside the VPC: neither they nor the answers to them get through",
                 proof=f"the route table of {subnet.id} has no active 0.0.0.0/0 to an igw-",
-                fix="aws ec2 create-route --route-table-id TABLE --destination-cidr-block 0.0.0.0/0 --gateway-id IGW",
+                fix=CommandLine(
+                    "aws ec2 create-route --route-table-id TABLE --destination-cidr-block 0.0.0.0/0 --gateway-id IGW"
+                ),
                 source=PRIVATE,
             )
 
@@ -161,7 +164,7 @@ def _not_running(facts: Facts, record: Record, host: Host) -> Finding:
         title=f"its machine is {host.state}",
         cause="there is nothing to fail over to" if second else "there is no PRIMARY to lose, and none to go back to",
         proof=f"{host.name} is {host.state}",
-        fix=facts.fix(f"aws ec2 start-instances --instance-ids {host.instance_id}"),
+        fix=facts.fix(CommandLine(f"aws ec2 start-instances --instance-ids {host.instance_id}")),
         source=ZONES,
     )
 
@@ -174,7 +177,9 @@ def _not_elastic(record: Record, check: HealthCheck, host: Host) -> Finding:
         title="the checked address is not an Elastic IP",
         cause="a stop gives it up: the check then probes the next owner, and failback never comes",
         proof=f"{check.address} of {host.name} was assigned automatically",
-        fix=f"aws ec2 allocate-address, aws ec2 associate-address --instance-id {host.instance_id}, and put the new "
-        "address into the record and the check",
+        fix=CommandLine("aws ec2 allocate-address")
+        + ", "
+        + CommandLine(f"aws ec2 associate-address --instance-id {host.instance_id}")
+        + ", and put the new address into the record and the check",
         source=ADDRESSES,
     )

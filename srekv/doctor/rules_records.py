@@ -8,6 +8,7 @@ from srekv.doctor.cures import new_check, put_record
 from srekv.doctor.facts import ENDPOINTS, Facts, HealthCheck, Host, Pair, Record
 from srekv.doctor.model import Finding, Wishes
 from srekv.doctor.sources import CHOOSES, DELETING, DETERMINES, PRACTICES, PROBLEMS, RETRIES, ZONES
+from srekv.errors import CommandLine
 
 ADVISED_TTL_S = 60
 """The longest TTL that Route 53 advises for records with health checks (aws-facts 2.1)."""
@@ -205,7 +206,7 @@ def _over_target(facts: Facts, record: Record, target_s: float, *, proof: str) -
         title=f"no failover within {target_s:g} s is certain",
         cause="detection takes threshold x (interval + 4 s), then a cached answer lives for one TTL",
         proof=proof,
-        fix=settings + ("; then srekv up with them" if facts.stack else ""),
+        fix=settings + ("; then " + CommandLine("srekv up") + " with them" if facts.stack else ""),
         source=DETERMINES,
     )
 
@@ -214,7 +215,7 @@ def _long_ttl(facts: Facts, pair: Pair, ttl: int, *, proof: str) -> Iterator[Fin
     if ttl <= ADVISED_TTL_S:
         return
     records = [record for record in pair.records if (record.ttl or 0) > ADVISED_TTL_S]
-    cure = "srekv up --ttl 10" if facts.stack else put_record(facts.zone, *records, TTL=10)
+    cure = CommandLine("srekv up --ttl 10") if facts.stack else put_record(facts.zone, *records, TTL=10)
     yield Finding(
         id="ttl-long",
         severity="delays",

@@ -8,6 +8,7 @@ from srekv.doctor.facts import Facts, StackFacts
 from srekv.doctor.model import Finding, Wishes
 from srekv.doctor.policies import allows
 from srekv.doctor.sources import AGENT
+from srekv.errors import CommandLine
 from srekv.provision.permissions import AGENT_ACTIONS, TABLE_ACTIONS
 
 
@@ -33,7 +34,7 @@ def _lacking(stack: StackFacts, actions: list[str], cause: str, *, on: str, prev
         title="the nodes' role lacks permissions",
         cause=cause,
         proof=f"no policy of {stack.role} allows {', '.join(actions)} on {on}",
-        fix="srekv up",
+        fix=CommandLine("srekv up"),
         source=AGENT,
     )
 
@@ -48,5 +49,5 @@ def undisturbed(facts: Facts, _: Wishes) -> Iterator[Finding]:
             title="a drill runs, or left its fault behind",
             cause="while the PRIMARY is made to fail there is no second machine to fail over to",
             proof=f"the tag srekv:fault of the primary: {facts.stack.fault}",
-            fix="srekv up",
+            fix=CommandLine("srekv up"),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from srekv.drill.model import Clock
-from srekv.errors import TimeoutExceeded
+from srekv.errors import Advice, TimeoutExceeded
 
 
 class SystemClock:
@@ -40,7 +40,7 @@ class Deadline:
         """Wall-clock seconds until the end, 0 when it has passed."""
         return max(0.0, self._end - self._clock.time())
 
-    def pause(self, seconds: float, *, last: str, next_step: str = "") -> None:
+    def pause(self, seconds: float, *, last: str, next_step: Advice = "") -> None:
         """Sleep before the next look; `last` is what the last look saw.
 
         Raises:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from srekv.drill.model import Hands
-from srekv.errors import SrekvError
+from srekv.errors import CommandLine, SrekvError
 from srekv.provision.model import Deployment, Node, Role
 
 FAULT_FILE = "/run/srekv/fault"
@@ -162,7 +162,7 @@ def _run(hands: Hands, node: Node, script: str, timeout_s: float) -> None:
         raise SrekvError(
             f"a command failed on {node.name} ({node.instance_id})",
             why=f"{result.status}, exit code {result.code}: {(result.stderr or result.stdout).strip()[-400:]}",
-            next_step="srekv status",
+            next_step=CommandLine("srekv status"),
         )
 
 

@@ -12,7 +12,7 @@ from srekv import __version__
 from srekv.drill.clock import Deadline
 from srekv.drill.scene import Scene
 from srekv.drill.vantage import LoadStatus
-from srekv.errors import SrekvError
+from srekv.errors import CommandLine, SrekvError
 
 LOAD_LIMIT_S = 3600.0
 """The load ends by itself after so long, should nobody be left to stop it; AWS-equivalent seconds."""
@@ -120,6 +120,6 @@ def require_end(ended: LoadStatus) -> LoadStatus:
         raise SrekvError(
             "the load did not finish its final reads",
             why=f"{'still running' if ended.running else 'it ended early'} after {FINAL_WAIT_S:.0f} s",
-            next_step="srekv failover-test --resume",
+            next_step=CommandLine("srekv failover-test --resume"),
         )
     return ended

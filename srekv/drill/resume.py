@@ -12,7 +12,7 @@ from srekv.drill.model import Clock, DrillResult, Hands, Narrator, Settings
 from srekv.drill.runner import EVENTS, HISTORY
 from srekv.drill.timeline import Timeline, save
 from srekv.drill.vantage import Run, Vantage
-from srekv.errors import SrekvError
+from srekv.errors import CommandLine, SrekvError
 from srekv.provision.model import Instance
 
 
@@ -74,7 +74,7 @@ def _latest(view: Vantage) -> Run:
         raise SrekvError(
             f"there is no run to resume on {view.node.name}",
             why="every history there has been fetched already, or the load ran on another instance (--vantage)",
-            next_step="srekv failover-test",
+            next_step=CommandLine("srekv failover-test"),
         )
     return runs[0]
 

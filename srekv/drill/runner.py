@@ -18,7 +18,7 @@ from srekv.drill.scene import Order, Scene
 from srekv.drill.shield import shielded
 from srekv.drill.switch import await_health
 from srekv.drill.timeline import Timeline, save
-from srekv.errors import SrekvError, UnknownError
+from srekv.errors import CommandLine, SrekvError, UnknownError
 from srekv.provision.model import Instance, Role
 
 EVENTS = "events.jsonl"
@@ -107,10 +107,14 @@ class Drill:
         """
         scene = self.scene
         if scene.deployment.fault:
-            raise SrekvError("a fault is still in the stack", why=scene.deployment.fault, next_step="srekv up heals it")
+            raise SrekvError(
+                "a fault is still in the stack",
+                why=scene.deployment.fault,
+                next_step=CommandLine("srekv up") + " heals it",
+            )
         deadline = Deadline(scene.clock, "a steady state", scene.settings.wall(scene.settings.steady_wait_s))
         while complaint := self._unsteady():
-            next_step = "srekv up repairs the stack; srekv status shows it"
+            next_step = CommandLine("srekv up") + " repairs the stack; " + CommandLine("srekv status") + " shows it"
             scene.pause(CHECK_POLL_S, deadline, last=complaint, next_step=next_step)
 
     def _unsteady(self) -> str:
@@ -165,7 +169,8 @@ class Drill:
         check = scene.deployment.check("primary")
         if check.threshold < 2:
             raise SrekvError(
-                "nothing is faster than a threshold of 1", next_step="choose another fault, or up --threshold 3"
+                "nothing is faster than a threshold of 1",
+                next_step="choose another fault, or " + CommandLine("srekv up --threshold 3"),
             )
         down_s = check.interval * (check.threshold - 1) / 8
         end = scene.clock.time() + scene.settings.wall(scene.hold_s)
@@ -183,7 +188,7 @@ class Drill:
                 f"{scene.primary.name} did not come back faster than the threshold allows, so its check was right",
                 why=f"it was away for up to {longest_s:.0f} s, {allowed_s} s are too short for "
                 f"{check.threshold} failures",
-                next_step="let time run slower (srekv down, srekv up --speed 2), or give the computer less to do",
+                next_step=CommandLine("srekv down") + ", then up --speed 2; or reduce the load on this machine",
             )
 
     def recover(self) -> None:

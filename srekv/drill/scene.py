@@ -13,7 +13,7 @@ from srekv.drill.observer import CHECK_POLL_S, Observer
 from srekv.drill.switch import switch_wait_s
 from srekv.drill.timeline import Timeline
 from srekv.drill.vantage import Vantage
-from srekv.errors import TimeoutExceeded
+from srekv.errors import Advice, TimeoutExceeded
 from srekv.provision.model import Check, Deployment, Node, Role
 
 API_WAIT_S = 420.0
@@ -131,7 +131,7 @@ class Scene:
             self.observer.look()
         self.watcher.finished(phase, f"{self.deployment.name} answers {node.address}")
 
-    def pause(self, seconds: float, deadline: Deadline, *, last: str, next_step: str = "") -> None:
+    def pause(self, seconds: float, deadline: Deadline, *, last: str, next_step: Advice = "") -> None:
         """Sleep so many AWS-equivalent seconds, or raise TimeoutExceeded."""
         deadline.pause(self.settings.wall(seconds), last=last, next_step=next_step)
 

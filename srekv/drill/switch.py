@@ -6,7 +6,7 @@ from srekv.drill.acceptance import vantage
 from srekv.drill.clock import Deadline, SystemClock
 from srekv.drill.model import Clock, Hands, Narrator, Settings, Switch, outage_bound_s
 from srekv.drill.vantage import Vantage
-from srekv.errors import FindingError
+from srekv.errors import CommandLine, FindingError
 from srekv.provision.model import Deployment, Node
 
 HEALTH_POLL_S = 2.0
@@ -87,7 +87,7 @@ def await_answer(view: Vantage, node: Node, settings: Settings, deployment: Depl
         raise FindingError(
             f"{deployment.name} did not switch to {node.name} ({node.address}) within {wait_s:.0f} s",
             why=f"it answers {', '.join(last.addresses) or last.rcode}",
-            next_step="srekv status shows the health checks",
+            next_step=CommandLine("srekv status") + " shows the health checks",
         )
     narrator.finished(phase, f"{deployment.name} answers {node.address}")
 

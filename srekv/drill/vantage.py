@@ -16,7 +16,7 @@ from typing import Any
 
 from srekv.drill.model import Hands, Settings
 from srekv.drill.parcel import ABSENT, Parcel, parcel
-from srekv.errors import SrekvError
+from srekv.errors import CommandLine, SrekvError
 from srekv.provision.model import CommandResult, Place
 
 MARGIN_S = 60.0
@@ -290,7 +290,7 @@ class Vantage:
         return SrekvError(
             f"the probe could not {subcommand} on {self.node.name} ({self.node.instance_id})",
             why=f"{result.status}, exit code {result.code}: {said or 'no output'}",
-            next_step="srekv status shows whether the node is up",
+            next_step=CommandLine("srekv status") + " shows whether the node is up",
         )
 
 

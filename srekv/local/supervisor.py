@@ -220,7 +220,7 @@ class Starter:
 
     def fail(self, error: SrekvError) -> None:
         """It cannot; the parts of the error are for the user."""
-        self._tell({"what": error.what, "why": error.why, "next_step": error.next_step})
+        self._tell({"what": error.what, "why": error.why, "next_step": str(error.next_step)})
 
     def _tell(self, message: dict[str, Any]) -> None:
         if self._descriptor is None:

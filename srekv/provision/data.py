@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from srekv.errors import UsageError
+from srekv.errors import CommandLine, UsageError
 from srekv.provision.engine.answers import FAILURES, explain, gone
 from srekv.provision.engine.clients import Clients
 from srekv.provision.engine.run import Op, Ops, Run
@@ -80,12 +80,15 @@ class Backup:
             raise explain(error, "reading the table and its backups") from error
         if not table:
             raise UsageError(
-                f"the stack {self._run.config.stack} has no table to back up", next_step="srekv down without --backup"
+                f"the stack {self._run.config.stack} has no table to back up",
+                next_step=CommandLine("srekv down") + " without --backup",
             )
         if taken is not None:
             raise UsageError(
                 f"there is a backup {self._given} already, of {taken['BackupCreationDateTime']:%Y-%m-%d %H:%M}",
-                next_step="choose another name; or, if it is the one you want, srekv down without --backup",
+                next_step="choose another name; or, if it is the one you want, "
+                + CommandLine("srekv down")
+                + " without --backup",
             )
 
     def make(self) -> Ops:
@@ -113,7 +116,7 @@ class Backup:
             f"the backup {self._name} to be AVAILABLE",
             lambda: self._status(arn) == "AVAILABLE" or None,
             timeout_s=AVAILABLE_TIMEOUT_S,
-            next_step="srekv down without --backup continues; the backup stays",
+            next_step=CommandLine("srekv down") + " without --backup continues; the backup stays",
         )
         return arn
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
-from srekv.errors import SrekvError
+from srekv.errors import CommandLine, SrekvError
 from srekv.provision.engine.run import Run
 from srekv.provision.inventory.existing import Existing, of_node
 from srekv.provision.lease import explain_end
@@ -101,7 +101,7 @@ def _complete(
             if nothing
             else f"the stack {run.config.stack} is not complete",
             why="" if nothing else f"missing: {', '.join(missing)}",
-            next_step="srekv up",
+            next_step=CommandLine("srekv up"),
         )
     return Deployment(
         stack=run.config.stack,

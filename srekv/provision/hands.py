@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from srekv.errors import SrekvError
+from srekv.errors import CommandLine, SrekvError
 from srekv.provision.deployment import read
 from srekv.provision.engine.answers import FAILURES, code_of, explain, message_of
 from srekv.provision.engine.run import Run
@@ -135,7 +135,7 @@ class AwsHands:
         doing = "finding the security group"
         groups = self._call(doing, our_groups, ec2=self._ec2, names=self._run.names)
         if not groups:
-            raise SrekvError("the stack has no security group", next_step="srekv up")
+            raise SrekvError("the stack has no security group", next_step=CommandLine("srekv up"))
         return str(groups[0]["GroupId"])
 
     def _vantage_rule(self, address: str) -> Any:
@@ -177,7 +177,9 @@ class AwsHands:
                 "the nodes to take commands",
                 look,
                 timeout_s=REGISTRATION_TIMEOUT_S,
-                next_step="check that the nodes reach the internet, and the role's policy (srekv up repairs it)",
+                next_step="check that the nodes reach the internet, and the role's policy ("
+                + CommandLine("srekv up")
+                + " repairs it)",
             )
         except FAILURES as error:
             raise explain(error, "listing the SSM agents") from error
@@ -222,7 +224,8 @@ class AwsHands:
             raise SrekvError(
                 f"{node.name} ({node.instance_id}) does not take commands",
                 why=message_of(error) or "its SSM agent is not registered",
-                next_step="srekv status shows whether it runs; an agent registers a minute or two after boot",
+                next_step=CommandLine("srekv status")
+                + " shows whether it runs; an agent registers a minute or two after boot",
             ) from error
         return answer["Command"]["CommandId"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from srekv.errors import SrekvError, UsageError
+from srekv.errors import CommandLine, SrekvError, UsageError
 from srekv.provision.naming import LEASE_TAG
 
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
@@ -44,7 +44,7 @@ def from_text(text: str) -> datetime | None:
         raise SrekvError(
             f"the tag {LEASE_TAG}={text} is no time",
             why="srekv keeps the end of a stack's lease there, as in 2026-11-23T17:00:00Z, and it was changed",
-            next_step="remove the tag from the stack's role: aws iam untag-role",
+            next_step="remove the tag from the stack's role: " + CommandLine("aws iam untag-role"),
         ) from None
 
 
@@ -59,8 +59,12 @@ def refuse_over(end: datetime | None, *, now: datetime) -> None:
         raise UsageError(
             f"the stack's lease is over: {describe(end, now=now)}",
             why="its nodes have ended, or will at once",
-            next_step="srekv up --lease 2h gives it another one, srekv up --no-lease runs it without; "
-            "srekv down removes what is left",
+            next_step=CommandLine("srekv up --lease 2h")
+            + " gives it another one, "
+            + CommandLine("srekv up --no-lease")
+            + " runs it without; "
+            + CommandLine("srekv down")
+            + " removes what is left",
         )
 
 
@@ -71,7 +75,10 @@ def explain_end(end: datetime | None, *, now: datetime) -> SrekvError | None:
     return SrekvError(
         "the nodes have ended with their lease",
         why=describe(end, now=now),
-        next_step="srekv down removes the rest; srekv up --lease 2h brings the nodes back",
+        next_step=CommandLine("srekv down")
+        + " removes the rest; "
+        + CommandLine("srekv up --lease 2h")
+        + " brings the nodes back",
     )
 
 

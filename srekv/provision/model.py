@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-from srekv.errors import SrekvError
+from srekv.errors import Advice, CommandLine, SrekvError
 
 Role = Literal["primary", "secondary"]
 Action = Literal["create", "change", "leave", "delete", "cannot change"]
@@ -35,7 +35,7 @@ class Change:
     id: str
     action: Action
     detail: str = ""
-    next_step: str = ""
+    next_step: Advice = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +146,7 @@ class Deployment:
         raise SrekvError(
             f"no health check watches the {role}",
             why=f"it is at {address}; the checks ask {', '.join(check.address for check in self.checks)}",
-            next_step="srekv up points them at the nodes again",
+            next_step=CommandLine("srekv up") + " points them at the nodes again",
         )
 
     @property

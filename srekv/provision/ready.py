@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from srekv.errors import SrekvError, TimeoutExceeded
+from srekv.errors import CommandLine, SrekvError, TimeoutExceeded
 from srekv.provision.engine.run import Run
 from srekv.provision.hands import AwsHands
 from srekv.provision.model import Check, Deployment, Observation
@@ -129,6 +129,7 @@ def _never(hands: AwsHands, deployment: Deployment, check: Check, last: Sequence
     return SrekvError(
         f"{node.name} ({node.instance_id}, {node.address}) never became healthy: {check.name} does not pass",
         why="; ".join(reports) + (f"\nthe end of its console output:\n{console}" if console else ""),
-        next_step="srekv status; if the checkers time out check the security group and the subnet's routes, "
+        next_step=CommandLine("srekv status")
+        + "; if the checkers time out check the security group and the subnet's routes, "
         "if they are refused check the service: journalctl -u srekv on the node",
     )

@@ -144,7 +144,7 @@ class Screen:
     def failed(self, error: SrekvError) -> None:
         """An error in its three parts, on stderr."""
         with _told_if_heard(self.errors) as console:
-            for label, text in (("error", error.what), ("why", error.why), ("next", error.next_step)):
+            for label, text in (("error", error.what), ("why", error.why), ("next", str(error.next_step))):
                 if text:
                     _labelled(console, f"{label:>5}: ", text, style="bold red" if label == "error" else "dim")
 
@@ -430,7 +430,7 @@ def plan_table(changes: Sequence[Change]) -> Table:
         sign, style = SIGNS[change.action]
         resource_id = change.id.rpartition("/")[2]
         name = f"{change.kind} {change.name}" + (f" ({resource_id})" if resource_id not in {"", change.name} else "")
-        fields = "\n".join(text for text in (change.detail, change.next_step) if text)
+        fields = "\n".join(text for text in (change.detail, str(change.next_step)) if text)
         table.add_row(Text(f"{sign} {change.action}", style), change.section, Text(name), Text(fields))
     return table
 
@@ -469,7 +469,7 @@ def changes_json(changes: Sequence[Change]) -> list[dict[str, str]]:
             "id": change.id,
             "action": change.action,
             "detail": change.detail,
-            "next_step": change.next_step,
+            "next_step": str(change.next_step),
         }
         for change in changes
     ]

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import os
-import re
-import shlex
 import sys
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 
 import click
 
 from srekv.errors import SrekvError, UsageError
+from srekv.ui.context import Selection
 from srekv.ui.visible import visible
 
 INTERRUPTED = 130
 UNHEARD = 141
 """As in a shell: stdout was closed before the result was written. Until then work continues (srekv.ui.console)."""
-STACK_OPTIONS = ("--target", "--stack", "--region", "--profile")
 
 
 def run(group: click.Group, arguments: Sequence[str], *, debug: bool) -> int:
@@ -32,14 +31,14 @@ def run(group: click.Group, arguments: Sequence[str], *, debug: bool) -> int:
     try:
         group.main(args=list(arguments), prog_name="srekv", standalone_mode=False)
     except SrekvError as error:
-        return _failed(error, group, arguments)
+        return _failed(error)
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return UsageError.exit_code
     except click.ClickException as error:
-        return _failed(_refusal(error), group, arguments)
+        return _failed(_refusal(error))
     except (KeyboardInterrupt, click.Abort):
         with contextlib.suppress(OSError):  # nobody may be there to read it: a terminal that was closed interrupts too
             click.echo("interrupted", err=True)
@@ -48,7 +47,7 @@ def run(group: click.Group, arguments: Sequence[str], *, debug: bool) -> int:
         _drop_what_waits()
         return UNHEARD
     except Exception as error:  # noqa: BLE001 - a user never sees a traceback
-        return _failed(_surprise(error, debug=debug), group, arguments)
+        return _failed(_surprise(error, debug=debug))
     return 0
 
 
@@ -57,35 +56,21 @@ def _drop_what_waits() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _failed(error: SrekvError, group: click.Group, arguments: Sequence[str]) -> int:
-    """Show it; a command that its advice names gets the options that say which stack this was about."""
+def _failed(error: SrekvError) -> int:
     from srekv.ui.console import Screen
 
-    again = _same_stack(arguments, group.commands)
-    named = rf"\bsrekv (?=({'|'.join(group.commands)})\b)"
-    error.next_step = re.sub(named, lambda _: f"{again} ", error.next_step)  # a profile may have a backslash in it
     Screen(as_json=False).failed(error)
     return error.exit_code
-
-
-def _same_stack(arguments: Sequence[str], commands: Container[str]) -> str:
-    """How a command line on the same stack begins: "srekv" and the options before the command that choose it."""
-    words, rest = ["srekv"], iter(arguments)
-    for word in rest:
-        if word in commands:
-            break
-        name, equals, _ = word.partition("=")
-        if name in STACK_OPTIONS:
-            words += [word] if equals else [word, next(rest, "")]  # a stack may be called as a command is
-    return shlex.join(words)
 
 
 def _refusal(error: click.ClickException) -> UsageError:
     """What Click did not understand, with the nearest of what there is."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "srekv"
-    if isinstance(error, click.exceptions.NoSuchCommand):
-        advice = _advice(command, [f"{command} {one}" for one in error.possibilities or ()])
+    if context and isinstance(error, click.exceptions.NoSuchCommand):
+        options = context.find_root().params
+        chosen = Selection(**{one.name: options[one.name] for one in dataclasses.fields(Selection)})
+        advice = _advice(command, [chosen.command(f"{command} {one}") for one in error.possibilities or ()])
         return UsageError(f"{command} has no command {error.command_name}", next_step=advice)
     if isinstance(error, click.exceptions.NoSuchOption):
         advice = _misplaced(context, error.option_name) or _advice(command, error.possibilities or ())

@@ -383,13 +383,13 @@ def test_nothing_is_created_when_up_would_fail(world: Any) -> None:
     error = _refused(world)
     assert "Elastic IPs" in error.what
     assert "vpc-max-elastic-ips is 5, 4 are taken, 2 are needed" in error.why
-    assert "release" in error.next_step
+    assert "release" in str(error.next_step)
     scene_ec2.release_address(AllocationId=taken[0])
 
     (acl,) = scene_ec2.describe_network_acls()["NetworkAcls"]
     rule = {"NetworkAclId": acl["NetworkAclId"], "RuleNumber": 90, "Egress": False}
     scene_ec2.create_network_acl_entry(**rule, Protocol="-1", RuleAction="deny", CidrBlock="0.0.0.0/0")
-    assert "--rule-number 89" in _refused(world).next_step
+    assert "--rule-number 89" in str(_refused(world).next_step)
     scene_ec2.delete_network_acl_entry(**rule)
 
     assert "is not offered" in _refused(world, instance_type="t2.enormous").what

@@ -49,7 +49,7 @@ def test_no_stack(world: Any) -> None:
     """Without any part of it, there is no stack of that name."""
     with pytest.raises(SrekvError, match="there is no stack srekv in us-east-1") as caught:
         world.stack()[0].hands.deployment()
-    assert caught.value.next_step == "srekv up"
+    assert str(caught.value.next_step) == "srekv up"
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_an_incomplete_stack_says_what_is_missing(world: Any, hands: AwsHands, m
     with pytest.raises(SrekvError, match="not complete") as caught:
         hands.deployment()
     assert caught.value.why == f"missing: {missing}"
-    assert caught.value.next_step == "srekv up"
+    assert str(caught.value.next_step) == "srekv up"
 
 
 def test_stop_and_start(hands: AwsHands) -> None:
@@ -238,4 +238,4 @@ def test_a_node_that_never_becomes_healthy(world: Any, hands: AwsHands) -> None:
     assert checks[0].name in caught.value.what
     assert "Failure: Connection timed out." in caught.value.why
     assert "panic: no service" in caught.value.why
-    assert "journalctl" in caught.value.next_step
+    assert "journalctl" in str(caught.value.next_step)

@@ -162,7 +162,7 @@ def test_a_lease_that_a_node_does_not_take_is_not_promised(world: Any, agents: C
     with pytest.raises(SrekvError, match=r"az1 \(i-\w+\) did not receive its lease") as caught:
         world.up(lease_s=HOUR)
     assert "read-only file system" in caught.value.why
-    assert "terminate" in caught.value.next_step
+    assert "terminate" in str(caught.value.next_step)
     assert _shown(world) == {"", "pending"}
 
     told.result = {"Status": "Failed", "ResponseCode": 3}

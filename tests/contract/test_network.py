@@ -52,8 +52,8 @@ def test_dns_attributes_are_needed(world: Any) -> None:
     vpc, _ = _vpc(world, "us-east-1a", "us-east-1b")
     with pytest.raises(SrekvError, match="enableDnsHostnames") as caught:
         world.up(vpc_id=vpc)
-    assert f"modify-vpc-attribute --vpc-id {vpc} --enable-dns-hostnames" in caught.value.next_step
-    assert "--fix-vpc" in caught.value.next_step
+    assert f"modify-vpc-attribute --vpc-id {vpc} --enable-dns-hostnames" in str(caught.value.next_step)
+    assert "--fix-vpc" in str(caught.value.next_step)
 
     log = world.up(vpc_id=vpc, fix_vpc=True)
     assert ("VPC", "change", "enableDnsHostnames on") in log.repairs
@@ -90,7 +90,7 @@ def test_a_type_that_is_not_offered(world: Any) -> None:
     world.calls.answers["DescribeInstanceTypeOfferings"] = answer
     with pytest.raises(SrekvError, match=r"t9\.micro is not offered in us-east-1a") as caught:
         world.up(instance_type="t9.micro")
-    assert caught.value.next_step == "--instance-type t3.micro"
+    assert str(caught.value.next_step) == "--instance-type t3.micro"
 
 
 def test_offerings_that_cannot_be_asked(world: Any) -> None:
@@ -159,7 +159,7 @@ def test_no_default_vpc(world: Any) -> None:
     ec2.delete_vpc(VpcId=world.listing()["vpcs"][0]["VpcId"])
     with pytest.raises(SrekvError, match="no default VPC") as caught:
         world.up()
-    assert "create-default-vpc" in caught.value.next_step
+    assert "create-default-vpc" in str(caught.value.next_step)
 
 
 def test_checkers_by_prefix_list(world: Any) -> None:

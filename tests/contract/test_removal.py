@@ -253,7 +253,7 @@ def test_the_question_and_the_document(world: Any, tmp_path: Path) -> None:
     declined = down(answer="n\n")
     assert isinstance(declined.exception, UsageError)
     assert "and its table with 1 item, without a backup?" in declined.stderr
-    assert "--keep-table and --backup NAME" in declined.exception.next_step
+    assert "--keep-table and --backup NAME" in str(declined.exception.next_step)
     assert _items(world) == [ITEM]
 
     kept = down("--keep-table", answer="y\n")

@@ -75,7 +75,7 @@ def test_a_flag_can_be_taken_back(world: Any) -> None:
     before = world.listing()
     with pytest.raises(SrekvError, match="protected") as caught:
         world.down()
-    assert "--no-deletion-protection" in caught.value.next_step
+    assert "--no-deletion-protection" in str(caught.value.next_step)
     assert world.calls.mutating == []
     assert world.listing() == before
     world.up(deletion_protection=False)
@@ -154,7 +154,7 @@ def test_a_lost_private_key(world: Any, tmp_path: Path) -> None:
     file.write_text("")
     with pytest.raises(SrekvError, match="does not hold its private key") as caught:
         world.up(create_key=str(file))
-    assert "delete-key-pair" in caught.value.next_step
+    assert "delete-key-pair" in str(caught.value.next_step)
 
 
 def test_a_key_file_that_cannot_be_written(world: Any, tmp_path: Path) -> None:

@@ -237,7 +237,7 @@ def test_an_output_that_the_shell_closed(tmp_path: Path) -> None:
     [
         ((), "next: srekv up"),
         (("--stack", "demo"), "next: srekv --stack demo up"),
-        (("-q", "--stack=demo", "--region", "eu-west-1"), "next: srekv --stack=demo --region eu-west-1 up"),
+        (("-q", "--stack=demo", "--region", "eu-west-1"), "next: srekv --stack demo --region eu-west-1 up"),
         (("--stack", "test", "--region", "eu-west-1"), "next: srekv --stack test --region eu-west-1 up"),
         (("--profile", r"a\1 b"), r"next: srekv --profile 'a\1 b' up"),
     ],

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from srekv import errors
 from srekv.errors import (
+    CommandLine,
     FindingError,
     ImmutableError,
     NotOursError,
@@ -57,3 +63,40 @@ def test_immutable_names_field_have_and_want() -> None:
         "why: it is t2.micro, you asked for t3.micro",
         "next: srekv down",
     )
+
+
+def test_a_command_keeps_its_text_around_it() -> None:
+    """Text and further commands may stand on either side; each command is completed on its own."""
+    advice = "stop it: " + CommandLine("srekv down") + ", or " + CommandLine("aws ec2 stop-instances") + "; then wait"
+    assert str(advice) == "stop it: srekv down, or aws ec2 stop-instances; then wait"
+    assert advice.render(str.upper) == "stop it: SREKV DOWN, or AWS EC2 STOP-INSTANCES; then wait"
+
+
+ABOUT_A_STACK = "up|test|failover|failover-test|down|status|kv|sweep|doctor|policy"
+NAMED = re.compile(rf"\bsrekv ({ABOUT_A_STACK})\b|\baws (?!configure)[a-z0-9]+ [a-z]+-")
+SOURCES = Path(errors.__file__).parent
+
+
+def _advice(tree: ast.AST) -> Iterator[ast.AST]:
+    """What is given as a next step or a fix, without the commands in it."""
+    for one in ast.walk(tree):
+        if isinstance(one, ast.keyword) and one.arg in {"next_step", "fix"}:
+            yield from _outside_commands(one.value)
+
+
+def _outside_commands(node: ast.AST) -> Iterator[ast.AST]:
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "CommandLine"):
+        yield node
+        for child in ast.iter_child_nodes(node):
+            yield from _outside_commands(child)
+
+
+def test_a_command_in_advice_is_no_plain_text() -> None:
+    """A command about a stack that is plain text would be printed without the options that choose the stack."""
+    plain = [
+        f"{file.relative_to(SOURCES)}:{one.lineno}: {one.value}"
+        for file in SOURCES.rglob("*.py")
+        for one in _advice(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(one, ast.Constant) and isinstance(one.value, str) and NAMED.search(one.value)
+    ]
+    assert plain == []

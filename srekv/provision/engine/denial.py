@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from srekv.errors import Advice, CommandLine
 from srekv.provision.permissions import operator_actions
 
-ASK = "srekv policy{} prints all that srekv needs"
 OPTIONS = {"ec2:ModifyVpcAttribute": " --fix-vpc", "kms:": " --ebs-key ARN"}
 """How the actions begin that the policy has only where an option asks for them."""
 
@@ -55,13 +55,13 @@ class Denial:
     explicit: bool = False
 
     @property
-    def next_step(self) -> str:
+    def next_step(self) -> Advice:
         """What to do."""
         what = " or ".join(self.actions) + (f" on {self.resource}" if self.resource else "")
         if self.explicit:
             return f"take back the policy that denies {what}"
         option = next((option for start, option in OPTIONS.items() if self.actions[0].startswith(start)), "")
-        return f"allow {what}; {ASK.format(option)}"
+        return f"allow {what}; " + CommandLine(f"srekv policy{option}") + " prints all that srekv needs"
 
 
 def read(operation: str, message: str) -> Denial:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from srekv.errors import SrekvError
+from srekv.errors import Advice, CommandLine, SrekvError
 from srekv.provision.engine.answers import found
 from srekv.provision.engine.clients import Clients
 from srekv.provision.naming import Names, digest
@@ -98,10 +98,11 @@ class Incarnation:
         Args:
             left: how much of it is listed; None: nobody has listed it.
         """
-        told, next_step = "", "what is left is unknown: srekv down lists and removes it; srekv up creates it again"
+        told = "" if left is None else f"; {left or 'nothing'} left"
+        down, again = CommandLine("srekv down"), CommandLine("srekv up") + " creates it again"
+        next_step: Advice = "what is left is unknown: " + down + " lists and removes it; " + again
         if left is not None:
-            told = f"; {left or 'nothing'} left"
-            next_step = "srekv down removes what is left" if left else "srekv up creates it again"
+            next_step = down + " removes what is left" if left else again
         return EndedError(
             f"the stack {self._names.stack} was removed while up was at work",
             why=f"its role {self._names.role} is gone or another one: srekv down ran concurrently{told}",
@@ -114,5 +115,5 @@ def used_up(kind: str, name: str) -> SrekvError:
     return SrekvError(
         f"the {kind} {name} was made and deleted {REFERENCES} times in this stack's life",
         why="Route 53 never accepts a CallerReference twice",
-        next_step="srekv down, then up: a new stack has new references",
+        next_step=CommandLine("srekv down") + ", then up: a new stack has new references",
     )

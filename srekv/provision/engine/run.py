@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 from botocore.exceptions import ClientError
 
 from srekv.config import Config
-from srekv.errors import ImmutableError, SrekvError, TimeoutExceeded
+from srekv.errors import Advice, ImmutableError, SrekvError, TimeoutExceeded
 from srekv.provision.engine.answers import (
     ABSENT,
     FAILURES,
@@ -62,7 +62,7 @@ class HeldError(SrekvError):
         what: str,
         *,
         why: str,
-        next_step: str = "",
+        next_step: Advice = "",
         ties: tuple[tuple[str, str], ...] = (),
         holders: tuple[str, ...] = (),
     ) -> None:
@@ -261,7 +261,7 @@ class Run:
         look: Callable[[], T | None],
         *,
         timeout_s: float,
-        next_step: str = "",
+        next_step: Advice = "",
         last_seen: Callable[[], object] = lambda: "",
         shortest_pause_s: float = FIRST_PAUSE_S,
         longest_pause_s: float = LONGEST_PAUSE_S,
@@ -456,7 +456,7 @@ def leave(kind: str, name: str, id: str, detail: str = "") -> Op:  # noqa: A002 
     return Op(kind=kind, name=name, action="leave", id=id, detail=detail)
 
 
-def cannot(kind: str, name: str, id: str, *, field: str, have: object, want: object, next_step: str) -> Op:  # noqa: A002 - as above
+def cannot(kind: str, name: str, id: str, *, field: str, have: object, want: object, next_step: Advice) -> Op:  # noqa: A002 - as above
     """The Op for a field that differs and cannot change: a row of a plan, an error of anything else."""
     return Op(
         kind=kind,

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from srekv.config import Config
-from srekv.errors import SrekvError
+from srekv.errors import CommandLine, SrekvError
 from srekv.provision.data import delete_backup
 from srekv.provision.engine.clients import Clients
 from srekv.provision.inventory.account import Inventory, enabled_regions, take
@@ -82,7 +82,7 @@ class Estate:
             raise SrekvError(
                 "skipped: the stack changed since it was listed",
                 why="its role has been made since, or it has another lease: an up was, or is, at work",
-                next_step="run srekv sweep again",
+                next_step="run " + CommandLine("srekv sweep") + " again",
             )
         return stack.down(keep_table=remains.keeps_table)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from srekv.errors import CommandLine
 from srekv.provision.engine.answers import code_of, gone
 from srekv.provision.engine.run import HeldError, Op, Ops, Run, Step, leave
 from srekv.provision.inventory.existing import Existing, of_node
@@ -202,7 +203,8 @@ class Addresses:
             raise HeldError(
                 f"the address {address['PublicIp']} was not released",
                 why=f"on {holder} ({about}), which a service of AWS's manages",
-                next_step=f"delete what {holder} belongs to, or take the address off it there; then srekv down",
+                next_step=f"delete what {holder} belongs to, or take the address off it there; then "
+                + CommandLine("srekv down"),
                 holders=(holder,),
             ) from error
 

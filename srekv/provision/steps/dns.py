@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from srekv.errors import NotOursError, SrekvError
+from srekv.errors import CommandLine, NotOursError, SrekvError
 from srekv.provision.drift import difference
 from srekv.provision.engine.answers import DENIED, code_of, found, gone, is_unknown_operation, message_of
 from srekv.provision.engine.incarnation import REFERENCES, used_up
@@ -95,7 +95,7 @@ class PrivateZone:
                     field="name",
                     have=zone["Name"].rstrip("."),
                     want=self._run.config.zone_name,
-                    next_step="srekv down, then up with the new --zone; or use another --stack",
+                    next_step=CommandLine("srekv down") + ", then up with the new --zone; or use another --stack",
                 )
 
     def regions(self) -> set[str]:

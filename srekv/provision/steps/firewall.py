@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from srekv.errors import NotOursError
+from srekv.errors import CommandLine, NotOursError
 from srekv.provision.engine.answers import code_of, gone, message_of
 from srekv.provision.engine.run import HeldError, Op, Ops, Run, Step, leave
 from srekv.provision.inventory.holders import group_holders
@@ -354,8 +354,11 @@ def _held_unseen(group_id: str, refusal: ClientError) -> HeldError:
         f"the security group {group_id} was not deleted",
         why=f"{code_of(refusal)}: {message_of(refusal)}; EC2 lists no interface in it and no other group's rule that "
         "names it",
-        next_step="aws ec2 describe-security-group-vpc-associations --filters "
-        f"Name=group-id,Values={group_id} shows whether another VPC uses it; then srekv down",
+        next_step=CommandLine(
+            f"aws ec2 describe-security-group-vpc-associations --filters Name=group-id,Values={group_id}"
+        )
+        + " shows whether another VPC uses it; then "
+        + CommandLine("srekv down"),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from srekv.errors import CommandLine
 from srekv.provision.drift import difference
 from srekv.provision.engine.answers import code_of, gone
 from srekv.provision.engine.incarnation import REFERENCES, used_up
@@ -67,7 +68,7 @@ class HealthChecks:
                 field="RequestInterval",
                 have=have,
                 want=want,
-                next_step="srekv down, then up with the new --interval; or use another --stack",
+                next_step=CommandLine("srekv down") + ", then up with the new --interval; or use another --stack",
             )
 
     def regions(self) -> set[str]:

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from botocore.exceptions import ClientError
 
-from srekv.errors import NotOursError, SrekvError, UsageError
+from srekv.errors import CommandLine, NotOursError, SrekvError, UsageError
 from srekv.provision.engine.answers import code_of, found
 from srekv.provision.engine.run import Op, Ops, Run, Step, leave
 from srekv.provision.inventory.existing import Existing
@@ -90,7 +90,7 @@ class KeyPair:
         if name not in self._known:
             raise UsageError(
                 f"there is no key pair {name} in {self._run.config.region}",
-                next_step="aws ec2 describe-key-pairs, or --create-key FILE",
+                next_step=CommandLine("aws ec2 describe-key-pairs") + ", or --create-key FILE",
             )
 
     def _ensure_own(self, file: Path) -> Ops:
@@ -121,8 +121,9 @@ class KeyPair:
             raise SrekvError(
                 f"the key pair {pair['KeyName']} exists, but {file} does not hold its private key",
                 why=f"AWS gives a private key away only once, and {', '.join(used)} was launched with it",
-                next_step=f"name the file that holds it, or leave --create-key out; for another pair: aws ec2 "
-                f"delete-key-pair --key-name {pair['KeyName']}, terminate the instances, and up again",
+                next_step="name the file that holds it, or leave --create-key out; for another pair: "
+                + CommandLine(f"aws ec2 delete-key-pair --key-name {pair['KeyName']}")
+                + ", terminate the instances, and up again",
             )
 
     def _create(self, file: Path) -> str:

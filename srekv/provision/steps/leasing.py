@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from srekv.errors import SrekvError
+from srekv.errors import CommandLine, SrekvError
 from srekv.provision import lease
 from srekv.provision.engine.run import CancelledError, Op, Ops, Run, Step
 from srekv.provision.hands import AwsHands
@@ -168,8 +168,9 @@ class Leasing:
         return SrekvError(
             f"{node} ({instance_id}) did not receive its lease, so it still has the previous one",
             why=why,
-            next_step="run the same command again; if it stays so, terminate the node (aws ec2 terminate-instances "
-            f"--instance-ids {instance_id}) before: a new one starts with the lease",
+            next_step="run the same command again; if it stays so, terminate the node ("
+            + CommandLine(f"aws ec2 terminate-instances --instance-ids {instance_id}")
+            + ") before: a new one starts with the lease",
         )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from srekv.errors import SrekvError, UsageError
+from srekv.errors import CommandLine, SrekvError, UsageError
 from srekv.provision.engine.answers import found, message_of
 from srekv.provision.engine.run import Op, Ops, Run, Step, cannot
 from srekv.provision.inventory.existing import Existing, node_of
@@ -77,7 +77,7 @@ class Network:
                     field=field,
                     have=", ".join(have),
                     want=", ".join(want),
-                    next_step="srekv down, then up with the new ones; or use another --stack",
+                    next_step=CommandLine("srekv down") + ", then up with the new ones; or use another --stack",
                 )
 
     @property
@@ -135,7 +135,7 @@ class Network:
         if len(given) < len({*subnets}):
             raise UsageError(
                 f"{' or '.join(subnets)} is no subnet in {self._run.config.region}",
-                next_step="aws ec2 describe-subnets shows them",
+                next_step=CommandLine("aws ec2 describe-subnets") + " shows them",
             )
         return given
 
@@ -143,7 +143,8 @@ class Network:
         answer = found(self._ec2.describe_vpcs, VpcIds=[vpc_id])
         if answer is None or vpc_id not in {one["VpcId"] for one in answer["Vpcs"]}:
             return UsageError(
-                f"there is no VPC {vpc_id} in {self._run.config.region}", next_step="aws ec2 describe-vpcs shows them"
+                f"there is no VPC {vpc_id} in {self._run.config.region}",
+                next_step=CommandLine("aws ec2 describe-vpcs") + " shows them",
             )
         return SrekvError(f"the VPC {vpc_id} has no subnets", next_step="create two public subnets, or give --vpc-id")
 
@@ -157,7 +158,7 @@ class Network:
         if not vpcs:
             raise SrekvError(
                 f"there is no default VPC in {self._run.config.region}",
-                next_step="aws ec2 create-default-vpc, or give --vpc-id",
+                next_step=CommandLine("aws ec2 create-default-vpc") + ", or give --vpc-id",
             )
         return str(vpcs[0]["VpcId"])
 
@@ -182,7 +183,9 @@ class Network:
                 raise SrekvError(
                     f"the VPC {self.vpc_id} has {attribute} switched off",
                     why="private zones need both DNS attributes",
-                    next_step=f"aws ec2 modify-vpc-attribute --vpc-id {self.vpc_id} {flag}, or srekv up --fix-vpc",
+                    next_step=CommandLine(f"aws ec2 modify-vpc-attribute --vpc-id {self.vpc_id} {flag}")
+                    + ", or "
+                    + CommandLine("srekv up --fix-vpc"),
                 )
             yield self._fix(attribute, member)
 

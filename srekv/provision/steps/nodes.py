@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from srekv.errors import SrekvError
+from srekv.errors import CommandLine, SrekvError
 from srekv.provision import lease
 from srekv.provision.engine.answers import QUOTA_NEXT, code_of, found, message_of
 from srekv.provision.engine.run import HeldError, Op, Ops, Run, Step, cannot, leave
@@ -229,7 +229,7 @@ class Nodes:
         raise SrekvError(
             f"EC2 did not launch {node}",
             why=f"{TOKENS} client tokens of this stack belong to instances that have ended",
-            next_step="srekv down, then up: a new stack has new tokens",
+            next_step=CommandLine("srekv down") + ", then up: a new stack has new tokens",
         )
 
     def _token(self, node: str, arguments: Mapping[str, Any], ordinal: int) -> str:
@@ -358,7 +358,8 @@ class Nodes:
                 field="type",
                 have=instance["InstanceType"],
                 want=config.instance_type,
-                next_step="srekv down, then up with the new type; or terminate the instance and run up again",
+                next_step=CommandLine("srekv down")
+                + ", then up with the new type; or terminate the instance and run up again",
             )
         if self._port_at_launch not in {None, config.port}:
             yield cannot(
@@ -368,7 +369,7 @@ class Nodes:
                 field="port",
                 have=self._port_at_launch,
                 want=config.port,
-                next_step="srekv down, then up with the new --port; or use another --stack",
+                next_step=CommandLine("srekv down") + ", then up with the new --port; or use another --stack",
             )
 
     def _drift(self, node: str, name: str, instance: Mapping[str, Any]) -> Ops:

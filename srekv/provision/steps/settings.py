@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from srekv.config import Config
-from srekv.errors import SrekvError, UsageError
+from srekv.errors import CommandLine, SrekvError, UsageError
 from srekv.provision import lease
 from srekv.provision.engine.answers import found
 from srekv.provision.engine.clients import Clients
@@ -60,7 +60,7 @@ def _integer(name: str, text: str) -> int:
         raise SrekvError(
             f"the stack's role has the tag {_key(name)}={text}, which is no number",
             why="srekv keeps a stack's settings in its role's tags, and this one was changed",
-            next_step="remove the tag: aws iam untag-role",
+            next_step="remove the tag: " + CommandLine("aws iam untag-role"),
         ) from None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from srekv.errors import NotOursError, SrekvError, TimeoutExceeded
+from srekv.errors import CommandLine, NotOursError, SrekvError, TimeoutExceeded
 from srekv.provision.engine.answers import code_of, found, gone
 from srekv.provision.engine.run import Op, Ops, Run, Step, cannot, leave
 from srekv.provision.model import Resource
@@ -150,7 +150,7 @@ class Table:
         return SrekvError(
             f"the table {self._name} is protected against deletion",
             why="it was made with --deletion-protection, or protected since",
-            next_step="srekv up --no-deletion-protection, then down again",
+            next_step=CommandLine("srekv up --no-deletion-protection") + ", then down again",
         )
 
     @cached_property
@@ -187,14 +187,17 @@ class Table:
                 raise SrekvError(
                     f"the table {self._name} was deleted while up was at work",
                     why="it existed when up started and is gone: srekv down ran concurrently",
-                    next_step="srekv up",
+                    next_step=CommandLine("srekv up"),
                 )
             raise NotOursError(
                 f"the table {self._name} exists and is not this stack's",
                 why=f"it lacks the tag {STACK_TAG}={self._run.config.stack}",
                 next_step="choose another stack name (--stack NAME): its table carries that name; if the table is this "
-                f"stack's after all: aws dynamodb tag-resource --resource-arn {table['TableArn']} "
-                f"--tags Key={STACK_TAG},Value={self._run.config.stack}",
+                "stack's after all: "
+                + CommandLine(
+                    f"aws dynamodb tag-resource --resource-arn {table['TableArn']} "
+                    f"--tags Key={STACK_TAG},Value={self._run.config.stack}"
+                ),
             )
 
     def _create(self) -> str:

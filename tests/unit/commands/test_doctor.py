@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from srekv.commands.doctor import Request, judge, show, typed
+from srekv.commands.doctor import Request, judge, show
 from srekv.doctor.model import Diagnosis, Examination, Finding, NameVerdict
-from srekv.errors import FindingError, UnknownError, UsageError
+from srekv.errors import Advice, CommandLine, FindingError, UnknownError, UsageError
 from srekv.ui.console import Screen
 from srekv.ui.context import Invocation
 
@@ -25,21 +25,25 @@ def _invocation(*, target: str = "aws", region: str | None = None, profile: str 
 @pytest.mark.parametrize(
     ("fix", "expected"),
     [
-        ("srekv up", "srekv --target aws --stack blue --region eu-west-1 --profile p up"),
-        ("aws ec2 create-route --x", "aws --region eu-west-1 --profile p ec2 create-route --x"),
+        (CommandLine("srekv up"), "srekv --target aws --stack blue --region eu-west-1 --profile p up"),
+        (CommandLine("aws ec2 create-route --x"), "aws --region eu-west-1 --profile p ec2 create-route --x"),
+        ("allow it; " + CommandLine("aws s3 ls"), "allow it; aws --region eu-west-1 --profile p s3 ls"),
         ("srekv policy prints it", "srekv policy prints it"),
         ("ask your aws admin", "ask your aws admin"),
     ],
 )
-def test_fixes_are_about_this_stack(fix: str, expected: str) -> None:
+def test_fixes_are_about_this_stack(fix: Advice, expected: str) -> None:
     """Commands carry the options that say which stack, Region and profile; words stay words."""
-    assert typed(_invocation(region="eu-west-1", profile="p"), fix) == expected
+    assert _invocation(region="eu-west-1", profile="p").render(fix) == expected
 
 
 def test_a_region_that_was_given_is_given_again() -> None:
     """Also the default one, for AWS_REGION or the profile may say another; on a laptop there is but one by default."""
-    assert _invocation(region="us-east-1").command("down") == "srekv --target aws --stack blue --region us-east-1 down"
-    assert _invocation(target="local", region="us-east-1").command("down") == "srekv --stack blue down"
+    assert (
+        _invocation(region="us-east-1").command("srekv down")
+        == "srekv --target aws --stack blue --region us-east-1 down"
+    )
+    assert _invocation(target="local", region="us-east-1").command("srekv down") == "srekv --stack blue down"
 
 
 def test_a_finding_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,4 +65,4 @@ def test_each_refused_action_is_named() -> None:
         Permissions(who="arn:aws:iam::1:user/u", refused={"iam:PassRole": "explicitDeny"}), severity="prevents"
     )
     assert finding.proof == "iam:PassRole (explicitDeny)"
-    assert "srekv policy" in finding.fix
+    assert "srekv policy" in str(finding.fix)

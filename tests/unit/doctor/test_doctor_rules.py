@@ -415,7 +415,7 @@ def test_one_thing_wrong_is_one_kind_of_finding(case: str) -> None:
     alter, identity, severity, fix = TRUTH[case]
     findings = _diagnose(alter(_healthy())).findings
     assert {(one.id, one.severity) for one in findings} == {(one, severity) for one in identity.split()}
-    assert fix in findings[0].fix
+    assert fix in str(findings[0].fix)
     assert all(
         one.cause and one.proof and one.title and one.source.startswith("https://")
         for one in findings
@@ -470,7 +470,7 @@ def test_the_same_check_on_both_records() -> None:
 )
 def test_a_missing_check_is_made_like_the_other(like: dict[str, Any], asks: str) -> None:
     """By its scheme, port and page, as far as it has them: no HTTP to a port of HTTPS, no page of TCP's."""
-    assert asks.format(TWO) in new_check(_record(1), _check(0, **like))
+    assert asks.format(TWO) in str(new_check(_record(1), _check(0, **like)))
 
 
 @pytest.mark.parametrize(
@@ -500,7 +500,7 @@ def test_the_worst_comes_first_and_decides() -> None:
 def test_what_up_repairs_is_cured_by_up() -> None:
     """In a stack of ours the cure of a closed group, a wrong check, a lost record is one command."""
     for alter in (_group(cidrs=()), _checks(0, inverted=True), _records(secondary=None)):
-        fixes = {one.fix for one in _diagnose(_all(_stack(), alter)(_healthy())).prevents}
+        fixes = {str(one.fix) for one in _diagnose(_all(_stack(), alter)(_healthy())).prevents}
         assert fixes == {"srekv up"}
 
 

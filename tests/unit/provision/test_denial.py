@@ -84,7 +84,7 @@ def test_names_what_aws_names(operation: str, message: str, action: str, resourc
     refused = ClientError({"Error": {"Code": "AccessDenied", "Message": message}}, operation)
     error = explain(refused, "doing")
     where = f" on {resource}" if resource else ""
-    assert error.next_step == f"allow {action}{where}; srekv policy prints all that srekv needs"
+    assert str(error.next_step) == f"allow {action}{where}; srekv policy prints all that srekv needs"
     assert "Encoded" not in error.why
     assert message.partition(" Encoded")[0] in error.why
 
@@ -100,14 +100,14 @@ def test_names_what_aws_names(operation: str, message: str, action: str, resourc
 def test_the_policy_that_is_named_has_the_action(action: str, command: str) -> None:
     """What the policy allows only on request is asked for by its option."""
     found = read("Whatever", f"{USER} is not authorized to perform: {action} on resource: {INSTANCE}")
-    assert found.next_step.endswith(f"; {command} prints all that srekv needs")
+    assert str(found.next_step).endswith(f"; {command} prints all that srekv needs")
 
 
 def test_an_explicit_deny_is_not_cured_by_allowing() -> None:
     """A policy that forbids wins over every one that allows: that one has to go."""
     message = f"{USER} is not authorized to perform: ec2:StopInstances on resource: {INSTANCE} with an explicit deny"
     found = read("StopInstances", f"{message} in a service control policy")
-    assert found.next_step == f"take back the policy that denies ec2:StopInstances on {INSTANCE}"
+    assert str(found.next_step) == f"take back the policy that denies ec2:StopInstances on {INSTANCE}"
 
 
 @pytest.mark.parametrize("action", operator_actions())

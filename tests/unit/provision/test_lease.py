@@ -35,7 +35,7 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
     """The error shows what would be one."""
     with pytest.raises(UsageError, match="is no duration") as caught:
         duration(text, "--lease")
-    assert "--lease 90m" in caught.value.next_step
+    assert "--lease 90m" in str(caught.value.next_step)
 
 
 @pytest.mark.parametrize(("seconds", "nearest"), [(599, "10m"), (0, "10m"), (30 * 86_400 + 1, "30d")])
@@ -43,7 +43,7 @@ def test_a_lease_lasts_ten_minutes_to_thirty_days(seconds: float, nearest: str) 
     """Anything else is refused before the first call, with the nearest that would do."""
     with pytest.raises(UsageError, match="invalid value") as caught:
         Config(lease_s=seconds)
-    assert caught.value.next_step == f"nearest: --lease {nearest}"
+    assert str(caught.value.next_step) == f"nearest: --lease {nearest}"
 
 
 def test_a_lease_of_either_limit_is_fine() -> None:
@@ -93,8 +93,8 @@ def test_a_lease_that_is_over_is_not_gone_on_with() -> None:
     lease.refuse_over(NOW + timedelta(seconds=1), now=NOW)
     with pytest.raises(UsageError, match="it ended 3 h ago") as caught:
         lease.refuse_over(NOW - timedelta(hours=3), now=NOW)
-    assert "--lease 2h" in caught.value.next_step
-    assert "--no-lease" in caught.value.next_step
+    assert "--lease 2h" in str(caught.value.next_step)
+    assert "--no-lease" in str(caught.value.next_step)
 
 
 def test_missing_nodes_are_explained_by_their_lease_only_if_it_is_over() -> None:
@@ -103,7 +103,7 @@ def test_missing_nodes_are_explained_by_their_lease_only_if_it_is_over() -> None
     assert lease.explain_end(NOW + timedelta(seconds=1), now=NOW) is None
     over = lease.explain_end(NOW, now=NOW)
     assert over is not None
-    assert "srekv down" in over.next_step
+    assert "srekv down" in str(over.next_step)
 
 
 @pytest.mark.parametrize(
