@@ -4,37 +4,40 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
 from srekv.check.formats import FORMATS, Format
 from srekv.commands.history import conclude, history_file, read_and_judge, read_history, sealed
-from srekv.commands.promises import promise_options, promises_of
+from srekv.commands.promises import Objectives
 from srekv.commands.session import pass_invocation
 from srekv.drill.model import Promises
 from srekv.errors import SrekvError, UsageError
 from srekv.ui.console import Screen
 from srekv.ui.context import Invocation
 from srekv.ui.help import Command
-from srekv.ui.options import OneOf
+from srekv.ui.options import OneOf, argument, option, pass_options
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Objectives):
+    """The options of `check`."""
+
+    file: Path = argument(type=click.Path(exists=True, path_type=Path))
+    format_: Format | None = option(
+        "--format", type=OneOf(FORMATS), help="The history's format.  [default: recognised from its content]"
+    )
+    export: str | None = option(
+        "--export", type=OneOf(["jepsen"]), help="Print the history as Jepsen's history.edn, without a verdict."
+    )
 
 
 @click.command("check", cls=Command)
-@click.argument("file", type=click.Path(exists=True, path_type=Path))
-@promise_options
-@click.option(
-    "--format",
-    "format_",
-    type=OneOf(FORMATS),
-    help="The history's format.  [default: recognised from its content]",
-)
-@click.option("--export", type=OneOf(["jepsen"]), help="Print the history as Jepsen's history.edn, without a verdict.")
+@pass_options(Options)
 @pass_invocation
-def command(
-    invocation: Invocation, /, file: Path, *, format_: Format | None, export: str | None, **promises: Any
-) -> None:
+def command(invocation: Invocation, options: Options) -> None:
     """Judge a recorded history.
 
     It is srekv's own, Jepsen's history.edn or history.json, or one of Porcupine's etcd logs. Exits 0 if it held, 1 if
@@ -44,12 +47,12 @@ def command(
     $ srekv check --export jepsen srekv-drills/1f2e3d4c/history.jsonl > history.edn
     $ srekv check history.edn
     """
-    if export is None:
-        check(invocation.screen, file, promises_of(**promises), format_=format_)
-    elif any(one is not None for one in promises.values()):
+    if options.export is None:
+        check(invocation.screen, options.file, options.promises, format_=options.format_)
+    elif options.promises:
         raise UsageError("--export takes no objectives", next_step="srekv check without --export judges a history")
     else:
-        export_history(invocation.screen, file, format_=format_)
+        export_history(invocation.screen, options.file, format_=options.format_)
 
 
 def check(screen: Screen, file: Path, promises: Promises | None, *, format_: Format | None = None) -> None:

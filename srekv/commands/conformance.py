@@ -28,6 +28,7 @@ from srekv.provision.engine.answers import explain
 from srekv.ui.console import Narration, Screen, plain_table
 from srekv.ui.context import Invocation
 from srekv.ui.help import Command
+from srekv.ui.options import option, pass_options
 from srekv.ui.text import Text
 
 QUICK = Patience(tries=100, pause_s=0.02)
@@ -36,20 +37,29 @@ QUICK = Patience(tries=100, pause_s=0.02)
 _STYLES = {"ok": "green", "differs": "bold red", "not asked": "dim"}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of `conformance`."""
+
+    explain: bool = option("--list", is_flag=True, help="Show every rule and its source; make no call.")
+    only: tuple[str, ...] = option(
+        "--only",
+        multiple=True,
+        metavar="ID",
+        help="Run this case only; repeatable.",
+        shell_complete=proposing(completion.cases),
+    )
+    plain: bool = option(
+        "--plain", is_flag=True, help="Local target: leave AWS's behaviour out, show the emulator's own."
+    )
+    expensive: bool = option("--expensive", is_flag=True, help="Also run cases that launch an instance.")
+    in_my_account: bool = option("--in-my-account", is_flag=True, help="Target aws: yes, make and remove things there.")
+
+
 @click.command("conformance", cls=Command)
-@click.option("--list", "explain", is_flag=True, help="Show every rule and its source; make no call.")
-@click.option(
-    "--only",
-    multiple=True,
-    metavar="ID",
-    help="Run this case only; repeatable.",
-    shell_complete=proposing(completion.cases),
-)
-@click.option("--plain", is_flag=True, help="Local target: leave AWS's behaviour out, show the emulator's own.")
-@click.option("--expensive", is_flag=True, help="Also run cases that launch an instance.")
-@click.option("--in-my-account", is_flag=True, help="Target aws: yes, make and remove things there.")
+@pass_options(Options)
 @pass_invocation
-def command(invocation: Invocation, /, *, explain: bool, **options: Any) -> None:
+def command(invocation: Invocation, options: Options) -> None:
     """Compare the target's API errors with recorded AWS responses.
 
     On the local target the emulator answers behind the layer that lets it behave like AWS in the tests. On the target
@@ -59,27 +69,10 @@ def command(invocation: Invocation, /, *, explain: bool, **options: Any) -> None
     $ srekv conformance --only zone-not-empty
     $ srekv --target aws conformance --in-my-account
     """
-    if explain:
+    if options.explain:
         listing(invocation.screen)
-        return
-    conformance(invocation, Request(**options))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """The options of `conformance`.
-
-    Attributes:
-        only: ids of rules; () for all of them.
-        plain: leave the layer out: ask the emulator itself.
-        expensive: ask the cases as well that launch an instance.
-        in_my_account: really make things in the user's AWS account.
-    """
-
-    only: tuple[str, ...] = ()
-    plain: bool = False
-    expensive: bool = False
-    in_my_account: bool = False
+    else:
+        conformance(invocation, options)
 
 
 def rules() -> tuple[Rule, ...]:
@@ -102,7 +95,7 @@ def listing(screen: Screen) -> None:
     )
 
 
-def conformance(invocation: Invocation, request: Request) -> None:
+def conformance(invocation: Invocation, options: Options) -> None:
     """Ask the target, show the table.
 
     Raises:
@@ -110,16 +103,16 @@ def conformance(invocation: Invocation, request: Request) -> None:
         FindingError: an answer differs from the recorded one.
         SrekvError: something could not be asked, or could not be removed.
     """
-    cases = _chosen(request)
-    _refuse_surprises(invocation, request, cases)
+    cases = _chosen(options)
+    _refuse_surprises(invocation, options, cases)
     with invocation.screen.progress() as narration, _target(invocation, narration) as config:
-        desk, account = _desk(config, session_of(invocation, config), layered=invocation.is_local and not request.plain)
+        desk, account = _desk(config, session_of(invocation, config), layered=invocation.is_local and not options.plain)
         if not invocation.is_local:
             narration.note(f"asking in account {_whose(desk)}, {config.region}: names start with {PREFIX}-{desk.nonce}")
         outcomes, left = put_all(
             _counted(cases, narration),
             desk,
-            expensive=request.expensive,
+            expensive=options.expensive,
             tell=lambda outcome: _tell(narration.note, outcome),
         )
     _show(invocation.screen, config, outcomes, left, layered=account is not None)
@@ -133,10 +126,10 @@ def _counted(cases: Sequence[Case], narration: Narration) -> Iterator[Case]:
             yield case
 
 
-def _chosen(request: Request) -> tuple[Case, ...]:
+def _chosen(options: Options) -> tuple[Case, ...]:
     """The cases to put; one is named by its own id or by its rule's."""
     known = {case.id for case in CASES} | {case.law for case in CASES}
-    for name in request.only:
+    for name in options.only:
         if name not in known:
             nearest = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
             raise UsageError(
@@ -144,15 +137,15 @@ def _chosen(request: Request) -> tuple[Case, ...]:
                 why=f"the nearest is {nearest}",
                 next_step="srekv conformance --list shows the rules; not every one can be asked for",
             )
-    named = set(request.only)
+    named = set(options.only)
     return tuple(case for case in CASES if not named or named & {case.id, case.law})
 
 
-def _refuse_surprises(invocation: Invocation, request: Request, cases: Sequence[Case]) -> None:
+def _refuse_surprises(invocation: Invocation, options: Options, cases: Sequence[Case]) -> None:
     """Nothing is made in a user's account without a word of the user's."""
-    if invocation.is_local or request.in_my_account:
+    if invocation.is_local or options.in_my_account:
         return
-    put = [case for case in cases if request.expensive or not case.expensive]
+    put = [case for case in cases if options.expensive or not case.expensive]
     needs = sorted({case.needs for case in put if case.needs})
     raise UsageError(
         "this would make and remove things in your AWS account",

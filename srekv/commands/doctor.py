@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Group, RenderableType
@@ -19,7 +19,7 @@ from srekv.doctor.model import Diagnosis, Finding, Severity, Wishes
 from srekv.errors import FindingError, UnknownError, UsageError
 from srekv.ui.context import Invocation
 from srekv.ui.help import Command
-from srekv.ui.options import Number, as_parts, given
+from srekv.ui.options import Number, as_parts, given, option, pass_options
 from srekv.ui.text import Text
 
 if TYPE_CHECKING:
@@ -38,33 +38,43 @@ BEFORE_UP = {"will fail over": "nothing is in its way", "will not fail over": "w
 PERMISSIONS = "the credentials' permissions"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of `doctor`: what to examine, and what it is held to."""
+
+    zone_id: str | None = option(
+        "--zone-id",
+        metavar="ID",
+        help="Any hosted zone, instead of the stack's own.",
+        shell_complete=proposing(completion.zones),
+    )
+    record: str | None = option("--record", metavar="NAME", help="One name of the zone.  [default: every name]")
+    target_s: float | None = option(
+        "--target-outage", type=Number(), metavar="S", help="The longest outage you want, seconds."
+    )
+    client_timeout_s: float | None = option(
+        "--client-timeout", type=Number(), metavar="S", help="How long your clients wait."
+    )
+    vpc_id: str | None = option(
+        "--vpc-id",
+        help="Before the first up: the VPC.  [default: the default VPC]",
+        shell_complete=proposing(completion.networks),
+    )
+    azs: tuple[str, ...] = option("--azs", callback=as_parts, help="Before the first up: two Availability Zones.")
+    instance_type: str | None = option(
+        "--instance-type", help="Before the first up: EC2 instance type.  [default: t2.micro]"
+    )
+
+    def __post_init__(self) -> None:
+        for name, value in (("--target-outage", self.target_s), ("--client-timeout", self.client_timeout_s)):
+            if value is not None and not 0 < value < math.inf:
+                raise UsageError(f"invalid value for {name}: {value:g}", why="it must be more than 0 seconds")
+
+
 @click.command("doctor", cls=Command)
-@click.option(
-    "--zone-id",
-    metavar="ID",
-    help="Any hosted zone, instead of the stack's own.",
-    shell_complete=proposing(completion.zones),
-)
-@click.option("--record", metavar="NAME", help="One name of the zone.  [default: every name]")
-@click.option("--target-outage", "target_s", type=Number(), metavar="S", help="The longest outage you want, seconds.")
-@click.option("--client-timeout", "client_timeout_s", type=Number(), metavar="S", help="How long your clients wait.")
-@click.option(
-    "--vpc-id",
-    help="Before the first up: the VPC.  [default: the default VPC]",
-    shell_complete=proposing(completion.networks),
-)
-@click.option("--azs", callback=as_parts, help="Before the first up: two Availability Zones.")
-@click.option("--instance-type", help="Before the first up: EC2 instance type.  [default: t2.micro]")
+@pass_options(Options)
 @pass_invocation
-def command(
-    invocation: Invocation,
-    /,
-    *,
-    vpc_id: str | None,
-    azs: tuple[str, ...],
-    instance_type: str | None,
-    **request: Any,
-) -> None:
+def command(invocation: Invocation, options: Options) -> None:
     """Report whether each name will fail over, and why not.
 
     Each finding has its cause, its proof and its fix. Examines the stack, any hosted zone, or, where there is no
@@ -74,33 +84,10 @@ def command(
     $ srekv doctor
     $ srekv --target aws doctor --zone-id Z0123456789ABCDEFGHIJ --target-outage 60
     """
-    chosen = given({"vpc_id": vpc_id, "azs": azs, "instance_type": instance_type})
-    doctor(invocation, chosen, Request(**request))
+    doctor(invocation, options)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What to examine, and what it is held to; seconds.
-
-    Attributes:
-        zone_id: any hosted zone; None: the stack's own, or, without a stack, what `up` would meet.
-        record: one name of the zone; None: every name.
-        target_s: the longest outage that is wanted.
-        client_timeout_s: how long the clients wait for one answer.
-    """
-
-    zone_id: str | None = None
-    record: str | None = None
-    target_s: float | None = None
-    client_timeout_s: float | None = None
-
-    def __post_init__(self) -> None:
-        for option, value in (("--target-outage", self.target_s), ("--client-timeout", self.client_timeout_s)):
-            if value is not None and not 0 < value < math.inf:
-                raise UsageError(f"invalid value for {option}: {value:g}", why="it must be more than 0 seconds")
-
-
-def doctor(invocation: Invocation, given: Mapping[str, Any], request: Request) -> None:
+def doctor(invocation: Invocation, options: Options) -> None:
     """Examine a hosted zone, or what the first `up` would meet, and report whether it will fail over.
 
     Raises:
@@ -110,13 +97,14 @@ def doctor(invocation: Invocation, given: Mapping[str, Any], request: Request) -
     """
     from srekv.provision.stack import connect
 
+    chosen = {"vpc_id": options.vpc_id, "azs": options.azs, "instance_type": options.instance_type}
     config = target_config(invocation, running(invocation))
     with invocation.screen.progress() as narration:
         with narration.busy("reading the stack's settings"):
-            stack = connect(config, given, narration, session=session_of(invocation, config))
-        before_up = stack.is_new and request.zone_id is None
+            stack = connect(config, given(chosen), narration, session=session_of(invocation, config))
+        before_up = stack.is_new and options.zone_id is None
         with narration.busy("examining what the first up would meet" if before_up else "examining zone and nodes"):
-            diagnosis = _preflight(stack) if before_up else _zone(stack, request)
+            diagnosis = _preflight(stack) if before_up else _zone(stack, options)
     show(invocation, diagnosis, before_up=before_up)
     judge(diagnosis)
 
@@ -140,7 +128,7 @@ def judge(diagnosis: Diagnosis) -> None:
         )
 
 
-def _zone(stack: Stack, request: Request) -> Diagnosis:
+def _zone(stack: Stack, options: Options) -> Diagnosis:
     """A hosted zone: the stack's own or any other."""
     from srekv.check.simulation import Scenario
     from srekv.doctor.gather import gather
@@ -148,11 +136,11 @@ def _zone(stack: Stack, request: Request) -> Diagnosis:
 
     wishes = Wishes(
         bound=lambda interval, threshold, ttl: Scenario(interval=interval, threshold=threshold, ttl=ttl).bound_s,
-        target_s=request.target_s,
-        client_timeout_s=request.client_timeout_s,
+        target_s=options.target_s,
+        client_timeout_s=options.client_timeout_s,
     )
-    own = request.zone_id is None
-    facts = gather(stack.run, zone_id=request.zone_id, record=request.record, role=stack.role if own else None)
+    own = options.zone_id is None
+    facts = gather(stack.run, zone_id=options.zone_id, record=options.record, role=stack.role if own else None)
     found = diagnose(facts, wishes, more=_permissions(stack, severity="risk") if own else ())
     return replace(found, checked=(*found.checked, PERMISSIONS)) if own else found
 

@@ -7,7 +7,7 @@ import os
 import secrets
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ from srekv.provision.model import Watcher
 from srekv.ui.console import Narration, Screen, grid, plain_table
 from srekv.ui.context import Invocation
 from srekv.ui.help import Command
-from srekv.ui.options import Number, as_parts
+from srekv.ui.options import Number, as_parts, option, pass_options
 from srekv.ui.text import Text
 
 if TYPE_CHECKING:
@@ -49,113 +49,82 @@ MEASURED = ("outage_s", "detection_s", "switch_s", "recovery_s", "failback_s")
 """What rounds give a distribution of."""
 
 
-@click.command("failover-test", cls=Command)
-@click.option(
-    "--dir",
-    "directory",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("srekv-drills"),
-    show_default=True,
-    help="Where the run's history goes, in a folder of its own.",
-)
-@click.option(
-    "--fault",
-    default="stop",
-    show_default=True,
-    metavar="NAME",
-    help="What to do to the stack; see --list.",
-    shell_complete=proposing(completion.faults),
-)
-@click.option("--list", "explain", is_flag=True, help="Explain every fault: its hypothesis and its pass rule.")
-@click.option(
-    "--rate", type=Number(), help="Operations a second over all clients, by the target's clock.  [default: 20]"
-)
-@click.option(
-    "--clients",
-    callback=as_parts,
-    metavar="KIND,...",
-    help="The kinds of clients.  [default: all six]",
-    shell_complete=proposing_parts(completion.client_kinds),
-)
-@click.option(
-    "--vantage",
-    metavar="INSTANCE",
-    help="Run the load on this instance of the VPC instead of on the secondary node.",
-    shell_complete=proposing(completion.instances),
-)
-@click.option("--rounds", type=int, default=1, show_default=True, help="How many drills; stops at a violated one.")
-@click.option("--keep-going", is_flag=True, help="Do not stop at a violated round.")
-@click.option("--resume", is_flag=True, help="Fetch and judge the latest drill whose srekv was killed.")
-@click.option("--max-outage", type=Number(0), metavar="S", help="Objective: longest outage, AWS-equivalent seconds.")
-@click.option("--max-lost", type=int, default=0, show_default=True, help="Objective: acknowledged writes lost.")
-@click.option("--min-availability", type=Number(0, 1), metavar="SHARE", help="Objective: minimum availability, 0-1.")
-@click.option("--report", type=click.Path(file_okay=False, path_type=Path), help="Write a report into this directory.")
-@click.option("--seed", type=int, help="Decides the clients' choices.  [default: random, and recorded]")
-@click.option(
-    "--break",
-    "wrong",
-    metavar="HOW",
-    help="Make the service wrong: stale-reads or lost-writes.",
-    shell_complete=proposing(completion.breaks),
-)
-@pass_invocation
-def command(
-    invocation: Invocation,
-    /,
-    *,
-    explain: bool,
-    resume: bool,
-    max_outage: float | None,
-    max_lost: int,
-    min_availability: float | None,
-    clients: tuple[str, ...],
-    **options: Any,
-) -> None:
-    """Drill a fault and judge what the clients saw.
-
-    Load, fault, switch, heal, failback, and a verdict from the clients' side. The fault is always healed, also after
-    Ctrl-C or an error; after kill -9 the next srekv up heals it. Exits 1 if the verdict is violated, 4 if inconclusive.
-
-    $ srekv failover-test --list
-    $ srekv failover-test --fault gray-failure --report report
-    $ srekv failover-test --rounds 20 --max-outage 60
-    """
-    if explain:
-        catalogue(invocation.screen)
-        return
-    promises = Promises(max_outage_s=max_outage, max_lost=max_lost, min_availability=min_availability)
-    kinds = tuple(FORMER_KINDS.get(one, one) for one in clients)
-    request = Request(promises=promises, zoo=kinds, **options)
-    (resume_drill if resume else failover_test)(invocation, request)
-
-
 @dataclass(frozen=True, kw_only=True)
-class Request:
-    """What `failover-test` was asked for; None: as usual.
+class Options:
+    """The options of `failover-test`.
 
     Attributes:
-        directory: where each run gets a folder.
-        fault: its name in the catalogue.
-        wrong: makes the service itself wrong, one of BREAKS.
-        zoo: the kinds of clients.
-        vantage: the id of the instance that the load runs on.
-        rounds: how many drills.
-        keep_going: also after a violated one.
-        report: where the report goes; with several rounds, or where another run's report is, in a folder of the
-            run's own in it.
+        report: with several rounds, or where another run's report is, it goes into a folder of the run's own in it.
     """
 
-    directory: Path
-    fault: str = "stop"
-    wrong: str | None = None
-    rate: float | None = None
-    zoo: tuple[str, ...] = ()
-    seed: int | None = None
-    vantage: str | None = None
-    rounds: int = 1
-    keep_going: bool = False
-    promises: Promises = field(default_factory=Promises)
-    report: Path | None = None
+    directory: Path = option(
+        "--dir",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path("srekv-drills"),
+        show_default=True,
+        help="Where the run's history goes, in a folder of its own.",
+    )
+    fault: str = option(
+        "--fault",
+        default="stop",
+        show_default=True,
+        metavar="NAME",
+        help="What to do to the stack; see --list.",
+        shell_complete=proposing(completion.faults),
+    )
+    explain: bool = option("--list", is_flag=True, help="Explain every fault: its hypothesis and its pass rule.")
+    rate: float | None = option(
+        "--rate", type=Number(), help="Operations a second over all clients, by the target's clock.  [default: 20]"
+    )
+    clients: tuple[str, ...] = option(
+        "--clients",
+        callback=as_parts,
+        metavar="KIND,...",
+        help="The kinds of clients.  [default: all six]",
+        shell_complete=proposing_parts(completion.client_kinds),
+    )
+    vantage: str | None = option(
+        "--vantage",
+        metavar="INSTANCE",
+        help="Run the load on this instance of the VPC instead of on the secondary node.",
+        shell_complete=proposing(completion.instances),
+    )
+    rounds: int = option(
+        "--rounds", type=int, default=1, show_default=True, help="How many drills; stops at a violated one."
+    )
+    keep_going: bool = option("--keep-going", is_flag=True, help="Do not stop at a violated round.")
+    resume: bool = option("--resume", is_flag=True, help="Fetch and judge the latest drill whose srekv was killed.")
+    max_outage: float | None = option(
+        "--max-outage", type=Number(0), metavar="S", help="Objective: longest outage, AWS-equivalent seconds."
+    )
+    max_lost: int = option(
+        "--max-lost", type=int, default=0, show_default=True, help="Objective: acknowledged writes lost."
+    )
+    min_availability: float | None = option(
+        "--min-availability", type=Number(0, 1), metavar="SHARE", help="Objective: minimum availability, 0-1."
+    )
+    report: Path | None = option(
+        "--report",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Write a report into this directory.",
+    )
+    seed: int | None = option("--seed", type=int, help="Decides the clients' choices.  [default: random, and recorded]")
+    wrong: str | None = option(
+        "--break",
+        metavar="HOW",
+        help="Make the service wrong: stale-reads or lost-writes.",
+        shell_complete=proposing(completion.breaks),
+    )
+
+    @property
+    def promises(self) -> Promises:
+        """What the drill is held to."""
+        return Promises(max_outage_s=self.max_outage, max_lost=self.max_lost, min_availability=self.min_availability)
+
+    @property
+    def zoo(self) -> tuple[str, ...]:
+        """The kinds of clients by their names of today."""
+        return tuple(FORMER_KINDS.get(one, one) for one in self.clients)
 
     def check(self) -> Entry:
         """The fault's entry.
@@ -173,22 +142,41 @@ class Request:
             raise UsageError("--rounds must be at least 1")
         if self.rate is not None and not RATES[0] <= self.rate <= RATES[1]:
             raise UsageError(f"--rate must be from {RATES[0]:g} to {RATES[1]:g} operations a second")
-        for option, directory in (("--dir", self.directory), ("--report", self.report)):
+        for name, directory in (("--dir", self.directory), ("--report", self.report)):
             if directory is not None:
-                _check_place(option, directory)
+                _check_place(name, directory)
         self.promises.check()
         return found
 
 
-def _check_place(option: str, directory: Path) -> None:
+def _check_place(name: str, directory: Path) -> None:
     """Refuse a directory that cannot be made or written: after the drill would be too late."""
     place = next(one for one in (directory.absolute(), *directory.absolute().parents) if one.exists())
     if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
         raise UsageError(
             f"nothing can be written to {directory}",
             why=f"{place} is not a directory in which you may make files",
-            next_step=f"{option} DIRECTORY names another place",
+            next_step=f"{name} DIRECTORY names another place",
         )
+
+
+@click.command("failover-test", cls=Command)
+@pass_options(Options)
+@pass_invocation
+def command(invocation: Invocation, options: Options) -> None:
+    """Drill a fault and judge what the clients saw.
+
+    Load, fault, switch, heal, failback, and a verdict from the clients' side. The fault is always healed, also after
+    Ctrl-C or an error; after kill -9 the next srekv up heals it. Exits 1 if the verdict is violated, 4 if inconclusive.
+
+    $ srekv failover-test --list
+    $ srekv failover-test --fault gray-failure --report report
+    $ srekv failover-test --rounds 20 --max-outage 60
+    """
+    if options.explain:
+        catalogue(invocation.screen)
+    else:
+        (resume_drill if options.resume else failover_test)(invocation, options)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +201,7 @@ def catalogue(screen: Screen) -> None:
     screen.document({"faults": [one.to_json() for one in CATALOGUE]})
 
 
-def failover_test(invocation: Invocation, request: Request) -> None:
+def failover_test(invocation: Invocation, options: Options) -> None:
     """Drill as often as asked, judge each, show the last one, and the distribution of several.
 
     Raises:
@@ -223,20 +211,20 @@ def failover_test(invocation: Invocation, request: Request) -> None:
     from srekv.drill.repair import heal_left_behind
     from srekv.drill.shield import interruptible
 
-    found = request.check()
+    found = options.check()
     judged: list[Judged] = []
     with opened(invocation) as (stack, narration), interruptible():
-        warn_of_lease(stack.run.config, narration, rounds=request.rounds, now=datetime.now(UTC))
-        seed = secrets.randbelow(2**31) if request.seed is None else request.seed
+        warn_of_lease(stack.run.config, narration, rounds=options.rounds, now=datetime.now(UTC))
+        seed = secrets.randbelow(2**31) if options.seed is None else options.seed
         heal_left_behind(stack.hands, drill_settings(stack), narration)
-        for number in range(request.rounds):
-            settings = _settings(stack, request, found, seed=seed + number)
-            if request.rounds > 1:
-                narration.note(f"round {number + 1} of {request.rounds}")
-            judged.append(_drill(stack, request, settings, narration, found=found))
-            if judged[-1].verdict.verdict == "violated" and not request.keep_going:
+        for number in range(options.rounds):
+            settings = _settings(stack, options, found, seed=seed + number)
+            if options.rounds > 1:
+                narration.note(f"round {number + 1} of {options.rounds}")
+            judged.append(_drill(stack, options, settings, narration, found=found))
+            if judged[-1].verdict.verdict == "violated" and not options.keep_going:
                 break
-    _show(invocation.screen, judged, rounds=request.rounds)
+    _show(invocation.screen, judged, rounds=options.rounds)
 
 
 def warn_of_lease(config: Config, watcher: Watcher, *, rounds: int, now: datetime) -> None:
@@ -251,35 +239,42 @@ def warn_of_lease(config: Config, watcher: Watcher, *, rounds: int, now: datetim
         )
 
 
-def _settings(stack: Stack, request: Request, found: Entry, *, seed: int) -> Settings:
+def _settings(stack: Stack, options: Options, found: Entry, *, seed: int) -> Settings:
     """The settings of one drill."""
-    settings = drill_settings(stack, zoo=request.zoo or ZOO, clients=1, rate=request.rate or 20.0, seed=seed)
+    settings = drill_settings(stack)
     least = LEAST_TIMEOUT_S if found.expectation.outage else UNSEEN_TIMEOUT_S
-    return dataclasses.replace(settings, op_timeout_s=max(settings.op_timeout_s, least * settings.speed))
+    return dataclasses.replace(
+        settings,
+        zoo=options.zoo or ZOO,
+        clients=1,
+        rate=options.rate or 20.0,
+        seed=seed,
+        op_timeout_s=max(settings.op_timeout_s, least * settings.speed),
+    )
 
 
-def _drill(stack: Stack, request: Request, settings: Settings, narration: Narration, *, found: Entry) -> Judged:
+def _drill(stack: Stack, options: Options, settings: Settings, narration: Narration, *, found: Entry) -> Judged:
     from srekv.drill import runner
     from srekv.drill.catalogue import fault
     from srekv.drill.scene import Order
 
-    workdir = request.directory / settings.run_id
+    workdir = options.directory / settings.run_id
     workdir.mkdir(parents=True, exist_ok=True)
-    order = Order(fault=fault(found, wrong=request.wrong or ""), promises=request.promises, vantage=request.vantage)
+    order = Order(fault=fault(found, wrong=options.wrong or ""), promises=options.promises, vantage=options.vantage)
     result = runner.failover_test(stack.hands, settings, narration, order=order, workdir=workdir)
     with narration.busy("judging the history"):
-        return _judged(result, request)
+        return _judged(result, options)
 
 
-def _judged(result: DrillResult, request: Request) -> Judged:
+def _judged(result: DrillResult, options: Options) -> Judged:
     from srekv.check.verdict import judge_file
 
     verdict = judge_file(result.history)
     page = None
-    if request.report is not None:
+    if options.report is not None:
         from srekv.commands.report import write_report
 
-        page = write_report(place_report(request.report, result, rounds=request.rounds), result.history).page
+        page = write_report(place_report(options.report, result, rounds=options.rounds), result.history).page
     return Judged(result=result, verdict=verdict, report=page)
 
 
@@ -290,7 +285,7 @@ def place_report(directory: Path, result: DrillResult, *, rounds: int) -> Path:
     return directory / result.run_id if rounds > 1 or holds_other(directory, result.history) else directory
 
 
-def resume_drill(invocation: Invocation, request: Request) -> None:
+def resume_drill(invocation: Invocation, options: Options) -> None:
     """Bring home and judge the latest drill whose tool did not live to do so.
 
     Raises:
@@ -302,14 +297,14 @@ def resume_drill(invocation: Invocation, request: Request) -> None:
     from srekv.drill.resume import resume as bring_home
     from srekv.drill.shield import interruptible
 
-    request.check()
+    options.check()
     with opened(invocation) as (stack, narration), interruptible():
         settings = drill_settings(stack)
         healed = heal_left_behind(stack.hands, settings, narration)
         result = bring_home(
-            stack.hands, settings, narration, directory=request.directory, vantage_id=request.vantage, healed=healed
+            stack.hands, settings, narration, directory=options.directory, vantage_id=options.vantage, healed=healed
         )
-    _show(invocation.screen, [_judged(result, request)], rounds=1)
+    _show(invocation.screen, [_judged(result, options)], rounds=1)
 
 
 def _show(screen: Screen, judged: Sequence[Judged], *, rounds: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Literal
+from dataclasses import dataclass
 
 import click
 from click.core import ParameterSource
@@ -23,7 +23,7 @@ from srekv.provision.permissions import (
     size,
 )
 from srekv.ui.help import Command
-from srekv.ui.options import OneOf
+from srekv.ui.options import OneOf, option, pass_options
 
 ANY = "*"
 
@@ -31,43 +31,39 @@ _ACCOUNT = re.compile(r"\d{12}")
 _KEY = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of `policy`."""
+
+    node: bool = option("--node", is_flag=True, help="The nodes' own permissions, instead of the operator's.")
+    part: Part | None = option(
+        "--part", type=OneOf(["reading", "changing"]), help="Half of it: what only reads, or the rest."
+    )
+    account: str = option("--account", default=ANY, show_default=True, metavar="ID", help="Bind it to this account.")
+    in_region: str | None = option(
+        "--region",
+        metavar="R",
+        help="Bind it to this Region.  [default: *]",
+        shell_complete=proposing(completion.regions),
+    )
+    of_stack: str | None = option(
+        "--stack",
+        metavar="NAME",
+        help="Bind it to this stack.  [default: all that srekv makes]",
+        shell_complete=proposing(completion.stacks),
+    )
+    ebs_key: str | None = option(
+        "--ebs-key",
+        metavar="ARN",
+        help="The KMS key of new volumes, where the account has one of its own as its default.",
+    )
+    fix_vpc: bool = option("--fix-vpc", is_flag=True, help="Allow what up --fix-vpc does.")
+
+
 @click.command("policy", cls=Command)
-@click.option("--node", is_flag=True, help="The nodes' own permissions, instead of the operator's.")
-@click.option("--part", type=OneOf(["reading", "changing"]), help="Half of it: what only reads, or the rest.")
-@click.option("--account", default="*", show_default=True, metavar="ID", help="Bind it to this account.")
-@click.option(
-    "--region",
-    "in_region",
-    metavar="R",
-    help="Bind it to this Region.  [default: *]",
-    shell_complete=proposing(completion.regions),
-)
-@click.option(
-    "--stack",
-    "of_stack",
-    metavar="NAME",
-    help="Bind it to this stack.  [default: all that srekv makes]",
-    shell_complete=proposing(completion.stacks),
-)
-@click.option(
-    "--ebs-key",
-    metavar="ARN",
-    help="The KMS key of new volumes, where the account has one of its own as its default.",
-)
-@click.option("--fix-vpc", is_flag=True, help="Allow what up --fix-vpc does.")
+@pass_options(Options)
 @click.pass_context
-def command(
-    context: click.Context,
-    /,
-    *,
-    node: bool,
-    account: str,
-    in_region: str | None,
-    of_stack: str | None,
-    part: Literal["reading", "changing"] | None,
-    ebs_key: str | None,
-    fix_vpc: bool,
-) -> None:
+def command(context: click.Context, options: Options) -> None:
     """Print the least-privilege IAM policy of an operator.
 
     It makes no call.
@@ -75,58 +71,41 @@ def command(
     $ srekv policy --part reading
     $ aws iam create-policy --policy-name srekv --policy-document "$(srekv policy)"
     """
-    parent = context.parent or context
-    given = parent.get_parameter_source("stack") is not ParameterSource.DEFAULT
+    root = context.find_root()
+    given = root.get_parameter_source("stack") is not ParameterSource.DEFAULT
     click.echo(
         policy(
-            node=node,
-            account=account,
-            region=in_region or parent.params["region"] or "*",
-            stack=of_stack or (parent.params["stack"] if given else None),
-            part=part,
-            ebs_key=ebs_key,
-            fix_vpc=fix_vpc,
+            options,
+            region=options.in_region or root.params["region"] or ANY,
+            stack=options.of_stack or (root.params["stack"] if given else None),
         )
     )
 
 
-def policy(
-    *,
-    node: bool,
-    account: str,
-    region: str,
-    stack: str | None,
-    part: Part | None = None,
-    ebs_key: str | None = None,
-    fix_vpc: bool = False,
-) -> str:
+def policy(options: Options, *, region: str, stack: str | None) -> str:
     """One policy document, ready for `aws iam create-policy --policy-document`.
 
     Args:
-        node: the nodes' permissions, not the operator's.
-        account: twelve digits, or "*" for any account.
+        options: what it is for.
         region: a Region, or "*" for any.
         stack: one stack's name, or None: for the operator every stack, for the nodes the default one.
-        part: half of the operator's: "reading" serves status, doctor and a dry run, "changing" is the rest.
-        ebs_key: the ARN of the account's own default key of EBS; None: AWS's, which needs no permission.
-        fix_vpc: allow what `up --fix-vpc` does.
 
     Raises:
         UsageError: no account, Region, stack or key can be called so; or IAM takes no policy of this size.
     """
-    _check(account=account, region=region, stack=stack, ebs_key=ebs_key)
+    _check(account=options.account, region=region, stack=stack, ebs_key=options.ebs_key)
     partition = partition_of(region)
-    if node:
-        scope = Scope(account=account, region=region, stack=stack or DEFAULT_STACK, partition=partition)
+    if options.node:
+        scope = Scope(account=options.account, region=region, stack=stack or DEFAULT_STACK, partition=partition)
         return _text(node_policy(scope.tables()[0]))
     whole = operator_policy(
-        account=account,
+        account=options.account,
         region=region,
         stack=stack,
         partition=partition,
-        part=part,
-        ebs_key=ebs_key,
-        fix_vpc=fix_vpc,
+        part=options.part,
+        ebs_key=options.ebs_key,
+        fix_vpc=options.fix_vpc,
     )
     if size(whole) > LARGEST_POLICY:
         raise UsageError(

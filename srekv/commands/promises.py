@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
-import click
+from dataclasses import dataclass
 
 from srekv.drill.model import Promises
-from srekv.ui.options import Number
-
-F = TypeVar("F", bound=Callable[..., Any])
+from srekv.ui.options import Number, option
 
 
-def promise_options(command: F) -> F:
-    """What a recorded run is held to, in place of what it was held to when it ran."""
-    for option in reversed(
-        (
-            click.option("--max-outage", type=Number(0), metavar="S", help="Objective: longest outage, seconds."),
-            click.option("--max-lost", type=int, help="Objective: acknowledged writes lost.  [default: 0]"),
-            click.option(
-                "--min-availability", type=Number(0, 1), metavar="SHARE", help="Objective: minimum availability, 0-1."
-            ),
+@dataclass(frozen=True, kw_only=True)
+class Objectives:
+    """What a recorded run is held to, instead of what it was held to when it ran."""
+
+    max_outage: float | None = option(
+        "--max-outage", type=Number(0), metavar="S", help="Objective: longest outage, seconds."
+    )
+    max_lost: int | None = option("--max-lost", type=int, help="Objective: acknowledged writes lost.  [default: 0]")
+    min_availability: float | None = option(
+        "--min-availability", type=Number(0, 1), metavar="SHARE", help="Objective: minimum availability, 0-1."
+    )
+
+    @property
+    def promises(self) -> Promises | None:
+        """The objectives that were given; None: those that the history carries.
+
+        Raises:
+            UsageError: no run can be held to them.
+        """
+        promises = Promises(
+            max_outage_s=self.max_outage, max_lost=self.max_lost, min_availability=self.min_availability
         )
-    ):
-        command = option(command)
-    return command
-
-
-def promises_of(max_outage: float | None, max_lost: int | None, min_availability: float | None) -> Promises | None:
-    """The promises that were made; None: those that the history carries."""
-    if (max_outage, max_lost, min_availability) == (None, None, None):
-        return None
-    promises = Promises(max_outage_s=max_outage, max_lost=max_lost, min_availability=min_availability)
-    promises.check()
-    return promises
+        promises.check()
+        return None if promises == Promises() else promises

@@ -10,33 +10,39 @@ import click
 
 from srekv.check.model import History, Verdict
 from srekv.commands.history import conclude, history_file, read_and_judge, sealed
-from srekv.commands.promises import promise_options, promises_of
+from srekv.commands.promises import Objectives
 from srekv.commands.session import pass_invocation
 from srekv.drill.model import Promises
 from srekv.ui.console import Screen
 from srekv.ui.context import Invocation
 from srekv.ui.help import Command
+from srekv.ui.options import argument, option, pass_options
 from srekv.ui.text import Text
 
 
+@dataclass(frozen=True, kw_only=True)
+class Options(Objectives):
+    """The options of `report`."""
+
+    file: Path = argument(type=click.Path(exists=True, path_type=Path))
+    directory: Path | None = option(
+        "--dir",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Where the report goes.  [default: the history's directory]",
+    )
+
+
 @click.command("report", cls=Command)
-@click.argument("file", type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "--dir",
-    "directory",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where the report goes.  [default: the history's directory]",
-)
-@promise_options
+@pass_options(Options)
 @pass_invocation
-def command(invocation: Invocation, /, file: Path, *, directory: Path | None, **promises: Any) -> None:
+def command(invocation: Invocation, options: Options) -> None:
     """Redraw a report from a history alone.
 
     Writes report.html, verdict.json and junit.xml. Exits as check does.
 
     $ srekv report srekv-drills/1f2e3d4c/history.jsonl --dir report
     """
-    report(invocation.screen, file, directory=directory, promises=promises_of(**promises))
+    report(invocation.screen, options.file, directory=options.directory, promises=options.promises)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from srekv.drill.vantage import Vantage
     from srekv.provision.stack import Stack
 
+P = ParamSpec("P")
 R = TypeVar("R")
 
 LOCAL_PORT = 8080
@@ -45,7 +46,7 @@ def invocation_of(options: Mapping[str, Any], environ: Mapping[str, str]) -> Inv
     )
 
 
-def pass_invocation(command: Callable[..., R]) -> Callable[..., R]:
+def pass_invocation(command: Callable[Concatenate[Invocation, P], R]) -> Callable[P, R]:
     """Give a Click command what the options before it mean, as its first argument; an error's advice has them too.
 
     The group leaves the environment of the process in the context.
@@ -53,10 +54,10 @@ def pass_invocation(command: Callable[..., R]) -> Callable[..., R]:
 
     @click.pass_context
     @wraps(command)
-    def call(context: click.Context, /, **options: Any) -> R:
+    def call(context: click.Context, /, *args: P.args, **options: P.kwargs) -> R:
         invocation = invocation_of(context.find_root().params, context.obj)
         try:
-            return command(invocation, **options)
+            return command(invocation, *args, **options)
         except SrekvError as error:
             error.next_step = invocation.render(error.next_step)
             raise
@@ -221,11 +222,9 @@ def vantage(stack: Stack, deployment: Deployment, node: Node) -> Vantage:
     return Vantage(stack.hands, node, deployment.name, config.resolver, deployment.port, config.speed)
 
 
-def drill_settings(stack: Stack, **choices: Any) -> Settings:
+def drill_settings(stack: Stack) -> Settings:
     """The settings of a drill on this stack, under a new name."""
     from srekv.drill.model import Settings
 
     config = stack.run.config
-    return Settings(
-        resolver=config.resolver, port=config.port, speed=config.speed, run_id=secrets.token_hex(4), **choices
-    )
+    return Settings(resolver=config.resolver, port=config.port, speed=config.speed, run_id=secrets.token_hex(4))

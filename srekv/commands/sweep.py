@@ -21,7 +21,6 @@ from srekv.commands.down import (
     show_left,
 )
 from srekv.commands.session import pass_invocation, running, session_of, target_config
-from srekv.config import duration
 from srekv.errors import CommandLine, FindingError, SrekvError, UsageError
 from srekv.local import control
 from srekv.prices import REGION
@@ -32,26 +31,40 @@ from srekv.provision.removal import with_reasons
 from srekv.ui.console import Narration, changes_json, counted, plain_table
 from srekv.ui.context import Invocation
 from srekv.ui.help import Command
+from srekv.ui.options import as_seconds, option, pass_options
 
 if TYPE_CHECKING:
     from srekv.provision.data import Holding
     from srekv.provision.inventory.sweep import Estate
 
 
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of `sweep`."""
+
+    older_than: float | None = option(
+        "--older-than",
+        callback=as_seconds,
+        metavar="AGE",
+        help="Stacks of this age, as in 90m, 24h, 3d; one whose lease is over goes at any age.  [default: 24h]",
+    )
+    all_regions: bool = option("--all-regions", is_flag=True, help="Search every Region that the account can use.")
+    backups: bool = option("--backups", is_flag=True, help="Remove backups of that age too.")
+    yes: bool = option("--yes", "-y", is_flag=True, help="Do not ask.")
+    dry_run: bool = option(
+        "--dry-run", is_flag=True, help="Show what would be removed, and exit 1 if there is something."
+    )
+
+    @property
+    def age(self) -> timedelta:
+        """A stack without a lease is due from this age on."""
+        return timedelta(days=1) if self.older_than is None else timedelta(seconds=self.older_than)
+
+
 @click.command("sweep", cls=Command)
-@click.option(
-    "--older-than",
-    default="24h",
-    show_default=True,
-    metavar="AGE",
-    help="Stacks of this age, as in 90m, 24h, 3d; one whose lease is over goes at any age.",
-)
-@click.option("--all-regions", is_flag=True, help="Search every Region that the account can use.")
-@click.option("--backups", is_flag=True, help="Remove backups of that age too.")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@click.option("--dry-run", is_flag=True, help="Show what would be removed, and exit 1 if there is something.")
+@pass_options(Options)
 @pass_invocation
-def command(invocation: Invocation, /, *, older_than: str, yes: bool, **flags: bool) -> None:
+def command(invocation: Invocation, options: Options) -> None:
     """Remove what any srekv stack left in the account.
 
     Expired leases first, then by age. A stack is as old as the oldest resource in it whose age AWS reports. Backups,
@@ -60,36 +73,10 @@ def command(invocation: Invocation, /, *, older_than: str, yes: bool, **flags: b
     $ srekv sweep --dry-run
     $ srekv --target aws sweep --all-regions --older-than 3d
     """
-    sweep(invocation, Request.of(older_than, **flags), confirm=confirmation(yes=yes))
+    sweep(invocation, options, confirm=confirmation(yes=options.yes))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What a sweep is to do.
-
-    Attributes:
-        older_than: a stack without a lease is due from this age on.
-        all_regions: look in every Region that the account can use.
-        backups: remove backups of that age as well.
-        dry_run: show, do not remove.
-    """
-
-    older_than: timedelta
-    all_regions: bool
-    backups: bool
-    dry_run: bool
-
-    @classmethod
-    def of(cls, older_than: str, **flags: bool) -> Request:
-        """From the text of the option, for example "24h".
-
-        Raises:
-            UsageError: it is no duration.
-        """
-        return cls(older_than=timedelta(seconds=duration(older_than, "--older-than")), **flags)
-
-
-def sweep(invocation: Invocation, request: Request, *, confirm: Confirm) -> None:
+def sweep(invocation: Invocation, options: Options, *, confirm: Confirm) -> None:
     """Find what is left of any stack of the account, remove what is due after asking, and prove it.
 
     Raises:
@@ -99,19 +86,19 @@ def sweep(invocation: Invocation, request: Request, *, confirm: Confirm) -> None
     from srekv.provision.inventory.sweep import Estate
 
     if invocation.is_local and control.find(invocation.home) is None:
-        nothing_runs(invocation, {"dry_run": request.dry_run, "stacks": []})
+        nothing_runs(invocation, {"dry_run": options.dry_run, "stacks": []})
         return
     now = datetime.now(UTC)
     config = target_config(invocation, running(invocation))
     estate = Estate(config, session_of(invocation, config))
-    with invocation.screen.progress(dry=request.dry_run) as narration:
-        regions = estate.regions() if request.all_regions else (estate.config.region,)
-        look = _Look(estate, request, now, narration)
+    with invocation.screen.progress(dry=options.dry_run) as narration:
+        regions = estate.regions() if options.all_regions else (estate.config.region,)
+        look = _Look(estate, options, now, narration)
         found = look(frozenset(regions))
-        work = _Work.of(found.remains, request, now)
+        work = _Work.of(found.remains, options, now)
         held = {one: _held(estate, one, narration) for one in work.stacks}
         _show_found(invocation, found.remains, held, work)
-        if work.is_empty or request.dry_run:
+        if work.is_empty or options.dry_run:
             done, refused = found, {}
         else:
             with narration.still():
@@ -123,8 +110,8 @@ def sweep(invocation: Invocation, request: Request, *, confirm: Confirm) -> None
     kept = [one for remains in done.remains for one in remains.kept]
     invocation.screen.document(
         {
-            "dry_run": request.dry_run,
-            "older_than_s": request.older_than.total_seconds(),
+            "dry_run": options.dry_run,
+            "older_than_s": options.age.total_seconds(),
             "regions": [region for region in regions if region not in found.refused],
             "stacks": [_remains_json(one, work, held.get(one), invocation.profile) for one in found.remains],
             "changes": changes_json(changes),
@@ -133,7 +120,7 @@ def sweep(invocation: Invocation, request: Request, *, confirm: Confirm) -> None
             "proof": list(done.calls),
         }
     )
-    _conclude_sweep(invocation, request, left, kept, done.calls, worked=not work.is_empty)
+    _conclude_sweep(invocation, options, left, kept, done.calls, worked=not work.is_empty)
 
 
 @dataclass(frozen=True)
@@ -148,7 +135,7 @@ class _Look:
     """Looks at the account and judges, again whenever it is called."""
 
     estate: Estate
-    request: Request
+    options: Options
     now: datetime
     narration: Narration
 
@@ -161,9 +148,9 @@ class _Look:
         remains = judge(
             inventory.leftovers,
             now=self.now,
-            older_than=self.request.older_than,
+            older_than=self.options.age,
             regions=regions - inventory.refused.keys(),
-            everywhere=self.request.all_regions and not inventory.refused,
+            everywhere=self.options.all_regions and not inventory.refused,
         )
         return _Found(remains, inventory.calls, frozenset(inventory.refused))
 
@@ -176,10 +163,10 @@ class _Work:
     backups: tuple[Leftover, ...]
 
     @classmethod
-    def of(cls, found: Sequence[Remains], request: Request, now: datetime) -> _Work:
+    def of(cls, found: Sequence[Remains], options: Options, now: datetime) -> _Work:
         """The stacks that are due, and, where asked for, the backups that are old enough."""
-        backups = [one for remains in found for one in remains.kept if one.kind == "backup"] if request.backups else []
-        old = tuple(one for one in backups if one.created and now - one.created >= request.older_than)
+        backups = [one for remains in found for one in remains.kept if one.kind == "backup"] if options.backups else []
+        old = tuple(one for one in backups if one.created and now - one.created >= options.age)
         return cls(tuple(one for one in found if one.is_due), old)
 
     @property
@@ -332,7 +319,7 @@ def _remains_json(one: Remains, work: _Work, held: Holding | None, profile: str 
 
 def _conclude_sweep(
     invocation: Invocation,
-    request: Request,
+    options: Options,
     left: Sequence[Leftover],
     kept: Sequence[Leftover],
     calls: Sequence[str],
@@ -343,7 +330,7 @@ def _conclude_sweep(
     if not left:
         screen.show(f"{'0 left' if worked else 'nothing to remove'} (verified by {proof_line(calls)})")
     show_kept(invocation, kept)
-    if request.dry_run and left:
+    if options.dry_run and left:
         raise FindingError(
             f"{_things(left)} would be removed: {bill(left)}", next_step="the same command without --dry-run"
         )
@@ -352,7 +339,7 @@ def _conclude_sweep(
         raise FindingError(
             f"{len(left)} left: {bill(left)}", next_step=CommandLine("srekv sweep") + " again, or the commands above"
         )
-    if not request.dry_run:
+    if not options.dry_run:
         release(invocation)
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from srekv.commands import completion
+from srekv.commands.completion import proposing
 from srekv.commands.session import LocalWishes, pass_invocation, session_of, started, target_config, vantage
 from srekv.commands.status import lease_row, nodes_json
 from srekv.config import OPERATING_SYSTEMS, SPEEDS, fastest, refuse_unsupported
@@ -19,119 +21,115 @@ from srekv.provision.model import Change, Deployment
 from srekv.ui.console import Narration, changes_json, grid, node_table, reach, tally
 from srekv.ui.context import Invocation
 from srekv.ui.help import Command
-from srekv.ui.options import OneOf, as_parts, as_seconds, as_speed, given
+from srekv.ui.options import OneOf, as_parts, as_seconds, as_speed, given, option, pass_options
 
 if TYPE_CHECKING:
     from srekv.provision.stack import Stack
     from srekv.provision.steps.collection import Steps
 
-F = TypeVar("F", bound=Callable[..., Any])
+
+@dataclass(frozen=True, kw_only=True)
+class StackOptions:
+    """The settings of a stack by the names that `Config` has for them; None and (): as the stack was made."""
+
+    vpc_id: str | None = option(
+        "--vpc-id", help="The VPC.  [default: the default VPC]", shell_complete=proposing(completion.networks)
+    )
+    azs: tuple[str, ...] = option("--azs", callback=as_parts, help="Two Availability Zones: us-east-1a,us-east-1b.")
+    subnets: tuple[str, ...] = option("--subnet", multiple=True, help="A public subnet; give it twice.")
+    fix_vpc: bool | None = option("--fix-vpc", is_flag=True, default=None, help="Switch the VPC's DNS attributes on.")
+    instance_type: str | None = option("--instance-type", help="EC2 instance type.  [default: t2.micro]")
+    os: str | None = option("--os", type=OneOf(OPERATING_SYSTEMS), help="Amazon Linux.  [default: al2023]")
+    unsupported: bool | None = option(
+        "--unsupported", is_flag=True, default=None, help="Accept --os al2, past its end of support."
+    )
+    ami: str | None = option("--ami", help="A machine image instead of the newest Amazon Linux.")
+    key_name: str | None = option("--key-name", help="An existing key pair; opens port 22 to you.")
+    create_key: str | None = option(
+        "--create-key",
+        metavar="FILE",
+        help="Create a key pair, write its private key to FILE.",
+        shell_complete=completion.files,
+    )
+    allow_cidrs: tuple[str, ...] = option(
+        "--allow-cidr",
+        multiple=True,
+        help="Who may reach the service; repeatable.  [default: this machine's address]",
+    )
+    zone: str | None = option("--zone", help="The private zone.  [default: sre-test.local]")
+    record: str | None = option("--record", help="The service's record in it.  [default: svc]")
+    port: int | None = option("--port", type=int, help="The service's port.  [default: 80; on the local target 8080]")
+    interval: int | None = option(
+        "--interval",
+        type=int,
+        help="Seconds between a checker's requests, 10 or 30; the console's 30 cannot meet the lab's 'wait ~30 s'.  "
+        "[default: 10]",
+    )
+    threshold: int | None = option("--threshold", type=int, help="Failures in a row that count, 1-10.  [default: 3]")
+    ttl: int | None = option(
+        "--ttl", type=int, help="The records' TTL, seconds; the console default, 300, delays failover.  [default: 10]"
+    )
+    deletion_protection: bool | None = option(
+        "--deletion-protection/--no-deletion-protection", default=None, help="Protect the table."
+    )
+    alarms: bool | None = option("--alarms/--no-alarms", default=None, help="CloudWatch alarms and a dashboard.")
+    lease_s: float | None = option(
+        "--lease",
+        callback=as_seconds,
+        metavar="DURATION",
+        help="Terminate the nodes automatically after this time (90m, 2h, 3d). Repeat to renew.",
+    )
 
 
-def placement_options(command: F) -> F:
-    """Where the nodes go and what they are."""
-    for option in reversed(
-        (
-            click.option(
-                "--vpc-id",
-                help="The VPC.  [default: the default VPC]",
-                shell_complete=completion.proposing(completion.networks),
-            ),
-            click.option("--azs", callback=as_parts, help="Two Availability Zones: us-east-1a,us-east-1b."),
-            click.option("--subnet", "subnets", multiple=True, help="A public subnet; give it twice."),
-            click.option("--fix-vpc", is_flag=True, default=None, help="Switch the VPC's DNS attributes on."),
-            click.option("--instance-type", help="EC2 instance type.  [default: t2.micro]"),
-            click.option("--os", "os", type=OneOf(OPERATING_SYSTEMS), help="Amazon Linux.  [default: al2023]"),
-            click.option("--unsupported", is_flag=True, default=None, help="Accept --os al2, past its end of support."),
-            click.option("--ami", help="A machine image instead of the newest Amazon Linux."),
-            click.option("--key-name", help="An existing key pair; opens port 22 to you."),
-            click.option(
-                "--create-key",
-                metavar="FILE",
-                help="Create a key pair, write its private key to FILE.",
-                shell_complete=completion.files,
-            ),
-            click.option(
-                "--allow-cidr",
-                "allow_cidrs",
-                multiple=True,
-                help="Who may reach the service; repeatable.  [default: this machine's address]",
-            ),
+@dataclass(frozen=True, kw_only=True)
+class Options(StackOptions):
+    """The options of `up`."""
+
+    no_lease: bool = option("--no-lease", is_flag=True, help="Remove the lease; nodes run until srekv down.")
+    speed: float | None = option(
+        "--speed",
+        callback=as_speed,
+        metavar="auto|FLOAT",
+        help="Local target: clock speed-up, in AWS-equivalent seconds per wall-clock second; fixed until the local "
+        "cloud stops.  [default: auto, the fastest of 10, 5, 2 and 1 that this machine keeps]",
+    )
+    dns_port: int | None = option(
+        "--dns-port", type=click.IntRange(1, 65535), help="Local target: the resolver's port.  [default: 5300]"
+    )
+    dynamodb: str | None = option(
+        "--dynamodb-endpoint",
+        metavar="URL",
+        help="Local target: a DynamoDB of yours, DynamoDB Local for example, holds the table: its data outlives the "
+        "cloud.",
+    )
+    dynamodb_anywhere: bool = option(
+        "--dynamodb-anywhere", is_flag=True, help="Local target: that database may be on another computer."
+    )
+    wait: bool = option("--wait/--no-wait", default=True, help="Wait until both checks pass and the name answers.")
+    dry_run: bool = option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
+
+    def __post_init__(self) -> None:
+        if self.no_lease and self.lease_s is not None:
+            raise UsageError("--lease and --no-lease exclude each other", next_step="give one of the two")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings of the stack that were really given."""
+        chosen = given({one.name: getattr(self, one.name) for one in fields(StackOptions)})
+        return chosen | ({"lease": None} if self.no_lease else {})
+
+    @property
+    def local(self) -> LocalWishes:
+        """What is wanted of the local cloud."""
+        return LocalWishes(
+            speed=self.speed, dns_port=self.dns_port, dynamodb=self.dynamodb, anywhere=self.dynamodb_anywhere
         )
-    ):
-        command = option(command)
-    return command
-
-
-def failover_options(command: F) -> F:
-    """How fast a failover is: 30 s x 3 with TTL 300 can never meet the lab's "wait about 30 s"."""
-    for option in reversed(
-        (
-            click.option("--zone", help="The private zone.  [default: sre-test.local]"),
-            click.option("--record", help="The service's record in it.  [default: svc]"),
-            click.option("--port", type=int, help="The service's port.  [default: 80; on the local target 8080]"),
-            click.option(
-                "--interval",
-                type=int,
-                help="Seconds between a checker's requests, 10 or 30; the console's 30 cannot meet the lab's "
-                "'wait ~30 s'.  [default: 10]",
-            ),
-            click.option("--threshold", type=int, help="Failures in a row that count, 1-10.  [default: 3]"),
-            click.option(
-                "--ttl",
-                type=int,
-                help="The records' TTL, seconds; the console default, 300, delays failover.  [default: 10]",
-            ),
-            click.option("--deletion-protection/--no-deletion-protection", default=None, help="Protect the table."),
-            click.option("--alarms/--no-alarms", default=None, help="CloudWatch alarms and a dashboard."),
-        )
-    ):
-        command = option(command)
-    return command
 
 
 @click.command("up", cls=Command)
-@placement_options
-@failover_options
-@click.option(
-    "--lease",
-    "lease_s",
-    callback=as_seconds,
-    metavar="DURATION",
-    help="Terminate the nodes automatically after this time (90m, 2h, 3d). Repeat to renew.",
-)
-@click.option("--no-lease", is_flag=True, help="Remove the lease; nodes run until srekv down.")
-@click.option(
-    "--speed",
-    callback=as_speed,
-    metavar="auto|FLOAT",
-    help="Local target: clock speed-up, in AWS-equivalent seconds per wall-clock second; fixed until the local cloud "
-    "stops.  [default: auto, the fastest of 10, 5, 2 and 1 that this machine keeps]",
-)
-@click.option("--dns-port", type=click.IntRange(1, 65535), help="Local target: the resolver's port.  [default: 5300]")
-@click.option(
-    "--dynamodb-endpoint",
-    "dynamodb",
-    metavar="URL",
-    help="Local target: a DynamoDB of yours, DynamoDB Local for example, holds the table: its data outlives the cloud.",
-)
-@click.option("--dynamodb-anywhere", is_flag=True, help="Local target: that database may be on another computer.")
-@click.option("--wait/--no-wait", default=True, help="Wait until both checks pass and the name answers.")
-@click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
+@pass_options(Options)
 @pass_invocation
-def command(
-    invocation: Invocation,
-    /,
-    *,
-    speed: float | None,
-    dns_port: int | None,
-    dynamodb: str | None,
-    dynamodb_anywhere: bool,
-    wait: bool,
-    dry_run: bool,
-    no_lease: bool,
-    **settings: Any,
-) -> None:
+def command(invocation: Invocation, options: Options) -> None:
     """Create or repair everything, section by section.
 
     Run it again at any time: it repairs what differs and leaves the rest alone. A setting that you do not give keeps
@@ -141,35 +139,15 @@ def command(
     $ srekv --target aws up --dry-run
     $ srekv --target aws up --lease 2h
     """
-    chosen = given(settings)
-    if no_lease:
-        if "lease_s" in chosen:
-            raise UsageError("--lease and --no-lease exclude each other", next_step="give one of the two")
-        chosen["lease"] = None
-    local = LocalWishes(speed=speed, dns_port=dns_port, dynamodb=dynamodb, anywhere=dynamodb_anywhere)
-    up(invocation, chosen, wait=wait, dry_run=dry_run, local=local)
+    refuse_unsupported(options.os or "", accepted=bool(options.unsupported))
+    (_plan if options.dry_run else up)(invocation, options)
 
 
-def up(
-    invocation: Invocation,
-    given: Mapping[str, Any],
-    *,
-    wait: bool,
-    dry_run: bool,
-    local: LocalWishes,
-) -> None:
-    """Create or repair everything, then show how to reach it.
-
-    Raises:
-        UsageError: an operating system past its end of support, before the first call if it is asked for here.
-    """
-    since = time.time()
-    refuse_unsupported(given.get("os", ""), accepted=given.get("unsupported", False))
-    if dry_run:
-        _plan(invocation, given, wait=wait, local=local)
-        return
+def up(invocation: Invocation, options: Options) -> None:
+    """Create or repair everything, then show how to reach it."""
+    since, wait = time.time(), options.wait
     with invocation.screen.progress() as narration:
-        stack = _connected(invocation, given, narration, local=local)
+        stack = _connected(invocation, options, narration)
         # Only now: a local cloud that starts does so beside these imports.
         from srekv.drill.note import refuse_under_way
         from srekv.provision import lease
@@ -213,7 +191,7 @@ def up(
     screen.document(document)
 
 
-def _plan(invocation: Invocation, given: Mapping[str, Any], *, wait: bool, local: LocalWishes) -> None:
+def _plan(invocation: Invocation, options: Options) -> None:
     """Show what `up` would do and what that costs; a local cloud that was started for this alone ends again.
 
     Raises:
@@ -226,8 +204,8 @@ def _plan(invocation: Invocation, given: Mapping[str, Any], *, wait: bool, local
     idle = invocation.is_local and control.find(invocation.home) is None
     try:
         with invocation.screen.progress(dry=True) as narration:
-            stack = _connected(invocation, given, narration, local=local)
-            stack.up(wait=wait, guard=refuse_under_way, preflight=refuse)
+            stack = _connected(invocation, options, narration)
+            stack.up(wait=options.wait, guard=refuse_under_way, preflight=refuse)
             changes, elapsed = narration.changes, narration.elapsed_s
     finally:
         if idle:
@@ -250,18 +228,18 @@ def _plan(invocation: Invocation, given: Mapping[str, Any], *, wait: bool, local
     planning.refuse(changes)
 
 
-def _connected(invocation: Invocation, given: Mapping[str, Any], narration: Narration, *, local: LocalWishes) -> Stack:
+def _connected(invocation: Invocation, options: Options, narration: Narration) -> Stack:
     """The stack, on a target that is started if need be."""
     new: list[control.Runtime] = []
     with narration.busy("starting the local cloud" if invocation.is_local else "checking the options"):
-        config = target_config(invocation, started(invocation, given, local, new.append))
+        config = target_config(invocation, started(invocation, options.settings, options.local, new.append))
     for runtime in new:
         words = describe_pace(runtime.speed, runtime.keeps)
         (narration.note if runtime.speed <= runtime.keeps else narration.warn)(words)
     from srekv.provision.stack import connect
 
     with narration.busy("reading the stack's settings"):
-        stack = connect(config, given, narration, dry=narration.dry, session=session_of(invocation, config))
+        stack = connect(config, options.settings, narration, dry=narration.dry, session=session_of(invocation, config))
     refuse_unsupported(stack.run.config.os, accepted=stack.run.config.unsupported)
     return stack
 

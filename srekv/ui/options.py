@@ -1,14 +1,54 @@
-"""The types of options' values."""
+"""A command's options as the fields of a dataclass, and the types of their values."""
 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Callable
+from dataclasses import field, fields
+from functools import wraps
+from typing import Any, TypeVar
 
 import click
 
 from srekv.config import clock_speed, duration
 from srekv.errors import none_of
+
+O = TypeVar("O")  # noqa: E741 - the options
+R = TypeVar("R")
+
+
+def argument(**settings: Any) -> Any:
+    """A field of a command's options that a Click argument of its name fills."""
+    return field(metadata={"parameter": lambda name: click.argument(name, **settings)})
+
+
+def option(*names: str, **settings: Any) -> Any:
+    """A field of a command's options that a Click option fills.
+
+    Args:
+        names: as they are typed.
+        settings: of the Click option; its default is the field's.
+    """
+    several = settings.get("multiple") or settings.get("callback") is as_parts
+    default = settings.get("default", () if several else False if settings.get("is_flag") else None)
+    return field(default=default, metadata={"parameter": lambda name: click.option(name, *names, **settings)})
+
+
+def pass_options(kind: type[O]) -> Callable[[Callable[[O], R]], Callable[..., R]]:
+    """Give a Click command its options as one dataclass, whose fields `option` and `argument` have made."""
+    asked: type[Any] = kind
+
+    def decorate(command: Callable[[O], R]) -> Callable[..., R]:
+        @wraps(command)
+        def call(**values: Any) -> R:
+            return command(kind(**values))
+
+        decorated: Callable[..., R] = call
+        for one in reversed(fields(asked)):  # Click takes the last one first
+            decorated = one.metadata["parameter"](one.name)(decorated)
+        return decorated
+
+    return decorate
 
 
 class OneOf(click.Choice[str]):
@@ -63,6 +103,6 @@ def as_speed(_context: click.Context, parameter: click.Parameter, value: str | N
     return None if value is None else clock_speed(value, parameter.opts[0])
 
 
-def given(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that were really given: the others keep what the stack was made with."""
-    return {name: value for name, value in options.items() if value is not None and value != ()}
+def given(values: dict[str, Any]) -> dict[str, Any]:
+    """The values that were really given: the others keep what the stack was made with."""
+    return {name: value for name, value in values.items() if value is not None and value != ()}

@@ -87,6 +87,21 @@ def test_every_command_has_help(name: str) -> None:
             assert option.help, f"{name} {option.opts}"
 
 
+WITH_OPTIONS = {
+    name: kind
+    for name in ALL
+    if (kind := getattr(sys.modules[f"srekv.commands.{name.split()[0].replace('-', '_')}"], "Options", None))
+}
+
+
+@pytest.mark.parametrize("name", WITH_OPTIONS)
+def test_options_have_the_defaults_of_the_command_line(name: str, tmp_path: Path) -> None:
+    """The dataclass of a command that is made in Python is the one that a command line without options makes."""
+    required = [str(tmp_path) for one in ALL[name].params if isinstance(one, click.Argument)]
+    typed = ALL[name].make_context(name, [*required]).params
+    assert WITH_OPTIONS[name](**typed) == WITH_OPTIONS[name](**{"file": tmp_path} if required else {})
+
+
 def test_the_list_of_commands_fits() -> None:
     """At 80 columns no command's first sentence is cut off, and they come in the order in which they are met."""
     text = CliRunner().invoke(main_group, ["--help"], terminal_width=80).output

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from srekv.commands.doctor import Request, judge, show
+from srekv.commands.doctor import Options, judge, show
 from srekv.doctor.model import Diagnosis, Examination, Finding, NameVerdict
 from srekv.errors import Advice, CommandLine, FindingError, UnknownError, UsageError
 from srekv.ui.console import Screen
@@ -109,6 +109,6 @@ def test_the_exit_code_is_the_worst(findings: list[Finding], names: list[NameVer
 def test_impossible_times_are_refused(seconds: float) -> None:
     """No target and no time-out is zero, negative or endless."""
     with pytest.raises(UsageError, match="--target-outage"):
-        Request(target_s=seconds)
+        Options(target_s=seconds)
     with pytest.raises(UsageError, match="--client-timeout"):
-        Request(client_timeout_s=seconds)
+        Options(client_timeout_s=seconds)

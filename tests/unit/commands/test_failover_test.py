@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srekv.commands.failover_test import Request, place_report, spread, warn_of_lease
+from srekv.commands.failover_test import Options, place_report, spread, warn_of_lease
 from srekv.config import Config
 from srekv.drill.catalogue import CATALOGUE, NAMES, Entry, entry
-from srekv.drill.model import DrillResult, Promises
+from srekv.drill.model import DrillResult
 from srekv.errors import UsageError
 
 
@@ -22,19 +22,19 @@ from srekv.errors import UsageError
     [
         ({"fault": "stopp"}, "did you mean --fault stop"),
         ({"wrong": "slow"}, "stale-reads"),
-        ({"zoo": ("honor-ttl", "browser")}, "browser"),
+        ({"clients": ("honor-ttl", "browser")}, "browser"),
         ({"rounds": 0}, "rounds"),
         ({"rate": 0.0}, "rate"),
-        ({"promises": Promises(min_availability=99.0)}, "0 to 1"),
-        ({"promises": Promises(max_outage_s=-1.0)}, "--max-outage"),
-        ({"promises": Promises(max_outage_s=float("nan"))}, "--max-outage"),
-        ({"promises": Promises(max_lost=-1)}, "--max-lost"),
+        ({"min_availability": 99.0}, "0 to 1"),
+        ({"max_outage": -1.0}, "--max-outage"),
+        ({"max_outage": float("nan")}, "--max-outage"),
+        ({"max_lost": -1}, "--max-lost"),
     ],
 )
 def test_refuses_what_can_never_work(more: dict[str, Any], says: str) -> None:
     """An impossible request is a usage error that names the nearest possible one."""
     with pytest.raises(UsageError) as caught:
-        Request(directory=Path("d"), **more).check()
+        Options(directory=Path("d"), **more).check()
 
     assert says in str(caught.value)
 
@@ -42,7 +42,7 @@ def test_refuses_what_can_never_work(more: dict[str, Any], says: str) -> None:
 @pytest.mark.parametrize("one", [one for one in CATALOGUE if one.former], ids=lambda one: one.former)
 def test_a_former_name_of_a_fault_is_taken(one: Entry) -> None:
     """A script that was written for an earlier srekv drills the same fault."""
-    assert Request(directory=Path("d"), fault=one.former).check() is one
+    assert Options(directory=Path("d"), fault=one.former).check() is one
 
 
 @pytest.mark.parametrize("option", ["--dir", "--report"])
@@ -52,7 +52,7 @@ def test_refuses_a_place_that_cannot_hold_the_evidence(tmp_path: Path, option: s
     places = {"--dir": tmp_path, "--report": None} | {option: tmp_path / "file" / "drills"}
 
     with pytest.raises(UsageError) as caught:
-        Request(directory=places["--dir"] or tmp_path, report=places["--report"]).check()
+        Options(directory=places["--dir"] or tmp_path, report=places["--report"]).check()
 
     assert str(tmp_path / "file") in caught.value.why
     assert option in caught.value.next_step
@@ -74,7 +74,7 @@ def test_a_drills_report_overwrites_no_other_run(tmp_path: Path) -> None:
 
 def test_makes_no_directory_before_the_drill(tmp_path: Path) -> None:
     """A place that can be made is good enough, and is not made yet."""
-    Request(directory=tmp_path / "a" / "b").check()
+    Options(directory=tmp_path / "a" / "b").check()
 
     assert list(tmp_path.iterdir()) == []
 
@@ -83,7 +83,7 @@ def test_accepts_every_fault() -> None:
     """Every name of the catalogue is one, once, and each says what is expected of it."""
     assert len(set(NAMES)) == len(CATALOGUE)
     for name in NAMES:
-        found = Request(directory=Path("d"), fault=name).check()
+        found = Options(directory=Path("d"), fault=name).check()
         assert found is entry(name)
         assert all((found.title, found.hypothesis, found.rule, found.needs))
 
