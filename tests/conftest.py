@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import pty
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
@@ -19,10 +20,13 @@ settings.load_profile("unhurried")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let moto's accounts have Amazon's newest images only, those that the public parameters name.
+    """Let Ctrl-C reach the programs that tests start, and moto know Amazon's newest images only.
 
-    Of itself it makes 1,300 more in each Region whenever an account is emptied: a fifth of a second, hundreds of times.
+    A shell's background job ignores SIGINT, and so do its children. Of itself moto makes 1,300 images more in each
+    Region whenever an account is emptied: a fifth of a second, hundreds of times.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     newest = files("moto").joinpath("ec2/resources/latest_amis/us-east-1.json.gz")
     images = config.cache.mkdir("srekv") / "images.json"  # type: ignore[union-attr]
     mine = images.with_suffix(f".{os.getpid()}")
