@@ -16,7 +16,9 @@ from pathlib import Path
 from srekv.local import control
 
 ROOT = Path(__file__).parents[2]
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "build", "dist", "node_modules", "__pycache__", ".*_cache", ".hyp*")
+LEFT_OUT = shutil.ignore_patterns(
+    *(".git", ".venv", "build", "dist", "node_modules", "__pycache__", ".*_cache", ".hyp*", "srekv-drills")
+)
 KEPT = ("LANG", "LC_ALL", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_CONFIG_FILE", "PIP_NO_INDEX")
 """What a session takes over: the language, and where pip finds packages on this machine."""
 
