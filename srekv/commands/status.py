@@ -127,8 +127,10 @@ def status(invocation: Invocation) -> None:
     from srekv.commands import plan as planning
     from srekv.drill.note import left_behind
     from srekv.provision import lease
+    from srekv.provision.engine.reading import Reading
 
     with opened(invocation) as (stack, narration), narration.busy("reading the stack"):
+        Reading().attach(stack.run.clients.session)
         seen = look(stack, narration)
     config, screen, now, deployment = stack.run.config, invocation.screen, datetime.now(UTC), seen.deployment
     screen.document(_status_document(config, seen, now) | {"warnings": narration.warnings})
