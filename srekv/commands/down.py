@@ -72,25 +72,21 @@ def bill(leftovers: Iterable[Leftover]) -> str:
 
 
 def leftovers_json(leftovers: Sequence[Leftover], *, profile: str | None) -> list[dict[str, Any]]:
-    """As the JSON documents show them, in the order in which they can go; see leftover_json."""
-    return [leftover_json(one, leftovers, profile=profile) for one in in_order(leftovers)]
+    """As the JSON documents show them, in the order in which they can go.
 
-
-def leftover_json(one: Leftover, among: Sequence[Leftover] = (), *, profile: str | None) -> dict[str, Any]:
-    """As the JSON documents show it; usd_month is null when the price is not known, command "" without one."""
-    usd, known = month_usd([one])
-    return {
-        "kind": one.kind,
-        "id": one.id,
-        "name": one.name,
-        "state": one.state,
-        "stack": one.stack,
-        "region": one.region,
-        "created": one.created and one.created.isoformat(),
-        "note": one.note,
-        "usd_month": round(usd, 4) if known else None,
-        "command": " && ".join(by_hand(one, among, profile=profile)),
-    }
+    usd_month is null when the price is not known, command "" without one.
+    """
+    prices = [(one, *month_usd([one])) for one in in_order(leftovers)]
+    return [
+        {
+            **{member: getattr(one, member) for member in ("kind", "id", "name", "state", "stack", "region")},
+            "created": one.created and one.created.isoformat(),
+            "note": one.note,
+            "usd_month": round(usd, 4) if known else None,
+            "command": " && ".join(by_hand(one, leftovers, profile=profile)),
+        }
+        for one, usd, known in prices
+    ]
 
 
 def show_left(invocation: Invocation, left: Sequence[Leftover]) -> None:
@@ -100,15 +96,12 @@ def show_left(invocation: Invocation, left: Sequence[Leftover]) -> None:
         table.add_column(heading, overflow="fold")
     for one in left:
         usd, known = month_usd([one])
-        table.add_row(one.kind, one.name or one.id, f"{one.state} {one.note}".strip(), _price(usd, known=known))
+        price = f"{usd:.2f}" if known else "unknown"
+        table.add_row(one.kind, one.name or one.id, f"{one.state} {one.note}".strip(), price)
     invocation.screen.show(table)
     for one in in_order(left):
         for command in by_hand(one, left, profile=invocation.profile):
             invocation.screen.line(command)
-
-
-def _price(usd: float, *, known: bool) -> str:
-    return f"{usd:.2f}" if known else "unknown"
 
 
 def proof_line(calls: Sequence[str]) -> str:
@@ -173,7 +166,10 @@ def down(invocation: Invocation, *, dry_run: bool, keep_table: bool, backup: str
             "dry_run": dry_run,
             "changes": changes_json(changes),
             "items": held.items if held else None,
-            **_removal_json(removal, invocation.profile),
+            "left": leftovers_json(removal.left, profile=invocation.profile),
+            "kept": leftovers_json(removal.kept, profile=invocation.profile),
+            "others": list(removal.others),
+            "proof": list(removal.calls),
             "elapsed_s": round(elapsed, 3),
         }
     )
@@ -185,18 +181,9 @@ def down(invocation: Invocation, *, dry_run: bool, keep_table: bool, backup: str
 
 
 def nothing_runs(invocation: Invocation, document: dict[str, Any]) -> None:
-    """Say that there can be nothing: no local cloud runs."""
+    """Report that there can be nothing: no local cloud runs."""
     invocation.screen.show("there is no local cloud running: 0 left")
     invocation.screen.document({**document, "left": [], "kept": [], "proof": []})
-
-
-def _removal_json(removal: Removal, profile: str | None) -> dict[str, Any]:
-    return {
-        "left": leftovers_json(removal.left, profile=profile),
-        "kept": leftovers_json(removal.kept, profile=profile),
-        "others": list(removal.others),
-        "proof": list(removal.calls),
-    }
 
 
 def _ask(stack: Stack, held: Holding | None, *, keep_table: bool, backup: str, confirm: Confirm) -> None:

@@ -71,14 +71,14 @@ def session_of(invocation: Invocation, config: Config) -> boto3.Session:
 
     from srekv.provision.engine.answers import explain
     from srekv.provision.engine.clients import session_for
-    from srekv.provision.engine.tracing import Trace
+    from srekv.provision.engine.tracing import trace
 
     try:
         session = session_for(config)
     except BotoCoreError as error:
         raise explain(error, "reading the AWS configuration") from None
     if invocation.verbose:
-        Trace(invocation.screen.aside).attach(session)
+        trace(session, invocation.screen.aside)
     return session
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,7 +26,7 @@ from srekv.errors import CommandLine, FindingError, SrekvError, UsageError
 from srekv.local import control
 from srekv.prices import REGION
 from srekv.provision.inventory.leftover import Leftover, by_hand
-from srekv.provision.inventory.remains import REASONS, Remains, judge
+from srekv.provision.inventory.stacks import REASONS, StackInRegion, judge
 from srekv.provision.model import Change
 from srekv.provision.removal import with_reasons
 from srekv.ui.console import Narration, changes_json, counted, plain_table
@@ -35,7 +36,8 @@ from srekv.ui.options import as_seconds, option, pass_options
 
 if TYPE_CHECKING:
     from srekv.provision.data import Holding
-    from srekv.provision.inventory.sweep import Estate
+    from srekv.provision.inventory.account import Account
+    from srekv.provision.inventory.listings import Inventory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,172 +85,139 @@ def sweep(invocation: Invocation, options: Options, *, confirm: Confirm) -> None
         FindingError: something is due and there still.
         UsageError: the user declined.
     """
-    from srekv.provision.inventory.sweep import Estate
+    from srekv.provision.inventory.account import Account
 
     if invocation.is_local and control.find(invocation.home) is None:
         nothing_runs(invocation, {"dry_run": options.dry_run, "stacks": []})
         return
     now = datetime.now(UTC)
     config = target_config(invocation, running(invocation))
-    estate = Estate(config, session_of(invocation, config))
+    account = Account(config, session_of(invocation, config))
     with invocation.screen.progress(dry=options.dry_run) as narration:
-        regions = estate.regions() if options.all_regions else (estate.config.region,)
-        look = _Look(estate, options, now, narration)
-        found = look(frozenset(regions))
-        work = _Work.of(found.remains, options, now)
-        held = {one: _held(estate, one, narration) for one in work.stacks}
-        _show_found(invocation, found.remains, held, work)
-        if work.is_empty or options.dry_run:
-            done, refused = found, {}
-        else:
+        regions = account.regions() if options.all_regions else (config.region,)
+        look = partial(_look, account, options, now, narration)
+        inventory, found = look(regions)
+        work = _Work.of(found, options, now)
+        held = {one: _held(account, one, narration) for one in work.stacks}
+        _show_found(invocation, found, held, work)
+        proof, rest, refused = inventory, found, {}
+        if not options.dry_run and (work.stacks or work.backups):
             with narration.still():
                 _confirm(work, held, confirm)
-            refused = work.carry_out(estate, narration)
-            done = look(work.regions | {min(regions)})
-        left = with_reasons(estate.name_holders(work.left_in(done.remains)), refused)
+            refused = work.carry_out(account, narration)
+            where = {*(one.region for one in work.stacks), *(one.region for one in work.backups)}
+            proof, rest = look(where | {min(regions)})
+        left = with_reasons(account.name_holders(work.left_in(rest)), refused)
         changes = narration.changes
-    kept = [one for remains in done.remains for one in remains.kept]
+    kept = [thing for one in rest for thing in one.kept]
     invocation.screen.document(
         {
             "dry_run": options.dry_run,
             "older_than_s": options.age.total_seconds(),
-            "regions": [region for region in regions if region not in found.refused],
-            "stacks": [_remains_json(one, work, held.get(one), invocation.profile) for one in found.remains],
+            "regions": [region for region in regions if region not in inventory.refused],
+            "stacks": [_stack_json(one, work, held.get(one), invocation.profile) for one in found],
             "changes": changes_json(changes),
             "left": leftovers_json(left, profile=invocation.profile),
             "kept": leftovers_json(kept, profile=invocation.profile),
-            "proof": list(done.calls),
+            "proof": list(proof.calls),
         }
     )
-    _conclude_sweep(invocation, options, left, kept, done.calls, worked=not work.is_empty)
+    if not left:
+        outcome = "0 left" if work.stacks or work.backups else "nothing to remove"
+        invocation.screen.show(f"{outcome} (verified by {proof_line(proof.calls)})")
+    show_kept(invocation, kept)
+    if left:
+        raise _finding(invocation, left, dry=options.dry_run)
+    if not options.dry_run:
+        release(invocation)
 
 
-@dataclass(frozen=True)
-class _Found:
-    remains: tuple[Remains, ...]
-    calls: tuple[str, ...]
-    refused: frozenset[str]
-
-
-@dataclass(frozen=True)
-class _Look:
-    """Looks at the account and judges, again whenever it is called."""
-
-    estate: Estate
-    options: Options
-    now: datetime
-    narration: Narration
-
-    def __call__(self, regions: frozenset[str]) -> _Found:
-        where = next(iter(regions)) if len(regions) == 1 else f"{len(regions)} Regions"
-        with self.narration.busy(f"listing {where}"):
-            inventory = self.estate.look(sorted(regions))
-        for region, error in inventory.refused.items():
-            self.narration.warn(f"{region} was not listed: {error.what}: {error.why}")
-        remains = judge(
-            inventory.leftovers,
-            now=self.now,
-            older_than=self.options.age,
-            regions=regions - inventory.refused.keys(),
-            everywhere=self.options.all_regions and not inventory.refused,
-        )
-        return _Found(remains, inventory.calls, frozenset(inventory.refused))
+def _look(
+    account: Account, options: Options, now: datetime, narration: Narration, regions: Collection[str]
+) -> tuple[Inventory, tuple[StackInRegion, ...]]:
+    """List these Regions and what is everywhere, and judge it."""
+    where = next(iter(regions)) if len(regions) == 1 else f"{len(regions)} Regions"
+    with narration.busy(f"listing {where}"):
+        inventory = account.look(sorted(regions))
+    for region, error in inventory.refused.items():
+        narration.warn(f"{region} was not listed: {error.what}: {error.why}")
+    return inventory, judge(
+        inventory.leftovers,
+        now=now,
+        older_than=options.age,
+        regions={*regions} - inventory.refused.keys(),
+        everywhere=options.all_regions and not inventory.refused,
+    )
 
 
 @dataclass(frozen=True)
 class _Work:
     """What a sweep removes."""
 
-    stacks: tuple[Remains, ...]
+    stacks: tuple[StackInRegion, ...]
     backups: tuple[Leftover, ...]
 
     @classmethod
-    def of(cls, found: Sequence[Remains], options: Options, now: datetime) -> _Work:
+    def of(cls, found: Sequence[StackInRegion], options: Options, now: datetime) -> _Work:
         """The stacks that are due, and, where asked for, the backups that are old enough."""
-        backups = [one for remains in found for one in remains.kept if one.kind == "backup"] if options.backups else []
-        old = tuple(one for one in backups if one.created and now - one.created >= options.age)
+        kept = [thing for one in found for thing in one.kept if options.backups and thing.kind == "backup"]
+        old = tuple(one for one in kept if one.created and now - one.created >= options.age)
         return cls(tuple(one for one in found if one.is_due), old)
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to do."""
-        return not self.stacks and not self.backups
-
-    @property
-    def things(self) -> list[Leftover]:
-        """Everything that is to go."""
-        return [*(one for remains in self.stacks for one in remains.due), *self.backups]
-
-    def of_stack(self, remains: Remains) -> list[Leftover]:
+    def of_stack(self, one: StackInRegion) -> list[Leftover]:
         """What is to go of this stack."""
-        return [*(remains.due if remains.is_due else ()), *(one for one in remains.kept if one in self.backups)]
+        return [*(one.due if one.is_due else ()), *(thing for thing in one.kept if thing in self.backups)]
 
-    def why(self, remains: Remains) -> str:
+    def why(self, one: StackInRegion) -> str:
         """Why it goes or stays."""
-        only_backups = self.of_stack(remains) and not remains.is_due
-        return "backups older than asked for" if only_backups else REASONS[remains.verdict]
+        return "backups older than asked for" if self.of_stack(one) and not one.is_due else REASONS[one.verdict]
 
-    @property
-    def regions(self) -> frozenset[str]:
-        """Where it is."""
-        return frozenset([*(one.region for one in self.stacks), *(one.region for one in self.backups)])
-
-    def carry_out(self, estate: Estate, narration: Narration) -> dict[str, SrekvError]:
+    def carry_out(self, account: Account, narration: Narration) -> dict[str, SrekvError]:
         """Remove stack by stack; one that cannot be removed does not keep the others. Why something was not, by id."""
         refused: dict[str, SrekvError] = {}
-        for remains in self.stacks:
-            for key, error in _removed(estate, remains, narration).items():
-                refused[key] = error
-                narration.warn(f"the stack {remains.stack} in {remains.region}: {error}")
+        for one in self.stacks:
+            try:
+                errors = account.remove(one, narration).refused
+            except SrekvError as error:
+                errors = {one.stack: error}
+            refused |= errors
+            for reason in errors.values():
+                narration.warn(f"the stack {one.stack} in {one.region}: {reason}")
         for backup in self.backups:
-            _delete_backup(estate, backup, narration)
+            try:
+                account.delete_backup(backup)
+            except SrekvError as error:
+                narration.warn(str(error))
+                continue
+            deleted = Change(section="DynamoDB", kind="backup", name=backup.name, id=backup.id, action="delete")
+            narration.changed(replace(deleted, detail=backup.note))
         return refused
 
-    def left_in(self, found: Sequence[Remains]) -> list[Leftover]:
+    def left_in(self, found: Sequence[StackInRegion]) -> list[Leftover]:
         """What was to go and is there."""
         keys = {(one.stack, one.region) for one in self.stacks}
         ids = {one.id for one in self.backups}
-        due = [one for remains in found if (remains.stack, remains.region) in keys for one in remains.due]
-        return due + [one for remains in found for one in remains.kept if one.id in ids]
+        due = [thing for one in found if (one.stack, one.region) in keys for thing in one.due]
+        return due + [thing for one in found for thing in one.kept if thing.id in ids]
 
 
-def _removed(estate: Estate, remains: Remains, narration: Narration) -> Mapping[str, SrekvError]:
-    """Remove a stack; why something of it was not deleted, or nothing at all."""
-    try:
-        return estate.remove(remains, narration).refused
-    except SrekvError as error:
-        return {remains.stack: error}
-
-
-def _delete_backup(estate: Estate, backup: Leftover, narration: Narration) -> None:
-    try:
-        estate.delete_backup(backup)
-    except SrekvError as error:
-        narration.warn(str(error))
-        return
-    narration.changed(
-        Change(section="DynamoDB", kind="backup", name=backup.name, id=backup.id, action="delete", detail=backup.note)
-    )
-
-
-def _held(estate: Estate, remains: Remains, narration: Narration) -> Holding | None:
+def _held(account: Account, one: StackInRegion, narration: Narration) -> Holding | None:
     """How much data would go with a stack."""
-    if not any(one.kind == "table" for one in remains.due):
+    if not any(thing.kind == "table" for thing in one.due):
         return None
     try:
-        return estate.stack(remains, narration).holding()
+        return account.stack(one, narration).holding()
     except SrekvError as error:
-        narration.warn(f"the table of {remains.stack}: {error.what}")
+        narration.warn(f"the table of {one.stack}: {error.what}")
         return None
 
 
-def _confirm(work: _Work, held: dict[Remains, Holding | None], confirm: Confirm) -> None:
+def _confirm(work: _Work, held: dict[StackInRegion, Holding | None], confirm: Confirm) -> None:
     full = [f"{items} in the table of {one.stack}" for one, items in held.items() if items and items.items]
     data = f", with {', '.join(full)}, without a backup" if full else ""
-    what = " and ".join(
-        text for text in (counted(["stack"] * len(work.stacks)), counted(["backup"] * len(work.backups))) if text
-    )
-    if not confirm(f"Remove {what} ({_things(work.things)}, {bill(work.things)}){data}?"):
+    counts = (counted(["stack"] * len(work.stacks)), counted(["backup"] * len(work.backups)))
+    things = [*(thing for one in work.stacks for thing in one.due), *work.backups]
+    if not confirm(f"Remove {' and '.join(filter(None, counts))} ({_things(things)}, {bill(things)}){data}?"):
         raise UsageError("nothing was removed", next_step="the same command with --yes removes without asking")
 
 
@@ -257,10 +226,7 @@ def _things(things: Sequence[Leftover]) -> str:
 
 
 def _show_found(
-    invocation: Invocation,
-    found: Sequence[Remains],
-    held: dict[Remains, Holding | None],
-    work: _Work,
+    invocation: Invocation, found: Sequence[StackInRegion], held: dict[StackInRegion, Holding | None], work: _Work
 ) -> None:
     """Each stack with what happens to it and why, then what goes of it: the backups among it only if asked for."""
     if not found:
@@ -268,23 +234,25 @@ def _show_found(
     table = plain_table()
     for heading in ("stack", "Region", "age", "sweep", "why", "things", "USD a month"):
         table.add_column(heading, overflow="fold")
-    goes = {one: work.of_stack(one) for one in found}
+    shown = []
     for one in found:
+        things = work.of_stack(one)
         usd, known = month_usd([*one.due, *one.kept])
         table.add_row(
             one.stack,
             one.region or "unknown",
             age_text(one.age),
-            "removes" if goes[one] else "leaves",
+            "removes" if things else "leaves",
             work.why(one) + (f" ({one.lease:%Y-%m-%d %H:%M} UTC)" if one.lease else ""),
             str(len(one.due) + len(one.kept)),
             f"{usd:.2f}" if known else f"{usd:.2f} and more",
         )
-    invocation.screen.show(table)
-    for one, things in goes.items():
         if things:
             data = f"; {holding} in the table" if (holding := held.get(one)) else ""
-            invocation.screen.show(f"{one.stack} in {one.region}: {counted([thing.kind for thing in things])}{data}")
+            shown.append(f"{one.stack} in {one.region}: {counted([thing.kind for thing in things])}{data}")
+    invocation.screen.show(table)
+    for line in shown:
+        invocation.screen.show(line)
     invocation.screen.show(
         f"list prices of {REGION}, without requests; AWS reports the age of some kinds only: the oldest counts"
     )
@@ -300,7 +268,7 @@ def age_text(age: timedelta | None) -> str:
     return "new"
 
 
-def _remains_json(one: Remains, work: _Work, held: Holding | None, profile: str | None) -> dict[str, Any]:
+def _stack_json(one: StackInRegion, work: _Work, held: Holding | None, profile: str | None) -> dict[str, Any]:
     usd, known = month_usd([*one.due, *one.kept])
     return {
         "stack": one.stack,
@@ -317,30 +285,15 @@ def _remains_json(one: Remains, work: _Work, held: Holding | None, profile: str 
     }
 
 
-def _conclude_sweep(
-    invocation: Invocation,
-    options: Options,
-    left: Sequence[Leftover],
-    kept: Sequence[Leftover],
-    calls: Sequence[str],
-    *,
-    worked: bool,
-) -> None:
-    screen = invocation.screen
-    if not left:
-        screen.show(f"{'0 left' if worked else 'nothing to remove'} (verified by {proof_line(calls)})")
-    show_kept(invocation, kept)
-    if options.dry_run and left:
-        raise FindingError(
+def _finding(invocation: Invocation, left: Sequence[Leftover], *, dry: bool) -> FindingError:
+    """What would be removed; or what is left, which is shown."""
+    if dry:
+        return FindingError(
             f"{_things(left)} would be removed: {bill(left)}", next_step="the same command without --dry-run"
         )
-    if left:
-        show_left(invocation, left)
-        raise FindingError(
-            f"{len(left)} left: {bill(left)}", next_step=CommandLine("srekv sweep") + " again, or the commands above"
-        )
-    if not options.dry_run:
-        release(invocation)
+    show_left(invocation, left)
+    again = CommandLine("srekv sweep") + " again, or the commands above"
+    return FindingError(f"{len(left)} left: {bill(left)}", next_step=again)
 
 
 def show_kept(invocation: Invocation, kept: Sequence[Leftover]) -> None:

@@ -262,7 +262,7 @@ def _noted(invocation: Invocation, narration: Narration, work: Callable[[], Depl
 
     Of a stack that was removed meanwhile the error says what is left.
     """
-    from srekv.provision.engine.incarnation import EndedError
+    from srekv.provision.engine.generation import EndedError
 
     try:
         return work()

@@ -1,4 +1,4 @@
-"""`up` beside another run: one of everything in the end, or nothing, never two halves.
+"""Concurrent `up` and `down`: converge to exactly one complete stack, or none.
 
 There is no lock in the cloud. Each create converges by itself (unique names, tokens and references of one life of the
 stack, addresses by their tag), and at its end an `up` that changed something looks twice:
@@ -60,8 +60,9 @@ def _round(steps: Steps, make: Make, *, tolerant: bool) -> tuple[Instances | Non
         ensure_all(steps.run, steps.all)
     except SrekvError as error:
         role = _role_still_there(steps, make, error)
-        if tolerant and _has_vanished(error):
-            return None, role
+        cause = error.__cause__
+        if tolerant and isinstance(cause, Exception) and is_absent(cause):
+            return None, role  # something went away meanwhile: another `up` has decided for the other one of two
         raise
     if not steps.run.changed.is_set():
         return None, None
@@ -70,14 +71,9 @@ def _round(steps: Steps, make: Make, *, tolerant: bool) -> tuple[Instances | Non
     return instances, None if alone else role
 
 
-def _has_vanished(error: SrekvError) -> bool:
-    """Whether something went away under our hands: another `up` has decided for the other one of two."""
-    return isinstance(error.__cause__, Exception) and is_absent(error.__cause__)
-
-
 def _role_still_there(steps: Steps, make: Make, failure: SrekvError | None) -> Role:
     """The role of this run's life of the stack; if it is gone, remove what this run has made."""
-    life = steps.run.incarnation
+    life = steps.run.generation
     if failure is not None and not life.id:
         raise failure
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from srekv.errors import CommandLine, UsageError
-from srekv.provision.engine.answers import FAILURES, explain, gone
+from srekv.provision.engine.answers import explained, gone
 from srekv.provision.engine.clients import Clients
 from srekv.provision.engine.run import Op, Ops, Run
 from srekv.provision.steps.table import Table
@@ -41,12 +41,10 @@ def holding(run: Run) -> Holding | None:
     Raises:
         SrekvError: DynamoDB does not tell.
     """
-    try:
+    with explained(f"counting the items of {run.names.table}"):
         if not Table(run, needs=()).observe():
             return None
         page = run.clients.dynamodb.scan(TableName=run.names.table, Select="COUNT", ConsistentRead=True)
-    except FAILURES as error:
-        raise explain(error, f"counting the items of {run.names.table}") from error
     return Holding(int(page["Count"]), more="LastEvaluatedKey" in page)
 
 
@@ -74,10 +72,8 @@ class Backup:
 
     def refuse(self) -> None:
         """Raise UsageError if there is nothing to back up, or the name is taken: two backups may share a name."""
-        try:
+        with explained("reading the table and its backups"):
             table, taken = Table(self._run, needs=()).observe(), self._find()
-        except FAILURES as error:
-            raise explain(error, "reading the table and its backups") from error
         if not table:
             raise UsageError(
                 f"the stack {self._run.config.stack} has no table to back up",
@@ -143,7 +139,5 @@ def delete_backup(clients: Clients, arn: str) -> None:
     Raises:
         SrekvError: DynamoDB refuses.
     """
-    try:
+    with explained(f"deleting the backup {arn}"):
         gone(clients.dynamodb.delete_backup, BackupArn=arn)
-    except FAILURES as error:
-        raise explain(error, f"deleting the backup {arn}") from error

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from srekv.errors import SrekvError, TimeoutExceeded
 from srekv.provision.data import Backup
-from srekv.provision.engine.answers import FAILURES, explain
+from srekv.provision.engine.answers import explained
 from srekv.provision.engine.run import HeldError, Run
 from srekv.provision.engine.scheduler import destroy_all
-from srekv.provision.inventory.account import Inventory, take
 from srekv.provision.inventory.holders import name_holders
 from srekv.provision.inventory.leftover import ENDING, IN_USE, Leftover
+from srekv.provision.inventory.listings import take
 from srekv.provision.steps.collection import Steps
 
 ROUNDS = 3
 """How often everything is removed while an `up` that runs beside this goes on making it."""
 
 LISTINGS_TIMEOUT_S = 15
-"""How long what is gone may go on being listed."""
-
 LINGERING_TIMEOUT_S = 300
-"""The same for what hung on an instance: it may outlive the instance by minutes (E30)."""
+"""How long what is gone may go on being listed; and what hung on an instance, which it may outlive (E30)."""
 
 SHOWN = 3
 """So many things are named when they are waited for."""
@@ -62,13 +60,18 @@ def remove(run: Run, steps: Steps, *, keep_table: bool = False, backup: str = ""
         SrekvError: the table is protected, nothing was removed; or no call is answered, or none permitted.
     """
     saved = Backup(run, backup) if backup else None
-    _find_strays(steps)
-    _refuse(steps, keep_table=keep_table, backup=saved)
+    with explained("listing the instances"):  # while what they hang on to is there: an address' instance, its check
+        _ = steps.existing.stray_instances, steps.existing.stray_addresses
+    with explained("reading the table"):
+        if not keep_table:
+            steps.table.refuse_protected()
     if saved:
-        # Nobody writes any more when the nodes are gone: what was acknowledged is in the backup.
+        saved.refuse()
+        # Nothing writes any more when the nodes are gone: what was acknowledged is in the backup.
         destroy_all(run, (steps.nodes,))
         _raise_first(run)
-        _make(run, saved)
+        with explained("backing the table up"):
+            run.carry_out(saved.section, saved.make())
     shown = (steps.nodes,) if saved and run.dry else ()
     spared = ((steps.table,) if keep_table else ()) + shown
     seen = Removal()
@@ -111,31 +114,6 @@ def _raise_first(run: Run) -> None:
         raise error
 
 
-def _refuse(steps: Steps, *, keep_table: bool, backup: Backup | None) -> None:
-    try:
-        if not keep_table:
-            steps.table.refuse_protected()
-    except FAILURES as error:
-        raise explain(error, "reading the table") from error
-    if backup:
-        backup.refuse()
-
-
-def _find_strays(steps: Steps) -> None:
-    """Look while what they hang on to is there: for an address that is its instance and its health check."""
-    try:
-        _ = steps.existing.stray_instances, steps.existing.stray_addresses
-    except FAILURES as error:
-        raise explain(error, "listing the instances") from error
-
-
-def _make(run: Run, backup: Backup) -> None:
-    try:
-        run.carry_out(backup.section, backup.make())
-    except FAILURES as error:
-        raise explain(error, "backing the table up") from error
-
-
 def _prove(run: Run, *, keep_table: bool, patient: bool) -> Removal:
     """List everything; EC2 and IAM may go on listing what is gone, or is going (aws-facts 4.2, 6.1; E30).
 
@@ -143,18 +121,30 @@ def _prove(run: Run, *, keep_table: bool, patient: bool) -> Removal:
     there that this run has not deleted and that stays: it was made meanwhile, or its step failed.
     """
     seen = Removal()
+    kept = {"backup", "table"} if keep_table else {"backup"}
+    stack, deleted = run.config.stack, run.deleted
 
     def look() -> bool | None:
         nonlocal seen
-        seen = _sort(take(run.clients), run.config.stack, keep_table=keep_table)
-        seen = replace(seen, left=name_holders(run.clients, seen.left))
+        inventory = take(run.clients)
+        mine = inventory.of(stack)
+        seen = Removal(
+            left=name_holders(run.clients, [one for one in mine if one.kind not in kept]),
+            kept=tuple(one for one in mine if one.kind in kept),
+            others=tuple(other for other in inventory.stacks if other != stack),
+            calls=inventory.calls,
+        )
         waited = going(seen.left, run.refused)
-        return True if not waited or (not patient and _has_appeared(waited, run.deleted)) else None
+        appeared = any(_key(one, deleted) not in deleted and not _goes_by_itself(one) for one in waited)
+        return True if not waited or (appeared and not patient) else None
 
     if look() is None:
         waited = going(seen.left, run.refused)
+        names = [f"{one.kind} {one.id}" for one in waited[:SHOWN]]
+        more = f" and {len(waited) - SHOWN} more" if len(waited) > SHOWN else ""
+        what = f"{', '.join(names)}{more} to be listed no more"
         with contextlib.suppress(TimeoutExceeded):
-            run.wait("EC2", _named(waited), look, timeout_s=patience_s(waited), shortest_pause_s=1)
+            run.wait("EC2", what, look, timeout_s=patience_s(waited), shortest_pause_s=1)
     return seen
 
 
@@ -177,26 +167,3 @@ def patience_s(left: Collection[Leftover]) -> float:
 def _goes_by_itself(one: Leftover) -> bool:
     """Whether it is on its way out, or on an instance, which is on its way out before the proof begins."""
     return one.state in ENDING or one.state == IN_USE
-
-
-def _named(left: Sequence[Leftover]) -> str:
-    """What is waited for, to be read after "waiting for"."""
-    names = [f"{one.kind} {one.id}" for one in left[:SHOWN]]
-    more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
-    return f"{', '.join(names)}{more} to be listed no more"
-
-
-def _sort(inventory: Inventory, stack: str, *, keep_table: bool) -> Removal:
-    wanted = {"backup", "table"} if keep_table else {"backup"}
-    mine = inventory.of(stack)
-    return Removal(
-        left=tuple(one for one in mine if one.kind not in wanted),
-        kept=tuple(one for one in mine if one.kind in wanted),
-        others=tuple(other for other in inventory.stacks if other != stack),
-        calls=inventory.calls,
-    )
-
-
-def _has_appeared(left: Collection[Leftover], deleted: Collection[str]) -> bool:
-    """Whether something is listed that this run has not deleted and that stays: it was made meanwhile."""
-    return any(_key(one, deleted) not in deleted and not _goes_by_itself(one) for one in left)

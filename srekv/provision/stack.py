@@ -16,7 +16,7 @@ from srekv.provision.converge import ensure_whole
 from srekv.provision.data import Holding, holding
 from srekv.provision.deployment import noted_fault
 from srekv.provision.drift import Listener, Plan
-from srekv.provision.engine.answers import FAILURES, explain
+from srekv.provision.engine.answers import explained
 from srekv.provision.engine.clients import Clients
 from srekv.provision.engine.run import Run
 from srekv.provision.engine.scheduler import observe_all, refuse_unfit, refuse_what_cannot_change
@@ -114,24 +114,18 @@ class Stack:
         """Where no role tells the Region, what else shows in every Region must: somebody may have removed the role."""
         if not self.is_new and region_of(self.role):
             return
-        try:
+        with explained(f"finding the Region of the stack {self.run.config.stack}"):
             told = {region for step in (steps.identity, steps.zone, steps.checks) for region in step.regions()}
-        except FAILURES as error:
-            raise explain(error, f"finding the Region of the stack {self.run.config.stack}") from error
         refuse_elsewhere(self.run.config, told)
 
     def _noted(self, steps: Steps) -> str:
-        try:
+        with explained(f"reading the stack {self.run.config.stack}"):
             return noted_fault(steps.existing.instances)
-        except FAILURES as error:
-            raise explain(error, f"reading the stack {self.run.config.stack}") from error
 
     def _lacks_nodes(self, steps: Steps) -> bool:
         """Whether a node, or its address, is not there."""
-        try:
+        with explained(f"reading the stack {self.run.config.stack}"):
             listings = (steps.existing.instances, steps.existing.addresses)
-        except FAILURES as error:
-            raise explain(error, f"reading the stack {self.run.config.stack}") from error
         return any(not of_node(listed, node) for listed in listings for node in NODES)
 
     def down(self, *, keep_table: bool = False, backup: str = "") -> Removal:
@@ -180,9 +174,7 @@ def connect(
         SrekvError: no credentials, no answer, or not permitted.
     """
     dataclasses.replace(config, **given)
-    try:
+    with explained(f"reading the stack {config.stack}"):
         clients = Clients(config, session)
         settled, role = resolve(config, given, clients)
-    except FAILURES as error:
-        raise explain(error, f"reading the stack {config.stack}") from error
     return Stack(Run(settled, clients, watcher, dry=dry), role)

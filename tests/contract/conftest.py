@@ -27,9 +27,9 @@ from srekv.config import Config
 from srekv.conformance.layer import Account
 from srekv.conformance.trouble import Killed
 from srekv.provision.engine.clients import Clients
-from srekv.provision.inventory.account import Inventory, take
+from srekv.provision.inventory.account import Account as EveryStack
 from srekv.provision.inventory.leftover import Leftover
-from srekv.provision.inventory.sweep import Estate
+from srekv.provision.inventory.listings import Inventory, take
 from srekv.provision.model import Change
 from srekv.provision.removal import Removal
 from srekv.provision.stack import Stack, connect
@@ -299,9 +299,9 @@ class World:
         """What srekv itself finds of all stacks."""
         return take(Clients(self.config, self._session))
 
-    def estate(self) -> Estate:
+    def all_stacks(self) -> EveryStack:
         """All stacks of the account."""
-        return Estate(self.config, self._session)
+        return EveryStack(self.config, self._session)
 
     def steps(self, stack: str = "srekv", **given: Any) -> Steps:
         """The steps of a stack as `up` puts them together."""

@@ -179,7 +179,7 @@ def _life(world: Any, folder: Path) -> dict[str, Any]:
     stack.hands.stop(primary)
     stopped = stack.hands.deployment().node("primary").state
     stack.hands.start(primary)
-    there = world.estate().name_holders(world.take().of("srekv"))
+    there = world.all_stacks().name_holders(world.take().of("srekv"))
     listed = sorted((one.kind, one.state, one.held, len(one.holders)) for one in there)
     left, gone = world.down()
     return {

@@ -72,7 +72,7 @@ def test_every_state_that_costs_or_blocks(world: Any) -> None:
     world.put_table(stack="srekv")
     dynamodb.create_backup(TableName="SREKeyValue", BackupName=Names("srekv").backup("before"))
 
-    found = {(one.kind, one.state): one for one in world.estate().name_holders(world.take().of("srekv"))}
+    found = {(one.kind, one.state): one for one in world.all_stacks().name_holders(world.take().of("srekv"))}
     assert set(found) == {
         ("instance", "stopped"),
         ("volume", "available"),

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from srekv.cli import main_group
 from srekv.errors import FindingError, SrekvError, UsageError
-from srekv.provision.inventory.remains import judge
+from srekv.provision.inventory.stacks import judge
 
 Sweep = Callable[..., Result]
 
@@ -159,18 +159,18 @@ def test_other_regions(world: Any) -> None:
     _role(world, "near")
     _address(world, "near")
     _address(world, "far", "eu-west-1")
-    estate = world.estate()
-    assert {"us-east-1", "eu-west-1"} <= set(estate.regions())
+    account = world.all_stacks()
+    assert {"us-east-1", "eu-west-1"} <= set(account.regions())
 
     later = datetime.now(UTC) + timedelta(days=2)
-    both = estate.look(["eu-west-1", "us-east-1"]).leftovers
+    both = account.look(["eu-west-1", "us-east-1"]).leftovers
     assert sorted(one.kind for one in both) == ["address", "address", "role"]
     found = judge(both, now=later, older_than=timedelta(days=1), regions=("eu-west-1", "us-east-1"), everywhere=False)
     assert [(one.stack, one.region, one.verdict) for one in found] == [
         ("far", "eu-west-1", "old"),
         ("near", "us-east-1", "old"),
     ]
-    only = estate.look(["eu-west-1"]).leftovers
+    only = account.look(["eu-west-1"]).leftovers
     alone = judge(only, now=later, older_than=timedelta(days=1), regions=("eu-west-1",), everywhere=False)
     assert [(one.stack, one.verdict) for one in alone] == [("far", "old"), ("near", "elsewhere")]
 
@@ -179,45 +179,45 @@ def test_a_forbidden_region(world: Any) -> None:
     """Another Region that the organisation forbids is named and does not hide the rest; the user's own one must do."""
     _role(world, "near")
     world.calls.answers["DescribeVolumes"] = lambda _: world.refusal("UnauthorizedOperation", "explicit deny")
-    inventory = world.estate().look(["eu-west-1"])
+    inventory = world.all_stacks().look(["eu-west-1"])
     assert [one.kind for one in inventory.leftovers] == ["role"]
     assert "DescribeVolumes" in inventory.refused["eu-west-1"].what
     with pytest.raises(SrekvError, match="DescribeVolumes"):
-        world.estate().look(["us-east-1"])
+        world.all_stacks().look(["us-east-1"])
 
 
 def _found(world: Any) -> tuple[Any, Any]:
     """The account's stacks, and the only one of them, judged due."""
-    estate = world.estate()
-    leftovers = estate.look(["us-east-1"]).leftovers
+    account = world.all_stacks()
+    leftovers = account.look(["us-east-1"]).leftovers
     now = datetime.now(UTC) + timedelta(days=2)
     (remains,) = judge(leftovers, now=now, older_than=timedelta(days=1), regions=("us-east-1",), everywhere=False)
     assert remains.is_due
-    return estate, remains
+    return account, remains
 
 
 def test_a_stack_that_is_made_meanwhile_stays(world: Any) -> None:
     """An address of a stack without a role is a remainder, until `up` makes the role: that is asked for once more."""
     _address(world, "coming")
-    estate, remains = _found(world)
+    account, remains = _found(world)
     _role(world, "coming")
     _, log = world.stack("coming")
     with pytest.raises(SrekvError, match="skipped"):
-        estate.remove(remains, log)
+        account.remove(remains, log)
     assert sorted(one.kind for one in world.take().leftovers) == ["address", "role"]
 
 
 def test_a_lease_that_is_renewed_meanwhile_holds(world: Any) -> None:
     """Asking takes time, in which the owner may renew the lease: then the stack stays; otherwise it goes."""
     _role(world, "leased", lease="2026-01-01T00:00:00Z")
-    estate, remains = _found(world)
+    account, remains = _found(world)
     _, log = world.stack("leased")
     renew = [{"Key": "srekv:lease", "Value": "2126-01-01T00:00:00Z"}]
     world.by_hand("iam").tag_role(RoleName="EC2_DynamoDB_Access-leased", Tags=renew)
     with pytest.raises(SrekvError, match="skipped"):
-        estate.remove(remains, log)
+        account.remove(remains, log)
     world.by_hand("iam").untag_role(RoleName="EC2_DynamoDB_Access-leased", TagKeys=["srekv:lease"])
     world.by_hand("iam").tag_role(
         RoleName="EC2_DynamoDB_Access-leased", Tags=[{"Key": "srekv:lease", "Value": "2026-01-01T00:00:00Z"}]
     )
-    assert estate.remove(remains, log).left == ()
+    assert account.remove(remains, log).left == ()

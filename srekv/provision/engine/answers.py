@@ -6,29 +6,17 @@ import html
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    HTTPClientError,
-    NoCredentialsError,
-    NoRegionError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    SSOError,
-    TokenRetrievalError,
-    UnauthorizedSSOTokenError,
-)
-from botocore.exceptions import (
-    ConnectionError as BotoConnectionError,
-)
+from botocore import exceptions as aws
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from srekv.errors import SrekvError, UsageError
+from srekv.errors import Advice, SrekvError, UsageError
 from srekv.provision.engine import denial
 
 FAILURES = (ClientError, BotoCoreError, ResponseParserError)
@@ -38,26 +26,13 @@ T = TypeVar("T")
 
 ABSENT = frozenset(
     {
-        # IAM (aws-facts 4.7), DynamoDB (B3), Route 53 (R12, R42)
-        "NoSuchEntity",
-        "ResourceNotFoundException",
-        "BackupNotFoundException",
-        "NoSuchHostedZone",
-        "NoSuchHealthCheck",
+        *("NoSuchEntity", "ResourceNotFoundException", "BackupNotFoundException"),  # IAM (aws-facts 4.7), DynamoDB (B3)
+        *("NoSuchHostedZone", "NoSuchHealthCheck"),  # Route 53 (R12, R42)
+        *("ResourceNotFound", "DashboardNotFoundError"),  # CloudWatch
         # EC2, see E10, E15, E27 and E35
-        "InvalidInstanceID.NotFound",
-        "InvalidAllocationID.NotFound",
-        "InvalidAssociationID.NotFound",
-        "InvalidGroup.NotFound",
-        "InvalidGroupId.NotFound",
-        "InvalidPermission.NotFound",
-        "InvalidKeyPair.NotFound",
-        "InvalidVpcID.NotFound",
-        "InvalidSubnetID.NotFound",
-        "InvalidVolume.NotFound",
-        # CloudWatch
-        "ResourceNotFound",
-        "DashboardNotFoundError",
+        *("InvalidInstanceID.NotFound", "InvalidAllocationID.NotFound", "InvalidAssociationID.NotFound"),
+        *("InvalidGroup.NotFound", "InvalidGroupId.NotFound", "InvalidPermission.NotFound", "InvalidKeyPair.NotFound"),
+        *("InvalidVpcID.NotFound", "InvalidSubnetID.NotFound", "InvalidVolume.NotFound"),
     }
 )
 """Error codes that say "it is not there"."""
@@ -105,6 +80,9 @@ FOREIGN_NEXT = (
     "check AWS_ENDPOINT_URL, HTTPS_PROXY and NO_PROXY, and whether this network wants a login in a browser first; "
     "if it was AWS, run the command again"
 )
+
+NETWORK_NEXT = "check the network, the Region and AWS_ENDPOINT_URL"
+LOCAL_NEXT = "check that what serves this address still runs (srekv local status), and AWS_ENDPOINT_URL"
 
 SHOWN_CHARACTERS = 200
 """Of a page that is not AWS's."""
@@ -175,7 +153,7 @@ def is_lost(error: Exception) -> bool:
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return status >= 500 and code_of(error) not in THROTTLED | set(QUOTA_NEXT) and not is_unknown_operation(error)
-    return isinstance(error, BotoConnectionError | HTTPClientError | ResponseParserError)
+    return isinstance(error, aws.ConnectionError | aws.HTTPClientError | ResponseParserError)
 
 
 def gone(call: Callable[..., object], **arguments: Any) -> None:
@@ -203,91 +181,74 @@ def explain(error: Exception, doing: str) -> SrekvError:
     if isinstance(error, SrekvError):
         return error
     if isinstance(error, ClientError):
-        return _explain_answer(error, doing)
-    if isinstance(error, NoCredentialsError | PartialCredentialsError):
-        return SrekvError(
-            f"no AWS credentials: {doing}", why=str(error), next_step="aws configure, aws sso login, or --profile NAME"
-        )
-    if isinstance(error, ProfileNotFound):
+        code, message = code_of(error), message_of(error)
+        what, next_step = _read(error)
+        said = denial.sentence(message) if code in DENIED else message
+        return SrekvError(f"{what}: {doing}", why=f"{error.operation_name}: {code}: {said}", next_step=next_step)
+    if isinstance(error, aws.ProfileNotFound):
         return UsageError(str(error), next_step="aws configure list-profiles")
-    if isinstance(error, UnauthorizedSSOTokenError | SSOError | TokenRetrievalError):
-        return SrekvError(f"the SSO session is not valid: {doing}", why=str(error), next_step="aws sso login")
-    if isinstance(error, NoRegionError):
+    if isinstance(error, aws.NoRegionError):
         return UsageError("no AWS Region is known", next_step="--region us-east-1")
-    if isinstance(error, BotoConnectionError | HTTPClientError):
-        return SrekvError(
-            f"no answer from AWS: {doing}",
-            why=str(error),
-            next_step="check that what serves this address still runs (srekv local status), and AWS_ENDPOINT_URL"
-            if "//127." in str(error)
-            else "check the network, the Region and AWS_ENDPOINT_URL",
-        )
-    if isinstance(error, ResponseParserError):
-        return SrekvError(
-            f"no proper answer from AWS: {doing}",
-            why=str(error).partition("\n")[0],
-            next_step=FOREIGN_NEXT,
-        )
-    if isinstance(error, BotoCoreError):
-        return SrekvError(f"failed: {doing}", why=str(error))
+    for kinds, what, next_step in _WITHOUT_ANSWER:
+        if isinstance(error, kinds):
+            why = str(error).partition("\n")[0] if isinstance(error, ResponseParserError) else str(error)
+            step = LOCAL_NEXT if next_step == NETWORK_NEXT and "//127." in why else next_step
+            return SrekvError(f"{what}: {doing}", why=why, next_step=step)
     raise error
 
 
-def _explain_answer(error: ClientError, doing: str) -> SrekvError:
-    code, message = code_of(error), message_of(error)
-    why = f"{error.operation_name}: {code}: {message}"
-    off = clock_error_s(error)
+@contextmanager
+def explained(doing: str) -> Iterator[None]:
+    """Raise any failure of the AWS calls inside as `explain` words it."""
+    try:
+        yield
+    except FAILURES as error:
+        raise explain(error, doing) from error
+
+
+_KEYS_NEXT = "aws configure, aws sso login, or --profile NAME"
+_WITHOUT_ANSWER: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
+    ((aws.NoCredentialsError, aws.PartialCredentialsError), "no AWS credentials", _KEYS_NEXT),
+    ((aws.SSOError, aws.TokenRetrievalError), "the SSO session is not valid", "aws sso login"),
+    ((aws.ConnectionError, aws.HTTPClientError), "no answer from AWS", NETWORK_NEXT),
+    ((ResponseParserError,), "no proper answer from AWS", FOREIGN_NEXT),
+    ((BotoCoreError,), "failed", ""),
+)
+"""What botocore raises when no service has answered, what happened, and what to do; the first that fits."""
+
+
+def _read(error: ClientError) -> tuple[str, Advice]:
+    """What happened, and what to do."""
+    code, operation, off = code_of(error), error.operation_name, clock_error_s(error)
     if code in TIMED and abs(off) > TOLERATED_S:
         way = "behind" if off < 0 else "ahead of"
-        return SrekvError(
-            f"this machine's clock is {abs(off) / 60:.0f} minutes {way} AWS's: {doing}",
-            why=why,
-            next_step="set the clock (timedatectl set-ntp true), then run the command again",
+        return (
+            f"this machine's clock is {abs(off) / 60:.0f} minutes {way} AWS's",
+            "set the clock (timedatectl set-ntp true), then run the command again",
         )
     if code in EXPIRED:
-        return SrekvError(
-            f"the credentials have expired: {doing}", why=why, next_step="aws sso login, or renew the keys"
-        )
+        return "the credentials have expired", "aws sso login, or renew the keys"
     if code in SKEWED:
-        return SrekvError(
-            f"AWS refused the signature: {doing}", why=why, next_step="check the secret key and this machine's clock"
-        )
-    if code in INVALID_KEYS and error.operation_name not in OF_ANOTHER:
-        return SrekvError(
-            f"AWS does not accept these credentials here: {doing}",
-            why=why,
-            next_step="check the keys, and that the Region is enabled for the account",
-        )
+        return "AWS refused the signature", "check the secret key and this machine's clock"
+    if code in INVALID_KEYS and operation not in OF_ANOTHER:
+        next_step = "check the keys, and that the Region is enabled for the account"
+        return "AWS does not accept these credentials here", next_step
     if code in DENIED:
-        why = f"{error.operation_name}: {code}: {denial.sentence(message)}"
-        return SrekvError(
-            f"not permitted: {doing}", why=why, next_step=denial.read(error.operation_name, message).next_step
-        )
+        return "not permitted", denial.advice(operation, message_of(error))
     if is_unknown_operation(error):
-        return SrekvError(
-            f"the endpoint does not have {error.operation_name}: {doing}",
-            why=why,
-            next_step="use AWS itself, or an emulator that has it: AWS_ENDPOINT_URL names it",
-        )
+        next_step = "use AWS itself, or an emulator that has it: AWS_ENDPOINT_URL names it"
+        return f"the endpoint does not have {operation}", next_step
     if code.isdecimal():  # there was no error of AWS's in it: botocore takes the status for its code
-        return SrekvError(f"no proper answer from AWS: {doing}", why=why, next_step=FOREIGN_NEXT)
-    return SrekvError(f"failed: {doing}", why=why, next_step=QUOTA_NEXT.get(code, ""))
+        return "no proper answer from AWS", FOREIGN_NEXT
+    return "failed", QUOTA_NEXT.get(code, "")
 
-
-_EC2_ERROR = "<Response><Errors><Error>{}</Error></Errors></Response>"
-_XML_ERROR = "<ErrorResponse><Error>{}</Error></ErrorResponse>"
-"""An error as botocore reads it, from EC2 and from the other services that answer in XML."""
 
 _PAGE = re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!doctype\s+html|<html)\b", re.IGNORECASE)
 """How a web page begins; one that is XML would be read as an answer without members."""
 
 
-class ForeignAnswerError(ResponseParserError):
-    """A successful answer that no service of AWS's gives, such as the login page of a network."""
-
-
 def name_foreign_answer(endpoint: str, *, operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
-    """Listens to botocore's before-parse: what is not AWS's, such as a proxy's page, is told as that.
+    """Listens to botocore's before-parse: what is not AWS's, such as a proxy's page, is reported as that.
 
     Of a page botocore makes an exception that names neither operation nor endpoint, or an answer without members.
 
@@ -297,16 +258,23 @@ def name_foreign_answer(endpoint: str, *, operation_model: Any, response_dict: d
         response_dict: the answer; an error page becomes an error of AWS's form, with its status for a code.
 
     Raises:
-        ForeignAnswerError: the page has the status of a success.
+        ResponseParserError: the page has the status of a success.
     """
     status, body = response_dict["status_code"], response_dict["body"]
-    protocol = operation_model.service_model.resolved_protocol
     if not isinstance(body, bytes) or not _is_foreign(operation_model, status, body):
         return
-    said = f"{endpoint} answered: {_words(body) or 'nothing'}"
+    text = " ".join(re.sub(r"<[^>]*>", " ", body.decode("utf-8", "replace")).split())[:SHOWN_CHARACTERS]
+    said = f"{endpoint} answered: {text or 'nothing'}"
     if status < HTTPStatus.MULTIPLE_CHOICES:
-        raise ForeignAnswerError(f"{operation_model.name}: {status}: {said}")
-    response_dict["body"] = _as_error(protocol, status, said)
+        raise ResponseParserError(f"{operation_model.name}: {status}: {said}")
+    protocol = operation_model.service_model.resolved_protocol
+    if "cbor" in protocol:  # a map of one text with a length of two bytes
+        response_dict["body"] = b"\xa1\x67message\x79" + len(said.encode()).to_bytes(2) + said.encode()
+    elif "json" in protocol:
+        response_dict["body"] = json.dumps({"message": said}).encode()
+    else:
+        error = f"<Code>{status}</Code><Message>{html.escape(said)}</Message>"
+        response_dict["body"] = f"<ErrorResponse><Error>{error}</Error></ErrorResponse>".encode()
 
 
 def _is_foreign(operation_model: Any, status: int, body: bytes) -> bool:
@@ -321,18 +289,3 @@ def _is_foreign(operation_model: Any, status: int, body: bytes) -> bool:
     if status >= HTTPStatus.MULTIPLE_CHOICES:
         return b"<Code>" not in body
     return not body.lstrip().startswith(b"<") or bool(_PAGE.match(body))
-
-
-def _words(page: bytes) -> str:
-    """The beginning of a page's text."""
-    return " ".join(re.sub(r"<[^>]*>", " ", page.decode("utf-8", "replace")).split())[:SHOWN_CHARACTERS]
-
-
-def _as_error(protocol: str, status: int, message: str) -> bytes:
-    """An error as the services of this protocol answer it."""
-    if "cbor" in protocol:
-        return b"\xa1\x67message\x79" + len(message.encode()).to_bytes(2) + message.encode()
-    if "json" in protocol:
-        return json.dumps({"message": message}).encode()
-    text = f"<Code>{status}</Code><Message>{html.escape(message)}</Message>"
-    return (_EC2_ERROR if protocol == "ec2" else _XML_ERROR).format(text).encode()

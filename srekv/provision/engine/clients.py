@@ -91,6 +91,11 @@ def _nearest(region: str, known: Sequence[str]) -> str:
     return max(known, key=likeness)
 
 
+def _client(service: str, config: BotoConfig | None = None) -> Any:
+    """A member of `Clients` that is made when it is first used; `config`: in place of the usual patience."""
+    return cached_property(lambda clients: clients._make(service, config=config))
+
+
 class Clients:
     """One lazily made client per service.
 
@@ -110,16 +115,15 @@ class Clients:
 
     def elsewhere(self, region: str) -> Clients:
         """The same account in another Region: by the same session, which has read the services' models."""
-        others = Clients(dataclasses.replace(self._config, region=region), self.session)
-        others._lock = self._lock
-        others._patience = self._patience
-        return others
+        return self._with(dataclasses.replace(self._config, region=region), self._patience)
 
     def brisk(self) -> Clients:
         """The same by clients that give up soon."""
-        others = Clients(self._config, self.session)
-        others._lock = self._lock
-        others._patience = _BRISK
+        return self._with(self._config, _BRISK)
+
+    def _with(self, config: Config, patience: BotoConfig) -> Clients:
+        others = Clients(config, self.session)
+        others._lock, others._patience = self._lock, patience
         return others
 
     def _make(self, service: str, *, region: str | None = None, config: BotoConfig | None = None) -> Any:
@@ -144,62 +148,22 @@ class Clients:
         """Where Route 53 publishes its metrics, for Regions of this one's partition."""
         return GLOBAL_REGIONS[partition_of(self.region)]
 
-    @cached_property
-    def ec2(self) -> EC2Client:
-        """EC2, with retries."""
-        return self._make("ec2")  # type: ignore[no-any-return] # the stubs know a client by its literal name only
-
-    @cached_property
-    def ec2_once(self) -> EC2Client:
-        """EC2, without retries: for AllocateAddress."""
-        return self._make("ec2", config=_ONCE)  # type: ignore[no-any-return]
-
-    @cached_property
-    def iam(self) -> IAMClient:
-        """IAM."""
-        return self._make("iam")  # type: ignore[no-any-return]
-
-    @cached_property
-    def iam_first(self) -> IAMClient:
-        """IAM, less patient: for the first call of a command."""
-        return self._make("iam", config=_FIRST)  # type: ignore[no-any-return]
-
-    @cached_property
-    def dynamodb(self) -> DynamoDBClient:
-        """DynamoDB's control plane."""
-        return self._make("dynamodb")  # type: ignore[no-any-return]
-
-    @cached_property
-    def dynamodb_once(self) -> DynamoDBClient:
-        """DynamoDB's control plane, without retries: for CreateBackup."""
-        return self._make("dynamodb", config=_ONCE)  # type: ignore[no-any-return]
-
-    @cached_property
-    def route53(self) -> Route53Client:
-        """Route 53."""
-        return self._make("route53")  # type: ignore[no-any-return]
-
-    @cached_property
-    def ssm(self) -> SSMClient:
-        """Systems Manager."""
-        return self._make("ssm")  # type: ignore[no-any-return]
-
-    @cached_property
-    def cloudwatch(self) -> CloudWatchClient:
-        """CloudWatch in the stack's Region."""
-        return self._make("cloudwatch")  # type: ignore[no-any-return]
+    ec2: EC2Client = _client("ec2")
+    ec2_once: EC2Client = _client("ec2", _ONCE)
+    """For AllocateAddress."""
+    iam: IAMClient = _client("iam")
+    iam_first: IAMClient = _client("iam", _FIRST)
+    """For the first call of a command."""
+    dynamodb: DynamoDBClient = _client("dynamodb")
+    dynamodb_once: DynamoDBClient = _client("dynamodb", _ONCE)
+    """For CreateBackup."""
+    route53: Route53Client = _client("route53")
+    ssm: SSMClient = _client("ssm")
+    cloudwatch: CloudWatchClient = _client("cloudwatch")
+    resolver: Any = _client("route53resolver")
+    sts: Any = _client("sts")
 
     @cached_property
     def cloudwatch_global(self) -> CloudWatchClient:
         """CloudWatch where Route 53 publishes its metrics."""
         return self._make("cloudwatch", region=self.global_region)  # type: ignore[no-any-return]
-
-    @cached_property
-    def resolver(self) -> Any:
-        """Route 53 Resolver, for its forwarding rules."""
-        return self._make("route53resolver")
-
-    @cached_property
-    def sts(self) -> Any:
-        """STS, for who is asking."""
-        return self._make("sts")

@@ -7,7 +7,6 @@ and then the operation tells, which in nearly every case has its action's name.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from srekv.errors import Advice, CommandLine
 from srekv.provision.permissions import operator_actions
@@ -37,53 +36,30 @@ _NAMED = re.compile(
     r"(?: on resource: (?P<resource>.+?))?(?=\.? ?$|\. | because| with an explicit deny)",
     re.MULTILINE,
 )
-_ENCODED = re.compile(r"\s*Encoded authorization failure message: \S+")
 
 
-@dataclass(frozen=True)
-class Denial:
-    """One refusal of IAM.
-
-    Attributes:
-        actions: the missing action; several when the message names none and the operation may lack any of them.
-        resource: on what, in AWS's words, mostly an ARN; "" if AWS did not say.
-        explicit: whether a policy forbids it, so that allowing it elsewhere does not help.
-    """
-
-    actions: tuple[str, ...]
-    resource: str = ""
-    explicit: bool = False
-
-    @property
-    def next_step(self) -> Advice:
-        """What to do."""
-        what = " or ".join(self.actions) + (f" on {self.resource}" if self.resource else "")
-        if self.explicit:
-            return f"take back the policy that denies {what}"
-        option = next((option for start, option in OPTIONS.items() if self.actions[0].startswith(start)), "")
-        return f"allow {what}; " + CommandLine(f"srekv policy{option}") + " prints all that srekv needs"
-
-
-def read(operation: str, message: str) -> Denial:
-    """What a refusal says.
+def advice(operation: str, message: str) -> Advice:
+    """What to do about a refusal: several actions where the message names none and the operation may lack any.
 
     Args:
         operation: the API operation that was refused, for example "RunInstances".
         message: the service's message.
     """
     named = _NAMED.search(message)
-    explicit = "explicit deny" in message
-    if named:
-        return Denial((named["action"],), named["resource"] or "", explicit=explicit)
-    return Denial((*_actions_of(operation), *ALSO.get(operation, ())), explicit=explicit)
+    actions = [named["action"]] if named else [*_actions_of(operation), *ALSO.get(operation, ())]
+    what = " or ".join(actions) + (f" on {named['resource']}" if named and named["resource"] else "")
+    if "explicit deny" in message:  # then allowing it elsewhere does not help
+        return f"take back the policy that denies {what}"
+    option = next((option for start, option in OPTIONS.items() if actions[0].startswith(start)), "")
+    return f"allow {what}; " + CommandLine(f"srekv policy{option}") + " prints all that srekv needs"
 
 
 def sentence(message: str) -> str:
     """AWS's message without the encoded part, which says nothing to a person."""
-    return _ENCODED.sub("", message)
+    return re.sub(r"\s*Encoded authorization failure message: \S+", "", message)
 
 
-def _actions_of(operation: str) -> tuple[str, ...]:
+def _actions_of(operation: str) -> list[str]:
     """The actions of that name; two services have a ListTagsForResource."""
-    known = tuple(action for action in operator_actions() if action.partition(":")[2] == operation)
-    return known or (f"the action behind {operation}",)
+    known = [action for action in operator_actions() if action.partition(":")[2] == operation]
+    return known or [f"the action behind {operation}"]

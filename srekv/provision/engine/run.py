@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
@@ -26,7 +26,7 @@ from srekv.provision.engine.answers import (
     message_of,
 )
 from srekv.provision.engine.clients import Clients
-from srekv.provision.engine.incarnation import FIRST_LOOK_S, Incarnation
+from srekv.provision.engine.generation import FIRST_LOOK_S, Generation
 from srekv.provision.model import Action, Change, Resource, Watcher
 from srekv.provision.naming import Names
 
@@ -37,7 +37,6 @@ LONGEST_PAUSE_S = 0.5
 PAUSE_GROWTH = 1.4
 """Between two looks: FIRST_PAUSE_S, then PAUSE_GROWTH times as long, up to LONGEST_PAUSE_S; wall-clock seconds."""
 
-NOTHING_SAID: Mapping[str, tuple[str, ...]] = {}
 SHOWN_TIMEOUT_S = 20
 SOUGHT_TIMEOUT_S = 3
 
@@ -71,25 +70,15 @@ class HeldError(SrekvError):
         self.holders = holders
 
 
-class Clock(Protocol):
-    """The time that waits go by, in wall-clock seconds."""
+class Clock:
+    """The time that waits go by: this machine's, in wall-clock seconds."""
 
     def now(self) -> float:
         """Seconds since some moment that stays the same."""
-
-    def pause(self, cancelled: threading.Event, pause_s: float) -> bool:
-        """Let time pass; True, at once, when the event is set."""
-
-
-class WallClock:
-    """The time of this machine."""
-
-    def now(self) -> float:
-        """By a clock that is never set back."""
         return time.monotonic()
 
     def pause(self, cancelled: threading.Event, pause_s: float) -> bool:
-        """Wait for the event."""
+        """Let time pass; True, at once, when the event is set."""
         return cancelled.wait(pause_s)
 
 
@@ -156,7 +145,7 @@ class Run:
         changed: set when an operation was carried out.
         deleted: the ids of what was deleted.
         refused: why what a removal could not delete was not deleted, by id; the rest of it goes on.
-        incarnation: the life of the stack that this run works on; known once the role is ensured.
+        generation: the life of the stack that this run works on; known once the role is ensured.
     """
 
     config: Config
@@ -164,26 +153,19 @@ class Run:
     watcher: Watcher
     dry: bool = False
     worth_telling_s: float = 1.5
-    clock: Clock = field(default_factory=WallClock)
+    clock: Clock = field(default_factory=Clock)
     cancelled: threading.Event = field(default_factory=threading.Event)
     changed: threading.Event = field(default_factory=threading.Event)
     deleted: set[str] = field(default_factory=set)
     refused: dict[str, SrekvError] = field(default_factory=dict)
-    incarnation: Incarnation = field(init=False)
+    generation: Generation = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "incarnation", Incarnation(self.clients, self.names))
+        object.__setattr__(self, "generation", Generation(self.clients, self.names))
 
     def again(self) -> Run:
         """The same run, begun anew: nothing cancelled, nothing changed, no life of the stack known."""
-        return Run(
-            self.config,
-            self.clients,
-            self.watcher,
-            dry=self.dry,
-            worth_telling_s=self.worth_telling_s,
-            clock=self.clock,
-        )
+        return replace(self, cancelled=threading.Event(), changed=threading.Event(), deleted=set(), refused={})
 
     @cached_property
     def names(self) -> Names:
@@ -196,7 +178,7 @@ class Run:
 
     @contextmanager
     def busy(self, what: str) -> Iterator[None]:
-        """Let the watcher know what goes on inside."""
+        """Report to the watcher what goes on inside."""
         self.watcher.started(what)
         try:
             yield
@@ -274,7 +256,7 @@ class Run:
             look: returns something when the wait is over, None while it is not.
             timeout_s: deadline, wall-clock seconds from now.
             next_step: advice when the deadline passes.
-            last_seen: tells the last thing seen, for the error.
+            last_seen: returns the last thing seen, for the error.
             shortest_pause_s: the first pause, for calls that must not be made often.
             longest_pause_s: what pauses grow to.
 
@@ -296,7 +278,7 @@ class Run:
                     self.watcher.waiting(section, what)
                     told = True
                 if self.clock.now() - begin > FIRST_LOOK_S:
-                    self.incarnation.watch()
+                    self.generation.watch()
                 if self.clock.now() + pause > deadline:
                     raise TimeoutExceeded(
                         f"{section}: gave up waiting for {what} after {timeout_s:.0f} s",
@@ -317,20 +299,20 @@ class Run:
         call: Callable[..., T],
         *,
         on: frozenset[str],
-        saying: Mapping[str, tuple[str, ...]] = NOTHING_SAID,
+        saying: Mapping[str, tuple[str, ...]] | None = None,
         timeout_s: float = 60,
         **arguments: Any,
     ) -> T:
-        """Make a call again while AWS's parts do not agree yet that its arguments exist.
+        """Make a call again while AWS's parts do not agree yet that its arguments exist; see `wait`.
 
         Args:
             section: who calls.
             what: what is waited for meanwhile.
-            call: the API call.
+            call: the API call, which gets the `arguments`.
             on: the error codes that mean "not yet".
             saying: for codes that mean other things as well: what the message must contain, one of several.
             timeout_s: how long to try.
-            arguments: the call's arguments.
+            arguments: the call's.
 
         Raises:
             TimeoutExceeded: still "not yet" after timeout_s; its cause is the last refusal.
@@ -344,7 +326,7 @@ class Run:
                 return (call(**arguments),)
             except ClientError as error:
                 code, message = code_of(error), message_of(error)
-                if code not in on or not any(part in message for part in saying.get(code, ("",))):
+                if code not in on or not any(part in message for part in (saying or {}).get(code, ("",))):
                     raise
                 refused = error
                 return None
@@ -370,14 +352,7 @@ class Run:
         """Make a deleting call, again while it says "not there" of something that is listed.
 
         A service that does not see a new thing yet says the same of it as of one that is gone (E15, E27, E35).
-
-        Args:
-            section: who removes.
-            what: what is waited for, to be read after "waiting for".
-            call: the API call.
-            listed: whether the thing is.
-            on: other error codes that mean "not yet".
-            timeout_s: how long to try.
+        `listed`: whether the thing is; `on`: other error codes that mean "not yet"; the rest is `persist`'s.
         """
 
         def attempt() -> None:
@@ -392,24 +367,19 @@ class Run:
     def made(self, section: str, what: str, call: Callable[[], T], *, exists: str, look: Callable[[], T | None]) -> T:
         """Create something; if it exists by now, an answer was lost, or another run was faster: then take that one.
 
-        Args:
-            section: who creates.
-            what: what is created, for a person.
-            call: creates it.
-            exists: the error code that says that it exists.
-            look: finds it and refuses it if it is not ours; None while it does not show, or when it is gone again.
+        `exists`: the error code for that; `look`: finds it and refuses it if it is not ours; None while it does not
+        show, or when it is gone again.
         """
 
-        def attempt() -> tuple[T] | None:
+        def attempt() -> T | None:
             try:
-                return (call(),)
+                return call()
             except ClientError as error:
                 if code_of(error) != exists:
                     raise
-            found_after_all = look()
-            return None if found_after_all is None else (found_after_all,)
+            return look()
 
-        return self.wait(section, f"{what} to show", attempt, timeout_s=SHOWN_TIMEOUT_S)[0]
+        return self.wait(section, f"{what} to show", attempt, timeout_s=SHOWN_TIMEOUT_S)
 
     def unsure(
         self,
@@ -423,13 +393,8 @@ class Run:
     ) -> T:
         """Create something that takes no token, with a client that retries nothing: look first, then ask again.
 
-        Args:
-            section: who creates.
-            what: what is created, for a person.
-            call: creates it.
-            look: finds what this call, or another run, has made; None while nothing shows.
-            full: error codes of a quota that another run may have used up for the very same thing.
-            attempts: how often to ask at most.
+        `look`: finds what this call, or another run, has made; None while nothing shows; `full`: the error codes of a
+        quota that another run may have used up for the very same thing; `attempts`: how often to ask at most.
         """
         try:
             return self.persist(section, f"the service to take the call for {what}", call, on=THROTTLED)

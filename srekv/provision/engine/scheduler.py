@@ -6,32 +6,34 @@ steps are still being ensured, so the whole takes as long as its longest chain, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from functools import partial
+from graphlib import CycleError, TopologicalSorter
+from typing import NamedTuple
 
 from srekv.errors import SrekvError
-from srekv.provision.engine.answers import FAILURES, explain, is_unknown_operation
+from srekv.provision.engine.answers import FAILURES, explain, explained, is_unknown_operation
 from srekv.provision.engine.run import CancelledError, HeldError, Limited, Op, Ops, Run, Step
 from srekv.provision.model import Resource
 
 WORKERS = 12
 """Steps side by side."""
 
-Job = Callable[[], None]
-
 Look = tuple[Callable[[], None], str]
 """What refuses, and what is looked at meanwhile, for a person."""
 
 
-@dataclass(frozen=True)
-class Task:
-    """A piece of work and the names of the tasks that must be done before it starts."""
+class Task(NamedTuple):
+    """A piece of work on a step: "ensure", "settle" or "destroy"."""
 
-    name: str
-    section: str
-    after: frozenset[str]
-    job: Job
+    step: Step
+    verb: str
+
+
+Order = Mapping[Task, Collection[Task]]
+"""Tasks with those that must be done before each."""
 
 
 def refuse_what_cannot_change(steps: Sequence[Limited]) -> None:
@@ -40,8 +42,13 @@ def refuse_what_cannot_change(steps: Sequence[Limited]) -> None:
     Raises:
         ImmutableError: a field that cannot change differs from what was asked.
     """
+
+    def limits(step: Limited) -> list[Op]:
+        with explained("listing what exists"):
+            return list(step.limits())
+
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="limits") as pool:
-        refused = [op.refusal for ops in pool.map(_limits, steps) for op in ops if op.refusal]
+        refused = [op.refusal for ops in pool.map(limits, steps) for op in ops if op.refusal]
     if refused:
         raise refused[0]
 
@@ -52,24 +59,15 @@ def refuse_unfit(rounds: Sequence[Sequence[Look]]) -> None:
     Raises:
         SrekvError: the first refusal; nothing was made.
     """
+
+    def fit(look: Look) -> None:
+        refuse, doing = look
+        with explained(doing):
+            refuse()
+
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="fit") as pool:
         for looks in rounds:
-            list(pool.map(_fit, looks))
-
-
-def _fit(look: Look) -> None:
-    refuse, doing = look
-    try:
-        refuse()
-    except FAILURES as error:
-        raise explain(error, doing) from error
-
-
-def _limits(step: Limited) -> list[Op]:
-    try:
-        return list(step.limits())
-    except FAILURES as error:
-        raise explain(error, "listing what exists") from error
+            list(pool.map(fit, looks))
 
 
 def ensure_all(run: Run, steps: Sequence[Step]) -> None:
@@ -78,13 +76,15 @@ def ensure_all(run: Run, steps: Sequence[Step]) -> None:
     Raises:
         SrekvError: the first failure; what had been started is allowed to finish its current call.
     """
-    tasks = []
-    for step in steps:
-        needs = frozenset(f"{_key(steps, need)}:ensure" for need in step.needs)
-        ensure, settle = f"{_key(steps, step)}:ensure", f"{_key(steps, step)}:settle"
-        tasks.append(Task(ensure, step.section, needs, _job(run, step, "ensure")))
-        tasks.append(Task(settle, step.section, frozenset({ensure}), _job(run, step, "settle")))
-    _run_tasks(run, tasks)
+
+    def work(task: Task) -> None:
+        step, verb = task
+        with explained(f"{step.section} ({verb})"):
+            run.carry_out(step.section, step.ensure() if verb == "ensure" else step.settle())
+
+    order = {Task(step, "ensure"): [Task(need, "ensure") for need in step.needs] for step in steps}
+    order |= {Task(step, "settle"): [Task(step, "ensure")] for step in steps}
+    _run_tasks(run, order, work)
 
 
 def destroy_all(run: Run, steps: Sequence[Step], *, last: Step | None = None) -> None:
@@ -101,35 +101,22 @@ def destroy_all(run: Run, steps: Sequence[Step], *, last: Step | None = None) ->
         SrekvError: the first failure that is not about one thing only, for example expired credentials.
     """
     stuck: set[Step] = set()
-    tasks = []
-    for step in steps:
-        dependents = [other for other in steps if step in other.needs]
-        after = frozenset(_key(steps, other) for other in dependents)
-        job = _removal(run, step, stuck, holders=dependents if step is last else ())
-        tasks.append(Task(_key(steps, step), step.section, after, job))
-    _run_tasks(run, tasks)
+    needed_by = {step: [other for other in steps if step in other.needs] for step in steps}
 
-
-def _removal(run: Run, step: Step, stuck: set[Step], *, holders: Collection[Step]) -> Job:
-    """Removes a step, unless one of its holders is stuck; notes it there if something of it stays."""
-
-    def job() -> None:
+    def work(task: Task) -> None:
+        step = task.step
+        stays = step is last and not stuck.isdisjoint(needed_by[step])
         try:
-            operations = step.destroy() if stuck.isdisjoint(holders) else _kept(step)
-            if not run.carry_out(step.section, operations, removing=True):
-                stuck.add(step)
-        except FAILURES as error:
-            failure = explain(error, f"{step.section} (destroy)")
-            failure.__cause__ = error
+            with explained(f"{step.section} (destroy)"):
+                if run.carry_out(step.section, _kept(step) if stays else step.destroy(), removing=True):
+                    return
         except SrekvError as error:
-            failure = error
-        else:
-            return
+            if not run.note_refusal(step.section, error):
+                raise
         stuck.add(step)
-        if not run.note_refusal(step.section, failure):
-            raise failure
 
-    return job
+    destroy = partial(Task, verb="destroy")
+    _run_tasks(run, {destroy(step): [destroy(other) for other in needed_by[step]] for step in steps}, work)
 
 
 def _kept(step: Step) -> Ops:
@@ -144,62 +131,50 @@ def observe_all(run: Run, steps: Sequence[Step]) -> tuple[Resource, ...]:
 
     What an endpoint cannot list is left out with a warning: it may well be there.
     """
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="observe") as pool:
-        futures = [pool.submit(_observe, run, step) for step in steps]
-        return tuple(resource for future in futures for resource in future.result())
 
-
-def _observe(run: Run, step: Step) -> tuple[Resource, ...]:
-    try:
-        return step.observe()
-    except FAILURES as error:
-        explained = explain(error, f"listing {step.section}")
-        if not is_unknown_operation(error):
-            raise explained from error
-        run.watcher.warn(f"not everything is listed: {explained.what}: {explained.why}")
-        return ()
-
-
-def _key(steps: Sequence[Step], step: Step) -> str:
-    return str(steps.index(step))
-
-
-def _job(run: Run, step: Step, verb: str) -> Job:
-    operations = {"ensure": step.ensure, "settle": step.settle}[verb]
-
-    def job() -> None:
+    def observe(step: Step) -> tuple[Resource, ...]:
         try:
-            run.carry_out(step.section, operations())
+            return step.observe()
         except FAILURES as error:
-            raise explain(error, f"{step.section} ({verb})") from error
+            failure = explain(error, f"listing {step.section}")
+            if not is_unknown_operation(error):
+                raise failure from error
+            run.watcher.warn(f"not everything is listed: {failure.what}: {failure.why}")
+            return ()
 
-    return job
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="observe") as pool:
+        return tuple(resource for resources in pool.map(observe, steps) for resource in resources)
 
 
-def _run_tasks(run: Run, tasks: Sequence[Task]) -> None:
-    """Run every task as soon as those before it are done; on the first failure cancel the rest and raise it."""
-    remaining = {task.name: task for task in tasks}
-    done: set[str] = set()
+def _run_tasks(run: Run, order: Order, work: Callable[[Task], None]) -> None:
+    """Do every task as soon as those before it are done; on the first failure cancel the rest and raise it."""
+    tasks = TopologicalSorter(order)
+    try:
+        tasks.prepare()
+    except CycleError as error:
+        sections = sorted({task.step.section for task in error.args[1]})
+        raise SrekvError("the steps need each other in a circle", why=", ".join(sections)) from error
+    pending = Counter(task.step.section for task in order)
     running: dict[Future[None], Task] = {}
-    pending = {section: sum(task.section == section for task in tasks) for section in {task.section for task in tasks}}
     failure: BaseException | None = None
     pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="step")
     try:
-        while running or (remaining and failure is None):
-            if failure is None:
-                _start_ready(run, pool, remaining, done, running)
+        while running or (failure is None and tasks.is_active()):
+            for task in tasks.get_ready() if failure is None else ():
+                run.watcher.started(task.step.section)
+                running[pool.submit(work, task)] = task
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 task = running.pop(future)
-                error = future.exception()
-                failure = _worse(failure, error)
-                if error is not None:
+                if raised := future.exception():
+                    # The failure to report is the first one that is a cause and not a consequence.
+                    failure = raised if failure is None or isinstance(failure, CancelledError) else failure
                     run.cancelled.set()
                     continue
-                done.add(task.name)
-                pending[task.section] -= 1
-                if not pending[task.section]:
-                    run.watcher.finished(task.section)
+                tasks.done(task)
+                pending[task.step.section] -= 1
+                if not pending[task.step.section]:
+                    run.watcher.finished(task.step.section)
     except BaseException as error:
         run.cancelled.set()
         # Ctrl-C while Python waits for a lock can come out as a RuntimeError about that lock.
@@ -210,26 +185,3 @@ def _run_tasks(run: Run, tasks: Sequence[Task]) -> None:
         pool.shutdown(wait=True, cancel_futures=True)
     if failure is not None:
         raise failure
-
-
-def _start_ready(
-    run: Run,
-    pool: ThreadPoolExecutor,
-    remaining: dict[str, Task],
-    done: set[str],
-    running: dict[Future[None], Task],
-) -> None:
-    ready = [task for task in remaining.values() if task.after <= done]
-    if not ready and not running:
-        raise SrekvError("the steps need each other in a circle", why=", ".join(sorted(remaining)))
-    for task in ready:
-        del remaining[task.name]
-        run.watcher.started(task.section)
-        running[pool.submit(task.job)] = task
-
-
-def _worse(one: BaseException | None, other: BaseException | None) -> BaseException | None:
-    """The failure to report: the first one that is a cause and not a consequence."""
-    if one is None or (isinstance(one, CancelledError) and other is not None):
-        return other
-    return one

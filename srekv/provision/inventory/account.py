@@ -1,75 +1,105 @@
-"""What exists of every srekv stack of an account, with the calls that prove it."""
+"""Every srekv stack of an account: lists what exists, and removes a stack by the steps of `down`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from srekv.errors import SrekvError
-from srekv.provision.engine.answers import FAILURES, explain
+from srekv.config import Config
+from srekv.errors import CommandLine, SrekvError
+from srekv.provision.data import delete_backup
+from srekv.provision.engine.answers import explained
 from srekv.provision.engine.clients import Clients
+from srekv.provision.inventory.holders import name_holders
 from srekv.provision.inventory.leftover import Leftover
-from srekv.provision.inventory.listings import LISTINGS, Listing, Where
+from srekv.provision.inventory.listings import Inventory, take
+from srekv.provision.inventory.stacks import StackInRegion
+from srekv.provision.model import Watcher
+from srekv.provision.removal import Removal
+from srekv.provision.stack import Stack, connect
 
-WORKERS = 8
-"""Listings side by side."""
+if TYPE_CHECKING:
+    import boto3
 
-
-@dataclass(frozen=True)
-class Inventory:
-    """What was found.
-
-    Attributes:
-        calls: the calls that were made to find it, as "service:Operation".
-        refused: why a Region could not be looked at, by Region.
-    """
-
-    leftovers: tuple[Leftover, ...]
-    calls: tuple[str, ...]
-    refused: Mapping[str, SrekvError] = field(default_factory=dict)
-
-    def of(self, stack: str) -> tuple[Leftover, ...]:
-        """What there is of one stack."""
-        return tuple(one for one in self.leftovers if one.stack == stack)
-
-    @property
-    def stacks(self) -> tuple[str, ...]:
-        """The stacks of which there is something, sorted."""
-        return tuple(sorted({one.stack for one in self.leftovers}))
+AT_ONCE = 4
+"""Regions that are listed side by side: each takes the inventory's threads."""
 
 
-def take(clients: Clients, *where: Where) -> Inventory:
-    """List everything of ours, side by side.
+class Account:
+    """Every stack of one account on one target.
 
     Args:
-        clients: the account, and the Region of what is regional.
-        where: what is in that Region, what is in all of them, or (the default) both.
-
-    Raises:
-        SrekvError: a listing was refused: then nobody knows what is left.
+        config: of any stack there.
+        session: makes the clients, in place of a new session.
     """
-    asked = [one for one in LISTINGS if one.where in (where or ("regional", "global"))]
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="inventory") as pool:
-        parts = list(pool.map(lambda listing: _read(listing, clients), asked))
-    leftovers = tuple(one for part in parts for one in part)
-    return Inventory(leftovers, tuple(dict.fromkeys(call for listing in asked for call in listing.calls)))
 
+    def __init__(self, config: Config, session: boto3.Session | None = None) -> None:
+        self.config = config
+        self._clients = Clients(config, session)
 
-def enabled_regions(clients: Clients) -> tuple[str, ...]:
-    """The Regions that the account can use.
+    def regions(self) -> tuple[str, ...]:
+        """The Regions that the account can use."""
+        with explained("listing the Regions"):
+            return tuple(sorted(region["RegionName"] for region in self._clients.ec2.describe_regions()["Regions"]))
 
-    Raises:
-        SrekvError: EC2 does not tell.
-    """
-    try:
-        return tuple(sorted(region["RegionName"] for region in clients.ec2.describe_regions()["Regions"]))
-    except FAILURES as error:
-        raise explain(error, "listing the Regions") from error
+    def look(self, regions: Sequence[str]) -> Inventory:
+        """Everything of ours in these Regions, and what is in all of them.
 
+        An organisation may forbid a Region that the account has: then it is in `refused`. The Region that the user
+        works in must not be.
+        """
 
-def _read(listing: Listing, clients: Clients) -> tuple[Leftover, ...]:
-    try:
-        return tuple(listing.read(clients))
-    except FAILURES as error:
-        raise explain(error, f"listing what is left ({', '.join(listing.calls)})") from error
+        def regional(region: str) -> Inventory:
+            try:
+                return take(self._clients.elsewhere(region), "regional")
+            except SrekvError as error:
+                if region == self.config.region:
+                    raise
+                return Inventory(refused={region: error})
+
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="region") as pool:
+            everywhere = pool.submit(take, self._clients, "global")
+            parts = [*pool.map(regional, regions), everywhere.result()]
+        return Inventory(
+            tuple(one for part in parts for one in part.leftovers),
+            tuple(dict.fromkeys(call for part in parts for call in part.calls)),
+            {region: error for part in parts for region, error in part.refused.items()},
+        )
+
+    def stack(self, found: StackInRegion, watcher: Watcher) -> Stack:
+        """The stack, to be read or removed."""
+        config = dataclasses.replace(self.config, stack=found.stack, region=found.region)
+        return connect(config, {}, watcher, session=self._clients.session)
+
+    def remove(self, found: StackInRegion, watcher: Watcher) -> Removal:
+        """Remove what is left of a stack, as its own `down` would; what was kept stays.
+
+        Raises:
+            SrekvError: it was made anew, or its lease renewed, since it was listed; or it could not be removed.
+        """
+        stack = self.stack(found, watcher)
+        role = stack.role if stack.role and stack.run.names.owns(stack.role) else None
+        seen = {(one.created, one.lease) for one in found.due if one.kind == "role"}
+        if role is not None and (role.get("CreateDate"), stack.run.config.lease) not in seen:
+            raise SrekvError(
+                "skipped: the stack changed since it was listed",
+                why="its role has been made since, or it has another lease: an up was, or is, at work",
+                next_step="run " + CommandLine("srekv sweep") + " again",
+            )
+        return stack.down(keep_table=found.keeps_table)
+
+    def name_holders(self, left: Sequence[Leftover]) -> tuple[Leftover, ...]:
+        """Leftovers of any stack in any Region, each with what uses it."""
+        return tuple(
+            one
+            for region in sorted({one.region for one in left})
+            for one in name_holders(
+                self._clients.elsewhere(region or self.config.region), [one for one in left if one.region == region]
+            )
+        )
+
+    def delete_backup(self, backup: Leftover) -> None:
+        """Delete a backup of any stack."""
+        delete_backup(self._clients.elsewhere(backup.region), backup.id)

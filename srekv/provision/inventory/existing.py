@@ -1,130 +1,139 @@
-"""What on EC2 carries the stack's tag, asked once per run: several steps look at the same instances and addresses."""
+"""What a stack has on EC2, and its health checks, asked once per run: several steps look at the same ones.
+
+A tag is all that tells an instance or an address apart from its neighbours', and anybody can remove one. Two other
+signs are asked for together: an instance has our address and our instance profile; an address is on our instance and
+our health check asks it. Nothing is called for that as long as every node has both.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from srekv.provision.engine.answers import found
 from srekv.provision.engine.clients import Clients
-from srekv.provision.inventory.marks import tagged
-from srekv.provision.inventory.strays import FOUND_FOR, stray_addresses, stray_instances
-from srekv.provision.naming import NODE_TAG, NODES, Names, tag_map
+from srekv.provision.inventory.marks import Described, each, instances, tagged, tags_of
+from srekv.provision.naming import NODE_TAG, NODES, STACK_TAG, Names
 
 LIVE = frozenset({"pending", "running", "stopping", "stopped"})
 """Instance states that can run again and cost money; shutting-down and terminated ones are on their way out."""
 
+FOUND_FOR = "FoundForNode"
+"""In the description of something without our tag: the node it belongs to; its tags may not say."""
+
 
 class Existing:
-    """The stack's instances, addresses and security groups as they were when first asked for."""
+    """The stack's instances, addresses and health checks as they were when first asked for."""
 
     def __init__(self, clients: Clients, names: Names) -> None:
         self._ec2 = clients.ec2
         self._route53 = clients.route53
         self._names = names
-        self._instances_lock = threading.Lock()
-        self._addresses_lock = threading.Lock()
-        self._checks_lock = threading.Lock()
-        self._strays_lock = threading.Lock()
+        reads = (self.fresh_instances, self.fresh_addresses, self.fresh_checks)
+        untagged = (self._untagged_instances, self._untagged_addresses)
+        self._locks = {read: threading.Lock() for read in (*reads, *untagged)}
+        self._seen: dict[Callable[[], Any], Any] = {}
 
-    def fresh_instances(self) -> list[Mapping[str, Any]]:
+    def _once(self, read: Callable[[], Any]) -> Any:
+        """What `read` returned when it was first called; steps may ask for it at the same time."""
+        with self._locks[read]:
+            if read not in self._seen:
+                self._seen[read] = read()
+            return self._seen[read]
+
+    def fresh_instances(self) -> list[Described]:
         """The live instances now, each with at least one call."""
         live = {"Name": "instance-state-name", "Values": sorted(LIVE)}
-        found = tagged(self._ec2, "describe_instances", "Reservations", stack=self._names.stack, filters=(live,))
-        return [one for one in found if one["State"]["Name"] in LIVE]
+        listed = tagged(self._ec2, "describe_instances", "Reservations", stack=self._names.stack, filters=(live,))
+        return [one for one in listed if one["State"]["Name"] in LIVE]
 
-    def fresh_addresses(self) -> list[Mapping[str, Any]]:
+    def fresh_addresses(self) -> list[Described]:
         """The Elastic IPs now."""
         return tagged(self._ec2, "describe_addresses", "Addresses", stack=self._names.stack)
 
-    def fresh_checks(self) -> dict[str, list[Mapping[str, Any]]]:
+    def fresh_checks(self) -> dict[str, list[Described]]:
         """The health checks by node now, found by their CallerReference: they take no tags at creation."""
-        prefixes = {node: self._names.reference_prefix(node) for node in NODES}
-        ours: dict[str, list[Mapping[str, Any]]] = {}
-        for page in self._route53.get_paginator("list_health_checks").paginate():
-            for check in page["HealthChecks"]:
-                for node, prefix in prefixes.items():
-                    if check["CallerReference"].startswith(prefix):
-                        ours.setdefault(node, []).append(check)
+        ours: dict[str, list[Described]] = {}
+        for check in each(self._route53, "list_health_checks", "HealthChecks"):
+            for node in NODES:
+                if check["CallerReference"].startswith(self._names.reference_prefix(node)):
+                    ours.setdefault(node, []).append(check)
         return {node: sorted(checks, key=lambda check: check["Id"]) for node, checks in ours.items()}
 
-    @cached_property
-    def _tagged_instances(self) -> list[Mapping[str, Any]]:
-        return self.fresh_instances()
-
-    @cached_property
-    def _tagged_addresses(self) -> list[Mapping[str, Any]]:
-        return self.fresh_addresses()
-
-    @cached_property
-    def _stray_instances(self) -> list[Mapping[str, Any]]:
-        tagged = self._instances_with_tag()
-        without = [node for node in NODES if not of_node(tagged, node)]
-        if not without:
+    def _untagged_instances(self) -> list[Described]:
+        """Live instances that hold our addresses and run under our profile."""
+        tagged = self._once(self.fresh_instances)
+        lacking = [node for node in NODES if not of_node(tagged, node)]
+        addresses = self._once(self.fresh_addresses) if lacking else ()
+        holders = {one.get("InstanceId"): node for node in lacking for one in of_node(addresses, node)}
+        holders.pop(None, None)
+        if not holders:
             return []
-        addresses = self._addresses_with_tag()
-        strays = stray_instances(self._ec2, self._names, {node: of_node(addresses, node) for node in without})
-        return [one for one in strays if one["State"]["Name"] in LIVE]
+        listed = found(lambda: list(instances(self._ec2, InstanceIds=sorted(holders)))) or ()
+        profile = f":instance-profile{self._names.path}{self._names.role}"
+        return [
+            {**one, FOUND_FOR: holders[one["InstanceId"]]}
+            for one in listed
+            if one["InstanceId"] in holders
+            and one["State"]["Name"] in LIVE
+            and str(one.get("IamInstanceProfile", {}).get("Arn", "")).endswith(profile)
+            and STACK_TAG not in tags_of(one)
+        ]
 
-    @cached_property
-    def _stray_addresses(self) -> list[Mapping[str, Any]]:
-        instances, tagged = self._instances_with_tag(), self._addresses_with_tag()
-        without = [node for node in NODES if not of_node(tagged, node) and of_node(instances, node)]
-        if not without:
+    def _untagged_addresses(self) -> list[Described]:
+        """Addresses on our instances that our health checks ask."""
+        instances, tagged = self._once(self.fresh_instances), self._once(self.fresh_addresses)
+        lacking = [node for node in NODES if not of_node(tagged, node)]
+        holders = {one["InstanceId"]: node for node in lacking for one in of_node(instances, node)}
+        if not holders:
             return []
-        return stray_addresses(self._ec2, {node: of_node(instances, node) for node in without}, self.checks)
-
-    def _instances_with_tag(self) -> list[Mapping[str, Any]]:
-        with self._instances_lock:
-            return self._tagged_instances
-
-    def _addresses_with_tag(self) -> list[Mapping[str, Any]]:
-        with self._addresses_lock:
-            return self._tagged_addresses
+        checks = [(node, check["HealthCheckConfig"]) for node, listed in self.checks.items() for check in listed]
+        asked = {(node, config.get("IPAddress")) for node, config in checks}
+        filters = [{"Name": "instance-id", "Values": sorted(holders)}]
+        return [
+            {**one, FOUND_FOR: holders[one["InstanceId"]]}
+            for one in each(self._ec2, "describe_addresses", "Addresses", Filters=filters)
+            if one.get("InstanceId") in holders
+            and STACK_TAG not in tags_of(one)
+            and (holders[one["InstanceId"]], one["PublicIp"]) in asked
+        ]
 
     @property
-    def stray_instances(self) -> Sequence[Mapping[str, Any]]:
+    def stray_instances(self) -> Sequence[Described]:
         """Those of `instances` that have lost the stack's tag."""
-        with self._strays_lock:
-            return self._stray_instances
+        return self._once(self._untagged_instances)  # type: ignore[no-any-return]
 
     @property
-    def stray_addresses(self) -> Sequence[Mapping[str, Any]]:
+    def stray_addresses(self) -> Sequence[Described]:
         """Those of `addresses` that have lost the stack's tag."""
-        with self._strays_lock:
-            return self._stray_addresses
+        return self._once(self._untagged_addresses)  # type: ignore[no-any-return]
 
     @property
-    def instances(self) -> Sequence[Mapping[str, Any]]:
+    def instances(self) -> Sequence[Described]:
         """The live instances at the beginning of the run."""
-        return [*self._instances_with_tag(), *self.stray_instances]
+        return [*self._once(self.fresh_instances), *self.stray_instances]
 
     @property
-    def addresses(self) -> Sequence[Mapping[str, Any]]:
+    def addresses(self) -> Sequence[Described]:
         """The Elastic IPs at the beginning of the run."""
-        return [*self._addresses_with_tag(), *self.stray_addresses]
-
-    @cached_property
-    def _checks(self) -> dict[str, list[Mapping[str, Any]]]:
-        return self.fresh_checks()
+        return [*self._once(self.fresh_addresses), *self.stray_addresses]
 
     @property
-    def checks(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    def checks(self) -> Mapping[str, Sequence[Described]]:
         """The health checks by node at the beginning of the run."""
-        with self._checks_lock:
-            return self._checks
+        return self._once(self.fresh_checks)  # type: ignore[no-any-return]
 
 
-def of_node(resources: Sequence[Mapping[str, Any]], node: str) -> list[Mapping[str, Any]]:
+def of_node(resources: Sequence[Described], node: str) -> list[Described]:
     """Those that belong to a node."""
     return [one for one in resources if node_of(one) == node]
 
 
-def node_of(resource: Mapping[str, Any]) -> str:
+def node_of(resource: Described) -> str:
     """The node that a resource of a stack belongs to: by its srekv:node tag, else by its Name; "" if it has neither."""
     if FOUND_FOR in resource:
         return str(resource[FOUND_FOR])
-    tags = tag_map(resource.get("Tags"))
+    tags = tags_of(resource)
     by_name = (node for node in NODES if tags.get("Name", "").startswith(f"srekv-{node}"))
     return tags.get(NODE_TAG) or next(by_name, "")

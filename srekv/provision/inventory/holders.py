@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from srekv.provision.engine.answers import FAILURES, explain
+from srekv.provision.engine.answers import explained
 from srekv.provision.engine.clients import Clients
 from srekv.provision.inventory.leftover import COMMAND, Leftover
-from srekv.provision.inventory.marks import each, instances, tagged, tags_of
+from srekv.provision.inventory.marks import Described, each, instances, tagged, tags_of
 from srekv.provision.naming import STACK_TAG, Names
-
-Described = Mapping[str, Any]
 
 ON_INSTANCES = frozenset({"volume", "network interface"})
 """The kinds that are on instances; their ids are the holders that the listing shows."""
@@ -44,31 +41,6 @@ class Holder:
     command: str = ""
 
 
-@dataclass(frozen=True)
-class Machines:
-    """The instances that hold something; one that EC2 does not show has ended."""
-
-    known: Mapping[str, Described]
-
-    @classmethod
-    def of(cls, clients: Clients, ids: Collection[str]) -> Machines:
-        """Ask for these, if there are any."""
-        if not ids:
-            return cls({})
-        filters = [{"Name": "instance-id", "Values": sorted(ids)}]
-        found = instances(clients.ec2, Filters=filters)
-        return cls({one["InstanceId"]: one for one in found if one["InstanceId"] in ids})
-
-    def lives(self, instance_id: str) -> bool:
-        """Whether it is not ending."""
-        one = self.known.get(instance_id)
-        return one is not None and one["State"]["Name"] not in ENDED
-
-    def foreign(self, ids: Iterable[str], stack: str) -> list[str]:
-        """Those that live and are not the stack's, whose own instances are removed before anything else."""
-        return [one for one in ids if self.lives(one) and tags_of(self.known[one]).get(STACK_TAG) != stack]
-
-
 def name_holders(clients: Clients, left: Sequence[Leftover]) -> tuple[Leftover, ...]:
     """Leftovers of any stack, all of one Region or of none, each with what uses it and with what frees it.
 
@@ -77,31 +49,38 @@ def name_holders(clients: Clients, left: Sequence[Leftover]) -> tuple[Leftover, 
     Raises:
         SrekvError: a listing was refused.
     """
-    try:
-        return tuple(_named(clients, left))
-    except FAILURES as error:
-        raise explain(error, "listing what holds the leftovers") from error
-
-
-def _named(clients: Clients, left: Sequence[Leftover]) -> Iterator[Leftover]:
-    machines = Machines.of(clients, {on for one in left if one.kind in ON_INSTANCES for on in one.holders})
-    groups = _groups_left(clients, {one.id: one.stack for one in left if one.kind == "security group"})
-    has_role = any(one.kind == "role" for one in left)
-    profiles = list(each(clients.iam, "list_instance_profiles", "InstanceProfiles")) if has_role else []
+    with explained("listing what holds the leftovers"):
+        on_instances = [one for one in left if one.kind in ON_INSTANCES]
+        alive = _alive(clients, {on for one in on_instances for on in one.holders})
+        ids = {one.id for one in left if one.kind == "security group"}
+        listed = tagged(clients.ec2, "describe_security_groups", "SecurityGroups") if ids else []
+        groups = group_holders(clients, [one for one in listed if one["GroupId"] in ids])
+        has_role = any(one.kind == "role" for one in left)
+        profiles = [*each(clients.iam, "list_instance_profiles", "InstanceProfiles")] if has_role else []
+    named = []
     for one in left:
-        match one.kind:
-            case "volume" | "network interface":
-                yield _on_instances(one, machines.foreign(one.holders, one.stack))
-            case "security group":
-                yield _in_use(one, groups.get(one.id, ()))
-            case "role":
-                yield _in_profiles(one, foreign_profiles(profiles, one.name, Names(one.stack).path))
-            case _:
-                yield one
+        if one.kind in ON_INSTANCES:
+            named.append(_on_instances(one, [on for on in one.holders if alive.get(on, one.stack) != one.stack]))
+        elif one.kind == "role":
+            named.append(_in_profiles(one, foreign_profiles(profiles, one.name, Names(one.stack).path)))
+        else:
+            named.append(_in_use(one, groups.get(one.id, ())))
+    return tuple(named)
+
+
+def _alive(clients: Clients, ids: Collection[str]) -> dict[str, str]:
+    """Those of these instances that are not ending, which EC2 shows, each with its stack, "" if it has none."""
+    filters = [{"Name": "instance-id", "Values": sorted(ids)}]
+    listed = instances(clients.ec2, Filters=filters) if ids else ()
+    return {
+        one["InstanceId"]: tags_of(one).get(STACK_TAG, "")
+        for one in listed
+        if one["InstanceId"] in ids and one["State"]["Name"] not in ENDED
+    }
 
 
 def _on_instances(one: Leftover, foreign: Sequence[str]) -> Leftover:
-    """Those of somebody else do not end with the stack: a disk is taken off them, an interface cannot be."""
+    """Those of others do not end with the stack: a disk is taken off them, an interface cannot be."""
     if not foreign:
         return one
     if one.kind == "network interface":
@@ -109,14 +88,6 @@ def _on_instances(one: Leftover, foreign: Sequence[str]) -> Leftover:
     own = tuple(instance for instance in one.holders if instance not in foreign)
     ties = (*(("attachment", instance) for instance in foreign), ("detaching", ""))
     return replace(one, held=True, holders=own, ties=ties)
-
-
-def _groups_left(clients: Clients, stacks: Mapping[str, str]) -> dict[str, list[Holder]]:
-    """The holders of these security groups, which are of these stacks."""
-    if not stacks:
-        return {}
-    listed = tagged(clients.ec2, "describe_security_groups", "SecurityGroups")
-    return group_holders(clients, [one for one in listed if one["GroupId"] in stacks])
 
 
 def _in_use(one: Leftover, holders: Sequence[Holder]) -> Leftover:
@@ -136,12 +107,8 @@ def _in_profiles(one: Leftover, profiles: Sequence[str]) -> Leftover:
     """The role with the instance profiles of others that have it."""
     if not profiles:
         return one
-    return replace(
-        one,
-        note=f"held by the instance profile {', '.join(profiles)}",
-        held=True,
-        ties=(*(("profile of role", profile) for profile in profiles), *one.ties),
-    )
+    ties = (*(("profile of role", profile) for profile in profiles), *one.ties)
+    return replace(one, note=f"held by the instance profile {', '.join(profiles)}", held=True, ties=ties)
 
 
 def instances_of(attachments: Iterable[Described]) -> list[str]:
@@ -156,16 +123,20 @@ def group_holders(clients: Clients, groups: Sequence[Described], stack: str = ""
     """
     if not groups:
         return {}
-    ids = [group["GroupId"] for group in groups]
-    filters = [{"Name": "group-id", "Values": ids}]
+    ids = {group["GroupId"] for group in groups}
+    filters = [{"Name": "group-id", "Values": sorted(ids)}]
     listed = each(clients.ec2, "describe_network_interfaces", "NetworkInterfaces", Filters=filters)
-    interfaces = [one for one in listed if not {*ids}.isdisjoint(_groups_of(one))]
-    machines = Machines.of(clients, {id_ for one in interfaces for id_ in instances_of([one.get("Attachment", {})])})
+    interfaces = [one for one in listed if not ids.isdisjoint(_groups_of(one))]
+    alive = _alive(clients, {id_ for one in interfaces for id_ in instances_of([one.get("Attachment", {})])})
     filters = [{"Name": "vpc-id", "Values": sorted({group["VpcId"] for group in groups})}]
     neighbours = list(each(clients.ec2, "describe_security_groups", "SecurityGroups", Filters=filters))
     return {
         group["GroupId"]: [
-            *_in_it(group, tags_of(group).get(STACK_TAG, stack), interfaces, machines, neighbours),
+            *(
+                _in_it(group, tags_of(group).get(STACK_TAG, stack), one, alive, neighbours)
+                for one in interfaces
+                if group["GroupId"] in _groups_of(one)
+            ),
             *(holder for other in neighbours for holder in _rules(group["GroupId"], other)),
         ]
         for group in groups
@@ -177,38 +148,21 @@ def _groups_of(interface: Described) -> list[str]:
 
 
 def _in_it(
-    group: Described,
-    stack: str,
-    interfaces: Iterable[Described],
-    machines: Machines,
-    neighbours: Iterable[Described],
-) -> Iterator[Holder]:
-    """The interfaces in a stack's group."""
-    for one in interfaces:
-        if group["GroupId"] not in _groups_of(one):
-            continue
-        interface = one["NetworkInterfaceId"]
-        instance = next(iter(instances_of([one.get("Attachment", {})])), "")
-        what = f"{interface} on {instance}" if instance else interface
-        if instance and not machines.foreign([instance], stack):
-            yield Holder(what=what, first=instance, stays=machines.lives(instance))
-        elif one.get("RequesterManaged") or (not instance and tags_of(one).get(STACK_TAG) == stack):
-            about = f" ({one['Description']})" if one.get("Description") else ""
-            yield Holder(what=what + about, first=interface, stays=True)
-        else:
-            yield Holder(what=what, stays=True, command=_out_of(group, one, neighbours))
-
-
-def _out_of(group: Described, interface: Described, neighbours: Iterable[Described]) -> str:
-    """The command that takes an interface out of a group; it must be in one, so at last in the VPC's own."""
-    others = [one for one in _groups_of(interface) if one != group["GroupId"]]
-    change = f"ec2 modify-network-interface-attribute --network-interface-id {interface['NetworkInterfaceId']} --groups"
-    return " ".join((change, *(others or _default(neighbours, group["VpcId"]))))
-
-
-def _default(groups: Iterable[Described], vpc_id: str) -> list[str]:
-    """The VPC's own group: an interface is always in one."""
-    return [one["GroupId"] for one in groups if (one["GroupName"], one.get("VpcId")) == ("default", vpc_id)]
+    group: Described, stack: str, one: Described, alive: dict[str, str], neighbours: Iterable[Described]
+) -> Holder:
+    """An interface in a stack's group."""
+    interface, instance = one["NetworkInterfaceId"], next(iter(instances_of([one.get("Attachment", {})])), "")
+    what = f"{interface} on {instance}" if instance else interface
+    if instance and alive.get(instance, stack) == stack:
+        return Holder(what=what, first=instance, stays=instance in alive)
+    if one.get("RequesterManaged") or (not instance and tags_of(one).get(STACK_TAG) == stack):
+        about = f" ({one['Description']})" if one.get("Description") else ""
+        return Holder(what=what + about, first=interface, stays=True)
+    # An interface is always in a group, so at last in the VPC's own.
+    own = [it["GroupId"] for it in neighbours if (it["GroupName"], it.get("VpcId")) == ("default", group["VpcId"])]
+    others = [it for it in _groups_of(one) if it != group["GroupId"]]
+    change = f"ec2 modify-network-interface-attribute --network-interface-id {interface} --groups"
+    return Holder(what=what, stays=True, command=" ".join((change, *(others or own))))
 
 
 def _rules(group_id: str, other: Described) -> Iterator[Holder]:
@@ -217,10 +171,10 @@ def _rules(group_id: str, other: Described) -> Iterator[Holder]:
         return
     for way, member in (("ingress", "IpPermissions"), ("egress", "IpPermissionsEgress")):
         for permission in other.get(member, ()):
-            if group_id not in {pair.get("GroupId") for pair in permission.get("UserIdGroupPairs", ())}:
-                continue
             # A rule is revoked by all of its members, as it is listed: a description too.
-            pairs = [pair for pair in permission["UserIdGroupPairs"] if pair.get("GroupId") == group_id]
+            pairs = [pair for pair in permission.get("UserIdGroupPairs", ()) if pair.get("GroupId") == group_id]
+            if not pairs:
+                continue
             ports = {key: permission[key] for key in ("IpProtocol", "FromPort", "ToPort") if key in permission}
             rule = json.dumps([{**ports, "UserIdGroupPairs": pairs}], separators=(",", ":"))
             revoke = f"ec2 revoke-security-group-{way} --group-id {other['GroupId']} --ip-permissions"

@@ -13,17 +13,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from botocore import xform_name
+
 from srekv.errors import SrekvError
-from srekv.provision.engine.answers import found
+from srekv.provision.engine.answers import explained, found
 from srekv.provision.engine.clients import Clients
 from srekv.provision.inventory.existing import LIVE
 from srekv.provision.inventory.holders import instances_of
 from srekv.provision.inventory.leftover import Leftover
-from srekv.provision.inventory.marks import each, route53_tags, tagged, tags_of
+from srekv.provision.inventory.marks import Described, each, route53_tags, tagged, tags_of
 from srekv.provision.lease import from_text
 from srekv.provision.naming import (
     ALARM,
@@ -42,6 +45,9 @@ from srekv.provision.naming import (
 )
 from srekv.provision.steps.dns import bare, label, readable, region_of, removable
 
+WORKERS = 8
+"""Listings side by side."""
+
 GIB = 2**30
 NOT_ENDED = LIVE | {"shutting-down"}
 """An instance that is shutting down costs nothing any more, but holds its interfaces and its group (E30)."""
@@ -50,20 +56,60 @@ CHANGING = frozenset({"CREATING", "UPDATING"})
 """A table that is so takes no deletion yet."""
 
 Where = Literal["regional", "global"]
-Answer = Mapping[str, Any]
+Members = dict[str, Any] | None
 
 
 @dataclass(frozen=True)
 class Listing:
-    """One kind's listing: the calls it always makes, and the function that makes them."""
+    """One kind's listing: the call it always makes, and the function that makes it."""
 
     where: Where
-    calls: tuple[str, ...]
+    call: str
     read: Callable[[Clients], Iterable[Leftover]]
 
 
-def _tagged(one: Answer) -> dict[str, str]:
-    return tag_map(one.get("Tags"))
+@dataclass(frozen=True)
+class Inventory:
+    """What was found.
+
+    Attributes:
+        calls: the calls that were made to find it, as "service:Operation".
+        refused: why a Region could not be listed, by Region.
+    """
+
+    leftovers: tuple[Leftover, ...] = ()
+    calls: tuple[str, ...] = ()
+    refused: Mapping[str, SrekvError] = field(default_factory=dict)
+
+    def of(self, stack: str) -> tuple[Leftover, ...]:
+        """What there is of one stack."""
+        return tuple(one for one in self.leftovers if one.stack == stack)
+
+    @property
+    def stacks(self) -> tuple[str, ...]:
+        """The stacks of which there is something, sorted."""
+        return tuple(sorted({one.stack for one in self.leftovers}))
+
+
+def take(clients: Clients, *where: Where) -> Inventory:
+    """List everything of ours, side by side.
+
+    Args:
+        clients: the account, and the Region of what is regional.
+        where: what is in that Region, what is in all of them, or (the default) both.
+
+    Raises:
+        SrekvError: a listing was refused: then it is unknown what is left.
+    """
+
+    def read(listing: Listing) -> tuple[Leftover, ...]:
+        with explained(f"listing what is left ({listing.call})"):
+            return tuple(listing.read(clients))
+
+    asked = [one for one in LISTINGS if one.where in (where or ("regional", "global"))]
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="inventory") as pool:
+        leftovers = tuple(one for part in pool.map(read, asked) for one in part)
+    return Inventory(leftovers, tuple(dict.fromkeys(listing.call for listing in asked)))
 
 
 def _lease(tags: Mapping[str, str]) -> datetime | None:
@@ -74,85 +120,54 @@ def _lease(tags: Mapping[str, str]) -> datetime | None:
         return None
 
 
-def _ec2(clients: Clients, one: Answer, **members: Any) -> Leftover:
-    """A thing of EC2 that carries the tag."""
-    tags = tags_of(one)
-    members.setdefault("name", tags.get("Name", ""))
-    return Leftover(stack=tags[STACK_TAG], region=clients.region, lease=_lease(tags), **members)
+def _ec2(
+    operation: str,
+    member: str,
+    kind: str,
+    id_member: str,
+    describe: Callable[[Described], Members],
+    *,
+    filters: tuple[Any, ...] = (),
+) -> Listing:
+    """The listing of a kind of EC2, told by the tag; `describe`: what only this kind has, None to leave one out."""
+
+    def read(clients: Clients) -> Iterator[Leftover]:
+        for one in tagged(clients.ec2, xform_name(operation), member, filters=filters):
+            own, tags = describe(one), tags_of(one)
+            if own is None:
+                continue
+            own = {"name": tags.get("Name", ""), "created": one.get("LaunchTime") or one.get("CreateTime"), **own}
+            marks: Any = {"stack": tags[STACK_TAG], "region": clients.region, "lease": _lease(tags)}
+            yield Leftover(kind=kind, id=one[id_member], **marks, **own)
+
+    return Listing("regional", f"ec2:{operation}", read)
 
 
-def _instances(clients: Clients) -> Iterator[Leftover]:
-    states = {"Name": "instance-state-name", "Values": sorted(NOT_ENDED)}
-    for one in tagged(clients.ec2, "describe_instances", "Reservations", filters=(states,)):
-        if one["State"]["Name"] in NOT_ENDED:
-            yield _ec2(
-                clients,
-                one,
-                kind="instance",
-                id=one["InstanceId"],
-                state=one["State"]["Name"],
-                created=one.get("LaunchTime"),
-                variant=one.get("InstanceType", ""),
-            )
+def _instance(one: Described) -> Members:
+    state = one["State"]["Name"]
+    return {"state": state, "variant": one.get("InstanceType", "")} if state in NOT_ENDED else None
 
 
-def _volumes(clients: Clients) -> Iterator[Leftover]:
-    for one in tagged(clients.ec2, "describe_volumes", "Volumes"):
-        on = instances_of(one["Attachments"])
-        yield _ec2(
-            clients,
-            one,
-            kind="volume",
-            id=one["VolumeId"],
-            state=one["State"],
-            created=one.get("CreateTime"),
-            gib=float(one["Size"]),
-            note=f"on {', '.join(on)}" if on else "",
-            holders=tuple(on),
-        )
+def _volume(one: Described) -> Members:
+    on = instances_of(one["Attachments"])
+    note = f"on {', '.join(on)}" if on else ""
+    return {"state": one["State"], "gib": float(one["Size"]), "note": note, "holders": tuple(on)}
 
 
-def _addresses(clients: Clients) -> Iterator[Leftover]:
-    for one in tagged(clients.ec2, "describe_addresses", "Addresses"):
-        association = one.get("AssociationId")
-        yield _ec2(
-            clients,
-            one,
-            kind="address",
-            id=one["AllocationId"],
-            name=one["PublicIp"],
-            state="associated" if association else "idle",
-            note=f"on {one.get('InstanceId') or one.get('NetworkInterfaceId')}" if association else "",
-            ties=(("association", association),) if association else (),
-        )
+def _address(one: Described) -> Members:
+    association = one.get("AssociationId")
+    if not association:
+        return {"name": one["PublicIp"], "state": "idle"}
+    note = f"on {one.get('InstanceId') or one.get('NetworkInterfaceId')}"
+    return {"name": one["PublicIp"], "state": "associated", "note": note, "ties": (("association", association),)}
 
 
-def _interfaces(clients: Clients) -> Iterator[Leftover]:
+def _interface(one: Described) -> Members:
     """A service's own goes when the service lets go of it."""
-    for one in tagged(clients.ec2, "describe_network_interfaces", "NetworkInterfaces"):
-        on, managed = instances_of([one.get("Attachment", {})]), bool(one.get("RequesterManaged"))
-        yield _ec2(
-            clients,
-            one,
-            kind="network interface",
-            id=one["NetworkInterfaceId"],
-            state=one["Status"],
-            note=f"on {', '.join(on)}" if on else one.get("Description", "") if managed else "",
-            holders=(one["RequesterId"],) if managed else tuple(on),
-            held=managed,
-        )
-
-
-def _groups(clients: Clients) -> Iterator[Leftover]:
-    for one in tagged(clients.ec2, "describe_security_groups", "SecurityGroups"):
-        yield _ec2(clients, one, kind="security group", id=one["GroupId"], name=one["GroupName"])
-
-
-def _key_pairs(clients: Clients) -> Iterator[Leftover]:
-    for one in tagged(clients.ec2, "describe_key_pairs", "KeyPairs"):
-        yield _ec2(
-            clients, one, kind="key pair", id=one["KeyPairId"], name=one["KeyName"], created=one.get("CreateTime")
-        )
+    on, managed = instances_of([one.get("Attachment", {})]), bool(one.get("RequesterManaged"))
+    note = f"on {', '.join(on)}" if on else one.get("Description", "") if managed else ""
+    holders = (one["RequesterId"],) if managed else tuple(on)
+    return {"state": one["Status"], "note": note, "holders": holders, "held": managed}
 
 
 def _checks(clients: Clients) -> Iterator[Leftover]:
@@ -181,6 +196,8 @@ def _zones(clients: Clients) -> Iterator[Leftover]:
         region = region_of(clients.route53, zone_id)
         yield Leftover(kind="hosted zone", id=zone_id, name=zone["Name"], stack=stack, region=region)
         for record in removable(clients.route53, zone):
+            # The change that deletes a record set must repeat all of its members (aws-facts 2.4).
+            deletion = {"Changes": [{"Action": "DELETE", "ResourceRecordSet": record}]}
             yield Leftover(
                 kind="record",
                 id=f"{zone_id}/{label(record)}",
@@ -188,45 +205,35 @@ def _zones(clients: Clients) -> Iterator[Leftover]:
                 stack=stack,
                 state=record["Type"],
                 region=region,
-                ties=(("record set", _deletion(record)),),
+                ties=(("record set", json.dumps(deletion, separators=(",", ":"))),),
             )
-
-
-def _deletion(record: Answer) -> str:
-    """The change that deletes a record set; it must repeat all of its members (aws-facts 2.4)."""
-    return json.dumps({"Changes": [{"Action": "DELETE", "ResourceRecordSet": record}]}, separators=(",", ":"))
 
 
 def _tables(clients: Clients) -> Iterator[Leftover]:
     """Asked only about names that a table of ours can have: each needs two more calls."""
     for name in each(clients.dynamodb, "list_tables", "TableNames"):
-        if name != TABLE and not str(name).startswith(f"{TABLE}-"):
+        if name != TABLE and not name.startswith(f"{TABLE}-"):
             continue
-        answer: Any = found(clients.dynamodb.describe_table, TableName=str(name))
+        answer: Any = found(clients.dynamodb.describe_table, TableName=name)
         table = answer["Table"] if answer else None
         tags: Any = found(clients.dynamodb.list_tags_of_resource, ResourceArn=table["TableArn"]) if table else None
-        stack = _tagged(tags or {}).get(STACK_TAG)
-        if table and stack:
-            yield Leftover(
-                kind="table",
-                id=table["TableArn"],
-                name=str(name),
-                stack=stack,
-                state=table["TableStatus"],
-                region=clients.region,
-                created=table.get("CreationDateTime"),
-                gib=table.get("TableSizeBytes", 0) / GIB,
-                ties=tuple(_table_ties(table)),
-            )
-
-
-def _table_ties(table: Answer) -> Iterator[tuple[str, str]]:
-    """A protected table cannot be deleted, nor one that is being changed: to take the protection away is a change."""
-    protected = bool(table.get("DeletionProtectionEnabled"))
-    if protected:
-        yield "protection", ""
-    if protected or table["TableStatus"] in CHANGING:
-        yield "change", ""
+        stack = tag_map(tags["Tags"]).get(STACK_TAG) if tags else None
+        if not table or not stack:
+            continue
+        # A protected table cannot be deleted, nor one that is being changed: to take the protection away is a change.
+        protected = bool(table.get("DeletionProtectionEnabled"))
+        changes = protected or table["TableStatus"] in CHANGING
+        yield Leftover(
+            kind="table",
+            id=table["TableArn"],
+            name=name,
+            stack=stack,
+            state=table["TableStatus"],
+            region=clients.region,
+            created=table.get("CreationDateTime"),
+            gib=table.get("TableSizeBytes", 0) / GIB,
+            ties=(*((("protection", ""),) if protected else ()), *((("change", ""),) if changes else ())),
+        )
 
 
 def _backups(clients: Clients) -> Iterator[Leftover]:
@@ -247,30 +254,30 @@ def _backups(clients: Clients) -> Iterator[Leftover]:
 
 
 def _roles(clients: Clients) -> Iterator[Leftover]:
-    """ListRoles shows no tags (I3), and a role's tell where its stack is."""
-    for one in each(clients.iam, "list_roles", "Roles", PathPrefix=PATH):
-        if not stack_of_path(one["Path"]):
+    """ListRoles shows no tags (I3), and a role's tell where its stack is; its policies must go before it (I5)."""
+    iam = clients.iam
+    for one in each(iam, "list_roles", "Roles", PathPrefix=PATH):
+        stack, name = stack_of_path(one["Path"]), one["RoleName"]
+        if not stack:
             continue
-        answer: Any = found(clients.iam.list_role_tags, RoleName=one["RoleName"]) or {}
-        tags = _tagged(answer)
+        answers: Any = [
+            found(call, RoleName=name) or {}
+            for call in (iam.list_role_tags, iam.list_role_policies, iam.list_attached_role_policies)
+        ]
+        tagging, inline, attached = answers
+        tags = tag_map(tagging.get("Tags"))
+        ties = [("inline policy", policy) for policy in inline.get("PolicyNames", ())]
+        ties += [("attached policy", policy["PolicyArn"]) for policy in attached.get("AttachedPolicies", ())]
         yield Leftover(
             kind="role",
             id=one["Arn"],
-            name=one["RoleName"],
-            stack=stack_of_path(one["Path"]),
+            name=name,
+            stack=stack,
             region=tags.get(REGION_TAG, ""),
             created=one.get("CreateDate"),
             lease=_lease(tags),
-            ties=tuple(_policies(clients, one["RoleName"])),
+            ties=tuple(ties),
         )
-
-
-def _policies(clients: Clients, role: str) -> Iterator[tuple[str, str]]:
-    """What a role must lose before it can go (I5)."""
-    inline: Any = found(clients.iam.list_role_policies, RoleName=role) or {}
-    attached: Any = found(clients.iam.list_attached_role_policies, RoleName=role) or {}
-    yield from (("inline policy", name) for name in inline.get("PolicyNames", ()))
-    yield from (("attached policy", one["PolicyArn"]) for one in attached.get("AttachedPolicies", ()))
 
 
 def _profiles(clients: Clients) -> Iterator[Leftover]:
@@ -291,7 +298,7 @@ def _alarms(client: Any, region: str) -> Iterator[Leftover]:
     for one in each(client, "describe_alarms", "MetricAlarms", AlarmNamePrefix=ALARM, AlarmTypes=["MetricAlarm"]):
         if not one["AlarmName"].startswith(ALARM):
             continue
-        tags = _tagged(found(client.list_tags_for_resource, ResourceARN=one["AlarmArn"]) or {})
+        tags = tag_map((found(client.list_tags_for_resource, ResourceARN=one["AlarmArn"]) or {}).get("Tags"))
         if STACK_TAG in tags:
             yield Leftover(
                 kind="alarm",
@@ -304,58 +311,44 @@ def _alarms(client: Any, region: str) -> Iterator[Leftover]:
             )
 
 
-def _regional_alarms(clients: Clients) -> Iterator[Leftover]:
+def _regional_alarms(clients: Clients) -> Iterable[Leftover]:
     """Those of the global Region are the other listing's."""
-    return iter(()) if clients.region == clients.global_region else _alarms(clients.cloudwatch, clients.region)
-
-
-def _global_alarms(clients: Clients) -> Iterator[Leftover]:
-    return _alarms(clients.cloudwatch_global, clients.global_region)
+    return () if clients.region == clients.global_region else _alarms(clients.cloudwatch, clients.region)
 
 
 def _dashboards(clients: Clients) -> Iterator[Leftover]:
-    """Dashboards are global and told by their first widget."""
-    entries = each(clients.cloudwatch, "list_dashboards", "DashboardEntries", DashboardNamePrefix=DASHBOARD)
-    for one in entries:
+    """Dashboards are global and told by their first widget, which names the stack."""
+    for one in each(clients.cloudwatch, "list_dashboards", "DashboardEntries", DashboardNamePrefix=DASHBOARD):
         name = one["DashboardName"]
         if not name.startswith(DASHBOARD):
             continue
         answer: Any = found(clients.cloudwatch.get_dashboard, DashboardName=name)
-        stack = _stack_of_dashboard(answer["DashboardBody"]) if answer else ""
+        try:
+            stack = stack_of_title(json.loads(answer["DashboardBody"])["widgets"][0]["properties"]["markdown"])
+        except (ValueError, LookupError, TypeError):  # it is gone, or somebody else's
+            continue
         if stack and name == Names(stack).dashboard:
-            yield Leftover(
-                kind="dashboard",
-                id=name,
-                name=name,
-                stack=stack,
-                region=clients.region,
-                created=one.get("LastModified"),
-            )
+            created = one.get("LastModified")
+            yield Leftover(kind="dashboard", id=name, name=name, stack=stack, region=clients.region, created=created)
 
 
-def _stack_of_dashboard(body: str) -> str:
-    """The stack that the first widget names; "" for anybody else's, whatever it looks like."""
-    try:
-        return stack_of_title(json.loads(body)["widgets"][0]["properties"]["markdown"])
-    except (ValueError, LookupError, TypeError):
-        return ""
-
+_NOT_ENDED = ({"Name": "instance-state-name", "Values": sorted(NOT_ENDED)},)
 
 LISTINGS = (
-    Listing("regional", ("ec2:DescribeInstances",), _instances),
-    Listing("regional", ("ec2:DescribeVolumes",), _volumes),
-    Listing("regional", ("ec2:DescribeAddresses",), _addresses),
-    Listing("regional", ("ec2:DescribeNetworkInterfaces",), _interfaces),
-    Listing("regional", ("ec2:DescribeSecurityGroups",), _groups),
-    Listing("regional", ("ec2:DescribeKeyPairs",), _key_pairs),
-    Listing("regional", ("dynamodb:ListTables",), _tables),
-    Listing("regional", ("dynamodb:ListBackups",), _backups),
-    Listing("regional", ("cloudwatch:DescribeAlarms",), _regional_alarms),
-    Listing("global", ("route53:ListHealthChecks",), _checks),
-    Listing("global", ("route53:ListHostedZones",), _zones),
-    Listing("global", ("iam:ListRoles",), _roles),
-    Listing("global", ("iam:ListInstanceProfiles",), _profiles),
-    Listing("global", ("cloudwatch:DescribeAlarms",), _global_alarms),
-    Listing("global", ("cloudwatch:ListDashboards",), _dashboards),
+    _ec2("DescribeInstances", "Reservations", "instance", "InstanceId", _instance, filters=_NOT_ENDED),
+    _ec2("DescribeVolumes", "Volumes", "volume", "VolumeId", _volume),
+    _ec2("DescribeAddresses", "Addresses", "address", "AllocationId", _address),
+    _ec2("DescribeNetworkInterfaces", "NetworkInterfaces", "network interface", "NetworkInterfaceId", _interface),
+    _ec2("DescribeSecurityGroups", "SecurityGroups", "security group", "GroupId", lambda it: {"name": it["GroupName"]}),
+    _ec2("DescribeKeyPairs", "KeyPairs", "key pair", "KeyPairId", lambda it: {"name": it["KeyName"]}),
+    Listing("regional", "dynamodb:ListTables", _tables),
+    Listing("regional", "dynamodb:ListBackups", _backups),
+    Listing("regional", "cloudwatch:DescribeAlarms", _regional_alarms),
+    Listing("global", "route53:ListHealthChecks", _checks),
+    Listing("global", "route53:ListHostedZones", _zones),
+    Listing("global", "iam:ListRoles", _roles),
+    Listing("global", "iam:ListInstanceProfiles", _profiles),
+    Listing("global", "cloudwatch:DescribeAlarms", lambda it: _alarms(it.cloudwatch_global, it.global_region)),
+    Listing("global", "cloudwatch:ListDashboards", _dashboards),
 )
 """Every kind that srekv can create."""

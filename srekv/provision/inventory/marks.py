@@ -25,18 +25,19 @@ TAGGED_AT_ONCE = 10
 
 
 def each(client: Any, operation: str, member: str, **arguments: Any) -> Iterator[Any]:
-    """The items of a listing, page by page; for operations without pages those of the one answer."""
-    if not client.can_paginate(operation):
-        yield from getattr(client, operation)(**arguments)[member]
-        return
-    for page in client.get_paginator(operation).paginate(**arguments):
-        yield from page[member]
+    """The items of a listing, of every page; the instances, where these come in reservations."""
+    if client.can_paginate(operation):
+        pages = client.get_paginator(operation).paginate(**arguments)
+    else:
+        pages = [getattr(client, operation)(**arguments)]
+    for page in pages:
+        for item in page[member]:
+            yield from item["Instances"] if member == "Reservations" else (item,)
 
 
 def instances(ec2: Any, **arguments: Any) -> Iterator[Described]:
     """The instances that DescribeInstances lists."""
-    for group in each(ec2, "describe_instances", "Reservations", **arguments):
-        yield from group["Instances"]
+    return each(ec2, "describe_instances", "Reservations", **arguments)
 
 
 def instance(ec2: Any, instance_id: str) -> Described | None:
@@ -69,21 +70,17 @@ def tagged(
         SrekvError: an item was found by the tag and shows none (ansible/ansible#12642): whose is it?
     """
     mark = {"Name": f"tag:{STACK_TAG}", "Values": [stack]} if stack else {"Name": "tag-key", "Values": [STACK_TAG]}
-    listed = [*_listed(ec2, operation, member, [mark, *filters])]
-    bare = [one for one in listed if STACK_TAG not in tags_of(one)]
-    if bare and not any(_listed(ec2, operation, member, [{**mark, "Values": [NOTHING]}])):
+    listed = [*each(ec2, operation, member, Filters=[mark, *filters])]
+    bare = next((one for one in listed if STACK_TAG not in tags_of(one)), None)
+    if bare and not any(each(ec2, operation, member, Filters=[{**mark, "Values": [NOTHING]}])):
+        # The first member whose name ends so, as EC2 orders them.
+        ids = ("InstanceId", "AllocationId", "VolumeId", "GroupId", "KeyPairId", "NetworkInterfaceId")
         raise SrekvError(
-            f"EC2 shows {_id(bare[0])} without its tags",
+            f"EC2 shows {next((bare[one] for one in ids if one in bare), 'something')} without its tags",
             why=f"it was found by its tag {STACK_TAG}, and the answer has none",
             next_step="run the command again in a minute: this passes",
         )
     return [one for one in listed if STACK_TAG in tags_of(one) and stack in {None, tags_of(one)[STACK_TAG]}]
-
-
-def _listed(ec2: Any, operation: str, member: str, filters: list[Any]) -> Iterator[Described]:
-    if operation == "describe_instances":
-        return instances(ec2, Filters=filters)
-    return each(ec2, operation, member, Filters=filters)
 
 
 def route53_tags(route53: Any, kind: str, ids: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -115,9 +112,3 @@ def route53_tags(route53: Any, kind: str, ids: Sequence[str]) -> dict[str, dict[
             raise
         sets = second()
     return {one["ResourceId"]: tag_map(one.get("Tags")) for one in sets}
-
-
-def _id(described: Described) -> str:
-    """The id of something of EC2: the first member whose name ends so, as EC2 orders them."""
-    ids = ("InstanceId", "AllocationId", "VolumeId", "GroupId", "KeyPairId", "NetworkInterfaceId")
-    return next((str(described[one]) for one in ids if one in described), "something")

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from srekv.errors import CommandLine, NotOursError, SrekvError
 from srekv.provision.drift import difference
 from srekv.provision.engine.answers import DENIED, code_of, found, gone, is_unknown_operation, message_of
-from srekv.provision.engine.incarnation import REFERENCES, used_up
+from srekv.provision.engine.generation import REFERENCES, used_up
 from srekv.provision.engine.run import HeldError, Op, Ops, Run, Step, cannot, leave
 from srekv.provision.inventory.marks import each, route53_tags
 from srekv.provision.model import Resource
@@ -253,7 +253,7 @@ class PrivateZone:
 
     def _create(self) -> str:
         for ordinal in range(REFERENCES):
-            zone_id = self._create_with(self._run.incarnation.reference("zone", ordinal))
+            zone_id = self._create_with(self._run.generation.reference("zone", ordinal))
             if zone_id:
                 self.zone_id = zone_id
                 self._tag()

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from srekv.errors import CommandLine
 from srekv.provision.drift import difference
 from srekv.provision.engine.answers import code_of, gone
-from srekv.provision.engine.incarnation import REFERENCES, used_up
+from srekv.provision.engine.generation import REFERENCES, used_up
 from srekv.provision.engine.run import Op, Ops, Run, Step, cannot, leave
 from srekv.provision.inventory.existing import Existing
 from srekv.provision.inventory.marks import route53_tags
@@ -123,7 +123,7 @@ class HealthChecks:
         """Create it with this life's next unused reference; the same reference returns the same check (R41)."""
         config: Any = {"Type": "HTTP", "RequestInterval": self._run.config.interval, **self._wanted(node)}
         for ordinal in range(REFERENCES):
-            reference = self._run.incarnation.reference(node, ordinal)
+            reference = self._run.generation.reference(node, ordinal)
             try:
                 answer = self._route53.create_health_check(CallerReference=reference, HealthCheckConfig=config)
             except ClientError as error:

@@ -124,7 +124,7 @@ class Identity:
             yield Op(kind="role", name=self._name, action="create", call=self._create_role)
             return
         self._refuse_foreign("role", self._role)
-        self._run.incarnation.begin(self._role)
+        self._run.generation.begin(self._role)
         arn = self._role["Arn"]
         changes = list(self._role_drift())
         yield from changes
@@ -169,7 +169,7 @@ class Identity:
             self.section, f"the role {self._name}", create, exists="EntityAlreadyExists", look=self._our_role
         )
         self._arn = role["Arn"]
-        self._run.incarnation.begin(role, young=True)
+        self._run.generation.begin(role, young=True)
         return self._arn
 
     def _our_role(self) -> Mapping[str, Any] | None:

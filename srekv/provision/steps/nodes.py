@@ -237,7 +237,7 @@ class Nodes:
         interface = arguments["NetworkInterfaces"][0]
         lasting = [arguments[key] for key in ("InstanceType", "IamInstanceProfile")]
         placed = [interface["SubnetId"], interface["Groups"], arguments.get("KeyName")]
-        return self._run.incarnation.token(node, *lasting, *placed, ordinal=ordinal)
+        return self._run.generation.token(node, *lasting, *placed, ordinal=ordinal)
 
     def _sought(self, node: str) -> Mapping[str, Any] | None:
         """The node's instance, found by its tag; None if it does not show for a few seconds."""

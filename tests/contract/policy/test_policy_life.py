@@ -22,7 +22,7 @@ from srekv.doctor.preflight import findings
 from srekv.doctor.reader import Reader
 from srekv.errors import SrekvError
 from srekv.provision.engine.answers import explain
-from srekv.provision.inventory.sweep import Estate
+from srekv.provision.inventory.account import Account
 from srekv.provision.naming import Names
 from srekv.provision.permissions import node_policy, operator_actions, operator_policy, reads
 from srekv.provision.steps.collection import Steps
@@ -206,7 +206,7 @@ def _remove(world: Any) -> None:
     """`down` with a backup and a volume that an instance left; then `sweep`, which removes the backup."""
     tags = [{"ResourceType": "volume", "Tags": Names("srekv").tags("srekv-az1")}]
     world.by_hand("ec2").create_volume(AvailabilityZone="us-east-1a", Size=8, TagSpecifications=tags)
-    account = Estate(world.config, world._session)
+    account = Account(world.config, world._session)
     account.regions()
     account.look(("us-east-1",))
     stack, _ = world.stack()

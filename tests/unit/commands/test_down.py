@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from srekv.cli import run
-from srekv.commands.down import bill, conclude, left_error, leftover_json, month_usd, proof_line
+from srekv.commands.down import bill, conclude, left_error, leftovers_json, month_usd, proof_line
 from srekv.commands.sweep import show_kept
 from srekv.errors import FindingError, SrekvError, UsageError
 from srekv.prices import leftover_costs, total_usd
@@ -63,7 +63,7 @@ def test_an_unknown_price_is_said() -> None:
     things = [_thing("instance", state="running", variant="x8g.48xlarge"), _thing("address")]
     assert month_usd(things) == (pytest.approx(3.65), False)
     assert bill(things) == "at least 3.65 USD a month"
-    assert leftover_json(things[0], profile=None)["usd_month"] is None
+    assert leftovers_json(things[:1], profile=None)[0]["usd_month"] is None
 
 
 def test_commands_by_hand() -> None:
@@ -201,7 +201,7 @@ def test_what_a_sweep_keeps_goes_by_a_command_on_its_own_stack(
 def test_json_of_a_leftover() -> None:
     """The document carries what a script needs, as plain JSON values."""
     made = datetime(2026, 11, 1, tzinfo=UTC)
-    document = json.loads(json.dumps(leftover_json(_thing("volume", gib=8.0, created=made), profile=None)))
+    (document,) = json.loads(json.dumps(leftovers_json([_thing("volume", gib=8.0, created=made)], profile=None)))
     assert document["created"] == "2026-11-01T00:00:00+00:00"
     assert document["usd_month"] == pytest.approx(0.64)
     assert document["command"].startswith("aws ec2 delete-volume")

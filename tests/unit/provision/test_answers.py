@@ -14,7 +14,6 @@ from botocore.session import get_session
 from srekv.errors import SrekvError, UsageError
 from srekv.provision.engine.answers import (
     ABSENT,
-    ForeignAnswerError,
     explain,
     found,
     gone,
@@ -187,7 +186,7 @@ def test_a_page_in_place_of_an_error(service: str, operation: str, body: bytes, 
 def test_a_page_in_place_of_an_answer(service: str, operation: str, body: bytes) -> None:
     """One that botocore would read as an answer without members is an error that names operation and endpoint."""
     model: Any = get_session().get_service_model(service).operation_model(operation)
-    with pytest.raises(ForeignAnswerError, match=f"^{operation}: 200: http://x answered: "):
+    with pytest.raises(ResponseParserError, match=f"^{operation}: 200: http://x answered: "):
         name_foreign_answer(
             "http://x", operation_model=model, response_dict={"status_code": 200, "body": body, "headers": {}}
         )

@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from srekv.provision.engine.answers import explain
-from srekv.provision.engine.denial import read
+from srekv.provision.engine.denial import advice
 from srekv.provision.permissions import operator_actions
 
 USER = "User: arn:aws:iam::123456789012:user/operator"
@@ -99,21 +99,22 @@ def test_names_what_aws_names(operation: str, message: str, action: str, resourc
 )
 def test_the_policy_that_is_named_has_the_action(action: str, command: str) -> None:
     """What the policy allows only on request is asked for by its option."""
-    found = read("Whatever", f"{USER} is not authorized to perform: {action} on resource: {INSTANCE}")
-    assert str(found.next_step).endswith(f"; {command} prints all that srekv needs")
+    found = advice("Whatever", f"{USER} is not authorized to perform: {action} on resource: {INSTANCE}")
+    assert str(found).endswith(f"; {command} prints all that srekv needs")
 
 
 def test_an_explicit_deny_is_not_cured_by_allowing() -> None:
     """A policy that forbids wins over every one that allows: that one has to go."""
     message = f"{USER} is not authorized to perform: ec2:StopInstances on resource: {INSTANCE} with an explicit deny"
-    found = read("StopInstances", f"{message} in a service control policy")
-    assert str(found.next_step) == f"take back the policy that denies ec2:StopInstances on {INSTANCE}"
+    found = advice("StopInstances", f"{message} in a service control policy")
+    assert str(found) == f"take back the policy that denies ec2:StopInstances on {INSTANCE}"
 
 
 @pytest.mark.parametrize("action", operator_actions())
 def test_every_action_is_found_by_its_operation(action: str) -> None:
     """EC2's old message names nothing: the operation tells, and a call that asks for more than one action tells all."""
-    assert action in read(_operation_of(action), "You are not authorized to perform this operation.").actions
+    named = str(advice(_operation_of(action), "You are not authorized to perform this operation."))
+    assert action in named.partition(";")[0].split()
 
 
 def _operation_of(action: str) -> str:
@@ -129,4 +130,4 @@ def _operation_of(action: str) -> str:
 
 def test_an_unknown_operation_is_named() -> None:
     """Nothing is made up about a call that the policy does not know."""
-    assert read("Whatever", "no").actions == ("the action behind Whatever",)
+    assert str(advice("Whatever", "no")).startswith("allow the action behind Whatever; ")

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSRequest
 
-from srekv.provision.engine.tracing import Trace
+from srekv.provision.engine.tracing import trace
 
 THROTTLED = {"Error": {"Code": "Throttling", "Message": "SECRET"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
 DONE = {"UserData": "SECRET", "ResponseMetadata": {"HTTPStatusCode": 200}}
@@ -35,7 +35,7 @@ def test_what_is_told(attempt: int, answer: dict[str, Any] | None, error: Except
     lines: list[str] = []
     clock = ticking()
     session = boto3.Session(region_name="eu-west-1")
-    Trace(lines.append, clock=lambda: next(clock)).attach(session)
+    trace(session, lines.append, clock=lambda: next(clock))
     context: dict[str, Any] = {"client_region": "eu-west-1"}
     call = "route-53.ListHostedZones"
     request = AWSRequest()

@@ -18,15 +18,12 @@ from srekv.provision.engine.clients import Clients
 from srekv.provision.naming import Names, digest
 
 UNSEEN_PAUSES_S = (0.0, 0.3, 0.7)
-"""Before each look for a role that does not show."""
-
 YOUNG_PAUSES_S = (*UNSEEN_PAUSES_S, 2.0, 4.0)
-"""The same for one that this run has made and not seen yet: IAM may not show it for a moment (I7)."""
+"""Before each read of a role that does not show; of one that this run has made and IAM may not show yet (I7)."""
 
 FIRST_LOOK_S = 2.0
-"""A wait that lasts so long looks whether there is still something to wait for."""
-
 GROWTH = 1.5
+"""A wait that lasts so long checks whether there is still something to wait for, then after growing pauses."""
 
 REFERENCES = 20
 """So many times a zone or a check can be made in one life of a stack: each use takes a reference for good."""
@@ -36,15 +33,14 @@ class EndedError(SrekvError):
     """The stack was removed while this `up` was at work."""
 
 
-class Incarnation:
+class Generation:
     """One life of a stack. It is unknown, and nothing asks for it, until `begin`."""
 
     def __init__(self, clients: Clients, names: Names) -> None:
         self._clients = clients
         self._names = names
         self._lock = threading.Lock()
-        self._next_look = 0.0
-        self._pause_s = FIRST_LOOK_S
+        self._next_look, self._pause_s = 0.0, FIRST_LOOK_S
         self._pauses_s: tuple[float, ...] = UNSEEN_PAUSES_S
         self.id = ""
 
@@ -54,11 +50,9 @@ class Incarnation:
         self._pauses_s = YOUNG_PAUSES_S if young else UNSEEN_PAUSES_S
 
     def reference(self, what: str, ordinal: int) -> str:
-        """A Route 53 CallerReference: the same for everybody who makes that thing in this life of the stack.
+        """A Route 53 CallerReference: the same for every run that makes that thing in this life of the stack.
 
-        Args:
-            what: a node, or "zone".
-            ordinal: 0, or the next number when the reference of the one before is used up (R6, R41).
+        `what`: a node, or "zone"; `ordinal`: 0, or the next number when the reference before is used up (R6, R41).
         """
         return f"{self._names.reference_prefix(what)}{digest(self.id)}-{ordinal}"
 
@@ -93,11 +87,7 @@ class Incarnation:
                 raise self.ended()
 
     def ended(self, *, left: int | None = None) -> EndedError:
-        """What to say when this life is over.
-
-        Args:
-            left: how much of it is listed; None: nobody has listed it.
-        """
+        """The error when this life is over; `left`: how much of it is listed, None if that is unknown."""
         told = "" if left is None else f"; {left or 'nothing'} left"
         down, again = CommandLine("srekv down"), CommandLine("srekv up") + " creates it again"
         next_step: Advice = "what is left is unknown: " + down + " lists and removes it; " + again

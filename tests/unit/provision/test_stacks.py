@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from srekv.provision.inventory.leftover import Leftover
-from srekv.provision.inventory.remains import Remains, judge
+from srekv.provision.inventory.stacks import StackInRegion, judge
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -20,7 +20,9 @@ def _thing(kind: str, age: timedelta | None = None, *, region: str = "us-east-1"
     return Leftover(kind=kind, region=region, created=None if age is None else NOW - age, **members)
 
 
-def _judge(*things: Leftover, regions: tuple[str, ...] = ("us-east-1",), everywhere: bool = False) -> list[Remains]:
+def _judge(
+    *things: Leftover, regions: tuple[str, ...] = ("us-east-1",), everywhere: bool = False
+) -> list[StackInRegion]:
     return list(judge(things, now=NOW, older_than=DAY, regions=regions, everywhere=everywhere))
 
 
@@ -39,7 +41,7 @@ def _verdicts(*things: Leftover, **where: Any) -> list[tuple[str, str, str]]:
     ],
 )
 def test_the_oldest_known_thing_counts(ages: list[timedelta | None], verdict: str) -> None:
-    """A stack is as old as the oldest thing of which AWS tells the age; without any age it has no role: remains."""
+    """A stack is as old as the oldest thing of which AWS tells the age; without any age it has no role: leftovers."""
     assert _verdicts(*(_thing("address", age, id=str(age)) for age in ages)) == [("srekv", "us-east-1", verdict)]
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from srekv.provision.engine.answers import is_lost
-from srekv.provision.engine.incarnation import EndedError, Incarnation
+from srekv.provision.engine.generation import EndedError, Generation
 from srekv.provision.naming import NODES, Names
 
 STACKS = st.from_regex(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?", fullmatch=True)
@@ -41,8 +41,8 @@ class Account:
     iam: Any
 
 
-def _life(role_id: str, *, stack: str = "srekv", iam: Iam | None = None) -> Incarnation:
-    life = Incarnation(Account(iam or Iam()), Names(stack))  # type: ignore[arg-type]
+def _life(role_id: str, *, stack: str = "srekv", iam: Iam | None = None) -> Generation:
+    life = Generation(Account(iam or Iam()), Names(stack))  # type: ignore[arg-type]
     life.begin({"RoleId": role_id})
     return life
 
@@ -80,7 +80,7 @@ def test_a_role_that_does_not_show_yet() -> None:
 
 def test_a_young_role_gets_more_time() -> None:
     """One that this run has made may stay unseen for seconds; taken for gone, a whole new stack would be removed."""
-    life = Incarnation(Account(Iam("AROAONE", unseen=3)), Names("srekv"))  # type: ignore[arg-type]
+    life = Generation(Account(Iam("AROAONE", unseen=3)), Names("srekv"))  # type: ignore[arg-type]
     life.begin({"RoleId": "AROAONE"}, young=True)
     assert life.role() is not None
 
@@ -121,7 +121,7 @@ def test_waits_ask_seldom() -> None:
 def test_a_run_without_a_role_asks_nothing() -> None:
     """`down` and `status` never begin a life: their waits cost no call."""
     iam = Iam()
-    Incarnation(Account(iam), Names("srekv")).watch()  # type: ignore[arg-type]
+    Generation(Account(iam), Names("srekv")).watch()  # type: ignore[arg-type]
     assert iam.looks == 0
 
 
