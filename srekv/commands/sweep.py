@@ -26,7 +26,7 @@ from srekv.errors import CommandLine, FindingError, SrekvError, UsageError
 from srekv.local import control
 from srekv.prices import REGION
 from srekv.provision.inventory.leftover import Leftover, by_hand
-from srekv.provision.inventory.stacks import REASONS, StackInRegion, judge
+from srekv.provision.inventory.stacks import StackInRegion, judge
 from srekv.provision.model import Change
 from srekv.provision.removal import with_reasons
 from srekv.ui.console import Narration, changes_json, counted, plain_table
@@ -97,17 +97,16 @@ def sweep(invocation: Invocation, options: Options, *, confirm: Confirm) -> None
         regions = account.regions() if options.all_regions else (config.region,)
         look = partial(_look, account, options, now, narration)
         inventory, found = look(regions)
-        work = _Work.of(found, options, now)
-        held = {one: _held(account, one, narration) for one in work.stacks}
-        _show_found(invocation, found, held, work)
+        work = [one for one in found if one.goes]
+        held = {one: _held(account, one, narration) for one in work}
+        _show_found(invocation, found, held)
         proof, rest, refused = inventory, found, {}
-        if not options.dry_run and (work.stacks or work.backups):
+        if work and not options.dry_run:
             with narration.still():
                 _confirm(work, held, confirm)
-            refused = work.carry_out(account, narration)
-            where = {*(one.region for one in work.stacks), *(one.region for one in work.backups)}
-            proof, rest = look(where | {min(regions)})
-        left = with_reasons(account.name_holders(work.left_in(rest)), refused)
+            refused = _carry_out(account, work, narration)
+            proof, rest = look({*(one.region for one in work), min(regions)})
+        left = with_reasons(account.name_holders(_left(work, rest)), refused)
         changes = narration.changes
     kept = [thing for one in rest for thing in one.kept]
     invocation.screen.document(
@@ -115,7 +114,7 @@ def sweep(invocation: Invocation, options: Options, *, confirm: Confirm) -> None
             "dry_run": options.dry_run,
             "older_than_s": options.age.total_seconds(),
             "regions": [region for region in regions if region not in inventory.refused],
-            "stacks": [_stack_json(one, work, held.get(one), invocation.profile) for one in found],
+            "stacks": [_stack_json(one, held.get(one), invocation.profile) for one in found],
             "changes": changes_json(changes),
             "left": leftovers_json(left, profile=invocation.profile),
             "kept": leftovers_json(kept, profile=invocation.profile),
@@ -123,7 +122,7 @@ def sweep(invocation: Invocation, options: Options, *, confirm: Confirm) -> None
         }
     )
     if not left:
-        outcome = "0 left" if work.stacks or work.backups else "nothing to remove"
+        outcome = "0 left" if work else "nothing to remove"
         invocation.screen.show(f"{outcome} (verified by {proof_line(proof.calls)})")
     show_kept(invocation, kept)
     if left:
@@ -147,63 +146,43 @@ def _look(
         older_than=options.age,
         regions={*regions} - inventory.refused.keys(),
         everywhere=options.all_regions and not inventory.refused,
+        backups=options.backups,
     )
 
 
-@dataclass(frozen=True)
-class _Work:
-    """What a sweep removes."""
+def _carry_out(account: Account, work: Sequence[StackInRegion], narration: Narration) -> dict[str, SrekvError]:
+    """Remove stack by stack; one that cannot be removed does not keep the others. Why something was not, by id."""
+    refused: dict[str, SrekvError] = {}
+    for one in work:
+        try:
+            errors = account.remove(one, narration).refused if one.is_due else {}
+        except SrekvError as error:
+            errors = {one.stack: error}
+        refused |= errors
+        for reason in errors.values():
+            narration.warn(f"the stack {one.stack} in {one.region}: {reason}")
+    for backup in (backup for one in work for backup in one.backups):
+        try:
+            account.delete_backup(backup)
+        except SrekvError as error:
+            narration.warn(str(error))
+            continue
+        deleted = Change(section="DynamoDB", kind="backup", name=backup.name, id=backup.id, action="delete")
+        narration.changed(replace(deleted, detail=backup.note))
+    return refused
 
-    stacks: tuple[StackInRegion, ...]
-    backups: tuple[Leftover, ...]
 
-    @classmethod
-    def of(cls, found: Sequence[StackInRegion], options: Options, now: datetime) -> _Work:
-        """The stacks that are due, and, where asked for, the backups that are old enough."""
-        kept = [thing for one in found for thing in one.kept if options.backups and thing.kind == "backup"]
-        old = tuple(one for one in kept if one.created and now - one.created >= options.age)
-        return cls(tuple(one for one in found if one.is_due), old)
-
-    def of_stack(self, one: StackInRegion) -> list[Leftover]:
-        """What is to go of this stack."""
-        return [*(one.due if one.is_due else ()), *(thing for thing in one.kept if thing in self.backups)]
-
-    def why(self, one: StackInRegion) -> str:
-        """Why it goes or stays."""
-        return "backups older than asked for" if self.of_stack(one) and not one.is_due else REASONS[one.verdict]
-
-    def carry_out(self, account: Account, narration: Narration) -> dict[str, SrekvError]:
-        """Remove stack by stack; one that cannot be removed does not keep the others. Why something was not, by id."""
-        refused: dict[str, SrekvError] = {}
-        for one in self.stacks:
-            try:
-                errors = account.remove(one, narration).refused
-            except SrekvError as error:
-                errors = {one.stack: error}
-            refused |= errors
-            for reason in errors.values():
-                narration.warn(f"the stack {one.stack} in {one.region}: {reason}")
-        for backup in self.backups:
-            try:
-                account.delete_backup(backup)
-            except SrekvError as error:
-                narration.warn(str(error))
-                continue
-            deleted = Change(section="DynamoDB", kind="backup", name=backup.name, id=backup.id, action="delete")
-            narration.changed(replace(deleted, detail=backup.note))
-        return refused
-
-    def left_in(self, found: Sequence[StackInRegion]) -> list[Leftover]:
-        """What was to go and is there."""
-        keys = {(one.stack, one.region) for one in self.stacks}
-        ids = {one.id for one in self.backups}
-        due = [thing for one in found if (one.stack, one.region) in keys for thing in one.due]
-        return due + [thing for one in found for thing in one.kept if thing.id in ids]
+def _left(work: Sequence[StackInRegion], rest: Sequence[StackInRegion]) -> list[Leftover]:
+    """What was to go and is there."""
+    stacks = {(one.stack, one.region) for one in work if one.is_due}
+    backups = {backup.id for one in work for backup in one.backups}
+    due = [thing for one in rest if (one.stack, one.region) in stacks for thing in one.due]
+    return due + [thing for one in rest for thing in one.kept if thing.id in backups]
 
 
 def _held(account: Account, one: StackInRegion, narration: Narration) -> Holding | None:
     """How much data would go with a stack."""
-    if not any(thing.kind == "table" for thing in one.due):
+    if not any(thing.kind == "table" for thing in one.goes):
         return None
     try:
         return account.stack(one, narration).holding()
@@ -212,12 +191,13 @@ def _held(account: Account, one: StackInRegion, narration: Narration) -> Holding
         return None
 
 
-def _confirm(work: _Work, held: dict[StackInRegion, Holding | None], confirm: Confirm) -> None:
+def _confirm(work: Sequence[StackInRegion], held: dict[StackInRegion, Holding | None], confirm: Confirm) -> None:
     full = [f"{items} in the table of {one.stack}" for one, items in held.items() if items and items.items]
     data = f", with {', '.join(full)}, without a backup" if full else ""
-    counts = (counted(["stack"] * len(work.stacks)), counted(["backup"] * len(work.backups)))
-    things = [*(thing for one in work.stacks for thing in one.due), *work.backups]
-    if not confirm(f"Remove {' and '.join(filter(None, counts))} ({_things(things)}, {bill(things)}){data}?"):
+    kinds = ["stack" for one in work if one.is_due], ["backup" for one in work for _ in one.backups]
+    what = " and ".join(counted(kind) for kind in kinds if kind)
+    things = [thing for one in work for thing in one.goes]
+    if not confirm(f"Remove {what} ({_things(things)}, {bill(things)}){data}?"):
         raise UsageError("nothing was removed", next_step="the same command with --yes removes without asking")
 
 
@@ -226,7 +206,7 @@ def _things(things: Sequence[Leftover]) -> str:
 
 
 def _show_found(
-    invocation: Invocation, found: Sequence[StackInRegion], held: dict[StackInRegion, Holding | None], work: _Work
+    invocation: Invocation, found: Sequence[StackInRegion], held: dict[StackInRegion, Holding | None]
 ) -> None:
     """Each stack with what happens to it and why, then what goes of it: the backups among it only if asked for."""
     if not found:
@@ -236,20 +216,19 @@ def _show_found(
         table.add_column(heading, overflow="fold")
     shown = []
     for one in found:
-        things = work.of_stack(one)
         usd, known = month_usd([*one.due, *one.kept])
         table.add_row(
             one.stack,
             one.region or "unknown",
             age_text(one.age),
-            "removes" if things else "leaves",
-            work.why(one) + (f" ({one.lease:%Y-%m-%d %H:%M} UTC)" if one.lease else ""),
+            "removes" if one.goes else "leaves",
+            one.why + (f" ({one.lease:%Y-%m-%d %H:%M} UTC)" if one.lease else ""),
             str(len(one.due) + len(one.kept)),
             f"{usd:.2f}" if known else f"{usd:.2f} and more",
         )
-        if things:
+        if one.goes:
             data = f"; {holding} in the table" if (holding := held.get(one)) else ""
-            shown.append(f"{one.stack} in {one.region}: {counted([thing.kind for thing in things])}{data}")
+            shown.append(f"{one.stack} in {one.region}: {counted([thing.kind for thing in one.goes])}{data}")
     invocation.screen.show(table)
     for line in shown:
         invocation.screen.show(line)
@@ -268,14 +247,14 @@ def age_text(age: timedelta | None) -> str:
     return "new"
 
 
-def _stack_json(one: StackInRegion, work: _Work, held: Holding | None, profile: str | None) -> dict[str, Any]:
+def _stack_json(one: StackInRegion, held: Holding | None, profile: str | None) -> dict[str, Any]:
     usd, known = month_usd([*one.due, *one.kept])
     return {
         "stack": one.stack,
         "region": one.region,
         "verdict": one.verdict,
-        "due": bool(work.of_stack(one)),
-        "why": work.why(one),
+        "due": bool(one.goes),
+        "why": one.why,
         "age_s": None if one.age is None else round(one.age.total_seconds()),
         "lease": one.lease and one.lease.isoformat(),
         "expired": one.verdict == "expired",

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from srekv.cli import main_group
 from srekv.doctor.preflight import refuse
 from srekv.errors import NotOursError, SrekvError, UsageError
 from srekv.provision.steps.iam import TRUST
@@ -200,16 +198,9 @@ def test_the_command_says_it_before_it_begins(world: Any, tmp_path: Path) -> Non
     """`up --zone` of a zone that is there: exit code 3, with --dry-run too, and no stack."""
     _zone(world, "corp.internal")
     before = world.listing()
-    variables = {
-        "AWS_ENDPOINT_URL": world.endpoint,
-        "AWS_ACCESS_KEY_ID": "AKIAOPERATOR",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_CONFIG_FILE": str(tmp_path / "none"),
-        "SREKV_HOME": str(tmp_path),
-    }
-    words = ["--target", "aws", "--stack", "orders", "up", "--no-wait", "--zone", "corp.internal"]
+    words = ["--stack", "orders", "up", "--no-wait", "--zone", "corp.internal"]
     for more in (["--dry-run"], []):
-        done = CliRunner().invoke(main_group, [*words, *more], env=variables, standalone_mode=False)
+        done = world.invoke(*words, *more, folder=tmp_path)
         assert isinstance(done.exception, NotOursError)
         assert done.exception.exit_code == 3
         assert "corp.internal" in done.exception.what

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from srekv.cli import main_group
 from srekv.config import Config
 from srekv.errors import SrekvError, UsageError
 from srekv.provision.data import Holding
@@ -239,24 +237,13 @@ def test_the_question_and_the_document(world: Any, tmp_path: Path) -> None:
     """The question counts the items and names the choice; the document has the proof, the items and what is kept."""
     world.put_table(stack="srekv")
     _put(world)
-    variables = {
-        "AWS_ENDPOINT_URL": world.endpoint,
-        "AWS_ACCESS_KEY_ID": "AKIAOPERATOR",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_CONFIG_FILE": str(tmp_path / "none"),
-    }
-
-    def down(*options: str, answer: str) -> Result:
-        words = ["--target", "aws", "--output", "json", "down", *options]
-        return CliRunner().invoke(main_group, words, env=variables, input=answer, standalone_mode=False)
-
-    declined = down(answer="n\n")
+    declined = world.invoke("down", folder=tmp_path, answer="n\n")
     assert isinstance(declined.exception, UsageError)
     assert "and its table with 1 item, without a backup?" in declined.stderr
     assert "--keep-table and --backup NAME" in str(declined.exception.next_step)
     assert _items(world) == [ITEM]
 
-    kept = down("--keep-table", answer="y\n")
+    kept = world.invoke("--output", "json", "down", "--keep-table", folder=tmp_path, answer="y\n")
     assert "but keep its table with 1 item?" in kept.stderr
     document = json.loads(kept.stdout)
     assert (document["items"], document["left"], len(document["proof"])) == (1, [], 14)

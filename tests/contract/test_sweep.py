@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from srekv.cli import main_group
 from srekv.errors import FindingError, SrekvError, UsageError
 from srekv.provision.inventory.stacks import judge
 
@@ -21,17 +20,10 @@ Sweep = Callable[..., Result]
 @pytest.fixture
 def sweep(world: Any, tmp_path: Path) -> Sweep:
     """Runs `srekv --target aws sweep ARGUMENTS` on the world's server, with JSON on stdout."""
-    variables = {
-        "AWS_ENDPOINT_URL": world.endpoint,
-        "AWS_ACCESS_KEY_ID": "AKIAOPERATOR",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_CONFIG_FILE": str(tmp_path / "none"),
-        "SREKV_HOME": str(tmp_path),
-    }
 
     def run(*arguments: str, output: str = "json", answer: str = "") -> Result:
-        words = ["--target", "aws", "--output", output, "sweep", *arguments]
-        return CliRunner().invoke(main_group, words, env=variables, input=answer, standalone_mode=False)
+        result: Result = world.invoke("--output", output, "sweep", *arguments, folder=tmp_path, answer=answer)
+        return result
 
     return run
 

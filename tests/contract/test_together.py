@@ -16,6 +16,7 @@ import pytest
 from srekv.config import Config
 from srekv.errors import SrekvError
 from srekv.provision.stack import connect
+from tests.support.watcher import Log
 
 FEW = range(1)
 """The seeds of an ordinary test run; the sweep takes MANY."""
@@ -79,28 +80,6 @@ class Turns:
         with self._changed:
             self._ended[me] = True
             self._changed.notify_all()
-
-
-class Log:
-    """A Watcher that listens to nothing."""
-
-    def started(self, section: str) -> None:
-        """A section began."""
-
-    def changed(self, change: object) -> None:
-        """A resource was dealt with."""
-
-    def waiting(self, section: str, what: str) -> None:
-        """A section waits."""
-
-    def waited(self, section: str, what: str) -> None:
-        """It waits no more."""
-
-    def finished(self, section: str) -> None:
-        """A section is done."""
-
-    def warn(self, message: str) -> None:
-        """Something optional could not be had."""
 
 
 def _session(world: Any) -> boto3.Session:

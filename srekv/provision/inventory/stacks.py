@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -33,7 +33,7 @@ class StackInRegion:
     Attributes:
         stack: its name.
         region: where; "" if nothing tells.
-        due: what a sweep would remove.
+        due: what a sweep would remove if the stack is due.
         kept: backups, and a table whose stack has no role: the role is made before the table and goes after it, so
             `down --keep-table` has left this one, or somebody has taken the role away: either way it may be wanted.
         age: since the oldest of what is due, or of what is kept where nothing is, of which AWS tells the age; None
@@ -41,6 +41,7 @@ class StackInRegion:
             are leftovers.
         lease: when the stack's lease is over, or was.
         verdict: whether it is to go, and why.
+        backups: those of `kept` that go on request.
     """
 
     stack: str
@@ -50,11 +51,22 @@ class StackInRegion:
     age: timedelta | None
     lease: datetime | None
     verdict: Verdict
+    backups: tuple[Leftover, ...] = ()
 
     @property
     def is_due(self) -> bool:
         """Whether a sweep removes it."""
         return self.verdict in {"expired", "old"}
+
+    @property
+    def goes(self) -> tuple[Leftover, ...]:
+        """What a sweep removes of it."""
+        return (self.due if self.is_due else ()) + self.backups
+
+    @property
+    def why(self) -> str:
+        """Why it goes or stays."""
+        return "backups older than asked for" if self.backups and not self.is_due else REASONS[self.verdict]
 
     @property
     def keeps_table(self) -> bool:
@@ -63,7 +75,13 @@ class StackInRegion:
 
 
 def judge(
-    leftovers: Sequence[Leftover], *, now: datetime, older_than: timedelta, regions: Collection[str], everywhere: bool
+    leftovers: Sequence[Leftover],
+    *,
+    now: datetime,
+    older_than: timedelta,
+    regions: Collection[str],
+    everywhere: bool,
+    backups: bool = False,
 ) -> tuple[StackInRegion, ...]:
     """Sort what exists by stack and Region, expired leases first, then the oldest.
 
@@ -73,6 +91,7 @@ def judge(
         older_than: a stack without a lease is due from this age on.
         regions: the Regions that were listed.
         everywhere: they were all there are.
+        backups: remove backups of that age too.
     """
 
     def urgency(one: StackInRegion) -> tuple[int, bool, float]:
@@ -86,12 +105,16 @@ def judge(
         mine = [one for one in leftovers if one.stack == stack]
         home = _home(mine) or fallback
         parts: dict[str, list[Leftover]] = {}
-        for one in mine:
-            parts.setdefault(home if one.kind in EVERYWHERE else one.region, []).append(one)
+        for thing in mine:
+            parts.setdefault(home if thing.kind in EVERYWHERE else thing.region, []).append(thing)
         for region, part in sorted(parts.items()):
-            elsewhere: Verdict = "elsewhere" if home else "unsure"
-            reachable = region == home and region in regions
-            found.append(_judged(stack, region, part, now, older_than, otherwise=None if reachable else elsewhere))
+            one = _judged(stack, region, part, now, older_than)
+            if one.due and (region != home or region not in regions):
+                one = replace(one, verdict="elsewhere" if home else "unsure")
+            if backups:
+                old = [it for it in one.kept if it.kind == "backup" and it.created and now - it.created >= older_than]
+                one = replace(one, backups=tuple(old))
+            found.append(one)
     return tuple(sorted(found, key=urgency))
 
 
@@ -108,16 +131,8 @@ def _home(mine: Sequence[Leftover]) -> str:
     return places[0][1] if places else ""
 
 
-def _judged(
-    stack: str,
-    region: str,
-    parts: Sequence[Leftover],
-    now: datetime,
-    older_than: timedelta,
-    *,
-    otherwise: Verdict | None,
-) -> StackInRegion:
-    """A stack's things in one Region; `otherwise`: the verdict if the stack cannot be removed from here."""
+def _judged(stack: str, region: str, parts: Sequence[Leftover], now: datetime, older_than: timedelta) -> StackInRegion:
+    """A stack's things in one Region, which is its own."""
     has_role = any(one.kind == "role" for one in parts)
     kept = tuple(one for one in parts if one.kind == "backup" or (one.kind == "table" and not has_role))
     due = tuple(one for one in parts if one not in kept)
@@ -129,6 +144,4 @@ def _judged(
         verdict = "expired" if lease <= now else "leased"
     if not due:
         verdict = "kept"
-    elif otherwise:
-        verdict = otherwise
     return StackInRegion(stack=stack, region=region, due=due, kept=kept, age=age, lease=lease, verdict=verdict)

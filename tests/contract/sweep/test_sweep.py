@@ -12,46 +12,9 @@ from typing import Any
 import pytest
 
 from srekv.errors import SrekvError
+from tests.support.mutating_calls import DOWN, DOWN_RICH, UP, UP_RICH
 
 pytestmark = [pytest.mark.sweep, pytest.mark.timeout(300)]
-
-UP = {
-    "AddRoleToInstanceProfile": 1,
-    "AllocateAddress": 2,
-    "AssociateAddress": 2,
-    "AuthorizeSecurityGroupIngress": 1,
-    "ChangeResourceRecordSets": 1,
-    "ChangeTagsForResource": 3,
-    "CreateHealthCheck": 2,
-    "CreateHostedZone": 1,
-    "CreateInstanceProfile": 1,
-    "CreateRole": 1,
-    "CreateSecurityGroup": 1,
-    "CreateTable": 1,
-    "PutRolePolicy": 1,
-    "RunInstances": 2,
-    "UpdateContinuousBackups": 1,
-}
-"""How often a first `up` with the default settings makes each mutating call; test_crash.py holds the table to that."""
-
-UP_RICH = {"CreateKeyPair": 1, "PutDashboard": 1, "PutMetricAlarm": 3}
-"""What it makes besides with `--alarms --create-key`."""
-
-DOWN = {
-    "ChangeResourceRecordSets": 1,
-    "DeleteHealthCheck": 2,
-    "DeleteHostedZone": 1,
-    "DeleteInstanceProfile": 1,
-    "DeleteRole": 1,
-    "DeleteRolePolicy": 1,
-    "DeleteSecurityGroup": 1,
-    "DeleteTable": 1,
-    "DisassociateAddress": 2,
-    "ReleaseAddress": 2,
-    "RemoveRoleFromInstanceProfile": 1,
-    "TerminateInstances": 2,
-}
-DOWN_RICH = {"DeleteAlarms": 3, "DeleteDashboards": 1, "DeleteKeyPair": 1}
 
 FAULTS = ("killed before", "killed after", "answer lost", "throttled 3 times")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -15,40 +15,10 @@ from srekv.config import Config
 from srekv.errors import ImmutableError, SrekvError, TimeoutExceeded
 from srekv.provision.engine.run import CancelledError, Op, Ops, Run, cannot, leave
 from srekv.provision.engine.scheduler import destroy_all, ensure_all, observe_all, refuse_what_cannot_change
-from srekv.provision.model import Change, Resource
+from srekv.provision.model import Resource
+from tests.support.watcher import Log
 
 DEADLINE_S = 20
-
-
-@dataclass
-class Log:
-    """A Watcher that remembers in order."""
-
-    lines: list[str] = field(default_factory=list)
-
-    def started(self, section: str) -> None:
-        """A section began."""
-        self.lines.append(f"started {section}")
-
-    def changed(self, change: Change) -> None:
-        """A resource was dealt with."""
-        self.lines.append(f"{change.action} {change.name} {change.id}")
-
-    def waiting(self, section: str, what: str) -> None:
-        """A section waits."""
-        self.lines.append(f"{section} waits for {what}")
-
-    def waited(self, section: str, what: str) -> None:
-        """It waits no more."""
-        self.lines.append(f"{section} has waited for {what}")
-
-    def finished(self, section: str) -> None:
-        """A section is done."""
-        self.lines.append(f"finished {section}")
-
-    def warn(self, message: str) -> None:
-        """Something optional could not be had."""
-        self.lines.append(message)
 
 
 @dataclass(eq=False)

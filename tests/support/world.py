@@ -1,0 +1,239 @@
+"""One account on one moto server, in which every API call is seen and can be made to fail."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import urllib.request
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config as BotoConfig
+from click.testing import CliRunner, Result
+
+from srekv.cli import main_group
+from srekv.config import Config
+from srekv.conformance.layer import Account
+from srekv.conformance.trouble import Killed
+from srekv.provision.engine.clients import Clients
+from srekv.provision.inventory.account import Account as EveryStack
+from srekv.provision.inventory.leftover import Leftover
+from srekv.provision.inventory.listings import Inventory, take
+from srekv.provision.removal import Removal
+from srekv.provision.stack import Stack, connect
+from srekv.provision.steps.collection import Steps
+from tests.support import census
+from tests.support.moto import KEYS, Gate, Session
+from tests.support.watcher import LeapingClock, Log
+
+HEARD = ("before-parameter-build", "after-call")
+"""What of each call a test may listen to."""
+
+
+@dataclass
+class Calls:
+    """Every API call by name, in order; and what is to happen to some of them.
+
+    Attributes:
+        account: sees the calls; its laws and troubles befall them.
+        answers: operation -> what answers it in place of the server: a function of the call's parameters that returns
+            an answer, raises `refusal`'s exception, or returns None to let the server answer.
+        listeners: event of botocore, one of HEARD -> who hears it. A session's clients are remembered, and a client
+            tells its events only to those who were there when it was made.
+    """
+
+    account: Account
+    answers: dict[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
+    listeners: dict[str, Callable[..., None]] = field(default_factory=dict)
+
+    def attach(self, session: boto3.Session) -> None:
+        """Every client of this session is watched."""
+        self.account.attach(session)
+        session.events.register("before-call", self._answer)
+        for event in HEARD:
+            session.events.register(event, functools.partial(self._hear, event))
+
+    @property
+    def log(self) -> list[str]:
+        """The operations that were asked for."""
+        return self.account.operations
+
+    @property
+    def mutating(self) -> list[str]:
+        """The calls that may have changed something."""
+        return self.account.mutating
+
+    def clear(self) -> None:
+        """Forget what was called; nothing is to happen to any call from now on."""
+        self.account.clear()
+        self.answers.clear()
+
+    def kill_after(self, operation: str, number: int) -> None:
+        """Let the process die when that call has taken effect and before it has its answer."""
+        self.account.kill_after(operation, number)
+
+    def lose_answer(self, operation: str, number: int) -> None:
+        """Let the connection break when that call has taken effect: the process lives and gets no answer."""
+        self.account.lose_answer(operation, number)
+
+    def _hear(self, event: str, /, **told: Any) -> None:
+        if event in self.listeners:
+            self.listeners[event](**told)
+
+    def _answer(self, *, model: Any, params: Mapping[str, Any], **_: Any) -> Any:
+        """Listens to botocore's before-call; an answer from here is the call's answer."""
+        answer = self.answers.get(model.name)
+        return answer(params.get("body", {})) if answer else None
+
+
+def refusal(code: str, message: str = "", status: int = 400) -> tuple[AWSResponse, dict[str, Any]]:
+    """An answer for `Calls.answers` that botocore turns into a ClientError."""
+    told = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return AWSResponse("http://refused", status, {}, None), told
+
+
+def success(**members: Any) -> tuple[AWSResponse, dict[str, Any]]:
+    """An answer for `Calls.answers` with these members."""
+    return AWSResponse("http://answered", 200, {}, None), members
+
+
+class World:
+    """One account on one moto server: the commands under test, and a hand that goes past them.
+
+    Args:
+        endpoint: the server.
+        rules: which rules of AWS hold beyond what the server knows; none: the server's own; None: all.
+    """
+
+    refusal = staticmethod(refusal)
+    success = staticmethod(success)
+    Killed = Killed
+    EMPTY = census.EMPTY
+    WHOLE = census.WHOLE
+
+    def __init__(self, endpoint: str, gate: Gate, rules: Collection[str] | None = ()) -> None:
+        self.endpoint = endpoint
+        self.config = Config(target="aws", endpoint=endpoint)
+        self.account = Account(rules=rules)
+        self.calls = Calls(self.account)
+        self._session = Session(gate)
+        self.calls.attach(self._session)
+        self._by_hand = Session(gate)
+
+    def reset(self) -> None:
+        """Empty the account."""
+        self.calls.clear()
+        self.account.reset()
+        request = urllib.request.Request(f"{self.endpoint}/moto-api/reset", method="POST")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            answer.read()
+
+    def by_hand(self, service: str, region: str = "us-east-1") -> Any:
+        """A client whose calls nobody records: the user's own hand, or a neighbour's."""
+        return self._by_hand.client(service, region_name=region, endpoint_url=self.endpoint)
+
+    def put_table(self, name: str = "SREKeyValue", *, stack: str = "") -> None:
+        """A table as `up` would make it, with or without a stack's tag."""
+        self.by_hand("dynamodb").create_table(
+            TableName=name,
+            KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+            Tags=[{"Key": "srekv:stack", "Value": stack}] if stack else [],
+        )
+
+    def put_alarm(self, name: str, *, stack: str = "") -> None:
+        """An alarm about a metric of somebody's, with or without a stack's tag."""
+        self.by_hand("cloudwatch").put_metric_alarm(
+            AlarmName=name,
+            Namespace="mine",
+            MetricName="mine",
+            Statistic="Sum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=1,
+            ComparisonOperator="LessThanThreshold",
+            Tags=[{"Key": "srekv:stack", "Value": stack}] if stack else [],
+        )
+
+    def put_dashboard(self, name: str, *widgets: Any) -> None:
+        """A dashboard with widgets of these properties."""
+        body = {"widgets": [{"type": "text", "properties": properties} for properties in widgets]}
+        self.by_hand("cloudwatch").put_dashboard(DashboardName=name, DashboardBody=json.dumps(body))
+
+    def client(self, service: str, region: str = "us-east-1", *, attempts: int = 6) -> Any:
+        """A client whose calls are seen, and meet what the commands' own calls meet."""
+        retries: Any = {"mode": "standard", "total_max_attempts": attempts}
+        return self._session.client(
+            service, region_name=region, endpoint_url=self.endpoint, config=BotoConfig(retries=retries)
+        )
+
+    def stack(self, stack: str = "srekv", *, dry: bool = False, **given: Any) -> tuple[Stack, Log]:
+        """A stack as a command would open it, and its log."""
+        log = Log()
+        config = Config(target="aws", endpoint=self.endpoint, stack=stack)
+        return connect(config, given, log, dry=dry, session=self._session), log
+
+    def up(
+        self, stack: str = "srekv", *, dry: bool = False, wait: bool = False, preflight: Any = None, **given: Any
+    ) -> Log:
+        """Run `up`; `calls.log` holds this run's calls only."""
+        self.account.forget()
+        opened, log = self.stack(stack, dry=dry, **given)
+        opened.up(wait=wait, preflight=preflight)
+        return log
+
+    def remove(self, stack: str = "srekv") -> tuple[Removal, Log, float]:
+        """Run `down` by a clock that leaps: what came of it, the log, and the seconds that it would have waited."""
+        self.account.forget()
+        opened, log = self.stack(stack)
+        clock = LeapingClock()
+        removal = Stack(dataclasses.replace(opened.run, clock=clock), opened.role).down()
+        return removal, log, clock.waited_s
+
+    def down(self, stack: str = "srekv", *, dry: bool = False) -> tuple[tuple[Leftover, ...], Log]:
+        """Run `down`: what is left, and the log."""
+        self.account.forget()
+        opened, log = self.stack(stack, dry=dry)
+        return opened.down().left, log
+
+    def take(self) -> Inventory:
+        """What srekv itself finds of all stacks."""
+        return take(Clients(self.config, self._session))
+
+    def all_stacks(self) -> EveryStack:
+        """All stacks of the account."""
+        return EveryStack(self.config, self._session)
+
+    def steps(self, stack: str = "srekv", **given: Any) -> Steps:
+        """The steps of a stack as `up` puts them together."""
+        opened, _ = self.stack(stack, **given)
+        return Steps.of(opened.run, opened.role)
+
+    def listing(self) -> dict[str, Any]:
+        """Everything in the account, as its services describe it; what has ended is left out."""
+        return census.listing(self.by_hand)
+
+    def census(self) -> dict[str, int]:
+        """How many of each kind there are."""
+        return {kind: len(found) for kind, found in self.listing().items() if found}
+
+    def environment(self, folder: Path) -> dict[str, str]:
+        """The environment of a user who calls this server by `srekv --target aws`."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": KEYS["aws_access_key_id"],
+            "AWS_SECRET_ACCESS_KEY": KEYS["aws_secret_access_key"],
+            "AWS_CONFIG_FILE": str(folder / "none"),
+            "SREKV_HOME": str(folder),
+        }
+
+    def invoke(self, *words: str, folder: Path, answer: str = "") -> Result:
+        """Run `srekv --target aws WORDS` in this process, with that environment."""
+        words = ("--target", "aws", *words)
+        return CliRunner().invoke(main_group, words, env=self.environment(folder), input=answer, standalone_mode=False)
