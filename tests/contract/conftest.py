@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import gc
-import logging
-import threading
 from collections.abc import Iterator
 
 import pytest
 
-from tests.support.moto import Gate, application
+from tests.support.moto import Gate, application, serve
 from tests.support.world import World
 
 
@@ -22,16 +20,8 @@ def gate() -> Gate:
 @pytest.fixture(scope="session")
 def moto_server(gate: Gate) -> Iterator[str]:
     """The URL of an ordinary moto server in this process."""
-    from werkzeug.serving import make_server
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = make_server("127.0.0.1", 0, gate, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, name="moto", kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join(timeout=10)
-    server.server_close()
+    with serve(gate) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

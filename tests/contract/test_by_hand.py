@@ -157,13 +157,11 @@ class Hand:
 
     def instance(self) -> str:
         """An instance in the stack's group."""
-        image = self.world.listing()["instances"][0]["ImageId"]
-        made = self.ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, SecurityGroupIds=[self.group["GroupId"]])
-        return str(made["Instances"][0]["InstanceId"])
+        return str(self.world.put_instance(SecurityGroupIds=[self.group["GroupId"]]))
 
     def rule(self, way: str) -> str:
         """A rule of another group that names the stack's."""
-        other = self.ec2.create_security_group(GroupName="db", Description="db", VpcId=self.group["VpcId"])["GroupId"]
+        other = self.world.put_group("db")
         pair = {"UserIdGroupPairs": [{"GroupId": self.group["GroupId"], "Description": "the web servers"}]}
         permission = {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, **pair}
         authorize = getattr(self.ec2, f"authorize_security_group_{way}")
@@ -174,8 +172,7 @@ class Hand:
         """A disk of the stack's on an instance that is not."""
         tags = [{"ResourceType": "volume", "Tags": [{"Key": "srekv:stack", "Value": "srekv"}]}]
         volume = self.ec2.create_volume(AvailabilityZone="us-east-1a", Size=8, TagSpecifications=tags)["VolumeId"]
-        image = self.world.listing()["instances"][0]["ImageId"]
-        launched = self.ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+        launched = self.world.put_instance()
         self.ec2.attach_volume(VolumeId=volume, InstanceId=launched, Device="/dev/sdf")
         return f"on {launched}"
 

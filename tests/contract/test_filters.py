@@ -7,7 +7,6 @@ beside neighbours.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from srekv.doctor.gather import gather
 from srekv.doctor.model import Wishes
 from srekv.doctor.rules import diagnose
 from srekv.provision.naming import Names
-from srekv.provision.steps.iam import TRUST
 from srekv.ui.console import Screen
 
 READING = ("Describe", "List")
@@ -66,30 +64,25 @@ def _name(one: Mapping[str, Any]) -> str:
 def _neighbours(world: Any) -> None:
     """Another stack, and what others have made: without tags, or with names and descriptions like ours."""
     world.up("other", alarms=True)
-    ec2, iam = world.by_hand("ec2"), world.by_hand("iam")
-    image = ec2.describe_images()["Images"][0]["ImageId"]
-    launched = ec2.run_instances(ImageId=image, MinCount=2, MaxCount=2)["Instances"]
-    address = ec2.allocate_address(Domain="vpc")["AllocationId"]
-    ec2.associate_address(AllocationId=address, InstanceId=launched[0]["InstanceId"])
-    ec2.stop_instances(InstanceIds=[launched[1]["InstanceId"]])
+    ec2, first = world.by_hand("ec2"), world.put_instance()
+    ec2.associate_address(AllocationId=world.put_address(), InstanceId=first)
+    ec2.stop_instances(InstanceIds=[world.put_instance()])
     ec2.create_volume(AvailabilityZone="us-east-1a", Size=1)
     ec2.create_key_pair(KeyName="mine")
     vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
     for zone, block in (("us-east-1a", "10.9.1.0/24"), ("us-east-1b", "10.9.2.0/24")):
         ec2.create_subnet(VpcId=vpc, CidrBlock=block, AvailabilityZone=zone)
-    _groups(ec2, vpc, str(launched[0]["VpcId"]))
-    document = json.dumps(TRUST)
-    iam.create_role(RoleName="mine", AssumeRolePolicyDocument=document)
-    iam.create_instance_profile(InstanceProfileName="mine")
-    iam.add_role_to_instance_profile(InstanceProfileName="mine", RoleName="mine")
-    ec2.associate_iam_instance_profile(IamInstanceProfile={"Name": "mine"}, InstanceId=launched[0]["InstanceId"])
+    _groups(world, vpc)
+    world.put_role("mine", profile=True)
+    world.by_hand("iam").add_role_to_instance_profile(InstanceProfileName="mine", RoleName="mine")
+    ec2.associate_iam_instance_profile(IamInstanceProfile={"Name": "mine"}, InstanceId=first)
     world.put_alarm("mine", stack="srekv")
     world.put_dashboard("mine", {"markdown": "srekv stack srekv"})
 
 
-def _groups(ec2: Any, vpc: str, home: str) -> None:
+def _groups(world: Any, vpc: str) -> None:
     """Security groups that share a name, a description or a tag with ours, and not all of them."""
-    ours = Names("srekv").security_group
+    ours, home = Names("srekv").security_group, world.vpc()
     tag = {"Key": "srekv:stack", "Value": "other"}
     for name, description, place, tags in (
         ("mine", "mine", home, []),
@@ -99,7 +92,7 @@ def _groups(ec2: Any, vpc: str, home: str) -> None:
         ("srekv-web-2", "srekv stack other: the web servers", vpc, []),
     ):
         specification = {"TagSpecifications": [{"ResourceType": "security-group", "Tags": tags}]} if tags else {}
-        ec2.create_security_group(GroupName=name, Description=description, VpcId=place, **specification)
+        world.put_group(name, Description=description, VpcId=place, **specification)
 
 
 @pytest.fixture(scope="module")

@@ -7,17 +7,15 @@ the endpoint, or goes on without what it did not get: never as a defect of srekv
 from __future__ import annotations
 
 import re
-import threading
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
 from srekv.cli import run
+from tests.support.moto import Gate, serve
+from tests.support.world import environment
 
 LOGIN = b"<!DOCTYPE html><html><head><title>Hotel</title><meta charset=utf-8></head><body>Log in<br></body></html>"
 PAGES = {
@@ -50,60 +48,37 @@ SERVICES = ("iam", "ec2", "dynamodb", "route53", "monitoring", "ssm")
 """As signatures name them."""
 
 
-class Stranger(ThreadingHTTPServer):
+class Stranger:
     """Answers for some services with a page; the calls of others it hands on.
 
     Attributes:
         page: status and body.
         services: the services that it answers for; None: all.
-        behind: the URL of what answers for the others.
+        behind: the application that answers for the others.
     """
 
-    daemon_threads = True
     page = PAGES["a login page"]
     services: frozenset[str] | None = None
-    behind = ""
+    behind: Any = None
 
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Stranger
-
-    def _answer(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        scope = re.search(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/", self.headers.get("Authorization", ""))
-        services = self.server.services
-        page = self.server.page if services is None or (scope and scope[1] in services) else self._relay(body)
-        self.send_response(page[0])
-        self.send_header("Content-Length", str(len(page[1])))
-        self.end_headers()
-        self.wfile.write(page[1])
-
-    def _relay(self, body: bytes) -> tuple[int, bytes]:
-        headers = {name: value for name, value in self.headers.items() if name != "Host"}
-        request = urllib.request.Request(f"{self.server.behind}{self.path}", body or None, headers, method=self.command)
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return answer.status, answer.read()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read()
-
-    do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - as http.server calls them
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing."""
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        """Answer a request."""
+        scope = re.search(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/", environ.get("HTTP_AUTHORIZATION", ""))
+        if self.services is not None and not (scope and scope[1] in self.services):
+            relayed: list[bytes] = self.behind(environ, start_response)
+            return relayed
+        environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        status, body = self.page
+        start_response(f"{status} It is so", [("Content-Length", str(len(body)))])
+        return [body]
 
 
 @dataclass(frozen=True)
 class Shell:
-    """Runs srekv against the stranger."""
+    """Runs srekv against the stranger, which listens at `url`."""
 
     stranger: Stranger
+    url: str
     capsys: pytest.CaptureFixture[str]
 
     def run(self, *words: str) -> tuple[int, str]:
@@ -116,22 +91,12 @@ class Shell:
 @pytest.fixture
 def shell(tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shell]:
     """A stranger that listens, and the environment of a user who calls AWS by it."""
-    stranger = Stranger(("127.0.0.1", 0), _Handler)
-    thread = threading.Thread(target=stranger.serve_forever, kwargs={"poll_interval": 0.02}, name="stranger")
-    thread.start()
+    stranger = Stranger()
     monkeypatch.chdir(tmp_path)
-    for name, value in {
-        "AWS_ENDPOINT_URL": stranger.url,
-        "AWS_ACCESS_KEY_ID": "AKIAOPERATOR",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_CONFIG_FILE": str(tmp_path / "none"),
-        "SREKV_HOME": str(tmp_path),
-    }.items():
-        monkeypatch.setenv(name, value)
-    yield Shell(stranger, capsys)
-    stranger.shutdown()
-    thread.join(timeout=10)
-    stranger.server_close()
+    with serve(stranger) as url:
+        for name, value in environment(url, tmp_path).items():
+            monkeypatch.setenv(name, value)
+        yield Shell(stranger, url, capsys)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -142,18 +107,18 @@ def test_no_service_of_awss_answers(shell: Shell, page: str) -> None:
         code, told = shell.run(*command)
         assert code == 3, (command, told)
         assert "no proper answer from AWS" in told
-        assert f": {shell.stranger.url} answered: " in told
+        assert f": {shell.url} answered: " in told
         assert "HTTPS_PROXY" in told
         assert "<" not in told
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_one_service_is_not_awss(world: Any, shell: Shell, service: str) -> None:
+def test_one_service_is_not_awss(world: Any, gate: Gate, shell: Shell, service: str) -> None:
     """Beside a whole stack: what fails says whose answer it was; no command takes a page for an answer."""
     world.up()
     shell.stranger.page, shell.stranger.services = PAGES["a login page that is XML"], frozenset({service})
-    shell.stranger.behind = world.endpoint
+    shell.stranger.behind = gate
     told = {command: shell.run(*command)[1] for command in (*COMMANDS, ("down", "--yes"))}
-    assert any(f"{shell.stranger.url} answered: Log in" in words for words in told.values())
+    assert any(f"{shell.url} answered: Log in" in words for words in told.values())
     for defect in ("itself failed", "a call to AWS failed"):
         assert {command: words for command, words in told.items() if defect in words} == {}

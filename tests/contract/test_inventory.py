@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from typing import Any
 
@@ -10,7 +9,6 @@ import pytest
 
 from srekv.errors import SrekvError
 from srekv.provision.naming import Names
-from srekv.provision.steps.iam import TRUST
 
 TAGS = [{"Key": "srekv:stack", "Value": "srekv"}, {"Key": "Name", "Value": "srekv-az1"}]
 
@@ -59,11 +57,9 @@ def test_every_state_that_costs_or_blocks(world: Any) -> None:
     ec2.stop_instances(InstanceIds=[stopped])
     ec2.terminate_instances(InstanceIds=[ended])
     ec2.create_volume(AvailabilityZone="us-east-1a", Size=8, TagSpecifications=_tagged("volume"))
-    ec2.allocate_address(Domain="vpc", TagSpecifications=_tagged("elastic-ip"))
+    world.put_address(stack="srekv")
     subnet = ec2.describe_subnets()["Subnets"][0]
-    group = ec2.create_security_group(
-        GroupName="srekv-web", Description="x", VpcId=subnet["VpcId"], TagSpecifications=_tagged("security-group")
-    )["GroupId"]
+    group = world.put_group("srekv-web", TagSpecifications=_tagged("security-group"))
     interface = ec2.create_network_interface(
         SubnetId=subnet["SubnetId"], Groups=[group], TagSpecifications=_tagged("network-interface")
     )["NetworkInterface"]["NetworkInterfaceId"]
@@ -90,21 +86,16 @@ def test_every_state_that_costs_or_blocks(world: Any) -> None:
 
 def test_nothing_of_others(world: Any) -> None:
     """What has one of our names and none of our marks is nobody's leftover."""
-    ec2, iam, route53 = (world.by_hand(service) for service in ("ec2", "iam", "route53"))
-    ec2.allocate_address(Domain="vpc")
+    ec2 = world.by_hand("ec2")
+    world.put_address()
     ec2.create_key_pair(KeyName="srekv-key")
     ec2.create_volume(AvailabilityZone="us-east-1a", Size=1)
-    vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
-    ec2.create_security_group(GroupName="srekv-web", Description="mine", VpcId=vpc)
+    world.put_group("srekv-web")
     for path in ("/", "/srekv/", "/mine/srekv/", "/srekv/srekv/mine/"):
-        name = "mine" + path.replace("/", "-")
-        iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=json.dumps(TRUST))
-        iam.create_instance_profile(InstanceProfileName=name, Path=path)
-    config = {"Type": "HTTP", "IPAddress": "192.0.2.1", "Port": 80, "ResourcePath": "/health"}
+        world.put_role("mine" + path.replace("/", "-"), profile=True, Path=path)
     for reference in ("mine", "srekv", "srekv:srekv:mine:1"):
-        route53.create_health_check(CallerReference=reference, HealthCheckConfig=config)
-    vpcs = {"VPCRegion": "us-east-1", "VPCId": vpc}
-    route53.create_hosted_zone(Name="sre-test.local", VPC=vpcs, CallerReference="mine:srekv:zone:1")
+        world.put_check(reference)
+    world.put_zone("sre-test.local", reference="mine:srekv:zone:1")
     for table in ("SREKeyValue", "SREKeyValue-mine"):
         world.put_table(table)
     world.by_hand("dynamodb").create_backup(TableName="SREKeyValue", BackupName="before")
@@ -139,9 +130,6 @@ def test_a_refused_listing_proves_nothing(world: Any) -> None:
 
 def test_a_broken_lease_hides_nothing(world: Any) -> None:
     """A tag that is no time leaves its resource in the inventory, without a lease."""
-    tags = [*TAGS, {"Key": "srekv:lease", "Value": "soon"}]
-    world.by_hand("ec2").allocate_address(
-        Domain="vpc", TagSpecifications=[{"ResourceType": "elastic-ip", "Tags": tags}]
-    )
+    world.put_address(stack="srekv", lease="soon")
     (found,) = world.take().leftovers
     assert (found.kind, found.lease) == ("address", None)

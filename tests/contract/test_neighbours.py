@@ -2,54 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
 from srekv.errors import NotOursError
-from srekv.provision.steps.iam import TRUST
-
-
-def _vpc(world: Any) -> str:
-    vpcs = world.by_hand("ec2").describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
-    return str(vpcs[0]["VpcId"])
-
-
-def _group(world: Any, name: str) -> str:
-    ec2 = world.by_hand("ec2")
-    group: str = ec2.create_security_group(GroupName=name, Description="mine", VpcId=_vpc(world))["GroupId"]
-    return group
-
-
-def _key_pair(world: Any) -> None:
-    world.by_hand("ec2").create_key_pair(KeyName="srekv-key")
-
-
-def _check(world: Any) -> None:
-    world.by_hand("route53").create_health_check(
-        CallerReference="mine",
-        HealthCheckConfig={"Type": "HTTP", "IPAddress": "8.8.8.8", "Port": 80, "ResourcePath": "/health"},
-    )
-
-
-def _zone(world: Any, name: str = "mine.local") -> None:
-    route53 = world.by_hand("route53")
-    zone = route53.create_hosted_zone(
-        Name=name, VPC={"VPCRegion": "us-east-1", "VPCId": _vpc(world)}, CallerReference="mine"
-    )["HostedZone"]["Id"]
-    record = {"Name": f"svc.{name}", "Type": "A", "TTL": 5, "ResourceRecords": [{"Value": "10.9.9.9"}]}
-    changes = [{"Action": "CREATE", "ResourceRecordSet": record}]
-    route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
-
-
-def _instance(world: Any) -> None:
-    """An instance with an Elastic IP, in the same VPC."""
-    ec2 = world.by_hand("ec2")
-    image = ec2.describe_images()["Images"][0]["ImageId"]
-    instance = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
-    address = ec2.allocate_address(Domain="vpc")["AllocationId"]
-    ec2.associate_address(AllocationId=address, InstanceId=instance)
 
 
 def test_a_zone_that_is_taken_meanwhile_is_refused(world: Any) -> None:
@@ -68,14 +25,16 @@ def test_a_zone_that_is_taken_meanwhile_is_refused(world: Any) -> None:
 def test_neighbours_survive(world: Any) -> None:
     """Another stack, and hand-made resources of every kind in the same VPC: byte for byte as before."""
     world.up("other", alarms=True)
-    _instance(world)
-    _group(world, "mine")
+    ec2, route53 = world.by_hand("ec2"), world.by_hand("route53")
+    ec2.associate_address(AllocationId=world.put_address(), InstanceId=world.put_instance())
+    ec2.create_key_pair(KeyName="srekv-key")
+    world.put_group("mine")
     world.put_table("mine")
-    _zone(world)
-    _check(world)
-    _key_pair(world)
-    world.by_hand("iam").create_role(RoleName="mine", AssumeRolePolicyDocument=json.dumps(TRUST))
-    world.by_hand("iam").create_instance_profile(InstanceProfileName="mine")
+    record = {"Name": "svc.mine.local", "Type": "A", "TTL": 5, "ResourceRecords": [{"Value": "10.9.9.9"}]}
+    changes = [{"Action": "CREATE", "ResourceRecordSet": record}]
+    route53.change_resource_record_sets(HostedZoneId=world.put_zone("mine.local"), ChangeBatch={"Changes": changes})
+    world.put_check("mine")
+    world.put_role("mine", profile=True)
     before = world.listing()
 
     world.up(alarms=True)

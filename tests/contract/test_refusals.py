@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,38 +10,15 @@ import pytest
 
 from srekv.doctor.preflight import refuse
 from srekv.errors import NotOursError, SrekvError, UsageError
-from srekv.provision.steps.iam import TRUST
 
 ROLE = "EC2_DynamoDB_Access"
-DOCUMENT = json.dumps(TRUST)
 Make = Callable[[Any], object]
-
-
-def _vpc(world: Any) -> str:
-    vpcs = world.by_hand("ec2").describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
-    return str(vpcs[0]["VpcId"])
-
-
-def _group(world: Any, **more: Any) -> None:
-    given = {"GroupName": "srekv-web", "Description": "mine", **more}
-    world.by_hand("ec2").create_security_group(VpcId=_vpc(world), **given)
 
 
 def _claimed_group(world: Any) -> None:
     """It looks like ours, and its tag says that it is another stack's."""
     tags = [{"ResourceType": "security-group", "Tags": [{"Key": "srekv:stack", "Value": "other"}]}]
-    _group(world, Description="srekv stack srekv: the web servers", TagSpecifications=tags)
-
-
-def _zone(world: Any, name: str = "sre-test.local", vpc_id: str = "") -> None:
-    vpc = {"VPCRegion": "us-east-1", "VPCId": vpc_id or _vpc(world)}
-    private = {"PrivateZone": True}  # AWS knows by the VPC, moto by this
-    world.by_hand("route53").create_hosted_zone(Name=name, VPC=vpc, CallerReference=name, HostedZoneConfig=private)
-
-
-def _narrower_zone(world: Any) -> None:
-    """The resolver takes the most specific zone, and never goes on to ours."""
-    _zone(world, "svc.sre-test.local")
+    world.put_group("srekv-web", Description="srekv stack srekv: the web servers", TagSpecifications=tags)
 
 
 def _shared_zone(world: Any) -> None:
@@ -54,7 +30,7 @@ def _shared_zone(world: Any) -> None:
 
 def _zone_untold(world: Any) -> None:
     """The endpoint cannot list the zones of a VPC: the account's own are looked through."""
-    _zone(world)
+    world.put_zone("sre-test.local")
     world.calls.answers["ListHostedZonesByVPC"] = lambda _: world.refusal("UnknownOperationException")
 
 
@@ -73,14 +49,10 @@ def _no_room(world: Any) -> None:
     world.calls.answers["DescribeAccountAttributes"] = lambda _: world.success(AccountAttributes=[quota])
 
 
-def _role(world: Any) -> None:
-    world.by_hand("iam").create_role(RoleName=ROLE, AssumeRolePolicyDocument=DOCUMENT)
-
-
 def _role_and_vpc(world: Any) -> None:
     """What --fix-vpc would change is refused with the rest."""
-    _role(world)
-    world.by_hand("ec2").modify_vpc_attribute(VpcId=_vpc(world), EnableDnsHostnames={"Value": False})
+    world.put_role(ROLE)
+    world.by_hand("ec2").modify_vpc_attribute(VpcId=world.vpc(), EnableDnsHostnames={"Value": False})
 
 
 def _nothing(_: Any) -> None:
@@ -88,7 +60,7 @@ def _nothing(_: Any) -> None:
 
 
 CASES: Mapping[str, tuple[Make, Mapping[str, Any], type[SrekvError], str]] = {
-    "role": (_role, {}, NotOursError, ROLE),
+    "role": (lambda world: world.put_role(ROLE), {}, NotOursError, ROLE),
     "role, with --fix-vpc": (_role_and_vpc, {"fix_vpc": True}, NotOursError, ROLE),
     "profile": (
         lambda world: world.by_hand("iam").create_instance_profile(InstanceProfileName=ROLE),
@@ -97,7 +69,7 @@ CASES: Mapping[str, tuple[Make, Mapping[str, Any], type[SrekvError], str]] = {
         ROLE,
     ),
     "table": (lambda world: world.put_table(), {}, NotOursError, "SREKeyValue"),
-    "group": (_group, {}, NotOursError, "srekv-web"),
+    "group": (lambda world: world.put_group("srekv-web"), {}, NotOursError, "srekv-web"),
     "group of another stack": (_claimed_group, {}, NotOursError, "srekv-web"),
     "alarm": (
         lambda world: world.put_alarm("srekv-az1-unhealthy"),
@@ -117,8 +89,9 @@ CASES: Mapping[str, tuple[Make, Mapping[str, Any], type[SrekvError], str]] = {
         NotOursError,
         "srekv-key",
     ),
-    "zone": (_zone, {}, NotOursError, r"sre-test\.local"),
-    "narrower zone": (_narrower_zone, {}, SrekvError, r"svc\.sre-test\.local"),
+    "zone": (lambda world: world.put_zone("sre-test.local"), {}, NotOursError, r"sre-test\.local"),
+    # the resolver takes the most specific zone, and never goes on to ours
+    "narrower zone": (lambda world: world.put_zone("svc.sre-test.local"), {}, SrekvError, r"svc\.sre-test\.local"),
     "another account's zone": (_shared_zone, {}, NotOursError, r"sre-test\.local"),
     "zone, of a VPC that is not told": (_zone_untold, {}, NotOursError, r"sre-test\.local"),
     "full subnets": (_full_subnets, {}, SrekvError, "no free address"),
@@ -187,16 +160,16 @@ def _free(ec2: Any) -> str:
 def test_a_zone_of_another_vpc_is_in_nobodys_way(world: Any) -> None:
     """Private zones of one name may be as many as there are VPCs; so may public ones."""
     vpc = world.by_hand("ec2").create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
-    _zone(world, vpc_id=vpc)
+    world.put_zone("sre-test.local", vpc=vpc)
     world.by_hand("route53").create_hosted_zone(Name="sre-test.local", CallerReference="public")
-    _zone(world, "local")
+    world.put_zone("local", reference="another")
     assert world.up().done["hosted zone", "create"] == 1
     assert world.up().done == {}
 
 
 def test_the_command_says_it_before_it_begins(world: Any, tmp_path: Path) -> None:
     """`up --zone` of a zone that is there: exit code 3, with --dry-run too, and no stack."""
-    _zone(world, "corp.internal")
+    world.put_zone("corp.internal")
     before = world.listing()
     words = ["--stack", "orders", "up", "--no-wait", "--zone", "corp.internal"]
     for more in (["--dry-run"], []):

@@ -38,8 +38,7 @@ def _items(world: Any) -> list[Any]:
 
 def test_the_proof(strict: Any) -> None:
     """Nothing left, said by the native listing of every kind, all of which were made after the last deletion."""
-    tags = [{"ResourceType": "elastic-ip", "Tags": [{"Key": "srekv:stack", "Value": "other"}]}]
-    strict.by_hand("ec2").allocate_address(Domain="vpc", TagSpecifications=tags)
+    strict.put_address(stack="other")
     before = strict.listing()
     strict.up(alarms=True)
     strict.account.forget()
@@ -70,7 +69,7 @@ def test_the_proof_asks_for_the_holders_of_nothing_but_what_is_left(world: Any) 
     assert {call: number for call, number in proof().items() if call in once} == dict.fromkeys(once, 1)
     assert made[0].left == ()
 
-    profiles.create_role(RoleName="EC2_DynamoDB_Access", Path="/srekv/srekv/", AssumeRolePolicyDocument="{}")
+    world.put_role("EC2_DynamoDB_Access", Path="/srekv/srekv/")
     profiles.create_instance_profile(InstanceProfileName="theirs")
     profiles.add_role_to_instance_profile(InstanceProfileName="theirs", RoleName="EC2_DynamoDB_Access")
     proof()
@@ -168,9 +167,7 @@ def test_a_backup_that_cannot_be(world: Any) -> None:
 def test_another_region_is_refused(world: Any) -> None:
     """Half of a stack shows in every Region: `down` in a wrong one is refused before anything."""
     tags = [*TAGS, {"Key": "srekv:region", "Value": "us-east-1"}]
-    world.by_hand("iam").create_role(
-        RoleName="EC2_DynamoDB_Access", Path="/srekv/srekv/", AssumeRolePolicyDocument="{}", Tags=tags
-    )
+    world.put_role("EC2_DynamoDB_Access", Path="/srekv/srekv/", Tags=tags)
     _, log = world.stack()
     config = Config(target="aws", endpoint=world.endpoint, region="eu-west-1", access_key="k", secret_key="s")
     with pytest.raises(UsageError, match="the stack srekv is in us-east-1, not in eu-west-1"):

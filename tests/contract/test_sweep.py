@@ -39,20 +39,9 @@ def _verdicts(document: Mapping[str, Any]) -> dict[str, str]:
 
 def _role(world: Any, stack: str, **tags: str) -> None:
     """The role of a stack of which there is nothing more."""
-    world.by_hand("iam").create_role(
-        RoleName=f"EC2_DynamoDB_Access-{stack}",
-        Path=f"/srekv/{stack}/",
-        AssumeRolePolicyDocument="{}",
-        Tags=[
-            {"Key": f"srekv:{key}", "Value": value}
-            for key, value in {"stack": stack, "region": "us-east-1", **tags}.items()
-        ],
-    )
-
-
-def _address(world: Any, stack: str, region: str = "us-east-1") -> None:
-    tags = [{"ResourceType": "elastic-ip", "Tags": [{"Key": "srekv:stack", "Value": stack}]}]
-    world.by_hand("ec2", region).allocate_address(Domain="vpc", TagSpecifications=tags)
+    marks = {"stack": stack, "region": "us-east-1", **tags}
+    listed = [{"Key": f"srekv:{key}", "Value": value} for key, value in marks.items()]
+    world.put_role(f"EC2_DynamoDB_Access-{stack}", Path=f"/srekv/{stack}/", Tags=listed)
 
 
 def test_a_young_stack_is_left_and_an_old_one_asked_about(world: Any, sweep: Sweep) -> None:
@@ -78,15 +67,14 @@ def test_a_young_stack_is_left_and_an_old_one_asked_about(world: Any, sweep: Swe
 
 def test_halves_of_stacks_go(world: Any, sweep: Sweep) -> None:
     """A stack whose `up` was killed, and things without a role: all goes, and a neighbour's stays."""
-    world.by_hand("ec2").allocate_address(Domain="vpc")
+    world.put_address()
     before = world.listing()
     world.calls.kill_after("RunInstances", 1)
     with pytest.raises(world.Killed):
         world.up("killed")
     world.calls.clear()
-    _address(world, "orphan")
-    config = {"Type": "HTTP", "IPAddress": "192.0.2.1", "Port": 80, "ResourcePath": "/health"}
-    world.by_hand("route53").create_health_check(CallerReference="srekv:orphan:az1:01", HealthCheckConfig=config)
+    world.put_address(stack="orphan")
+    world.put_check("srekv:orphan:az1:01")
 
     planned = sweep("--older-than", "0s", "--dry-run")
     assert isinstance(planned.exception, FindingError)
@@ -132,7 +120,7 @@ def test_leases(world: Any, sweep: Sweep) -> None:
 def test_kept_data_stays(world: Any, sweep: Sweep) -> None:
     """A table without a role and a backup are shown and left; --backups takes the backup, nothing the table."""
     world.put_table("SREKeyValue-kept", stack="kept")
-    _address(world, "kept")
+    world.put_address(stack="kept")
     world.by_hand("dynamodb").create_backup(TableName="SREKeyValue-kept", BackupName="srekv.kept.before")
     document = _document(sweep("--older-than", "0s", "--yes"))
     assert [one["kind"] for one in document["kept"]] == ["table", "backup"]
@@ -149,8 +137,8 @@ def test_kept_data_stays(world: Any, sweep: Sweep) -> None:
 def test_other_regions(world: Any) -> None:
     """Each Region's own things are found in it, what is everywhere once, and a stack of another Region is not due."""
     _role(world, "near")
-    _address(world, "near")
-    _address(world, "far", "eu-west-1")
+    world.put_address(stack="near")
+    world.put_address(stack="far", region="eu-west-1")
     account = world.all_stacks()
     assert {"us-east-1", "eu-west-1"} <= set(account.regions())
 
@@ -190,7 +178,7 @@ def _found(world: Any) -> tuple[Any, Any]:
 
 def test_a_stack_that_is_made_meanwhile_stays(world: Any) -> None:
     """An address of a stack without a role is a remainder, until `up` makes the role: that is asked for once more."""
-    _address(world, "coming")
+    world.put_address(stack="coming")
     account, remains = _found(world)
     _role(world, "coming")
     _, log = world.stack("coming")

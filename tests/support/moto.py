@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import io
+import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -126,3 +128,18 @@ def application() -> Gate:
     moto.get_backend_for_host = functools.cache(moto.get_backend_for_host)
     responses.method_names_from_class = functools.cache(responses.method_names_from_class)
     return Gate(moto)
+
+
+@contextmanager
+def serve(wsgi: Any) -> Iterator[str]:
+    """Let a WSGI application listen on loopback; its URL."""
+    from werkzeug.serving import make_server
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = make_server("127.0.0.1", 0, wsgi, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, name="wsgi", kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join(timeout=10)
+    server.server_close()

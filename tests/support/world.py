@@ -102,6 +102,17 @@ def success(**members: Any) -> tuple[AWSResponse, dict[str, Any]]:
     return AWSResponse("http://answered", 200, {}, None), members
 
 
+def environment(url: str, folder: Path) -> dict[str, str]:
+    """The environment of a user who calls this server by `srekv --target aws`."""
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": KEYS["aws_access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": KEYS["aws_secret_access_key"],
+        "AWS_CONFIG_FILE": str(folder / "none"),
+        "SREKV_HOME": str(folder),
+    }
+
+
 class World:
     """One account on one moto server: the commands under test, and a hand that goes past them.
 
@@ -136,6 +147,53 @@ class World:
     def by_hand(self, service: str, region: str = "us-east-1") -> Any:
         """A client whose calls nobody records: the user's own hand, or a neighbour's."""
         return self._by_hand.client(service, region_name=region, endpoint_url=self.endpoint)
+
+    def vpc(self) -> str:
+        """The default VPC's id."""
+        (vpc,) = self.by_hand("ec2").describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+        return str(vpc["VpcId"])
+
+    def put_group(self, name: str, **more: Any) -> str:
+        """A security group in the default VPC; its id."""
+        given = {"GroupName": name, "Description": "mine", "VpcId": self.vpc(), **more}
+        return str(self.by_hand("ec2").create_security_group(**given)["GroupId"])
+
+    def put_role(self, name: str, *, profile: bool = False, **more: Any) -> None:
+        """A role that nothing may take; `profile`: and an instance profile of that name."""
+        iam = self.by_hand("iam")
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}", **more)
+        if profile:
+            iam.create_instance_profile(InstanceProfileName=name, **{key: more[key] for key in more if key == "Path"})
+
+    def put_check(self, reference: str) -> None:
+        """A health check."""
+        config = {"Type": "HTTP", "IPAddress": "192.0.2.1", "Port": 80, "ResourcePath": "/health"}
+        self.by_hand("route53").create_health_check(CallerReference=reference, HealthCheckConfig=config)
+
+    def put_zone(self, name: str, *, vpc: str = "", reference: str = "mine") -> str:
+        """A private zone; its id."""
+        where = {"VPCRegion": "us-east-1", "VPCId": vpc or self.vpc()}
+        made = self.by_hand("route53").create_hosted_zone(
+            # AWS knows by the VPC that it is private, moto by the configuration
+            Name=name,
+            VPC=where,
+            CallerReference=reference,
+            HostedZoneConfig={"PrivateZone": True},
+        )
+        return str(made["HostedZone"]["Id"])
+
+    def put_address(self, *, stack: str = "", region: str = "us-east-1", **tags: str) -> str:
+        """An Elastic IP, with a stack's tag and others of ours, or without any; its allocation."""
+        marks = {"stack": stack, **tags} if stack else {}
+        listed = [{"Key": f"srekv:{key}", "Value": value} for key, value in marks.items()]
+        specification = {"TagSpecifications": [{"ResourceType": "elastic-ip", "Tags": listed}]} if listed else {}
+        return str(self.by_hand("ec2", region).allocate_address(Domain="vpc", **specification)["AllocationId"])
+
+    def put_instance(self, **more: Any) -> str:
+        """An instance of moto's first image; its id."""
+        ec2 = self.by_hand("ec2")
+        image = ec2.describe_images()["Images"][0]["ImageId"]
+        return str(ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, **more)["Instances"][0]["InstanceId"])
 
     def put_table(self, name: str = "SREKeyValue", *, stack: str = "") -> None:
         """A table as `up` would make it, with or without a stack's tag."""
@@ -223,17 +281,9 @@ class World:
         """How many of each kind there are."""
         return {kind: len(found) for kind, found in self.listing().items() if found}
 
-    def environment(self, folder: Path) -> dict[str, str]:
-        """The environment of a user who calls this server by `srekv --target aws`."""
-        return {
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_ACCESS_KEY_ID": KEYS["aws_access_key_id"],
-            "AWS_SECRET_ACCESS_KEY": KEYS["aws_secret_access_key"],
-            "AWS_CONFIG_FILE": str(folder / "none"),
-            "SREKV_HOME": str(folder),
-        }
-
     def invoke(self, *words: str, folder: Path, answer: str = "") -> Result:
         """Run `srekv --target aws WORDS` in this process, with that environment."""
         words = ("--target", "aws", *words)
-        return CliRunner().invoke(main_group, words, env=self.environment(folder), input=answer, standalone_mode=False)
+        return CliRunner().invoke(
+            main_group, words, env=environment(self.endpoint, folder), input=answer, standalone_mode=False
+        )

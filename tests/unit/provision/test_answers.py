@@ -147,9 +147,7 @@ def test_other_refusals_are_of_an_operation_that_is_there(code: str) -> None:
     assert not is_unknown_operation(refusal(code))
 
 
-@pytest.mark.parametrize("status", [400, 404, 501, 503])
-@pytest.mark.parametrize("body", [b"<!DOCTYPE html><html><h1>Not &amp; here<br></html>", b"not here", b""])
-@pytest.mark.parametrize(
+OF_EACH_PROTOCOL = pytest.mark.parametrize(
     ("service", "operation"),
     [
         ("ec2", "DescribeInstances"),
@@ -159,11 +157,22 @@ def test_other_refusals_are_of_an_operation_that_is_there(code: str) -> None:
         ("cloudwatch", "ListDashboards"),
     ],
 )
-def test_a_page_in_place_of_an_error(service: str, operation: str, body: bytes, status: int) -> None:
-    """What a proxy or a web server says is an error with its status for a code, so that the operation is named."""
+
+
+def _named(service: str, operation: str, status: int, body: bytes) -> tuple[Any, dict[str, Any]]:
+    """Botocore's model of a service, and an answer of it as `name_foreign_answer` leaves it."""
     model: Any = get_session().get_service_model(service)
     response = {"status_code": status, "body": body, "headers": {}}
     name_foreign_answer("http://x", operation_model=model.operation_model(operation), response_dict=response)
+    return model, response
+
+
+@pytest.mark.parametrize("status", [400, 404, 501, 503])
+@pytest.mark.parametrize("body", [b"<!DOCTYPE html><html><h1>Not &amp; here<br></html>", b"not here", b""])
+@OF_EACH_PROTOCOL
+def test_a_page_in_place_of_an_error(service: str, operation: str, body: bytes, status: int) -> None:
+    """What a proxy or a web server says is an error with its status for a code, so that the operation is named."""
+    model, response = _named(service, operation, status, body)
     parsed = create_parser(model.resolved_protocol).parse(response, None)
     assert parsed["Error"]["Code"] == str(status)
     assert parsed["Error"]["Message"].startswith("http://x answered: ")
@@ -173,30 +182,32 @@ def test_a_page_in_place_of_an_error(service: str, operation: str, body: bytes, 
 @pytest.mark.parametrize(
     "body", [b"<!DOCTYPE html><br>", b'<?xml version="1.0"?>\n<html><p>Log in</p></html>', b"It works", b""]
 )
-@pytest.mark.parametrize(
-    ("service", "operation"),
-    [
-        ("ec2", "DescribeInstances"),
-        ("iam", "GetRole"),
-        ("route53", "GetCheckerIpRanges"),
-        ("dynamodb", "DescribeTable"),
-        ("cloudwatch", "ListDashboards"),
-    ],
-)
+@OF_EACH_PROTOCOL
 def test_a_page_in_place_of_an_answer(service: str, operation: str, body: bytes) -> None:
     """One that botocore would read as an answer without members is an error that names operation and endpoint."""
-    model: Any = get_session().get_service_model(service).operation_model(operation)
     with pytest.raises(ResponseParserError, match=f"^{operation}: 200: http://x answered: "):
-        name_foreign_answer(
-            "http://x", operation_model=model, response_dict={"status_code": 200, "body": body, "headers": {}}
-        )
+        _named(service, operation, 200, body)
 
 
-def test_an_error_of_aws_stays_as_it_is() -> None:
+@pytest.mark.parametrize("status", [200, 404])
+def test_an_error_of_aws_stays_as_it_is(status: int) -> None:
     """Only what is not AWS's is put into words."""
-    model: Any = get_session().get_service_model("iam").operation_model("GetRole")
     body = b"<ErrorResponse><Error><Code>NoSuchEntity</Code></Error></ErrorResponse>"
-    for status in (200, 404):
-        response = {"status_code": status, "body": body, "headers": {}}
-        name_foreign_answer("http://x", operation_model=model, response_dict=response)
-        assert response["body"] == body
+    assert _named("iam", "GetRole", status, body)[1]["body"] == body
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "lost"),
+    [
+        ("InternalError", 500, True),
+        ("RequestLimitExceeded", 503, False),
+        ("InsufficientInstanceCapacity", 500, False),
+        ("InvalidParameterValue", 400, False),
+    ],
+)
+def test_lost_or_refused(code: str, status: int, *, lost: bool) -> None:
+    """A fault of AWS's own may have had an effect; a refusal had none, whatever its HTTP status; a lost answer may."""
+    error = refusal(code)
+    error.response["ResponseMetadata"]["HTTPStatusCode"] = status
+    assert is_lost(error) == lost
+    assert is_lost(aws.ConnectionClosedError(endpoint_url="https://ec2"))

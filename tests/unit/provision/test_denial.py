@@ -17,70 +17,31 @@ PARAMETER = "arn:aws:ssm:us-east-1::parameter/aws/service/ami-amazon-linux-lates
 ENCODED = "Encoded authorization failure message: 4OBlPkwW0ZM-abc_DEF"
 
 
-def _because(action: str) -> str:
-    return f"because no identity-based policy allows the {action} action"
+MESSAGES = {
+    "R17": ("ChangeResourceRecordSets", "route53:ChangeResourceRecordSets", ZONE),
+    "R17-listing": ("ListHostedZones", "route53:ListHostedZones", ""),
+    "I8": ("AddRoleToInstanceProfile", "iam:PassRole", ROLE),
+    "S5": ("GetParameter", "ssm:GetParameter", PARAMETER),
+    "role-that-is-not-there": ("GetRole", "iam:GetRole", "role EC2_DynamoDB_Access"),
+    "E14": ("RunInstances", "ec2:RunInstances", INSTANCE),
+    "without-a-reason": ("DescribeTable", "dynamodb:DescribeTable", ROLE),
+}
+"""Row -> operation, missing action, and the resource that AWS's recorded message names."""
 
 
-@pytest.mark.parametrize(
-    ("operation", "message", "action", "resource"),
-    [
-        pytest.param(
-            "ChangeResourceRecordSets",
-            f"{USER} is not authorized to perform: route53:ChangeResourceRecordSets on resource: {ZONE} "
-            + _because("route53:ChangeResourceRecordSets"),
-            "route53:ChangeResourceRecordSets",
-            ZONE,
-            id="R17",
-        ),
-        pytest.param(
-            "ListHostedZones",
-            f"{USER} is not authorized to perform: route53:ListHostedZones " + _because("route53:ListHostedZones"),
-            "route53:ListHostedZones",
-            "",
-            id="R17-listing",
-        ),
-        pytest.param(
-            "RunInstances",
-            f"You are not authorized to perform this operation. {USER} is not authorized to perform: "
-            f"ec2:RunInstances on resource: {INSTANCE} {_because('ec2:RunInstances')}. {ENCODED}",
-            "ec2:RunInstances",
-            INSTANCE,
-            id="E14",
-        ),
-        pytest.param(
-            "AddRoleToInstanceProfile",
-            f"{USER} is not authorized to perform: iam:PassRole on resource: {ROLE} {_because('iam:PassRole')}",
-            "iam:PassRole",
-            ROLE,
-            id="I8",
-        ),
-        pytest.param(
-            "GetParameter",
-            f"{USER} is not authorized to perform: ssm:GetParameter on resource: {PARAMETER} "
-            + _because("ssm:GetParameter"),
-            "ssm:GetParameter",
-            PARAMETER,
-            id="S5",
-        ),
-        pytest.param(
-            "GetRole",
-            f"{USER} is not authorized to perform: iam:GetRole on resource: role EC2_DynamoDB_Access "
-            + _because("iam:GetRole"),
-            "iam:GetRole",
-            "role EC2_DynamoDB_Access",
-            id="role-that-is-not-there",
-        ),
-        pytest.param(
-            "DescribeTable",
-            f"{USER} is not authorized to perform: dynamodb:DescribeTable on resource: {ROLE}",
-            "dynamodb:DescribeTable",
-            ROLE,
-            id="without-a-reason",
-        ),
-    ],
-)
-def test_names_what_aws_names(operation: str, message: str, action: str, resource: str) -> None:
+def _message(row: str) -> str:
+    _, action, resource = MESSAGES[row]
+    words = f"{USER} is not authorized to perform: {action}" + (f" on resource: {resource}" if resource else "")
+    because = f" because no identity-based policy allows the {action} action"
+    if row == "E14":
+        return f"You are not authorized to perform this operation. {words}{because}. {ENCODED}"
+    return words if row == "without-a-reason" else words + because
+
+
+@pytest.mark.parametrize("row", MESSAGES)
+def test_names_what_aws_names(row: str) -> None:
     """The action and the resource of AWS's message are the advice; the encoded part is left out."""
+    (operation, action, resource), message = MESSAGES[row], _message(row)
     refused = ClientError({"Error": {"Code": "AccessDenied", "Message": message}}, operation)
     error = explain(refused, "doing")
     where = f" on {resource}" if resource else ""

@@ -49,6 +49,18 @@ class FakeStep:
         yield Op(kind="thing", name=f"{self.section}-2", action="delete", call=lambda: "id")
 
 
+HELD = ClientError({"Error": {"Code": "DependencyViolation", "Message": "held"}}, "DeleteThing")
+
+
+def raising(error: Exception) -> Callable[[], Any]:
+    """A call that fails so."""
+
+    def call() -> None:
+        raise error
+
+    return call
+
+
 @pytest.fixture
 def log() -> Log:
     """Whom the run tells."""
@@ -158,11 +170,7 @@ def test_the_first_cause_is_reported(run: Run) -> None:
 
 def test_nothing_starts_after_a_failure(run: Run, log: Log) -> None:
     """Steps that need the failed one are not tried."""
-
-    def fail() -> str:
-        raise SrekvError("no")
-
-    first = FakeStep("first", call=fail)
+    first = FakeStep("first", call=raising(SrekvError("no")))
     with pytest.raises(SrekvError):
         ensure_all(run, (first, FakeStep("second", (first,))))
     assert _done(log, "create") == []
@@ -170,24 +178,16 @@ def test_nothing_starts_after_a_failure(run: Run, log: Log) -> None:
 
 def test_what_cannot_be_deleted_does_not_keep_the_rest(run: Run, log: Log) -> None:
     """Neither the rest of its step nor the steps that it needs; a refusal is noted under what it is about."""
-
-    def refused() -> str:
-        raise ClientError({"Error": {"Code": "DependencyViolation", "Message": "held"}}, "DeleteThing")
-
     base = FakeStep("base")
-    destroy_all(run, (base, FakeStep("top", (base,), call=refused)))
+    destroy_all(run, (base, FakeStep("top", (base,), call=raising(HELD))))
     assert _done(log, "delete") == ["top-2", "base", "base-2"]
     assert {key: error.why for key, error in run.refused.items()} == {"top": "DeleteThing: DependencyViolation: held"}
 
 
 def test_the_last_step_outlives_what_needs_it(run: Run, log: Log) -> None:
     """What names the Region of the rest stays while some of that rest does, and the reason is noted."""
-
-    def refused() -> str:
-        raise ClientError({"Error": {"Code": "DependencyViolation", "Message": "held"}}, "DeleteThing")
-
     base, other = FakeStep("base"), FakeStep("other")
-    destroy_all(run, (base, other, FakeStep("top", (base, other), call=refused)), last=base)
+    destroy_all(run, (base, other, FakeStep("top", (base, other), call=raising(HELD))), last=base)
     assert _done(log, "delete") == ["top-2", "other", "other-2"]
     assert run.refused["base"].why == "it names the Region of what is left"
 
@@ -205,27 +205,18 @@ def test_the_last_step_outlives_what_needs_it(run: Run, log: Log) -> None:
 )
 def test_a_failure_about_everything_ends_a_removal(run: Run, log: Log, error: Exception) -> None:
     """Other calls would fail as well."""
-
-    def fail() -> str:
-        raise error
-
     base = FakeStep("base")
     with pytest.raises(SrekvError):
-        destroy_all(run, (base, FakeStep("top", (base,), call=fail)))
+        destroy_all(run, (base, FakeStep("top", (base,), call=raising(error))))
     assert _done(log, "delete") == []
 
 
 def test_aws_errors_are_explained(run: Run) -> None:
     """A refusal in a call names operation and resource; one while looking names the section."""
-
-    def refused() -> str:
-        raise ClientError({"Error": {"Code": "Nope", "Message": "because"}}, "CreateThing")
-
-    def unreachable() -> None:
-        raise EndpointConnectionError(endpoint_url="http://x")
-
+    refused = ClientError({"Error": {"Code": "Nope", "Message": "because"}}, "CreateThing")
+    unreachable = raising(EndpointConnectionError(endpoint_url="http://x"))
     with pytest.raises(SrekvError, match="create thing a") as caught:
-        ensure_all(run, (FakeStep("a", call=refused),))
+        ensure_all(run, (FakeStep("a", call=raising(refused)),))
     assert caught.value.why == "CreateThing: Nope: because"
     run.cancelled.clear()
     with pytest.raises(SrekvError, match="no answer from AWS: b"):

@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srekv.provision.engine.answers import is_lost
 from srekv.provision.engine.generation import EndedError, Generation
 from srekv.provision.naming import NODES, Names
 
@@ -123,23 +122,3 @@ def test_a_run_without_a_role_asks_nothing() -> None:
     iam = Iam()
     Generation(Account(iam), Names("srekv")).watch()  # type: ignore[arg-type]
     assert iam.looks == 0
-
-
-@pytest.mark.parametrize(
-    ("code", "status", "lost"),
-    [
-        ("InternalError", 500, True),
-        ("RequestLimitExceeded", 503, False),
-        ("InsufficientInstanceCapacity", 500, False),
-        ("InvalidParameterValue", 400, False),
-    ],
-)
-def test_lost_or_refused(code: str, status: int, *, lost: bool) -> None:
-    """A fault of AWS's own may have had an effect; a refusal had none, whatever its HTTP status."""
-    answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    assert is_lost(ClientError(answer, "AllocateAddress")) == lost
-
-
-def test_a_broken_connection_is_lost() -> None:
-    """Nobody knows what the call did."""
-    assert is_lost(ConnectionClosedError(endpoint_url="https://ec2"))
