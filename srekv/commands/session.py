@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from srekv.drill.model import Settings
     from srekv.drill.vantage import Vantage
+    from srekv.provision.hands import AwsHands
     from srekv.provision.stack import Stack
 
 P = ParamSpec("P")
@@ -214,12 +215,12 @@ def _get_ready() -> None:
     import srekv.provision.stack  # noqa: F401 - to have it in memory
 
 
-def vantage(stack: Stack, deployment: Deployment, node: Node) -> Vantage:
-    """A node as a place inside the VPC to look from."""
+def vantage(stack: Stack, deployment: Deployment, node: Node, hands: AwsHands | None = None) -> Vantage:
+    """A node as a place inside the VPC to look from; by the stack's own hands, or by these."""
     from srekv.drill.vantage import Vantage
 
     config = stack.run.config
-    return Vantage(stack.hands, node, deployment.name, config.resolver, deployment.port, config.speed)
+    return Vantage(hands or stack.hands, node, deployment.name, config.resolver, deployment.port, config.speed)
 
 
 def drill_settings(stack: Stack) -> Settings:

@@ -98,15 +98,16 @@ def look(stack: Stack, narration: Narration) -> Standing:
     def differences() -> tuple[Change, ...] | None:
         return planning.drift(stack, narration) if resources.result() else ()
 
+    deployment, problem = None, None
+    try:
+        deployment = stack.hands.deployment()
+    except SrekvError as error:
+        problem = error
     with ThreadPoolExecutor(thread_name_prefix="status") as pool:
+        # First what takes longest: a command on a node.
+        answer = pool.submit(_answer, stack, deployment, narration) if deployment else None
         resources = pool.submit(stack.resources)
         drift = pool.submit(differences)
-        deployment, problem = None, None
-        try:
-            deployment = stack.hands.deployment()
-        except SrekvError as error:
-            problem = error
-        answer = pool.submit(_answer, stack, deployment, narration) if deployment else None
         health = _health(stack, deployment, narration) if deployment else {}
         return Standing(
             resources=resources.result(),

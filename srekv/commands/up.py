@@ -24,6 +24,7 @@ from srekv.ui.help import Command
 from srekv.ui.options import OneOf, as_parts, as_seconds, as_speed, given, option, pass_options
 
 if TYPE_CHECKING:
+    from srekv.provision.hands import AwsHands
     from srekv.provision.stack import Stack
     from srekv.provision.steps.collection import Steps
 
@@ -162,12 +163,15 @@ def up(invocation: Invocation, options: Options) -> None:
 
             undo_noted(stack.hands, deployment, narration)
 
+        def answer(hands: AwsHands, deployment: Deployment) -> None:
+            _await_answer(stack, hands, deployment, narration)
+
         def work() -> Deployment | None:
-            return stack.up(wait=wait, since=since, guard=refuse_under_way, preflight=preflight, heal=heal)
+            return stack.up(
+                wait=wait, since=since, guard=refuse_under_way, preflight=preflight, heal=heal, answer=answer
+            )
 
         deployment = _noted(invocation, narration, work)
-        if wait and deployment is not None:
-            _await_answer(stack, deployment, narration)
         changes, elapsed = narration.changes, narration.elapsed_s
     screen, settled, now = invocation.screen, stack.run.config, datetime.now(UTC)
     document: dict[str, Any] = {
@@ -281,12 +285,11 @@ def _brief_change(change: Change) -> str:
     return f"{change.kind} {change.name}" + (f" ({change.id})" if change.id and change.id != change.name else "")
 
 
-def _await_answer(stack: Stack, deployment: Deployment, narration: Narration) -> None:
+def _await_answer(stack: Stack, hands: AwsHands, deployment: Deployment, narration: Narration) -> None:
     """Wait until the name answers the primary, asked from inside the VPC."""
-    hands = stack.hands
     hands.await_commands(deployment.nodes)
     primary = deployment.node("primary")
-    view = vantage(stack, deployment, deployment.node("secondary"))
+    view = vantage(stack, deployment, deployment.node("secondary"), hands)
     with narration.busy(f"waiting until {deployment.name} answers {primary.address}"):
         watched = view.watch((primary.address,), timeout_s=120)
     if not watched.matched:

@@ -65,7 +65,8 @@ def _round(steps: Steps, make: Make, *, tolerant: bool) -> tuple[Instances | Non
             return None, role  # something went away meanwhile: another `up` has decided for the other one of two
         raise
     if not steps.run.changed.is_set():
-        return None, None
+        known = steps.existing.instances
+        return (known if all(one["State"]["Name"] == "running" for one in known) else None), None
     role = _role_still_there(steps, make, None)
     instances, alone = _alone(steps)
     return instances, None if alone else role

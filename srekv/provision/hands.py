@@ -20,7 +20,7 @@ SHORTEST_DELIVERY_S = 30
 """SSM's least TimeoutSeconds (aws-facts 4.10)."""
 
 FIRST_LOOK_S = 0.5
-"""Between the first looks at a command, AWS-equivalent seconds: SSM takes about a second to carry one out."""
+"""Before and between the first looks at a command, AWS-equivalent seconds: SSM takes about a second for one."""
 
 STOPPED_TIMEOUT_S = 300
 """How long an instance may take to stop before it can be started again, AWS-equivalent seconds."""
@@ -37,6 +37,10 @@ class AwsHands:
         self._ec2 = run.clients.ec2
         self._route53 = run.clients.route53
         self._ssm = run.clients.ssm
+
+    def cancel(self) -> None:
+        """End every wait that is under way in another thread."""
+        self._run.cancelled.set()
 
     def deployment(self) -> Deployment:
         """The stack as it is now.
@@ -187,6 +191,7 @@ class AwsHands:
     def run(self, node: Place, script: str, *, timeout_s: float) -> CommandResult:
         """Run a shell script on the node and wait for its end."""
         command_id = self._send(node, script, timeout_s)
+        self._run.clock.pause(self._run.cancelled, self._run.config.wall(FIRST_LOOK_S))
         answer: Any = self._run.wait(
             SECTION,
             f"a command on {node.name}",

@@ -39,12 +39,16 @@ class Streaks:
         since: seconds since the epoch; older reports prove nothing.
         doubtful: the checkers may hold the endpoint for down: it was, or nobody knows. Then only `threshold` passes in
             a row tell that a checker has come round; one pass may be the first after many failures.
+
+    Attributes:
+        failed: whether any of the reports that count was a failure.
     """
 
     def __init__(self, *, threshold: int, since: float, doubtful: bool) -> None:
         self._threshold = threshold
         self._since = since
         self._doubtful = doubtful
+        self.failed = False
         self._streaks: dict[str, _Streak] = {}
 
     def feed(self, observations: Iterable[Observation]) -> None:
@@ -55,6 +59,7 @@ class Streaks:
                 continue
             streak.at = one.at
             streak.length = max(streak.length, 0) + 1 if one.healthy else min(streak.length, 0) - 1
+            self.failed = self.failed or not one.healthy
             self._doubtful = self._doubtful or streak.length <= -self._threshold
 
     @property
@@ -73,7 +78,7 @@ def await_healthy(
     since: float,
     doubtful: frozenset[str] = frozenset(),
     timeout_s: float | None = None,
-) -> None:
+) -> bool:
     """Wait until enough checkers have seen both nodes healthy after `since`.
 
     A new check counts as healthy until there is data (aws-facts 1.1): only reports newer than the command prove more.
@@ -86,6 +91,9 @@ def await_healthy(
         since: seconds since the epoch.
         doubtful: addresses whose check may know them as down.
         timeout_s: how long it may take, wall-clock seconds; None: BOOT_S and GRACE_S.
+
+    Returns:
+        whether no report said otherwise meanwhile.
 
     Raises:
         SrekvError: a node never became healthy; with the end of its console output.
@@ -120,6 +128,7 @@ def await_healthy(
     except TimeoutExceeded as error:
         late = next(check for check in deployment.checks if check in waiting)
         raise _never(hands, deployment, late, last.get(late.id, ())) from error
+    return not any(one.failed for one in streaks.values())
 
 
 def _never(hands: AwsHands, deployment: Deployment, check: Check, last: Sequence[Observation]) -> SrekvError:

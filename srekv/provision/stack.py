@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -53,6 +54,7 @@ class Stack:
         guard: Callable[[str], object] | None = None,
         preflight: Callable[[Steps], object] | None = None,
         heal: Callable[[Deployment], object] | None = None,
+        answer: Callable[[AwsHands, Deployment], object] = lambda _hands, _deployment: None,
     ) -> Deployment | None:
         """Create or repair everything; with `wait` until both checks pass on observations newer than this call.
 
@@ -64,6 +66,7 @@ class Stack:
             preflight: is shown the steps once each of them would take the request, if a node or an address has yet to
                 be made, and refuses before anything is.
             heal: is called once everything is repaired that the steps know of, if a fault was noted.
+            answer: with `wait`: returns once the name answers the primary.
 
         Returns:
             the whole stack; None after a dry run.
@@ -91,7 +94,16 @@ class Stack:
             heal(deployment)
             doubtful = frozenset(steps.addresses.public.values())
         if wait:
-            await_healthy(steps.run, self.hands, deployment, since=since, doubtful=doubtful)
+            hands = self.hands
+            with ThreadPoolExecutor(1, thread_name_prefix="answer") as pool:
+                early = None if steps.run.changed.is_set() or doubtful else pool.submit(answer, hands, deployment)
+                try:
+                    steady = await_healthy(steps.run, hands, deployment, since=since, doubtful=doubtful)
+                except BaseException:
+                    hands.cancel()
+                    raise
+            if early is None or not steady or early.exception():  # of a name that moved, the answer may be too old
+                answer(hands, deployment)
         return deployment
 
     @property

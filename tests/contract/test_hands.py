@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
 from datetime import UTC, datetime
 from typing import Any
 
@@ -239,3 +240,69 @@ def test_a_node_that_never_becomes_healthy(world: Any, hands: AwsHands) -> None:
     assert "Failure: Connection timed out." in caught.value.why
     assert "panic: no service" in caught.value.why
     assert "journalctl" in str(caught.value.next_step)
+
+
+@pytest.fixture
+def up_again(world: Any, hands: AwsHands) -> Any:  # noqa: ARG001 - a whole stack
+    """A second `up`, which finds everything as it should be, to the name's answer."""
+    ec2 = world.by_hand("ec2")
+    table = ec2.describe_route_tables()["RouteTables"][0]
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=table["VpcId"])
+    ec2.create_route(RouteTableId=table["RouteTableId"], DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+
+    def again(answer: Any, **given: Any) -> None:
+        opened, _ = world.stack(speed=100.0, **given)
+        opened.up(wait=True, since=datetime.now(UTC).timestamp() - 5, answer=answer)
+
+    return again
+
+
+def test_an_unchanged_stack_is_asked_for_its_name_meanwhile(world: Any, up_again: Any) -> None:
+    """The checks are read while the name is asked for, and one answer is enough."""
+    reading, asking, asked = threading.Event(), threading.Event(), list[str]()
+
+    def report(_: Any) -> Any:
+        reading.set()
+        assert asking.wait(30)
+        return _reports(world, 16, 0, datetime.now(UTC))
+
+    def answer(*_: Any) -> None:
+        asking.set()
+        assert reading.wait(30)
+        asked.append("name")
+
+    world.calls.answers["GetHealthCheckStatus"] = report
+    up_again(answer)
+    assert asked == ["name"]
+
+
+@pytest.mark.parametrize("fault", ["a failing report", "no answer", "a change"])
+def test_a_name_that_may_have_moved_is_asked_for_again(world: Any, up_again: Any, fault: str) -> None:
+    """After both checks pass: an answer from before may be older than a switch."""
+    asked: list[str] = []
+    reports = itertools.chain([(13, 3) if fault == "a failing report" else (16, 0)], itertools.repeat((16, 0)))
+
+    def report(_: Any) -> Any:
+        good, bad = next(reports)
+        return _reports(world, good, bad, datetime.now(UTC))
+
+    def answer(*_: Any) -> None:
+        asked.append("name")
+        if fault == "no answer" and len(asked) == 1:
+            raise SrekvError("the name does not answer yet")
+
+    world.calls.answers["GetHealthCheckStatus"] = report
+    up_again(answer, **({"ttl": 20} if fault == "a change" else {}))
+    assert len(asked) == (1 if fault == "a change" else 2)
+
+
+def test_unhealthy_nodes_end_the_question_for_the_name(world: Any, up_again: Any) -> None:
+    """A failure of the one does not wait for the other's time limit."""
+    world.calls.answers |= {
+        "GetHealthCheckStatus": lambda _: world.refusal("AccessDenied", "no"),
+        "SendCommand": lambda _: world.success(Command={"CommandId": COMMAND}),
+        "GetCommandInvocation": lambda _: world.success(Status="InProgress"),
+    }
+    with pytest.raises(SrekvError, match="not permitted"):
+        up_again(lambda hands, deployment: hands.run(deployment.nodes[0], "true", timeout_s=3600))
