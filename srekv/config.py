@@ -33,16 +33,24 @@ SHORTEST_LEASE_S, LONGEST_LEASE_S = 600, 30 * 86_400
 LONGEST_TAG = 256
 """Characters in the value of an IAM tag."""
 
-_STACK = re.compile(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,19}")
-_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
-_ZONE_NAME = re.compile(r"[a-z]{2}(?:-[a-z0-9]+)+-\d[a-z]")
-_VPC = re.compile(r"vpc-[0-9a-f]+")
-_SUBNET = re.compile(r"subnet-[0-9a-f]+")
-_IMAGE = re.compile(r"ami-[0-9a-f]+")
-_KEY_NAME = re.compile(r"[A-Za-z0-9 _.:/=+@-]{1,255}")
-"""What an IAM tag, where a stack's settings are kept, can hold of a key pair's name."""
-_TYPE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
+_STACK = r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,19}"
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_DNS = "DNS labels: a-z, 0-9 and inner hyphens, at most 63 characters each"
+
+_FORMS = (
+    ("--stack", "stack", _STACK, "1-20 lower-case letters, digits and inner hyphens, a letter first"),
+    ("--region", "region", r"[a-z]{2}(?:-[a-z]+)+-\d", "for example us-east-1"),
+    ("--instance-type", "instance_type", r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "for example t2.micro"),
+    ("--record", "record", _LABEL, _DNS),
+    ("--zone", "zone_name", rf"{_LABEL}(?:\.{_LABEL})*", _DNS),
+    # what an IAM tag, where a stack's settings are kept, can hold of a key pair's name
+    ("--key-name", "key_name", r"[A-Za-z0-9 _.:/=+@-]{0,255}", "letters, digits, spaces and _.:/=+@-"),
+    ("--vpc-id", "vpc_id", r"vpc-[0-9a-f]+", "an id such as vpc-0abc123"),
+    ("--subnet", "subnets", r"subnet-[0-9a-f]+", "an id such as subnet-0abc123"),
+    ("--ami", "ami", r"ami-[0-9a-f]+", "an id such as ami-0abc123"),
+    ("--azs", "azs", r"[a-z]{2}(?:-[a-z0-9]+)+-\d[a-z]", "for example us-east-1a,us-east-1b"),
+)
+"""Option, attribute, pattern of each of its values, and what is expected."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,53 +115,42 @@ class Config:
     lease: datetime | None = None
 
     def __post_init__(self) -> None:
-        if not _STACK.fullmatch(self.stack):
-            expectation = "1-20 lower-case letters, digits and inner hyphens, a letter first"
-            raise _impossible("--stack", self.stack, expectation, nearest=_as_stack(self.stack))
-        _matches(_REGION, self.region, "--region", "for example us-east-1")
-        _one_of(self.os, OPERATING_SYSTEMS, "--os")
-        _matches(_TYPE, self.instance_type, "--instance-type", "for example t2.micro")
-        _one_of(self.interval, INTERVALS, "--interval")
-        _between(self.threshold, 1, 10, "--threshold")
-        _between(self.ttl, 0, 2_147_483_647, "--ttl")
-        _between(self.port, 1, 65535, "--port")
-        if not 0.1 <= self.speed <= 100:
-            raise UsageError(f"invalid value for --speed: {self.speed}", why="it must be between 0.1 and 100")
-        if self.lease_s is not None and not SHORTEST_LEASE_S <= self.lease_s <= LONGEST_LEASE_S:
-            nearest = "10m" if self.lease_s < SHORTEST_LEASE_S else "30d"
-            raise UsageError(
-                f"invalid value for --lease: {in_units(self.lease_s)}",
-                why="a lease lasts 10 minutes to 30 days",
-                next_step=f"nearest: --lease {nearest}",
-            )
-        self._check_names()
-        self._check_network()
-
-    def _check_names(self) -> None:
-        for option, name in (("--record", self.record), ("--zone", self.zone_name)):
-            labels = name.split(".") if option == "--zone" else [name]
-            if not all(_LABEL.fullmatch(label) for label in labels):
-                expectation = "DNS labels: a-z, 0-9 and inner hyphens, at most 63 characters each"
-                nearest = [_as_label(label) for label in labels]
-                raise _impossible(option, name, expectation, nearest=".".join(nearest) if all(nearest) else "")
+        for option, name, pattern, expectation in _FORMS:
+            values = getattr(self, name)
+            for value in values if isinstance(values, tuple) else (values,):
+                if value is not None:
+                    _refuse_unless_matching(option, value, pattern, expectation)
         if len(self.name) > 253:
             raise UsageError(f"{self.name} is too long for a DNS name", why="the limit is 253 characters")
-        if self.key_name:
-            _matches(_KEY_NAME, self.key_name, "--key-name", "letters, digits, spaces and _.:/=+@-")
         if self.key_name and self.create_key:
             raise UsageError("--key-name and --create-key exclude each other", next_step="give one of the two")
+        self._refuse_numbers()
+        self._refuse_network()
 
-    def _check_network(self) -> None:
-        for pattern, option, values, example in (
-            (_VPC, "--vpc-id", (self.vpc_id,), "vpc-0abc123"),
-            (_SUBNET, "--subnet", self.subnets, "subnet-0abc123"),
-            (_IMAGE, "--ami", (self.ami,), "ami-0abc123"),
+    def _refuse_numbers(self) -> None:
+        _refuse_unless_one_of("--os", self.os, OPERATING_SYSTEMS)
+        _refuse_unless_one_of("--interval", self.interval, INTERVALS)
+        for option, value, low, high in (
+            ("--threshold", self.threshold, 1, 10),
+            ("--ttl", self.ttl, 0, 2_147_483_647),
+            ("--port", self.port, 1, 65535),
         ):
-            for value in values:
-                if value is not None:
-                    _matches(pattern, value, option, f"an id such as {example}")
+            if not low <= value <= high:
+                nearest = min(max(value, low), high)
+                raise _invalid(option, value, f"it must be {low} to {high}", f"nearest: {nearest}")
+        if not 0.1 <= self.speed <= 100:
+            raise _invalid("--speed", self.speed, "it must be between 0.1 and 100")
+        if self.lease_s is not None and not SHORTEST_LEASE_S <= self.lease_s <= LONGEST_LEASE_S:
+            nearest_s = min(max(self.lease_s, SHORTEST_LEASE_S), LONGEST_LEASE_S)
+            raise _invalid(
+                "--lease",
+                in_units(self.lease_s),
+                "a lease lasts 10 minutes to 30 days",
+                f"nearest: --lease {in_units(nearest_s)}",
+            )
+
+    def _refuse_network(self) -> None:
         for zone in self.azs:
-            _matches(_ZONE_NAME, zone, "--azs", "for example us-east-1a,us-east-1b")
             if not zone.startswith(self.region):
                 raise UsageError(
                     f"--azs {zone} is not in {self.region}", next_step=f"--azs {self.region}a,{self.region}b"
@@ -165,7 +162,7 @@ class Config:
                     why="a failover needs two Availability Zones",
                 )
         for cidr in self.allow_cidrs:
-            _check_cidr(cidr)
+            _refuse_unless_cidr(cidr)
         if len(" ".join(self.allow_cidrs)) > LONGEST_TAG:
             raise UsageError(
                 f"{len(self.allow_cidrs)} times --allow-cidr is too many",
@@ -223,65 +220,44 @@ def fastest(keeps: float) -> float:
     return next((speed for speed in SPEEDS if speed <= keeps), SPEEDS[-1])
 
 
-def _matches(pattern: re.Pattern[str], value: str, option: str, expectation: str) -> None:
-    if not pattern.fullmatch(value):
-        lowered = value.strip().lower()
-        raise _impossible(option, value, expectation, nearest=lowered if pattern.fullmatch(lowered) else "")
+def _invalid(option: str, value: object, why: str, next_step: str = "") -> UsageError:
+    return UsageError(f"invalid value for {option}: {value}", why=why, next_step=next_step)
 
 
-def _impossible(option: str, value: object, expectation: str, *, nearest: object = "") -> UsageError:
-    """The refusal of a value; `nearest` is the closest one that would do, "" if none comes to mind."""
-    return UsageError(
-        f"invalid value for {option}: {value!r}",
-        why=f"expected {expectation}",
-        next_step=f"did you mean {nearest}?" if nearest != "" else "",
-    )
+def _refuse_unless_matching(option: str, value: str, pattern: str, expectation: str) -> None:
+    """Refuse a value of another form, with the nearest one of that form if one comes to mind."""
+    if re.fullmatch(pattern, value):
+        return
+    lowered = value.strip().lower()
+    labels = [re.sub(r"[^a-z0-9]+", "-", label).strip("-")[:63].rstrip("-") for label in lowered.split(".")]
+    label = "-".join(labels)
+    short = label.lstrip("0123456789-")[:20].rstrip("-")
+    nearest = next((one for one in (lowered, ".".join(labels), label, short) if re.fullmatch(pattern, one)), "")
+    raise _invalid(option, repr(value), f"expected {expectation}", f"did you mean {nearest}?" if nearest else "")
 
 
-def _as_label(text: str) -> str:
-    """The DNS label that somebody who typed this may have meant; "" if nothing of it can stay."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:63].rstrip("-")
-
-
-def _as_stack(text: str) -> str:
-    """The same for a stack's name."""
-    return _as_label(text).lstrip("0123456789-")[:20].rstrip("-")
-
-
-def _one_of(value: object, allowed: tuple[Any, ...], option: str) -> None:
+def _refuse_unless_one_of(option: str, value: Any, allowed: tuple[Any, ...]) -> None:
     if value in allowed:
         return
     if isinstance(value, int):
         nearest = min(allowed, key=lambda one: abs(one - value))
     else:
         nearest = difflib.get_close_matches(str(value), allowed, n=1, cutoff=0)[0]
-    raise _impossible(option, value, " or ".join(str(one) for one in allowed), nearest=nearest)
+    expectation = f"expected {' or '.join(str(one) for one in allowed)}"
+    raise _invalid(option, repr(value), expectation, f"did you mean {nearest}?")
 
 
-def _between(value: int, low: int, high: int, option: str) -> None:
-    if not low <= value <= high:
-        nearest = min(max(value, low), high)
-        raise UsageError(
-            f"invalid value for {option}: {value}", why=f"it must be {low} to {high}", next_step=f"nearest: {nearest}"
-        )
-
-
-def _check_cidr(cidr: str) -> None:
+def _refuse_unless_cidr(cidr: str) -> None:
     try:
         network = ipaddress.ip_network(cidr)
     except ValueError as error:
-        raise UsageError(
-            f"--allow-cidr {cidr} is not a CIDR block", why=str(error), next_step=_nearest_cidr(cidr)
-        ) from None
+        try:
+            next_step = f"did you mean {ipaddress.ip_network(cidr.strip(), strict=False)}?"
+        except ValueError:
+            next_step = "for example 203.0.113.7/32"
+        raise UsageError(f"--allow-cidr {cidr} is not a CIDR block", why=str(error), next_step=next_step) from None
     if network.version != 4:
         raise UsageError(f"--allow-cidr {cidr} is IPv6", why="the nodes have IPv4 addresses only")
-
-
-def _nearest_cidr(text: str) -> str:
-    try:
-        return f"did you mean {ipaddress.ip_network(text.strip(), strict=False)}?"
-    except ValueError:
-        return "for example 203.0.113.7/32"
 
 
 def clock_speed(text: str, option: str) -> float | None:
@@ -293,14 +269,7 @@ def clock_speed(text: str, option: str) -> float | None:
     try:
         return None if text == "auto" else float(text)
     except ValueError:
-        raise UsageError(
-            f"invalid value for {option}: {text!r}",
-            why="expected auto or a number",
-            next_step=f"for example {option} 5",
-        ) from None
-
-
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
+        raise _invalid(option, repr(text), "expected auto or a number", f"for example {option} 5") from None
 
 
 def in_units(seconds: float) -> str:
@@ -322,7 +291,7 @@ def duration(text: str, option: str) -> float:
         UsageError: it is none, or longer than LONGEST_DURATION_S.
     """
     compact = text.strip().lower().replace(" ", "")
-    if not _DURATION.fullmatch(compact):
+    if not re.fullmatch(r"(?:\d+(?:\.\d+)?[smhd])+", compact):
         raise UsageError(
             f"{option} {text!r} is no duration",
             why="expected a number and its unit, s, m, h or d",
@@ -331,9 +300,5 @@ def duration(text: str, option: str) -> float:
     seconds = sum(float(number) * _UNITS[unit] for number, unit in re.findall(r"([\d.]+)([smhd])", compact))
     if seconds > LONGEST_DURATION_S:
         longest = in_units(LONGEST_DURATION_S)
-        raise UsageError(
-            f"invalid value for {option}: {text!r}",
-            why=f"it must be at most {longest}",
-            next_step=f"nearest: {option} {longest}",
-        )
+        raise _invalid(option, repr(text), f"it must be at most {longest}", f"nearest: {option} {longest}")
     return seconds

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from srekv.config import Config
@@ -70,36 +71,22 @@ class Bill:
 
 
 def bill(changes: Sequence[Change], config: Config) -> Bill:
-    """The bill of what a plan leaves standing, and of what stands now."""
-    priced = config.instance_type == PRICED_TYPE
+    """The bill of what a plan leaves standing, and of what stands now: an instance that it starts costs nothing yet."""
+    after = [one for one in changes if one.action != "delete"]
+    before = [one for one in changes if one.action != "create"]
+    stopped = {one.id for one in before if one.kind == "instance" and one.detail == STARTED}
     return Bill(
-        costs=_costs([one for one in changes if one.action != "delete"], config.interval, running=True, priced=priced),
-        before=_costs(
-            [one for one in changes if one.action != "create"], config.interval, running=False, priced=priced
-        ),
-        unpriced="" if priced else f"the {config.instance_type} instances",
+        costs=_costs(after, config),
+        before=_costs(before, config, stopped=len(stopped)),
+        unpriced="" if config.instance_type == PRICED_TYPE else f"the {config.instance_type} instances",
     )
 
 
-def _costs(changes: Sequence[Change], interval: int, *, running: bool, priced: bool) -> tuple[Cost, ...]:
-    """`running`: count instances that the plan starts as well."""
-
-    def count(kind: str) -> int:
-        return len({(one.name, one.id) for one in changes if one.kind == kind})
-
-    instances = count("instance")
-    stopped = len({one.id for one in changes if one.kind == "instance" and one.detail == STARTED})
-    return costs_of(
-        interval=interval,
-        instances=(instances if running else instances - stopped) if priced else 0,
-        volumes=instances,
-        addresses=count("address"),
-        zones=count("hosted zone"),
-        checks=count("health check"),
-        tables=count("table"),
-        alarms=count("alarm"),
-        dashboards=count("dashboard"),
-    )
+def _costs(changes: Sequence[Change], config: Config, *, stopped: int = 0) -> tuple[Cost, ...]:
+    counts = Counter(kind for kind, _, _ in {(one.kind, one.name, one.id) for one in changes})
+    counts["volume"] = counts["instance"]
+    counts["instance"] = counts["instance"] - stopped if config.instance_type == PRICED_TYPE else 0
+    return costs_of(counts, interval=config.interval)
 
 
 def drift(stack: Stack, narration: Narration) -> tuple[Change, ...] | None:
@@ -111,7 +98,7 @@ def drift(stack: Stack, narration: Narration) -> tuple[Change, ...] | None:
         return None
     for warning in plan.warnings:
         narration.warn(warning)
-    return plan.drift
+    return tuple(replace(one, next_step=narration.screen.render(one.next_step)) for one in plan.drift)
 
 
 def show_drift(screen: Screen, drift: Sequence[Change] | None, *, repair: str) -> None:
