@@ -60,7 +60,6 @@ COMMANDS = {
     default=DEFAULT_STACK,
     show_default=True,
     help="The stack's name, in every resource's tags.",
-    shell_complete=proposing(completion.stacks),
 )
 @click.option(
     "--region",

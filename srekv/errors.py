@@ -1,13 +1,4 @@
-"""One tree of errors: each says what happened, why, what to do next, and which exit code that means.
-
-SrekvError              exit 3   could not do what was asked
-├── UsageError          exit 2   an impossible request, refused before the first call
-├── FindingError        exit 1   done, and the answer is no: violated, worse, absent, leftovers
-├── UnknownError        exit 4   done, and nobody can say
-├── TimeoutExceeded     exit 3   waited until a deadline for something that has a name
-├── NotOursError        exit 3   a resource of that name exists and belongs to somebody else
-└── ImmutableError      exit 3   a field that cannot change differs from what was asked
-"""
+"""One tree of errors: each states what happened, why, what to do next, and which exit code that means."""
 
 from __future__ import annotations
 
@@ -48,7 +39,7 @@ Advice = str | CommandLine
 
 
 class SrekvError(Exception):
-    """Something could not be done.
+    """Something that was asked for could not be done.
 
     Args:
         what: what happened, one sentence.
@@ -64,29 +55,25 @@ class SrekvError(Exception):
         self.why = why
         self.next_step = next_step
 
-    def lines(self) -> tuple[str, ...]:
-        """The message as lines for a terminal: what, then why, then what next."""
-        labelled = (("", self.what), ("why: ", self.why), ("next: ", str(self.next_step)))
-        return tuple(label + text for label, text in labelled if text)
-
     def __str__(self) -> str:
-        return "\n".join(self.lines())
+        labelled = (("", self.what), ("why: ", self.why), ("next: ", str(self.next_step)))
+        return "\n".join(label + text for label, text in labelled if text)
 
 
 class UsageError(SrekvError):
-    """The request cannot be met as it stands; nothing was called."""
+    """A usage error, refused before the first call."""
 
     exit_code = 2
 
 
 class FindingError(SrekvError):
-    """The command ran to its end and the answer is no."""
+    """The command ran to its end and the answer is no: violated, worse, absent, leftovers."""
 
     exit_code = 1
 
 
 class UnknownError(SrekvError):
-    """The command ran to its end and cannot tell."""
+    """The command ran to its end and is inconclusive."""
 
     exit_code = 4
 

@@ -10,15 +10,13 @@ from pathlib import Path
 import click
 
 from srekv.check.formats import FORMATS, Format
-from srekv.commands.history import conclude, history_file, read_and_judge, read_history, sealed
-from srekv.commands.promises import Objectives
+from srekv.commands.history import Objectives, conclude, history_file, read_and_judge, read_history, sealed
 from srekv.commands.session import pass_invocation
 from srekv.drill.model import Promises
 from srekv.errors import SrekvError, UsageError
 from srekv.ui.console import Screen
 from srekv.ui.context import Invocation
-from srekv.ui.help import Command
-from srekv.ui.options import OneOf, argument, option, pass_options
+from srekv.ui.options import OneOf, argument, click_command, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +32,7 @@ class Options(Objectives):
     )
 
 
-@click.command("check", cls=Command)
-@pass_options(Options)
+@click_command("check", Options)
 @pass_invocation
 def command(invocation: Invocation, options: Options) -> None:
     """Judge a recorded history.

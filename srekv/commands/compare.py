@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -14,23 +15,28 @@ from srekv.commands.session import pass_invocation
 from srekv.errors import FindingError, UnknownError, UsageError
 from srekv.ui.console import Screen, plain_table
 from srekv.ui.context import Invocation
-from srekv.ui.help import Command
-from srekv.ui.options import Number
+from srekv.ui.options import Number, argument, click_command, option
 from srekv.ui.text import Text
 
 
-@click.command("compare", cls=Command)
-@click.argument("a", type=click.Path(exists=True, path_type=Path))
-@click.argument("b", type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "--tolerance",
-    type=Number(0, 1000),
-    default=0.1,
-    show_default=True,
-    help="How much longer an outage may be: 0.1 is a tenth.",
-)
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of `compare`."""
+
+    a: Path = argument(type=click.Path(exists=True, path_type=Path))
+    b: Path = argument(type=click.Path(exists=True, path_type=Path))
+    tolerance: float = option(
+        "--tolerance",
+        type=Number(0, 1000),
+        default=0.1,
+        show_default=True,
+        help="How much longer an outage may be: 0.1 is a tenth.",
+    )
+
+
+@click_command("compare", Options)
 @pass_invocation
-def command(invocation: Invocation, a: Path, b: Path, *, tolerance: float) -> None:
+def command(invocation: Invocation, options: Options) -> None:
     """Compare two runs: is B worse than A?
 
     A and B are histories, verdict.json files, or directories with any number of runs, which count by their medians.
@@ -38,7 +44,7 @@ def command(invocation: Invocation, a: Path, b: Path, *, tolerance: float) -> No
 
     $ srekv compare baseline report --tolerance 0.2
     """
-    compare(invocation.screen, a, b, tolerance=tolerance)
+    compare(invocation.screen, options.a, options.b, tolerance=options.tolerance)
 
 
 def compare(screen: Screen, a: Path, b: Path, *, tolerance: float) -> None:

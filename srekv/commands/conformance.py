@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import boto3
-import click
 from rich.padding import Padding
 
-from srekv.commands import completion
 from srekv.commands.completion import proposing
 from srekv.commands.session import pass_invocation, session_of, target_config
 from srekv.config import Config
@@ -27,8 +25,7 @@ from srekv.local import control
 from srekv.provision.engine.answers import explain
 from srekv.ui.console import Narration, Screen, plain_table
 from srekv.ui.context import Invocation
-from srekv.ui.help import Command
-from srekv.ui.options import option, pass_options
+from srekv.ui.options import click_command, option
 from srekv.ui.text import Text
 
 QUICK = Patience(tries=100, pause_s=0.02)
@@ -47,7 +44,7 @@ class Options:
         multiple=True,
         metavar="ID",
         help="Run this case only; repeatable.",
-        shell_complete=proposing(completion.cases),
+        shell_complete=proposing(lambda: [(case.id, case.rule.says) for case in CASES]),
     )
     plain: bool = option(
         "--plain", is_flag=True, help="Local target: leave AWS's behaviour out, show the emulator's own."
@@ -56,8 +53,7 @@ class Options:
     in_my_account: bool = option("--in-my-account", is_flag=True, help="Target aws: yes, make and remove things there.")
 
 
-@click.command("conformance", cls=Command)
-@pass_options(Options)
+@click_command("conformance", Options)
 @pass_invocation
 def command(invocation: Invocation, options: Options) -> None:
     """Compare the target's API errors with recorded AWS responses.

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import click
-from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 
-from srekv.commands import completion
-from srekv.commands.completion import proposing
 from srekv.commands.session import pass_invocation, running, session_of, target_config
 from srekv.doctor.model import Diagnosis, Finding, Severity, Wishes
-from srekv.errors import FindingError, UnknownError, UsageError
+from srekv.errors import FindingError, UnknownError
+from srekv.ui.console import grid
 from srekv.ui.context import Invocation
-from srekv.ui.help import Command
-from srekv.ui.options import Number, as_parts, given, option, pass_options
+from srekv.ui.options import Number, as_parts, click_command, given, option
 from srekv.ui.text import Text
 
 if TYPE_CHECKING:
@@ -35,6 +30,9 @@ STYLES = {"will fail over": "bold green", "will not fail over": "bold red", "unk
 BEFORE_UP = {"will fail over": "nothing is in its way", "will not fail over": "would fail", "unknown": "unknown"}
 """The same verdicts, said of the first `up` of a stack."""
 
+SHORTEST_S = 0.001
+"""A time that nothing can be held to is refused: zero or less."""
+
 PERMISSIONS = "the credentials' permissions"
 
 
@@ -42,37 +40,22 @@ PERMISSIONS = "the credentials' permissions"
 class Options:
     """The options of `doctor`: what to examine, and what it is held to."""
 
-    zone_id: str | None = option(
-        "--zone-id",
-        metavar="ID",
-        help="Any hosted zone, instead of the stack's own.",
-        shell_complete=proposing(completion.zones),
-    )
+    zone_id: str | None = option("--zone-id", metavar="ID", help="Any hosted zone, instead of the stack's own.")
     record: str | None = option("--record", metavar="NAME", help="One name of the zone.  [default: every name]")
     target_s: float | None = option(
-        "--target-outage", type=Number(), metavar="S", help="The longest outage you want, seconds."
+        "--target-outage", type=Number(SHORTEST_S), metavar="S", help="The longest outage you want, seconds."
     )
     client_timeout_s: float | None = option(
-        "--client-timeout", type=Number(), metavar="S", help="How long your clients wait."
+        "--client-timeout", type=Number(SHORTEST_S), metavar="S", help="How long your clients wait."
     )
-    vpc_id: str | None = option(
-        "--vpc-id",
-        help="Before the first up: the VPC.  [default: the default VPC]",
-        shell_complete=proposing(completion.networks),
-    )
+    vpc_id: str | None = option("--vpc-id", help="Before the first up: the VPC.  [default: the default VPC]")
     azs: tuple[str, ...] = option("--azs", callback=as_parts, help="Before the first up: two Availability Zones.")
     instance_type: str | None = option(
         "--instance-type", help="Before the first up: EC2 instance type.  [default: t2.micro]"
     )
 
-    def __post_init__(self) -> None:
-        for name, value in (("--target-outage", self.target_s), ("--client-timeout", self.client_timeout_s)):
-            if value is not None and not 0 < value < math.inf:
-                raise UsageError(f"invalid value for {name}: {value:g}", why="it must be more than 0 seconds")
 
-
-@click.command("doctor", cls=Command)
-@pass_options(Options)
+@click_command("doctor", Options)
 @pass_invocation
 def command(invocation: Invocation, options: Options) -> None:
     """Report whether each name will fail over, and why not.
@@ -83,17 +66,6 @@ def command(invocation: Invocation, options: Options) -> None:
 
     $ srekv doctor
     $ srekv --target aws doctor --zone-id Z0123456789ABCDEFGHIJ --target-outage 60
-    """
-    doctor(invocation, options)
-
-
-def doctor(invocation: Invocation, options: Options) -> None:
-    """Examine a hosted zone, or what the first `up` would meet, and report whether it will fail over.
-
-    Raises:
-        FindingError: something prevents a failover.
-        UnknownError: nothing prevents it as far as it was examined, and something was not.
-        SrekvError: it could not be examined at all.
     """
     from srekv.provision.stack import connect
 
@@ -169,25 +141,28 @@ def _permissions(stack: Stack, *, severity: Severity) -> list[Finding]:
 def show(invocation: Invocation, diagnosis: Diagnosis, *, before_up: bool) -> None:
     """The verdict, over all and for each name, then the findings, the worst first, then what was examined."""
     screen, verdict = invocation.screen, diagnosis.verdict
-    fixes = [invocation.render(finding.fix) for finding in diagnosis.findings]
+    findings = [(finding, invocation.render(finding.fix)) for finding in diagnosis.findings]
     words = BEFORE_UP[verdict] if before_up else verdict
     screen.show(Text.assemble(f"{diagnosis.subject}: ", (words, STYLES[verdict])))
     if diagnosis.names:
-        screen.show(_names(diagnosis))
-    for finding, fix in zip(diagnosis.findings, fixes, strict=True):
-        screen.show(Text(), _finding(finding))
+        names = Table.grid(padding=(0, 2))
+        for one in diagnosis.names:
+            names.add_row(one.name, one.kind, one.policy, Text(one.verdict, STYLES[one.verdict]))
+        screen.show(Padding(names, (0, 0, 0, 2), expand=False))
+    for finding, fix in findings:
+        head = Text.assemble(SIGNS[finding.severity], "  ", (finding.title, "bold"), (f"  [{finding.id}]", "dim"))
+        rows = grid(("about", finding.subject), ("cause", finding.cause), ("proof", finding.proof))
+        screen.show(Text(), head, Padding(rows, (0, 0, 0, 2)))
         screen.line(f"  fix    {fix}")
-    if invocation.is_local and any("aws " in fix for fix in fixes):
+    if invocation.is_local and any("aws " in fix for _, fix in findings):
         screen.show(Text('\naws asks the local cloud after: eval "$(srekv local env)"', "dim"))
-    screen.show(_examined(diagnosis))
+    screen.show(Text("\n".join(_examined(diagnosis)), "dim"))
     screen.document(
         {
             "subject": diagnosis.subject,
             "verdict": verdict,
             "before_up": before_up,
-            "findings": [
-                finding.to_json() | {"fix": fix} for finding, fix in zip(diagnosis.findings, fixes, strict=True)
-            ],
+            "findings": [finding.to_json() | {"fix": fix} for finding, fix in findings],
             "checked": list(diagnosis.checked),
             "names": [one.to_json() for one in diagnosis.names],
             "fixed": diagnosis.fixed,
@@ -195,36 +170,17 @@ def show(invocation: Invocation, diagnosis: Diagnosis, *, before_up: bool) -> No
     )
 
 
-def _names(diagnosis: Diagnosis) -> RenderableType:
-    """The verdict for each name."""
-    rows = Table.grid(padding=(0, 2))
-    for one in diagnosis.names:
-        rows.add_row(one.name, one.kind, one.policy, Text(one.verdict, STYLES[one.verdict]))
-    return Padding(rows, (0, 0, 0, 2), expand=False)
-
-
-def _examined(diagnosis: Diagnosis) -> RenderableType:
-    """What was examined, and of each record set what was not."""
+def _examined(diagnosis: Diagnosis) -> Iterator[str]:
+    """Lines on what was examined, and of each record set what was not."""
     if not diagnosis.names:
-        return Text(f"\nexamined: {', '.join(diagnosis.checked)}", "dim")
-    lines = []
+        yield f"\nexamined: {', '.join(diagnosis.checked)}"
+        return
+    yield "\nexamined:"
     for name in diagnosis.names:
-        lines += [f"{name.name} {name.kind}: not examined: {', '.join(name.not_examined)}"] if name.not_examined else []
+        if name.not_examined:
+            yield f"  {name.name} {name.kind}: not examined: {', '.join(name.not_examined)}"
         for one in name.records:
             gaps = f"; not examined: {', '.join(one.not_examined)}" if one.not_examined else ""
-            lines.append(f"{one.record} {name.kind}: {', '.join(one.examined) or 'nothing'}{gaps}")
+            yield f"  {one.record} {name.kind}: {', '.join(one.examined) or 'nothing'}{gaps}"
     if diagnosis.fixed:
-        lines.append(f"{diagnosis.fixed} other record sets: one answer each, no failover")
-    return Text("\n".join(("\nexamined:", *(f"  {line}" for line in lines))), "dim")
-
-
-def _finding(finding: Finding) -> RenderableType:
-    """A finding but for its fix, which must stay one line."""
-    sign, style = SIGNS[finding.severity]
-    rows = Table.grid(padding=(0, 2))
-    rows.add_column(style="dim", no_wrap=True)
-    rows.add_column(overflow="fold")
-    for label, value in (("about", finding.subject), ("cause", finding.cause), ("proof", finding.proof)):
-        rows.add_row(label, Text(value))
-    head = Text.assemble((sign, style), "  ", (finding.title, "bold"), (f"  [{finding.id}]", "dim"))
-    return Group(head, Padding(rows, (0, 0, 0, 2)))
+        yield f"  {diagnosis.fixed} other record sets: one answer each, no failover"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from srekv.provision.inventory.leftover import Leftover, by_hand, in_order, rest
 from srekv.provision.naming import Names
 from srekv.ui.console import changes_json, plain_table, plan_table, tally
 from srekv.ui.context import Invocation
-from srekv.ui.help import Command
+from srekv.ui.options import click_command, option
 from srekv.ui.visible import visible
 
 if TYPE_CHECKING:
@@ -42,13 +43,23 @@ def confirmation(*, yes: bool) -> Callable[[str], bool]:
     return confirm
 
 
-@click.command("down", cls=Command)
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@click.option("--dry-run", is_flag=True, help="Show what would be removed; change nothing.")
-@click.option("--keep-table", is_flag=True, help="Leave the table with its items; the next up takes it.")
-@click.option("--backup", default="", metavar="NAME", help="Back the table up under this name before it goes.")
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of `down`."""
+
+    yes: bool = option("--yes", "-y", is_flag=True, help="Do not ask.")
+    dry_run: bool = option("--dry-run", is_flag=True, help="Show what would be removed; change nothing.")
+    keep_table: bool = option(
+        "--keep-table", is_flag=True, help="Leave the table with its items; the next up takes it."
+    )
+    backup: str = option(
+        "--backup", default="", metavar="NAME", help="Back the table up under this name before it goes."
+    )
+
+
+@click_command("down", Options)
 @pass_invocation
-def command(invocation: Invocation, *, yes: bool, dry_run: bool, keep_table: bool, backup: str) -> None:
+def command(invocation: Invocation, options: Options) -> None:
     """Remove everything and prove that nothing is left.
 
     Exits 1 if something is left, with the command that removes it.
@@ -56,7 +67,13 @@ def command(invocation: Invocation, *, yes: bool, dry_run: bool, keep_table: boo
     $ srekv down --yes
     $ srekv down --backup before-the-change
     """
-    down(invocation, dry_run=dry_run, keep_table=keep_table, backup=backup, confirm=confirmation(yes=yes))
+    down(
+        invocation,
+        dry_run=options.dry_run,
+        keep_table=options.keep_table,
+        backup=options.backup,
+        confirm=confirmation(yes=options.yes),
+    )
 
 
 def month_usd(leftovers: Iterable[Leftover]) -> tuple[float, bool]:
@@ -151,9 +168,8 @@ def down(invocation: Invocation, *, dry_run: bool, keep_table: bool, backup: str
         except KeyboardInterrupt:
             if narration.changes:
                 done = tally(narration.changes, dry=dry_run)
-                narration.warn(
-                    f"interrupted; {done} so far, the rest exists: {invocation.command('srekv down')} continues"
-                )
+                continued = CommandLine("srekv down") + " continues"
+                narration.warn(f"interrupted; {done} so far, the rest exists: " + continued)
             raise
         changes, elapsed = narration.changes, narration.elapsed_s
     screen = invocation.screen

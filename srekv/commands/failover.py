@@ -2,44 +2,45 @@
 
 from __future__ import annotations
 
-import click
+from dataclasses import dataclass
 
 from srekv.commands.session import drill_settings, opened, pass_invocation
+from srekv.errors import CommandLine
 from srekv.ui.console import grid
 from srekv.ui.context import Invocation
-from srekv.ui.help import Command
+from srekv.ui.options import click_command, option
 
 
-@click.command("failover", cls=Command)
-@click.option("--back", is_flag=True, help="Start the primary again and wait for the failback.")
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of `failover`."""
+
+    back: bool = option("--back", is_flag=True, help="Start the primary again and wait for the failback.")
+
+
+@click_command("failover", Options)
 @pass_invocation
-def command(invocation: Invocation, *, back: bool) -> None:
+def command(invocation: Invocation, options: Options) -> None:
     """Stop the primary and wait for the switch (lab 4.4).
 
     $ srekv failover
     $ srekv failover --back
     """
-    failover(invocation, back=back)
-
-
-def failover(invocation: Invocation, *, back: bool) -> None:
-    """The lab's section 4.4: the primary fails and the name switches; `back` heals and waits for the failback."""
     from srekv.drill.repair import heal_left_behind
     from srekv.drill.switch import fail_back, fail_over
 
     with opened(invocation) as (stack, narration):
         heal_left_behind(stack.hands, drill_settings(stack), narration)
-        work = fail_back if back else fail_over
+        work = fail_back if options.back else fail_over
         try:
             switch = work(stack.hands, drill_settings(stack), narration)
         except KeyboardInterrupt:
-            narration.warn(
-                f"interrupted: nothing was healed; {invocation.command('srekv failover --back')} starts the primary"
-            )
+            heal = CommandLine("srekv failover --back")
+            narration.warn("interrupted: nothing was healed; " + heal + " starts the primary")
             raise
     screen = invocation.screen
     screen.show(f"the name answers {switch.address} after {switch.switched_s:.1f} s (AWS-equivalent)")
-    screen.show(grid(("next", invocation.command("srekv failover-test" if back else "srekv failover --back"))))
+    screen.show(grid(("next", invocation.command("srekv failover-test" if options.back else "srekv failover --back"))))
     screen.document(
         {
             "stack": invocation.stack,

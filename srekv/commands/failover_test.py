@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import secrets
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,31 +15,29 @@ import click
 from rich.console import RenderableType
 from rich.table import Table
 
-from srekv.commands import completion
-from srekv.commands.completion import proposing, proposing_parts
+from srekv.commands.completion import proposing
 from srekv.commands.history import conclude
 from srekv.commands.session import drill_settings, opened, pass_invocation
 from srekv.config import Config
-from srekv.drill.catalogue import BREAKS, CATALOGUE, Entry, entry
+from srekv.drill.catalogue import BREAKS, CATALOGUE, entry
 from srekv.drill.events import RATES
-from srekv.drill.model import FORMER_KINDS, ZOO, DrillResult, Promises, Settings
-from srekv.errors import SrekvError, UsageError, none_of
+from srekv.drill.model import FORMER_KINDS, ZOO, DrillResult, Promises
+from srekv.errors import CommandLine, UsageError, none_of
 from srekv.provision.model import Watcher
 from srekv.ui.console import Narration, Screen, grid, plain_table
 from srekv.ui.context import Invocation
-from srekv.ui.help import Command
-from srekv.ui.options import Number, as_parts, option, pass_options
+from srekv.ui.options import Number, OneOf, as_parts, click_command, option
 from srekv.ui.text import Text
 
 if TYPE_CHECKING:
     from srekv.check.model import Verdict
     from srekv.provision.stack import Stack
 
-LEAST_TIMEOUT_S = 0.2
-"""A time-out of a client is at least so long by the wall clock: 2 s of a fast clock are over before a process runs."""
+SHORTEST_TIMEOUT_S = 0.2
+"""Of a client's time-out, wall-clock: 2 s of a fast clock are over before a process runs."""
 
 UNSEEN_TIMEOUT_S = 1.0
-"""The same where no operation may fail: there the machine's own hiccups must not look like an outage."""
+"""The same where no operation may fail: there the machine's own hiccups must not count as an outage."""
 
 DRILL_S = 600.0
 """As long as a drill takes on a slow day, its boot included, AWS-equivalent seconds."""
@@ -66,31 +63,39 @@ class Options:
     )
     fault: str = option(
         "--fault",
+        callback=lambda _context, _parameter, value: entry(value).name,
         default="stop",
         show_default=True,
         metavar="NAME",
         help="What to do to the stack; see --list.",
-        shell_complete=proposing(completion.faults),
+        shell_complete=proposing(lambda: [(one.name, one.title) for one in CATALOGUE]),
     )
     explain: bool = option("--list", is_flag=True, help="Explain every fault: its hypothesis and its pass rule.")
-    rate: float | None = option(
-        "--rate", type=Number(), help="Operations a second over all clients, by the target's clock.  [default: 20]"
+    rate: float = option(
+        "--rate",
+        type=Number(*RATES),
+        default=20.0,
+        show_default=True,
+        help="Operations a second over all clients, by the target's clock.",
     )
     clients: tuple[str, ...] = option(
         "--clients",
         callback=as_parts,
         metavar="KIND,...",
         help="The kinds of clients.  [default: all six]",
-        shell_complete=proposing_parts(completion.client_kinds),
+        shell_complete=proposing(lambda: [(kind, "") for kind in ZOO]),
     )
     vantage: str | None = option(
         "--vantage",
         metavar="INSTANCE",
         help="Run the load on this instance of the VPC instead of on the secondary node.",
-        shell_complete=proposing(completion.instances),
     )
     rounds: int = option(
-        "--rounds", type=int, default=1, show_default=True, help="How many drills; stops at a violated one."
+        "--rounds",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help="How many drills; stops at a violated one.",
     )
     keep_going: bool = option("--keep-going", is_flag=True, help="Do not stop at a violated round.")
     resume: bool = option("--resume", is_flag=True, help="Fetch and judge the latest drill whose srekv was killed.")
@@ -98,22 +103,17 @@ class Options:
         "--max-outage", type=Number(0), metavar="S", help="Objective: longest outage, AWS-equivalent seconds."
     )
     max_lost: int = option(
-        "--max-lost", type=int, default=0, show_default=True, help="Objective: acknowledged writes lost."
+        "--max-lost", type=click.IntRange(0), default=0, show_default=True, help="Objective: acknowledged writes lost."
     )
     min_availability: float | None = option(
         "--min-availability", type=Number(0, 1), metavar="SHARE", help="Objective: minimum availability, 0-1."
     )
     report: Path | None = option(
-        "--report",
-        type=click.Path(file_okay=False, path_type=Path),
-        help="Write a report into this directory.",
+        "--report", type=click.Path(file_okay=False, path_type=Path), help="Write a report into this directory."
     )
     seed: int | None = option("--seed", type=int, help="Decides the clients' choices.  [default: random, and recorded]")
     wrong: str | None = option(
-        "--break",
-        metavar="HOW",
-        help="Make the service wrong: stale-reads or lost-writes.",
-        shell_complete=proposing(completion.breaks),
+        "--break", type=OneOf(BREAKS), metavar="HOW", help="Make the service wrong: stale-reads or lost-writes."
     )
 
     @property
@@ -122,46 +122,33 @@ class Options:
         return Promises(max_outage_s=self.max_outage, max_lost=self.max_lost, min_availability=self.min_availability)
 
     @property
-    def zoo(self) -> tuple[str, ...]:
-        """The kinds of clients by their names of today."""
-        return tuple(FORMER_KINDS.get(one, one) for one in self.clients)
-
-    def check(self) -> Entry:
-        """The fault's entry.
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of clients by their names of today.
 
         Raises:
-            UsageError: something that can never work; nothing was called.
+            UsageError: there is no such kind.
         """
-        found = entry(self.fault)
-        if self.wrong is not None and self.wrong not in BREAKS:
-            raise none_of("--break", self.wrong, BREAKS)
-        unknown = [kind for kind in self.zoo if kind not in ZOO]
-        if unknown:
-            raise none_of("--clients", unknown[0], ZOO)
-        if self.rounds < 1:
-            raise UsageError("--rounds must be at least 1")
-        if self.rate is not None and not RATES[0] <= self.rate <= RATES[1]:
-            raise UsageError(f"--rate must be from {RATES[0]:g} to {RATES[1]:g} operations a second")
+        kinds = tuple(FORMER_KINDS.get(one, one) for one in self.clients)
+        for one in kinds:
+            if one not in ZOO:
+                raise none_of("--clients", one, ZOO)
+        return kinds or ZOO
+
+    def refuse_places(self) -> None:
+        """Refuse a directory that cannot be made or written: after the drill would be too late."""
         for name, directory in (("--dir", self.directory), ("--report", self.report)):
-            if directory is not None:
-                _check_place(name, directory)
-        self.promises.check()
-        return found
+            if directory is None:
+                continue
+            place = next(one for one in (directory.absolute(), *directory.absolute().parents) if one.exists())
+            if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+                raise UsageError(
+                    f"nothing can be written to {directory}",
+                    why=f"{place} is not a directory in which you may make files",
+                    next_step=f"{name} DIRECTORY names another place",
+                )
 
 
-def _check_place(name: str, directory: Path) -> None:
-    """Refuse a directory that cannot be made or written: after the drill would be too late."""
-    place = next(one for one in (directory.absolute(), *directory.absolute().parents) if one.exists())
-    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
-        raise UsageError(
-            f"nothing can be written to {directory}",
-            why=f"{place} is not a directory in which you may make files",
-            next_step=f"{name} DIRECTORY names another place",
-        )
-
-
-@click.command("failover-test", cls=Command)
-@pass_options(Options)
+@click_command("failover-test", Options)
 @pass_invocation
 def command(invocation: Invocation, options: Options) -> None:
     """Drill a fault and judge what the clients saw.
@@ -174,9 +161,15 @@ def command(invocation: Invocation, options: Options) -> None:
     $ srekv failover-test --rounds 20 --max-outage 60
     """
     if options.explain:
-        catalogue(invocation.screen)
-    else:
-        (resume_drill if options.resume else failover_test)(invocation, options)
+        _show_catalogue(invocation.screen)
+        return
+    from srekv.drill.shield import interruptible
+
+    options.refuse_places()
+    settings = {"zoo": options.kinds, "rate": options.rate}
+    with opened(invocation) as (stack, narration), interruptible():
+        judged = _resume(stack, options, narration) if options.resume else _drill(stack, options, settings, narration)
+    _show(invocation.screen, judged, rounds=1 if options.resume else options.rounds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,13 +180,12 @@ class Judged:
     verdict: Verdict
     report: Path | None
 
-    def figure(self, name: str) -> float | None:
-        """One of MEASURED."""
-        timing = self.verdict.timing
-        return getattr(timing, name) if timing else None
+    def figures(self) -> dict[str, float | None]:
+        """Those that rounds give a distribution of."""
+        return {name: getattr(self.verdict.timing, name, None) for name in MEASURED}
 
 
-def catalogue(screen: Screen) -> None:
+def _show_catalogue(screen: Screen) -> None:
     """Every fault with its hypothesis and its pass rule."""
     for one in CATALOGUE:
         screen.show(Text.assemble((one.name, "bold"), f"  {one.title}"))
@@ -201,81 +193,74 @@ def catalogue(screen: Screen) -> None:
     screen.document({"faults": [one.to_json() for one in CATALOGUE]})
 
 
-def failover_test(invocation: Invocation, options: Options) -> None:
-    """Drill as often as asked, judge each, show the last one, and the distribution of several.
+def _drill(stack: Stack, options: Options, more: dict[str, Any], narration: Narration) -> list[Judged]:
+    """Drill as often as asked, up to the first round that is violated, and judge each."""
+    from srekv.drill import runner
+    from srekv.drill.catalogue import fault
+    from srekv.drill.repair import heal_left_behind
+    from srekv.drill.scene import Order
+
+    found = entry(options.fault)
+    judged: list[Judged] = []
+    warn_of_lease(stack.run.config, narration, rounds=options.rounds, now=datetime.now(UTC))
+    first_seed = secrets.randbelow(2**31) if options.seed is None else options.seed
+    heal_left_behind(stack.hands, drill_settings(stack), narration)
+    order = Order(fault=fault(found, wrong=options.wrong or ""), promises=options.promises, vantage=options.vantage)
+    shortest_s = SHORTEST_TIMEOUT_S if found.expectation.outage else UNSEEN_TIMEOUT_S
+    for number in range(options.rounds):
+        if options.rounds > 1:
+            narration.note(f"round {number + 1} of {options.rounds}")
+        usual = drill_settings(stack)
+        timeout_s = max(usual.op_timeout_s, shortest_s * usual.speed)
+        settings = replace(usual, **more, seed=first_seed + number, op_timeout_s=timeout_s)
+        workdir = options.directory / settings.run_id
+        workdir.mkdir(parents=True, exist_ok=True)
+        result = runner.failover_test(stack.hands, settings, narration, order=order, workdir=workdir)
+        judged.append(_judge(result, options, narration))
+        if judged[-1].verdict.verdict == "violated" and not options.keep_going:
+            break
+    return judged
+
+
+def _resume(stack: Stack, options: Options, narration: Narration) -> list[Judged]:
+    """Fetch and judge the history of the latest drill whose srekv process died.
 
     Raises:
-        FindingError: a verdict is violated.
-        UnknownError: a verdict is unknown.
+        SrekvError: there is none, or it is still running.
     """
     from srekv.drill.repair import heal_left_behind
-    from srekv.drill.shield import interruptible
+    from srekv.drill.resume import resume
 
-    found = options.check()
-    judged: list[Judged] = []
-    with opened(invocation) as (stack, narration), interruptible():
-        warn_of_lease(stack.run.config, narration, rounds=options.rounds, now=datetime.now(UTC))
-        seed = secrets.randbelow(2**31) if options.seed is None else options.seed
-        heal_left_behind(stack.hands, drill_settings(stack), narration)
-        for number in range(options.rounds):
-            settings = _settings(stack, options, found, seed=seed + number)
-            if options.rounds > 1:
-                narration.note(f"round {number + 1} of {options.rounds}")
-            judged.append(_drill(stack, options, settings, narration, found=found))
-            if judged[-1].verdict.verdict == "violated" and not options.keep_going:
-                break
-    _show(invocation.screen, judged, rounds=options.rounds)
+    settings = drill_settings(stack)
+    healed = heal_left_behind(stack.hands, settings, narration)
+    result = resume(
+        stack.hands, settings, narration, directory=options.directory, vantage_id=options.vantage, healed=healed
+    )
+    return [_judge(result, replace(options, rounds=1), narration)]
 
 
 def warn_of_lease(config: Config, watcher: Watcher, *, rounds: int, now: datetime) -> None:
-    """Say so if the nodes may end themselves before the drill is over."""
+    """Warn if the nodes may terminate before the drill is over."""
     from srekv.provision import lease
 
     needed = timedelta(seconds=config.wall(DRILL_S * rounds))
     if config.lease and lease.is_over(config.lease, now=now + needed):
-        watcher.warn(
-            f"the nodes' lease may end before the drill does: {lease.describe(config.lease, now=now)}; "
-            "srekv up --lease 2h renews it"
-        )
+        end = lease.describe(config.lease, now=now)
+        renew = CommandLine("srekv up --lease 2h")
+        watcher.warn(f"the nodes' lease may end before the drill does: {end}; " + renew + " renews it")
 
 
-def _settings(stack: Stack, options: Options, found: Entry, *, seed: int) -> Settings:
-    """The settings of one drill."""
-    settings = drill_settings(stack)
-    least = LEAST_TIMEOUT_S if found.expectation.outage else UNSEEN_TIMEOUT_S
-    return dataclasses.replace(
-        settings,
-        zoo=options.zoo or ZOO,
-        clients=1,
-        rate=options.rate or 20.0,
-        seed=seed,
-        op_timeout_s=max(settings.op_timeout_s, least * settings.speed),
-    )
-
-
-def _drill(stack: Stack, options: Options, settings: Settings, narration: Narration, *, found: Entry) -> Judged:
-    from srekv.drill import runner
-    from srekv.drill.catalogue import fault
-    from srekv.drill.scene import Order
-
-    workdir = options.directory / settings.run_id
-    workdir.mkdir(parents=True, exist_ok=True)
-    order = Order(fault=fault(found, wrong=options.wrong or ""), promises=options.promises, vantage=options.vantage)
-    result = runner.failover_test(stack.hands, settings, narration, order=order, workdir=workdir)
-    with narration.busy("judging the history"):
-        return _judged(result, options)
-
-
-def _judged(result: DrillResult, options: Options) -> Judged:
+def _judge(result: DrillResult, options: Options, narration: Narration) -> Judged:
+    """The verdict over a drill, and its report if one is asked for."""
     from srekv.check.verdict import judge_file
+    from srekv.commands.report import write_report
 
-    verdict = judge_file(result.history)
-    page = None
-    if options.report is not None:
-        from srekv.commands.report import write_report
-
-        page = write_report(place_report(options.report, result, rounds=options.rounds), result.history).page
-    return Judged(result=result, verdict=verdict, report=page)
+    with narration.busy("judging the history"):
+        verdict = judge_file(result.history)
+        page = None
+        if options.report is not None:
+            page = write_report(place_report(options.report, result, rounds=options.rounds), result.history).page
+        return Judged(result=result, verdict=verdict, report=page)
 
 
 def place_report(directory: Path, result: DrillResult, *, rounds: int) -> Path:
@@ -285,35 +270,11 @@ def place_report(directory: Path, result: DrillResult, *, rounds: int) -> Path:
     return directory / result.run_id if rounds > 1 or holds_other(directory, result.history) else directory
 
 
-def resume_drill(invocation: Invocation, options: Options) -> None:
-    """Bring home and judge the latest drill whose tool did not live to do so.
-
-    Raises:
-        SrekvError: there is none, or it is still going on.
-        FindingError: its verdict is violated.
-        UnknownError: its verdict is unknown.
-    """
-    from srekv.drill.repair import heal_left_behind
-    from srekv.drill.resume import resume as bring_home
-    from srekv.drill.shield import interruptible
-
-    options.check()
-    with opened(invocation) as (stack, narration), interruptible():
-        settings = drill_settings(stack)
-        healed = heal_left_behind(stack.hands, settings, narration)
-        result = bring_home(
-            stack.hands, settings, narration, directory=options.directory, vantage_id=options.vantage, healed=healed
-        )
-    _show(invocation.screen, [_judged(result, options)], rounds=1)
-
-
 def _show(screen: Screen, judged: Sequence[Judged], *, rounds: int) -> None:
     from srekv.check.verdict import worst
     from srekv.report.data import failover_document
     from srekv.report.terminal import drill_view
 
-    if not judged:
-        raise SrekvError("no drill was carried out")
     last = judged[-1]
     verdict = worst(one.verdict.verdict for one in judged)
     document = failover_document(last.result, last.verdict, report=str(last.report) if last.report else None)
@@ -346,14 +307,14 @@ def _distribution(judged: Sequence[Judged], rounds: int) -> dict[str, Any]:
         "asked": rounds,
         "drilled": len(judged),
         "held": sum(one.verdict.verdict == "held" for one in judged),
-        **{name: spread([one.figure(name) for one in judged]) for name in MEASURED},
+        **{name: spread([one.figures()[name] for one in judged]) for name in MEASURED},
         "runs": [
             {
                 "run": one.result.run_id,
                 "verdict": one.verdict.verdict,
                 "lost": one.verdict.lost,
                 "linearizable": one.verdict.linearizable,
-                **{name: one.figure(name) for name in MEASURED},
+                **one.figures(),
                 "history": str(one.result.history),
                 "report": str(one.report) if one.report else None,
             }
@@ -372,11 +333,10 @@ def spread(values: Sequence[float | None]) -> dict[str, float] | None:
 
 
 def _rounds_table(rounds: dict[str, Any]) -> Table:
-    table = plain_table(f"{rounds['held']} of {rounds['drilled']} rounds held")
-    for heading in ("seconds", "min", "median", "p95", "max"):
-        table.add_column(heading, justify="left" if heading == "seconds" else "right")
+    columns = ("min", "median", "p95", "max")
+    title = f"{rounds['held']} of {rounds['drilled']} rounds held"
+    table = plain_table("seconds", *columns, title=title, right=columns)
     for name in MEASURED:
-        spread = rounds[name]
-        if spread:
-            table.add_row(name.removesuffix("_s"), *(f"{spread[one]:.1f}" for one in ("min", "median", "p95", "max")))
+        if found := rounds[name]:
+            table.add_row(name.removesuffix("_s"), *(f"{found[one]:.1f}" for one in columns))
     return table

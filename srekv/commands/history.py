@@ -1,20 +1,46 @@
-"""Reads and judges the history files that commands name, and turns a verdict into an exit code."""
+"""What commands do with recorded runs: their objectives, reading and judging a history, a verdict's exit code."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import click
 
 from srekv.check.formats import Format
 from srekv.check.model import History, Verdict
 from srekv.drill.model import Promises
 from srekv.errors import FindingError, UnknownError, UsageError
 from srekv.ui.console import Screen
+from srekv.ui.options import Number, option
 
 HISTORY = "history.jsonl"
 
 BEAT_S = 1.0
 """Without a terminal: how long the reading and judging of a history may be silent at first, seconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objectives:
+    """What a recorded run is held to, instead of what it was held to when it ran."""
+
+    max_outage: float | None = option(
+        "--max-outage", type=Number(0), metavar="S", help="Objective: longest outage, seconds."
+    )
+    max_lost: int | None = option(
+        "--max-lost", type=click.IntRange(0), help="Objective: acknowledged writes lost.  [default: 0]"
+    )
+    min_availability: float | None = option(
+        "--min-availability", type=Number(0, 1), metavar="SHARE", help="Objective: minimum availability, 0-1."
+    )
+
+    @property
+    def promises(self) -> Promises | None:
+        """The objectives that were given; None: those that the history carries."""
+        promises = Promises(
+            max_outage_s=self.max_outage, max_lost=self.max_lost, min_availability=self.min_availability
+        )
+        return None if promises == Promises() else promises
 
 
 def read_and_judge(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import os
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import click
 
@@ -13,6 +15,7 @@ from srekv.commands.session import opened, pass_invocation, vantage
 from srekv.errors import CommandLine, FindingError, SrekvError, UsageError
 from srekv.ui.context import Invocation
 from srekv.ui.help import Group
+from srekv.ui.options import argument, click_command
 from srekv.ui.visible import visible
 
 if TYPE_CHECKING:
@@ -22,52 +25,55 @@ KV_VALUE = 16 * 1024
 """Bytes of a value that `kv put` sends: in base64 it must come back in the 24,000 characters of a command's output."""
 
 
-@click.group("kv", cls=Group)
-def command() -> None:
-    """Talk to the service through its DNS name."""
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of `kv get` and `kv delete`."""
+
+    key: str = argument()
 
 
-@command.command("put")
-@click.argument("key")
-@click.argument("value")
+@dataclass(frozen=True, kw_only=True)
+class PutOptions(Options):
+    """The options of `kv put`."""
+
+    value: str = argument()
+
+
+@click_command("put", PutOptions)
 @pass_invocation
-def put(invocation: Invocation, *, key: str, value: str) -> None:
+def put(invocation: Invocation, options: PutOptions) -> None:
     """Store VALUE under KEY.
 
     $ srekv kv put colour blue
     """
-    kv(invocation, "PUT", key, os.fsencode(value))
+    _request(invocation, "PUT", options.key, os.fsencode(options.value))
 
 
-@command.command("get")
-@click.argument("key")
+@click_command("get", Options)
 @pass_invocation
-def get(invocation: Invocation, *, key: str) -> None:
+def get(invocation: Invocation, options: Options) -> None:
     """Print the value of KEY; exit 1 if there is none.
 
     A pipe or a file gets its bytes, and a newline; on a terminal, control characters are shown as escapes.
 
     $ srekv kv get colour
     """
-    value = kv(invocation, "GET", key, None)
+    value = _request(invocation, "GET", options.key, b"")
     if value is not None and not invocation.screen.as_json:
-        _print_value(value)
+        click.echo(visible(value.decode(errors="backslashreplace")) if sys.stdout.isatty() else value)
 
 
-def _print_value(value: bytes) -> None:
-    """Byte by byte into a file or a pipe; for a terminal, control characters are escapes."""
-    click.echo(visible(value.decode(errors="backslashreplace")) if sys.stdout.isatty() else value)
-
-
-@command.command("delete")
-@click.argument("key")
+@click_command("delete", Options)
 @pass_invocation
-def delete(invocation: Invocation, *, key: str) -> None:
+def delete(invocation: Invocation, options: Options) -> None:
     """Remove KEY; removing an absent one is fine."""
-    kv(invocation, "DELETE", key, None)
+    _request(invocation, "DELETE", options.key, b"")
 
 
-def kv(invocation: Invocation, method: str, key: str, value: bytes | None) -> bytes | None:
+command = Group("kv", help="Talk to the service through its DNS name.", commands=[put, get, delete])
+
+
+def _request(invocation: Invocation, method: str, key: str, value: bytes) -> bytes | None:
     """Talk to the service through its DNS name, from inside the VPC.
 
     Returns:
@@ -77,14 +83,24 @@ def kv(invocation: Invocation, method: str, key: str, value: bytes | None) -> by
         UsageError: a key or a value that the service can never take.
         FindingError: get of an absent key.
     """
-    path = _kv_path(key, value)
+    try:
+        path = f"/v1/keys/{quote(key, safe='')}"
+    except UnicodeEncodeError:
+        raise UsageError("the key is not UTF-8", next_step="only values may be any bytes") from None
+    if len(value) > KV_VALUE:
+        raise UsageError(
+            f"the value has {len(value)} bytes, kv put sends at most {KV_VALUE}",
+            next_step="PUT it to the url of "
+            + CommandLine("srekv status")
+            + ": the service itself takes up to 400 KiB",
+        )
     with opened(invocation) as (stack, narration):
         deployment = stack.hands.deployment()
         running = [node for node in deployment.nodes if node.state == "running"]
         if not running:
             raise SrekvError("no node runs", next_step=CommandLine("srekv up") + " starts them again")
         with narration.busy(f"asking {deployment.name} from {running[-1].name}"):
-            response = vantage(stack, deployment, running[-1]).request(method, path, body=value or b"")
+            response = vantage(stack, deployment, running[-1]).request(method, path, body=value)
     absent = response.status == 404 and method == "GET"
     if not absent:
         _refuse_failure(response, f"kv {method.lower()} {_brief(key)}")
@@ -101,24 +117,6 @@ def kv(invocation: Invocation, method: str, key: str, value: bytes | None) -> by
     if absent:
         raise FindingError(f"{_brief(key)} is absent")
     return found
-
-
-def _kv_path(key: str, value: bytes | None) -> str:
-    """Where the service has the key; refuses what cannot even be sent."""
-    from urllib.parse import quote
-
-    try:
-        path = f"/v1/keys/{quote(key, safe='')}"
-    except UnicodeEncodeError:
-        raise UsageError("the key is not UTF-8", next_step="only values may be any bytes") from None
-    if value is not None and len(value) > KV_VALUE:
-        raise UsageError(
-            f"the value has {len(value)} bytes, kv put sends at most {KV_VALUE}",
-            next_step="PUT it to the url of "
-            + CommandLine("srekv status")
-            + ": the service itself takes up to 400 KiB",
-        )
-    return path
 
 
 def _refuse_failure(response: Response, what: str) -> None:

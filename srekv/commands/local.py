@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import click
 
 from srekv.commands.session import pass_invocation
@@ -13,52 +11,14 @@ from srekv.local import control
 from srekv.ui.console import grid
 from srekv.ui.context import Invocation
 from srekv.ui.help import Group
+from srekv.ui.options import NoOptions, click_command
 from srekv.ui.visible import visible
 
 
-@click.group("local", cls=Group)
-def command() -> None:
-    """Inspect and stop the local cloud."""
-
-
-@command.command("status")
+@click_command("status", NoOptions)
 @pass_invocation
-def show_status(invocation: Invocation) -> None:
+def status(invocation: Invocation, _: NoOptions) -> None:
     """Show whether it runs, and where."""
-    status(invocation)
-
-
-@command.command("logs")
-@pass_invocation
-def print_logs(invocation: Invocation) -> None:
-    """Print its log and its machines' consoles."""
-    for line in logs(invocation):
-        click.echo(visible(line))
-
-
-@command.command("env")
-@pass_invocation
-def print_env(invocation: Invocation) -> None:
-    """Print exports that lead any AWS tool to it.
-
-    $ eval "$(srekv local env)"
-    """
-    env(invocation)
-
-
-@command.command("stop")
-@pass_invocation
-def stop_cloud(invocation: Invocation) -> None:
-    """Stop it, with everything in it."""
-    stop(invocation)
-
-
-def status(invocation: Invocation) -> None:
-    """Whether the local cloud runs, and where.
-
-    Raises:
-        FindingError: it does not run.
-    """
     runtime = control.find(invocation.home)
     if runtime is None:
         invocation.screen.document({"running": False})
@@ -77,19 +37,24 @@ def status(invocation: Invocation) -> None:
     invocation.screen.document({"running": True, **control.status(runtime)})
 
 
-def logs(invocation: Invocation) -> Iterator[str]:
-    """The lines of the local cloud's logs for a person; a script gets them in one document."""
+@click_command("logs", NoOptions)
+@pass_invocation
+def logs(invocation: Invocation, _: NoOptions) -> None:
+    """Print its log and its machines' consoles."""
+    lines = control.logs(invocation.home)
     if invocation.screen.as_json:
-        invocation.screen.document({"lines": list(control.logs(invocation.home))})
-        return iter(())
-    return control.logs(invocation.home)
+        invocation.screen.document({"lines": list(lines)})
+        return
+    for line in lines:
+        click.echo(visible(line))
 
 
-def env(invocation: Invocation) -> None:
-    """Exports that let any AWS tool talk to the local cloud.
+@click_command("env", NoOptions)
+@pass_invocation
+def env(invocation: Invocation, _: NoOptions) -> None:
+    """Print export statements that point AWS tools at it.
 
-    Raises:
-        SrekvError: it does not run.
+    $ eval "$(srekv local env)"
     """
     runtime = control.find(invocation.home)
     if runtime is None:
@@ -100,9 +65,14 @@ def env(invocation: Invocation) -> None:
     invocation.screen.document(values)
 
 
-def stop(invocation: Invocation) -> None:
-    """End the local cloud with everything in it."""
+@click_command("stop", NoOptions)
+@pass_invocation
+def stop(invocation: Invocation, _: NoOptions) -> None:
+    """Stop it, with everything in it."""
     with invocation.screen.progress() as narration, narration.busy("stopping the local cloud"):
         stopped = control.stop(invocation.home)
     invocation.screen.show("the local cloud has stopped" if stopped else "the local cloud was not running")
     invocation.screen.document({"stopped": stopped})
+
+
+command = Group("local", help="Inspect and stop the local cloud.", commands=[status, logs, env, stop])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -13,17 +14,8 @@ from srekv.commands import completion
 from srekv.commands.completion import proposing
 from srekv.config import DEFAULT_REGION, DEFAULT_STACK, Config
 from srekv.errors import CommandLine, UsageError
-from srekv.provision.permissions import (
-    LARGEST_POLICY,
-    Part,
-    Scope,
-    node_policy,
-    operator_policy,
-    partition_of,
-    size,
-)
-from srekv.ui.help import Command
-from srekv.ui.options import OneOf, option, pass_options
+from srekv.provision.permissions import LARGEST_POLICY, Part, Scope, node_policy, operator_policy, partition_of, size
+from srekv.ui.options import OneOf, click_command, option
 
 ANY = "*"
 
@@ -47,10 +39,7 @@ class Options:
         shell_complete=proposing(completion.regions),
     )
     of_stack: str | None = option(
-        "--stack",
-        metavar="NAME",
-        help="Bind it to this stack.  [default: all that srekv makes]",
-        shell_complete=proposing(completion.stacks),
+        "--stack", metavar="NAME", help="Bind it to this stack.  [default: all that srekv makes]"
     )
     ebs_key: str | None = option(
         "--ebs-key",
@@ -60,9 +49,7 @@ class Options:
     fix_vpc: bool = option("--fix-vpc", is_flag=True, help="Allow what up --fix-vpc does.")
 
 
-@click.command("policy", cls=Command)
-@pass_options(Options)
-@click.pass_context
+@click_command("policy", Options)
 def command(context: click.Context, options: Options) -> None:
     """Print the least-privilege IAM policy of an operator.
 
@@ -73,17 +60,14 @@ def command(context: click.Context, options: Options) -> None:
     """
     root = context.find_root()
     given = root.get_parameter_source("stack") is not ParameterSource.DEFAULT
-    click.echo(
-        policy(
-            options,
-            region=options.in_region or root.params["region"] or ANY,
-            stack=options.of_stack or (root.params["stack"] if given else None),
-        )
-    )
+    region = options.in_region or root.params["region"] or ANY
+    stack = options.of_stack or (root.params["stack"] if given else None)
+    _refuse_invalid(options, region, stack)
+    click.echo(json.dumps(_policy(options, region, stack), indent=2))
 
 
-def policy(options: Options, *, region: str, stack: str | None) -> str:
-    """One policy document, ready for `aws iam create-policy --policy-document`.
+def _policy(options: Options, region: str, stack: str | None) -> dict[str, Any]:
+    """A document, ready for `aws iam create-policy --policy-document`.
 
     Args:
         options: what it is for.
@@ -91,13 +75,12 @@ def policy(options: Options, *, region: str, stack: str | None) -> str:
         stack: one stack's name, or None: for the operator every stack, for the nodes the default one.
 
     Raises:
-        UsageError: no account, Region, stack or key can be called so; or IAM takes no policy of this size.
+        UsageError: IAM takes no policy of this size.
     """
-    _check(account=options.account, region=region, stack=stack, ebs_key=options.ebs_key)
     partition = partition_of(region)
     if options.node:
         scope = Scope(account=options.account, region=region, stack=stack or DEFAULT_STACK, partition=partition)
-        return _text(node_policy(scope.tables()[0]))
+        return node_policy(scope.tables()[0])
     whole = operator_policy(
         account=options.account,
         region=region,
@@ -113,19 +96,19 @@ def policy(options: Options, *, region: str, stack: str | None) -> str:
             why="names and numbers instead of * make it longer",
             next_step="make two of it: --part reading, then --part changing; or bind it to less",
         )
-    return _text(whole)
+    return whole
 
 
-def _check(*, account: str, region: str, stack: str | None, ebs_key: str | None) -> None:
-    if account != ANY and not _ACCOUNT.fullmatch(account):
+def _refuse_invalid(options: Options, region: str, stack: str | None) -> None:
+    if options.account != ANY and not _ACCOUNT.fullmatch(options.account):
         raise UsageError(
-            f"invalid value for --account: {account!r}",
+            f"invalid value for --account: {options.account!r}",
             why="expected twelve digits, or * for any account",
             next_step=CommandLine("aws sts get-caller-identity") + " prints yours",
         )
-    if ebs_key is not None and not _KEY.fullmatch(ebs_key):
+    if options.ebs_key is not None and not _KEY.fullmatch(options.ebs_key):
         raise UsageError(
-            f"invalid value for --ebs-key: {ebs_key!r}",
+            f"invalid value for --ebs-key: {options.ebs_key!r}",
             why="expected the ARN of a key; a policy cannot name a key by its alias",
             next_step=CommandLine("aws ec2 get-ebs-default-kms-key-id")
             + " names it; "
@@ -133,7 +116,3 @@ def _check(*, account: str, region: str, stack: str | None, ebs_key: str | None)
             + " prints its ARN",
         )
     Config(stack=stack or DEFAULT_STACK, region=DEFAULT_REGION if region == ANY else region)
-
-
-def _text(document: dict[str, object]) -> str:
-    return json.dumps(document, indent=2)

@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-import click
+from dataclasses import dataclass
+
 from rich.console import Group as Lines
 
-from srekv.check.predict import Choice, Prediction
+from srekv.check.predict import Choice, Prediction, predict, shortest_bound_s
 from srekv.commands.session import pass_invocation
 from srekv.config import Config
 from srekv.errors import FindingError
-from srekv.ui.console import Screen, grid, plain_table
+from srekv.ui.console import grid, plain_table
 from srekv.ui.context import Invocation
-from srekv.ui.help import Command
-from srekv.ui.options import Number
+from srekv.ui.options import Number, click_command, option
 from srekv.ui.text import Text
 
 
-@click.command("predict", cls=Command)
-@click.option("--interval", type=int, default=10, show_default=True, help="Seconds between a checker's requests.")
-@click.option("--threshold", type=int, default=3, show_default=True, help="Failures in a row that count.")
-@click.option("--ttl", type=int, default=10, show_default=True, help="The records' TTL, seconds.")
-@click.option(
-    "--target-outage",
-    "--target",
-    "target",
-    type=Number(0),
-    metavar="S",
-    help="Find the cheapest settings that keep every outage within S.",
-)
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of `predict`."""
+
+    interval: int = option(
+        "--interval", type=int, default=10, show_default=True, help="Seconds between a checker's requests."
+    )
+    threshold: int = option("--threshold", type=int, default=3, show_default=True, help="Failures in a row that count.")
+    ttl: int = option("--ttl", type=int, default=10, show_default=True, help="The records' TTL, seconds.")
+    target: float | None = option(
+        "--target-outage",
+        "--target",
+        type=Number(0),
+        metavar="S",
+        help="Find the cheapest settings that keep every outage within S.",
+    )
+
+
+@click_command("predict", Options)
 @pass_invocation
-def command(invocation: Invocation, *, interval: int, threshold: int, ttl: int, target: float | None) -> None:
+def command(invocation: Invocation, options: Options) -> None:
     """Predict the outage and the bill of some settings.
 
     Needs no stack and makes no API calls.
@@ -37,27 +44,14 @@ def command(invocation: Invocation, *, interval: int, threshold: int, ttl: int, 
     $ srekv predict --interval 30 --ttl 60
     $ srekv predict --target-outage 60
     """
-    predict(invocation.screen, interval=interval, threshold=threshold, ttl=ttl, target=target)
-
-
-def predict(screen: Screen, *, interval: int, threshold: int, ttl: int, target: float | None) -> None:
-    """What outage to expect of these settings, what the stack costs, and what meets a target.
-
-    Raises:
-        UsageError: no stack can have such settings.
-        FindingError: no settings meet the target.
-    """
-    from srekv.check.predict import predict as predicted
-    from srekv.check.predict import shortest_bound_s
-
-    Config(interval=interval, threshold=threshold, ttl=ttl)
-    prediction = predicted(interval=interval, threshold=threshold, ttl=ttl, target=target)
-    screen.show(_prediction(prediction))
-    screen.document(prediction.to_json())
-    if target is not None and not prediction.choices:
+    Config(interval=options.interval, threshold=options.threshold, ttl=options.ttl)
+    prediction = predict(**vars(options))
+    invocation.screen.show(_prediction(prediction))
+    invocation.screen.document(prediction.to_json())
+    if options.target is not None and not prediction.choices:
         least = shortest_bound_s()
         raise FindingError(
-            f"no settings keep every outage within {target:g} s",
+            f"no settings keep every outage within {options.target:g} s",
             why=f"even interval 10, threshold 1, TTL 1 explain {least:.1f} s",
             next_step=f"set an objective of {least:.0f} s or more, or fail over in the client",
         )
@@ -66,11 +60,10 @@ def predict(screen: Screen, *, interval: int, threshold: int, ttl: int, target: 
 def _prediction(prediction: Prediction) -> Lines:
     settings = prediction.settings
     title = f"interval {settings.interval} s, threshold {settings.threshold}, TTL {settings.ttl} s"
-    outages = plain_table()
-    for heading in ("outage, s", "best", "p50", "p95", "worst"):
-        outages.add_column(heading, justify="left" if heading == "outage, s" else "right")
+    quantiles = ("best", "p50", "p95", "worst")
+    outages = plain_table("outage, s", *quantiles, right=quantiles)
     for name, one in (("the machine stops", prediction.silent), ("the port refuses", prediction.refused)):
-        outages.add_row(name, *(f"{value:.1f}" for value in (one.best, one.p50, one.p95, one.worst)))
+        outages.add_row(name, *(f"{getattr(one, quantile):.1f}" for quantile in quantiles))
     meant = "for a client that honours the TTL, asks twice a second and gives up after 2 s"
     healed = prediction.healing
     back = f"failback: the check passes {healed.p50:.1f} s (p95 {healed.p95:.1f} s) after the primary answers again"

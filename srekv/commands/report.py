@@ -9,14 +9,12 @@ from typing import Any
 import click
 
 from srekv.check.model import History, Verdict
-from srekv.commands.history import conclude, history_file, read_and_judge, sealed
-from srekv.commands.promises import Objectives
+from srekv.commands.history import Objectives, conclude, history_file, read_and_judge, sealed
 from srekv.commands.session import pass_invocation
 from srekv.drill.model import Promises
 from srekv.ui.console import Screen
 from srekv.ui.context import Invocation
-from srekv.ui.help import Command
-from srekv.ui.options import argument, option, pass_options
+from srekv.ui.options import argument, click_command, option
 from srekv.ui.text import Text
 
 
@@ -32,8 +30,7 @@ class Options(Objectives):
     )
 
 
-@click.command("report", cls=Command)
-@pass_options(Options)
+@click_command("report", Options)
 @pass_invocation
 def command(invocation: Invocation, options: Options) -> None:
     """Redraw a report from a history alone.

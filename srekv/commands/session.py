@@ -5,9 +5,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,7 +16,8 @@ from srekv.errors import CommandLine, SrekvError, UsageError
 from srekv.local import control
 from srekv.provision.model import Deployment, Node
 from srekv.ui.console import Narration, Screen
-from srekv.ui.context import Invocation
+from srekv.ui.context import Invocation, Selection
+from srekv.ui.options import as_speed, option
 
 if TYPE_CHECKING:
     import boto3
@@ -26,39 +27,36 @@ if TYPE_CHECKING:
     from srekv.provision.hands import AwsHands
     from srekv.provision.stack import Stack
 
-P = ParamSpec("P")
-R = TypeVar("R")
+O = TypeVar("O")  # noqa: E741 - the options
 
 LOCAL_PORT = 8080
 """Of the service on local nodes: below 1024 a user without privileges may not listen."""
 
 
-def invocation_of(options: Mapping[str, Any], environ: Mapping[str, str]) -> Invocation:
-    """What the options before the command, by their names, and the environment say together."""
-    return Invocation(
-        target=options["target"],
-        stack=options["stack"],
-        region=options["region"] or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION"),
-        profile=options["profile"],
-        home=control.home(environ),
-        screen=Screen(as_json=options["output"] == "json", quiet=options["quiet"]),
-        verbose=options["verbose"],
-        speed=environ.get("SREKV_SPEED", "auto"),
-    )
-
-
-def pass_invocation(command: Callable[Concatenate[Invocation, P], R]) -> Callable[P, R]:
-    """Give a Click command what the options before it mean, as its first argument; an error's advice has them too.
+def pass_invocation(work: Callable[[Invocation, O], None]) -> Callable[[click.Context, O], None]:
+    """Give a command what the options before it and the environment mean together; an error's advice has them too.
 
     The group leaves the environment of the process in the context.
     """
 
-    @click.pass_context
-    @wraps(command)
-    def call(context: click.Context, /, *args: P.args, **options: P.kwargs) -> R:
-        invocation = invocation_of(context.find_root().params, context.obj)
+    @wraps(work)
+    def call(context: click.Context, options: O) -> None:
+        before, environ = context.find_root().params, context.obj
+        selection = Selection(
+            target=before["target"],
+            stack=before["stack"],
+            region=before["region"] or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION"),
+            profile=before["profile"],
+        )
+        invocation = Invocation(
+            **vars(selection),
+            home=control.home(environ),
+            screen=Screen(as_json=before["output"] == "json", quiet=before["quiet"], render=selection.render),
+            verbose=before["verbose"],
+            speed=environ.get("SREKV_SPEED", "auto"),
+        )
         try:
-            return command(invocation, *args, **options)
+            work(invocation, options)
         except SrekvError as error:
             error.next_step = invocation.render(error.next_step)
             raise
@@ -67,17 +65,12 @@ def pass_invocation(command: Callable[Concatenate[Invocation, P], R]) -> Callabl
 
 
 def session_of(invocation: Invocation, config: Config) -> boto3.Session:
-    """The session that makes this command's clients; with --verbose somebody listens to it."""
-    from botocore.exceptions import BotoCoreError
-
-    from srekv.provision.engine.answers import explain
+    """The session that makes this command's clients; with --verbose it reports each call."""
     from srekv.provision.engine.clients import session_for
     from srekv.provision.engine.tracing import trace
 
-    try:
+    with _readable_configuration():
         session = session_for(config)
-    except BotoCoreError as error:
-        raise explain(error, "reading the AWS configuration") from None
     if invocation.verbose:
         trace(session, invocation.screen.aside)
     return session
@@ -85,17 +78,11 @@ def session_of(invocation: Invocation, config: Config) -> boto3.Session:
 
 def target_config(invocation: Invocation, runtime: control.Runtime | None) -> Config:
     """The Config of the target, with every setting at its default."""
+    config = Config(stack=invocation.stack, target=invocation.target, region=_region(invocation))
     if runtime is None:
-        return Config(
-            stack=invocation.stack,
-            target=invocation.target,
-            region=_region(invocation),
-            profile=invocation.profile,
-        )
-    return Config(
-        stack=invocation.stack,
-        target=invocation.target,
-        region=_region(invocation),
+        return replace(config, profile=invocation.profile)
+    return replace(
+        config,
         endpoint=runtime.endpoint,
         access_key=runtime.access_key,
         secret_key=runtime.secret_key,
@@ -107,9 +94,15 @@ def target_config(invocation: Invocation, runtime: control.Runtime | None) -> Co
 
 def _region(invocation: Invocation) -> str:
     """The Region of this invocation, refused if there is none of that name."""
-    profiled = None if invocation.is_local or invocation.region else _profile_region(invocation.profile)
-    region = invocation.region or profiled or DEFAULT_REGION
-    if region == DEFAULT_REGION:  # nothing to look up: botocore would be imported before the local cloud starts
+    region = invocation.region
+    if not region and not invocation.is_local:
+        with _readable_configuration():
+            from srekv.sessions import new_session
+
+            region = new_session(profile=invocation.profile).region_name
+    if (
+        region is None or region == DEFAULT_REGION
+    ):  # nothing to look up: botocore would be imported before the local cloud starts
         return DEFAULT_REGION
     from srekv.provision.engine.clients import refuse_unknown_region
 
@@ -117,14 +110,15 @@ def _region(invocation: Invocation) -> str:
     return region
 
 
-def _profile_region(profile: str | None) -> str | None:
+@contextmanager
+def _readable_configuration() -> Iterator[None]:
+    """An error of the AWS configuration files in our own words."""
     from botocore.exceptions import BotoCoreError
 
     from srekv.provision.engine.answers import explain
-    from srekv.sessions import new_session
 
     try:
-        return new_session(profile=profile).region_name
+        yield
     except BotoCoreError as error:
         raise explain(error, "reading the AWS configuration") from None
 
@@ -160,31 +154,39 @@ def running(invocation: Invocation) -> control.Runtime | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LocalWishes:
-    """What a user may want of the local cloud, for its whole life; None: as it comes.
+class LocalOptions:
+    """What `up` may ask of the local cloud, for the cloud's whole life."""
 
-    Attributes:
-        speed: AWS-equivalent seconds per wall-clock second.
-        dns_port: of its resolver.
-        dynamodb: URL of the database that its tables live in.
-        anywhere: whether that may be on another computer.
-    """
-
-    speed: float | None = None
-    dns_port: int | None = None
-    dynamodb: str | None = None
-    anywhere: bool = False
+    speed: float | None = option(
+        "--speed",
+        callback=as_speed,
+        metavar="auto|FLOAT",
+        help="Local target: clock speed-up, in AWS-equivalent seconds per wall-clock second; fixed until the local "
+        "cloud stops.  [default: auto, the fastest of 10, 5, 2 and 1 that this machine keeps]",
+    )
+    dns_port: int | None = option(
+        "--dns-port", type=click.IntRange(1, 65535), help="Local target: the resolver's port.  [default: 5300]"
+    )
+    dynamodb: str | None = option(
+        "--dynamodb-endpoint",
+        metavar="URL",
+        help="Local target: a DynamoDB of yours, DynamoDB Local for example, holds the table: its data outlives the "
+        "cloud.",
+    )
+    dynamodb_anywhere: bool = option(
+        "--dynamodb-anywhere", is_flag=True, help="Local target: that database may be on another computer."
+    )
 
 
 def started(
     invocation: Invocation,
     given: Mapping[str, Any],
-    local: LocalWishes,
+    local: LocalOptions,
     on_start: Callable[[control.Runtime], object],
 ) -> control.Runtime | None:
-    """The local cloud, started if need be; None for AWS. Impossible settings are refused before it starts."""
+    """The local cloud, started if need be; None for AWS. Invalid settings are refused before it starts."""
     if not invocation.is_local:
-        if local != LocalWishes():
+        if any(getattr(local, one.name) != one.default for one in fields(LocalOptions)):
             raise UsageError(
                 "--speed, --dns-port and --dynamodb-endpoint are for the local target", next_step="leave them out"
             )
@@ -196,19 +198,19 @@ def started(
     if local.dynamodb is not None:
         from srekv.local.database import refuse_unusable
 
-        refuse_unusable(local.dynamodb, anywhere=local.anywhere)
+        refuse_unusable(local.dynamodb, anywhere=local.dynamodb_anywhere)
     return control.ensure(
         invocation.home,
         speed=local.speed,
         usual=usual,
         dns_port=local.dns_port,
         dynamodb=local.dynamodb,
-        meanwhile=_get_ready,
+        meanwhile=_import_provisioning,
         started=on_start,
     )
 
 
-def _get_ready() -> None:
+def _import_provisioning() -> None:
     """Import what provisioning needs while the local cloud starts in its own processes."""
     import srekv.doctor.preflight
     import srekv.drill.vantage

@@ -4,36 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-
-import click
 
 from srekv.commands.session import opened, pass_invocation, vantage
 from srekv.config import Config
 from srekv.errors import CommandLine, SrekvError, UsageError
-from srekv.provision.model import Change, Check, Deployment, Observation, Resource
-from srekv.ui.console import Narration, changes_json, grid, node_json, node_table, reach, resource_json, resource_table
+from srekv.provision.model import Change, Deployment, Observation, Resource
+from srekv.ui.console import Narration, changes_json, grid, node_table, nodes_json, reach, resource_table
 from srekv.ui.context import Invocation
-from srekv.ui.help import Command
-from srekv.ui.options import Number
+from srekv.ui.options import Number, click_command, option
 
 if TYPE_CHECKING:
     from srekv.provision.stack import Stack
 
 
-@click.command("status", cls=Command)
-@click.option("--watch", is_flag=True, help="Poll until Ctrl-C.")
-@click.option(
-    "--every",
-    "every_s",
-    type=Number(2, 86_400),
-    metavar="S",
-    help="With --watch: AWS-equivalent seconds between polls, 2 or more; at least one wall-clock second.  [default: 5]",
-)
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of `status`."""
+
+    watch: bool = option("--watch", is_flag=True, help="Poll until Ctrl-C.")
+    every_s: float | None = option(
+        "--every",
+        type=Number(2, 86_400),
+        metavar="S",
+        help="With --watch: AWS-equivalent seconds between polls, 2 or more; at least one wall-clock second.  "
+        "[default: 5]",
+    )
+
+
+@click_command("status", Options)
 @pass_invocation
-def command(invocation: Invocation, *, watch: bool, every_s: float | None) -> None:
+def command(invocation: Invocation, options: Options) -> None:
     """Show what exists, its health, and what the name answers.
 
     With --watch: nodes, checkers, the name's answer, a GET /health and a read through the name, and what changes, as it
@@ -43,19 +46,14 @@ def command(invocation: Invocation, *, watch: bool, every_s: float | None) -> No
     $ srekv status --watch
     $ srekv --output json status
     """
-    if watch:
-        from srekv.commands.watch import watch as watch_stack
+    if options.watch:
+        from srekv.commands.watch import watch
 
-        watch_stack(invocation, every_s=every_s or 5)
+        watch(invocation, every_s=options.every_s or 5)
         return
-    if every_s is not None:
+    if options.every_s is not None:
         raise UsageError("--every is for --watch", next_step=CommandLine("srekv status --watch --every 5"))
     status(invocation)
-
-
-def nodes_json(deployment: Deployment, health: Mapping[str, bool | None]) -> list[dict[str, Any]]:
-    """The nodes as the JSON documents show them; `health` by node name."""
-    return [node_json(node, port=deployment.port, healthy=health.get(node.name)) for node in deployment.nodes]
 
 
 def lease_row(config: Config, now: datetime) -> list[tuple[str, str]]:
@@ -161,11 +159,8 @@ def _status_document(config: Config, seen: Standing, now: datetime) -> dict[str,
         "resolver": {"address": config.resolver[0], "port": config.resolver[1]},
         "answer": list(seen.answer),
         "nodes": nodes_json(deployment, seen.healthy) if deployment else [],
-        "checks": [
-            {"name": one["name"], "id": one["id"], "healthy": one["healthy"], "observations": one["reports"]}
-            for one in seen.health.values()
-        ],
-        "resources": [resource_json(one) for one in seen.resources],
+        "checks": list(seen.health.values()),
+        "resources": [asdict(one) for one in seen.resources],
         "speed": config.speed,
         "fault": deployment.fault or None if deployment else None,
         "lease": lease.document(config.lease, now=now),
@@ -174,32 +169,24 @@ def _status_document(config: Config, seen: Standing, now: datetime) -> dict[str,
 
 
 def _health(stack: Stack, deployment: Deployment, narration: Narration) -> dict[str, dict[str, Any]]:
-    """By node name: its check, the checkers' reports and the verdict over them."""
-    found = {}
-    for node, check in zip(deployment.nodes, deployment.checks, strict=True):
-        observations, healthy = _observed(stack, check, narration)
-        found[node.name] = {
-            "name": check.name,
-            "id": check.id,
-            "healthy": healthy,
-            "reports": [
-                {"checker": one.checker, "region": one.region, "status": one.status, "at": one.at.isoformat()}
-                for one in observations
-            ],
-        }
-    return found
-
-
-def _observed(stack: Stack, check: Check, narration: Narration) -> tuple[tuple[Observation, ...], bool | None]:
-    """The checkers' reports and the verdict over them: none and None where they cannot be read."""
+    """By node name: its check, the checkers' reports and the verdict over them; none if unreadable."""
     from srekv.drill.model import is_healthy
 
-    try:
-        observations = stack.hands.observations(check)
-    except SrekvError as error:
-        narration.warn(f"the health of {check.name} is unknown: {error.what}: {error.why}")
-        return (), None
-    return observations, is_healthy(check, observations)
+    found = {}
+    for node, check in zip(deployment.nodes, deployment.checks, strict=True):
+        observations: tuple[Observation, ...] = ()
+        healthy: bool | None = None
+        try:
+            observations = stack.hands.observations(check)
+            healthy = is_healthy(check, observations)
+        except SrekvError as error:
+            narration.warn(f"the health of {check.name} is unknown: {error.what}: {error.why}")
+        reports = [
+            {"checker": one.checker, "region": one.region, "status": one.status, "at": one.at.isoformat()}
+            for one in observations
+        ]
+        found[node.name] = {"name": check.name, "id": check.id, "healthy": healthy, "observations": reports}
+    return found
 
 
 def _answer(stack: Stack, deployment: Deployment, narration: Narration) -> list[str]:

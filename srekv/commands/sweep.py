@@ -8,8 +8,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from srekv.commands.down import (
     Confirm,
     bill,
@@ -31,8 +29,7 @@ from srekv.provision.model import Change
 from srekv.provision.removal import with_reasons
 from srekv.ui.console import Narration, changes_json, counted, plain_table
 from srekv.ui.context import Invocation
-from srekv.ui.help import Command
-from srekv.ui.options import as_seconds, option, pass_options
+from srekv.ui.options import as_seconds, click_command, option
 
 if TYPE_CHECKING:
     from srekv.provision.data import Holding
@@ -63,8 +60,7 @@ class Options:
         return timedelta(days=1) if self.older_than is None else timedelta(seconds=self.older_than)
 
 
-@click.command("sweep", cls=Command)
-@pass_options(Options)
+@click_command("sweep", Options)
 @pass_invocation
 def command(invocation: Invocation, options: Options) -> None:
     """Remove what any srekv stack left in the account.

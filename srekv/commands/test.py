@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import click
+from dataclasses import asdict
 
 from srekv.commands.session import drill_settings, opened, pass_invocation
 from srekv.errors import CommandLine, FindingError
 from srekv.ui.console import grid
 from srekv.ui.context import Invocation
-from srekv.ui.help import Command
+from srekv.ui.options import NoOptions, click_command
 
 
-@click.command("test", cls=Command)
+@click_command("test", NoOptions)
 @pass_invocation
-def command(invocation: Invocation) -> None:
+def command(invocation: Invocation, _: NoOptions) -> None:
     """Test name, write and read from both nodes (lab 4.1-4.3).
 
     Exits 1 if a test fails.
 
     $ srekv test
-    """
-    test(invocation)
-
-
-def test(invocation: Invocation) -> None:
-    """The lab's sections 4.1 to 4.3, from both nodes.
-
-    Raises:
-        FindingError: a test failed.
     """
     from srekv.drill.acceptance import acceptance
     from srekv.drill.repair import heal_left_behind
@@ -44,10 +35,7 @@ def test(invocation: Invocation) -> None:
         {
             "stack": invocation.stack,
             "passed": not failed,
-            "findings": [
-                {"name": one.name, "passed": one.passed, "detail": one.detail, "elapsed_s": round(one.elapsed_s, 3)}
-                for one in findings
-            ],
+            "findings": [asdict(one) | {"elapsed_s": round(one.elapsed_s, 3)} for one in findings],
         }
     )
     if failed:

@@ -10,18 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from srekv.commands import completion
-from srekv.commands.completion import proposing
-from srekv.commands.session import LocalWishes, pass_invocation, session_of, started, target_config, vantage
-from srekv.commands.status import lease_row, nodes_json
+from srekv.commands.session import LocalOptions, pass_invocation, session_of, started, target_config, vantage
+from srekv.commands.status import lease_row
 from srekv.config import OPERATING_SYSTEMS, SPEEDS, fastest, refuse_unsupported
-from srekv.errors import CommandLine, SrekvError, UsageError
+from srekv.errors import Advice, CommandLine, SrekvError, UsageError
 from srekv.local import control
 from srekv.provision.model import Change, Deployment
-from srekv.ui.console import Narration, changes_json, grid, node_table, reach, tally
+from srekv.ui.console import Narration, changes_json, grid, node_table, nodes_json, reach, tally
 from srekv.ui.context import Invocation
-from srekv.ui.help import Command
-from srekv.ui.options import OneOf, as_parts, as_seconds, as_speed, given, option, pass_options
+from srekv.ui.options import OneOf, as_parts, as_seconds, click_command, given, option
 
 if TYPE_CHECKING:
     from srekv.provision.hands import AwsHands
@@ -33,9 +30,7 @@ if TYPE_CHECKING:
 class StackOptions:
     """The settings of a stack by the names that `Config` has for them; None and (): as the stack was made."""
 
-    vpc_id: str | None = option(
-        "--vpc-id", help="The VPC.  [default: the default VPC]", shell_complete=proposing(completion.networks)
-    )
+    vpc_id: str | None = option("--vpc-id", help="The VPC.  [default: the default VPC]")
     azs: tuple[str, ...] = option("--azs", callback=as_parts, help="Two Availability Zones: us-east-1a,us-east-1b.")
     subnets: tuple[str, ...] = option("--subnet", multiple=True, help="A public subnet; give it twice.")
     fix_vpc: bool | None = option("--fix-vpc", is_flag=True, default=None, help="Switch the VPC's DNS attributes on.")
@@ -48,9 +43,9 @@ class StackOptions:
     key_name: str | None = option("--key-name", help="An existing key pair; opens port 22 to you.")
     create_key: str | None = option(
         "--create-key",
+        type=click.Path(),
         metavar="FILE",
         help="Create a key pair, write its private key to FILE.",
-        shell_complete=completion.files,
     )
     allow_cidrs: tuple[str, ...] = option(
         "--allow-cidr",
@@ -83,29 +78,10 @@ class StackOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(StackOptions):
+class Options(LocalOptions, StackOptions):
     """The options of `up`."""
 
     no_lease: bool = option("--no-lease", is_flag=True, help="Remove the lease; nodes run until srekv down.")
-    speed: float | None = option(
-        "--speed",
-        callback=as_speed,
-        metavar="auto|FLOAT",
-        help="Local target: clock speed-up, in AWS-equivalent seconds per wall-clock second; fixed until the local "
-        "cloud stops.  [default: auto, the fastest of 10, 5, 2 and 1 that this machine keeps]",
-    )
-    dns_port: int | None = option(
-        "--dns-port", type=click.IntRange(1, 65535), help="Local target: the resolver's port.  [default: 5300]"
-    )
-    dynamodb: str | None = option(
-        "--dynamodb-endpoint",
-        metavar="URL",
-        help="Local target: a DynamoDB of yours, DynamoDB Local for example, holds the table: its data outlives the "
-        "cloud.",
-    )
-    dynamodb_anywhere: bool = option(
-        "--dynamodb-anywhere", is_flag=True, help="Local target: that database may be on another computer."
-    )
     wait: bool = option("--wait/--no-wait", default=True, help="Wait until both checks pass and the name answers.")
     dry_run: bool = option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
 
@@ -119,16 +95,8 @@ class Options(StackOptions):
         chosen = given({one.name: getattr(self, one.name) for one in fields(StackOptions)})
         return chosen | ({"lease": None} if self.no_lease else {})
 
-    @property
-    def local(self) -> LocalWishes:
-        """What is wanted of the local cloud."""
-        return LocalWishes(
-            speed=self.speed, dns_port=self.dns_port, dynamodb=self.dynamodb, anywhere=self.dynamodb_anywhere
-        )
 
-
-@click.command("up", cls=Command)
-@pass_options(Options)
+@click_command("up", Options)
 @pass_invocation
 def command(invocation: Invocation, options: Options) -> None:
     """Create or repair everything, section by section.
@@ -171,7 +139,7 @@ def up(invocation: Invocation, options: Options) -> None:
                 wait=wait, since=since, guard=refuse_under_way, preflight=preflight, heal=heal, answer=answer
             )
 
-        deployment = _noted(invocation, narration, work)
+        deployment = _noted(narration, work)
         changes, elapsed = narration.changes, narration.elapsed_s
     screen, settled, now = invocation.screen, stack.run.config, datetime.now(UTC)
     document: dict[str, Any] = {
@@ -236,7 +204,7 @@ def _connected(invocation: Invocation, options: Options, narration: Narration) -
     """The stack, on a target that is started if need be."""
     new: list[control.Runtime] = []
     with narration.busy("starting the local cloud" if invocation.is_local else "checking the options"):
-        config = target_config(invocation, started(invocation, options.settings, options.local, new.append))
+        config = target_config(invocation, started(invocation, options.settings, options, new.append))
     for runtime in new:
         words = describe_pace(runtime.speed, runtime.keeps)
         (narration.note if runtime.speed <= runtime.keeps else narration.warn)(words)
@@ -248,7 +216,7 @@ def _connected(invocation: Invocation, options: Options, narration: Narration) -
     return stack
 
 
-def describe_pace(speed: float, keeps: float) -> str:
+def describe_pace(speed: float, keeps: float) -> Advice:
     """Whether a machine that keeps so much keeps the speed of its local cloud, and what to do if it does not."""
     if speed <= keeps:
         slow = "" if keeps >= SPEEDS[0] else f"; it is too busy or too slow for {SPEEDS[0]:g}"
@@ -256,12 +224,12 @@ def describe_pace(speed: float, keeps: float) -> str:
     if (kept := fastest(keeps)) < speed:
         return (
             f"speed {speed:g}: this machine is too busy or too slow for it, so a drill may be inconclusive; "
-            f"it keeps {kept:g} now: srekv local stop, then srekv up --speed {kept:g}"
+            f"it keeps {kept:g} now: srekv local stop, then " + CommandLine(f"srekv up --speed {kept:g}")
         )
     return f"speed {speed:g}: this machine is too busy even for that, so a drill may be inconclusive"
 
 
-def _noted(invocation: Invocation, narration: Narration, work: Callable[[], Deployment | None]) -> Deployment | None:
+def _noted(narration: Narration, work: Callable[[], Deployment | None]) -> Deployment | None:
     """Do it; if it fails or the user interrupts, say what this run has created and how to go on or go back.
 
     Of a stack that was removed meanwhile the error says what is left.
@@ -276,7 +244,10 @@ def _noted(invocation: Invocation, narration: Narration, work: Callable[[], Depl
             how = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped half-way"
             narration.warn(
                 f"{how}; created so far: {', '.join(_brief_change(one) for one in made)}. "
-                f"{invocation.command('srekv up')} continues, {invocation.command('srekv down')} removes this"
+                + CommandLine("srekv up")
+                + " continues, "
+                + CommandLine("srekv down")
+                + " removes this"
             )
         raise
 

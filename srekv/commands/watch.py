@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import RenderableType
 from rich.live import Live
 
 from srekv.commands.session import running, session_of, target_config, vantage
-from srekv.errors import UsageError
+from srekv.errors import CommandLine, UsageError
 from srekv.local import control
 from srekv.ui.console import Screen
 from srekv.ui.context import Invocation
@@ -23,9 +23,6 @@ from srekv.watch.draw import frame, plain
 from srekv.watch.events import told
 from srekv.watch.eyes import Eyes
 from srekv.watch.model import Event, Look, Story
-
-if TYPE_CHECKING:
-    from srekv.provision.stack import Stack
 
 PULSE_S = 0.25
 """How often the eyes are asked for news and the screen is drawn, wall-clock seconds."""
@@ -56,14 +53,17 @@ def watch(invocation: Invocation, *, every_s: float) -> None:
     if invocation.verbose and screen.shares_terminal and not screen.as_json:
         raise UsageError(
             "--verbose would write over the live screen of --watch",
-            next_step=f"{invocation.command('srekv -v status --watch')} 2> calls.log",
+            next_step=CommandLine("srekv -v status --watch") + " 2> calls.log",
         )
     from srekv.provision.drift import Listener
+    from srekv.provision.engine.run import Run
     from srekv.provision.stack import connect
 
     runtime = running(invocation)
     target = target_config(invocation, runtime)
-    stack = _brisk(connect(target, {}, Listener(), session=session_of(invocation, target)))
+    stack = connect(target, {}, Listener(), session=session_of(invocation, target))
+    # by clients that give up soon: a poll that hangs is worth less than the next one
+    stack = replace(stack, run=Run(stack.run.config, stack.run.clients.brisk(), stack.run.watcher))
     config, hands = stack.run.config, stack.hands
     pause_s = max(SHORTEST_PAUSE_S, config.wall(every_s))
     facts = {"stack": config.stack, "target": config.target, "region": config.region, "speed": config.speed}
@@ -74,23 +74,16 @@ def watch(invocation: Invocation, *, every_s: float) -> None:
         speed=config.speed,
         pause_s=pause_s,
     )
+
+    def has_stopped() -> bool:
+        """Whether the local cloud is gone; another one in its place has another id."""
+        found = control.find(invocation.home)
+        return runtime is not None and (found is None or found.cloud_id != runtime.cloud_id)
+
     with eyes, _shown(screen, facts) as show:
         if screen.as_json:
             eyes.await_first(FIRST_S)
-        follow(
-            eyes.look,
-            show,
-            pause_s=pause_s if screen.as_json else PULSE_S,
-            has_stopped=lambda: runtime is not None and _has_stopped(invocation, runtime),
-        )
-
-
-def _brisk(stack: Stack) -> Stack:
-    """The same stack, by clients that give up soon: a look that hangs is worth less than the next one."""
-    from srekv.provision.engine.run import Run
-
-    run = stack.run
-    return replace(stack, run=Run(run.config, run.clients.brisk(), run.watcher))
+        follow(eyes.look, show, pause_s=pause_s if screen.as_json else PULSE_S, has_stopped=has_stopped)
 
 
 def follow(look: Callable[[], Look], show: Show, *, pause_s: float, has_stopped: Callable[[], bool]) -> None:
@@ -113,28 +106,21 @@ def follow(look: Callable[[], Look], show: Show, *, pause_s: float, has_stopped:
             time.sleep(pause_s)
 
 
-def _has_stopped(invocation: Invocation, runtime: control.Runtime) -> bool:
-    """Whether that local cloud is gone; another one in its place has another id."""
-    found = control.find(invocation.home)
-    return found is None or found.cloud_id != runtime.cloud_id
-
-
 @contextmanager
 def _shown(screen: Screen, facts: Mapping[str, Any]) -> Iterator[Show]:
-    """How looks are shown, as long as the watch goes on."""
+    """How polls are shown, as long as the watch lasts: documents, a live screen, or events as lines."""
+
+    def print_events(story: Story) -> None:
+        for event in story.news:
+            screen.line(plain(event))
+
     if screen.as_json:
-        yield lambda story: screen.row({**facts, **document(story)})
+        yield lambda story: screen.document({**facts, **document(story)}, indent=None)
     elif screen.moves:
         with _live(screen, facts) as show:
             yield show
     else:
-        yield lambda story: _tell(screen, story)
-
-
-def _tell(screen: Screen, story: Story) -> None:
-    """Events as lines."""
-    for event in story.news:
-        screen.line(plain(event))
+        yield print_events
 
 
 @contextmanager

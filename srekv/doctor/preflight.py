@@ -51,7 +51,7 @@ def refuse(steps: Steps) -> None:
     prevents = [one for one in found if one.severity == "prevents"]
     for one in found:
         if one not in prevents:
-            steps.run.watcher.warn(f"{one.title}: {one.proof}; {one.fix}")
+            steps.run.watcher.warn(f"{one.title}: {one.proof}; " + one.fix)
     if prevents:
         first, *others = prevents
         more = f" (and {len(others)} more: srekv doctor)" if others else ""

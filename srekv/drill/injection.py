@@ -10,6 +10,7 @@ from srekv.drill.note import Note, here
 from srekv.drill.process import birth
 from srekv.drill.scene import Scene
 from srekv.drill.shield import shielded
+from srekv.errors import CommandLine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,11 @@ class Injection:
                 try:
                     self._heal()
                 except Exception as error:  # noqa: BLE001 - whatever it is, it must not hide the error on its way
-                    self.scene.watcher.warn(f"{self._left_behind}: {error}")
+                    self.scene.watcher.warn(
+                        f"{self.scene.title} may still be in the stack; "
+                        + CommandLine("srekv up")
+                        + f" heals it: {error}"
+                    )
                 raise
             self._heal()
 
@@ -76,8 +81,5 @@ class Injection:
             scene.hands.forget(scene.primary)
 
     def _ask_for_patience(self) -> None:
-        self.scene.watcher.warn(f"healing {self.scene.title} first; kill -9 ends this at once, and srekv up heals then")
-
-    @property
-    def _left_behind(self) -> str:
-        return f"{self.scene.title} may still be in the stack; srekv up heals it"
+        end = f"healing {self.scene.title} first; kill -9 ends this at once, and "
+        self.scene.watcher.warn(end + CommandLine("srekv up") + " heals then")

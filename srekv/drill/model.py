@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from srekv.errors import UsageError
+from srekv.errors import Advice
 from srekv.provision.model import Check, CommandResult, Deployment, Node, Observation, Place
 from srekv.route53 import CONNECT_TIMEOUT_S, verdict
 
@@ -79,10 +79,10 @@ class Narrator(Protocol):
     def finished(self, phase: str, detail: str) -> None:
         """The phase is over; `detail` is what it measured."""
 
-    def note(self, message: str) -> None:
+    def note(self, message: Advice) -> None:
         """Something worth knowing happened."""
 
-    def warn(self, message: str) -> None:
+    def warn(self, message: Advice) -> None:
         """Something needs the user's attention, for example a node that could not be started again."""
 
 
@@ -169,19 +169,6 @@ class Promises:
     max_outage_s: float | None = None
     max_lost: int | None = None
     min_availability: float | None = None
-
-    def check(self) -> None:
-        """Refuse what no run can be held to.
-
-        Raises:
-            UsageError: a promise that means nothing.
-        """
-        if self.max_outage_s is not None and not self.max_outage_s >= 0:
-            raise UsageError("--max-outage cannot be negative", next_step="give seconds, 0 or more")
-        if self.max_lost is not None and self.max_lost < 0:
-            raise UsageError("--max-lost cannot be negative", next_step="give a number of writes, 0 or more")
-        if self.min_availability is not None and not 0 <= self.min_availability <= 1:
-            raise UsageError("--min-availability is a share", next_step="give 0 to 1, for example 0.99")
 
     def to_json(self) -> dict[str, float | int | None]:
         """As the member `promises` of a history's `drill` event."""

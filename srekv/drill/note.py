@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 
 from srekv.drill.process import lives
-from srekv.errors import SrekvError
+from srekv.errors import Advice, CommandLine, SrekvError
 
 UNSAFE = re.compile(r"[^A-Za-z0-9+\-=._:/@]+")
 """What a tag's value must not contain."""
@@ -105,7 +105,7 @@ def refuse_under_way(text: str, now: float | None = None) -> Note | None:
     )
 
 
-def left_behind(text: str) -> str:
+def left_behind(text: str) -> Advice:
     """What a noted fault means, for a person."""
     note = parse(text)
     if note is None:
@@ -113,7 +113,7 @@ def left_behind(text: str) -> str:
     drill = f"the drill {note.run_id} ({note.fault}, since {note.since()})"
     if note.under_way(time.time()):
         return f"{drill} is going on; process {note.pid} on {note.host} heals it"
-    return f"{drill} left its fault in the stack: srekv up heals it"
+    return f"{drill} left its fault in the stack: " + CommandLine("srekv up") + " heals it"
 
 
 def here() -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from srekv.errors import Advice
 from srekv.provision.model import Change
 
 
@@ -19,7 +20,7 @@ class Plan:
     """
 
     changes: tuple[Change, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[Advice, ...]
 
     @property
     def drift(self) -> tuple[Change, ...]:
@@ -32,7 +33,7 @@ class Listener:
     """A Watcher that remembers and tells nobody. Lists grow in one step, so threads may share it."""
 
     changes: list[Change] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[Advice] = field(default_factory=list)
 
     def started(self, section: str) -> None:
         """A section began."""
@@ -50,7 +51,7 @@ class Listener:
     def finished(self, section: str) -> None:
         """A section is done."""
 
-    def warn(self, message: str) -> None:
+    def warn(self, message: Advice) -> None:
         """Something needs attention."""
         self.warnings.append(message)
 

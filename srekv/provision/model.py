@@ -187,5 +187,5 @@ class Watcher(Protocol):
     def finished(self, section: str) -> None:
         """The section is done."""
 
-    def warn(self, message: str) -> None:
+    def warn(self, message: Advice) -> None:
         """Something optional could not be had."""

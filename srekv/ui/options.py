@@ -1,25 +1,24 @@
-"""A command's options as the fields of a dataclass, and the types of their values."""
+"""Makes commands whose options are the fields of a frozen dataclass, and the types of the options' values."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import field, fields
-from functools import wraps
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 import click
 
 from srekv.config import clock_speed, duration
 from srekv.errors import none_of
+from srekv.ui.help import Command
 
 O = TypeVar("O")  # noqa: E741 - the options
-R = TypeVar("R")
 
 
 def argument(**settings: Any) -> Any:
     """A field of a command's options that a Click argument of its name fills."""
-    return field(metadata={"parameter": lambda name: click.argument(name, **settings)})
+    return field(metadata={"parameter": lambda name: click.Argument([name], **settings)})
 
 
 def option(*names: str, **settings: Any) -> Any:
@@ -31,22 +30,30 @@ def option(*names: str, **settings: Any) -> Any:
     """
     several = settings.get("multiple") or settings.get("callback") is as_parts
     default = settings.get("default", () if several else False if settings.get("is_flag") else None)
-    return field(default=default, metadata={"parameter": lambda name: click.option(name, *names, **settings)})
+    return field(default=default, metadata={"parameter": lambda name: click.Option([name, *names], **settings)})
 
 
-def pass_options(kind: type[O]) -> Callable[[Callable[[O], R]], Callable[..., R]]:
-    """Give a Click command its options as one dataclass, whose fields `option` and `argument` have made."""
+@dataclass(frozen=True)
+class NoOptions:
+    """The options of a command that has none."""
+
+
+def click_command(name: str, kind: type[O]) -> Callable[[Callable[[click.Context, O], None]], Command]:
+    """Make a command of a function, whose docstring is its help.
+
+    Args:
+        name: as it is typed.
+        kind: the dataclass of its options, whose fields `option` and `argument` have made.
+    """
     asked: type[Any] = kind
 
-    def decorate(command: Callable[[O], R]) -> Callable[..., R]:
-        @wraps(command)
-        def call(**values: Any) -> R:
-            return command(kind(**values))
+    def decorate(work: Callable[[click.Context, O], None]) -> Command:
+        @click.pass_context
+        def call(context: click.Context, /, **values: Any) -> None:
+            work(context, kind(**values))
 
-        decorated: Callable[..., R] = call
-        for one in reversed(fields(asked)):  # Click takes the last one first
-            decorated = one.metadata["parameter"](one.name)(decorated)
-        return decorated
+        parameters = [one.metadata["parameter"](one.name) for one in fields(asked)]
+        return Command(name, help=work.__doc__, params=parameters, callback=call)
 
     return decorate
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from srekv.ui.console import node_json
+from srekv.ui.console import nodes_json
 from srekv.watch.model import CheckSight, Look, Request, Story
 
 
@@ -45,8 +45,7 @@ def _nodes(look: Look) -> list[dict[str, Any]]:
     if deployment is None:
         return []
     checks = {node.name: look.check_of(node.address) for node in deployment.nodes}
-    healthy = {name: check.healthy if check else None for name, check in checks.items()}
-    return [node_json(node, port=deployment.port, healthy=healthy[node.name]) for node in deployment.nodes]
+    return nodes_json(deployment, {name: check.healthy if check else None for name, check in checks.items()})
 
 
 def _check(one: CheckSight) -> dict[str, Any]:

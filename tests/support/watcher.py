@@ -40,10 +40,10 @@ class Log:
         """A section is done."""
         self.lines.append(f"finished {section}")
 
-    def warn(self, message: str) -> None:
+    def warn(self, message: object) -> None:
         """Something optional could not be had."""
-        self.warnings.append(message)
-        self.lines.append(message)
+        self.warnings.append(str(message))
+        self.lines.append(str(message))
 
     @property
     def done(self) -> Counter[tuple[str, str]]:

@@ -95,7 +95,6 @@ IMPURE = {"socket", "subprocess", "time", "threading", "asyncio", "boto3", "boto
 
 READS_THE_ENVIRONMENT = (
     "cli",
-    "commands.completion",
     "app.__main__",
     "local.cloud",
     "local.supervisor",

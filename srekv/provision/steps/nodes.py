@@ -460,8 +460,10 @@ class Nodes:
         if booted_with != userdata.fingerprint(**self._payload(node)):
             self._run.watcher.warn(
                 f"{name} booted with other user data than this version would give it, and that cannot change on an "
-                f"instance; to replace it: aws ec2 terminate-instances --instance-ids {instance['InstanceId']}, "
-                "then srekv up"
+                "instance; to replace it: "
+                + CommandLine(f"aws ec2 terminate-instances --instance-ids {instance['InstanceId']}")
+                + ", then "
+                + CommandLine("srekv up")
             )
 
     def _wait_state(self, node: str, *states: str) -> None:

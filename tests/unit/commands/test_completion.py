@@ -1,4 +1,4 @@
-"""What Tab proposes, and that it never fails, hangs or speaks; in the shells themselves where they are installed."""
+"""What Tab proposes, and that it never fails or prints; in the shells themselves where they are installed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import select
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -60,27 +59,22 @@ def test_files(words: tuple[str, ...]) -> None:
     assert [one.type for one in shell.get_completions(list(words[:-1]), words[-1])] == ["file"]
 
 
-def test_no_local_cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    """Stacks, instances and zones of a cloud that does not run: no proposal, and no word about it."""
-    monkeypatch.setenv("SREKV_HOME", str(tmp_path))
-    for words in (("--stack", ""), ("failover-test", "--vantage", ""), ("doctor", "--zone-id", "")):
-        assert proposed(*words) == []
-    assert capfd.readouterr() == ("", "")
-
-
 def test_names_with_control_characters() -> None:
-    """Shells read proposals by lines and show them: such a name is not proposed, such a description is escaped."""
-    complete = proposing(lambda _: [("i-1", "web\n\x1b]0;x\x07"), ("a\nplain,b", "")])
-    proposals = complete(click.Context(main_group), click.Option(["--stack"]), "")
-    assert [(one.value, one.help) for one in proposals] == [("i-1", r"web\x0a\x1b]0;x\x07")]
+    """Shells read proposals by lines and show them: such a name is not proposed."""
+    complete = proposing(lambda: [("dev", ""), ("a\nplain,b", "")])
+    assert [one.value for one in complete(click.Context(main_group), click.Option(["--profile"]), "")] == ["dev"]
 
 
-def test_a_cloud_that_hangs() -> None:
-    """Whoever presses Tab waits for a moment, not for a cloud that does not answer."""
-    parameter = click.Option(["--stack"])
-    never = threading.Event()
-    complete = proposing(lambda _: [("late", "")] if never.wait() else [], patience_s=0.05)
-    assert complete(click.Context(main_group), parameter, "") == []
+def test_what_cannot_be_read_is_not_proposed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A damaged configuration file: no profile, no error and no word about it."""
+    (tmp_path / "config").write_text("no section")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    assert proposed("--profile", "") == []
+    (tmp_path / "config").write_text("[profile team]\n[profile test]\n[profile dev]\n")
+    assert proposed("--profile", "te") == ["team", "test"]
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.fixture

@@ -162,4 +162,4 @@ def test_a_healing_that_fails_keeps_the_note(world: Any, log: Any, settings: Set
 def test_what_status_says() -> None:
     """A fault that was left behind comes with its cure."""
     assert left_behind("") == ""
-    assert left_behind(_note().text()).endswith("left its fault in the stack: srekv up heals it")
+    assert str(left_behind(_note().text())).endswith("left its fault in the stack: srekv up heals it")

@@ -63,5 +63,6 @@ def test_measuring_leaves_the_event_loop_alone() -> None:
 )
 def test_what_a_user_reads(speed: float, keeps: float, says: str) -> None:
     """The speed, whether it is kept, and the command that helps if it is not."""
-    assert says in describe_pace(speed, keeps)
-    assert ("inconclusive" in describe_pace(speed, keeps)) == (speed > keeps)
+    said = str(describe_pace(speed, keeps))
+    assert says in said
+    assert ("inconclusive" in said) == (speed > keeps)

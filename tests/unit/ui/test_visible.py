@@ -48,8 +48,7 @@ def _change(text: str) -> Change:
 
 
 def _table(text: str) -> object:
-    table = plain_table(text)
-    table.add_column(text)
+    table = plain_table(text, title=text)
     table.add_row(text)
     return table
 
@@ -72,7 +71,7 @@ WAYS: dict[str, Callable[[Screen, str], object]] = {
     "warning": lambda screen, text: screen.warn(text),
     "error": lambda screen, text: screen.failed(SrekvError(text, why=text, next_step=text)),
     "document": lambda screen, text: screen.document({text: text}),
-    "row": lambda screen, text: screen.row({text: [text]}),
+    "row": lambda screen, text: screen.document({text: [text]}, indent=None),
 }
 
 
