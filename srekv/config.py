@@ -5,14 +5,12 @@ What differs between AWS and the local cloud is a value here (endpoint, keys, re
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from srekv.errors import CommandLine, UsageError
+from srekv.errors import CommandLine, UsageError, none_of
 
 DEFAULT_STACK = "srekv"
 DEFAULT_REGION = "us-east-1"
@@ -128,8 +126,11 @@ class Config:
         self._refuse_network()
 
     def _refuse_numbers(self) -> None:
-        _refuse_unless_one_of("--os", self.os, OPERATING_SYSTEMS)
-        _refuse_unless_one_of("--interval", self.interval, INTERVALS)
+        if self.os not in OPERATING_SYSTEMS:
+            raise none_of("--os", self.os, OPERATING_SYSTEMS)
+        if self.interval not in INTERVALS:
+            nearest = min(INTERVALS, key=lambda one: abs(one - self.interval))
+            raise _invalid("--interval", self.interval, "expected 10 or 30", f"did you mean {nearest}?")
         for option, value, low, high in (
             ("--threshold", self.threshold, 1, 10),
             ("--ttl", self.ttl, 0, 2_147_483_647),
@@ -234,17 +235,6 @@ def _refuse_unless_matching(option: str, value: str, pattern: str, expectation: 
     short = label.lstrip("0123456789-")[:20].rstrip("-")
     nearest = next((one for one in (lowered, ".".join(labels), label, short) if re.fullmatch(pattern, one)), "")
     raise _invalid(option, repr(value), f"expected {expectation}", f"did you mean {nearest}?" if nearest else "")
-
-
-def _refuse_unless_one_of(option: str, value: Any, allowed: tuple[Any, ...]) -> None:
-    if value in allowed:
-        return
-    if isinstance(value, int):
-        nearest = min(allowed, key=lambda one: abs(one - value))
-    else:
-        nearest = difflib.get_close_matches(str(value), allowed, n=1, cutoff=0)[0]
-    expectation = f"expected {' or '.join(str(one) for one in allowed)}"
-    raise _invalid(option, repr(value), expectation, f"did you mean {nearest}?")
 
 
 def _refuse_unless_cidr(cidr: str) -> None:

@@ -17,7 +17,6 @@ from click.shell_completion import (
 )
 
 from srekv.ui.options import OneOf, argument, as_parts, click_command
-from srekv.ui.visible import in_one_line
 
 VARIABLE = "_SREKV_COMPLETE"
 """By which Click tells a shell's question from a command; it derives the same name from ours."""
@@ -96,7 +95,7 @@ def proposing(values: Callable[[], Iterable[tuple[str, str]]]) -> Completer:
             return [
                 CompletionItem(f"{before}{comma}{value}", help=what or None)
                 for value, what in values()
-                if value.startswith(last) and value not in taken and value == in_one_line(value)
+                if value.startswith(last) and value not in taken and value.isprintable()
             ]
         return []
 

@@ -67,30 +67,25 @@ def _refusal(error: click.ClickException) -> UsageError:
     """What Click did not understand, with the nearest of what there is."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "srekv"
+    advice = f"{command} --help lists what there is"
     if context and isinstance(error, click.exceptions.NoSuchCommand):
-        options = context.find_root().params
-        chosen = Selection(**{one.name: options[one.name] for one in dataclasses.fields(Selection)})
-        advice = _advice(command, [chosen.command(f"{command} {one}") for one in error.possibilities or ()])
+        if error.possibilities:
+            options = context.find_root().params
+            chosen = Selection(**{one.name: options[one.name] for one in dataclasses.fields(Selection)})
+            advice = f"did you mean {chosen.command(f'{command} {error.possibilities[0]}')}?"
         return UsageError(f"{command} has no command {error.command_name}", next_step=advice)
     if isinstance(error, click.exceptions.NoSuchOption):
-        advice = _misplaced(context, error.option_name) or _advice(command, error.possibilities or ())
+        if error.possibilities:
+            advice = f"did you mean {error.possibilities[0]}?"
+        before = context.find_root().command.params if context else ()
+        for option in before:
+            if isinstance(option, click.Option) and error.option_name in option.opts:
+                value = "" if option.is_flag else f" {option.human_readable_name.upper()}"
+                words = f"{error.option_name}{value}{command.removeprefix('srekv')}"
+                advice = f"it stands before the command: srekv {words}"
         return UsageError(f"{command} has no option {error.option_name}", next_step=advice)
     message = error.format_message().removesuffix(".")
     return UsageError(message[:1].lower() + message[1:], next_step=f"{command} --help")
-
-
-def _misplaced(context: click.Context | None, name: str) -> str:
-    """Where an option of srekv itself belongs, if it is one."""
-    options = context.find_root().command.params if context else ()
-    option = next((one for one in options if name in one.opts), None)
-    if context is None or not isinstance(option, click.Option):
-        return ""
-    value = "" if option.is_flag else f" {option.human_readable_name.upper()}"
-    return f"it stands before the command: srekv {name}{value}{context.command_path.removeprefix('srekv')}"
-
-
-def _advice(command: str, nearest: Sequence[str]) -> str:
-    return f"did you mean {nearest[0]}?" if nearest else f"{command} --help lists what there is"
 
 
 def _surprise(error: Exception, *, debug: bool) -> SrekvError:

@@ -4,39 +4,20 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
-PROMPT = "$ "
-"""How each line of an example begins; a paragraph that begins so keeps its lines."""
 
-_VERBATIM = "\b\n"
-"""Click's own mark for such a paragraph."""
-
-
-class Command(click.Command):
-    """A command whose help has examples."""
-
-    def __init__(self, name: str | None, *, help: str | None = None, **settings: Any) -> None:  # noqa: A002 - Click's name
-        super().__init__(name, help=_marked(help), **settings)
-
-    @property
-    def examples(self) -> Sequence[str]:
-        """The command lines in its help."""
-        lines = (self.help or "").splitlines()
-        return [line.removeprefix(PROMPT) for line in lines if line.startswith(PROMPT)]
+def keep_examples(text: str | None) -> str:
+    r"""A help text with Click's mark for a paragraph that keeps its lines, `\b`, at each one that begins with `$ `."""
+    paragraphs = inspect.cleandoc(text or "").split("\n\n")
+    return "\n\n".join("\b\n" + one if one.startswith("$ ") else one for one in paragraphs)
 
 
 class Group(click.Group):
     """Commands in the order in which they are defined."""
-
-    command_class = Command
-    group_class = type
-
-    def __init__(self, name: str | None = None, *, help: str | None = None, **settings: Any) -> None:  # noqa: A002 - as above
-        super().__init__(name, help=_marked(help), **settings)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - Click's signature
         """Their names, in that order."""
@@ -51,7 +32,7 @@ class LazyGroup(Group):
     """
 
     def __init__(self, name: str | None = None, *, package: str, lazy: Mapping[str, str], **settings: Any) -> None:
-        super().__init__(name, **settings)
+        super().__init__(name, **settings | {"help": keep_examples(settings.get("help"))})
         self.package = package
         self.commands = {one: click.Command(one, short_help=text) for one, text in lazy.items()}
 
@@ -66,10 +47,3 @@ class LazyGroup(Group):
         """Click's way from words to a command: the name, the command, and the words after it."""
         name, command, rest = super().resolve_command(ctx, args)
         return name, self.load(name) if name else command, rest
-
-
-def _marked(text: str | None) -> str | None:
-    if text is None:
-        return None
-    paragraphs = inspect.cleandoc(text).split("\n\n")
-    return "\n\n".join(_VERBATIM + one if one.startswith(PROMPT) else one for one in paragraphs)

@@ -11,7 +11,7 @@ import click
 
 from srekv.config import clock_speed, duration
 from srekv.errors import none_of
-from srekv.ui.help import Command
+from srekv.ui.help import keep_examples
 
 O = TypeVar("O")  # noqa: E741 - the options
 
@@ -38,7 +38,7 @@ class NoOptions:
     """The options of a command that has none."""
 
 
-def click_command(name: str, kind: type[O]) -> Callable[[Callable[[click.Context, O], None]], Command]:
+def click_command(name: str, kind: type[O]) -> Callable[[Callable[[click.Context, O], None]], click.Command]:
     """Make a command of a function, whose docstring is its help.
 
     Args:
@@ -47,13 +47,13 @@ def click_command(name: str, kind: type[O]) -> Callable[[Callable[[click.Context
     """
     asked: type[Any] = kind
 
-    def decorate(work: Callable[[click.Context, O], None]) -> Command:
+    def decorate(work: Callable[[click.Context, O], None]) -> click.Command:
         @click.pass_context
         def call(context: click.Context, /, **values: Any) -> None:
             work(context, kind(**values))
 
         parameters = [one.metadata["parameter"](one.name) for one in fields(asked)]
-        return Command(name, help=work.__doc__, params=parameters, callback=call)
+        return click.Command(name, help=keep_examples(work.__doc__), params=parameters, callback=call)
 
     return decorate
 

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
-"""C0, DEL and C1: ECMA-48 gives them, and the sequences that start with them, a function."""
+# C0, DEL and C1: ECMA-48 gives them, and the sequences that start with them, a function.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
 
+# Embeddings, overrides and isolates (Unicode UAX 9): they show text in another order than it has.
 _BIDI = {code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
-"""Embeddings, overrides and isolates (Unicode UAX 9): they show text in another order than it has."""
 
-_EVERY = _CONTROLS | _BIDI
-_KEEP_LINES = {code: escape for code, escape in _EVERY.items() if chr(code) not in "\n\t"}
+_ESCAPES = _CONTROLS | _BIDI
 
 
 def visible(text: str) -> str:
     r"""The text with each control character but newline and tab as an escape: `\x1b`, `\u202e`."""
-    return text.translate(_KEEP_LINES)
-
-
-def in_one_line(text: str) -> str:
-    """The same, newline and tab included."""
-    return text.translate(_EVERY)
+    return text.translate(_ESCAPES)

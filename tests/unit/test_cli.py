@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from srekv.cli import COMMANDS as LISTED
 from srekv.cli import main_group, run
 from srekv.config import Config
-from srekv.ui.help import Command, LazyGroup
+from srekv.ui.help import LazyGroup
 
 COMMANDS = {
     *("up", "test", "failover", "failover-test", "down", "status", "check", "kv", "local"),
@@ -111,7 +111,12 @@ def test_the_list_of_commands_fits() -> None:
     assert [line.split()[0] for line in commands][:3] == ["up", "test", "failover"]
 
 
-EXAMPLES = [example for command in ALL.values() if isinstance(command, Command) for example in command.examples]
+EXAMPLES = [
+    line.removeprefix("$ ")
+    for command in (main_group, *ALL.values())
+    for line in (command.help or "").splitlines()
+    if line.startswith("$ ")
+]
 
 
 @pytest.mark.parametrize("example", [one for one in EXAMPLES if one.startswith("srekv ")])
@@ -205,6 +210,15 @@ def test_nothing_given(tmp_path: Path) -> None:
         (("predict", "--threshold", "11"), "nearest: 10"),
         (("predict", "--ttl", "-1"), "nearest: 0"),
         (("check",), "missing argument 'FILE'"),
+        (("check", "no-such-file"), "does not exist"),
+        (("up", "--ttl", "soon"), "not a valid integer"),
+        (("up", "--dns-port", "70000"), "70000"),
+        (("up", "--speed", "fast"), "expected auto or a number"),
+        (("up", "--speed", "0"), "--speed: 0"),
+        (("up", "--allow-cidr", "10.1.2.3/8"), "did you mean 10.0.0.0/8?"),
+        (("--stack", "My_Stack", "up"), "did you mean my-stack?"),
+        (("--region", "us-east-11", "up"), "did you mean us-east-1?"),
+        (("kv", "put", "k", "v" * 70_000), "70000 bytes"),
     ],
 )
 def test_usage_errors(words: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,57 +15,46 @@ def found(tmp_path: Path, text: str) -> tuple[Block, ...]:
     return blocks(page)
 
 
+def console(lines: str) -> str:
+    """A block of commands."""
+    return f"```console\n{lines}\n```\n"
+
+
 def test_a_command_has_its_line_and_its_output(tmp_path: Path) -> None:
     """Lines are counted as an editor counts them."""
-    (block,) = found(tmp_path, "# Title\n\n```console\n$ one\nseen\n$ two\n```\n")
+    (block,) = found(tmp_path, "# Title\n\n" + console("$ one\nseen\n$ two"))
     assert [(one.line, one.text, one.output) for one in block.commands] == [(4, "one", ("seen",)), (6, "two", ())]
 
 
-def test_a_command_goes_on_after_a_backslash(tmp_path: Path) -> None:
-    """It is one command of two lines."""
-    (block,) = found(tmp_path, "```console\n$ one \\\n    --more\n$ two\n```\n")
-    assert [one.text for one in block.commands] == ["one \\\n    --more", "two"]
+@pytest.mark.parametrize(
+    ("text", "texts"),
+    [
+        (console("$ one \\\n    --more\n$ two"), ["one \\\n    --more", "two"]),
+        (console("$ cat > file <<'END'\n$ no command\nEND\nseen"), ["cat > file <<'END'\n$ no command\nEND"]),
+        ("```yaml\n$ no\n```\n\n```\n$ no\n```\n", []),
+    ],
+    ids=["after a backslash", "to the end of a here-document", "not in other languages"],
+)
+def test_where_a_command_ends(tmp_path: Path, text: str, texts: list[str]) -> None:
+    """A command may have several lines; output, workflows and programs are none."""
+    assert [one.text for block in found(tmp_path, text) for one in block.commands] == texts
 
 
-def test_a_command_goes_on_to_the_end_of_its_document(tmp_path: Path) -> None:
-    """What stands in a here-document is no output and no command."""
-    (block,) = found(tmp_path, "```console\n$ cat > file <<'END'\n$ no command\nEND\nseen\n```\n")
-    assert [(one.text, one.output) for one in block.commands] == [("cat > file <<'END'\n$ no command\nEND", ("seen",))]
+@pytest.mark.parametrize(
+    ("text", "exits"),
+    [(console("$ one\n$ echo $?\n1\n$ two"), [1, 0]), ("<!-- exits: 2 -->\n" + console("$ one\n$ two"), [0, 2])],
+)
+def test_the_page_may_show_another_exit_code(tmp_path: Path, text: str, exits: list[int]) -> None:
+    """As a reader would ask for it, which is not run, or in a comment about the last command."""
+    (block,) = found(tmp_path, text)
+    assert [one.exits for one in block.commands] == exits
 
 
-def test_other_languages_are_no_commands(tmp_path: Path) -> None:
-    """Output of its own, workflows, programs."""
-    assert found(tmp_path, "```yaml\n$ no\n```\n\n```\n$ no\n```\n") == ()
-
-
-def test_the_page_may_show_another_exit_code(tmp_path: Path) -> None:
-    """As a reader would look for it; that look is not run."""
-    (block,) = found(tmp_path, "```console\n$ one\n$ echo $?\n1\n$ two\n```\n")
-    assert [(one.text, one.exits) for one in block.commands] == [("one", 1), ("two", 0)]
-
-
-def test_a_comment_may_say_the_exit_code(tmp_path: Path) -> None:
-    """It is about the last command."""
-    (block,) = found(tmp_path, "<!-- exits: 2 -->\n```console\n$ one\n$ two\n```\n")
-    assert [one.exits for one in block.commands] == [0, 2]
-
-
-def test_a_block_that_is_not_run_has_its_reason(tmp_path: Path) -> None:
-    """Its commands are known all the same."""
-    (block,) = found(tmp_path, "<!-- not run: opens a browser -->\n```console\n$ one\n```\n")
-    assert block.not_run == "opens a browser"
-
-
-def test_an_answer_in_the_output_is_typed(tmp_path: Path) -> None:
-    """A page shows it as a terminal does."""
-    (block,) = found(tmp_path, "```console\n$ srekv down\nRemove the stack? [y/N]: y\n```\n")
-    assert block.commands[0].answers == "y\n"
-
-
-def test_a_remark_is_no_part_of_a_command(tmp_path: Path) -> None:
-    """It is there for the reader."""
-    (block,) = found(tmp_path, "```console\n$ make test    # all of it\n```\n")
-    assert block.commands[0].bare == "make test"
+def test_what_a_block_says_besides_its_commands(tmp_path: Path) -> None:
+    """Why it is not run, the answer that is typed, and a remark for the reader."""
+    (block,) = found(tmp_path, "<!-- not run: opens a browser -->\n" + console("$ down  # all\nRemove it? [y/N]: y"))
+    (command,) = block.commands
+    assert (block.not_run, command.answers, command.bare) == ("opens a browser", "y\n", "down")
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from srekv.provision.model import Change, Resource
 from srekv.ui import exits as endings
 from srekv.ui.console import Screen, grid, plain_table, plan_table, resource_table
 from srekv.ui.text import Text
-from srekv.ui.visible import in_one_line, visible
+from srekv.ui.visible import visible
 from srekv.watch.draw import line
 from srekv.watch.model import Event
 
@@ -40,7 +40,6 @@ def test_the_truth_table() -> None:
     """C0, DEL, C1 and the bidirectional overrides are escapes; newline, tab and every other letter stay."""
     assert visible("\x00\x07\x1b\x7f\x80\x9f\u202e\u2066") == r"\x00\x07\x1b\x7f\x80\x9f\u202e\u2066"
     assert visible("a\n\tclé \u4e2d\U0001f600 \xa0\\x1b") == "a\n\tclé \u4e2d\U0001f600 \xa0\\x1b"
-    assert in_one_line("a\n\tb\x1b") == r"a\x0a\x09b\x1b"
 
 
 def _change(text: str) -> Change:
