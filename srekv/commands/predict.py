@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rich.console import Group as Lines
 
-from srekv.check.predict import Choice, Prediction, predict, shortest_bound_s
+from srekv.check.predict import Prediction, predict, shortest_bound_s
 from srekv.commands.session import pass_invocation
 from srekv.config import Config
 from srekv.errors import FindingError
@@ -64,14 +65,15 @@ def _prediction(prediction: Prediction) -> Lines:
     outages = plain_table("outage, s", *quantiles, right=quantiles)
     for name, one in (("the machine stops", prediction.silent), ("the port refuses", prediction.refused)):
         outages.add_row(name, *(f"{getattr(one, quantile):.1f}" for quantile in quantiles))
-    meant = "for a client that honours the TTL, asks twice a second and gives up after 2 s"
     healed = prediction.healing
-    back = f"failback: the check passes {healed.p50:.1f} s (p95 {healed.p95:.1f} s) after the primary answers again"
     return Lines(
         Text(title, "bold"),
         outages,
-        Text(meant, "dim"),
-        Text(back, "dim"),
+        Text("for a client that honours the TTL, asks twice a second and gives up after 2 s", "dim"),
+        Text(
+            f"failback: the check passes {healed.p50:.1f} s (p95 {healed.p95:.1f} s) after the primary answers again",
+            "dim",
+        ),
         Text(),
         _bill(prediction),
         *_target(prediction),
@@ -86,23 +88,21 @@ def _bill(prediction: Prediction) -> Lines:
         note = f"  {cost.price.note}" if cost.price.note else ""
         units = f"{cost.units:g} x " if cost.units != 1 else ""
         rows.append((f"{cost.monthly:8.2f}", Text.assemble(f"{units}{cost.price.item}", (f"{mark}{note}", "dim"))))
-    dates = sorted({cost.price.read for cost in prediction.costs})
-    source = f"list prices of {document['region']}, on demand, read {dates[-1]}; sources: --output json"
+    newest = max(cost.price.read for cost in prediction.costs)
+    source = f"list prices of {document['region']}, on demand, read {newest}; sources: --output json"
     total = f"{document['usd_month']:.2f} USD a month, {document['usd_hour']:.3f} an hour while it is up"
     return Lines(Text(total, "bold"), grid(*rows), Text(source, "dim"))
 
 
-def _target(prediction: Prediction) -> list[Text]:
+def _target(prediction: Prediction) -> Iterator[Text]:
+    """Whether the settings meet the target, and those that do, the cheapest first."""
     if prediction.target is None:
-        return []
+        return
     words = "meet" if prediction.meets else "do not meet"
-    lines = [Text(), Text(f"these settings {words} a target of {prediction.target:g} s", "bold")]
-    return lines + [
-        Text(("cheapest: " if not index else "or: ") + _choice(one)) for index, one in enumerate(prediction.choices)
-    ]
-
-
-def _choice(one: Choice) -> str:
-    fragile = "; a single failed round of probes makes it switch" if one.threshold == 1 else ""
-    settings = f"--interval {one.interval} --threshold {one.threshold} --ttl {one.ttl}"
-    return f"{settings}, at most {one.worst:.1f} s, {one.usd_month:.2f} USD a month{fragile}"
+    yield Text()
+    yield Text(f"these settings {words} a target of {prediction.target:g} s", "bold")
+    for index, one in enumerate(prediction.choices):
+        settings = f"--interval {one.interval} --threshold {one.threshold} --ttl {one.ttl}"
+        fragile = "; a single failed round of probes makes it switch" if one.threshold == 1 else ""
+        costs = f"at most {one.worst:.1f} s, {one.usd_month:.2f} USD a month{fragile}"
+        yield Text(f"{'or' if index else 'cheapest'}: {settings}, {costs}")
