@@ -19,11 +19,18 @@ from srekv.cli import main_group, run
 from srekv.config import Config
 from srekv.ui.help import LazyGroup
 
-COMMANDS = {
-    *("up", "test", "failover", "failover-test", "down", "status", "check", "kv", "local"),
-    *("kv put", "kv get", "kv delete", "local status", "local logs", "local env", "local stop"),
+INTERFACE = {
+    "": "--target --stack --region --profile --output",
+    "up": "--wait --dry-run --vpc-id --azs --subnet --fix-vpc --instance-type --os --ami --key-name --create-key "
+    "--allow-cidr --zone --record --port --interval --threshold --ttl --deletion-protection --alarms --speed",
+    "failover": "--back",
+    "failover-test": "--fault --report",
+    "down": "--yes",
+    "status": "--watch",
+    **dict.fromkeys(("test", "check", "kv put", "kv get", "kv delete"), ""),
+    **dict.fromkeys(("local status", "local logs", "local env", "local stop"), ""),
 }
-"""Commands of the interface that must be there; more may come."""
+"""Commands and options of the interface that must be there; more may come."""
 
 READ = '{"client": 1, "op": "read", "key": "k", "value": null, "invoke": 3, "complete": 4, "outcome": "ok"}\n'
 """A history in which somebody reads a key that was never written, and is told so."""
@@ -72,9 +79,14 @@ def _srekv(
     )
 
 
-def test_the_commands_are_there() -> None:
-    """No command of the interface is missing."""
-    assert set(ALL) >= COMMANDS
+@pytest.mark.parametrize("name", INTERFACE)
+def test_the_interface_is_there(name: str) -> None:
+    """No command and no option of the interface is missing; each setting of `up` is a field of Config."""
+    command = ALL[name] if name else main_group
+    parameters = {option: one.name for one in command.params for option in one.opts}
+    assert parameters.keys() >= set(INTERFACE[name].split())
+    settings = {parameters[option] for option in INTERFACE["up"].split()} if name == "up" else set()
+    assert settings - Config.__dataclass_fields__.keys() <= {"wait", "dry_run"}
 
 
 @pytest.mark.parametrize("name", sorted(ALL))
@@ -141,27 +153,6 @@ def test_examples_keep_their_lines() -> None:
     text = CliRunner().invoke(main_group, ["sweep", "--help"]).output
     assert "\n  $ srekv sweep --dry-run\n" in text
     assert len(EXAMPLES) > 20
-
-
-def test_options_before_the_command() -> None:
-    """The interface's common options exist."""
-    names = {option for parameter in main_group.params for option in parameter.opts}
-    assert names >= {"--target", "--stack", "--region", "--profile", "--output"}
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        "--wait --dry-run --vpc-id --azs --subnet --fix-vpc --instance-type --os --ami --key-name --create-key",
-        "--allow-cidr --zone --record --port --interval --threshold --ttl --deletion-protection --alarms --speed",
-    ],
-)
-def test_options_of_up(options: str) -> None:
-    """Every option that the interface names; each setting is a field of Config under the same name."""
-    parameters = {option: one for one in ALL["up"].params for option in one.opts}
-    for option in options.split():
-        name = parameters[option].name
-        assert name in Config.__dataclass_fields__ or name in {"wait", "dry_run"}
 
 
 def test_the_help_says_why_the_defaults_differ() -> None:
