@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from rich.padding import Padding
 from rich.table import Table
 
-from srekv.commands.session import pass_invocation, running, session_of, target_config
+from srekv.commands.session import pass_invocation, require_runtime, session_of, target_config
 from srekv.doctor.model import Diagnosis, Finding, Severity, Wishes
 from srekv.errors import FindingError, UnknownError
 from srekv.ui.console import grid
 from srekv.ui.context import Invocation
-from srekv.ui.options import Number, as_parts, click_command, given, option
+from srekv.ui.options import Number, as_parts, click_command, drop_unset, option
 from srekv.ui.text import Text
 
 if TYPE_CHECKING:
@@ -70,10 +70,10 @@ def command(invocation: Invocation, options: Options) -> None:
     from srekv.provision.stack import connect
 
     chosen = {"vpc_id": options.vpc_id, "azs": options.azs, "instance_type": options.instance_type}
-    config = target_config(invocation, running(invocation))
+    config = target_config(invocation, require_runtime(invocation))
     with invocation.screen.progress() as narration:
         with narration.busy("reading the stack's settings"):
-            stack = connect(config, given(chosen), narration, session=session_of(invocation, config))
+            stack = connect(config, drop_unset(chosen), narration, session=session_of(invocation, config))
         before_up = stack.is_new and options.zone_id is None
         with narration.busy("examining what the first up would meet" if before_up else "examining zone and nodes"):
             diagnosis = _preflight(stack) if before_up else _zone(stack, options)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from srekv.commands.session import opened, pass_invocation
+from srekv.commands.session import open_stack, pass_invocation
 from srekv.errors import CommandLine, FindingError, SrekvError, UsageError
 from srekv.local import control
 from srekv.prices import leftover_costs, total_usd
@@ -157,7 +157,7 @@ def down(invocation: Invocation, *, dry_run: bool, keep_table: bool, backup: str
     if invocation.is_local and control.find(invocation.home) is None:
         nothing_runs(invocation, {"stack": invocation.stack, "dry_run": dry_run, "changes": []})
         return
-    with opened(invocation, dry=dry_run) as (stack, narration):
+    with open_stack(invocation, dry=dry_run) as (stack, narration):
         with narration.busy("reading the table"):
             held = stack.holding()
         if not dry_run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from srekv.commands.session import drill_settings, opened, pass_invocation
+from srekv.commands.session import drill_settings, open_stack, pass_invocation
 from srekv.errors import CommandLine
 from srekv.ui.console import grid
 from srekv.ui.context import Invocation
@@ -29,7 +29,7 @@ def command(invocation: Invocation, options: Options) -> None:
     from srekv.drill.repair import heal_left_behind
     from srekv.drill.switch import fail_back, fail_over
 
-    with opened(invocation) as (stack, narration):
+    with open_stack(invocation) as (stack, narration):
         heal_left_behind(stack.hands, drill_settings(stack), narration)
         work = fail_back if options.back else fail_over
         try:

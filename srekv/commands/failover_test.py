@@ -17,7 +17,7 @@ from rich.table import Table
 
 from srekv.commands.completion import proposing
 from srekv.commands.history import conclude
-from srekv.commands.session import drill_settings, opened, pass_invocation
+from srekv.commands.session import drill_settings, open_stack, pass_invocation
 from srekv.config import Config
 from srekv.drill.catalogue import BREAKS, CATALOGUE, entry
 from srekv.drill.events import RATES
@@ -167,13 +167,13 @@ def command(invocation: Invocation, options: Options) -> None:
 
     options.refuse_places()
     settings = {"zoo": options.kinds, "rate": options.rate}
-    with opened(invocation) as (stack, narration), interruptible():
+    with open_stack(invocation) as (stack, narration), interruptible():
         judged = _resume(stack, options, narration) if options.resume else _drill(stack, options, settings, narration)
     _show(invocation.screen, judged, rounds=1 if options.resume else options.rounds)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class JudgedDrill:
     """One drill and what its history shows; `report` is the page, if one was written."""
 
     result: DrillResult
@@ -193,7 +193,7 @@ def _show_catalogue(screen: Screen) -> None:
     screen.document({"faults": [one.to_json() for one in CATALOGUE]})
 
 
-def _drill(stack: Stack, options: Options, more: dict[str, Any], narration: Narration) -> list[Judged]:
+def _drill(stack: Stack, options: Options, more: dict[str, Any], narration: Narration) -> list[JudgedDrill]:
     """Drill as often as asked, up to the first round that is violated, and judge each."""
     from srekv.drill import runner
     from srekv.drill.catalogue import fault
@@ -201,7 +201,7 @@ def _drill(stack: Stack, options: Options, more: dict[str, Any], narration: Narr
     from srekv.drill.scene import Order
 
     found = entry(options.fault)
-    judged: list[Judged] = []
+    judged: list[JudgedDrill] = []
     warn_of_lease(stack.run.config, narration, rounds=options.rounds, now=datetime.now(UTC))
     first_seed = secrets.randbelow(2**31) if options.seed is None else options.seed
     heal_left_behind(stack.hands, drill_settings(stack), narration)
@@ -222,7 +222,7 @@ def _drill(stack: Stack, options: Options, more: dict[str, Any], narration: Narr
     return judged
 
 
-def _resume(stack: Stack, options: Options, narration: Narration) -> list[Judged]:
+def _resume(stack: Stack, options: Options, narration: Narration) -> list[JudgedDrill]:
     """Fetch and judge the history of the latest drill whose srekv process died.
 
     Raises:
@@ -250,7 +250,7 @@ def warn_of_lease(config: Config, watcher: Watcher, *, rounds: int, now: datetim
         watcher.warn(f"the nodes' lease may end before the drill does: {end}; " + renew + " renews it")
 
 
-def _judge(result: DrillResult, options: Options, narration: Narration) -> Judged:
+def _judge(result: DrillResult, options: Options, narration: Narration) -> JudgedDrill:
     """The verdict over a drill, and its report if one is asked for."""
     from srekv.check.verdict import judge_file
     from srekv.commands.report import write_report
@@ -260,7 +260,7 @@ def _judge(result: DrillResult, options: Options, narration: Narration) -> Judge
         page = None
         if options.report is not None:
             page = write_report(place_report(options.report, result, rounds=options.rounds), result.history).page
-        return Judged(result=result, verdict=verdict, report=page)
+        return JudgedDrill(result=result, verdict=verdict, report=page)
 
 
 def place_report(directory: Path, result: DrillResult, *, rounds: int) -> Path:
@@ -270,7 +270,7 @@ def place_report(directory: Path, result: DrillResult, *, rounds: int) -> Path:
     return directory / result.run_id if rounds > 1 or holds_other(directory, result.history) else directory
 
 
-def _show(screen: Screen, judged: Sequence[Judged], *, rounds: int) -> None:
+def _show(screen: Screen, judged: Sequence[JudgedDrill], *, rounds: int) -> None:
     from srekv.check.verdict import worst
     from srekv.report.data import failover_document
     from srekv.report.terminal import drill_view
@@ -289,7 +289,7 @@ def _show(screen: Screen, judged: Sequence[Judged], *, rounds: int) -> None:
     conclude(next(one.verdict for one in judged if one.verdict.verdict == verdict))
 
 
-def _timeline(one: Judged) -> tuple[RenderableType, ...]:
+def _timeline(one: JudgedDrill) -> tuple[RenderableType, ...]:
     """The drill's timeline for a terminal; nothing when there was no fault to draw it around."""
     from srekv.check.history import read
     from srekv.report.page import timeline
@@ -301,7 +301,7 @@ def _timeline(one: Judged) -> tuple[RenderableType, ...]:
     return ("", strip(timeline(history, one.verdict.timing)))
 
 
-def _distribution(judged: Sequence[Judged], rounds: int) -> dict[str, Any]:
+def _distribution(judged: Sequence[JudgedDrill], rounds: int) -> dict[str, Any]:
     """What several drills measured, AWS-equivalent seconds."""
     return {
         "asked": rounds,

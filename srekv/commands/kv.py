@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import click
 
-from srekv.commands.session import opened, pass_invocation, vantage
+from srekv.commands.session import open_stack, pass_invocation, vantage
 from srekv.errors import CommandLine, FindingError, SrekvError, UsageError
 from srekv.ui.context import Invocation
 from srekv.ui.help import Group
@@ -94,7 +94,7 @@ def _request(invocation: Invocation, method: str, key: str, value: bytes) -> byt
             + CommandLine("srekv status")
             + ": the service itself takes up to 400 KiB",
         )
-    with opened(invocation) as (stack, narration):
+    with open_stack(invocation) as (stack, narration):
         deployment = stack.hands.deployment()
         running = [node for node in deployment.nodes if node.state == "running"]
         if not running:

@@ -124,18 +124,18 @@ def _readable_configuration() -> Iterator[None]:
 
 
 @contextmanager
-def opened(invocation: Invocation, *, dry: bool = False) -> Iterator[tuple[Stack, Narration]]:
+def open_stack(invocation: Invocation, *, dry: bool = False) -> Iterator[tuple[Stack, Narration]]:
     """The stack of this invocation, on a target that is already there."""
     from srekv.provision.stack import connect
 
-    config = target_config(invocation, running(invocation))
+    config = target_config(invocation, require_runtime(invocation))
     with invocation.screen.progress(dry=dry) as narration:
         with narration.busy("reading the stack's settings"):
             stack = connect(config, {}, narration, dry=dry, session=session_of(invocation, config))
         yield stack, narration
 
 
-def running(invocation: Invocation) -> control.Runtime | None:
+def require_runtime(invocation: Invocation) -> control.Runtime | None:
     """The local cloud, which must run by now; None for AWS.
 
     Raises:
@@ -178,7 +178,7 @@ class LocalOptions:
     )
 
 
-def started(
+def ensure_runtime(
     invocation: Invocation,
     given: Mapping[str, Any],
     local: LocalOptions,

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from srekv.commands.session import opened, pass_invocation, vantage
+from srekv.commands.session import open_stack, pass_invocation, vantage
 from srekv.config import Config
 from srekv.errors import CommandLine, SrekvError, UsageError
 from srekv.provision.model import Change, Deployment, Observation, Resource
@@ -64,7 +64,7 @@ def lease_row(config: Config, now: datetime) -> list[tuple[str, str]]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class StackStatus:
     """What `status` has seen of a stack.
 
     Attributes:
@@ -89,7 +89,7 @@ class Standing:
         return {name: one["healthy"] for name, one in self.health.items()}
 
 
-def look(stack: Stack, narration: Narration) -> Standing:
+def look(stack: Stack, narration: Narration) -> StackStatus:
     """See how a stack stands. Reads only, but for a question about the name that a node asks for us."""
     from srekv.commands import plan as planning
 
@@ -107,7 +107,7 @@ def look(stack: Stack, narration: Narration) -> Standing:
         resources = pool.submit(stack.resources)
         drift = pool.submit(differences)
         health = _health(stack, deployment, narration) if deployment else {}
-        return Standing(
+        return StackStatus(
             resources=resources.result(),
             drift=drift.result(),
             deployment=deployment,
@@ -128,7 +128,7 @@ def status(invocation: Invocation) -> None:
     from srekv.provision import lease
     from srekv.provision.engine.reading import Reading
 
-    with opened(invocation) as (stack, narration), narration.busy("reading the stack"):
+    with open_stack(invocation) as (stack, narration), narration.busy("reading the stack"):
         Reading().attach(stack.run.clients.session)
         seen = look(stack, narration)
     config, screen, now, deployment = stack.run.config, invocation.screen, datetime.now(UTC), seen.deployment
@@ -146,7 +146,7 @@ def status(invocation: Invocation) -> None:
         raise lease.explain_end(config.lease, now=now) or seen.problem
 
 
-def _status_document(config: Config, seen: Standing, now: datetime) -> dict[str, Any]:
+def _status_document(config: Config, seen: StackStatus, now: datetime) -> dict[str, Any]:
     from srekv.provision import lease
 
     deployment = seen.deployment

@@ -19,7 +19,7 @@ from srekv.commands.down import (
     release,
     show_left,
 )
-from srekv.commands.session import pass_invocation, running, session_of, target_config
+from srekv.commands.session import pass_invocation, require_runtime, session_of, target_config
 from srekv.errors import CommandLine, FindingError, SrekvError, UsageError
 from srekv.local import control
 from srekv.prices import REGION
@@ -87,7 +87,7 @@ def sweep(invocation: Invocation, options: Options, *, confirm: Confirm) -> None
         nothing_runs(invocation, {"dry_run": options.dry_run, "stacks": []})
         return
     now = datetime.now(UTC)
-    config = target_config(invocation, running(invocation))
+    config = target_config(invocation, require_runtime(invocation))
     account = Account(config, session_of(invocation, config))
     with invocation.screen.progress(dry=options.dry_run) as narration:
         regions = account.regions() if options.all_regions else (config.region,)

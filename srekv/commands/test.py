@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from srekv.commands.session import drill_settings, opened, pass_invocation
+from srekv.commands.session import drill_settings, open_stack, pass_invocation
 from srekv.errors import CommandLine, FindingError
 from srekv.ui.console import grid
 from srekv.ui.context import Invocation
@@ -24,7 +24,7 @@ def command(invocation: Invocation, _: NoOptions) -> None:
     from srekv.drill.repair import heal_left_behind
     from srekv.report.terminal import acceptance_table
 
-    with opened(invocation) as (stack, narration):
+    with open_stack(invocation) as (stack, narration):
         heal_left_behind(stack.hands, drill_settings(stack), narration)
         with narration.busy("testing from both nodes"):
             findings = acceptance(stack.hands, drill_settings(stack))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from srekv.commands.session import LocalOptions, pass_invocation, session_of, started, target_config, vantage
+from srekv.commands.session import LocalOptions, ensure_runtime, pass_invocation, session_of, target_config, vantage
 from srekv.commands.status import lease_row
 from srekv.config import OPERATING_SYSTEMS, SPEEDS, fastest, refuse_unsupported
 from srekv.errors import Advice, CommandLine, SrekvError, UsageError
@@ -18,7 +18,7 @@ from srekv.local import control
 from srekv.provision.model import Change, Deployment
 from srekv.ui.console import Narration, changes_json, grid, node_table, nodes_json, reach, tally
 from srekv.ui.context import Invocation
-from srekv.ui.options import OneOf, as_parts, as_seconds, click_command, given, option
+from srekv.ui.options import OneOf, as_parts, as_seconds, click_command, drop_unset, option
 
 if TYPE_CHECKING:
     from srekv.provision.hands import AwsHands
@@ -92,7 +92,7 @@ class Options(LocalOptions, StackOptions):
     @property
     def settings(self) -> dict[str, Any]:
         """The settings of the stack that were really given."""
-        chosen = given({one.name: getattr(self, one.name) for one in fields(StackOptions)})
+        chosen = drop_unset({one.name: getattr(self, one.name) for one in fields(StackOptions)})
         return chosen | ({"lease": None} if self.no_lease else {})
 
 
@@ -116,7 +116,7 @@ def up(invocation: Invocation, options: Options) -> None:
     """Create or repair everything, then show how to reach it."""
     since, wait = time.time(), options.wait
     with invocation.screen.progress() as narration:
-        stack = _connected(invocation, options, narration)
+        stack = _connect(invocation, options, narration)
         # Only now: a local cloud that starts does so beside these imports.
         from srekv.drill.note import refuse_under_way
         from srekv.provision import lease
@@ -176,7 +176,7 @@ def _plan(invocation: Invocation, options: Options) -> None:
     idle = invocation.is_local and control.find(invocation.home) is None
     try:
         with invocation.screen.progress(dry=True) as narration:
-            stack = _connected(invocation, options, narration)
+            stack = _connect(invocation, options, narration)
             stack.up(wait=options.wait, guard=refuse_under_way, preflight=refuse)
             changes, elapsed = narration.changes, narration.elapsed_s
     finally:
@@ -200,11 +200,11 @@ def _plan(invocation: Invocation, options: Options) -> None:
     planning.refuse(changes)
 
 
-def _connected(invocation: Invocation, options: Options, narration: Narration) -> Stack:
+def _connect(invocation: Invocation, options: Options, narration: Narration) -> Stack:
     """The stack, on a target that is started if need be."""
     new: list[control.Runtime] = []
     with narration.busy("starting the local cloud" if invocation.is_local else "checking the options"):
-        config = target_config(invocation, started(invocation, options.settings, options, new.append))
+        config = target_config(invocation, ensure_runtime(invocation, options.settings, options, new.append))
     for runtime in new:
         words = describe_pace(runtime.speed, runtime.keeps)
         (narration.note if runtime.speed <= runtime.keeps else narration.warn)(words)
@@ -229,7 +229,7 @@ def describe_pace(speed: float, keeps: float) -> Advice:
     return f"speed {speed:g}: this machine is too busy even for that, so a drill may be inconclusive"
 
 
-def _noted(narration: Narration, work: Callable[[], Deployment | None]) -> Deployment | None:
+def _report_on_failure(narration: Narration, work: Callable[[], Deployment | None]) -> Deployment | None:
     """Do it; if it fails or the user interrupts, say what this run has created and how to go on or go back.
 
     Of a stack that was removed meanwhile the error says what is left.

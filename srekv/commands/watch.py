@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.live import Live
 
-from srekv.commands.session import running, session_of, target_config, vantage
+from srekv.commands.session import require_runtime, session_of, target_config, vantage
 from srekv.errors import CommandLine, UsageError
 from srekv.local import control
 from srekv.ui.console import Screen
@@ -59,7 +59,7 @@ def watch(invocation: Invocation, *, every_s: float) -> None:
     from srekv.provision.engine.run import Run
     from srekv.provision.stack import connect
 
-    runtime = running(invocation)
+    runtime = require_runtime(invocation)
     target = target_config(invocation, runtime)
     stack = connect(target, {}, Listener(), session=session_of(invocation, target))
     # by clients that give up soon: a poll that hangs is worth less than the next one

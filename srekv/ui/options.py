@@ -110,6 +110,6 @@ def as_speed(_context: click.Context, parameter: click.Parameter, value: str | N
     return None if value is None else clock_speed(value, parameter.opts[0])
 
 
-def given(values: dict[str, Any]) -> dict[str, Any]:
+def drop_unset(values: dict[str, Any]) -> dict[str, Any]:
     """The values that were really given: the others keep what the stack was made with."""
     return {name: value for name, value in values.items() if value is not None and value != ()}
