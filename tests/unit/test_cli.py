@@ -102,7 +102,7 @@ def test_every_command_has_help(name: str) -> None:
 WITH_OPTIONS = {
     name: kind
     for name in ALL
-    if name != "kv put"
+    if name not in {"kv", "kv put"}
     and (kind := getattr(sys.modules[f"srekv.commands.{name.split()[0].replace('-', '_')}"], "Options", None))
 }
 
