@@ -139,7 +139,7 @@ def up(invocation: Invocation, options: Options) -> None:
                 wait=wait, since=since, guard=refuse_under_way, preflight=preflight, heal=heal, answer=answer
             )
 
-        deployment = _noted(narration, work)
+        deployment = _report_on_failure(narration, work)
         changes, elapsed = narration.changes, narration.elapsed_s
     screen, settled, now = invocation.screen, stack.run.config, datetime.now(UTC)
     document: dict[str, Any] = {
