@@ -39,8 +39,8 @@ drill: .venv/installed ## Up, test, failover-test and down on the local target
 test: .venv/developed .venv/evaluator ## The whole test suite
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-sweep-test: .venv/developed ## Stop up and down at every call, in four ways; writes docs/reference/convergence.md
-	$(BIN)/python -m pytest -m sweep -n $(WORKERS) --dist worksteal tests/contract/sweep
+sweep-test: .venv/developed ## Stop up and down at every call, in four ways; writes docs/reference/convergence.md (SHARE=3: today's third)
+	$(BIN)/python -m pytest -m sweep -n $(WORKERS) --dist worksteal tests/contract/sweep --share $(or $(SHARE),1)
 
 race-test: .venv/developed ## Two commands at once and interrupts, with more seeds than `make test` takes
 	$(BIN)/python -m pytest -m sweep -n $(WORKERS) --dist worksteal tests/contract/test_together.py
