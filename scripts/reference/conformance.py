@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from srekv.commands.conformance import rules
 from srekv.conformance.cases.catalogue import CASES
-from srekv.conformance.layer import all_rules
+from srekv.conformance.layer import enforced_rules
+from srekv.conformance.rules import RULES
 
 TESTS = Path(__file__).parents[2] / "tests"
 PLACES = ("unit/conformance/test_rules*.py", "contract/test_layer.py", "contract/test_credentials.py")
@@ -45,11 +45,11 @@ def conformance() -> str:
 
 def rows() -> Iterator[tuple[str, ...]]:
     """One row a rule."""
-    laws = {rule.id for rule in all_rules()}
+    enforced = enforced_rules()
     texts = {path: path.read_text() for place in PLACES for path in sorted(TESTS.glob(place))}
-    for rule in rules():
+    for rule in RULES.values():
         shown = [*_cases(rule.id), *_tests(rule.id, texts.items())]
-        layer = "yes" if rule.id in laws else ""
+        layer = "yes" if rule.id in enforced else ""
         yield f"`{rule.id}`", rule.says, " ".join(rule.rows), rule.source, layer, ", ".join(shown)
 
 

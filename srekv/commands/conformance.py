@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import boto3
@@ -14,12 +14,11 @@ from rich.padding import Padding
 from srekv.commands.completion import proposing
 from srekv.commands.session import pass_invocation, session_of, target_config
 from srekv.config import Config
-from srekv.conformance.cases.catalogue import CASES
-from srekv.conformance.cases.desk import FAILURES, PREFIX, Desk, Patience
-from srekv.conformance.cases.model import Case
+from srekv.conformance.cases.catalogue import CASES, Case
+from srekv.conformance.cases.context import FAILURES, PREFIX, CaseContext, RetryPolicy
 from srekv.conformance.cases.runner import Outcome, put_all
-from srekv.conformance.layer import Account, all_rules
-from srekv.conformance.model import Rule
+from srekv.conformance.layer import Account, enforced_rules
+from srekv.conformance.rules import RULES, Rule
 from srekv.errors import FindingError, SrekvError, UsageError
 from srekv.local import control
 from srekv.provision.engine.answers import explain
@@ -27,9 +26,6 @@ from srekv.ui.console import Narration, Screen, plain_table
 from srekv.ui.context import Invocation
 from srekv.ui.options import click_command, option
 from srekv.ui.text import Text
-
-QUICK = Patience(tries=100, pause_s=0.02)
-"""On this machine; AWS takes its time."""
 
 _STYLES = {"ok": "green", "differs": "bold red", "not asked": "dim"}
 
@@ -71,24 +67,14 @@ def command(invocation: Invocation, options: Options) -> None:
         conformance(invocation, options)
 
 
-def rules() -> tuple[Rule, ...]:
-    """Every rule there is, those of the layer first, each once."""
-    found: dict[str, Rule] = {rule.id: rule for rule in all_rules()}
-    for case in CASES:
-        found.setdefault(case.id, case.rule)
-    return tuple(found.values())
-
-
 def listing(screen: Screen) -> None:
-    """Show the rules without asking anybody."""
-    enforced = {rule.id for rule in all_rules()}
-    asked = {case.id for case in CASES} | {case.law for case in CASES}
-    for rule in rules():
+    """Show the rules; make no call."""
+    enforced, asked = enforced_rules(), _known()
+    for rule in RULES.values():
         head = Text.assemble((rule.id, "bold"), (f"  {' '.join(rule.rows)}", "dim"))
         screen.show(head, Padding(rule.says, (0, 0, 0, 2)), Padding(Text(rule.source, "dim"), (0, 0, 0, 2)))
-    screen.document(
-        {"rules": [{**_rule_json(rule), "layer": rule.id in enforced, "asked": rule.id in asked} for rule in rules()]}
-    )
+    shown = [{**_rule_json(one), "layer": one.id in enforced, "asked": one.id in asked} for one in RULES.values()]
+    screen.document({"rules": shown})
 
 
 def conformance(invocation: Invocation, options: Options) -> None:
@@ -102,29 +88,35 @@ def conformance(invocation: Invocation, options: Options) -> None:
     cases = _chosen(options)
     _refuse_surprises(invocation, options, cases)
     with invocation.screen.progress() as narration, _target(invocation, narration) as config:
-        desk, account = _desk(config, session_of(invocation, config), layered=invocation.is_local and not options.plain)
+        layered = invocation.is_local and not options.plain
+        context = _context(config, session_of(invocation, config), layered=layered)
         if not invocation.is_local:
-            narration.note(f"asking in account {_whose(desk)}, {config.region}: names start with {PREFIX}-{desk.nonce}")
+            start = f"{PREFIX}-{context.nonce}"
+            narration.note(f"asking in account {_owner(context)}, {config.region}: names start with {start}")
         outcomes, left = put_all(
             _counted(cases, narration),
-            desk,
+            context,
             expensive=options.expensive,
-            tell=lambda outcome: _tell(narration.note, outcome),
+            report=lambda outcome: _report(narration.note, outcome),
         )
-    _show(invocation.screen, config, outcomes, left, layered=account is not None)
+    _show(invocation.screen, config, outcomes, left, layered=layered)
     _judge(outcomes, left)
 
 
 def _counted(cases: Sequence[Case], narration: Narration) -> Iterator[Case]:
-    """The cases one by one; somebody who looks on sees which one is being put."""
+    """The cases one by one, with a line about the one that is being put."""
     for number, case in enumerate(cases, 1):
         with narration.busy(f"case {number} of {len(cases)}: {case.id}"):
             yield case
 
 
+def _known() -> set[str]:
+    """What names a case: its own id, or its rule's."""
+    return {case.id for case in CASES} | {case.law for case in CASES}
+
+
 def _chosen(options: Options) -> tuple[Case, ...]:
-    """The cases to put; one is named by its own id or by its rule's."""
-    known = {case.id for case in CASES} | {case.law for case in CASES}
+    known = _known()
     for name in options.only:
         if name not in known:
             nearest = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
@@ -169,30 +161,30 @@ def _target(invocation: Invocation, narration: Narration) -> Iterator[Config]:
                 control.stop(invocation.home)
 
 
-def _desk(config: Config, session: boto3.Session, *, layered: bool) -> tuple[Desk, Account | None]:
+def _context(config: Config, session: boto3.Session, *, layered: bool) -> CaseContext:
     """Where the cases ask from; over an emulator, with AWS's behaviour in front of it."""
-    account = Account() if layered else None
-    if account is not None:
-        account.attach(session)
+    if layered:
+        Account().attach(session)
 
     def make(service: str, settings: Any, keys: dict[str, str] | None = None) -> Any:
         given: dict[str, Any] = {"endpoint_url": config.endpoint, "config": settings, **(keys or {})}
         return session.client(service, **given)  # type: ignore[call-overload]
 
-    patience = QUICK if config.endpoint else Patience()
-    return Desk(make=make, region=config.region, patience=patience), account
+    # AWS takes its time; on this machine everything is quick.
+    retries = RetryPolicy(tries=100, pause_s=0.02) if config.endpoint else RetryPolicy()
+    return CaseContext(make=make, region=config.region, retries=retries)
 
 
-def _whose(desk: Desk) -> str:
+def _owner(context: CaseContext) -> str:
     """The account that is asked; an early word about credentials that do not work."""
     try:
-        return str(desk.client("sts").get_caller_identity()["Account"])
+        return str(context.call("sts.get_caller_identity")["Account"])
     except FAILURES as error:
         raise explain(error, "asking whose account this is") from None
 
 
-def _tell(note: Callable[[str], None], outcome: Outcome) -> None:
-    """Say at once what differs."""
+def _report(note: Callable[[str], None], outcome: Outcome) -> None:
+    """Report at once what differs."""
     if outcome.verdict == "differs":
         recorded = " or ".join(str(answer) for answer in outcome.case.answers)
         note(f"{outcome.case.id} differs: {outcome.seen}; recorded: {recorded}")
@@ -238,13 +230,13 @@ def _rule_json(rule: Rule) -> dict[str, Any]:
 
 
 def _case_json(outcome: Outcome) -> dict[str, Any]:
-    case, seen = outcome.case, outcome.seen
+    case = outcome.case
     return {
         **_rule_json(case.rule),
         "law": case.law,
         "needs": case.needs,
-        "recorded": [{"status": one.status, "code": one.code, "text": one.text} for one in case.answers],
-        "seen": {"status": seen.status, "code": seen.code, "text": seen.text} if seen else None,
+        "recorded": [asdict(one) for one in case.answers],
+        "seen": asdict(outcome.seen) if outcome.seen else None,
         "verdict": outcome.verdict,
         "reason": outcome.reason,
     }

@@ -1,17 +1,17 @@
-"""Security groups: ids that are unknown for a moment, rules that exist already, groups that something still uses."""
+"""Security groups: ids that are unknown at first, rules that exist already, groups that something still uses."""
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from srekv.conformance.machines import ENDED, MachineLaw, Machines, named
-from srekv.conformance.model import Call, Moments, Refusal, Rule
+from srekv.conformance.machines import ENDED, Machines
+from srekv.conformance.model import Answer, Call, Refusal, ResponseRule, ServiceRules, hide_new, named_ids, param
 
-PATIENCE = 8
+MOST_REFUSALS = 8
 """So many refusals rest on what was seen of others; after that the backend is believed, which knows more."""
 
 
@@ -25,213 +25,113 @@ class Entry(NamedTuple):
     peer: str
 
 
-@dataclass
-class Groups:
-    """What has been seen of the groups' rules."""
+class Groups(ServiceRules):
+    """What has been seen of the groups' rules, and of the instances that use the groups."""
 
-    rules: dict[str, set[Entry]] = field(default_factory=lambda: defaultdict(set))
-    _noted: tuple[Call, int] | None = None
+    def __init__(self, machines: Machines) -> None:
+        self._machines = machines
+        self._entries: dict[str, set[Entry]] = defaultdict(set)
+        self._deleted: set[str] = set()
+        self._refusals_left: dict[str, int] = defaultdict(lambda: MOST_REFUSALS)
+        self.rules = (
+            ResponseRule("group-not-seen", "RunInstances", refuse=self._refuse_deleted),
+            *hide_new(
+                "group-not-seen",
+                machines.conditions,
+                _not_found,
+                after="CreateSecurityGroup",
+                things=lambda _, answer: [answer["GroupId"]],
+                looks=(1, 2),
+                before="ec2",
+                named=lambda call: named_ids(call.params, "sg-"),
+            ),
+            ResponseRule("group-not-seen", "ec2", reword=_name_group),
+            ResponseRule("group-duplicate", "CreateSecurityGroup", refuse=_refuse_name, reword=_name_vpc),
+            ResponseRule(
+                "rule-duplicate",
+                "AuthorizeSecurityGroupIngress AuthorizeSecurityGroupEgress",
+                refuse=self._refuse_duplicate,
+                reword=_name_first_rule,
+            ),
+            ResponseRule("group-in-use", "DeleteSecurityGroup", refuse=self._refuse_used),
+            *hide_new(
+                "group-in-use",
+                machines.conditions,
+                _in_use,
+                after="TerminateInstances",
+                things=self._of_ending,
+                looks=(1, 2),
+                before="DeleteSecurityGroup",
+                named=param("GroupId"),
+            ),
+        )
 
-    def note(self, call: Call, answer: Mapping[str, Any]) -> None:
-        """Learn from an answer, once."""
-        if call.service != "ec2" or (call, call.attempt) == self._noted:
-            return
-        self._noted = (call, call.attempt)
+    def observe(self, call: Call, answer: Answer) -> None:
+        """Learn from an answer."""
         group, change = call.params.get("GroupId", ""), set(entries(call))
         if call.operation.startswith("AuthorizeSecurityGroup"):
-            self.rules[group] |= change
+            self._entries[group] |= change
         elif call.operation.startswith("RevokeSecurityGroup"):
             # Rules can be revoked by their own ids too: nothing is known of the group until it is listed again.
-            self.rules[group] = self.rules[group] - change if change else set()
+            self._entries[group] = self._entries[group] - change if change else set()
         elif call.operation == "DeleteSecurityGroup":
-            self.rules.pop(group, None)
+            self._entries.pop(group, None)
+            self._deleted.add(group)
         elif call.operation == "DescribeSecurityGroups":
             for one in answer["SecurityGroups"]:
                 inward = _flat(one.get("IpPermissions", ()), egress=False)
-                self.rules[one["GroupId"]] = {*inward, *_flat(one.get("IpPermissionsEgress", ()), egress=True)}
+                self._entries[one["GroupId"]] = {*inward, *_flat(one.get("IpPermissionsEgress", ()), egress=True)}
         elif call.operation == "DescribeSecurityGroupRules":
-            self._listed(call, answer["SecurityGroupRules"])
+            filters = call.params.get("Filters", [])
+            if len(filters) == 1 and filters[0]["Name"] == "group-id" and "NextToken" not in call.params:
+                self._entries.update({listed: set() for listed in filters[0]["Values"]})
+            for one in answer["SecurityGroupRules"]:
+                self._entries[one["GroupId"]].add(_entry_of_rule(one))
 
-    def _listed(self, call: Call, rules: list[Mapping[str, Any]]) -> None:
-        filters = call.params.get("Filters", [])
-        if len(filters) == 1 and filters[0]["Name"] == "group-id" and "NextToken" not in call.params:
-            for group in filters[0]["Values"]:
-                self.rules[group] = set()
-        for one in rules:
-            self.rules[one["GroupId"]].add(_entry_of_rule(one))
+    def _refuse_deleted(self, call: Call) -> Refusal | None:
+        return next((_not_found(one) for one in named_ids(call.params, "sg-") if one in self._deleted), None)
 
-    def referring(self, group: str) -> bool:
-        """Whether another group's rule names this one."""
-        return any(
-            entry.peer == group for other, entries_ in self.rules.items() if other != group for entry in entries_
-        )
-
-
-class GroupLaw(MachineLaw):
-    """A law that looks at groups."""
-
-    def __init__(self, machines: Machines, groups: Groups) -> None:
-        super().__init__(machines)
-        self.groups = groups
-
-    def after(self, call: Call, answer: dict[str, Any]) -> None:
-        """Learn from every answer."""
-        super().after(call, answer)
-        self.groups.note(call, answer)
-
-
-class GroupNotSeen(GroupLaw):
-    """A new group's id is unknown for one or two looks."""
-
-    rule = Rule(
-        id="group-not-seen",
-        rows=("E35", "E15"),
-        source="getmoto/moto test_security_groups (aws_verified); EC2 API: eventual consistency",
-        says="Right after CreateSecurityGroup, calls that name the group answer InvalidGroup.NotFound; so does a "
-        "launch into a group that is deleted.",
-    )
-
-    def __init__(self, machines: Machines, groups: Groups) -> None:
-        super().__init__(machines, groups)
-        self._unseen = Moments()
-        self._deleted: set[str] = set()
-
-    def before(self, call: Call) -> Refusal | None:
-        """Any call that names it."""
-        for group in named(call.params, "sg-") if call.service == "ec2" else ():
-            if self._unseen.look(group) or (call.operation == "RunInstances" and group in self._deleted):
-                return Refusal("InvalidGroup.NotFound", f"The security group '{group}' does not exist")
-        return None
-
-    def after(self, call: Call, answer: dict[str, Any]) -> None:
-        """A creation begins the moment."""
-        super().after(call, answer)
-        if call.operation == "CreateSecurityGroup":
-            self._unseen.begin(answer["GroupId"], self.moment(self.rule, call, 1, 2))
-        if call.operation == "DeleteSecurityGroup":
-            self._deleted.add(call.params.get("GroupId", ""))
-
-    def reword(self, call: Call, error: dict[str, str]) -> None:
-        """As EC2 says that a group does not exist."""
-        group = next(named(call.params, "sg-"), "") if call.service == "ec2" else ""
-        if error.get("Code") in {"InvalidGroup.NotFound", "InvalidGroupId.NotFound"} and group:
-            error.update(Code="InvalidGroup.NotFound", Message=f"The security group '{group}' does not exist")
-
-
-class GroupDuplicate(GroupLaw):
-    """A group's name is taken once in a VPC."""
-
-    rule = Rule(
-        id="group-duplicate",
-        rows=("E33",),
-        source="dask/dask-cloudprovider#198; cdk-preflight",
-        says="CreateSecurityGroup with a name that the VPC has is refused with InvalidGroup.Duplicate; a name that "
-        "starts with sg- with InvalidParameterValue.",
-    )
-
-    def before(self, call: Call) -> Refusal | None:
-        """The form of the name."""
-        name = call.params.get("GroupName", "")
-        if call.operation != "CreateSecurityGroup" or not name.startswith("sg-"):
-            return None
-        return Refusal(
-            "InvalidParameterValue",
-            f"Value ({name}) for parameter GroupName is invalid. Group names may not be in the format sg-*.",
-        )
-
-    def reword(self, call: Call, error: dict[str, str]) -> None:
-        """EC2 tells the VPC too."""
-        if call.operation == "CreateSecurityGroup" and error.get("Code") == "InvalidGroup.Duplicate":
-            name, vpc = call.params["GroupName"], call.params.get("VpcId", "")
-            error["Message"] = f"The security group '{name}' already exists" + (f" for VPC '{vpc}'" if vpc else "")
-
-
-class RuleDuplicate(GroupLaw):
-    """A rule can be added once, and a batch is taken whole or not at all."""
-
-    rule = Rule(
-        id="rule-duplicate",
-        rows=("E34",),
-        source="terraform-aws-modules/terraform-aws-security-group#351; ansible#19759",
-        says="One rule that exists makes the whole AuthorizeSecurityGroupIngress fail: InvalidPermission.Duplicate.",
-    )
-
-    def before(self, call: Call) -> Refusal | None:
-        """All of the batch is looked at before any of it is added."""
-        if not call.operation.startswith("AuthorizeSecurityGroup"):
-            return None
-        known = set(self.groups.rules.get(call.params.get("GroupId", ""), ()))
+    def _refuse_duplicate(self, call: Call) -> Refusal | None:
+        """All of the batch is checked before any of it is added."""
+        known = set(self._entries.get(call.params.get("GroupId", ""), ()))
         for entry in entries(call):
             if entry in known:
-                return Refusal("InvalidPermission.Duplicate", _says_exists(entry))
+                return Refusal("InvalidPermission.Duplicate", _exists(entry))
             known.add(entry)
         return None
 
-    def reword(self, call: Call, error: dict[str, str]) -> None:
-        """EC2 names the rule: the first of the batch stands for a backend that does not say which."""
-        first = next(entries(call), None)
-        if error.get("Code") == "InvalidPermission.Duplicate" and first:
-            error["Message"] = _says_exists(first)
-
-
-class GroupInUse(GroupLaw):
-    """A group stays while an interface or another group's rule uses it, and a while longer."""
-
-    rule = Rule(
-        id="group-in-use",
-        rows=("E30",),
-        source="terraform-provider-aws#32745; cloud-barista/cb-spider#460; EC2 API: DeleteSecurityGroup",
-        says="DeleteSecurityGroup is refused with DependencyViolation while an instance's interface uses the group, "
-        "also for a while after the instance's end, and while another group's rule names it.",
-    )
-
-    def __init__(self, machines: Machines, groups: Groups) -> None:
-        super().__init__(machines, groups)
-        self._lingering = Moments()
-        self._patience: dict[str, int] = defaultdict(lambda: PATIENCE)
-
-    def before(self, call: Call) -> Refusal | None:
-        """At deletion."""
+    def _refuse_used(self, call: Call) -> Refusal | None:
         group = call.params.get("GroupId", "")
-        if call.operation != "DeleteSecurityGroup" or not (self._used(group) or self._lingering.look(group)):
+        if self._refusals_left[group] == 0:
             return None
-        return Refusal("DependencyViolation", f"resource {group} has a dependent object")
+        named = any(
+            entry.peer == group for other, listed in self._entries.items() if other != group for entry in listed
+        )
+        machines = self._machines.known.values()
+        used = named or any(group in one.groups and one.state not in ENDED for one in machines)
+        self._refusals_left[group] = self._refusals_left[group] - 1 if used else MOST_REFUSALS
+        return _in_use(group) if used else None
 
-    def _used(self, group: str) -> bool:
-        machines = (one for one in self.machines.known.values() if group in one.groups)
-        if self._patience[group] == 0:
-            return False
-        used = self.groups.referring(group) or any(one.state not in ENDED for one in machines)
-        self._patience[group] = self._patience[group] - 1 if used else PATIENCE
-        return used
-
-    def after(self, call: Call, answer: dict[str, Any]) -> None:
-        """The end of an instance begins the moment in which its interfaces go."""
-        super().after(call, answer)
-        if call.operation == "TerminateInstances":
-            machines = (self.machines.known.get(one) for one in call.params["InstanceIds"])
-            for group in {group for one in machines if one for group in one.groups}:
-                self._lingering.begin(group, self.moment(self.rule, call, 1, 2))
+    def _of_ending(self, call: Call, _answer: Answer) -> set[str]:
+        """The groups of instances that end: their interfaces go a little later."""
+        machines = (self._machines.known.get(one) for one in call.params["InstanceIds"])
+        return {group for one in machines if one for group in one.groups}
 
 
 def entries(call: Call) -> Iterator[Entry]:
     """The rules that a call adds or removes, one for each peer."""
     if "SecurityGroup" not in call.operation or not call.operation.startswith(("Authorize", "Revoke")):
         return
-    params = call.params
-    yield from _flat(params.get("IpPermissions", ()), egress=call.operation.endswith("Egress"))
+    params, egress = call.params, call.operation.endswith("Egress")
+    yield from _flat(params.get("IpPermissions", ()), egress=egress)
     if "CidrIp" in params:
-        yield _entry(params, params["CidrIp"], egress=call.operation.endswith("Egress"))
+        yield _entry(params, params["CidrIp"], egress=egress)
 
 
 def _flat(permissions: Any, *, egress: bool) -> Iterator[Entry]:
+    peers = {"IpRanges": "CidrIp", "Ipv6Ranges": "CidrIpv6", "PrefixListIds": "PrefixListId"}
     for one in permissions:
-        for members, key in (
-            ("IpRanges", "CidrIp"),
-            ("Ipv6Ranges", "CidrIpv6"),
-            ("PrefixListIds", "PrefixListId"),
-            ("UserIdGroupPairs", "GroupId"),
-        ):
+        for members, key in {**peers, "UserIdGroupPairs": "GroupId"}.items():
             for peer in one.get(members, ()):
                 yield _entry(one, peer.get(key) or "", egress=egress)
 
@@ -239,7 +139,9 @@ def _flat(permissions: Any, *, egress: bool) -> Iterator[Entry]:
 def _entry(permission: Mapping[str, Any], peer: str, *, egress: bool) -> Entry:
     protocol = str(permission.get("IpProtocol", "-1")).lower()
     first, last = permission.get("FromPort", -1), permission.get("ToPort", -1)
-    return Entry(egress, protocol, *((-1, -1) if protocol == "-1" else (int(first), int(last))), _canonical(peer))
+    with contextlib.suppress(ValueError):
+        peer = str(ipaddress.ip_network(peer, strict=False))  # EC2 keeps the network, whatever host bits were given
+    return Entry(egress, protocol, *((-1, -1) if protocol == "-1" else (int(first), int(last))), peer)
 
 
 def _entry_of_rule(rule: Mapping[str, Any]) -> Entry:
@@ -248,18 +150,42 @@ def _entry_of_rule(rule: Mapping[str, Any]) -> Entry:
     return _entry(rule, peer, egress=bool(rule.get("IsEgress")))
 
 
-def _canonical(peer: str) -> str:
-    """EC2 keeps the network, whatever host bits were given."""
-    try:
-        return str(ipaddress.ip_network(peer, strict=False))
-    except ValueError:
-        return peer
+def _not_found(group: str) -> Refusal:
+    return Refusal("InvalidGroup.NotFound", f"The security group '{group}' does not exist")
 
 
-def _says_exists(entry: Entry) -> str:
-    if entry.protocol == "-1":
-        return f'the specified rule "peer: {entry.peer}, ALL, ALLOW" already exists'
-    return (
-        f'the specified rule "peer: {entry.peer}, {entry.protocol.upper()}, from port: {entry.first}, '
-        f'to port: {entry.last}, ALLOW" already exists'
-    )
+def _in_use(group: str) -> Refusal:
+    return Refusal("DependencyViolation", f"resource {group} has a dependent object")
+
+
+def _exists(entry: Entry) -> str:
+    ports = f", from port: {entry.first}, to port: {entry.last}"
+    what = "ALL" if entry.protocol == "-1" else f"{entry.protocol.upper()}{ports}"
+    return f'the specified rule "peer: {entry.peer}, {what}, ALLOW" already exists'
+
+
+def _refuse_name(call: Call) -> Refusal | None:
+    name = call.params.get("GroupName", "")
+    if not name.startswith("sg-"):
+        return None
+    text = f"Value ({name}) for parameter GroupName is invalid. Group names may not be in the format sg-*."
+    return Refusal("InvalidParameterValue", text)
+
+
+def _name_group(call: Call, error: dict[str, str]) -> None:
+    group = next(named_ids(call.params, "sg-"), "")
+    if error.get("Code") in {"InvalidGroup.NotFound", "InvalidGroupId.NotFound"} and group:
+        error.update(Code="InvalidGroup.NotFound", Message=_not_found(group).message)
+
+
+def _name_vpc(call: Call, error: dict[str, str]) -> None:
+    if error.get("Code") == "InvalidGroup.Duplicate":
+        name, vpc = call.params["GroupName"], call.params.get("VpcId", "")
+        error["Message"] = f"The security group '{name}' already exists" + (f" for VPC '{vpc}'" if vpc else "")
+
+
+def _name_first_rule(call: Call, error: dict[str, str]) -> None:
+    """The first rule of the batch stands for a backend that does not report which one exists."""
+    first = next(entries(call), None)
+    if error.get("Code") == "InvalidPermission.Duplicate" and first:
+        error["Message"] = _exists(first)

@@ -1,17 +1,23 @@
-"""The laws of IAM: roles that are unknown for a moment, deletions that come too early, the shapes of a role."""
+"""IAM: roles that are unknown at first, deletions that come too early, the shapes of a role."""
 
 from __future__ import annotations
 
-from typing import Any
+from srekv.conformance.model import (
+    Answer,
+    Call,
+    Conditions,
+    EventuallyVisible,
+    Refusal,
+    ResponseRule,
+    ServiceRules,
+)
 
-from srekv.conformance.model import Call, Conditions, Law, Lenient, Moments, Refusal, Rule
-
-_EMPTYING = {
+_REMOVALS = {
     "RemoveRoleFromInstanceProfile": "Cannot delete entity, must remove roles from instance profile first.",
     "DetachRolePolicy": "Cannot delete entity, must detach all policies first.",
     "DeleteRolePolicy": "Cannot delete entity, must delete policies first.",
 }
-"""What is removed -> what a deletion says that comes too early."""
+"""What is removed -> the text for a deletion that comes too early."""
 
 _HIDDEN = {
     "CreateRole": ("MaxSessionDuration", "RoleLastUsed"),
@@ -19,111 +25,56 @@ _HIDDEN = {
 }
 """What these calls leave out of a role."""
 
-
-class IamLaw(Lenient):
-    """A law that looks at roles and profiles."""
-
-    def __init__(self, conditions: Conditions) -> None:
-        self.conditions = conditions
+_CHANGING = ("AddRoleToInstanceProfile", "AttachRolePolicy", "PutRolePolicy")
 
 
-class RoleNotSeen(IamLaw):
-    """A new role is unknown to the calls that change it for one or two tries, and perhaps to GetRole for one."""
-
-    rule = Rule(
-        id="role-not-seen",
-        rows=("I7",),
-        source="terraform-provider-aws role.go (which reads a new role again until it is found), instance_profile.go; "
-        "IAM user guide: troubleshoot_general",
-        says="Right after CreateRole, AddRoleToInstanceProfile and calls that give it policies answer NoSuchEntity; "
-        "GetRole may.",
-    )
-    _CHANGING = frozenset({"AddRoleToInstanceProfile", "PutRolePolicy", "AttachRolePolicy"})
+class Iam(ServiceRules):
+    """Roles and instance profiles."""
 
     def __init__(self, conditions: Conditions) -> None:
-        super().__init__(conditions)
-        self._unseen = Moments()
+        self._conditions = conditions
+        self._unseen, self._lingering = EventuallyVisible(), EventuallyVisible()
+        self.rules = (
+            ResponseRule("role-not-seen", " ".join((*_CHANGING, "GetRole")), refuse=self._refuse_unseen),
+            ResponseRule("role-not-seen", "CreateRole", change=self._hide_role),
+            ResponseRule("delete-conflict", "DeleteRole DeleteInstanceProfile", refuse=self._refuse_deletion),
+            ResponseRule("delete-conflict", " ".join(_REMOVALS), change=self._remove),
+            ResponseRule("role-shape", "CreateRole GetRole ListRoles", change=_shape_roles),
+        )
 
-    def before(self, call: Call) -> Refusal | None:
-        """What names the role and changes or reads it."""
+    def _refuse_unseen(self, call: Call) -> Refusal | None:
         role = call.params.get("RoleName", "")
-        if call.operation not in {*self._CHANGING, "GetRole"} or not self._unseen.look(f"{call.operation} {role}"):
-            return None
-        return Refusal("NoSuchEntity", f"The role with name {role} cannot be found.", 404)
+        if self._unseen.look(f"{call.operation} {role}"):
+            return Refusal("NoSuchEntity", f"The role with name {role} cannot be found.", 404)
+        return None
 
-    def after(self, call: Call, answer: dict[str, Any]) -> None:
-        """A creation begins the moment."""
-        super().after(call, answer)
-        if call.operation == "CreateRole":
-            for changing in sorted(self._CHANGING):
-                looks = self.conditions.between(self.rule, f"{changing} {call.number}", 1, 2)
-                self._unseen.begin(f"{changing} {call.params['RoleName']}", looks)
-            missed = self.conditions.between(self.rule, f"GetRole {call.number}", 0, 1)
-            self._unseen.begin(f"GetRole {call.params['RoleName']}", missed)
+    def _hide_role(self, call: Call, _answer: Answer) -> None:
+        """A new role is unknown to what changes it for one or two tries, and perhaps to GetRole for one."""
+        for operation, looks in (*((one, (1, 2)) for one in _CHANGING), ("GetRole", (0, 1))):
+            lasts = self._conditions.between("role-not-seen", f"{operation} {call.number}", *looks)
+            self._unseen.start(f"{operation} {call.params['RoleName']}", lasts)
 
-
-class DeleteConflict(IamLaw):
-    """What was just taken off a role or out of a profile still counts for a try."""
-
-    rule = Rule(
-        id="delete-conflict",
-        rows=("I5",),
-        source="99designs/iamy#68, #47; cloud-custodian#4078; awslabs/aws-orbit-workbench#633",
-        says="DeleteRole and DeleteInstanceProfile may be refused with DeleteConflict, HTTP status 409, right after "
-        "the last policy or role was removed.",
-    )
-
-    def __init__(self, conditions: Conditions) -> None:
-        super().__init__(conditions)
-        self._lingering = Moments()
-
-    def before(self, call: Call) -> Refusal | None:
-        """A deletion."""
-        name = {"DeleteRole": "RoleName", "DeleteInstanceProfile": "InstanceProfileName"}.get(call.operation)
-        if name is None:
-            return None
-        for removal, text in _EMPTYING.items():
+    def _refuse_deletion(self, call: Call) -> Refusal | None:
+        name = "RoleName" if call.operation == "DeleteRole" else "InstanceProfileName"
+        for removal, text in _REMOVALS.items():
             if self._lingering.look(f"{removal} {name} {call.params[name]}"):
                 return Refusal("DeleteConflict", text, 409)
         return None
 
-    def after(self, call: Call, answer: dict[str, Any]) -> None:
-        """A removal begins the moment, for the role and for the profile."""
-        super().after(call, answer)
-        if call.operation not in _EMPTYING:
-            return
-        for name in ("RoleName", "InstanceProfileName"):
-            if name in call.params:
-                looks = self.conditions.between(self.rule, f"{name} {call.operation} {call.number}", 0, 2)
-                self._lingering.begin(f"{call.operation} {name} {call.params[name]}", looks)
+    def _remove(self, call: Call, _answer: Answer) -> None:
+        """What was just taken off a role or out of a profile still counts for a try, for both."""
+        for name in {"RoleName", "InstanceProfileName"} & call.params.keys():
+            looks = self._conditions.between("delete-conflict", f"{name} {call.operation} {call.number}", 0, 2)
+            self._lingering.start(f"{call.operation} {name} {call.params[name]}", looks)
 
 
-class RoleShape(IamLaw):
-    """Each call shows its own part of a role."""
-
-    rule = Rule(
-        id="role-shape",
-        rows=("I3",),
-        source="localstack iam snapshots; getmoto/moto test_iam_response_attributes.py (aws_verified)",
-        says="CreateRole omits MaxSessionDuration and RoleLastUsed, GetRole has both, ListRoles has neither Tags nor "
-        "RoleLastUsed; Tags are absent when there are none.",
-    )
-
-    def after(self, call: Call, answer: dict[str, Any]) -> None:
-        """Leave out what AWS leaves out, add what it adds."""
-        super().after(call, answer)
-        if call.operation not in {"CreateRole", "GetRole", "ListRoles"}:
-            return
-        for role in answer.get("Roles") or [answer.get("Role", {})]:
-            for member in _HIDDEN.get(call.operation, ()):
-                role.pop(member, None)
-            if not role.get("Tags"):
-                role.pop("Tags", None)
-            if call.operation == "GetRole" and role:
-                role.setdefault("MaxSessionDuration", 3600)
-                role.setdefault("RoleLastUsed", {})
-
-
-def laws(conditions: Conditions) -> tuple[Law, ...]:
-    """A new set, for one account."""
-    return (RoleNotSeen(conditions), DeleteConflict(conditions), RoleShape(conditions))
+def _shape_roles(call: Call, answer: Answer) -> None:
+    """Leave out what AWS leaves out, add what it adds."""
+    for role in answer.get("Roles") or [answer.get("Role", {})]:
+        for member in _HIDDEN.get(call.operation, ()):
+            role.pop(member, None)
+        if not role.get("Tags"):
+            role.pop("Tags", None)
+        if call.operation == "GetRole" and role:
+            role.setdefault("MaxSessionDuration", 3600)
+            role.setdefault("RoleLastUsed", {})

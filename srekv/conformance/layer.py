@@ -9,55 +9,128 @@ from typing import TYPE_CHECKING, Any
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError
 
-from srekv.conformance import credentials, dynamodb, ec2, iam, inputs, route53, ssm, tagging, wire
-from srekv.conformance.model import Asking, Call, Conditions, Law, Raw, Refusal, Rule, Wording
-from srekv.conformance.trouble import Kind, Trouble, Troubles, throttle_of
+from srekv.conformance import wire
+from srekv.conformance.addresses import Addresses
+from srekv.conformance.credentials import Credentials, State
+from srekv.conformance.dynamodb import Tables
+from srekv.conformance.faults import Fault, FaultInjector, Kind, throttle_of
+from srekv.conformance.groups import Groups
+from srekv.conformance.iam import Iam
+from srekv.conformance.inputs import Alarms, Images, Inputs
+from srekv.conformance.launches import Launches, Profiles
+from srekv.conformance.machines import Machines
+from srekv.conformance.model import Answer, Call, Conditions, Raw, Refusal, ResponseRule
+from srekv.conformance.route53 import Route53
+from srekv.conformance.route53_timing import Route53Timing
+from srekv.conformance.rules import RULES
+from srekv.conformance.ssm import Ssm
+from srekv.conformance.tagging import Tagging
 
 if TYPE_CHECKING:
     import boto3
 
 READING = ("Describe", "Get", "List")
-"""How the names of operations begin that change nothing."""
+"""How the names of operations start that change nothing."""
 
 _CALL = "srekv_call"
-_SERVICES = (credentials, ec2, iam, route53, dynamodb, ssm, tagging, inputs)
-"""The modules that hold laws; each has `laws(conditions)`."""
+_SERVICES = (Credentials, Addresses, Iam, Route53, Route53Timing, Tables, Ssm, Tagging)
 
 
-def all_laws(conditions: Conditions) -> tuple[Law, ...]:
-    """A new set of every law there is."""
-    return tuple(law for service in _SERVICES for law in service.laws(conditions))
+class RuleSet:
+    """The rules that one account holds to, in the order of the catalogue, with what they remember.
+
+    Args:
+        conditions: what the account is like.
+        enforced: the ids of the rules that hold; None: all of them.
+    """
+
+    def __init__(self, conditions: Conditions, enforced: Collection[str] | None = None) -> None:
+        self._machines = machines = Machines(conditions)
+        self._services = (
+            machines,
+            *(of_machines(machines) for of_machines in (Launches, Profiles, Groups)),
+            *(service(conditions) for service in _SERVICES),
+            *(Images(), Alarms(), Inputs()),
+        )
+        order = {rule: number for number, rule in enumerate(RULES)}
+        rules = (one for service in self._services for one in service.rules)
+        self._rules = sorted(rules, key=lambda one: order[one.rule])
+        self._by_call: dict[tuple[str, str], list[ResponseRule]] = {}
+        if enforced is not None:
+            self.keep(enforced)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The rules that hold."""
+        return tuple(dict.fromkeys(one.rule for one in self._rules))
+
+    def keep(self, rules: Collection[str]) -> None:
+        """Hold to these rules only from now on; what was seen stays known."""
+        self._rules = [one for one in self._rules if one.rule in rules]
+        self._by_call.clear()
+
+    def _about(self, call: Call) -> list[ResponseRule]:
+        key = (call.service, call.operation)
+        if key not in self._by_call:
+            self._by_call[key] = [one for one in self._rules if not {"*", *key}.isdisjoint(one.targets.split())]
+        return self._by_call[key]
+
+    def ask(self, call: Call) -> None:
+        """Before the parameters are serialised."""
+        if self._rules:
+            self._machines.widen(call)
+
+    def answer(self, call: Call) -> Refusal | Raw | None:
+        """What answers an attempt instead of the backend; None lets the backend answer."""
+        for rule in self._about(call):
+            found = rule.refuse(call) if rule.refuse else None
+            if found is not None:
+                return found
+        return None
+
+    def change(self, call: Call, answer: Answer) -> None:
+        """The backend's answer took effect: learn from it, then let it show what AWS shows."""
+        for service in self._services if self._rules else ():
+            service.observe(call, answer)
+        for rule in self._about(call):
+            if rule.change:
+                rule.change(call, answer)
+
+    def reword(self, call: Call, error: dict[str, str]) -> None:
+        """The backend refused the call."""
+        for rule in self._about(call):
+            if rule.reword:
+                rule.reword(call, error)
 
 
-def all_rules() -> tuple[Rule, ...]:
-    """Every rule that a law enforces."""
-    return tuple(law.rule for law in all_laws(Conditions()))
+def enforced_rules() -> tuple[str, ...]:
+    """The id of every rule that the layer can enforce."""
+    return RuleSet(Conditions()).ids
 
 
 class Account:
     """How one AWS account behaves, for any number of sessions and threads.
 
-    Two accounts with the same seed that are asked the same answer the same, whatever ids the backend gives.
+    Two accounts with the same seed that are asked the same answer the same, whatever ids the backend gives. botocore's
+    pauses before it sends a call again are cut to nothing; whether it does send it again stays its own decision.
 
     Args:
-        seed: decides how long each moment lasts, and which of two recorded outcomes comes.
         rules: the ids of the rules that hold; None: all of them.
-        hurry: whether botocore's pauses before it sends a call of this account again are cut to nothing. Whether it
-            does send it again stays its own decision.
 
     Attributes:
+        seed: decides how long each delay lasts, and which of two recorded outcomes comes; counts from the next `reset`.
         calls: (operation, parameters) of every call that was made, in order; a call that is sent again is one call.
         operations: the same by name.
         conditions: what the account is like; may be changed at any time.
+        rule_set: the rules in force.
     """
 
-    def __init__(self, seed: int = 0, rules: Collection[str] | None = None, *, hurry: bool = True) -> None:
-        self.seed = seed
+    def __init__(self, rules: Collection[str] | None = None) -> None:
+        self.seed = 0
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.operations: list[str] = []
-        self._rules = None if rules is None else frozenset(rules)
-        self._hurry = hurry
-        self._troubles = Troubles()
+        self._rules = rules
+        self._faults = FaultInjector()
         self._lock = threading.RLock()
         self._current = threading.local()
         self._keys: set[str] = set()
@@ -81,18 +154,14 @@ class Account:
         """The account is empty: forget all that happened, what is to happen, and every condition."""
         with self._lock:
             self.conditions = Conditions(seed=self.seed, keys=self._keys)
-            laws = all_laws(self.conditions)
-            self.laws = tuple(law for law in laws if self._rules is None or law.rule.id in self._rules)
-            # Sorted out once: to ask a law what it can do takes longer than to ask the law.
-            self._asking = tuple(law for law in self.laws if isinstance(law, Asking))
-            self._wording = tuple(law for law in self.laws if isinstance(law, Wording))
+            self.rule_set = RuleSet(self.conditions, self._rules)
             self.clear()
 
     def clear(self) -> None:
-        """Forget the calls and the troubles to come; things stay as they are."""
+        """Forget the calls and the faults to come; things stay as they are."""
         with self._lock:
             self.forget()
-            self._troubles.clear()
+            self._faults = FaultInjector()
 
     def forget(self) -> None:
         """Forget the calls: the next one of each operation is number 1."""
@@ -143,28 +212,27 @@ class Account:
         self.conditions.not_offered.add((instance_type, zone))
         self.conditions.offerings_agree = known
 
-    def credentials(self, state: credentials.State) -> None:
+    def credentials(self, state: State) -> None:
         """What the account thinks of its callers' credentials from now on (C1 to C4)."""
         self.conditions.credentials = state
 
     def _plan(self, kind: Kind, operation: str, nth: int, **more: Any) -> None:
         with self._lock:
-            self._troubles.planned.append(Trouble(kind=kind, operation=operation, nth=nth, **more))
+            self._faults.planned.append(Fault(kind=kind, operation=operation, nth=nth, **more))
 
     def _asks(self, *, params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
         """Listens to before-parameter-build."""
         call = Call(model.service_model.service_name, model.name, context["client_region"], params, model)
         context[_CALL] = call
         with self._lock:
-            for law in self._asking:
-                law.ask(call)
+            self.rule_set.ask(call)
 
     def _begins(self, *, context: dict[str, Any], **_: Any) -> None:
         """Listens to before-call."""
         call = self._current.call = context[_CALL]
         with self._lock:
             call.number = 1 + self.operations.count(call.operation)
-            self._troubles.begins(call)
+            self._faults.kill("kill before", call)
             self.calls.append((call.operation, call.params))
             self.operations.append(call.operation)
 
@@ -174,8 +242,8 @@ class Account:
         call.attempt += 1
         call.key = wire.access_key(request)
         with self._lock:
-            found = self._troubles.refuses(call) or self._judged(call)
-            loses = not found and self._troubles.loses(call)
+            found = self._faults.refuse(call) or self.rule_set.answer(call)
+            loses = not found and self._faults.loses(call)
         call.refused = found if isinstance(found, Refusal) else None
         call.replayed = isinstance(found, Raw)
         if isinstance(found, Raw):
@@ -184,21 +252,14 @@ class Account:
             return wire.refuse(request.url, call, found)
         return self._send_and_lose(call, request) if loses else None
 
-    def _judged(self, call: Call) -> Refusal | Raw | None:
-        for law in self.laws:
-            found = law.before(call)
-            if found is not None:
-                return found
-        return None
-
     def _send_and_lose(self, call: Call, request: Any) -> AWSResponse:
         response = wire.send(request)
         if response.status_code >= 300:
             return response
-        with self._lock:
-            self._troubles.has_lost(call)
         call.raw = Raw(response.status_code, dict(response.headers), response.content)
-        self._took_effect(call, wire.parse(response, call.model))
+        with self._lock:
+            self._faults.next("lose answer", call)
+            self.rule_set.change(call, wire.parse(response, call.model))
         raise ConnectionClosedError(endpoint_url=request.url)
 
     def _hears(self, *, response_dict: dict[str, Any], **_: Any) -> None:
@@ -212,7 +273,7 @@ class Account:
         context = request_dict["context"]
         retries = context["client_config"].retries or {}
         call: Call = context[_CALL]
-        if not self._hurry or retries.get("mode") != "standard" or attempts >= retries.get("total_max_attempts", 3):
+        if retries.get("mode") != "standard" or attempts >= retries.get("total_max_attempts", 3):
             return None
         return 0 if call.refused and _is_sent_again(call.refused) else None
 
@@ -220,22 +281,12 @@ class Account:
         """Listens to after-call."""
         call: Call = context[_CALL]
         took_effect = http_response.status_code < 300
-        if took_effect:
-            self._took_effect(call, parsed)
-        elif call.refused is None:
-            self._reword(call, parsed.get("Error", {}))
         with self._lock:
-            self._troubles.ends(call, took_effect=took_effect)
-
-    def _reword(self, call: Call, error: dict[str, str]) -> None:
-        with self._lock:
-            for law in self._wording:
-                law.reword(call, error)
-
-    def _took_effect(self, call: Call, answer: dict[str, Any]) -> None:
-        with self._lock:
-            for law in self.laws:
-                law.after(call, answer)
+            if took_effect:
+                self.rule_set.change(call, parsed)
+            elif call.refused is None:
+                self.rule_set.reword(call, parsed.get("Error", {}))
+            self._faults.kill("kill after" if took_effect else None, call)
 
 
 def _is_sent_again(refusal: Refusal) -> bool:

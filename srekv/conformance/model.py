@@ -1,32 +1,18 @@
-"""What a rule of AWS is, what a law sees of a call, and how it answers.
+"""What a response rule sees of a call, how it answers, and what an account is like.
 
-A law knows what it has seen through its account: what went past it (another session's calls) it learns from listings.
+A rule knows what it has seen through its account: what went past it (another session's calls) it learns from listings.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
-
-@dataclass(frozen=True, kw_only=True)
-class Rule:
-    """One thing that AWS does and an emulator may forgive.
-
-    Attributes:
-        id: kebab-case, unique.
-        rows: the rows of the recorded behaviour that it holds to ("E1"), or sections of AWS's documentation.
-        source: where it was recorded or is documented.
-        says: the rule in one sentence.
-    """
-
-    id: str
-    rows: tuple[str, ...]
-    source: str
-    says: str
+Answer = dict[str, Any]
+"""A backend's answer as botocore parsed it."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +39,15 @@ class Call:
 
     Attributes:
         service: boto3's name of the service, for example "route53".
-        params: the parameters as botocore sends them; a law's `ask` may replace members, never change them in place.
+        params: the parameters as botocore sends them; members may be replaced, never changed in place.
         model: botocore's model of the operation.
         number: this is the n-th call of its operation, from 1.
         attempt: this is the n-th time that it is sent, from 1; botocore retries.
-        refused: what answered the latest attempt in AWS's place.
+        refused: what answered the latest attempt instead of AWS.
         raw: the latest answer on the wire.
         replayed: the answer is one that was given before.
         key: the access key that the latest attempt was signed with.
-        notes: what laws keep with the call, by the law's own key.
+        wanted_states: the instance states that the caller asked for, where the backend is asked for all of them.
     """
 
     service: str
@@ -75,55 +61,43 @@ class Call:
     raw: Raw | None = None
     replayed: bool = False
     key: str = ""
-    notes: dict[str, Any] = field(default_factory=dict)
+    wanted_states: frozenset[str] | None = None
 
 
-class Law(Protocol):
-    """Enforces one rule. Its methods are called one at a time, never at once."""
+@dataclass(frozen=True)
+class ResponseRule:
+    """What a rule of AWS does to calls. Its functions are called one at a time, never at once.
 
-    @property
-    def rule(self) -> Rule:
-        """What it enforces."""
+    Attributes:
+        rule: its id in rules.toml; one rule may have several of these.
+        targets: the operations that it is about, separated by spaces; a service's name stands for all of its, "*" for
+            every call.
+        refuse: before each attempt is sent: refuse it, answer it as before, or let the backend answer.
+        change: after the backend's answer took effect: change it in place before the caller has it.
+        reword: after the backend refused the call in other words than AWS: change Code and Message in place.
+    """
 
-    def before(self, call: Call) -> Refusal | Raw | None:
-        """Before each attempt is sent: refuse it, answer it as before, or let the backend answer."""
-
-    def after(self, call: Call, answer: dict[str, Any]) -> None:
-        """The backend's answer took effect (errors are not shown): may be changed in place before the caller has it."""
-
-
-@runtime_checkable
-class Asking(Protocol):
-    """A law that also changes what the backend is asked."""
-
-    def ask(self, call: Call) -> None:
-        """Before the parameters are serialised: may replace members of `call.params`."""
+    rule: str
+    targets: str
+    refuse: Callable[[Call], Refusal | Raw | None] | None = None
+    change: Callable[[Call, Answer], None] | None = None
+    reword: Callable[[Call, dict[str, str]], None] | None = None
 
 
-@runtime_checkable
-class Wording(Protocol):
-    """A law about how an error is put, for a backend that raises it in other words."""
+class ServiceRules:
+    """The response rules about one kind of thing, with what they remember of an account."""
 
-    def reword(self, call: Call, error: dict[str, str]) -> None:
-        """The backend refused the call: Code and Message may be changed in place."""
+    rules: tuple[ResponseRule, ...] = ()
 
-
-class Lenient:
-    """A law's methods that do nothing: a base for laws that need only some of them."""
-
-    def before(self, _call: Call) -> Refusal | Raw | None:
-        """Let the backend answer."""
-        return None
-
-    def after(self, _call: Call, _answer: dict[str, Any]) -> None:
-        """Leave the answer as it is."""
+    def observe(self, call: Call, answer: Answer) -> None:
+        """Learn from an answer, before any rule changes it."""
 
 
 @dataclass
 class Conditions:
-    """What an account is like: the same for every law, and changed by whoever sets the scene.
+    """What an account is like: the same for every rule; may be changed at any time.
 
-    "A moment" is counted in looks (calls that ask), not in seconds: tests are fast and give the same result each time.
+    Delays are counted in looks (calls that ask), not in seconds: tests are fast and give the same result each time.
 
     Attributes:
         seed: decides every `between`.
@@ -149,18 +123,22 @@ class Conditions:
     credentials: str = "valid"
     clock: Callable[[], float] = time.monotonic
 
-    def between(self, rule: Rule, key: str, low: int, high: int) -> int:
+    def between(self, rule: str, key: str, low: int, high: int) -> int:
         """A number from low to high, both included: always the same one for this seed, rule and key."""
-        return random.Random(f"{self.seed}/{rule.id}/{key}").randint(low, high)  # noqa: S311 - no secret
+        return random.Random(f"{self.seed}/{rule}/{key}").randint(low, high)  # noqa: S311 - no secret
+
+    def looks(self, rule: str, call: Call, low: int, high: int) -> int:
+        """For how many looks something lasts that starts with this call."""
+        return self.between(rule, f"{call.operation}#{call.number}", low, high)
 
 
-class Moments:
-    """How many more looks a thing stays as it is seen now, by the thing's id."""
+class EventuallyVisible:
+    """For how many more looks a thing stays as it is seen now, by the thing's id."""
 
     def __init__(self) -> None:
         self._left: dict[str, int] = {}
 
-    def begin(self, thing: str, looks: int) -> None:
+    def start(self, thing: str, looks: int) -> None:
         """From now on, for so many looks."""
         if looks > 0:
             self._left[thing] = looks
@@ -179,3 +157,67 @@ class Moments:
         if left > 1:
             self._left[thing] = left - 1
         return left > 0
+
+
+def hide_new(
+    rule: str,
+    conditions: Conditions,
+    refusal: Callable[[str], Refusal],
+    *,
+    after: str,
+    things: Callable[[Call, Answer], Iterable[str]],
+    looks: tuple[int, int],
+    before: str,
+    named: Callable[[Call], Iterable[str]],
+) -> tuple[ResponseRule, ResponseRule]:
+    """Calls that name a thing are refused for a few looks after another call has made or changed it.
+
+    Args:
+        rule: its id.
+        conditions: of the account.
+        refusal: of a call that names this thing.
+        after: operations whose answers start it.
+        things: the ids of the things in such an answer.
+        looks: at least and at most so many refusals.
+        before: operations, or services, that are refused.
+        named: the ids that such a call names.
+    """
+    unseen = EventuallyVisible()
+
+    def refuse(call: Call) -> Refusal | None:
+        return next((refusal(thing) for thing in named(call) if unseen.look(thing)), None)
+
+    def start(call: Call, answer: Answer) -> None:
+        for thing in () if call.replayed else things(call, answer):
+            unseen.start(thing, conditions.looks(rule, call, *looks))
+
+    return ResponseRule(rule, before, refuse=refuse), ResponseRule(rule, after, change=start)
+
+
+def param(name: str) -> Callable[..., Iterator[str]]:
+    """A function that gives this parameter of a call, for `hide_new`."""
+
+    def given(call: Call, _answer: Answer | None = None) -> Iterator[str]:
+        if name in call.params:
+            yield call.params[name]
+
+    return given
+
+
+def named_ids(value: Any, prefix: str) -> Iterator[str]:
+    """Every id with this prefix in the parameters, however deep, filters and texts left out."""
+    if isinstance(value, str):
+        if value.startswith(prefix):
+            yield value
+    elif isinstance(value, Mapping):
+        for key, member in value.items():
+            if key not in {"Filters", "UserData", "TagSpecifications", "Tags"}:
+                yield from named_ids(member, prefix)
+    elif isinstance(value, list | tuple):
+        for member in value:
+            yield from named_ids(member, prefix)
+
+
+def bare(identifier: str) -> str:
+    """An id without what is before it: /hostedzone/Z1 is Z1."""
+    return identifier.rpartition("/")[2]

@@ -1,142 +1,183 @@
-"""Route 53's laws about zones, health checks and tags: references used once, what is not empty, what has gone."""
+"""Route 53's zones, records and health checks: references used once, what it refuses, what has gone.
+
+What it refuses of records and checks is decided by the local cloud's rules; here they stand before any backend. What
+the answers must be is held by the cases, which know nothing of these rules.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from srekv.conformance import buckets, route53_changes, route53_input
-from srekv.conformance.model import Call, Conditions, Law, Lenient, Raw, Refusal, Rule
-from srekv.conformance.route53_memory import Memory, bare
+from srekv.conformance.model import Answer, Call, Conditions, Raw, Refusal, ResponseRule, ServiceRules, bare, named_ids
+from srekv.conformance.rules import RULES
 from srekv.local.names import escaped, problem
+from srekv.local.overlay import checks, records
+
+_NOT_EMPTY = "The specified hosted zone contains non-required resource record sets and so cannot be deleted."
 
 
-def laws(conditions: Conditions) -> tuple[Law, ...]:
-    """A new set."""
-    memory = Memory()
-    own = (
-        ZoneVpcUnknown(memory),
-        ZoneVpcRegion(),
-        ZoneLabelLength(),
-        ZoneReferenceOnce(memory),
-        ZoneNameTaken(memory),
-        ZoneNotEmpty(memory),
-        CheckReference(memory),
-        CheckDeleted(memory),
-        TagIdPrefix(),
-        TagTenIds(),
-    )
-    return (
-        *own,
-        *route53_changes.laws(conditions),
-        *route53_input.laws(conditions, memory),
-        *buckets.laws(conditions),
-    )
+@dataclass
+class Zone:
+    """One hosted zone; its records are None until all of them were seen."""
+
+    id: str
+    name: str
+    vpc: str = ""
+    records: list[dict[str, Any]] | None = None
 
 
-class _Remembers(Lenient):
-    """A law that looks at what has been seen of the account."""
+@dataclass
+class Check:
+    """What a caller reference stands for: a configuration and the answer that came with it."""
 
-    def __init__(self, memory: Memory) -> None:
-        self.memory = memory
-
-    def after(self, call: Call, answer: dict[str, Any]) -> None:
-        """Learn from every answer."""
-        self.memory.note(call, answer)
+    id: str
+    config: Mapping[str, Any]
+    raw: Raw | None
+    gone: bool = False
 
 
-class ZoneVpcUnknown(_Remembers):
-    """A VPC that no answer has named does not exist."""
+class Route53(ServiceRules):
+    """What has been seen of one account's zones, records and health checks, those that are deleted included."""
 
-    rule = Rule(
-        id="zone-vpc-unknown",
-        rows=("R4",),
-        source="localstack route53/test_route53, recorded 2024-04-10",
-        says="A private zone for a VPC that does not exist is refused.",
-    )
+    def __init__(self, conditions: Conditions) -> None:
+        self._conditions = conditions
+        self._vpcs: set[str] = set()
+        self._zones: dict[str, Zone] = {}
+        self._zone_references: set[str] = set()
+        self._checks: dict[str, Check] = {}
+        self._gone_checks: set[str] = set()
+        self._lessons: dict[str, Callable[[Call, Answer], object]] = {
+            "CreateHostedZone": self._learn_zone,
+            "DeleteHostedZone": lambda call, _: self._zones.pop(bare(call.params["Id"]), None),
+            "ListHostedZonesByVPC": self._learn_zones_of_vpc,
+            "ListResourceRecordSets": self._learn_records,
+            "ChangeResourceRecordSets": lambda call, _: self._learn_changes(call),
+            "CreateHealthCheck": self._learn_check,
+            "DeleteHealthCheck": lambda call, _: self._forget_check(call),
+            "ListHealthChecks": self._learn_checks,
+        }
+        self.rules = (
+            ResponseRule("zone-vpc-unknown", "CreateHostedZone", refuse=self._refuse_unknown_vpc),
+            ResponseRule("zone-vpc-region", "CreateHostedZone", refuse=_refuse_region),
+            ResponseRule("zone-label-length", "CreateHostedZone", refuse=_refuse_name),
+            ResponseRule("zone-reference-once", "CreateHostedZone", refuse=self._refuse_reference),
+            ResponseRule("zone-name-taken-in-vpc", "CreateHostedZone", refuse=self._refuse_taken_name),
+            ResponseRule("zone-not-empty", "DeleteHostedZone", refuse=self._refuse_deletion, reword=_reword_not_empty),
+            ResponseRule("check-reference", "CreateHealthCheck", refuse=self._answer_reference),
+            ResponseRule("check-deleted-once", "route53", refuse=self._refuse_deleted_check),
+            ResponseRule("tag-id-prefix", "ChangeTagsForResource ListTagsForResource", refuse=_refuse_prefix),
+            ResponseRule("tag-ten-ids", "ListTagsForResources", refuse=_refuse_eleven_ids),
+            *(
+                ResponseRule(name, "ChangeResourceRecordSets", refuse=partial(self._refuse_batch, rule.text))
+                for name, rule in RULES.items()
+                if rule.text and name.startswith("record-")
+            ),
+            *(
+                ResponseRule(name, "CreateHealthCheck", refuse=partial(self._refuse_config, rule.text))
+                for name, rule in RULES.items()
+                if rule.text and name.startswith("check-")
+            ),
+        )
 
-    def before(self, call: Call) -> Refusal | None:
-        """Refuse it."""
-        vpc = call.params.get("VPC", {}).get("VPCId") if call.operation == "CreateHostedZone" else None
-        if vpc and self.memory.vpcs and vpc not in self.memory.vpcs:
+    def observe(self, call: Call, answer: Answer) -> None:
+        """Learn from an answer."""
+        if call.service == "ec2":
+            self._vpcs.update(named_ids(answer, "vpc-"))
+        learn = self._lessons.get(call.operation)
+        if learn and call.service == "route53" and not call.replayed:
+            learn(call, answer)
+
+    def _learn_zone(self, call: Call, answer: Answer) -> None:
+        self._zone_references.add(call.params["CallerReference"])
+        identifier = bare(answer["HostedZone"]["Id"])
+        vpc = call.params.get("VPC", {}).get("VPCId", "")
+        self._zones[identifier] = Zone(identifier, escaped(call.params["Name"]), vpc, [])
+
+    def _learn_zones_of_vpc(self, call: Call, answer: Answer) -> None:
+        """Everything that the VPC sees: what was removed past this account is forgotten."""
+        if call.params.get("NextToken") or answer.get("NextToken"):
+            return
+        vpc = call.params["VPCId"]
+        listed = {one["HostedZoneId"]: escaped(one["Name"]) for one in answer["HostedZoneSummaries"]}
+        self._zones = {key: zone for key, zone in self._zones.items() if zone.vpc != vpc or key in listed}
+        for identifier, name in listed.items():
+            self._zones.setdefault(identifier, Zone(identifier, name, vpc))
+
+    def _learn_records(self, call: Call, answer: Answer) -> None:
+        zone = self._zones.get(bare(call.params["HostedZoneId"]))
+        if zone and not answer.get("IsTruncated") and "StartRecordName" not in call.params:
+            zone.records = [records.normalise(record) for record in answer["ResourceRecordSets"]]
+
+    def _learn_changes(self, call: Call) -> None:
+        zone = self._zones.get(bare(call.params["HostedZoneId"]))
+        if zone and zone.records is not None:
+            try:
+                zone.records = self._records_after(call)
+            except records.BatchError:  # the backend knew better: a change of another session lies between
+                zone.records = None
+
+    def _learn_check(self, call: Call, answer: Answer) -> None:
+        config = call.params["HealthCheckConfig"]
+        self._checks[call.params["CallerReference"]] = Check(answer["HealthCheck"]["Id"], config, call.raw)
+
+    def _forget_check(self, call: Call) -> None:
+        self._gone_checks.add(call.params["HealthCheckId"])
+        for check in self._checks.values():
+            check.gone = check.gone or check.id == call.params["HealthCheckId"]
+
+    def _learn_checks(self, call: Call, answer: Answer) -> None:
+        """What was removed past this account is gone."""
+        if not (call.params.get("Marker") or answer.get("IsTruncated")):
+            listed = {one["Id"] for one in answer["HealthChecks"]}
+            for check in self._checks.values():
+                check.gone = check.gone or check.id not in listed
+
+    def _records_after(self, call: Call) -> list[dict[str, Any]]:
+        """The zone's records after this change batch.
+
+        Where they are not known, what the batch deletes is believed to be there, and nothing else.
+
+        Raises:
+            BatchError: Route 53 refuses it.
+        """
+        changes = [
+            records.Change(action=one["Action"], record=records.normalise(one["ResourceRecordSet"]))
+            for one in call.params["ChangeBatch"]["Changes"]
+        ]
+        zone = self._zones.get(bare(call.params["HostedZoneId"]))
+        known = zone.records if zone else None
+        if known is None:
+            known = [change.record for change in changes if change.action == "DELETE"]
+        return records.apply_batch(
+            known,
+            changes,
+            zone=zone.name if zone else "",
+            zone_id=zone.id if zone and zone.records is not None else "",
+            check_exists=lambda check: check not in self._gone_checks,
+        )
+
+    def _refuse_unknown_vpc(self, call: Call) -> Refusal | None:
+        """A VPC that no answer has named does not exist."""
+        vpc = call.params.get("VPC", {}).get("VPCId")
+        if vpc and self._vpcs and vpc not in self._vpcs:
             return Refusal("InvalidVPCId", "The VPC ID is invalid.")
         return None
 
-
-class ZoneVpcRegion(Lenient):
-    """The Region of the VPC has the form of a Region."""
-
-    rule = Rule(
-        id="zone-vpc-region",
-        rows=("R5",),
-        source="cdk-preflight vpcregion, probed 2026-09",
-        says="The VPC's Region is a Region, not an Availability Zone.",
-    )
-
-    def before(self, call: Call) -> Refusal | None:
-        """Refuse it."""
-        region = call.params.get("VPC", {}).get("VPCRegion") if call.operation == "CreateHostedZone" else None
-        if region and not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d", region):
-            return Refusal(
-                "InvalidInput",
-                f"1 validation error detected: Value '{region}' at 'vPC.vPCRegion' failed to satisfy constraint: "
-                "Member must satisfy enum value set: [us-east-1, us-east-2, ...]",
-            )
-        return None
-
-
-class ZoneLabelLength(Lenient):
-    """DNS's limit."""
-
-    rule = Rule(
-        id="zone-label-length",
-        rows=("R9",),
-        source="cdk-preflight, probed 2026-09",
-        says="A label of a zone's name has at most 63 characters.",
-    )
-
-    def before(self, call: Call) -> Refusal | None:
-        """Refuse it."""
-        text = problem(escaped(call.params["Name"])) if call.operation == "CreateHostedZone" else None
-        return Refusal("InvalidDomainName", text) if text else None
-
-
-class ZoneReferenceOnce(_Remembers):
-    """There is no "return the one that is there" for zones."""
-
-    rule = Rule(
-        id="zone-reference-once",
-        rows=("R6",),
-        source="saltstack/salt#40655; Netflix/denominator#356; presslabs/zinc#148; openshift/release#43517",
-        says="A hosted zone's CallerReference is used once: never again, whether its zone lives or not.",
-    )
-
-    def before(self, call: Call) -> Refusal | None:
-        """Refuse a reference that was used."""
-        if call.operation == "CreateHostedZone" and call.params["CallerReference"] in self.memory.zone_references:
-            text = "A hosted zone has already been created with the specified caller reference."
-            return Refusal("HostedZoneAlreadyExists", text, 409)
-        return None
-
-
-class ZoneNameTaken(_Remembers):
-    """A VPC that had two zones of a name could not tell which one to ask."""
-
-    rule = Rule(
-        id="zone-name-taken-in-vpc",
-        rows=("R8",),
-        source="cdk-preflight, probed 2026-09-10; ansible/ansible-modules-extras#915",
-        says="A VPC sees one zone of a name.",
-    )
-
-    def before(self, call: Call) -> Refusal | None:
-        """Refuse the second one."""
-        vpc = call.params.get("VPC") if call.operation == "CreateHostedZone" else None
-        if not vpc:
+    def _refuse_reference(self, call: Call) -> Refusal | None:
+        if call.params["CallerReference"] not in self._zone_references:
             return None
+        text = "A hosted zone has already been created with the specified caller reference."
+        return Refusal("HostedZoneAlreadyExists", text, 409)
+
+    def _refuse_taken_name(self, call: Call) -> Refusal | None:
+        vpc = call.params.get("VPC", {})
         name = escaped(call.params["Name"])
-        for zone in self.memory.zones.values():
-            if zone.name == name and zone.vpc == vpc["VPCId"]:
+        for zone in self._zones.values():
+            if vpc and zone.name == name and zone.vpc == vpc["VPCId"]:
                 return Refusal(
                     "ConflictingDomainExists",
                     f"The VPC {vpc['VPCId']} in region {vpc['VPCRegion']} has already been associated with the hosted "
@@ -144,46 +185,15 @@ class ZoneNameTaken(_Remembers):
                 )
         return None
 
-
-class ZoneNotEmpty(_Remembers):
-    """A zone goes when nothing of its owner's is left in it."""
-
-    rule = Rule(
-        id="zone-not-empty",
-        rows=("R14",),
-        source="gruntwork-io/cloud-nuke#743, #751, 2024-07",
-        says="A zone with records of a user's cannot be deleted.",
-    )
-    text = "The specified hosted zone contains non-required resource record sets and so cannot be deleted."
-
-    def reword(self, _call: Call, error: dict[str, str]) -> None:
-        """Put a backend's refusal as Route 53 puts it."""
-        if error.get("Code") == "HostedZoneNotEmpty":
-            error["Message"] = self.text
-
-    def before(self, call: Call) -> Refusal | None:
-        """Refuse to delete a zone that is known to hold records."""
-        zone = self.memory.zones.get(bare(call.params["Id"])) if call.operation == "DeleteHostedZone" else None
+    def _refuse_deletion(self, call: Call) -> Refusal | None:
+        zone = self._zones.get(bare(call.params["Id"]))
         if zone and any(record["Type"] not in {"SOA", "NS"} for record in zone.records or ()):
-            return Refusal("HostedZoneNotEmpty", self.text)
+            return Refusal("HostedZoneNotEmpty", _NOT_EMPTY)
         return None
 
-
-class CheckReference(_Remembers):
-    """A health check's reference stands for one configuration, also when the check is gone."""
-
-    rule = Rule(
-        id="check-reference",
-        rows=("R41",),
-        source="documentation of CreateHealthCheck, CallerReference; hashicorp/terraform#8679; presslabs/zinc#148",
-        says="A check's CallerReference with the same configuration returns that check, and is refused otherwise.",
-    )
-
-    def before(self, call: Call) -> Refusal | Raw | None:
-        """Give the same answer again, or refuse the reference."""
-        if call.operation != "CreateHealthCheck":
-            return None
-        known = self.memory.checks.get(call.params["CallerReference"])
+    def _answer_reference(self, call: Call) -> Refusal | Raw | None:
+        """A reference stands for one configuration, also when its check is gone: the same answer, or none."""
+        known = self._checks.get(call.params["CallerReference"])
         if known is None:
             return None
         if known.config == call.params["HealthCheckConfig"] and not known.gone:
@@ -191,62 +201,65 @@ class CheckReference(_Remembers):
         text = "A different health check has already been created with the specified caller reference."
         return Refusal("HealthCheckAlreadyExists", text, 409)
 
+    def _refuse_deleted_check(self, call: Call) -> Refusal | None:
+        check = call.params.get("HealthCheckId", "")
+        if check not in self._gone_checks:
+            return None
+        return Refusal("NoSuchHealthCheck", f"No health check exists with the specified ID: {check}", 404)
 
-class CheckDeleted(_Remembers):
-    """What is deleted is gone."""
+    def _refuse_batch(self, text: str, call: Call) -> Refusal | None:
+        """Refuse a change batch for the one reason whose text this is."""
+        try:
+            self._records_after(call)
+        except records.BatchError as error:
+            if re.search(text, str(error)):
+                return Refusal(error.code, str(error), 404 if error.code == "NoSuchHealthCheck" else 400)
+        return None
 
-    rule = Rule(
-        id="check-deleted-once",
-        rows=("R42",),
-        source="localstack test_route53::test_crud_health_check, recorded 2024-06-13",
-        says="A check that has been deleted is not there to be deleted again.",
-    )
-
-    def before(self, call: Call) -> Refusal | None:
-        """Refuse what is asked about it."""
-        check = call.params.get("HealthCheckId", "") if call.service == "route53" else ""
-        if check in self.memory.gone_checks:
-            return Refusal("NoSuchHealthCheck", f"No health check exists with the specified ID: {check}", 404)
+    def _refuse_config(self, text: str, call: Call) -> Refusal | None:
+        """Refuse a health check for the one reason whose text this is."""
+        config = checks.normalise(call.params["HealthCheckConfig"])
+        try:
+            checks.check_config(config, own_network=self._conditions.public_network)
+        except checks.InvalidCheckError as error:
+            if re.search(text, str(error)):
+                return Refusal("InvalidInput", str(error))
         return None
 
 
-class TagIdPrefix(Lenient):
-    """botocore strips the prefix for other calls, not for these."""
+def _reword_not_empty(_call: Call, error: dict[str, str]) -> None:
+    if error.get("Code") == "HostedZoneNotEmpty":
+        error["Message"] = _NOT_EMPTY
 
-    rule = Rule(
-        id="tag-id-prefix",
-        rows=("R45",),
-        source="moto test_route53_hosted_zone_ids, run on AWS in 2026",
-        says="The tag calls do not take an id with its /hostedzone/ prefix.",
+
+def _refuse_region(call: Call) -> Refusal | None:
+    """The Region of the VPC has the form of a Region."""
+    region = call.params.get("VPC", {}).get("VPCRegion")
+    if not region or re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d", region):
+        return None
+    return Refusal(
+        "InvalidInput",
+        f"1 validation error detected: Value '{region}' at 'vPC.vPCRegion' failed to satisfy constraint: "
+        "Member must satisfy enum value set: [us-east-1, us-east-2, ...]",
     )
 
-    def before(self, call: Call) -> Refusal | None:
-        """Refuse it as too long."""
-        if call.service != "route53" or call.operation not in {"ChangeTagsForResource", "ListTagsForResource"}:
-            return None
-        identifier = call.params["ResourceId"]
-        if not identifier.startswith("/"):
-            return None
-        text = (
-            f"1 validation error detected: Value '{identifier}' at 'resourceId' failed to satisfy constraint: "
-            "Member must have length less than or equal to 32"
-        )
-        return Refusal("InvalidInput", text)
+
+def _refuse_name(call: Call) -> Refusal | None:
+    text = problem(escaped(call.params["Name"]))
+    return Refusal("InvalidDomainName", text) if text else None
 
 
-class TagTenIds(Lenient):
-    """A page of tags."""
+def _refuse_prefix(call: Call) -> Refusal | None:
+    """The client, botocore, strips the prefix of an id for other calls, not for these."""
+    identifier = call.params["ResourceId"] if call.service == "route53" else ""
+    if not identifier.startswith("/"):
+        return None
+    text = "failed to satisfy constraint: Member must have length less than or equal to 32"
+    return Refusal("InvalidInput", f"1 validation error detected: Value '{identifier}' at 'resourceId' {text}")
 
-    rule = Rule(
-        id="tag-ten-ids",
-        rows=("R46",),
-        source="cloud-custodian/cloud-custodian#2356",
-        says="ListTagsForResources takes at most ten ids.",
-    )
 
-    def before(self, call: Call) -> Refusal | None:
-        """Refuse the eleventh."""
-        if call.operation != "ListTagsForResources" or len(call.params["ResourceIds"]) <= 10:
-            return None
-        text = "Invalid XML ; cvc-complex-type.2.4.f: 'ResourceId' can occur a maximum of '10' times in the sequence"
-        return Refusal("InvalidInput", text)
+def _refuse_eleven_ids(call: Call) -> Refusal | None:
+    if len(call.params["ResourceIds"]) <= 10:
+        return None
+    text = "Invalid XML ; cvc-complex-type.2.4.f: 'ResourceId' can occur a maximum of '10' times in the sequence"
+    return Refusal("InvalidInput", text)

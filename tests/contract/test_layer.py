@@ -1,4 +1,4 @@
-"""Each law of EC2 and IAM, on the wire: a real client over moto meets the recorded status, code and text."""
+"""Each rule of EC2 and IAM, on the wire: a real client over moto meets the recorded status, code and text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from srekv.conformance import ec2, iam
+from srekv.conformance.addresses import Addresses
+from srekv.conformance.groups import Groups
+from srekv.conformance.iam import Iam
+from srekv.conformance.launches import Launches, Profiles
+from srekv.conformance.machines import Machines
 from srekv.conformance.model import Conditions
 
 TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
@@ -25,15 +29,15 @@ TERMINATED = 48
 
 
 @pytest.fixture
-def lawful(strict: Any) -> Callable[..., Any]:
+def strict_about(strict: Any) -> Callable[..., Any]:
     """The empty account, held to some rules only, with a seed."""
 
     def hold(*rules: str, seed: int = 0) -> Any:
         held = set(rules)
         strict.account.seed = seed
         strict.reset()
-        strict.account.laws = tuple(law for law in strict.account.laws if law.rule.id in held)
-        assert {law.rule.id for law in strict.account.laws} == held
+        strict.account.rule_set.keep(held)
+        assert set(strict.account.rule_set.ids) == held
         return strict
 
     return hold
@@ -85,17 +89,20 @@ def profile(world: Any, *, role: bool = True) -> str:
     return str(arn)
 
 
-def test_every_law_of_ec2_and_iam_is_tested_here() -> None:
-    """A new law must be added below."""
+def test_every_rule_of_ec2_and_iam_is_tested_here() -> None:
+    """A new rule must be added below."""
     text = Path(__file__).read_text(encoding="utf-8")
-    for law in (*ec2.laws(Conditions()), *iam.laws(Conditions())):
-        assert f'lawful("{law.rule.id}"' in text, law.rule.id
+    machines, account = Machines(Conditions()), Conditions()
+    of_machines = (Launches(machines), Profiles(machines), Groups(machines))
+    for service in (machines, *of_machines, Addresses(account), Iam(account)):
+        for one in service.rules:
+            assert f'strict_about("{one.rule}"' in text, one.rule
 
 
 @pytest.mark.parametrize("given", ["Name", "Arn"])
-def test_profile_not_seen(lawful: Any, given: str) -> None:
+def test_profile_not_seen(strict_about: Any, given: str) -> None:
     """E1: a new profile is an invalid one for a try or two, by name and by ARN; a deleted one for good."""
-    world = lawful("profile-not-seen")
+    world = strict_about("profile-not-seen")
     arn = profile(world)
     value, kind = ("p", "name") if given == "Name" else (arn, "ARN")
     client = world.client("ec2")
@@ -110,9 +117,9 @@ def test_profile_not_seen(lawful: Any, given: str) -> None:
     assert refusal(launch, client=client, IamInstanceProfile={given: value}) == said
 
 
-def test_profile_without_role(lawful: Any) -> None:
+def test_profile_without_role(strict_about: Any) -> None:
     """E2: a profile without a role is refused; with one, it may be refused for a moment."""
-    world = lawful("profile-without-role")
+    world = strict_about("profile-without-role")
     arn = profile(world, role=False)
     client, identity = world.client("ec2"), world.client("iam")
     said = (400, "InvalidParameterValue", f'IAM Instance Profile "{arn}" has no associated IAM Roles')
@@ -126,9 +133,9 @@ def test_profile_without_role(lawful: Any) -> None:
     assert refusal(launch, client=client, IamInstanceProfile={"Name": "p"}) == said
 
 
-def test_user_data_limit(lawful: Any) -> None:
+def test_user_data_limit(strict_about: Any) -> None:
     """E8: 16,384 bytes are taken, one more is not."""
-    client = lawful("user-data-limit").client("ec2")
+    client = strict_about("user-data-limit").client("ec2")
     assert launch(client, UserData="x" * 16384)
     assert refusal(launch, client=client, UserData="x" * 16385) == (
         400,
@@ -137,9 +144,9 @@ def test_user_data_limit(lawful: Any) -> None:
     )
 
 
-def test_no_capacity(lawful: Any) -> None:
+def test_no_capacity(strict_about: Any) -> None:
     """E3: status 500, sent again by botocore, at launch and at start; another zone is fine."""
-    world = lawful("no-capacity")
+    world = strict_about("no-capacity")
     client = world.client("ec2")
     zones = {one["AvailabilityZone"]: one["SubnetId"] for one in client.describe_subnets()["Subnets"]}
     first, second = sorted(zones)[:2]
@@ -157,9 +164,9 @@ def test_no_capacity(lawful: Any) -> None:
     assert launch(client, Placement={"AvailabilityZone": second})
 
 
-def test_not_offered(lawful: Any) -> None:
+def test_not_offered(strict_about: Any) -> None:
     """E4: the launch is refused; the list of what is offered agrees, or does not know."""
-    world = lawful("not-offered")
+    world = strict_about("not-offered")
     client = world.client("ec2")
     zone, other = "us-east-1a", "us-east-1b"
     client.describe_subnets()
@@ -179,9 +186,9 @@ def test_not_offered(lawful: Any) -> None:
     assert zone in {one["Location"] for one in listed}
 
 
-def test_vcpu_quota(lawful: Any) -> None:
+def test_vcpu_quota(strict_about: Any) -> None:
     """E5: what runs counts, what has ended does not."""
-    world = lawful("vcpu-quota")
+    world = strict_about("vcpu-quota")
     world.account.conditions.vcpu_quota = 1
     client = world.client("ec2")
     instance = launch(client)
@@ -192,9 +199,9 @@ def test_vcpu_quota(lawful: Any) -> None:
     assert launch(client)
 
 
-def test_client_token(lawful: Any) -> None:
+def test_client_token(strict_about: Any) -> None:
     """E11: the same token gives the same instance; other parameters are refused."""
-    client = lawful("client-token").client("ec2")
+    client = strict_about("client-token").client("ec2")
     instance = launch(client, ClientToken="t")
     assert launch(client, ClientToken="t") == instance
     assert refusal(launch, client=client, ClientToken="t", KeyName="k") == (
@@ -206,11 +213,11 @@ def test_client_token(lawful: Any) -> None:
     assert len(client.describe_instances()["Reservations"]) == 2
 
 
-def test_client_token_of_a_dead_instance(lawful: Any) -> None:
+def test_client_token_of_a_dead_instance(strict_about: Any) -> None:
     """E12: both recorded outcomes come, by seed."""
     outcomes = set()
     for seed in range(6):
-        client = lawful("client-token", seed=seed).client("ec2")
+        client = strict_about("client-token", seed=seed).client("ec2")
         instance = launch(client, ClientToken="t")
         client.terminate_instances(InstanceIds=[instance])
         said = (
@@ -224,9 +231,9 @@ def test_client_token_of_a_dead_instance(lawful: Any) -> None:
     assert outcomes == {"IdempotentInstanceTerminated", "the dead instance"}
 
 
-def test_client_token_after_a_lost_answer(lawful: Any) -> None:
+def test_client_token_after_a_lost_answer(strict_about: Any) -> None:
     """A launch whose answer was lost is sent again by botocore, and is still one instance."""
-    world = lawful("client-token")
+    world = strict_about("client-token")
     world.account.lose_answer("RunInstances")
     client = world.client("ec2")
     assert launch(client)
@@ -234,9 +241,9 @@ def test_client_token_after_a_lost_answer(lawful: Any) -> None:
     assert len(client.describe_instances()["Reservations"]) == 1
 
 
-def test_instance_not_seen(lawful: Any) -> None:
+def test_instance_not_seen(strict_about: Any) -> None:
     """E15: calls that name a new instance do not find it for a look or two."""
-    client = lawful("instance-not-seen").client("ec2")
+    client = strict_about("instance-not-seen").client("ec2")
     instance = launch(client)
     said = (400, "InvalidInstanceID.NotFound", f"The instance ID '{instance}' does not exist")
     assert refusals(client.describe_instances, InstanceIds=[instance]) in ([said], [said, said])
@@ -244,9 +251,9 @@ def test_instance_not_seen(lawful: Any) -> None:
     assert refusal(client.create_tags, Resources=[other], Tags=[{"Key": "k", "Value": "v"}])[1] == said[1]
 
 
-def test_instance_states(lawful: Any) -> None:
+def test_instance_states(strict_about: Any) -> None:
     """Each change of state takes a look or more, and is filtered by what is shown; what has ended stays listed."""
-    client = lawful("instance-states").client("ec2")
+    client = strict_about("instance-states").client("ec2")
     instance = launch(client)
     assert states(client, instance) in (["pending"] * looks + ["running"] * (5 - looks) for looks in (1, 2))
     changed = client.stop_instances(InstanceIds=[instance])["StoppingInstances"][0]
@@ -263,9 +270,9 @@ def test_instance_states(lawful: Any) -> None:
     assert client.describe_instances(**ending)["Reservations"][0]["Instances"][0]["State"]["Code"] == TERMINATED
 
 
-def test_stop_never_ran(lawful: Any) -> None:
+def test_stop_never_ran(strict_about: Any) -> None:
     """E16: a pending instance cannot be stopped."""
-    client = lawful("stop-never-ran", "instance-states").client("ec2")
+    client = strict_about("stop-never-ran", "instance-states").client("ec2")
     instance = launch(client)
     said = (
         400,
@@ -275,9 +282,9 @@ def test_stop_never_ran(lawful: Any) -> None:
     assert set(refusals(client.stop_instances, InstanceIds=[instance])) == {said}
 
 
-def test_associate_not_running(lawful: Any) -> None:
+def test_associate_not_running(strict_about: Any) -> None:
     """E20: neither a pending nor a terminated instance takes an address."""
-    client = lawful("associate-not-running", "instance-states").client("ec2")
+    client = strict_about("associate-not-running", "instance-states").client("ec2")
     instance, address = launch(client), client.allocate_address(Domain="vpc")["AllocationId"]
     given = {"AllocationId": address, "InstanceId": instance}
     pending = f"The pending instance '{instance}' is not in a valid state for this operation."
@@ -287,9 +294,9 @@ def test_associate_not_running(lawful: Any) -> None:
     assert refusal(client.associate_address, **given) == (400, "InvalidInstanceID", ended)
 
 
-def test_address_quota(lawful: Any) -> None:
+def test_address_quota(strict_about: Any) -> None:
     """E22: five addresses; one that is released makes room; the quota is per Region."""
-    world = lawful("address-quota")
+    world = strict_about("address-quota")
     client = world.client("ec2")
     made = [client.allocate_address(Domain="vpc")["AllocationId"] for _ in range(5)]
     assert refusal(client.allocate_address) == (
@@ -302,9 +309,9 @@ def test_address_quota(lawful: Any) -> None:
     assert client.allocate_address()["AllocationId"]
 
 
-def test_allocation_not_seen(lawful: Any) -> None:
+def test_allocation_not_seen(strict_about: Any) -> None:
     """E27: a new allocation's id is unknown for a look or two; one that is gone is unknown in the same words."""
-    client = lawful("allocation-not-seen").client("ec2")
+    client = strict_about("allocation-not-seen").client("ec2")
     address = client.allocate_address()["AllocationId"]
     said = (400, "InvalidAllocationID.NotFound", f"The allocation ID '{address}' does not exist")
     assert refusals(client.describe_addresses, AllocationIds=[address]) in ([said], [said, said])
@@ -312,9 +319,9 @@ def test_allocation_not_seen(lawful: Any) -> None:
     assert refusal(client.release_address, AllocationId=address) == said
 
 
-def test_ec2_lists_lag(lawful: Any) -> None:
+def test_ec2_lists_lag(strict_about: Any) -> None:
     """E15, E27: some new instances and addresses are missing from a list that does not name them, for two looks."""
-    client = lawful("ec2-lists-lag").client("ec2")
+    client = strict_about("ec2-lists-lag").client("ec2")
     instances, addresses = [], []
     for _ in range(6):
         instance, address = launch(client), client.allocate_address()["AllocationId"]
@@ -337,9 +344,9 @@ def _listed_addresses(client: Any) -> list[str]:
     return [one["AllocationId"] for one in client.describe_addresses()["Addresses"]]
 
 
-def test_release_in_use(lawful: Any) -> None:
+def test_release_in_use(strict_about: Any) -> None:
     """E23: an associated address is not released, whether the association was made or listed; then it is."""
-    world = lawful("release-in-use")
+    world = strict_about("release-in-use")
     client, by_hand = world.client("ec2"), world.by_hand("ec2")
     instance, address = launch(client), client.allocate_address()
     given = {"AllocationId": address["AllocationId"]}
@@ -354,11 +361,11 @@ def test_release_in_use(lawful: Any) -> None:
     client.release_address(**given)
 
 
-def test_release_just_freed(lawful: Any) -> None:
+def test_release_just_freed(strict_about: Any) -> None:
     """E24: right after the end of its holder an address may be nobody's; how long is the seed's choice."""
     lasted = set()
     for seed in range(6):
-        client = lawful("release-just-freed", seed=seed).client("ec2")
+        client = strict_about("release-just-freed", seed=seed).client("ec2")
         instance, address = launch(client), client.allocate_address()["AllocationId"]
         client.associate_address(AllocationId=address, InstanceId=instance)
         client.terminate_instances(InstanceIds=[instance])
@@ -368,9 +375,9 @@ def test_release_just_freed(lawful: Any) -> None:
     assert len(lasted) > 1
 
 
-def test_group_not_seen(lawful: Any) -> None:
+def test_group_not_seen(strict_about: Any) -> None:
     """E35: a new group's id is unknown for a look or two; a deleted one's in the same words."""
-    client = lawful("group-not-seen").client("ec2")
+    client = strict_about("group-not-seen").client("ec2")
     group = client.create_security_group(GroupName="g", Description="d")["GroupId"]
     said = (400, "InvalidGroup.NotFound", f"The security group '{group}' does not exist")
     assert refusals(client.describe_security_groups, GroupIds=[group]) in ([said], [said, said])
@@ -378,9 +385,9 @@ def test_group_not_seen(lawful: Any) -> None:
     assert refusal(client.delete_security_group, GroupId=group) == said
 
 
-def test_group_duplicate(lawful: Any) -> None:
+def test_group_duplicate(strict_about: Any) -> None:
     """E33: the text names the VPC; a name cannot look like an id."""
-    client = lawful("group-duplicate").client("ec2")
+    client = strict_about("group-duplicate").client("ec2")
     vpc = client.describe_vpcs()["Vpcs"][0]["VpcId"]
     given = {"GroupName": "g", "Description": "d", "VpcId": vpc}
     client.create_security_group(**given)
@@ -396,9 +403,9 @@ def test_group_duplicate(lawful: Any) -> None:
     )
 
 
-def test_rule_duplicate(lawful: Any) -> None:
+def test_rule_duplicate(strict_about: Any) -> None:
     """E34: one duplicate keeps the whole batch out, however the rule became known."""
-    world = lawful("rule-duplicate")
+    world = strict_about("rule-duplicate")
     client, by_hand = world.client("ec2"), world.by_hand("ec2")
     group = client.create_security_group(GroupName="g", Description="d")["GroupId"]
 
@@ -427,9 +434,9 @@ def test_rule_duplicate(lawful: Any) -> None:
     assert rules() == ["10.0.0.0/16", "10.1.0.0/16"]
 
 
-def test_group_in_use(lawful: Any) -> None:
+def test_group_in_use(strict_about: Any) -> None:
     """E30: an interface holds its group, a while longer than it lives; so does another group's rule."""
-    client = lawful("group-in-use").client("ec2")
+    client = strict_about("group-in-use").client("ec2")
     group = client.create_security_group(GroupName="g", Description="d")["GroupId"]
     other = client.create_security_group(GroupName="h", Description="d")["GroupId"]
     said = (400, "DependencyViolation", f"resource {group} has a dependent object")
@@ -445,9 +452,9 @@ def test_group_in_use(lawful: Any) -> None:
     assert refusals(client.delete_security_group, GroupId=group) in ([said], [said, said])
 
 
-def test_group_in_use_is_believed_for_a_while_only(lawful: Any) -> None:
+def test_group_in_use_is_believed_for_a_while_only(strict_about: Any) -> None:
     """An instance that somebody else ended unseen does not hold its group for ever."""
-    world = lawful("group-in-use")
+    world = strict_about("group-in-use")
     client = world.client("ec2")
     group = client.create_security_group(GroupName="g", Description="d")["GroupId"]
     instance = launch(client, SecurityGroupIds=[group])
@@ -455,9 +462,9 @@ def test_group_in_use_is_believed_for_a_while_only(lawful: Any) -> None:
     assert 0 < len(refusals(client.delete_security_group, GroupId=group)) < 10
 
 
-def test_dry_run(lawful: Any) -> None:
+def test_dry_run(strict_about: Any) -> None:
     """E13: nothing happens, status 412."""
-    client = lawful("dry-run").client("ec2")
+    client = strict_about("dry-run").client("ec2")
     assert refusal(client.allocate_address, DryRun=True) == (
         412,
         "DryRunOperation",
@@ -466,9 +473,9 @@ def test_dry_run(lawful: Any) -> None:
     assert client.describe_addresses()["Addresses"] == []
 
 
-def test_role_not_seen(lawful: Any) -> None:
+def test_role_not_seen(strict_about: Any) -> None:
     """I7: what changes a new role does not find it for a try or two."""
-    client = lawful("role-not-seen").client("iam")
+    client = strict_about("role-not-seen").client("iam")
     client.create_role(RoleName="r", AssumeRolePolicyDocument=TRUST)
     client.create_instance_profile(InstanceProfileName="p")
     said = (404, "NoSuchEntity", "The role with name r cannot be found.")
@@ -478,11 +485,11 @@ def test_role_not_seen(lawful: Any) -> None:
     assert refusals(client.put_role_policy, **policy) in ([said], [said, said])
 
 
-def test_a_new_role_may_not_be_read(lawful: Any) -> None:
+def test_a_new_role_may_not_be_read(strict_about: Any) -> None:
     """I7: GetRole misses it once, or not at all; then it is there for good."""
     seen = []
     for seed in range(4):
-        client = lawful("role-not-seen", seed=seed).client("iam")
+        client = strict_about("role-not-seen", seed=seed).client("iam")
         client.create_role(RoleName="r", AssumeRolePolicyDocument=TRUST)
         seen.append(refusals(client.get_role, RoleName="r"))
         assert refusals(client.get_role, RoleName="r") == []
@@ -491,11 +498,11 @@ def test_a_new_role_may_not_be_read(lawful: Any) -> None:
     assert max(seen, key=len) == [said]
 
 
-def test_delete_conflict(lawful: Any) -> None:
+def test_delete_conflict(strict_about: Any) -> None:
     """I5: what has just been emptied may still count as full; the three texts, status 409."""
     seen = []
     for seed in range(4):
-        client = lawful("delete-conflict", seed=seed).client("iam")
+        client = strict_about("delete-conflict", seed=seed).client("iam")
         client.create_role(RoleName="r", AssumeRolePolicyDocument=TRUST)
         client.create_instance_profile(InstanceProfileName="p")
         client.add_role_to_instance_profile(InstanceProfileName="p", RoleName="r")
@@ -513,9 +520,9 @@ def test_delete_conflict(lawful: Any) -> None:
     }
 
 
-def test_role_shape(lawful: Any) -> None:
+def test_role_shape(strict_about: Any) -> None:
     """I3: each call shows its own part of a role."""
-    client = lawful("role-shape").client("iam")
+    client = strict_about("role-shape").client("iam")
     made = client.create_role(RoleName="r", AssumeRolePolicyDocument=TRUST)["Role"]
     tagged = client.create_role(RoleName="t", AssumeRolePolicyDocument=TRUST, Tags=[{"Key": "k", "Value": "v"}])["Role"]
     assert {"MaxSessionDuration", "RoleLastUsed", "Tags"} & set(made) == set()
@@ -526,9 +533,9 @@ def test_role_shape(lawful: Any) -> None:
         assert {"Tags", "RoleLastUsed", "PermissionsBoundary"} & set(listed) == set()
 
 
-def test_what_moto_says_like_aws_itself(lawful: Any) -> None:
-    """I2, I6: texts and statuses that need no law, because the backend has them right."""
-    client = lawful("role-shape").client("iam")
+def test_what_moto_says_like_aws_itself(strict_about: Any) -> None:
+    """I2, I6: texts and statuses that need no rule, because the backend has them right."""
+    client = strict_about("role-shape").client("iam")
     role = {"RoleName": "r", "AssumeRolePolicyDocument": TRUST}
     client.create_role(**role)
     assert refusal(client.create_role, **role) == (409, "EntityAlreadyExists", "Role with name r already exists.")
@@ -547,9 +554,9 @@ def test_what_moto_says_like_aws_itself(lawful: Any) -> None:
     )
 
 
-def test_a_lost_answer_took_effect(lawful: Any) -> None:
+def test_a_lost_answer_took_effect(strict_about: Any) -> None:
     """The call is made and its connection breaks; a call that was refused is not the one whose answer is lost."""
-    world = lawful("address-quota")
+    world = strict_about("address-quota")
     client = world.client("ec2", attempts=1)
     world.account.conditions.address_quota = 0
     world.account.lose_answer("AllocateAddress")
@@ -561,9 +568,9 @@ def test_a_lost_answer_took_effect(lawful: Any) -> None:
     assert client.allocate_address()["AllocationId"]
 
 
-def test_killed_after_what_took_effect(lawful: Any) -> None:
+def test_killed_after_what_took_effect(strict_about: Any) -> None:
     """The process dies when the call has taken effect, not when it is refused; and then makes no call at all."""
-    world = lawful("address-quota")
+    world = strict_about("address-quota")
     client = world.client("ec2")
     world.account.kill_after("AllocateAddress")
     world.account.conditions.address_quota = 0

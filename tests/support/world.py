@@ -18,8 +18,8 @@ from click.testing import CliRunner, Result
 
 from srekv.cli import main_group
 from srekv.config import Config
+from srekv.conformance.faults import Killed
 from srekv.conformance.layer import Account
-from srekv.conformance.trouble import Killed
 from srekv.provision.engine.clients import Clients
 from srekv.provision.inventory.account import Account as EveryStack
 from srekv.provision.inventory.leftover import Leftover
@@ -40,7 +40,7 @@ class Calls:
     """Every API call by name, in order; and what is to happen to some of them.
 
     Attributes:
-        account: sees the calls; its laws and troubles befall them.
+        account: sees the calls; its rules and injected faults apply to them.
         answers: operation -> what answers it in place of the server: a function of the call's parameters that returns
             an answer, raises `refusal`'s exception, or returns None to let the server answer.
         listeners: event of botocore, one of HEARD -> who hears it. A session's clients are remembered, and a client

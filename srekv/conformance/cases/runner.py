@@ -8,14 +8,14 @@ from typing import Literal
 
 from botocore.exceptions import ClientError
 
-from srekv.conformance.cases.answer import NotAskedError, Seen
-from srekv.conformance.cases.desk import FAILURES, Desk, code_of
-from srekv.conformance.cases.model import Case
+from srekv.conformance.cases.catalogue import Answer, Case
+from srekv.conformance.cases.context import FAILURES, CaseContext, NotAskedError, code_of
+from srekv.conformance.cases.questions import ask
 
 Verdict = Literal["ok", "differs", "not asked"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Outcome:
     """What came of a case.
 
@@ -27,46 +27,32 @@ class Outcome:
     """
 
     case: Case
-    verdict: Verdict
-    seen: Seen | None = None
+    verdict: Verdict = "not asked"
+    seen: Answer | None = None
     reason: str = ""
     failed: bool = False
     left: tuple[str, ...] = ()
 
 
-def put(case: Case, home: Desk) -> Outcome:
+def put(case: Case, home: CaseContext) -> Outcome:
     """Put one case; what it made for itself is removed, what others share stays."""
-    desk = home.beside(case.answers)
+    context = home.child(case.answers)
+    outcome = Outcome(case=case)
     try:
-        outcome = _asked(case, desk)
+        outcome.seen = seen = ask(case, context)
+        outcome.verdict = "ok" if any(answer.matches(seen) for answer in case.answers) else "differs"
+    except (*FAILURES, NotAskedError) as error:
+        outcome.failed, outcome.reason = True, str(error)
+        if isinstance(error, ClientError):
+            message = error.response.get("Error", {}).get("Message", "")
+            outcome.reason = f"{error.operation_name}: {code_of(error)}: {message}"
     finally:
-        left = tuple(desk.clear())
-    return Outcome(
-        case=case,
-        verdict=outcome.verdict,
-        seen=outcome.seen,
-        reason=outcome.reason,
-        failed=outcome.failed,
-        left=left,
-    )
-
-
-def _asked(case: Case, desk: Desk) -> Outcome:
-    try:
-        seen = case.ask(desk)
-    except NotAskedError as error:
-        return Outcome(case=case, verdict="not asked", reason=str(error), failed=True)
-    except ClientError as error:
-        reason = f"{error.operation_name}: {code_of(error)}: {error.response.get('Error', {}).get('Message', '')}"
-        return Outcome(case=case, verdict="not asked", reason=reason, failed=True)
-    except FAILURES as error:
-        return Outcome(case=case, verdict="not asked", reason=str(error), failed=True)
-    agrees = any(answer.matches(seen) for answer in case.answers)
-    return Outcome(case=case, verdict="ok" if agrees else "differs", seen=seen)
+        outcome.left = tuple(context.clear())
+    return outcome
 
 
 def put_all(
-    cases: Iterable[Case], home: Desk, *, expensive: bool, tell: Callable[[Outcome], None] = lambda _: None
+    cases: Iterable[Case], home: CaseContext, *, expensive: bool, report: Callable[[Outcome], None] = lambda _: None
 ) -> tuple[list[Outcome], list[str]]:
     """Put them all, then remove what they shared.
 
@@ -77,11 +63,11 @@ def put_all(
     try:
         for case in cases:
             if case.expensive and not expensive:
-                outcome = Outcome(case=case, verdict="not asked", reason="launches an instance: --expensive asks it")
+                outcome = Outcome(case=case, reason="launches an instance: --expensive asks it")
             else:
                 outcome = put(case, home)
             outcomes.append(outcome)
-            tell(outcome)
+            report(outcome)
     finally:
         left = home.clear()
     return outcomes, [one for outcome in outcomes for one in outcome.left] + left

@@ -11,9 +11,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from srekv.conformance.faults import Killed
 from srekv.conformance.layer import Account
 from srekv.conformance.model import Call, Raw, Refusal
-from srekv.conformance.trouble import Killed
 from srekv.conformance.wire import refuse, reply
 
 ANYWHERE = "http://127.0.0.1:9"
@@ -89,7 +89,7 @@ def test_every_service_throttles_in_its_own_words(service: str) -> None:
 
 
 def test_a_client_that_must_not_ask_again_does_not() -> None:
-    """One attempt means one attempt: the hurry changes pauses, never botocore's decision."""
+    """One attempt means one attempt: the account changes pauses, never botocore's decision."""
     account = Account(rules=())
     account.throttle("DescribeVpcs", times=9)
     assert _refused(_client(account, "ec2", attempts=1), "ec2")[3] == 0
@@ -141,7 +141,7 @@ def test_the_n_th_call_is_refused_and_counting_can_start_anew() -> None:
 
 
 def test_a_dead_process_makes_no_call() -> None:
-    """Killed before a call: neither that one nor any other is made, until the troubles are cleared."""
+    """Killed before a call: neither that one nor any other is made, until the faults are cleared."""
     account = Account(rules=())
     client = _client(account, "ec2")
     account.kill_before("DescribeVpcs")

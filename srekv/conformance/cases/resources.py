@@ -1,0 +1,196 @@
+"""What cases ask about, by the names that cases.toml has for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from srekv.conformance.cases.context import CaseContext, NotAskedError
+
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"},
+        ],
+    }
+)
+KEY = {
+    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+    "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+"""A table's shape."""
+
+CHECK = {"Type": "HTTP", "FullyQualifiedDomainName": "example.com", "Disabled": True}
+"""The configuration of a health check; a disabled one never asks its host (aws-facts 1.1)."""
+
+ADDRESS = {"Type": "A", "TTL": 10, "ResourceRecords": [{"Value": "192.0.2.1"}]}
+"""What a record is unless a case says more."""
+
+_IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+
+
+def _find_vpc(context: CaseContext) -> str:
+    filters = [{"Name": "is-default", "Values": ["true"]}]
+    found = context.call("ec2.describe_vpcs", Filters=filters)["Vpcs"]
+    if not found:
+        raise NotAskedError("this Region has no default VPC")
+    return str(found[0]["VpcId"])
+
+
+def vpc(context: CaseContext) -> str:
+    """The id of the default VPC; nothing in it is changed."""
+    return context.once("vpc", _find_vpc)
+
+
+def zone_params(context: CaseContext, name: str = "", reference: str = "") -> dict[str, Any]:
+    """The parameters of a new private zone."""
+    return {
+        "Name": name or f"{context.name('zone')}.test",
+        "CallerReference": reference or context.name("ref"),
+        "VPC": {"VPCRegion": context.region, "VPCId": vpc(context)},
+    }
+
+
+def new_zone(context: CaseContext, reference: str = "") -> tuple[str, str]:
+    """The id and the name of a private zone made for one question."""
+    comment = {"Comment": "made by srekv conformance, to be removed", "PrivateZone": True}
+    params = zone_params(context, reference=reference)
+    zone = context.call_with_retries("route53.create_hosted_zone", **params, HostedZoneConfig=comment)["HostedZone"]
+    return _tag(context, "hostedzone", zone["Id"].rpartition("/")[2]), str(zone["Name"])
+
+
+def _tag(context: CaseContext, kind: str, identifier: str) -> str:
+    tags = {"ResourceType": kind, "ResourceId": identifier, "AddTags": context.tags}
+    context.call_with_retries("route53.change_tags_for_resource", **tags)
+    return identifier
+
+
+def zone(context: CaseContext) -> tuple[str, str]:
+    """The id and the name of a private zone that holds no record of a user's."""
+    return context.once("zone", new_zone)
+
+
+def new_record(context: CaseContext, zone_id: str, name: str, **members: Any) -> dict[str, Any]:
+    """Create a record for one question, and wait until its change has been made."""
+    record = {"Name": name, **ADDRESS, **members}
+    made = context.call_with_retries(
+        "route53.change_resource_record_sets", HostedZoneId=zone_id, ChangeBatch=batch(("CREATE", record))
+    )
+    change_id = made["ChangeInfo"]["Id"]
+
+    def is_in_sync() -> bool:
+        return bool(context.call("route53.get_change", Id=change_id)["ChangeInfo"]["Status"] == "INSYNC")
+
+    context.wait_until(f"record {name}", is_in_sync)
+    return record
+
+
+def batch(*changes: tuple[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """A change batch of actions and record sets; a record set without a Type is an A record."""
+    records = ((action, record if "Type" in record else {**ADDRESS, **record}) for action, record in changes)
+    return {"Changes": [{"Action": action, "ResourceRecordSet": record} for action, record in records]}
+
+
+def new_check(context: CaseContext, reference: str = "") -> str:
+    """The id of a disabled health check made for one question."""
+    params = {"CallerReference": reference or context.name("ref"), "HealthCheckConfig": CHECK}
+    answer = context.call_with_retries("route53.create_health_check", **params)
+    return _tag(context, "healthcheck", str(answer["HealthCheck"]["Id"]))
+
+
+def check(context: CaseContext) -> str:
+    """The id of a disabled health check."""
+    return context.once("check", new_check)
+
+
+def _new_group(context: CaseContext) -> tuple[str, str]:
+    name = context.name("group")
+    answer = context.call_with_retries(
+        "ec2.create_security_group",
+        GroupName=name,
+        Description="made by srekv conformance",
+        VpcId=vpc(context),
+        TagSpecifications=[{"ResourceType": "security-group", "Tags": context.tags}],
+    )
+    return str(answer["GroupId"]), name
+
+
+def group(context: CaseContext) -> tuple[str, str]:
+    """The id and the name of a security group without inbound rules."""
+    return context.once("group", _new_group)
+
+
+def new_role(context: CaseContext) -> str:
+    """The name of a role without policies made for one question; nothing assumes it."""
+    name = context.name("role")
+    context.call_with_retries("iam.create_role", RoleName=name, AssumeRolePolicyDocument=TRUST, Tags=context.tags)
+    return name
+
+
+def role(context: CaseContext) -> str:
+    """The name of a role without policies."""
+    return context.once("role", new_role)
+
+
+def new_profile(context: CaseContext, *roles: str) -> str:
+    """The name of an instance profile with these roles, made for one question."""
+    name = context.name("profile")
+    context.call_with_retries("iam.create_instance_profile", InstanceProfileName=name, Tags=context.tags)
+    for one in roles:
+        context.call_with_retries("iam.add_role_to_instance_profile", InstanceProfileName=name, RoleName=one)
+    return name
+
+
+def new_table(context: CaseContext, **settings: Any) -> str:
+    """The name of a table made for one question, ready."""
+    name = context.name("table")
+    context.call_with_retries("dynamodb.create_table", TableName=name, Tags=context.tags, **KEY, **settings)
+
+    def is_ready() -> bool:
+        return bool(context.call("dynamodb.describe_table", TableName=name)["Table"]["TableStatus"] == "ACTIVE")
+
+    context.wait_until(f"table {name} to be ready", is_ready)
+    return name
+
+
+def table(context: CaseContext) -> str:
+    """The name of an empty table, ready."""
+    return context.once("table", new_table)
+
+
+def image(context: CaseContext) -> str:
+    """The newest Amazon Linux."""
+    return context.once("image", lambda home: str(home.call("ssm.get_parameter", Name=_IMAGE)["Parameter"]["Value"]))
+
+
+_VALUES: dict[str, Callable[[CaseContext], Any]] = {
+    "new": CaseContext.name,
+    "region": lambda context: context.region,
+    "tags": lambda context: context.tags,
+    "trust": lambda _: TRUST,
+    "vpc": vpc,
+    "zone_id": lambda context: zone(context)[0],
+    "zone": lambda context: zone(context)[1],
+    "check": check,
+    "group": lambda context: group(context)[0],
+    "group_name": lambda context: group(context)[1],
+    "role": role,
+    "new_profile": new_profile,
+    "table": table,
+    "image": image,
+}
+
+
+class Values(dict[str, Any]):
+    """The values of cases.toml, each made when it is first needed: once a run, unless its name says "new"."""
+
+    def __init__(self, context: CaseContext) -> None:
+        super().__init__()
+        self._context = context
+
+    def __missing__(self, name: str) -> Any:
+        """Make it."""
+        return _VALUES[name](self._context)
