@@ -16,7 +16,7 @@ cannot help, it says so:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -33,100 +33,87 @@ IMAGES = "parameter/aws/service/ami-amazon-linux-latest/*"
 PARTITIONS = {"cn": "aws-cn", "us-gov": "aws-us-gov"}
 """How the names of Regions begin that are not in the partition `aws`."""
 
-UNBOUND = (
-    "cloudwatch:DescribeAlarms",
-    "cloudwatch:ListDashboards",
-    "dynamodb:ListBackups",
-    "dynamodb:ListTables",
-    "ec2:DescribeAccountAttributes",
-    "ec2:DescribeAddresses",
-    "ec2:DescribeIamInstanceProfileAssociations",
-    "ec2:DescribeImages",
-    "ec2:DescribeInstanceAttribute",
-    "ec2:DescribeInstanceTypeOfferings",
-    "ec2:DescribeInstances",
-    "ec2:DescribeKeyPairs",
-    "ec2:DescribeManagedPrefixLists",
-    "ec2:DescribeNetworkAcls",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeRegions",
-    "ec2:DescribeRouteTables",
-    "ec2:DescribeSecurityGroups",
-    "ec2:DescribeSubnets",
-    "ec2:DescribeVolumes",
-    "ec2:DescribeVpcAttribute",
-    "ec2:DescribeVpcs",
-    "ec2:GetManagedPrefixListEntries",
-    "iam:GetPolicy",
-    "iam:GetPolicyVersion",
-    "iam:GetRole",
-    "iam:ListInstanceProfiles",
-    "iam:ListRoles",
-    "iam:SimulatePrincipalPolicy",
-    "route53:CreateHealthCheck",
-    "route53:GetCheckerIpRanges",
-    "route53:ListHealthChecks",
-    "route53:ListHostedZones",
-    "route53:ListHostedZonesByVPC",
-    "route53resolver:ListResolverRuleAssociations",
-    "route53resolver:ListResolverRules",
-    "ssm:DescribeInstanceInformation",
-    "ssm:GetCommandInvocation",
-)
-"""What the services let nobody narrow, and what is read of things that may be anybody's: the account, a VPC, the zone
-that `doctor` looks at, the operator's own role. All but CreateHealthCheck only read."""
-
-LAUNCH = "ec2:RunInstances"
-CREATING = ("ec2:AllocateAddress", "ec2:CreateKeyPair", "ec2:CreateSecurityGroup", LAUNCH)
-"""The calls that tag what they create."""
-
-CHANGING = (
-    "ec2:AssociateAddress",
-    "ec2:AssociateIamInstanceProfile",
-    "ec2:AuthorizeSecurityGroupIngress",
-    "ec2:CreateTags",
-    "ec2:DeleteKeyPair",
-    "ec2:DeleteSecurityGroup",
-    "ec2:DeleteTags",
-    "ec2:DeleteVolume",
-    "ec2:DisassociateAddress",
-    "ec2:GetConsoleOutput",
-    "ec2:ModifyInstanceAttribute",
-    "ec2:ModifyInstanceMetadataOptions",
-    "ec2:ReleaseAddress",
-    "ec2:ReplaceIamInstanceProfileAssociation",
-    "ec2:RevokeSecurityGroupIngress",
-    "ec2:StartInstances",
-    "ec2:StopInstances",
-    "ec2:TerminateInstances",
-)
-"""The calls on what is there, for which it must have our tag."""
-
-TABLE_ACTIONS = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan", "dynamodb:UpdateItem"]
-"""Item actions only (aws-facts 6.2), in place of the lab's AmazonDynamoDBFullAccess (10 g)."""
-
-AGENT_ACTIONS = [
-    "ec2messages:AcknowledgeMessage",
-    "ec2messages:DeleteMessage",
-    "ec2messages:FailMessage",
-    "ec2messages:GetEndpoint",
-    "ec2messages:GetMessages",
-    "ec2messages:SendReply",
-    "ssm:ListAssociations",
-    "ssm:ListInstanceAssociations",
-    "ssm:UpdateInstanceInformation",
-    "ssmmessages:CreateControlChannel",
-    "ssmmessages:CreateDataChannel",
-    "ssmmessages:OpenControlChannel",
-    "ssmmessages:OpenDataChannel",
-]
-"""The part of AmazonSSMManagedInstanceCore that Run Command uses, inline: an endpoint need not carry AWS's policies."""
-
 READING = ("Describe", "Get", "List", "Scan", "Simulate")
 """How the names of actions begin that change nothing."""
 
 Part = Literal["reading", "changing"]
-Conditions = Mapping[str, Mapping[str, Any]]
+
+
+def _named(table: str) -> list[str]:
+    """The actions of a table whose lines each have a service and names of its actions."""
+    actions = []
+    for line in table.strip().splitlines():
+        service, *names = line.split()
+        actions += [f"{service}:{name}" for name in names]
+    return actions
+
+
+ACTIONS = {
+    # What the services let nobody narrow, and what is read of things that may be anybody's: the account, a VPC, the
+    # zone that `doctor` looks at, the operator's own role. All but CreateHealthCheck only read.
+    "Everywhere": _named("""
+        cloudwatch DescribeAlarms ListDashboards
+        dynamodb ListBackups ListTables
+        ec2 DescribeAccountAttributes DescribeAddresses DescribeIamInstanceProfileAssociations DescribeImages
+        ec2 DescribeInstanceAttribute DescribeInstanceTypeOfferings DescribeInstances DescribeKeyPairs
+        ec2 DescribeManagedPrefixLists DescribeNetworkAcls DescribeNetworkInterfaces DescribeRegions
+        ec2 DescribeRouteTables DescribeSecurityGroups DescribeSubnets DescribeVolumes DescribeVpcAttribute
+        ec2 DescribeVpcs GetManagedPrefixListEntries
+        iam GetPolicy GetPolicyVersion GetRole ListInstanceProfiles ListRoles SimulatePrincipalPolicy
+        route53 CreateHealthCheck GetCheckerIpRanges ListHealthChecks ListHostedZones ListHostedZonesByVPC
+        route53resolver ListResolverRuleAssociations ListResolverRules
+        ssm DescribeInstanceInformation GetCommandInvocation
+    """),
+    # The calls that tag what they create.
+    "Make": _named("ec2 AllocateAddress CreateKeyPair CreateSecurityGroup RunInstances"),
+    "TagWhatIsMade": _named("ec2 CreateTags"),
+    "MakeOf": _named("ec2 CreateSecurityGroup RunInstances"),
+    # The calls on what is there, for which it must have our tag.
+    "Change": _named("""
+        ec2 AssociateAddress AssociateIamInstanceProfile AuthorizeSecurityGroupIngress CreateTags DeleteKeyPair
+        ec2 DeleteSecurityGroup DeleteTags DeleteVolume DisassociateAddress GetConsoleOutput ModifyInstanceAttribute
+        ec2 ModifyInstanceMetadataOptions ReleaseAddress ReplaceIamInstanceProfileAssociation
+        ec2 RevokeSecurityGroupIngress StartInstances StopInstances TerminateInstances RunInstances
+    """),
+    "ReadRole": _named(
+        "iam GetInstanceProfile GetRolePolicy ListAttachedRolePolicies ListRolePolicies ListRoleTags",
+    ),
+    "ChangeRole": _named("""
+        iam AddRoleToInstanceProfile CreateInstanceProfile CreateRole DeleteInstanceProfile DeleteRole
+        iam DeleteRolePolicy DetachRolePolicy PutRolePolicy RemoveRoleFromInstanceProfile TagInstanceProfile
+        iam TagRole UntagRole UpdateAssumeRolePolicy
+    """),
+    "PassRole": _named("iam PassRole"),
+    "ReadTable": _named("dynamodb DescribeTable ListTagsOfResource"),
+    "Table": _named("""
+        dynamodb CreateBackup CreateTable DeleteBackup DeleteTable DescribeBackup DescribeContinuousBackups Scan
+        dynamodb TagResource UpdateContinuousBackups UpdateTable
+    """),
+    "PrivateZone": _named("route53 AssociateVPCWithHostedZone CreateHostedZone"),
+    "Dns": _named("""
+        route53 ChangeResourceRecordSets ChangeTagsForResource DeleteHealthCheck DeleteHostedZone GetChange
+        route53 GetHealthCheckStatus GetHostedZone ListResourceRecordSets ListTagsForResource ListTagsForResources
+        route53 UpdateHealthCheck
+    """),
+    "Command": _named("ssm SendCommand"),
+    "CommandBy": _named("ssm GetParameter SendCommand"),
+    "ReadAlarms": _named("cloudwatch GetDashboard ListTagsForResource"),
+    "Alarms": _named("cloudwatch DeleteAlarms DeleteDashboards PutDashboard"),
+    "MakeAlarm": _named("cloudwatch PutMetricAlarm TagResource"),
+    "FixVpc": _named("ec2 ModifyVpcAttribute"),
+    "VolumeKey": _named("kms CreateGrant Decrypt DescribeKey GenerateDataKeyWithoutPlaintext"),
+}
+"""The actions of each of the operator's statements, by its name."""
+
+TABLE_ACTIONS = _named("dynamodb DeleteItem GetItem PutItem Scan UpdateItem")
+"""Item actions only (aws-facts 6.2), in place of the lab's AmazonDynamoDBFullAccess (10 g)."""
+
+AGENT_ACTIONS = _named("""
+    ec2messages AcknowledgeMessage DeleteMessage FailMessage GetEndpoint GetMessages SendReply
+    ssm ListAssociations ListInstanceAssociations UpdateInstanceInformation
+    ssmmessages CreateControlChannel CreateDataChannel OpenControlChannel OpenDataChannel
+""")
+"""The part of AmazonSSMManagedInstanceCore that Run Command uses, inline: an endpoint need not carry AWS's policies."""
 
 
 def node_policy(table: str) -> dict[str, Any]:
@@ -138,32 +125,6 @@ def node_policy(table: str) -> dict[str, Any]:
             {"Sid": "Agent", "Effect": "Allow", "Action": AGENT_ACTIONS, "Resource": "*"},
         ],
     }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Grant:
-    """One statement of the operator's policy: it allows these actions on these resources, if the conditions hold."""
-
-    name: str
-    actions: Sequence[str]
-    resources: Sequence[str] = ("*",)
-    conditions: Conditions | None = None
-
-    def only(self, part: Part | None) -> Grant:
-        """The same for the actions of one part; for all of them without one."""
-        if part is None:
-            return self
-        return replace(self, actions=[one for one in self.actions if reads(one) == (part == "reading")])
-
-    def statement(self) -> dict[str, Any]:
-        """As IAM writes it; one value stands without its list, which saves room."""
-        return {
-            "Sid": self.name,
-            "Effect": "Allow",
-            "Action": _bare(self.actions),
-            "Resource": _bare(self.resources),
-            **({"Condition": self.conditions} if self.conditions else {}),
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,42 +142,30 @@ class Scope:
         whose = self.account if account is None else account
         return [f"arn:{self.partition}:{service}:{where}:{whose}:{resource}" for resource in resources]
 
-    def named(self, pick: Callable[[Names], str]) -> str:
-        """A name of the stack; without one a pattern: others' names begin like the default stack's."""
-        return pick(Names(self.stack)) if self.stack else f"{pick(Names(DEFAULT_STACK))}*"
-
     @property
-    def every_stack(self) -> Scope:
-        """The same, of all stacks: listings show them all."""
-        return replace(self, stack=None)
+    def names(self) -> Names:
+        """The stack's names; without one the default stack's, with which others' begin."""
+        return Names(self.stack or DEFAULT_STACK)
 
     def iam(self, kind: str) -> list[str]:
         """The stack's role or instance profile, at its path."""
-        names = Names(self.stack or "*")
-        return self.arn("iam", f"{kind}{names.path}{names.role if self.stack else '*'}", region="")
-
-    def unborn(self, kind: str) -> list[str]:
-        """The same by its bare name: IAM cannot know the path of what is not there, and asks about the name."""
-        return self.arn("iam", f"{kind}/{self.named(lambda names: names.role)}", region="")
+        path = Names(self.stack or "*").path
+        return self.arn("iam", f"{kind}{path}{self.names.role if self.stack else '*'}", region="")
 
     def alarms(self) -> list[str]:
-        """The stack's alarms; in every Region, for those on Route 53's checks live in us-east-1 (aws-facts 8)."""
-        return self.arn("cloudwatch", f"alarm:{Names(self.stack or DEFAULT_STACK).alarm('*')}", region="*")
+        """The stack's alarms in every Region, for those on Route 53's checks live in us-east-1 (aws-facts 8)."""
+        return self.arn("cloudwatch", f"alarm:{self.names.alarm('*')}", region="*")
 
     def dashboards(self) -> list[str]:
         """The stack's dashboard, which is in no Region."""
-        return self.arn("cloudwatch", f"dashboard/{self.named(lambda names: names.dashboard)}", region="")
+        return self.arn("cloudwatch", f"dashboard/{self.names.dashboard}{'' if self.stack else '*'}", region="")
 
     def tables(self) -> list[str]:
         """The stack's table, by exact name: the default stack's name begins other people's names."""
-        table = f"table/{Names(self.stack or DEFAULT_STACK).table}"
+        table = f"table/{self.names.table}"
         return self.arn("dynamodb", table, *([] if self.stack else [f"{table}-*"]))
 
-    def backups(self) -> list[str]:
-        """The backups of that table; those of every other stack's are in its pattern."""
-        return [f"{self.tables()[0]}/backup/*"]
-
-    def tagged(self, key: str) -> Conditions:
+    def tagged(self, key: str) -> dict[str, Any]:
         """The tag `srekv:stack` must be there, with this stack's name if there is one."""
         return {"StringLike": {f"{key}/{STACK_TAG}": self.stack or "*"}}
 
@@ -243,17 +192,84 @@ def operator_policy(
         fix_vpc: allow what `up --fix-vpc` does, to any VPC.
     """
     scope = Scope(account=account, region=region, stack=stack, partition=partition)
-    asked_for = (*_volume_key(scope, ebs_key), *(_fix_vpc(scope) if fix_vpc else ()))
-    grants = [grant.only(part) for grant in (*_grants(scope), *asked_for)]
-    statements = [grant.statement() for grant in grants if grant.actions]
+    statements = []
+    for name, resources, conditions in _bounds(scope, ebs_key):
+        actions = [one for one in ACTIONS[name] if part is None or reads(one) == (part == "reading")]
+        if actions and (fix_vpc or name != "FixVpc"):
+            statement = {"Sid": name, "Effect": "Allow", "Action": _bare(actions), "Resource": _bare(resources)}
+            statements.append({**statement, "Condition": conditions} if conditions else statement)
     policy = {"Version": VERSION, "Statement": statements}
-    return policy if size(policy) <= LARGEST_POLICY else {**policy, "Statement": [_unnamed(one) for one in statements]}
+    if size(policy) <= LARGEST_POLICY:
+        return policy
+    # IAM needs no names: without them there is more room.
+    unnamed = [{key: value for key, value in one.items() if key != "Sid"} for one in statements]
+    return {**policy, "Statement": unnamed}
+
+
+def _bounds(scope: Scope, ebs_key: str | None) -> Iterator[tuple[str, Sequence[str], Mapping[str, Any] | None]]:
+    """For each statement the resources that it is about and the conditions under which it allows its actions."""
+    every = replace(scope, stack=None)  # listings show all stacks
+    any_kind, new = scope.arn("ec2", "*"), scope.tagged("aws:RequestTag")
+    role, profile = scope.iam("role"), scope.iam("instance-profile")
+    china = scope.partition == "aws-cn"
+    yield "Everywhere", ["*"], None
+
+    # EC2: what is made carries the tag, what is changed has it; what a machine is made of may be anybody's.
+    yield "Make", any_kind, new
+    # Without the second condition, whoever may tag could make anything theirs.
+    making = [action.removeprefix("ec2:") for action in ACTIONS["Make"]]
+    yield "TagWhatIsMade", any_kind, {**new, "StringEquals": {"ec2:CreateAction": making}}
+    # An image belongs to no account, as its ARN tells.
+    image = scope.arn("ec2", "image/*", account="")
+    yield "MakeOf", [*image, *scope.arn("ec2", "key-pair/*", "subnet/*", "vpc/*")], None
+    yield "Change", any_kind, scope.tagged("aws:ResourceTag")
+
+    # IAM cannot know the path of what is not there, and asks about the bare name.
+    unborn = scope.arn("iam", f"instance-profile/{scope.names.role}{'' if scope.stack else '*'}", region="")
+    yield "ReadRole", [*every.iam("instance-profile"), *every.iam("role"), *unborn], None
+    # The path in the ARN binds what is made, too: a condition on its tag would only make the policy longer.
+    yield "ChangeRole", [*profile, *role], None
+    # The nodes' role is passed to EC2 and to nothing else (I8).
+    services = ["ec2.amazonaws.com", "ec2.amazonaws.com.cn"] if china else ["ec2.amazonaws.com"]
+    yield "PassRole", role, {"StringEquals": {"iam:PassedToService": _bare(services)}}
+
+    yield "ReadTable", every.tables(), None
+    # What is not there passes: in some accounts DynamoDB sees no tags. The backups of every other stack's table are in
+    # the pattern of the first.
+    tags = {f"aws:{key}/{STACK_TAG}": scope.stack for key in ("RequestTag", "ResourceTag")}
+    yield (
+        "Table",
+        [*scope.tables(), f"{scope.tables()[0]}/backup/*"],
+        {"StringEqualsIfExists": tags} if scope.stack else None,
+    )
+
+    # Zones with a VPC of the Region, that is private ones; records and health checks.
+    vpcs = f"VPCId=*,VPCRegion={scope.region}"
+    yield "PrivateZone", ["*"], {"ForAnyValue:StringLike": {"route53:VPCs": vpcs}}
+    yield "Dns", scope.arn("route53", "change/*", "healthcheck/*", "hostedzone/*", region="", account=""), None
+
+    # Shell commands on our instances; and AWS's own document and parameters, which belong to no account: "*" fits the
+    # empty field, and the operator's own account, which AWS also checks (S5).
+    yield "Command", scope.arn("ec2", "instance/*"), scope.tagged("ssm:resourceTag")
+    yield "CommandBy", scope.arn("ssm", "document/AWS-RunShellScript", IMAGES, account="*"), None
+
+    yield "ReadAlarms", [*every.alarms(), *every.dashboards()], None
+    yield "Alarms", [*scope.alarms(), *scope.dashboards()], None
+    yield "MakeAlarm", scope.alarms(), new
+
+    # The key of the volumes, used through EC2 only: whoever launches or starts an instance must be allowed to use it.
+    # AWS's own key needs none of it, and any account may choose another as its default (EC2 user guide: requirements
+    # for EBS encryption; re-encryption is for images that are encrypted, and Amazon's are not).
+    if ebs_key is not None:
+        service = f"ec2.{scope.region}.amazonaws.com{'.cn' if china else ''}"
+        yield "VolumeKey", [ebs_key], {"StringLike": {"kms:ViaService": service}}
+    # A VPC is the user's and has no tag of ours: its attributes are changed only when that is asked for.
+    yield "FixVpc", scope.arn("ec2", "vpc/*"), None
 
 
 def operator_actions() -> tuple[str, ...]:
     """Every action of the operator's policy, in order; that of `up --fix-vpc`, too."""
-    grants = (*_grants(Scope()), *_fix_vpc(Scope()))
-    return tuple(sorted({action for grant in grants for action in grant.actions}))
+    return tuple(sorted({action for name, actions in ACTIONS.items() if name != "VolumeKey" for action in actions}))
 
 
 def reads(action: str) -> bool:
@@ -271,226 +287,6 @@ def size(policy: Mapping[str, Any]) -> int:
     return len("".join(json.dumps(policy, separators=(",", ":")).split()))
 
 
-def _unnamed(statement: Mapping[str, Any]) -> dict[str, Any]:
-    """Without its name, which IAM does not need: that saves room."""
-    return {key: value for key, value in statement.items() if key != "Sid"}
-
-
 def _bare(values: Sequence[str]) -> str | list[str]:
+    """One value stands without its list, which saves room."""
     return values[0] if len(values) == 1 else list(values)
-
-
-def _grants(scope: Scope) -> tuple[Grant, ...]:
-    return (
-        Grant(name="Everywhere", actions=UNBOUND),
-        *_machines(scope),
-        *_identity(scope),
-        *_table(scope),
-        *_dns(scope),
-        *_commands(scope),
-        *_watching(scope),
-    )
-
-
-def _machines(scope: Scope) -> tuple[Grant, ...]:
-    """EC2: what is made carries the tag, what is changed has it; what a machine is made of may be anybody's."""
-    new, any_kind = scope.tagged("aws:RequestTag"), scope.arn("ec2", "*")
-    return (
-        Grant(
-            name="Make",
-            actions=CREATING,
-            resources=any_kind,
-            conditions=new,
-        ),
-        Grant(
-            name="TagWhatIsMade",
-            actions=["ec2:CreateTags"],
-            resources=any_kind,
-            # Without it, whoever may tag could make anything theirs.
-            conditions={
-                **new,
-                "StringEquals": {"ec2:CreateAction": [action.removeprefix("ec2:") for action in CREATING]},
-            },
-        ),
-        Grant(
-            name="MakeOf",
-            actions=["ec2:CreateSecurityGroup", LAUNCH],
-            # An image belongs to no account, as its ARN tells.
-            resources=[*scope.arn("ec2", "image/*", account=""), *scope.arn("ec2", "key-pair/*", "subnet/*", "vpc/*")],
-        ),
-        Grant(
-            name="Change",
-            actions=[*CHANGING, LAUNCH],
-            resources=any_kind,
-            conditions=scope.tagged("aws:ResourceTag"),
-        ),
-    )
-
-
-def _fix_vpc(scope: Scope) -> tuple[Grant, ...]:
-    """A VPC is the user's and has no tag of ours: its attributes are changed only when that is asked for."""
-    return (Grant(name="FixVpc", actions=["ec2:ModifyVpcAttribute"], resources=scope.arn("ec2", "vpc/*")),)
-
-
-def _volume_key(scope: Scope, key: str | None) -> tuple[Grant, ...]:
-    """The key of the volumes, used through EC2 only: whoever launches or starts an instance must be allowed to use it.
-
-    AWS's own key needs none of it, and any account may choose another as its default (EC2 user guide: requirements
-    for EBS encryption; re-encryption is for images that are encrypted, and Amazon's are not).
-    """
-    if key is None:
-        return ()
-    service = f"ec2.{scope.region}.amazonaws.com{'.cn' if scope.partition == 'aws-cn' else ''}"
-    return (
-        Grant(
-            name="VolumeKey",
-            actions=["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext"],
-            resources=[key],
-            conditions={"StringLike": {"kms:ViaService": service}},
-        ),
-    )
-
-
-def _identity(scope: Scope) -> tuple[Grant, ...]:
-    """The nodes' role and instance profile, passed to EC2 and to nothing else (I8)."""
-    role, every = scope.iam("role"), scope.every_stack
-    both = [*scope.iam("instance-profile"), *role]
-    service = ["ec2.amazonaws.com"] + (["ec2.amazonaws.com.cn"] if scope.partition == "aws-cn" else [])
-    return (
-        Grant(
-            name="ReadRole",
-            actions=[
-                "iam:GetInstanceProfile",
-                "iam:GetRolePolicy",
-                "iam:ListAttachedRolePolicies",
-                "iam:ListRolePolicies",
-                "iam:ListRoleTags",
-            ],
-            resources=[*every.iam("instance-profile"), *every.iam("role"), *scope.unborn("instance-profile")],
-        ),
-        Grant(  # the path in the ARN binds what is made, too: a condition on its tag would only make the policy longer
-            name="ChangeRole",
-            actions=[
-                "iam:AddRoleToInstanceProfile",
-                "iam:CreateInstanceProfile",
-                "iam:CreateRole",
-                "iam:DeleteInstanceProfile",
-                "iam:DeleteRole",
-                "iam:DeleteRolePolicy",
-                "iam:DetachRolePolicy",
-                "iam:PutRolePolicy",
-                "iam:RemoveRoleFromInstanceProfile",
-                "iam:TagInstanceProfile",
-                "iam:TagRole",
-                "iam:UntagRole",
-                "iam:UpdateAssumeRolePolicy",
-            ],
-            resources=both,
-        ),
-        Grant(
-            name="PassRole",
-            actions=["iam:PassRole"],
-            resources=role,
-            conditions={"StringEquals": {"iam:PassedToService": _bare(service)}},
-        ),
-    )
-
-
-def _table(scope: Scope) -> tuple[Grant, ...]:
-    tags = {f"aws:{key}/{STACK_TAG}": scope.stack for key in ("RequestTag", "ResourceTag")}
-    return (
-        Grant(
-            name="ReadTable",
-            actions=["dynamodb:DescribeTable", "dynamodb:ListTagsOfResource"],
-            resources=scope.every_stack.tables(),
-        ),
-        Grant(
-            name="Table",
-            actions=[
-                "dynamodb:CreateBackup",
-                "dynamodb:CreateTable",
-                "dynamodb:DeleteBackup",
-                "dynamodb:DeleteTable",
-                "dynamodb:DescribeBackup",
-                "dynamodb:DescribeContinuousBackups",
-                "dynamodb:Scan",
-                "dynamodb:TagResource",
-                "dynamodb:UpdateContinuousBackups",
-                "dynamodb:UpdateTable",
-            ],
-            resources=[*scope.tables(), *scope.backups()],
-            # What is not there passes: in some accounts DynamoDB sees no tags.
-            conditions={"StringEqualsIfExists": tags} if scope.stack else None,
-        ),
-    )
-
-
-def _dns(scope: Scope) -> tuple[Grant, ...]:
-    """Zones with a VPC of the Region, that is private ones; records and health checks."""
-    return (
-        Grant(
-            name="PrivateZone",
-            actions=["route53:AssociateVPCWithHostedZone", "route53:CreateHostedZone"],
-            conditions={"ForAnyValue:StringLike": {"route53:VPCs": f"VPCId=*,VPCRegion={scope.region}"}},
-        ),
-        Grant(
-            name="Dns",
-            actions=[
-                "route53:ChangeResourceRecordSets",
-                "route53:ChangeTagsForResource",
-                "route53:DeleteHealthCheck",
-                "route53:DeleteHostedZone",
-                "route53:GetChange",
-                "route53:GetHealthCheckStatus",
-                "route53:GetHostedZone",
-                "route53:ListResourceRecordSets",
-                "route53:ListTagsForResource",
-                "route53:ListTagsForResources",
-                "route53:UpdateHealthCheck",
-            ],
-            resources=scope.arn("route53", "change/*", "healthcheck/*", "hostedzone/*", region="", account=""),
-        ),
-    )
-
-
-def _commands(scope: Scope) -> tuple[Grant, ...]:
-    """Shell commands on our instances; and AWS's own document and parameters.
-
-    Those belong to no account. "*" fits the empty field, and the operator's own account, which AWS also checks (S5).
-    """
-    return (
-        Grant(
-            name="Command",
-            actions=["ssm:SendCommand"],
-            resources=scope.arn("ec2", "instance/*"),
-            conditions=scope.tagged("ssm:resourceTag"),
-        ),
-        Grant(
-            name="CommandBy",
-            actions=["ssm:GetParameter", "ssm:SendCommand"],
-            resources=scope.arn("ssm", "document/AWS-RunShellScript", IMAGES, account="*"),
-        ),
-    )
-
-
-def _watching(scope: Scope) -> tuple[Grant, ...]:
-    """Alarms and the dashboard of --alarms."""
-    every = scope.every_stack
-    return (
-        Grant(
-            name="ReadAlarms",
-            actions=["cloudwatch:GetDashboard", "cloudwatch:ListTagsForResource"],
-            resources=[*every.alarms(), *every.dashboards()],
-        ),
-        Grant(
-            name="Alarms",
-            actions=["cloudwatch:DeleteAlarms", "cloudwatch:DeleteDashboards", "cloudwatch:PutDashboard"],
-            resources=[*scope.alarms(), *scope.dashboards()],
-        ),
-        Grant(
-            name="MakeAlarm",
-            actions=["cloudwatch:PutMetricAlarm", "cloudwatch:TagResource"],
-            resources=scope.alarms(),
-            conditions=scope.tagged("aws:RequestTag"),
-        ),
-    )
