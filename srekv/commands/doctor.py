@@ -122,7 +122,7 @@ def _preflight(stack: Stack) -> Diagnosis:
     from srekv.doctor.preflight import CHECKED, findings
     from srekv.provision.steps.collection import Steps
 
-    steps = Steps.of(stack.run, stack.role, waits_for_health=True)
+    steps = Steps(stack.run, stack.role, waits_for_health=True)
     found = [*findings(steps), *_permissions(stack, severity="prevents")]
     return Diagnosis.of(f"the first up of {stack.run.config.stack}", found, (*CHECKED, PERMISSIONS))
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from srekv.drill.model import Settings
     from srekv.drill.vantage import Vantage
-    from srekv.provision.hands import AwsHands
     from srekv.provision.stack import Stack
+    from srekv.provision.target import AwsFaultTarget
 
 O = TypeVar("O")  # noqa: E741 - the options
 
@@ -217,7 +217,7 @@ def _import_provisioning() -> None:
     import srekv.provision.stack  # noqa: F401 - to have it in memory
 
 
-def vantage(stack: Stack, deployment: Deployment, node: Node, hands: AwsHands | None = None) -> Vantage:
+def vantage(stack: Stack, deployment: Deployment, node: Node, hands: AwsFaultTarget | None = None) -> Vantage:
     """A node as a place inside the VPC to look from; by the stack's own hands, or by these."""
     from srekv.drill.vantage import Vantage
 

@@ -21,9 +21,9 @@ from srekv.ui.context import Invocation
 from srekv.ui.options import OneOf, as_parts, as_seconds, click_command, drop_unset, option
 
 if TYPE_CHECKING:
-    from srekv.provision.hands import AwsHands
     from srekv.provision.stack import Stack
     from srekv.provision.steps.collection import Steps
+    from srekv.provision.target import AwsFaultTarget
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +131,7 @@ def up(invocation: Invocation, options: Options) -> None:
 
             undo_noted(stack.hands, deployment, narration)
 
-        def answer(hands: AwsHands, deployment: Deployment) -> None:
+        def answer(hands: AwsFaultTarget, deployment: Deployment) -> None:
             _await_answer(stack, hands, deployment, narration)
 
         def work() -> Deployment | None:
@@ -256,7 +256,7 @@ def _brief_change(change: Change) -> str:
     return f"{change.kind} {change.name}" + (f" ({change.id})" if change.id and change.id != change.name else "")
 
 
-def _await_answer(stack: Stack, hands: AwsHands, deployment: Deployment, narration: Narration) -> None:
+def _await_answer(stack: Stack, hands: AwsFaultTarget, deployment: Deployment, narration: Narration) -> None:
     """Wait until the name answers the primary, asked from inside the VPC."""
     hands.await_commands(deployment.nodes)
     primary = deployment.node("primary")

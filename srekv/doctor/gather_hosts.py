@@ -14,7 +14,7 @@ from srekv.doctor.facts import AclEntry, Checkers, GroupRule, Host, Subnet, Vpc,
 from srekv.doctor.reader import Reader
 from srekv.provision.engine.clients import Clients
 from srekv.provision.naming import tag_map
-from srekv.provision.steps.checker_ranges import RANGES
+from srekv.provision.steps.firewall import RANGES
 from srekv.provision.steps.network import is_public
 
 LARGEST_USER_DATA = 16 * 1024 * 1024

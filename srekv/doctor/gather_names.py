@@ -12,7 +12,7 @@ from srekv.errors import CommandLine, SrekvError, UsageError
 from srekv.provision.engine.answers import FAILURES, code_of, explain, is_unknown_operation, message_of
 from srekv.provision.engine.clients import Clients
 from srekv.provision.model import Observation
-from srekv.provision.steps.dns import bare, readable
+from srekv.provision.queries import readable, strip_prefix
 
 BURST = 4
 """GetHealthCheckStatus: so many calls at once, then one a second (aws-facts 2.6)."""
@@ -52,7 +52,7 @@ def read_zone(clients: Clients, zone_id: str) -> Zone:
         raise explain(error, f"reading the hosted zone {zone_id}") from error
     vpcs = answer.get("VPCs", [])
     return Zone(
-        id=bare(answer["HostedZone"]["Id"]),
+        id=strip_prefix(answer["HostedZone"]["Id"]),
         name=readable(answer["HostedZone"]["Name"]),
         private=bool(answer["HostedZone"].get("Config", {}).get("PrivateZone")),
         vpcs=tuple(vpc["VPCId"] for vpc in vpcs if vpc["VPCRegion"] == clients.region),
@@ -220,8 +220,10 @@ def _zones(reader: Reader, clients: Clients, zone: Zone, vpc_id: str) -> Iterabl
         VPCRegion=clients.region,
     )
     for one in answer["HostedZoneSummaries"] if answer else ():
-        if bare(one["HostedZoneId"]) != zone.id and len(one["Name"]) > len(zone.name):
-            yield Rival(kind="private zone", id=bare(one["HostedZoneId"]), name=readable(one["Name"]), vpc_id=vpc_id)
+        if strip_prefix(one["HostedZoneId"]) != zone.id and len(one["Name"]) > len(zone.name):
+            yield Rival(
+                kind="private zone", id=strip_prefix(one["HostedZoneId"]), name=readable(one["Name"]), vpc_id=vpc_id
+            )
 
 
 def _forwarding(reader: Reader, clients: Clients, zone: Zone) -> list[Rival]:
@@ -268,4 +270,4 @@ def stack_zone(clients: Clients, prefix: str) -> str:
         raise explain(error, "finding the stack's hosted zone") from error
     if not ours:
         raise SrekvError("the stack is not complete", why="missing: hosted zone", next_step=CommandLine("srekv up"))
-    return bare(ours[0])
+    return strip_prefix(ours[0])

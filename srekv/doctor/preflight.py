@@ -22,8 +22,8 @@ from srekv.errors import CommandLine, SrekvError
 from srekv.provision.engine.answers import FAILURES, explain
 from srekv.provision.inventory.existing import of_node
 from srekv.provision.naming import NODES
-from srekv.provision.steps.checker_ranges import RANGES
 from srekv.provision.steps.collection import Steps
+from srekv.provision.steps.firewall import RANGES
 
 CHECKED = (
     "names that are not another's: role, profile, table, security group, key pair, alarms, dashboard, zone",
@@ -63,11 +63,11 @@ def refuse(steps: Steps) -> None:
 def findings(steps: Steps) -> Iterator[Finding]:
     """All findings before a first `up`."""
     reader = Reader()
-    for look, doing in itertools.chain(*steps.fits):
+    for step in itertools.chain(*steps.rounds):
         try:
-            look()
+            step.fit()
         except (SrekvError, *FAILURES) as error:
-            yield _unfit(explain(error, doing))
+            yield _unfit(explain(error, step.checking))
     yield from _additional(reader, steps)
     yield from (not_examined(one) for one in reader.unread)
 

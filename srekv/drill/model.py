@@ -29,7 +29,7 @@ with retries."""
 
 
 class Hands(Protocol):
-    """What a drill may do to a deployment. `srekv.provision.hands` fulfils it; tests bring fakes."""
+    """What a drill may do to a deployment. `srekv.provision.target` fulfils it; tests bring fakes."""
 
     def deployment(self) -> Deployment:
         """The stack as it is now; raises SrekvError when it is not complete."""

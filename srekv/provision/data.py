@@ -10,7 +10,8 @@ from typing import Any
 from srekv.errors import CommandLine, UsageError
 from srekv.provision.engine.answers import explained, gone
 from srekv.provision.engine.clients import Clients
-from srekv.provision.engine.run import Op, Ops, Run
+from srekv.provision.inventory.marks import each
+from srekv.provision.step import Ops, create
 from srekv.provision.steps.table import Table
 
 AVAILABLE_TIMEOUT_S = 900
@@ -32,7 +33,7 @@ class Holding:
         return f"{'more than ' if self.more else ''}{self.items} item{'' if self.items == 1 else 's'}"
 
 
-def holding(run: Run) -> Holding | None:
+def holding(table: Table) -> Holding | None:
     """Count the items of the stack's table, None without one.
 
     DescribeTable's count is up to six hours old: a table filled this morning would seem empty. So the first page of a
@@ -41,10 +42,10 @@ def holding(run: Run) -> Holding | None:
     Raises:
         SrekvError: DynamoDB does not tell.
     """
-    with explained(f"counting the items of {run.names.table}"):
-        if not Table(run, needs=()).observe():
+    with explained(f"counting the items of {table.names.table}"):
+        if not table.find_ours():
             return None
-        page = run.clients.dynamodb.scan(TableName=run.names.table, Select="COUNT", ConsistentRead=True)
+        page = table.dynamodb.scan(TableName=table.names.table, Select="COUNT", ConsistentRead=True)
     return Holding(int(page["Count"]), more="LastEvaluatedKey" in page)
 
 
@@ -63,73 +64,63 @@ class Backup:
 
     section = "DynamoDB"
 
-    def __init__(self, run: Run, name: str) -> None:
+    def __init__(self, table: Table, name: str) -> None:
         check_name(name)
-        self._run = run
-        self._dynamodb = run.clients.dynamodb
+        self._table = table
+        self._of = table.names.table
         self._given = name
-        self._name = run.names.backup(name)
+        self._name = table.names.backup(name)
 
     def refuse(self) -> None:
         """Raise UsageError if there is nothing to back up, or the name is taken: two backups may share a name."""
         with explained("reading the table and its backups"):
-            table, taken = Table(self._run, needs=()).observe(), self._find()
+            table, taken = self._table.find_ours(), self._find()
+        without = CommandLine("srekv down") + " without --backup"
         if not table:
-            raise UsageError(
-                f"the stack {self._run.config.stack} has no table to back up",
-                next_step=CommandLine("srekv down") + " without --backup",
-            )
+            raise UsageError(f"the stack {self._table.names.stack} has no table to back up", next_step=without)
         if taken is not None:
             raise UsageError(
                 f"there is a backup {self._given} already, of {taken['BackupCreationDateTime']:%Y-%m-%d %H:%M}",
-                next_step="choose another name; or, if it is the one you want, "
-                + CommandLine("srekv down")
-                + " without --backup",
+                next_step="choose another name; or, if it is the one you want, " + without,
             )
 
     def make(self) -> Ops:
         """Create it and wait until it can be restored."""
-        yield Op(kind="backup", name=self._name, action="create", call=self._create)
+        yield create("backup", self._name, self._create)
 
     def _create(self) -> str:
         """CreateBackup takes no token, and names need not be unique."""
-        once: Any = self._run.clients.dynamodb_once.create_backup
+        run = self._table.run
+        arguments: Any = {"TableName": self._of, "BackupName": self._name}
 
-        def create() -> str:
-            answer = self._run.persist(
-                self.section,
-                f"the table {self._run.names.table} to take a backup",
-                once,
-                on=BUSY,
-                TableName=self._run.names.table,
-                BackupName=self._name,
-            )
+        def create_backup() -> str:
+            call: Any = run.clients.dynamodb_once.create_backup
+            answer = run.persist(self.section, f"the table {self._of} to take a backup", call, on=BUSY, **arguments)
             return str(answer["BackupDetails"]["BackupArn"])
 
-        arn = self._run.unsure(self.section, f"the backup {self._name}", create, look=self._arn)
-        self._run.wait(
+        def adopt() -> str | None:
+            taken = self._find()
+            return str(taken["BackupArn"]) if taken else None
+
+        arn = run.unsure(self.section, f"the backup {self._name}", create_backup, look=adopt)
+
+        def is_available() -> bool | None:
+            answer = self._table.dynamodb.describe_backup(BackupArn=arn)
+            return answer["BackupDescription"]["BackupDetails"]["BackupStatus"] == "AVAILABLE" or None
+
+        run.wait(
             self.section,
             f"the backup {self._name} to be AVAILABLE",
-            lambda: self._status(arn) == "AVAILABLE" or None,
+            is_available,
             timeout_s=AVAILABLE_TIMEOUT_S,
             next_step=CommandLine("srekv down") + " without --backup continues; the backup stays",
         )
         return arn
 
-    def _arn(self) -> str | None:
-        taken = self._find()
-        return str(taken["BackupArn"]) if taken else None
-
-    def _status(self, arn: str) -> str:
-        answer = self._dynamodb.describe_backup(BackupArn=arn)
-        return str(answer["BackupDescription"]["BackupDetails"]["BackupStatus"])
-
     def _find(self) -> Mapping[str, Any] | None:
-        pages = self._dynamodb.get_paginator("list_backups").paginate(
-            TableName=self._run.names.table, BackupType="USER"
-        )
-        backups = [one for page in pages for one in page["BackupSummaries"]]
-        mine = (self._run.names.table, self._name)
+        of_table = {"TableName": self._of, "BackupType": "USER"}
+        backups = each(self._table.dynamodb, "list_backups", "BackupSummaries", **of_table)
+        mine = (self._of, self._name)
         return next((one for one in backups if (one["TableName"], one["BackupName"]) == mine), None)
 
 

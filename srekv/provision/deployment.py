@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any
 
 from srekv.errors import CommandLine, SrekvError
 from srekv.provision.engine.run import Run
 from srekv.provision.inventory.existing import Existing, of_node
+from srekv.provision.inventory.marks import Described, each
 from srekv.provision.lease import explain_end
 from srekv.provision.model import Check, Deployment, Node, Role
 from srekv.provision.naming import FAULT_TAG, NODE_TAG, NODES, tag_map
+from srekv.provision.queries import hosted_zones
 from srekv.provision.steps.health import PATH
 
 ROLES: dict[str, Role] = {"az1": "primary", "az2": "secondary"}
@@ -28,22 +29,24 @@ def read(run: Run) -> Deployment:
     with ThreadPoolExecutor(4, thread_name_prefix="read") as pool:
         instances = pool.submit(existing.fresh_instances)
         addresses = pool.submit(existing.fresh_addresses)
-        checks = pool.submit(_checks, run)
+        checks = pool.submit(existing.fresh_checks)
         zone = pool.submit(_zone, run)
         nodes = _nodes(instances.result(), addresses.result())
         zone_name, records = zone.result()
         fault = noted_fault(instances.result())
-        return _complete(run, nodes, checks.result(), zone_name=zone_name, records=records, fault=fault)
+        found = checks.result()
+        asking = [_check(run.names.check(node), found[node][0]) for node in NODES if node in found]
+        return _complete(run, nodes, asking, zone_name=zone_name, records=records, fault=fault)
 
 
-def noted_fault(instances: Sequence[Mapping[str, Any]]) -> str:
+def noted_fault(instances: Sequence[Described]) -> str:
     """The note that a drill left on the primary; "" without one."""
     notes = (tag_map(one.get("Tags")).get(FAULT_TAG, "") for one in of_node(instances, NODES[0]))
     return next((note for note in notes if note), "")
 
 
 def assemble(
-    run: Run, instances: Sequence[Mapping[str, Any]], *, addresses: Mapping[str, str], checks: Mapping[str, str]
+    run: Run, instances: Sequence[Described], *, addresses: Mapping[str, str], checks: Mapping[str, str]
 ) -> Deployment:
     """The stack that `up` has just made sure of, from what its steps know: no need to ask for it again.
 
@@ -86,7 +89,7 @@ def _complete(
     checks: Sequence[Check],
     *,
     zone_name: str,
-    records: Sequence[Mapping[str, Any]],
+    records: Sequence[Described],
     fault: str,
 ) -> Deployment:
     missing = [f"instance {name}" for name in NODES if name not in {node.name for node in nodes}]
@@ -95,14 +98,11 @@ def _complete(
     missing += [] if zone_name else ["hosted zone"]
     missing += [] if len(records) == len(NODES) or not zone_name else ["failover records"]
     if missing:
-        nothing = not nodes and not checks and not zone_name
-        raise explain_end(run.config.lease, now=datetime.now(UTC)) or SrekvError(
-            f"there is no stack {run.config.stack} in {run.config.region}"
-            if nothing
-            else f"the stack {run.config.stack} is not complete",
-            why="" if nothing else f"missing: {', '.join(missing)}",
-            next_step=CommandLine("srekv up"),
-        )
+        what, why = f"the stack {run.config.stack} is not complete", f"missing: {', '.join(missing)}"
+        if not nodes and not checks and not zone_name:
+            what, why = f"there is no stack {run.config.stack} in {run.config.region}", ""
+        ended = explain_end(run.config.lease, now=datetime.now(UTC))
+        raise ended or SrekvError(what, why=why, next_step=CommandLine("srekv up"))
     return Deployment(
         stack=run.config.stack,
         region=run.config.region,
@@ -117,7 +117,7 @@ def _complete(
     )
 
 
-def _nodes(instances: Sequence[Mapping[str, Any]], addresses: Sequence[Mapping[str, Any]]) -> tuple[Node, ...]:
+def _nodes(instances: Sequence[Described], addresses: Sequence[Described]) -> tuple[Node, ...]:
     nodes = []
     for name in NODES:
         for instance in of_node(instances, name)[:1]:
@@ -136,17 +136,7 @@ def _nodes(instances: Sequence[Mapping[str, Any]], addresses: Sequence[Mapping[s
     return tuple(nodes)
 
 
-def _checks(run: Run) -> tuple[Check, ...]:
-    found: dict[str, Check] = {}
-    for page in run.clients.route53.get_paginator("list_health_checks").paginate():
-        for check in page["HealthChecks"]:
-            for node in NODES:
-                if check["CallerReference"].startswith(run.names.reference_prefix(node)):
-                    found[node] = _check(run.names.check(node), check)
-    return tuple(found[node] for node in NODES if node in found)
-
-
-def _check(name: str, check: Mapping[str, Any]) -> Check:
+def _check(name: str, check: Described) -> Check:
     config = check["HealthCheckConfig"]
     return Check(
         name=name,
@@ -161,15 +151,11 @@ def _check(name: str, check: Mapping[str, Any]) -> Check:
     )
 
 
-def _zone(run: Run) -> tuple[str, list[Mapping[str, Any]]]:
+def _zone(run: Run) -> tuple[str, list[Described]]:
     """The zone's name without the trailing dot, and the failover records that `up` put there."""
-    prefix = run.names.reference_prefix("zone")
-    route53 = run.clients.route53
-    for page in route53.get_paginator("list_hosted_zones").paginate():
-        for zone in page["HostedZones"]:
-            if zone["CallerReference"].startswith(prefix):
-                pages = route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone["Id"])
-                records = [record for part in pages for record in part["ResourceRecordSets"]]
-                ours = {run.names.instance(node) for node in NODES}
-                return zone["Name"].rstrip("."), [one for one in records if one.get("SetIdentifier") in ours]
+    route53, ours = run.clients.route53, {run.names.instance(node) for node in NODES}
+    for stack, zone in hosted_zones(route53):
+        if stack == run.names.stack:
+            records = each(route53, "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone["Id"])
+            return zone["Name"].rstrip("."), [one for one in records if one.get("SetIdentifier") in ours]
     return "", []

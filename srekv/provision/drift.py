@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from srekv.errors import Advice
-from srekv.provision.model import Change
+from srekv.provision.model import Change, Watcher
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,27 +29,15 @@ class Plan:
 
 
 @dataclass
-class Listener:
-    """A Watcher that remembers and tells nobody. Lists grow in one step, so threads may share it."""
+class Listener(Watcher):
+    """Remembers and prints nothing. Lists grow in one step, so threads may share it."""
 
     changes: list[Change] = field(default_factory=list)
     warnings: list[Advice] = field(default_factory=list)
 
-    def started(self, section: str) -> None:
-        """A section began."""
-
     def changed(self, change: Change) -> None:
-        """A resource was looked at."""
+        """A resource was listed."""
         self.changes.append(change)
-
-    def waiting(self, section: str, what: str) -> None:
-        """A section waits."""
-
-    def waited(self, section: str, what: str) -> None:
-        """It waits no more."""
-
-    def finished(self, section: str) -> None:
-        """A section is done."""
 
     def warn(self, message: Advice) -> None:
         """Something needs attention."""

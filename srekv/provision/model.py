@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal
 
 from srekv.errors import Advice, CommandLine, SrekvError
 
@@ -61,18 +61,6 @@ class Node:
     state: str
 
 
-class Place(Protocol):
-    """An instance that takes commands, for example a Node."""
-
-    @property
-    def name(self) -> str:
-        """What a person calls it."""
-
-    @property
-    def instance_id(self) -> str:
-        """What EC2 and SSM call it."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Instance:
     """An instance of the VPC of which nothing but its id is known."""
@@ -83,6 +71,10 @@ class Instance:
     def name(self) -> str:
         """Its id: it has no other name."""
         return self.instance_id
+
+
+Place = Node | Instance
+"""An instance that takes commands."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,8 +161,8 @@ class CommandResult:
     stderr: str
 
 
-class Watcher(Protocol):
-    """Whom provisioning tells what it does, as it does it. Called from several threads."""
+class Watcher:
+    """Receives what provisioning does, as it does it; called from several threads. A subclass may leave methods out."""
 
     def started(self, section: str) -> None:
         """Work on a section began."""

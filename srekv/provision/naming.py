@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from srekv.config import DEFAULT_STACK
@@ -46,56 +45,25 @@ ALARM = "srekv-"
 TITLE = "srekv stack "
 """How the text of a dashboard's first widget begins; the stack's name follows."""
 
-LEASE_TAG = "srekv:lease"
-"""On the role and on each instance: when the nodes end themselves."""
-
 NODES = ("az1", "az2")
 """The node names; the first is the primary."""
 
 
-@dataclass(frozen=True)
 class Names:
     """Every name of one stack. The default stack has the lab's names, another one carries its own in each of them."""
 
-    stack: str
+    def __init__(self, stack: str) -> None:
+        self.stack = stack
+        self.role = self._own("EC2_DynamoDB_Access")  # of the instances' IAM role and of their instance profile
+        self.path = f"{PATH}{stack}/"  # of both in IAM (aws-facts 6.1)
+        self.table = self._own(TABLE)
+        self.security_group = self._own("srekv-web")
+        self.group_description = f"srekv stack {stack}: the web servers"  # cannot change after creation, as tags can
+        self.key_pair = self._own("srekv-key")  # what --create-key makes
+        self.dashboard = self._own(DASHBOARD)
 
     def _own(self, name: str) -> str:
         return name if self.stack == DEFAULT_STACK else f"{name}-{self.stack}"
-
-    @property
-    def role(self) -> str:
-        """The instances' IAM role and their instance profile."""
-        return self._own("EC2_DynamoDB_Access")
-
-    @property
-    def path(self) -> str:
-        """The IAM path of role and profile (aws-facts 6.1)."""
-        return f"{PATH}{self.stack}/"
-
-    @property
-    def table(self) -> str:
-        """The DynamoDB table."""
-        return self._own(TABLE)
-
-    @property
-    def security_group(self) -> str:
-        """The nodes' security group."""
-        return self._own("srekv-web")
-
-    @property
-    def group_description(self) -> str:
-        """That group's description: it cannot change after creation, as tags can."""
-        return f"srekv stack {self.stack}: the web servers"
-
-    @property
-    def key_pair(self) -> str:
-        """The key pair that --create-key makes."""
-        return self._own("srekv-key")
-
-    @property
-    def dashboard(self) -> str:
-        """The CloudWatch dashboard."""
-        return self._own(DASHBOARD)
 
     def instance(self, node: str) -> str:
         """The Name tag of a node's instance, volume and address."""
@@ -109,7 +77,7 @@ class Names:
         """A CloudWatch alarm's name."""
         return self._own(ALARM + subject)
 
-    def tags(self, name: str, **more: str) -> list[dict[str, str]]:
+    def tags(self, name: str, **more: str) -> list[Any]:
         """AWS's usual tag list: the stack, the Name, and `more` as srekv:KEY."""
         own = {STACK_TAG: self.stack, "Name": name, **{f"srekv:{key}": value for key, value in more.items()}}
         return [{"Key": key, "Value": value} for key, value in own.items()]
@@ -155,9 +123,10 @@ def stack_of_path(path: str) -> str:
     return _stack_in(rf"{PATH}([^/]+)/", path)
 
 
-def stack_of_reference(reference: str) -> str:
-    """The stack that made a zone or a check with this CallerReference; "" for anybody else's."""
-    return _stack_in(rf"{REFERENCE}:([^:]+):(?:{'|'.join((*NODES, 'zone'))}):.+", reference)
+def origin_of(reference: str) -> tuple[str, str]:
+    """The stack that made a zone or a check with this CallerReference, and for what; "" and "" for anybody else's."""
+    match = re.fullmatch(rf"{REFERENCE}:([^:]+):({'|'.join((*NODES, 'zone'))}):.+", reference)
+    return (match[1], match[2]) if match else ("", "")
 
 
 def stack_of_backup(name: str) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from srekv.errors import CommandLine, SrekvError, TimeoutExceeded
 from srekv.provision.engine.run import Run
-from srekv.provision.hands import AwsHands
 from srekv.provision.model import Check, Deployment, Observation
+from srekv.provision.target import AwsFaultTarget
 from srekv.route53 import suffices
 
 BOOT_S = 420.0
@@ -18,27 +17,15 @@ GRACE_S = 20.0
 """A node may take BOOT_S AWS-equivalent seconds to serve, and this many wall-clock seconds on top: processes do not
 start faster on a faster clock."""
 
-POLL_S = 2.5
-"""One look each POLL_S / 2 while a check is not sure: two checks stay below GetHealthCheckStatus's refill of one a
-second (aws-facts 2.6)."""
-
-
-@dataclass
-class _Streak:
-    """One checker's reports in a row: positive for passes, negative for failures, and when it reported last."""
-
-    length: int = 0
-    at: datetime | None = None
-
 
 class Streaks:
-    """What the checkers of one check have said in a row, as far as somebody looked; tells when its verdict is sure.
+    """What the checkers of one check have reported in a row, as far as they were read; tells when its verdict is sure.
 
     Args:
         threshold: consecutive reports that turn a checker (aws-facts 1.1).
         since: seconds since the epoch; older reports prove nothing.
-        doubtful: the checkers may hold the endpoint for down: it was, or nobody knows. Then only `threshold` passes in
-            a row tell that a checker has come round; one pass may be the first after many failures.
+        doubtful: the checkers may hold the endpoint for down: it was, or that is unknown. Then only `threshold` passes
+            in a row tell that a checker has come round; one pass may be the first after many failures.
 
     Attributes:
         failed: whether any of the reports that count was a failure.
@@ -49,30 +36,30 @@ class Streaks:
         self._since = since
         self._doubtful = doubtful
         self.failed = False
-        self._streaks: dict[str, _Streak] = {}
+        self._streaks: dict[str, tuple[int, datetime | None]] = {}
+        """By checker: its reports in a row, positive for passes, negative for failures; and when it reported last."""
 
     def feed(self, observations: Iterable[Observation]) -> None:
         """Learn the checkers' last reports; a report that was seen before counts once."""
         for one in observations:
-            streak = self._streaks.setdefault(one.checker, _Streak())
-            if one.at.timestamp() < self._since or one.at == streak.at:
-                continue
-            streak.at = one.at
-            streak.length = max(streak.length, 0) + 1 if one.healthy else min(streak.length, 0) - 1
-            self.failed = self.failed or not one.healthy
-            self._doubtful = self._doubtful or streak.length <= -self._threshold
+            length, last = self._streaks.setdefault(one.checker, (0, None))
+            if one.at.timestamp() >= self._since and one.at != last:
+                length = max(length, 0) + 1 if one.healthy else min(length, 0) - 1
+                self._streaks[one.checker] = length, one.at
+                self.failed = self.failed or not one.healthy
+                self._doubtful = self._doubtful or length <= -self._threshold
 
     @property
     def sure(self) -> bool:
         """Whether more than 18 % of the checkers are sure to hold the endpoint for healthy."""
         needed = self._threshold if self._doubtful else 1
-        good = sum(streak.length >= needed for streak in self._streaks.values())
+        good = sum(length >= needed for length, _ in self._streaks.values())
         return bool(self._streaks) and suffices(good, len(self._streaks))
 
 
 def await_healthy(
     run: Run,
-    hands: AwsHands,
+    target: AwsFaultTarget,
     deployment: Deployment,
     *,
     since: float,
@@ -86,7 +73,7 @@ def await_healthy(
 
     Args:
         run: gives time-outs and the way to wait.
-        hands: asks for observations.
+        target: asks for observations.
         deployment: the stack.
         since: seconds since the epoch.
         doubtful: addresses whose check may know them as down.
@@ -104,11 +91,13 @@ def await_healthy(
         for check in deployment.checks
     }
     last: dict[str, tuple[Observation, ...]] = {}
+    # Two checks stay below GetHealthCheckStatus's refill of one a second (aws-facts 2.6).
+    pause_s = run.config.wall(1.25)
 
     def look() -> bool | None:
         while waiting:
             check = waiting[0]
-            last[check.id] = hands.observations(check)
+            last[check.id] = target.observations(check)
             streaks[check.id].feed(last[check.id])
             waiting.rotate(-1)
             if not streaks[check.id].sure:
@@ -122,19 +111,19 @@ def await_healthy(
             "the health checks to pass",
             look,
             timeout_s=run.config.wall(BOOT_S) + GRACE_S if timeout_s is None else timeout_s,
-            shortest_pause_s=run.config.wall(POLL_S / 2),
-            longest_pause_s=run.config.wall(POLL_S / 2),
+            shortest_pause_s=pause_s,
+            longest_pause_s=pause_s,
         )
     except TimeoutExceeded as error:
         late = next(check for check in deployment.checks if check in waiting)
-        raise _never(hands, deployment, late, last.get(late.id, ())) from error
+        raise _never(target, deployment, late, last.get(late.id, ())) from error
     return not any(one.failed for one in streaks.values())
 
 
-def _never(hands: AwsHands, deployment: Deployment, check: Check, last: Sequence[Observation]) -> SrekvError:
+def _never(target: AwsFaultTarget, deployment: Deployment, check: Check, last: Sequence[Observation]) -> SrekvError:
     node = next(node for node in deployment.nodes if node.address == check.address)
     reports = sorted({one.status for one in last}) or ["no report yet"]
-    console = hands.console(node)
+    console = target.console(node)
     return SrekvError(
         f"{node.name} ({node.instance_id}, {node.address}) never became healthy: {check.name} does not pass",
         why="; ".join(reports) + (f"\nthe end of its console output:\n{console}" if console else ""),

@@ -59,7 +59,7 @@ def remove(run: Run, steps: Steps, *, keep_table: bool = False, backup: str = ""
         UsageError: there is no table to back up, or the name is no good; nothing was removed.
         SrekvError: the table is protected, nothing was removed; or no call is answered, or none permitted.
     """
-    saved = Backup(run, backup) if backup else None
+    saved = Backup(steps.table, backup) if backup else None
     with explained("listing the instances"):  # while what they hang on to is there: an address' instance, its check
         _ = steps.existing.stray_instances, steps.existing.stray_addresses
     with explained("reading the table"):

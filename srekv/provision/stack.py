@@ -21,7 +21,6 @@ from srekv.provision.engine.answers import explained
 from srekv.provision.engine.clients import Clients
 from srekv.provision.engine.run import Run
 from srekv.provision.engine.scheduler import observe_all, refuse_unfit, refuse_what_cannot_change
-from srekv.provision.hands import AwsHands
 from srekv.provision.inventory.existing import of_node
 from srekv.provision.model import Deployment, Resource, Watcher
 from srekv.provision.naming import NODES, STACK_TAG, tag_map
@@ -29,6 +28,7 @@ from srekv.provision.ready import await_healthy
 from srekv.provision.removal import Removal, remove
 from srekv.provision.steps.collection import Steps
 from srekv.provision.steps.settings import refuse_elsewhere, region_of, resolve
+from srekv.provision.target import AwsFaultTarget
 
 if TYPE_CHECKING:
     import boto3
@@ -54,7 +54,7 @@ class Stack:
         guard: Callable[[str], object] | None = None,
         preflight: Callable[[Steps], object] | None = None,
         heal: Callable[[Deployment], object] | None = None,
-        answer: Callable[[AwsHands, Deployment], object] = lambda _hands, _deployment: None,
+        answer: Callable[[AwsFaultTarget, Deployment], object] = lambda _hands, _deployment: None,
     ) -> Deployment | None:
         """Create or repair everything; with `wait` until both checks pass on observations newer than this call.
 
@@ -73,17 +73,17 @@ class Stack:
         """
         since = time.time() if since is None else since
         lease.refuse_over(self.run.config.lease, now=datetime.now(UTC))
-        steps = Steps.of(self.run, self.role, waits_for_health=wait)
+        steps = Steps(self.run, self.role, waits_for_health=wait)
         with self.run.busy("listing what exists"):
             if guard is not None:
                 guard(self._noted(steps))
             if not self.run.dry:
-                refuse_what_cannot_change((steps.network, steps.nodes, steps.table, steps.checks, steps.zone))
+                refuse_what_cannot_change(steps.all)
             self._refuse_elsewhere(steps)
-            refuse_unfit(steps.fits)
+            refuse_unfit(steps.rounds)
             if preflight is not None and self._lacks_nodes(steps):
                 preflight(steps)
-        steps, instances = ensure_whole(steps, partial(Steps.of, waits_for_health=wait))
+        steps, instances = ensure_whole(steps, partial(Steps, waits_for_health=wait))
         if self.run.dry:
             return None
         deployment = steps.deployment(instances)
@@ -127,7 +127,7 @@ class Stack:
         if not self.is_new and region_of(self.role):
             return
         with explained(f"finding the Region of the stack {self.run.config.stack}"):
-            told = {region for step in (steps.identity, steps.zone, steps.checks) for region in step.regions()}
+            told = {region for step in steps.all for region in step.regions()}
         refuse_elsewhere(self.run.config, told)
 
     def _noted(self, steps: Steps) -> str:
@@ -146,22 +146,22 @@ class Stack:
         Raises:
             UsageError: the stack is in another Region; see also removal.remove.
         """
-        steps = Steps.of(self.run, self.role)
+        steps = Steps(self.run, self.role)
         self._refuse_elsewhere(steps)
         return remove(self.run, steps, keep_table=keep_table, backup=backup)
 
     def resources(self) -> tuple[Resource, ...]:
         """Everything of the stack that exists, by native listings."""
-        return observe_all(self.run, Steps.of(self.run, self.role).all)
+        return observe_all(self.run, Steps(self.run, self.role).all)
 
     def holding(self) -> Holding | None:
         """How many items the table holds, None without a table."""
-        return holding(self.run)
+        return holding(Steps(self.run, self.role).table)
 
     @property
-    def hands(self) -> AwsHands:
+    def hands(self) -> AwsFaultTarget:
         """What a drill may do to this stack; they work on after a round of `up` that another run has cut short."""
-        return AwsHands(self.run.again())
+        return AwsFaultTarget(self.run.again())
 
 
 def connect(

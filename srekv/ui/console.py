@@ -22,7 +22,7 @@ from rich.table import Column, Table
 from rich.text import Text as RichText
 
 from srekv.errors import Advice, SrekvError
-from srekv.provision.model import Change, Deployment, Node, Resource
+from srekv.provision.model import Change, Deployment, Node, Resource, Watcher
 from srekv.ui.text import Text
 from srekv.ui.visible import visible
 
@@ -147,7 +147,7 @@ class Screen:
         return Narration(self, dry=dry, beat_s=beat_s)
 
 
-class Narration:
+class Narration(Watcher):
     """Reports what provisioning and drills do: it is both their Watcher and their Narrator. Safe between threads.
 
     On a terminal, what is under way moves at the bottom, each with its time. Elsewhere there are lines only: what was

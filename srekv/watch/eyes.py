@@ -37,7 +37,7 @@ SHORTEST_TIMEOUT_S = 0.5
 
 
 class Looker(Protocol):
-    """What is asked about a stack; `srekv.provision.hands` fulfils it."""
+    """What is asked about a stack; `srekv.provision.target` fulfils it."""
 
     def deployment(self) -> Deployment:
         """The stack as it is now; raises SrekvError when it is not complete."""

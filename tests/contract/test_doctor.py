@@ -17,8 +17,8 @@ from srekv.doctor.permissions import permission_findings, read_permissions
 from srekv.doctor.reader import Reader
 from srekv.doctor.rules import diagnose
 from srekv.errors import SrekvError, UsageError
-from srekv.provision.steps.checker_ranges import RANGES
 from srekv.provision.steps.collection import Steps
+from srekv.provision.steps.firewall import RANGES
 
 READING = ("Describe", "Get", "List", "Simulate")
 Hand = Callable[[], object]
@@ -361,7 +361,7 @@ def test_what_may_not_be_read_is_said(world: Any) -> None:
 
 def _before_up(world: Any, **given: Any) -> list[Finding]:
     stack, _ = world.stack(**given)
-    return list(preflight.findings(Steps.of(stack.run, stack.role, waits_for_health=True)))
+    return list(preflight.findings(Steps(stack.run, stack.role, waits_for_health=True)))
 
 
 def _refused(world: Any, **given: Any) -> SrekvError:

@@ -12,16 +12,16 @@ import pytest
 from botocore.exceptions import ConnectionClosedError
 
 from srekv.errors import SrekvError
-from srekv.provision.hands import AwsHands
 from srekv.provision.model import Check, Node
 from srekv.provision.ready import await_healthy
+from srekv.provision.target import AwsFaultTarget
 
 COMMAND = "c" * 36
 """A command id of the length that SSM gives."""
 
 
 @pytest.fixture
-def hands(world: Any) -> AwsHands:
+def hands(world: Any) -> AwsFaultTarget:
     """The hands of a whole stack."""
     world.up()
     opened, _ = world.stack()
@@ -29,11 +29,11 @@ def hands(world: Any) -> AwsHands:
     return opened.hands
 
 
-def _node(hands: AwsHands) -> Node:
+def _node(hands: AwsFaultTarget) -> Node:
     return hands.deployment().node("primary")
 
 
-def test_reads_the_whole_stack(world: Any, hands: AwsHands) -> None:
+def test_reads_the_whole_stack(world: Any, hands: AwsFaultTarget) -> None:
     """What `up` returns is what is read back: nodes with roles and addresses, each watched by its check."""
     deployment = hands.deployment()
     assert world.stack()[0].up(wait=False) == deployment
@@ -56,7 +56,7 @@ def test_no_stack(world: Any) -> None:
 @pytest.mark.parametrize(
     "missing", ["instance az2", "address of az1", "health checks", "hosted zone", "failover records"]
 )
-def test_an_incomplete_stack_says_what_is_missing(world: Any, hands: AwsHands, missing: str) -> None:
+def test_an_incomplete_stack_says_what_is_missing(world: Any, hands: AwsFaultTarget, missing: str) -> None:
     """One part lost: it is named, and `up` is the next step."""
     ec2, route53 = world.by_hand("ec2"), world.by_hand("route53")
     deployment, zone = hands.deployment(), route53.list_hosted_zones()["HostedZones"][0]["Id"]
@@ -82,7 +82,7 @@ def test_an_incomplete_stack_says_what_is_missing(world: Any, hands: AwsHands, m
     assert str(caught.value.next_step) == "srekv up"
 
 
-def test_stop_and_start(hands: AwsHands) -> None:
+def test_stop_and_start(hands: AwsFaultTarget) -> None:
     """A stopped node keeps its address; starting it brings it back."""
     node = _node(hands)
     hands.stop(node)
@@ -92,7 +92,7 @@ def test_stop_and_start(hands: AwsHands) -> None:
     assert _node(hands).state == "running"
 
 
-def test_start_waits_for_a_stop_to_end(world: Any, hands: AwsHands) -> None:
+def test_start_waits_for_a_stop_to_end(world: Any, hands: AwsFaultTarget) -> None:
     """An instance that is still stopping cannot be started: the start comes after "stopped"."""
     node = _node(hands)
     hands.stop(node)
@@ -108,7 +108,7 @@ def test_start_waits_for_a_stop_to_end(world: Any, hands: AwsHands) -> None:
     assert world.calls.log == ["DescribeInstances"] * 3 + ["StartInstances"]
 
 
-def test_invert(hands: AwsHands) -> None:
+def test_invert(hands: AwsFaultTarget) -> None:
     """The flag is set and cleared; `up` would clear it too."""
     hands.invert(hands.deployment().check("primary"), inverted=True)
     assert hands.deployment().check("primary").inverted
@@ -116,7 +116,7 @@ def test_invert(hands: AwsHands) -> None:
     assert not hands.deployment().check("primary").inverted
 
 
-def test_a_command_that_ends(world: Any, hands: AwsHands) -> None:
+def test_a_command_that_ends(world: Any, hands: AwsFaultTarget) -> None:
     """Right after SendCommand there may be no invocation (S2), then it runs, then it has ended: all is waited out."""
     answers = iter(
         [
@@ -143,7 +143,7 @@ def test_a_command_that_ends(world: Any, hands: AwsHands) -> None:
     assert sent[0]["TimeoutSeconds"] == 30, "SSM's least"
 
 
-def test_a_node_that_takes_no_commands(world: Any, hands: AwsHands) -> None:
+def test_a_node_that_takes_no_commands(world: Any, hands: AwsFaultTarget) -> None:
     """SSM's InvalidInstanceId, with or without a message (S1), is explained."""
     world.calls.answers["SendCommand"] = lambda _: world.refusal("InvalidInstanceId")
     with pytest.raises(SrekvError, match="does not take commands") as caught:
@@ -152,7 +152,7 @@ def test_a_node_that_takes_no_commands(world: Any, hands: AwsHands) -> None:
 
 
 @pytest.mark.parametrize("operation", ["SendCommand", "GetCommandInvocation"])
-def test_a_command_that_is_denied(world: Any, hands: AwsHands, operation: str) -> None:
+def test_a_command_that_is_denied(world: Any, hands: AwsFaultTarget, operation: str) -> None:
     """Any other refusal names the operation."""
     world.calls.answers["SendCommand"] = lambda _: world.success(Command={"CommandId": COMMAND})
     world.calls.answers[operation] = lambda _: world.refusal("AccessDeniedException", "no")
@@ -161,7 +161,7 @@ def test_a_command_that_is_denied(world: Any, hands: AwsHands, operation: str) -
     assert operation in caught.value.why
 
 
-def test_a_command_whose_end_cannot_be_asked_for(world: Any, hands: AwsHands) -> None:
+def test_a_command_whose_end_cannot_be_asked_for(world: Any, hands: AwsFaultTarget) -> None:
     """A network that fails while a command runs is told as an error for a person."""
 
     def fail(_: Any) -> Any:
@@ -173,7 +173,7 @@ def test_a_command_whose_end_cannot_be_asked_for(world: Any, hands: AwsHands) ->
         hands.run(_node(hands), "true", timeout_s=1)
 
 
-def test_waits_for_the_agents(world: Any, hands: AwsHands) -> None:
+def test_waits_for_the_agents(world: Any, hands: AwsFaultTarget) -> None:
     """A node that has been seen online counts, the others are waited for."""
     first, second = hands.deployment().nodes
     seen = iter(
@@ -199,7 +199,7 @@ def _reports(world: Any, good: int, bad: int, at: datetime) -> Any:
     )
 
 
-def test_observations(world: Any, hands: AwsHands) -> None:
+def test_observations(world: Any, hands: AwsFaultTarget) -> None:
     """Only the first word of a checker's report is meaningful."""
     now = datetime.now(UTC)
     world.calls.answers["GetHealthCheckStatus"] = lambda _: _reports(world, 1, 2, now)
@@ -208,7 +208,7 @@ def test_observations(world: Any, hands: AwsHands) -> None:
     assert {one.at for one in observations} == {now}
 
 
-def test_up_waits_for_observations_newer_than_itself(world: Any, hands: AwsHands) -> None:
+def test_up_waits_for_observations_newer_than_itself(world: Any, hands: AwsFaultTarget) -> None:
     """Old successes and too few new ones prove nothing; more than 18 % of the checkers after the beginning do."""
     begin = datetime(2026, 1, 1, tzinfo=UTC)
     reports = {check.id: iter([(16, begin), (2, None), (3, None)]) for check in hands.deployment().checks}
@@ -224,7 +224,7 @@ def test_up_waits_for_observations_newer_than_itself(world: Any, hands: AwsHands
     assert all(next(left, None) is None for left in reports.values())
 
 
-def test_a_node_that_never_becomes_healthy(world: Any, hands: AwsHands) -> None:
+def test_a_node_that_never_becomes_healthy(world: Any, hands: AwsFaultTarget) -> None:
     """The error names node and check, what the checkers said, and the end of the console output."""
     at = datetime.now(UTC)
     world.calls.answers |= {
@@ -243,7 +243,7 @@ def test_a_node_that_never_becomes_healthy(world: Any, hands: AwsHands) -> None:
 
 
 @pytest.fixture
-def up_again(world: Any, hands: AwsHands) -> Any:  # noqa: ARG001 - a whole stack
+def up_again(world: Any, hands: AwsFaultTarget) -> Any:  # noqa: ARG001 - a whole stack
     """A second `up`, which finds everything as it should be, to the name's answer."""
     ec2 = world.by_hand("ec2")
     table = ec2.describe_route_tables()["RouteTables"][0]

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from srekv.errors import SrekvError
-from srekv.provision.hands import AwsHands
+from srekv.provision.target import AwsFaultTarget
 
 NOTE = "fault=hang run=0123abcd at=1790000000 until=1790000600 by=host/4711"
 
 
 @pytest.fixture
-def hands(world: Any) -> AwsHands:
+def hands(world: Any) -> AwsFaultTarget:
     """The hands of a whole stack."""
     world.up()
     return world.stack()[0].hands  # type: ignore[no-any-return]
@@ -25,7 +25,7 @@ def _rules(world: Any) -> set[str]:
     return {peer["CidrIp"] for permission in permissions for peer in permission["IpRanges"]}
 
 
-def test_a_note_is_read_back(hands: AwsHands) -> None:
+def test_a_note_is_read_back(hands: AwsFaultTarget) -> None:
     """It survives a stop; removing it twice is fine."""
     primary = hands.deployment().node("primary")
     hands.remember(primary, NOTE)
@@ -36,7 +36,7 @@ def test_a_note_is_read_back(hands: AwsHands) -> None:
     assert hands.deployment().fault == ""
 
 
-def test_up_heals_what_is_noted(world: Any, hands: AwsHands) -> None:
+def test_up_heals_what_is_noted(world: Any, hands: AwsFaultTarget) -> None:
     """The guard sees the note before anything is changed; the heal gets the repaired stack, only with a note."""
     primary, check = hands.deployment().node("primary"), hands.deployment().check("primary")
     hands.remember(primary, NOTE)
@@ -59,7 +59,7 @@ def test_up_heals_what_is_noted(world: Any, hands: AwsHands) -> None:
     assert (len(guarded), len(healed)) == (2, 1)
 
 
-def test_a_guard_that_refuses_keeps_up_from_everything(world: Any, hands: AwsHands) -> None:
+def test_a_guard_that_refuses_keeps_up_from_everything(world: Any, hands: AwsFaultTarget) -> None:
     """A drill that goes on is not healed away."""
     primary = hands.deployment().node("primary")
     hands.remember(primary, NOTE)
@@ -73,7 +73,7 @@ def test_a_guard_that_refuses_keeps_up_from_everything(world: Any, hands: AwsHan
     assert hands.deployment().node("primary").state == "stopped"
 
 
-def test_a_vantage_point_is_let_in_and_out(world: Any, hands: AwsHands) -> None:
+def test_a_vantage_point_is_let_in_and_out(world: Any, hands: AwsFaultTarget) -> None:
     """Its public address gets a rule; twice is once, and whoever came second leaves the rule to the first."""
     before = _rules(world)
     address = hands.admit(hands.deployment().node("secondary").instance_id)
@@ -85,7 +85,7 @@ def test_a_vantage_point_is_let_in_and_out(world: Any, hands: AwsHands) -> None:
     assert (address, again, opened, _rules(world)) == ("", "", before, before)
 
 
-def test_a_foreign_instance_gets_a_rule_of_its_own(world: Any, hands: AwsHands) -> None:
+def test_a_foreign_instance_gets_a_rule_of_its_own(world: Any, hands: AwsFaultTarget) -> None:
     """The rule is closed by `dismiss`, also twice, or by the next `up`."""
     ec2, node = world.by_hand("ec2"), hands.deployment().node("secondary")
     like = ec2.describe_instances(InstanceIds=[node.instance_id])["Reservations"][0]["Instances"][0]
@@ -104,7 +104,7 @@ def test_a_foreign_instance_gets_a_rule_of_its_own(world: Any, hands: AwsHands) 
     ec2.terminate_instances(InstanceIds=[instance])
 
 
-def test_a_vantage_point_needs_a_public_address(hands: AwsHands) -> None:
+def test_a_vantage_point_needs_a_public_address(hands: AwsFaultTarget) -> None:
     """Nobody knows from where an instance without one would come."""
     with pytest.raises(SrekvError):
         hands.admit("i-0123456789abcdef0")

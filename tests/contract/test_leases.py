@@ -283,6 +283,7 @@ def test_a_node_that_stopped_over_the_end_of_its_lease_is_replaced(world: Any) -
     assert primary not in _ids(world)
     assert secondary in _ids(world)
     assert len(_shown(world)) == 1
+    assert len({one["ImageId"] for one in _instances(world)}) == 1
 
 
 def test_a_killed_up_with_a_lease_ends_in_one_stack(world: Any, agents: Callable[[], Agents]) -> None:

@@ -10,8 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from srekv.errors import SrekvError, UsageError
-from srekv.provision.steps.checker_ranges import RANGES
-from srekv.provision.steps.firewall import Rule
+from srekv.provision.steps.firewall import RANGES, Rule
 
 PREFIX_LIST = "com.amazonaws.us-east-1.route53-healthchecks"
 

@@ -271,7 +271,7 @@ class World:
     def steps(self, stack: str = "srekv", **given: Any) -> Steps:
         """The steps of a stack as `up` puts them together."""
         opened, _ = self.stack(stack, **given)
-        return Steps.of(opened.run, opened.role)
+        return Steps(opened.run, opened.role)
 
     def listing(self) -> dict[str, Any]:
         """Everything in the account, as its services describe it; what has ended is left out."""

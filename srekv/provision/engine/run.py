@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
 from srekv.config import Config
-from srekv.errors import Advice, ImmutableError, SrekvError, TimeoutExceeded
+from srekv.errors import Advice, SrekvError, TimeoutExceeded
 from srekv.provision.engine.answers import (
     ABSENT,
     FAILURES,
@@ -27,8 +27,9 @@ from srekv.provision.engine.answers import (
 )
 from srekv.provision.engine.clients import Clients
 from srekv.provision.engine.generation import FIRST_LOOK_S, Generation
-from srekv.provision.model import Action, Change, Resource, Watcher
+from srekv.provision.model import Change, Watcher
 from srekv.provision.naming import Names
+from srekv.provision.step import Op, Ops
 
 T = TypeVar("T")
 
@@ -82,57 +83,6 @@ class Clock:
         return cancelled.wait(pause_s)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Op:
-    """One operation on one resource: what it is, and the call that does it.
-
-    Attributes:
-        call: does it and returns the resource's id; None when the resource is left alone.
-        refusal: for a field that cannot change, or what must stay: what to raise in its place, unless the run is dry.
-    """
-
-    kind: str
-    name: str
-    action: Action
-    id: str = ""
-    detail: str = ""
-    call: Callable[[], str | None] | None = None
-    refusal: SrekvError | None = None
-
-
-Ops = Iterator[Op]
-
-
-class Step(Protocol):
-    """The owner of one kind of resource.
-
-    `ensure`, `settle` and `destroy` are generators: they look, yield one Op for each thing to do, and are resumed when
-    it is done, or, in a dry run, when it has been shown. So a plan and its execution are one and the same code.
-    """
-
-    section: str
-    needs: tuple[Step, ...]
-
-    def observe(self) -> tuple[Resource, ...]:
-        """What exists of this kind and costs or blocks something."""
-
-    def ensure(self) -> Ops:
-        """Create or repair; starts what takes time and does not wait for it."""
-
-    def settle(self) -> Ops:
-        """Wait for what `ensure` started, and do what can only be done then."""
-
-    def destroy(self) -> Ops:
-        """Remove everything of this kind, tolerant of anything already gone."""
-
-
-class Limited(Protocol):
-    """A step with fields that cannot change once its resources exist."""
-
-    def limits(self) -> Ops:
-        """Those that differ from what was asked, as `cannot` makes them; a look that `ensure` need not take again."""
-
-
 @dataclass(frozen=True)
 class Run:
     """What every step of one command shares.
@@ -172,7 +122,7 @@ class Run:
         """The stack's names."""
         return Names(self.config.stack)
 
-    def placed_tags(self, name: str) -> list[dict[str, str]]:
+    def placed_tags(self, name: str) -> list[Any]:
         """The tags of what shows in every Region alike: they tell which one its stack is in."""
         return self.names.tags(name, region=self.config.region)
 
@@ -414,22 +364,3 @@ class Run:
             return self.wait(section, f"{what} to show", look, timeout_s=SOUGHT_TIMEOUT_S)
         except TimeoutExceeded:
             return None
-
-
-def leave(kind: str, name: str, id: str, detail: str = "") -> Op:  # noqa: A002 - AWS calls it an id
-    """The Op for a resource that is as it should be."""
-    return Op(kind=kind, name=name, action="leave", id=id, detail=detail)
-
-
-def cannot(kind: str, name: str, id: str, *, field: str, have: object, want: object, next_step: Advice) -> Op:  # noqa: A002 - as above
-    """The Op for a field that differs and cannot change: a row of a plan, an error of anything else."""
-    return Op(
-        kind=kind,
-        name=name,
-        id=id,
-        action="cannot change",
-        detail=f"{field} {have} -> {want}",
-        refusal=ImmutableError(
-            f"{kind} {name}" + (f" ({id})" if id else ""), field=field, have=have, want=want, next_step=next_step
-        ),
-    )

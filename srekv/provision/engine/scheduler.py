@@ -9,20 +9,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
 
 from srekv.errors import SrekvError
 from srekv.provision.engine.answers import FAILURES, explain, explained, is_unknown_operation
-from srekv.provision.engine.run import CancelledError, HeldError, Limited, Op, Ops, Run, Step
+from srekv.provision.engine.run import CancelledError, HeldError, Run
 from srekv.provision.model import Resource
+from srekv.provision.step import Op, Ops, Step
 
 WORKERS = 12
 """Steps side by side."""
-
-Look = tuple[Callable[[], None], str]
-"""What refuses, and what is looked at meanwhile, for a person."""
 
 
 class Task(NamedTuple):
@@ -36,14 +35,14 @@ Order = Mapping[Task, Collection[Task]]
 """Tasks with those that must be done before each."""
 
 
-def refuse_what_cannot_change(steps: Sequence[Limited]) -> None:
+def refuse_what_cannot_change(steps: Sequence[Step]) -> None:
     """Ask every step before any of them begins: a request that must fail half-way changes nothing at all.
 
     Raises:
         ImmutableError: a field that cannot change differs from what was asked.
     """
 
-    def limits(step: Limited) -> list[Op]:
+    def limits(step: Step) -> list[Op]:
         with explained("listing what exists"):
             return list(step.limits())
 
@@ -53,21 +52,20 @@ def refuse_what_cannot_change(steps: Sequence[Limited]) -> None:
         raise refused[0]
 
 
-def refuse_unfit(rounds: Sequence[Sequence[Look]]) -> None:
+def refuse_unfit(rounds: Sequence[Sequence[Step]]) -> None:
     """Ask every step whether it would refuse, before any of them begins; round by round, as their needs are.
 
     Raises:
         SrekvError: the first refusal; nothing was made.
     """
 
-    def fit(look: Look) -> None:
-        refuse, doing = look
-        with explained(doing):
-            refuse()
+    def fit(step: Step) -> None:
+        with explained(step.checking):
+            step.fit()
 
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="fit") as pool:
-        for looks in rounds:
-            list(pool.map(fit, looks))
+        for steps in rounds:
+            list(pool.map(fit, steps))
 
 
 def ensure_all(run: Run, steps: Sequence[Step]) -> None:
@@ -121,9 +119,9 @@ def destroy_all(run: Run, steps: Sequence[Step], *, last: Step | None = None) ->
 
 def _kept(step: Step) -> Ops:
     """What is there of a step that stays, each with the reason."""
-    for one in step.observe():
-        held = HeldError(f"the {one.kind} {one.name} was not deleted", why="it names the Region of what is left")
-        yield Op(kind=one.kind, name=one.name, id=one.id, action="delete", refusal=held)
+    for op in step.destroy():
+        held = HeldError(f"the {op.kind} {op.name} was not deleted", why="it names the Region of what is left")
+        yield replace(op, call=None, refusal=held)
 
 
 def observe_all(run: Run, steps: Sequence[Step]) -> tuple[Resource, ...]:

@@ -15,6 +15,7 @@ from srekv.provision.engine.answers import found
 from srekv.provision.engine.clients import Clients
 from srekv.provision.inventory.marks import Described, each, instances, tagged, tags_of
 from srekv.provision.naming import NODE_TAG, NODES, STACK_TAG, Names
+from srekv.provision.queries import health_checks
 
 LIVE = frozenset({"pending", "running", "stopping", "stopped"})
 """Instance states that can run again and cost money; shutting-down and terminated ones are on their way out."""
@@ -55,10 +56,9 @@ class Existing:
     def fresh_checks(self) -> dict[str, list[Described]]:
         """The health checks by node now, found by their CallerReference: they take no tags at creation."""
         ours: dict[str, list[Described]] = {}
-        for check in each(self._route53, "list_health_checks", "HealthChecks"):
-            for node in NODES:
-                if check["CallerReference"].startswith(self._names.reference_prefix(node)):
-                    ours.setdefault(node, []).append(check)
+        for stack, node, check in health_checks(self._route53):
+            if stack == self._names.stack:
+                ours.setdefault(node, []).append(check)
         return {node: sorted(checks, key=lambda check: check["Id"]) for node, checks in ours.items()}
 
     def _untagged_instances(self) -> list[Described]:

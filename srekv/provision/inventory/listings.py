@@ -39,11 +39,19 @@ from srekv.provision.naming import (
     Names,
     stack_of_backup,
     stack_of_path,
-    stack_of_reference,
-    stack_of_title,
     tag_map,
 )
-from srekv.provision.steps.dns import bare, label, readable, region_of, removable
+from srekv.provision.queries import (
+    health_checks,
+    hosted_zones,
+    label,
+    readable,
+    region_of_zone,
+    removable_records,
+    stack_of_alarm,
+    stack_of_dashboard,
+    strip_prefix,
+)
 
 WORKERS = 8
 """Listings side by side."""
@@ -171,16 +179,15 @@ def _interface(one: Described) -> Members:
 
 
 def _checks(clients: Clients) -> Iterator[Leftover]:
-    listed = each(clients.route53, "list_health_checks", "HealthChecks")
-    ours = {one["Id"]: one for one in listed if stack_of_reference(one["CallerReference"])}
+    ours = {one["Id"]: (stack, one) for stack, _, one in health_checks(clients.route53)}
     tags = route53_tags(clients.route53, "healthcheck", list(ours))
-    for check_id, one in ours.items():
+    for check_id, (stack, one) in ours.items():
         config = one["HealthCheckConfig"]
         yield Leftover(
             kind="health check",
             id=check_id,
             name=f"{config.get('IPAddress', '')}:{config.get('Port', '')}",
-            stack=stack_of_reference(one["CallerReference"]),
+            stack=stack,
             region=tags.get(check_id, {}).get(REGION_TAG, ""),
             variant=str(config.get("RequestInterval", 30)),
         )
@@ -188,14 +195,11 @@ def _checks(clients: Clients) -> Iterator[Leftover]:
 
 def _zones(clients: Clients) -> Iterator[Leftover]:
     """Each zone, and the records in it that are not its own: with them it cannot be deleted (R14)."""
-    for zone in each(clients.route53, "list_hosted_zones", "HostedZones"):
-        stack = stack_of_reference(zone["CallerReference"])
-        if not stack:
-            continue
-        zone_id = bare(zone["Id"])
-        region = region_of(clients.route53, zone_id)
+    for stack, zone in hosted_zones(clients.route53):
+        zone_id = strip_prefix(zone["Id"])
+        region = region_of_zone(clients.route53, zone_id)
         yield Leftover(kind="hosted zone", id=zone_id, name=zone["Name"], stack=stack, region=region)
-        for record in removable(clients.route53, zone):
+        for record in removable_records(clients.route53, zone):
             # The change that deletes a record set must repeat all of its members (aws-facts 2.4).
             deletion = {"Changes": [{"Action": "DELETE", "ResourceRecordSet": record}]}
             yield Leftover(
@@ -296,15 +300,13 @@ def _profiles(clients: Clients) -> Iterator[Leftover]:
 
 def _alarms(client: Any, region: str) -> Iterator[Leftover]:
     for one in each(client, "describe_alarms", "MetricAlarms", AlarmNamePrefix=ALARM, AlarmTypes=["MetricAlarm"]):
-        if not one["AlarmName"].startswith(ALARM):
-            continue
-        tags = tag_map((found(client.list_tags_for_resource, ResourceARN=one["AlarmArn"]) or {}).get("Tags"))
-        if STACK_TAG in tags:
+        stack = stack_of_alarm(client, one) if one["AlarmName"].startswith(ALARM) else ""
+        if stack:
             yield Leftover(
                 kind="alarm",
                 id=one["AlarmArn"],
                 name=one["AlarmName"],
-                stack=tags[STACK_TAG],
+                stack=stack,
                 state=one.get("StateValue", ""),
                 region=region,
                 created=one.get("AlarmConfigurationUpdatedTimestamp"),
@@ -323,10 +325,7 @@ def _dashboards(clients: Clients) -> Iterator[Leftover]:
         if not name.startswith(DASHBOARD):
             continue
         answer: Any = found(clients.cloudwatch.get_dashboard, DashboardName=name)
-        try:
-            stack = stack_of_title(json.loads(answer["DashboardBody"])["widgets"][0]["properties"]["markdown"])
-        except (ValueError, LookupError, TypeError):  # it is gone, or somebody else's
-            continue
+        stack = stack_of_dashboard(answer["DashboardBody"]) if answer else ""
         if stack and name == Names(stack).dashboard:
             created = one.get("LastModified")
             yield Leftover(kind="dashboard", id=name, name=name, stack=stack, region=clients.region, created=created)

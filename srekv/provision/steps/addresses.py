@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -10,11 +11,12 @@ from botocore.exceptions import ClientError
 
 from srekv.errors import CommandLine
 from srekv.provision.engine.answers import code_of, gone
-from srekv.provision.engine.run import HeldError, Op, Ops, Run, Step, leave
-from srekv.provision.inventory.existing import Existing, of_node
-from srekv.provision.inventory.marks import each
-from srekv.provision.model import Resource
-from srekv.provision.naming import NODES, lost_tags, tag_map
+from srekv.provision.engine.run import HeldError
+from srekv.provision.inventory.existing import of_node
+from srekv.provision.inventory.marks import Described, each
+from srekv.provision.naming import NODES
+from srekv.provision.step import Op, Ops, change_or_leave, create, delete
+from srekv.provision.steps.base import StackStep
 
 HELD = frozenset({"InvalidIPAddress.InUse", "AuthFailure"})
 """While a holder that was just deleted still has the address (E23, E24)."""
@@ -22,65 +24,39 @@ HELD = frozenset({"InvalidIPAddress.InUse", "AuthFailure"})
 NOT_OURS = frozenset({"AuthFailure", "OperationNotPermitted"})
 """What DisassociateAddress says of a service's interface (E24)."""
 
-QUOTA = frozenset({"AddressLimitExceeded"})
-RELEASE_TIMEOUT_S = 60
-"""How long an address that is on nothing may still be refused: its holder was deleted seconds ago (E24)."""
-
 UNKNOWN = "(new address)"
 """In a dry run, the address that is not allocated."""
 
 
-class Addresses:
-    """One Elastic IP for each node; `allocation` and `public` are there after ensure."""
+@dataclass(eq=False)
+class Addresses(StackStep):
+    """One Elastic IP for each node; `allocation` and `public` are there after ensure, by node."""
 
     section = "Network"
-
-    def __init__(self, run: Run, existing: Existing, *, needs: tuple[Step, ...]) -> None:
-        self._run = run
-        self.needs = needs
-        self._ec2 = run.clients.ec2
-        self._existing = existing
-        self.allocation: dict[str, str] = {}
-        self.public: dict[str, str] = {}
+    allocation: dict[str, str] = field(default_factory=dict, init=False)
+    public: dict[str, str] = field(default_factory=dict, init=False)
 
     @property
     def public_addresses(self) -> tuple[str, ...]:
         """The addresses in the order of the nodes."""
         return tuple(self.public[node] for node in NODES if node in self.public)
 
-    def observe(self) -> tuple[Resource, ...]:
-        """Every address with our tag: each is billed, used or not (aws-facts 4.2)."""
-        return tuple(
-            Resource(
-                kind="address",
-                id=one["AllocationId"],
-                name=one["PublicIp"],
-                state="associated" if one.get("AssociationId") else "idle",
-            )
-            for one in self._existing.fresh_addresses()
-        )
-
     def ensure(self) -> Ops:
         """Keep one address for each node, allocate what is missing, release what is surplus."""
         missing = []
         for node in NODES:
-            candidates = sorted(of_node(self._existing.addresses, node), key=_usefulness)
+            candidates = sorted(of_node(self.existing.addresses, node), key=_usefulness)
             for surplus in candidates[1:]:
                 yield self._release_op(surplus)
-            if not candidates:
-                yield Op(
-                    kind="address",
-                    name=self._run.names.instance(node),
-                    action="create",
-                    call=partial(self._allocate, node),
-                )
-                self.public.setdefault(node, UNKNOWN)
-                missing.append(node)
+            if candidates:
+                self._keep(node, candidates[0])
+                what = ("address", self.public[node], self.allocation[node])
+                yield from change_or_leave(*what, self._retag(*what, candidates[0], self._tags(node)))
                 continue
-            kept = candidates[0]
-            self.allocation[node], self.public[node] = kept["AllocationId"], kept["PublicIp"]
-            yield self._keep(node, kept)
-        if missing and not self._run.dry:
+            yield create("address", self.names.instance(node), partial(self._allocate, node))
+            self.public.setdefault(node, UNKNOWN)
+            missing.append(node)
+        if missing and not self.run.dry:
             yield from self._agree(missing)
 
     def _agree(self, nodes: Sequence[str]) -> Ops:
@@ -88,44 +64,23 @@ class Addresses:
 
         One's own counts also while the list does not show it: or else each would leave the node to the other.
         """
-        listed = self._existing.fresh_addresses()
+        listed = self.existing.fresh_addresses()
         for node in nodes:
             mine = {"AllocationId": self.allocation[node], "PublicIp": self.public[node]}
             kept = min([mine, *of_node(listed, node)], key=_usefulness)
-            if kept["AllocationId"] == mine["AllocationId"]:
-                continue
-            self.allocation[node], self.public[node] = kept["AllocationId"], kept["PublicIp"]
-            yield self._release_op(mine)
+            if kept["AllocationId"] != mine["AllocationId"]:
+                self._keep(node, kept)
+                yield self._release_op(mine)
 
-    def _keep(self, node: str, address: Mapping[str, Any]) -> Op:
-        """Leave it alone, or give it back the tags that it has lost."""
-        tags: Any = self._tags(node)
-        lost = lost_tags(tag_map(address.get("Tags")), tags)
-        if not lost:
-            return leave("address", address["PublicIp"], address["AllocationId"])
+    def _keep(self, node: str, address: Described) -> None:
+        self.allocation[node], self.public[node] = address["AllocationId"], address["PublicIp"]
 
-        def tag() -> None:
-            self._ec2.create_tags(Resources=[address["AllocationId"]], Tags=tags)
-
-        return Op(
-            kind="address",
-            name=address["PublicIp"],
-            id=address["AllocationId"],
-            action="change",
-            detail=lost,
-            call=tag,
-        )
-
-    def _tags(self, node: str) -> list[dict[str, str]]:
-        return self._run.names.tags(self._run.names.instance(node), node=node)
-
-    def settle(self) -> Ops:
-        """Nothing to wait for: the nodes' step associates the addresses."""
-        return iter(())
+    def _tags(self, node: str) -> Any:
+        return self.names.tags(self.names.instance(node), node=node)
 
     def destroy(self) -> Ops:
-        """Disassociate and release every address of ours."""
-        for address in [*self._existing.fresh_addresses(), *self._existing.stray_addresses]:
+        """Disassociate and release every address of ours: each is billed, used or not (aws-facts 4.2)."""
+        for address in [*self.existing.fresh_addresses(), *self.existing.stray_addresses]:
             yield self._release_op(address)
 
     def _allocate(self, node: str) -> str:
@@ -134,40 +89,34 @@ class Addresses:
         A call that was refused as one too many did nothing, and is made again. After a lost answer, and at the quota
         (another run may have filled it), the address is looked for by its tag, and only then asked for again.
         """
-        address = self._run.unsure(
-            self.section,
+
+        def allocate() -> Described:
+            specification: Any = [{"ResourceType": "elastic-ip", "Tags": self._tags(node)}]
+            return self.run.clients.ec2_once.allocate_address(Domain="vpc", TagSpecifications=specification)
+
+        address = self._create_without_token(
             f"an address for {node}",
-            partial(self._ask, node),
-            look=partial(self._appeared, node),
-            full=QUOTA,
+            allocate,
+            look=lambda: min(of_node(self.existing.fresh_addresses(), node), key=_usefulness, default=None),
+            full=frozenset({"AddressLimitExceeded"}),
         )
-        self.allocation[node], self.public[node] = address["AllocationId"], address["PublicIp"]
-        return str(address["AllocationId"])
+        self._keep(node, address)
+        return self.allocation[node]
 
-    def _ask(self, node: str) -> Mapping[str, Any]:
-        tags: Any = self._tags(node)
-        return self._run.clients.ec2_once.allocate_address(
-            Domain="vpc", TagSpecifications=[{"ResourceType": "elastic-ip", "Tags": tags}]
-        )
-
-    def _appeared(self, node: str) -> Mapping[str, Any] | None:
-        return min(of_node(self._existing.fresh_addresses(), node), key=_usefulness, default=None)
-
-    def _release_op(self, address: Mapping[str, Any]) -> Op:
-        allocation = address["AllocationId"]
+    def _release_op(self, address: Described) -> Op:
+        allocation, public = address["AllocationId"], address["PublicIp"]
 
         def release() -> None:
             self._disassociate(address)
-            self._run.remove(
-                self.section,
-                f"{address['PublicIp']} to be let go",
+            self._remove(
+                f"{public} to be let go",
                 partial(self._release, allocation),
                 listed=lambda: bool(self._shown(allocation)),
                 on=HELD,
-                timeout_s=RELEASE_TIMEOUT_S,
             )
 
-        return Op(kind="address", name=address["PublicIp"], id=allocation, action="delete", call=release)
+        state = "associated" if address.get("AssociationId") else "idle"
+        return delete("address", public, allocation, state, release)
 
     def _release(self, allocation: str) -> None:
         """Release it; if something holds it (again), take it away and let the caller try again.
@@ -175,7 +124,7 @@ class Addresses:
         What is not listed is gone, although EC2 may refuse to release what is by now another account's.
         """
         try:
-            self._ec2.release_address(AllocationId=allocation)
+            self.ec2.release_address(AllocationId=allocation)
         except ClientError as error:
             if code_of(error) not in HELD:
                 raise
@@ -185,7 +134,7 @@ class Addresses:
             if shown:
                 raise
 
-    def _disassociate(self, address: Mapping[str, Any]) -> None:
+    def _disassociate(self, address: Described) -> None:
         """Take it off what it is on.
 
         Raises:
@@ -194,7 +143,7 @@ class Addresses:
         if not address.get("AssociationId"):
             return
         try:
-            gone(self._ec2.disassociate_address, AssociationId=address["AssociationId"])
+            gone(self.ec2.disassociate_address, AssociationId=address["AssociationId"])
         except ClientError as error:
             interface = self._interface(address) if code_of(error) in NOT_OURS else {}
             if not interface.get("RequesterManaged"):
@@ -208,17 +157,17 @@ class Addresses:
                 holders=(holder,),
             ) from error
 
-    def _interface(self, address: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _interface(self, address: Described) -> Described:
         """The network interface that an address is on; empty if EC2 does not show it."""
         holder = address.get("NetworkInterfaceId", "")
         filters = [{"Name": "network-interface-id", "Values": [holder]}]
-        listed = each(self._ec2, "describe_network_interfaces", "NetworkInterfaces", Filters=filters)
+        listed = each(self.ec2, "describe_network_interfaces", "NetworkInterfaces", Filters=filters)
         return next((one for one in listed if one["NetworkInterfaceId"] == holder), {})
 
-    def _shown(self, allocation: str) -> list[Mapping[str, Any]]:
-        return [one for one in self._existing.fresh_addresses() if one["AllocationId"] == allocation]
+    def _shown(self, allocation: str) -> list[Described]:
+        return [one for one in self.existing.fresh_addresses() if one["AllocationId"] == allocation]
 
 
-def _usefulness(address: Mapping[str, Any]) -> tuple[bool, str]:
+def _usefulness(address: Described) -> tuple[bool, str]:
     """Sort key: associated addresses first, then a stable order."""
     return (not address.get("AssociationId"), address["AllocationId"])

@@ -6,70 +6,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from srekv.errors import CommandLine
 from srekv.provision.drift import difference
-from srekv.provision.engine.answers import code_of, gone
+from srekv.provision.engine.answers import code_of
 from srekv.provision.engine.generation import REFERENCES, used_up
-from srekv.provision.engine.run import Op, Ops, Run, Step, cannot, leave
-from srekv.provision.inventory.existing import Existing
-from srekv.provision.inventory.marks import route53_tags
-from srekv.provision.model import Resource
+from srekv.provision.inventory.marks import Described, route53_tags
 from srekv.provision.naming import NODES, REGION_TAG, lost_tags
+from srekv.provision.step import Op, Ops, anew, cannot, change, create, delete, leave
 from srekv.provision.steps.addresses import Addresses
+from srekv.provision.steps.base import StackStep
 
+KIND = "health check"
 PATH = "/health"
 
 
-class HealthChecks:
-    """The two checks; `check_id` is there after ensure.
+@dataclass(eq=False)
+class HealthChecks(StackStep):
+    """The two checks; `check_id` is there after ensure, by node.
 
     Found by their CallerReference, because a crash between creation and tagging leaves an untagged one (aws-facts 1.2).
+
+    Attributes:
+        created: the nodes whose check this run has made.
+        changed: the nodes whose check this run has changed: what its checkers said before was about something else.
     """
 
     section = "Route 53"
-
-    def __init__(self, run: Run, existing: Existing, addresses: Addresses) -> None:
-        self._run = run
-        self._existing = existing
-        self._route53 = run.clients.route53
-        self._addresses = addresses
-        self.needs: tuple[Step, ...] = (addresses,)
-        self.check_id: dict[str, str] = {}
-        self.created: set[str] = set()
-        """The nodes whose check this run has made."""
-        self.changed: set[str] = set()
-        """The nodes whose check this run has changed: what its checkers said before was about something else."""
-
-    def observe(self) -> tuple[Resource, ...]:
-        """Every check that carries one of our references."""
-        return tuple(
-            Resource(kind="health check", id=check["Id"], name=self._run.names.check(node), state="present")
-            for node in NODES
-            for check in self._existing.fresh_checks().get(node, ())
-        )
+    addresses: Addresses
+    check_id: dict[str, str] = field(default_factory=dict, init=False)
+    created: set[str] = field(default_factory=set, init=False)
+    changed: set[str] = field(default_factory=set, init=False)
 
     def limits(self) -> Ops:
         """The request interval cannot change."""
-        for node, checks in self._existing.checks.items():
+        for node, checks in self.existing.checks.items():
             yield from self._limit(node, checks[0])
 
-    def _limit(self, node: str, check: Mapping[str, Any]) -> Ops:
-        have, want = check["HealthCheckConfig"]["RequestInterval"], self._run.config.interval
+    def _limit(self, node: str, check: Described) -> Ops:
+        have, want = check["HealthCheckConfig"]["RequestInterval"], self.config.interval
         if have != want:
-            yield cannot(
-                "health check",
-                self._run.names.check(node),
-                check["Id"],
-                field="RequestInterval",
-                have=have,
-                want=want,
-                next_step=CommandLine("srekv down") + ", then up with the new --interval; or use another --stack",
-            )
+            what = (KIND, self.names.check(node), check["Id"])
+            yield cannot(*what, field="RequestInterval", have=have, want=want, next_step=anew("--interval"))
 
     def regions(self) -> set[str]:
         """Where the checks say that their stack is."""
@@ -77,7 +59,7 @@ class HealthChecks:
 
     def ensure(self) -> Ops:
         """Create, repair, and tag."""
-        ours, tags = self._existing.checks, self._tags()
+        ours, tags = self.existing.checks, self._tags()
         for node in NODES:
             checks = ours.get(node, ())
             for surplus in checks[1:]:
@@ -86,46 +68,40 @@ class HealthChecks:
                 self.check_id[node] = checks[0]["Id"]
                 yield from self._repair(node, checks[0], tags.get(checks[0]["Id"], {}))
             else:
-                yield Op(
-                    kind="health check",
-                    name=self._run.names.check(node),
-                    action="create",
-                    detail=f"http://{self._addresses.public[node]}:{self._run.config.port}{PATH}",
-                    call=partial(self._create, node),
-                )
-
-    def settle(self) -> Ops:
-        """Nothing to wait for here: `up` waits for observations at its end."""
-        return iter(())
+                url = f"http://{self.addresses.public[node]}:{self.config.port}{PATH}"
+                yield create(KIND, self.names.check(node), partial(self._create, node), url)
 
     def destroy(self) -> Ops:
         """Delete every check of ours; the records that name them are gone by now (aws-facts 1.2)."""
-        for node, checks in self._existing.fresh_checks().items():
+        for node, checks in self.existing.fresh_checks().items():
             for check in checks:
                 yield self._delete_op(node, check["Id"])
 
+    def _delete_op(self, node: str, check_id: str) -> Op:
+        name = self.names.check(node)
+        return delete(KIND, name, check_id, "present", self.route53.delete_health_check, HealthCheckId=check_id)
+
     def _tags(self) -> dict[str, dict[str, str]]:
-        ids = [check["Id"] for checks in self._existing.checks.values() for check in checks]
-        return route53_tags(self._route53, "healthcheck", ids)
+        ids = [check["Id"] for checks in self.existing.checks.values() for check in checks]
+        return route53_tags(self.route53, "healthcheck", ids)
 
     def _wanted(self, node: str) -> dict[str, Any]:
-        config = self._run.config
         return {
-            "IPAddress": self._addresses.public.get(node, ""),
-            "Port": config.port,
+            "IPAddress": self.addresses.public.get(node, ""),
+            "Port": self.config.port,
             "ResourcePath": PATH,
-            "FailureThreshold": config.threshold,
+            "FailureThreshold": self.config.threshold,
             "Inverted": False,
             "Disabled": False,
         }
 
     def _create(self, node: str) -> str:
         """Create it with this life's next unused reference; the same reference returns the same check (R41)."""
-        config: Any = {"Type": "HTTP", "RequestInterval": self._run.config.interval, **self._wanted(node)}
+        config: Any = {"Type": "HTTP", "RequestInterval": self.config.interval, **self._wanted(node)}
         for ordinal in range(REFERENCES):
-            reference = self._run.generation.reference(node, ordinal)
+            reference = self.run.generation.reference(node, ordinal)
             try:
-                answer = self._route53.create_health_check(CallerReference=reference, HealthCheckConfig=config)
+                answer = self.route53.create_health_check(CallerReference=reference, HealthCheckConfig=config)
             except ClientError as error:
                 if code_of(error) != "HealthCheckAlreadyExists":
                     raise
@@ -136,16 +112,15 @@ class HealthChecks:
             self.created.add(node)
             self._tag(node, self.check_id[node])
             return self.check_id[node]
-        raise used_up("health check", self._run.names.check(node))
+        raise used_up(KIND, self.names.check(node))
 
     def _took(self, node: str) -> bool:
         """Take and repair the node's check that another run has made; False if the reference was a deleted one's."""
-        name = self._run.names.check(node)
-        checks = self._run.sought(self.section, name, lambda: self._existing.fresh_checks().get(node))
+        checks = self._poll_briefly(self.names.check(node), lambda: self.existing.fresh_checks().get(node))
         if not checks:
             return False
         self.check_id[node] = checks[0]["Id"]
-        for op in [*self._limit(node, checks[0]), *self._repair(node, checks[0], {})]:
+        for op in self._repair(node, checks[0], {}):
             if op.refusal:
                 raise op.refusal
             if op.call:
@@ -153,45 +128,22 @@ class HealthChecks:
         return True
 
     def _tag(self, node: str, check_id: str) -> None:
-        tags: Any = self._run.placed_tags(self._run.names.check(node))
-        self._route53.change_tags_for_resource(ResourceType="healthcheck", ResourceId=check_id, AddTags=tags)
+        tags = self.run.placed_tags(self.names.check(node))
+        self.route53.change_tags_for_resource(ResourceType="healthcheck", ResourceId=check_id, AddTags=tags)
 
-    def _repair(self, node: str, check: Mapping[str, Any], tags: Mapping[str, str]) -> Ops:
-        name, have = self._run.names.check(node), check["HealthCheckConfig"]
+    def _repair(self, node: str, check: Described, tags: Mapping[str, str]) -> Ops:
+        have, what = check["HealthCheckConfig"], (KIND, self.names.check(node), check["Id"])
         refused = list(self._limit(node, check))
         yield from refused
         wrong = {key: value for key, value in self._wanted(node).items() if have.get(key, False) != value}
         if wrong:
-            yield Op(
-                kind="health check",
-                name=name,
-                id=check["Id"],
-                action="change",
-                detail=difference(have, wrong),
-                call=lambda: self._update(node, check["Id"], wrong),
-            )
-        lost = lost_tags(tags, self._run.placed_tags(name))
+            yield change(*what, difference(have, wrong), self._update, node=node, check_id=check["Id"], fields=wrong)
+        lost = lost_tags(tags, self.run.placed_tags(self.names.check(node)))
         if lost:
-            yield Op(
-                kind="health check",
-                name=name,
-                id=check["Id"],
-                action="change",
-                detail=lost,
-                call=lambda: self._tag(node, check["Id"]),
-            )
+            yield change(*what, lost, self._tag, node=node, check_id=check["Id"])
         if not wrong and not lost and not refused:
-            yield leave("health check", name, check["Id"])
+            yield leave(*what)
 
     def _update(self, node: str, check_id: str, fields: Mapping[str, Any]) -> None:
         self.changed.add(node)
-        self._route53.update_health_check(HealthCheckId=check_id, **fields)
-
-    def _delete_op(self, node: str, check_id: str) -> Op:
-        return Op(
-            kind="health check",
-            name=self._run.names.check(node),
-            id=check_id,
-            action="delete",
-            call=lambda: gone(self._route53.delete_health_check, HealthCheckId=check_id),
-        )
+        self.route53.update_health_check(HealthCheckId=check_id, **fields)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from functools import cached_property, partial
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -12,23 +13,18 @@ from botocore.exceptions import ClientError
 from srekv.errors import NotOursError
 from srekv.provision.drift import policy_difference
 from srekv.provision.engine.answers import code_of, found, gone
-from srekv.provision.engine.run import HeldError, Op, Ops, Run, Step, leave
+from srekv.provision.engine.run import HeldError
 from srekv.provision.inventory.holders import foreign_profiles
-from srekv.provision.inventory.marks import each
-from srekv.provision.model import Resource
+from srekv.provision.inventory.marks import Described, each
 from srekv.provision.naming import REGION_TAG, STACK_TAG, lost_tags, tag_map
 from srekv.provision.permissions import node_policy
+from srekv.provision.step import Ops, change, change_or_leave, create, delete, leave
+from srekv.provision.steps.base import StackStep
 from srekv.provision.steps.settings import as_tags
 
 POLICY = "srekv-node"
 FRESH = frozenset({"NoSuchEntity"})
 """What IAM says for a moment about a role it has just created (I7)."""
-
-FULL = frozenset({"LimitExceeded", "EntityAlreadyExists"})
-"""What IAM says of a profile that has its role."""
-
-PROFILE_ID = "AIPA"
-"""How the ids of instance profiles begin."""
 
 HELD = frozenset({"DeleteConflict"})
 """What IAM says while it still sees what was just taken off a role or out of a profile (I5)."""
@@ -37,6 +33,7 @@ TRUST = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
+ROLE, PROFILE = "role", "instance profile"
 
 
 def table_arn(role_arn: str, region: str, table: str) -> str:
@@ -45,243 +42,202 @@ def table_arn(role_arn: str, region: str, table: str) -> str:
     return f"arn:{partition}:dynamodb:{region}:{account}:table/{table}"
 
 
-class Identity:
-    """Role, inline policy and instance profile; a new role's tags also hold the stack's settings."""
+@dataclass(eq=False)
+class Identity(StackStep):
+    """Role, inline policy and instance profile; a new role's tags also hold the stack's settings.
+
+    Attributes:
+        role: GetRole's answer at the beginning of the run, None when there was none.
+    """
 
     section = "IAM"
-    needs: tuple[Step, ...] = ()
+    checking = "checking the role"
+    role: Described | None
+    _profile_id: str = field(default="", init=False)
+    _profile_is_new: bool = field(default=False, init=False)
 
-    def __init__(self, run: Run, role: Mapping[str, Any] | None) -> None:
-        """`role` is GetRole's answer at the beginning of the run, None when there was none."""
-        self._run = run
-        self._iam = run.clients.iam
-        self._role = role
-        self._arn = str(role["Arn"]) if role else ""
-        self.profile = run.names.role
-        self._profile_id = ""
-        self._profile_is_new = False
-
-    @property
-    def _name(self) -> str:
-        return self._run.names.role
-
-    def observe(self) -> tuple[Resource, ...]:
-        """The role and the profile, if they are ours."""
-        resources = []
-        role = found(self._iam.get_role, RoleName=self._name)
-        if role and self._run.names.owns(role["Role"]):
-            resources.append(Resource(kind="role", id=role["Role"]["Arn"], name=self._name, state="present"))
-        profile = self._find_profile()
-        if profile and self._run.names.owns(profile):
-            resources.append(Resource(kind="instance profile", id=profile["Arn"], name=self._name, state="present"))
-        return tuple(resources)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.profile = self._name = self.names.role
+        self._arn = str(self.role["Arn"]) if self.role else ""
 
     def regions(self) -> set[str]:
         """Where the profile says that its stack is: it may have outlived the role."""
-        profile = self._at_first
-        ours = profile is not None and self._run.names.owns(profile)
+        profile = self._profile_at_first
+        ours = profile is not None and self.names.owns(profile)
         return {tag_map(profile.get("Tags")).get(REGION_TAG, "")} - {""} if profile and ours else set()
 
     def fit(self) -> None:
         """Refuse a role or a profile of our name that is another's."""
-        for kind, resource in (("role", self._role), ("instance profile", self._at_first)):
-            if resource is not None:
-                self._refuse_foreign(kind, resource)
+        if self.role is not None:
+            self._refuse_foreign(ROLE, self.role)
+        if self._profile_at_first is not None:
+            self._refuse_foreign(PROFILE, self._profile_at_first)
 
     def ensure(self) -> Ops:
         """Create what is missing; repair trust, tags and the profile's role: all that RunInstances asks for."""
-        yield from self._ensure_role()
-        yield from self._ensure_profile()
+        if self.role is None:
+            yield create(ROLE, self._name, self._create_role)
+        else:
+            self._refuse_foreign(ROLE, self.role)
+            self.run.generation.begin(self.role)
+            yield from change_or_leave(ROLE, self._name, self._arn, self._role_drift(self.role))
+        profile = self._profile_at_first
+        if profile:
+            self._refuse_foreign(PROFILE, profile)
+            self._profile_id = profile["InstanceProfileId"]
+        else:
+            self._profile_is_new = True
+            yield create(PROFILE, self.profile, self._create_profile)
+        changes = list(self._profile_drift(profile))
+        yield from changes
+        if profile and not changes:
+            yield leave(PROFILE, self.profile, profile["Arn"])
 
     def settle(self) -> Ops:
         """Put the policy: the nodes need it when they serve, not when they are launched.
 
         Whether EC2 sees the profile yet only RunInstances can tell (aws-facts 4.2).
         """
-        yield from self._ensure_policy()
-
-    def destroy(self) -> Ops:
-        """Profile first, then the role's policies, then the role (aws-facts 4.7)."""
-        profile = self._find_profile()
-        if profile and self._run.names.owns(profile):
-            yield Op(
-                kind="instance profile", name=self._name, id=profile["Arn"], action="delete", call=self._drop_profile
-            )
-        role = found(self._iam.get_role, RoleName=self._name)
-        if role and self._run.names.owns(role["Role"]):
-            yield Op(kind="role", name=self._name, id=role["Role"]["Arn"], action="delete", call=self._drop_role)
-
-    def _refuse_foreign(self, kind: str, resource: Mapping[str, Any]) -> None:
-        if not self._run.names.owns(resource):
-            raise NotOursError(
-                f"the {kind} {self._name} exists and is not this stack's",
-                why=f"it has neither the path {self._run.names.path} nor the tag {STACK_TAG}={self._run.config.stack}",
-                next_step="choose another stack name (--stack NAME): its resources carry that name",
-            )
-
-    def _ensure_role(self) -> Ops:
-        if self._role is None:
-            yield Op(kind="role", name=self._name, action="create", call=self._create_role)
-            return
-        self._refuse_foreign("role", self._role)
-        self._run.generation.begin(self._role)
-        arn = self._role["Arn"]
-        changes = list(self._role_drift())
-        yield from changes
-        if not changes:
-            yield leave("role", self._name, arn)
-
-    def _role_drift(self) -> Ops:
-        role = self._role or {}
-        tags: Any = self._run.names.tags(self._name)
-        lost = lost_tags(tag_map(role.get("Tags")), tags)
-        if lost:
-            yield self._change_role(lost, lambda: self._iam.tag_role(RoleName=self._name, Tags=tags))
-        trust = policy_difference(role.get("AssumeRolePolicyDocument", {}), TRUST)
-        if trust:
-            yield self._change_role(
-                f"trust policy: {trust}",
-                lambda: self._iam.update_assume_role_policy(RoleName=self._name, PolicyDocument=json.dumps(TRUST)),
-            )
-
-    def _change_role(self, detail: str, call: Any) -> Op:
-        def change() -> None:
-            call()
-
-        return Op(
-            kind="role", name=self._name, id=(self._role or {})["Arn"], action="change", detail=detail, call=change
-        )
-
-    def _create_role(self) -> str:
-        settings = [{"Key": key, "Value": value} for key, value in as_tags(self._run.config).items()]
-        tags: Any = [*self._run.names.tags(self._name), *settings]
-
-        def create() -> Mapping[str, Any]:
-            return self._iam.create_role(
-                RoleName=self._name,
-                Path=self._run.names.path,
-                AssumeRolePolicyDocument=json.dumps(TRUST),
-                Description=f"srekv stack {self._run.config.stack}: the web servers",
-                Tags=tags,
-            )["Role"]
-
-        role = self._run.made(
-            self.section, f"the role {self._name}", create, exists="EntityAlreadyExists", look=self._our_role
-        )
-        self._arn = role["Arn"]
-        self._run.generation.begin(role, young=True)
-        return self._arn
-
-    def _our_role(self) -> Mapping[str, Any] | None:
-        answer = found(self._iam.get_role, RoleName=self._name)
-        if answer is None:
-            return None
-        self._refuse_foreign("role", answer["Role"])
-        return answer["Role"]
-
-    def _table_arn(self) -> str:
-        """The table's ARN; a dry run without a role has none yet, and nothing to compare it with."""
-        return table_arn(self._arn, self._run.config.region, self._run.names.table) if self._arn else ""
-
-    def _ensure_policy(self) -> Ops:
-        want = node_policy(self._table_arn())
-        have = None
-        if self._role is not None:
-            have = found(self._iam.get_role_policy, RoleName=self._name, PolicyName=POLICY)
-        self._tell_of_others()
-        document: Any = have["PolicyDocument"] if have else {}
-        detail = policy_difference(document, want) if have else ""
-        if have and not detail:
-            yield leave("role policy", POLICY, self._name)
-            return
+        # A dry run without a role knows no ARN of the table yet, and has nothing to compare it with.
+        arn = table_arn(self._arn, self.config.region, self.names.table) if self._arn else ""
+        want = node_policy(arn)
+        have = found(self.iam.get_role_policy, RoleName=self._name, PolicyName=POLICY) if self.role else None
+        self._warn_of_others()
 
         def put() -> str:
-            self._run.persist(
-                self.section,
+            self._retry_while(
+                FRESH,
                 f"the new role {self._name}",
-                self._iam.put_role_policy,
-                on=FRESH,
+                self.iam.put_role_policy,
                 RoleName=self._name,
                 PolicyName=POLICY,
                 PolicyDocument=json.dumps(want),
             )
             return self._name
 
-        yield Op(kind="role policy", name=POLICY, action="change" if have else "create", detail=detail, call=put)
+        if have is None:
+            yield create("role policy", POLICY, put)
+            return
+        document: Any = have["PolicyDocument"]
+        detail = policy_difference(document, want)
+        what = ("role policy", POLICY, self._name)
+        yield change(*what, detail, put) if detail else leave(*what)
 
-    def _tell_of_others(self) -> None:
+    def destroy(self) -> Ops:
+        """Profile first, then the role's policies, then the role (aws-facts 4.7)."""
+        profile = self._find_profile()
+        if profile and self.names.owns(profile):
+            yield delete(PROFILE, self._name, profile["Arn"], "present", self._drop_profile)
+        role = self._find_role()
+        if role and self.names.owns(role):
+            yield delete(ROLE, self._name, role["Arn"], "present", self._drop_role)
+
+    def _refuse_foreign(self, kind: str, resource: Described) -> None:
+        if not self.names.owns(resource):
+            raise NotOursError(
+                f"the {kind} {self._name} exists and is not this stack's",
+                why=f"it has neither the path {self.names.path} nor the tag {STACK_TAG}={self.names.stack}",
+                next_step="choose another stack name (--stack NAME): its resources carry that name",
+            )
+
+    def _role_drift(self, role: Described) -> Ops:
+        tags, what = self.names.tags(self._name), (ROLE, self._name, role["Arn"])
+        lost = lost_tags(tag_map(role.get("Tags")), tags)
+        if lost:
+            yield change(*what, lost, self.iam.tag_role, RoleName=self._name, Tags=tags)
+        trust = policy_difference(role.get("AssumeRolePolicyDocument", {}), TRUST)
+        if trust:
+            call, document = self.iam.update_assume_role_policy, json.dumps(TRUST)
+            yield change(*what, f"trust policy: {trust}", call, RoleName=self._name, PolicyDocument=document)
+
+    def _create_role(self) -> str:
+        settings: Any = [{"Key": key, "Value": value} for key, value in as_tags(self.config).items()]
+
+        def create_role() -> Described:
+            return self.iam.create_role(
+                RoleName=self._name,
+                Path=self.names.path,
+                AssumeRolePolicyDocument=json.dumps(TRUST),
+                Description=f"srekv stack {self.names.stack}: the web servers",
+                Tags=[*self.names.tags(self._name), *settings],
+            )["Role"]
+
+        what, look = f"the role {self._name}", self._adoptable(ROLE, self._find_role)
+        role = self._create_or_adopt(what, create_role, exists="EntityAlreadyExists", look=look)
+        self._arn = role["Arn"]
+        self.run.generation.begin(role, young=True)
+        return self._arn
+
+    def _adoptable(self, kind: str, find: Callable[[], Described | None]) -> Callable[[], Described | None]:
+        """Finds the one that there is, and refuses another's."""
+
+        def look() -> Described | None:
+            there = find()
+            if there is not None:
+                self._refuse_foreign(kind, there)
+            return there
+
+        return look
+
+    def _find_role(self) -> Described | None:
+        answer = found(self.iam.get_role, RoleName=self._name)
+        return answer["Role"] if answer else None
+
+    def _warn_of_others(self) -> None:
         """Warn of policies that somebody else gave the role. A plan only: `up` leaves them, so it need not ask."""
-        if not self._run.dry or self._role is None:
+        if not self.run.dry or self.role is None:
             return
         for name in [*self._inline(), *self._attached().values()]:
             if name != POLICY:
-                self._run.watcher.warn(
+                self.run.watcher.warn(
                     f"the role {self._name} has the policy {name}, which is not srekv's: up leaves it, and the nodes "
                     "may do what it allows"
                 )
 
     def _inline(self) -> list[str]:
         """The names of the role's inline policies."""
-        answer = found(self._iam.list_role_policies, RoleName=self._name)
+        answer = found(self.iam.list_role_policies, RoleName=self._name)
         return list(answer["PolicyNames"]) if answer else []
 
     def _attached(self) -> dict[str, str]:
         """The names of the role's managed policies by ARN."""
-        answer = found(self._iam.list_attached_role_policies, RoleName=self._name)
+        answer = found(self.iam.list_attached_role_policies, RoleName=self._name)
         policies = answer["AttachedPolicies"] if answer else []
         return {policy["PolicyArn"]: policy["PolicyName"] for policy in policies}
 
     @cached_property
-    def _at_first(self) -> Mapping[str, Any] | None:
+    def _profile_at_first(self) -> Described | None:
         """The profile when it was first asked for."""
         return self._find_profile()
 
-    def _find_profile(self) -> Mapping[str, Any] | None:
-        answer = found(self._iam.get_instance_profile, InstanceProfileName=self.profile)
+    def _find_profile(self) -> Described | None:
+        answer = found(self.iam.get_instance_profile, InstanceProfileName=self.profile)
         return answer["InstanceProfile"] if answer else None
 
-    def _ensure_profile(self) -> Ops:
-        profile = self._at_first
-        if profile:
-            self._refuse_foreign("instance profile", profile)
-            self._profile_id = profile["InstanceProfileId"]
-        else:
-            self._profile_is_new = True
-            yield Op(kind="instance profile", name=self.profile, action="create", call=self._create_profile)
-        roles = _roles(profile)
-        lost = lost_tags(tag_map(profile.get("Tags")), self._run.placed_tags(self.profile)) if profile else ""
+    def _profile_drift(self, profile: Described | None) -> Ops:
+        """The tags and the role of a profile, also of one that is just being created."""
+        arn, tags, roles = profile["Arn"] if profile else "", self.run.placed_tags(self.profile), _roles(profile)
+        lost = lost_tags(tag_map(profile.get("Tags")), tags) if profile else ""
+        what = (PROFILE, self.profile, arn)
         if lost:
-            yield self._change_profile(lost, self._tag_profile)
-        if profile and roles == [self._name]:
-            if not lost:
-                yield leave("instance profile", self.profile, profile["Arn"])
-            return
+            yield change(*what, lost, self.iam.tag_instance_profile, InstanceProfileName=self.profile, Tags=tags)
         for other in roles:
             if other != self._name:
-                yield self._change_profile(f"role {other} removed", partial(self._take_out, other))
+                yield change(*what, f"role {other} removed", self._take_out, role=other)
         if self._name not in roles:
-            yield self._change_profile(f"role {self._name} added", self._put_in)
+            yield change(*what, f"role {self._name} added", self._put_in)
 
     def _create_profile(self) -> str:
-        tags: Any = self._run.placed_tags(self.profile)
-        return self._run.made(
-            self.section,
-            f"the instance profile {self.profile}",
-            lambda: self._iam.create_instance_profile(
-                InstanceProfileName=self.profile, Path=self._run.names.path, Tags=tags
-            )["InstanceProfile"]["Arn"],
-            exists="EntityAlreadyExists",
-            look=self._our_profile,
-        )
+        def create_profile() -> Described:
+            return self.iam.create_instance_profile(
+                InstanceProfileName=self.profile, Path=self.names.path, Tags=self.run.placed_tags(self.profile)
+            )["InstanceProfile"]
 
-    def _our_profile(self) -> str | None:
-        profile = self._find_profile()
-        if profile is None:
-            return None
-        self._refuse_foreign("instance profile", profile)
-        return str(profile["Arn"])
+        what, look = f"the instance profile {self.profile}", self._adoptable(PROFILE, self._find_profile)
+        return str(self._create_or_adopt(what, create_profile, exists="EntityAlreadyExists", look=look)["Arn"])
 
-    def is_held_by(self, instance: Mapping[str, Any]) -> bool:
+    def is_held_by(self, instance: Described) -> bool:
         """Whether the instance has this profile, once it is ensured, and not a deleted one that had the same name.
 
         EC2 goes by the profile's id, and tells it; moto tells the association's id in its place.
@@ -290,32 +246,24 @@ class Identity:
         if not held or self._profile_is_new:
             return False
         told = str(held.get("Id", ""))
-        return told == self._profile_id or not told.startswith(PROFILE_ID)
-
-    def _change_profile(self, detail: str, call: Callable[[], None]) -> Op:
-        return Op(kind="instance profile", name=self.profile, action="change", detail=detail, call=call)
-
-    def _tag_profile(self) -> None:
-        tags: Any = self._run.placed_tags(self.profile)
-        self._iam.tag_instance_profile(InstanceProfileName=self.profile, Tags=tags)
+        return told == self._profile_id or not told.startswith("AIPA")
 
     def _take_out(self, role: str) -> None:
-        gone(self._iam.remove_role_from_instance_profile, InstanceProfileName=self.profile, RoleName=role)
+        gone(self.iam.remove_role_from_instance_profile, InstanceProfileName=self.profile, RoleName=role)
 
     def _put_in(self) -> None:
         """A profile takes one role (I6): if it has ours already, an answer was lost or another run put it in."""
         try:
-            self._run.persist(
-                self.section,
+            self._retry_while(
+                FRESH,
                 f"the new role {self._name}",
-                self._iam.add_role_to_instance_profile,
-                on=FRESH,
+                self.iam.add_role_to_instance_profile,
                 InstanceProfileName=self.profile,
                 RoleName=self._name,
             )
         except ClientError as error:
-            profile = self._find_profile() if code_of(error) in FULL else None
-            if self._name not in _roles(profile):
+            full = code_of(error) in {"LimitExceeded", "EntityAlreadyExists"}
+            if not full or self._name not in _roles(self._find_profile()):
                 raise
 
     def _drop_profile(self) -> None:
@@ -325,42 +273,39 @@ class Identity:
                 self._take_out(role)
             # To a call about a profile that is not there IAM applies the policy of another path, and may deny it.
             if profile:
-                gone(self._iam.delete_instance_profile, InstanceProfileName=self.profile)
+                gone(self.iam.delete_instance_profile, InstanceProfileName=self.profile)
 
-        self._run.persist(self.section, f"the profile {self.profile} to be empty", drop, on=HELD)
+        self._retry_while(HELD, f"the profile {self.profile} to be empty", drop)
 
     def _drop_role(self) -> None:
-        """Bare it and delete it; what an `up` beside us puts back meanwhile is taken off again."""
+        """Bare it and delete it; what a concurrent `up` puts back meanwhile is taken off again."""
 
         def drop() -> None:
-            self._bare_role()
+            for name in self._inline():
+                gone(self.iam.delete_role_policy, RoleName=self._name, PolicyName=name)
+            for arn in self._attached():
+                gone(self.iam.detach_role_policy, RoleName=self._name, PolicyArn=arn)
             try:
-                gone(self._iam.delete_role, RoleName=self._name)
+                gone(self.iam.delete_role, RoleName=self._name)
             except ClientError as error:
                 if code_of(error) in HELD:
                     self._free_role()
                 raise
 
-        self._run.persist(self.section, f"the role {self._name} to be bare", drop, on=HELD)
+        self._retry_while(HELD, f"the role {self._name} to be bare", drop)
 
     def _free_role(self) -> None:
         """Take it out of our profile; no wait helps while another's has it."""
         if self._name in _roles(self._find_profile()):
             self._take_out(self._name)
-        profiles = each(self._iam, "list_instance_profiles", "InstanceProfiles")
-        held = [one for one in foreign_profiles(profiles, self._name, self._run.names.path) if one != self.profile]
+        profiles = each(self.iam, "list_instance_profiles", "InstanceProfiles")
+        held = [one for one in foreign_profiles(profiles, self._name, self.names.path) if one != self.profile]
         if held:
             raise HeldError(
                 f"the role {self._name} was not deleted", why=f"held by the instance profile {', '.join(held)}"
             )
 
-    def _bare_role(self) -> None:
-        for name in self._inline():
-            gone(self._iam.delete_role_policy, RoleName=self._name, PolicyName=name)
-        for arn in self._attached():
-            gone(self._iam.detach_role_policy, RoleName=self._name, PolicyArn=arn)
 
-
-def _roles(profile: Mapping[str, Any] | None) -> list[str]:
+def _roles(profile: Described | None) -> list[str]:
     """The names of the roles in an instance profile: one at most."""
     return [role["RoleName"] for role in profile["Roles"]] if profile else []

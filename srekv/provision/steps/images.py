@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from botocore.exceptions import ClientError
 
 from srekv.errors import SrekvError, UsageError
 from srekv.provision.engine.answers import DENIED, code_of, message_of
-from srekv.provision.engine.run import Ops, Run, Step
-from srekv.provision.inventory.existing import Existing, of_node
-from srekv.provision.model import Resource
+from srekv.provision.inventory.existing import of_node
 from srekv.provision.naming import NODES
+from srekv.provision.steps.base import StackStep
 
 PARAMETERS = {
     ("al2023", "x86_64"): "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64",
@@ -36,97 +36,71 @@ class Image:
     """A machine image, the name of its root device and that device's size in GiB."""
 
     id: str
-    root_device: str
-    root_gib: int
+    root_device: str = AMAZON_ROOT
+    root_gib: int = AMAZON_ROOT_GIB
 
 
-class Images:
-    """Looks the image up beside the other steps, if a node has to be launched; `image` is there after ensure."""
+class Images(StackStep):
+    """The image of new nodes; the parameter moves, so instances that exist are never compared with it."""
 
     section = "EC2"
-    needs: tuple[Step, ...] = ()
-
-    def __init__(self, run: Run, existing: Existing) -> None:
-        self._run = run
-        self._existing = existing
-        self.image = Image("", AMAZON_ROOT, AMAZON_ROOT_GIB)
-        self._looked = False
-
-    def observe(self) -> tuple[Resource, ...]:
-        """Nothing: images are not ours."""
-        return ()
+    checking = "finding the machine image"
 
     def fit(self) -> None:
-        """Refuse now what `ensure` would refuse, before anything is made; `ensure` will not ask again."""
-        tuple(self.ensure())
+        """Look it up beforehand if a node is missing."""
+        if not all(of_node(self.existing.instances, node) for node in NODES):
+            _ = self.image
 
-    def ensure(self) -> Ops:
-        """Look the image up if a node is missing."""
-        if not self._looked and not all(of_node(self._existing.instances, node) for node in NODES):
-            self.image = newest(self._run)
-            self._looked = True
-        return iter(())
+    @cached_property
+    def image(self) -> Image:
+        """The image for new nodes.
 
-    def settle(self) -> Ops:
-        """Nothing to wait for."""
-        return iter(())
+        Raises:
+            UsageError: --ami names an image that is not there.
+            SrekvError: the public parameter cannot be read.
+        """
+        config = self.config
+        if config.ami:
+            return self._given(config.ami)
+        parameter = PARAMETERS[config.os, self._processor]
+        try:
+            return Image(self.run.clients.ssm.get_parameter(Name=parameter)["Parameter"]["Value"])
+        except ClientError as error:
+            if code_of(error) in DENIED:
+                raise
+            raise SrekvError(
+                f"cannot learn the newest image of {config.os}",
+                why=f"{error.operation_name} {parameter}: {code_of(error)}: {message_of(error)}",
+                next_step="give one with --ami",
+            ) from error
 
-    def destroy(self) -> Ops:
-        """Nothing to remove."""
-        return iter(())
+    @property
+    def _processor(self) -> str:
+        return "arm64" if is_arm(self.config.instance_type) else "x86_64"
+
+    def _given(self, ami: str) -> Image:
+        try:
+            images = self.ec2.describe_images(ImageIds=[ami])["Images"]
+        except ClientError as error:
+            if not code_of(error).startswith("InvalidAMIID"):
+                raise
+            images = []
+        image = next((one for one in images if one["ImageId"] == ami), None)
+        if image is None:
+            raise UsageError(
+                f"there is no image {ami} in {self.config.region}", next_step="leave --ami out for the newest one"
+            )
+        have, want = image.get("Architecture"), self._processor
+        if have and have != want:
+            raise UsageError(
+                f"the image {ami} is for {have}, and {self.config.instance_type} has {want}",
+                next_step=f"choose an image for {want}, or another --instance-type",
+            )
+        root = image.get("RootDeviceName") or AMAZON_ROOT
+        disks = [one.get("Ebs", {}) for one in image.get("BlockDeviceMappings", ()) if one.get("DeviceName") == root]
+        return Image(ami, root, max([AMAZON_ROOT_GIB, *(disk.get("VolumeSize", 0) for disk in disks)]))
 
 
 def is_arm(instance_type: str) -> bool:
     """Whether the type has a Graviton processor: the first one, a1, or a "g" after the generation, as in t4g.micro."""
     return bool(_ARM.match(instance_type))
-
-
-def newest(run: Run) -> Image:
-    """The image for new nodes; the parameter moves, so instances that exist are never compared with it.
-
-    Raises:
-        UsageError: --ami names an image that is not there.
-        SrekvError: the public parameter cannot be read.
-    """
-    config = run.config
-    if config.ami:
-        return _given(run, config.ami)
-    parameter = PARAMETERS[config.os, "arm64" if is_arm(config.instance_type) else "x86_64"]
-    try:
-        value = run.clients.ssm.get_parameter(Name=parameter)["Parameter"]["Value"]
-    except ClientError as error:
-        if code_of(error) in DENIED:
-            raise
-        raise SrekvError(
-            f"cannot learn the newest image of {config.os}",
-            why=f"{error.operation_name} {parameter}: {code_of(error)}: {message_of(error)}",
-            next_step="give one with --ami",
-        ) from error
-    return Image(value, AMAZON_ROOT, AMAZON_ROOT_GIB)
-
-
-def _given(run: Run, ami: str) -> Image:
-    try:
-        images = run.clients.ec2.describe_images(ImageIds=[ami])["Images"]
-    except ClientError as error:
-        if not code_of(error).startswith("InvalidAMIID"):
-            raise
-        images = []
-    images = [one for one in images if one["ImageId"] == ami]
-    if not images:
-        raise UsageError(
-            f"there is no image {ami} in {run.config.region}", next_step="leave --ami out for the newest one"
-        )
-    have, want = images[0].get("Architecture"), "arm64" if is_arm(run.config.instance_type) else "x86_64"
-    if have and have != want:
-        raise UsageError(
-            f"the image {ami} is for {have}, and {run.config.instance_type} has {want}",
-            next_step=f"choose an image for {want}, or another --instance-type",
-        )
-    root = images[0].get("RootDeviceName") or AMAZON_ROOT
-    sizes = [
-        mapping.get("Ebs", {}).get("VolumeSize", AMAZON_ROOT_GIB)
-        for mapping in images[0].get("BlockDeviceMappings", ())
-        if mapping.get("DeviceName") == root
-    ]
-    return Image(ami, root, max([AMAZON_ROOT_GIB, *sizes]))

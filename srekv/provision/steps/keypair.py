@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TextIO
@@ -15,31 +16,21 @@ from botocore.exceptions import ClientError
 
 from srekv.errors import CommandLine, NotOursError, SrekvError, UsageError
 from srekv.provision.engine.answers import code_of, found
-from srekv.provision.engine.run import Op, Ops, Run, Step, leave
-from srekv.provision.inventory.existing import Existing
-from srekv.provision.inventory.marks import each, tags_of
-from srekv.provision.model import Resource
+from srekv.provision.inventory.marks import Described, each, tags_of
 from srekv.provision.naming import STACK_TAG
+from srekv.provision.step import Op, Ops, create, delete, leave
+from srekv.provision.steps.base import StackStep
+
+KIND = "key pair"
 
 
-class KeyPair:
+@dataclass(eq=False)
+class KeyPair(StackStep):
     """The key pair of the nodes; `name` is there after ensure, None when no key was asked for."""
 
     section = "EC2"
-
-    def __init__(self, run: Run, existing: Existing, *, needs: tuple[Step, ...]) -> None:
-        self._run = run
-        self._ec2 = run.clients.ec2
-        self._existing = existing
-        self.needs = needs
-        self.name: str | None = None
-
-    def observe(self) -> tuple[Resource, ...]:
-        """The key pair with our name and our tag."""
-        return tuple(
-            Resource(kind="key pair", id=pair["KeyPairId"], name=pair["KeyName"], state="present")
-            for pair in self._ours()
-        )
+    checking = "checking the key pair"
+    name: str | None = field(default=None, init=False)
 
     def fit(self) -> None:
         """Refuse now what `ensure` would refuse, before anything is made; `ensure` does not ask again."""
@@ -47,58 +38,51 @@ class KeyPair:
 
     def ensure(self) -> Ops:
         """Check the named key pair, or create one and write its private key; no key, no call."""
-        config = self._run.config
+        config = self.config
         if config.key_name:
-            self._check_named(config.key_name)
+            if config.key_name not in self._known:
+                raise UsageError(
+                    f"there is no key pair {config.key_name} in {config.region}",
+                    next_step=CommandLine("aws ec2 describe-key-pairs") + ", or --create-key FILE",
+                )
             self.name = config.key_name
         elif config.create_key:
-            self.name = self._run.names.key_pair
+            self.name = self.names.key_pair
             yield from self._ensure_own(Path(config.create_key))
-
-    def settle(self) -> Ops:
-        """Nothing to wait for."""
-        return iter(())
 
     def destroy(self) -> Ops:
         """Delete the key pair that we made; a file on this machine is the user's."""
         for pair in self._ours():
             yield self._delete_op(pair)
 
-    def _ours(self) -> list[Mapping[str, Any]]:
+    def _ours(self) -> list[Described]:
         return [one for one in self._named() if self._is_ours(one)]
 
-    def _is_ours(self, pair: Mapping[str, Any]) -> bool:
-        return tags_of(pair).get(STACK_TAG) == self._run.names.stack
+    def _is_ours(self, pair: Described) -> bool:
+        return tags_of(pair).get(STACK_TAG) == self.names.stack
 
     @cached_property
-    def _at_first(self) -> list[Mapping[str, Any]]:
+    def _at_first(self) -> list[Described]:
         """The key pair of our name when it was first asked for, whoever's it is."""
         return self._named()
 
-    def _named(self) -> list[Mapping[str, Any]]:
-        name = self._run.names.key_pair
-        listed = each(self._ec2, "describe_key_pairs", "KeyPairs", Filters=[{"Name": "key-name", "Values": [name]}])
+    def _named(self) -> list[Described]:
+        name = self.names.key_pair
+        listed = each(self.ec2, "describe_key_pairs", "KeyPairs", Filters=[{"Name": "key-name", "Values": [name]}])
         return [one for one in listed if one["KeyName"] == name]
 
     @cached_property
     def _known(self) -> set[str]:
         """The name of the key pair that was asked for, if it is there."""
-        answer = found(self._ec2.describe_key_pairs, KeyNames=[self._run.config.key_name or ""])
+        answer = found(self.ec2.describe_key_pairs, KeyNames=[self.config.key_name or ""])
         return {one["KeyName"] for one in answer["KeyPairs"]} if answer else set()
-
-    def _check_named(self, name: str) -> None:
-        if name not in self._known:
-            raise UsageError(
-                f"there is no key pair {name} in {self._run.config.region}",
-                next_step=CommandLine("aws ec2 describe-key-pairs") + ", or --create-key FILE",
-            )
 
     def _ensure_own(self, file: Path) -> Ops:
         existing, written = self._at_first, _holds_something(file)
         if not all(map(self._is_ours, existing)):
             raise self._foreign()
         if existing and written:
-            yield leave("key pair", existing[0]["KeyName"], existing[0]["KeyPairId"])
+            yield leave(KIND, existing[0]["KeyName"], existing[0]["KeyPairId"])
             return
         if written:
             raise UsageError(f"{file} exists and is not overwritten", next_step="name another file, or use --key-name")
@@ -106,17 +90,11 @@ class KeyPair:
         for pair in existing:
             self._refuse_used(pair, file)
             yield self._delete_op(pair)
-        yield Op(
-            kind="key pair",
-            name=self.name or "",
-            action="create",
-            detail=f"private key in {file}",
-            call=lambda: self._create(file),
-        )
+        yield create(KIND, self.names.key_pair, partial(self._create, file), f"private key in {file}")
 
-    def _refuse_used(self, pair: Mapping[str, Any], file: Path) -> None:
+    def _refuse_used(self, pair: Described, file: Path) -> None:
         """A key pair whose private key never arrived is made anew, unless an instance was launched with it."""
-        used = [one["InstanceId"] for one in self._existing.instances if one.get("KeyName") == pair["KeyName"]]
+        used = [one["InstanceId"] for one in self.existing.instances if one.get("KeyName") == pair["KeyName"]]
         if used:
             raise SrekvError(
                 f"the key pair {pair['KeyName']} exists, but {file} does not hold its private key",
@@ -127,10 +105,24 @@ class KeyPair:
             )
 
     def _create(self, file: Path) -> str:
-        """Open the file first: a key that cannot be written must not exist."""
+        """Open the file first: a key that cannot be written must not exist.
+
+        The client retries nothing: after a lost answer the name is taken, and the private key has gone by. Nobody can
+        use such a key pair, so it is deleted and made again.
+        """
+        tags: Any = [{"ResourceType": "key-pair", "Tags": self.names.tags(self.names.key_pair)}]
+
+        def create_key_pair() -> Described:
+            call = self.run.clients.ec2_once.create_key_pair
+            return call(KeyName=self.names.key_pair, KeyType="ed25519", TagSpecifications=tags)
+
+        def discard_lost() -> None:
+            for pair in self._ours():
+                self.ec2.delete_key_pair(KeyName=pair["KeyName"])
+
         with _opened_alone(file) as handle:
             try:
-                pair = self._run.unsure(self.section, f"the key pair {self.name}", self._ask, look=self._discard_lost)
+                pair = self._create_without_token(f"the key pair {self.name}", create_key_pair, look=discard_lost)
             except BaseException as error:
                 file.unlink()
                 if isinstance(error, ClientError) and code_of(error) == "InvalidKeyPair.Duplicate":
@@ -138,20 +130,6 @@ class KeyPair:
                 raise
             handle.write(pair["KeyMaterial"])
         return str(pair["KeyPairId"])
-
-    def _ask(self) -> Mapping[str, Any]:
-        """Without retries: after a lost answer the name is taken, and the private key has gone by."""
-        tags: Any = self._run.names.tags(self._run.names.key_pair)
-        return self._run.clients.ec2_once.create_key_pair(
-            KeyName=self._run.names.key_pair,
-            KeyType="ed25519",
-            TagSpecifications=[{"ResourceType": "key-pair", "Tags": tags}],
-        )
-
-    def _discard_lost(self) -> None:
-        """The answer was lost, and with it the private key: nobody can use this key pair, so it is made again."""
-        for pair in self._ours():
-            self._delete(pair["KeyName"])
 
     def _taken(self) -> SrekvError:
         if self._ours():
@@ -165,22 +143,14 @@ class KeyPair:
     def _foreign(self) -> NotOursError:
         return NotOursError(
             f"the key pair {self.name} exists and is not this stack's",
-            why=f"it lacks the tag {STACK_TAG}={self._run.config.stack}",
+            why=f"it lacks the tag {STACK_TAG}={self.names.stack}",
             next_step=f"use it with --key-name {self.name}, or choose another stack name (--stack NAME)",
         )
 
-    def _delete_op(self, pair: Mapping[str, Any]) -> Op:
-        return Op(
-            kind="key pair",
-            name=pair["KeyName"],
-            id=pair["KeyPairId"],
-            action="delete",
-            call=partial(self._delete, pair["KeyName"]),
-        )
-
-    def _delete(self, name: str) -> None:
+    def _delete_op(self, pair: Described) -> Op:
         """By name, unique in its Region: moto accepts a deletion by id and deletes nothing."""
-        self._ec2.delete_key_pair(KeyName=name)
+        name = pair["KeyName"]
+        return delete(KIND, name, pair["KeyPairId"], "present", self.ec2.delete_key_pair, KeyName=name)
 
 
 def _holds_something(file: Path) -> bool:

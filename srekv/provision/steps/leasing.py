@@ -10,21 +10,23 @@ are read back: if another `up` was at work on the same node, the last to look se
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from srekv.errors import CommandLine, SrekvError
 from srekv.provision import lease
-from srekv.provision.engine.run import CancelledError, Op, Ops, Run, Step
-from srekv.provision.hands import AwsHands
-from srekv.provision.inventory.existing import Existing
+from srekv.provision.engine.run import CancelledError
 from srekv.provision.inventory.marks import instance, tags_of
-from srekv.provision.model import Instance, Resource
-from srekv.provision.naming import LEASE_TAG, NODES, tag_map
+from srekv.provision.model import Instance
+from srekv.provision.naming import LEASE_TAG, NODES
 from srekv.provision.payload import userdata
+from srekv.provision.step import Ops, change
+from srekv.provision.steps.base import StackStep
 from srekv.provision.steps.nodes import Nodes
+from srekv.provision.target import AwsFaultTarget
 
 TERMINATE, STOP = "terminate", "stop"
 """What EC2 does with an instance that shuts itself down."""
@@ -39,99 +41,74 @@ ATTEMPTS = 3
 """How often a node is told while another `up` tells it something else."""
 
 
-class Leasing:
+@dataclass(eq=False)
+class Leasing(StackStep):
     """The lease of every node, as its own tag shows it."""
 
     section = "EC2"
+    nodes: Nodes
 
-    def __init__(self, run: Run, existing: Existing, nodes: Nodes) -> None:
-        self._run = run
-        self._ec2 = run.clients.ec2
-        self._existing = existing
-        self._nodes = nodes
-        self._want = lease.as_text(run.config.lease)
-        self.needs: tuple[Step, ...] = (nodes,)
-
-    def observe(self) -> tuple[Resource, ...]:
-        """Nothing: the instances are shown by their own step."""
-        return ()
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._want = lease.as_text(self.config.lease)
 
     def ensure(self) -> Ops:
         """Bring each node that differs to the lease that is wanted."""
         for node in NODES:
-            instance_id = self._nodes.instance_id.get(node, "")
-            have = self._have(instance_id)
+            instance_id = self.nodes.instance_id.get(node, "")
+            # None for an instance that this run has launched.
+            known = next((one for one in self.existing.instances if one["InstanceId"] == instance_id), None)
+            have = tags_of(known).get(LEASE_TAG, "") if known else self.nodes.launched_with.get(instance_id, "")
+            what = ("instance", self.names.instance(node), instance_id)
             if have != self._want and instance_id:
                 detail = f"lease {have or 'none'} -> {self._want or 'none'}"
-                yield self._op(node, instance_id, detail, partial(self._give, node, instance_id))
-            elif self._want and self._known(instance_id) and self._behavior(instance_id) != TERMINATE:
+                yield change(*what, detail, self._give, node=node, instance_id=instance_id)
+            elif self._want and known and self._behavior(instance_id) != TERMINATE:
                 detail = f"at its own shutdown {STOP} -> {TERMINATE}"
-                yield self._op(node, instance_id, detail, partial(self._behave, instance_id, TERMINATE))
-
-    def settle(self) -> Ops:
-        """Nothing to wait for."""
-        return iter(())
-
-    def destroy(self) -> Ops:
-        """Nothing: a lease ends with its instance."""
-        return iter(())
-
-    def _op(self, node: str, instance_id: str, detail: str, call: Any) -> Op:
-        name = self._run.names.instance(node)
-        return Op(kind="instance", name=name, id=instance_id, action="change", detail=detail, call=call)
-
-    def _known(self, instance_id: str) -> Mapping[str, Any] | None:
-        """The instance as it was at the beginning; None for one that this run has launched."""
-        return next((one for one in self._existing.instances if one["InstanceId"] == instance_id), None)
-
-    def _have(self, instance_id: str) -> str:
-        known = self._known(instance_id)
-        if known is None:
-            return self._nodes.launched_with.get(instance_id, "")
-        return tag_map(known.get("Tags")).get(LEASE_TAG, "")
+                yield change(*what, detail, self._behave, instance_id=instance_id, value=TERMINATE)
 
     def _behavior(self, instance_id: str) -> str:
-        answer = self._ec2.describe_instance_attribute(InstanceId=instance_id, Attribute=ATTRIBUTE)
+        answer = self.ec2.describe_instance_attribute(InstanceId=instance_id, Attribute=ATTRIBUTE)
         return answer["InstanceInitiatedShutdownBehavior"].get("Value", "")
 
     def _behave(self, instance_id: str, value: str) -> None:
-        self._ec2.modify_instance_attribute(InstanceId=instance_id, Attribute=ATTRIBUTE, Value=value)
+        self.ec2.modify_instance_attribute(InstanceId=instance_id, Attribute=ATTRIBUTE, Value=value)
 
     def _give(self, node: str, instance_id: str) -> None:
         """Tell the node, then tag it; again if another `up` came between.
 
+        A node that takes no commands keeps the lease it has, and its tag.
+
         Raises:
             SrekvError: the node does not take commands, or another `up` goes on telling it something else.
         """
-        self._await_commands(node, instance_id)
+        with self._explained(node, instance_id):
+            AwsFaultTarget(self.run).await_commands([Instance(instance_id=instance_id)])
         for _ in range(ATTEMPTS):
             self._tag(instance_id, lease.PENDING)
-            self._tell_safely(node, instance_id)
+            # With a lease, what a shutdown means is set before the node knows when to shut down; without, after.
+            if self._want:
+                self._behave(instance_id, TERMINATE)
+            self._command(node, instance_id, _script(self.config.lease))
+            if not self._want:
+                self._behave(instance_id, STOP)
             self._tag(instance_id, self._want)
             if self._holds(node, instance_id):
                 return
         raise self._unkept(node, instance_id, "another srekv up gives it another lease at the same time")
 
-    def _tell_safely(self, node: str, instance_id: str) -> None:
-        """With a lease, what a shutdown means is set before the node knows when to shut down; without, after."""
-        if self._want:
-            self._behave(instance_id, TERMINATE)
-        self._command(node, instance_id, _script(self._run))
-        if not self._want:
-            self._behave(instance_id, STOP)
-
     def _tag(self, instance_id: str, value: str) -> None:
         if value:
-            self._ec2.create_tags(Resources=[instance_id], Tags=[{"Key": LEASE_TAG, "Value": value}])
+            self.ec2.create_tags(Resources=[instance_id], Tags=[{"Key": LEASE_TAG, "Value": value}])
         else:
-            self._ec2.delete_tags(Resources=[instance_id], Tags=[{"Key": LEASE_TAG}])
+            self.ec2.delete_tags(Resources=[instance_id], Tags=[{"Key": LEASE_TAG}])
 
     def _holds(self, node: str, instance_id: str) -> bool:
         """Whether the node and its tag both have the lease that is wanted."""
         told = self._command(node, instance_id, f"cat {userdata.LEASE_FILE} 2>/dev/null || :").strip()
-        if told != (str(userdata.epoch(self._run.config.lease)) if self._run.config.lease else ""):
+        if told != (str(userdata.epoch(self.config.lease)) if self.config.lease else ""):
             return False
-        found = instance(self._ec2, instance_id)
+        found = instance(self.ec2, instance_id)
         return found is not None and tags_of(found).get(LEASE_TAG, "") == self._want
 
     def _command(self, node: str, instance_id: str, script: str) -> str:
@@ -141,7 +118,8 @@ class Leasing:
             SrekvError: the node does not take commands, or did not carry this one out.
         """
         with self._explained(node, instance_id):
-            result = AwsHands(self._run).run(Instance(instance_id=instance_id), script, timeout_s=COMMAND_TIMEOUT_S)
+            where = Instance(instance_id=instance_id)
+            result = AwsFaultTarget(self.run).run(where, script, timeout_s=COMMAND_TIMEOUT_S)
         if result.code == NO_SCRIPT_CODE:
             self._tag(instance_id, "")
             old = "it booted with the user data of an older version, which knows no lease"
@@ -149,11 +127,6 @@ class Leasing:
         if result.status != "Success":
             raise self._unkept(node, instance_id, f"{result.status}: {result.stderr.strip()}")
         return result.stdout
-
-    def _await_commands(self, node: str, instance_id: str) -> None:
-        """Before anything is changed: a node that takes no commands keeps the lease it has, and its tag."""
-        with self._explained(node, instance_id):
-            AwsHands(self._run).await_commands([Instance(instance_id=instance_id)])
 
     @contextmanager
     def _explained(self, node: str, instance_id: str) -> Iterator[None]:
@@ -174,9 +147,8 @@ class Leasing:
         )
 
 
-def _script(run: Run) -> str:
+def _script(end: datetime | None) -> str:
     """What a node runs to have the lease that is wanted; the unit reads it anew when it starts."""
-    end = run.config.lease
     temporary = f"{userdata.LEASE_FILE}.new"
     write = (
         f"echo {userdata.epoch(end)} > {temporary}\nmv {temporary} {userdata.LEASE_FILE}"

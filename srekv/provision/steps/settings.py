@@ -7,7 +7,8 @@ too. A setting given on the command line wins over the stored one, the stored on
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,19 +17,20 @@ from srekv.errors import CommandLine, SrekvError, UsageError
 from srekv.provision import lease
 from srekv.provision.engine.answers import found
 from srekv.provision.engine.clients import Clients
-from srekv.provision.engine.run import Op, Ops, Run, Step
-from srekv.provision.model import Resource
 from srekv.provision.naming import REGION_TAG, Names, tag_map
+from srekv.provision.step import Ops, change
+from srekv.provision.steps.base import StackStep
 
-PREFIX = "srekv:"
+STORED: dict[str, Callable[[str], Any]] = {
+    **dict.fromkeys(("port", "interval", "threshold", "ttl"), int),
+    **dict.fromkeys(("zone", "record", "instance_type", "os", "key_name"), str),
+    **dict.fromkeys(("deletion_protection", "alarms", "unsupported"), lambda text: text == "true"),
+    "allow_cidrs": lambda text: tuple(text.split()),
+    "lease": lease.from_text,
+}
+"""The settings that a stack keeps, each with how its tag is read."""
 
-INTEGERS = ("port", "interval", "threshold", "ttl")
-TEXTS = ("zone", "record", "instance_type", "os", "key_name")
-FLAGS = ("deletion_protection", "alarms", "unsupported")
-LISTS = ("allow_cidrs",)
-TIMES = ("lease",)
-STORED = INTEGERS + TEXTS + FLAGS + LISTS + TIMES
-REMOVABLE = (*TIMES, "unsupported")
+REMOVABLE = ("lease", "unsupported")
 """Settings whose absence means something: the tag of one that was taken back is removed."""
 
 
@@ -36,32 +38,19 @@ def stored(role: Mapping[str, Any] | None) -> dict[str, Any]:
     """The settings in the tags of a role as IAM's GetRole shows it; empty without a role."""
     tags = tag_map(role.get("Tags")) if role else {}
     values: dict[str, Any] = {}
-    for name in STORED:
+    for name, read in STORED.items():
         text = tags.get(_key(name))
         if text is None:
             continue
-        if name in INTEGERS:
-            values[name] = _integer(name, text)
-        elif name in FLAGS:
-            values[name] = text == "true"
-        elif name in LISTS:
-            values[name] = tuple(text.split())
-        elif name in TIMES:
-            values[name] = lease.from_text(text)
-        else:
-            values[name] = text
+        try:
+            values[name] = read(text)
+        except ValueError:
+            raise SrekvError(
+                f"the stack's role has the tag {_key(name)}={text}, which is no number",
+                why="srekv keeps a stack's settings in its role's tags, and this one was changed",
+                next_step="remove the tag: " + CommandLine("aws iam untag-role"),
+            ) from None
     return values
-
-
-def _integer(name: str, text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise SrekvError(
-            f"the stack's role has the tag {_key(name)}={text}, which is no number",
-            why="srekv keeps a stack's settings in its role's tags, and this one was changed",
-            next_step="remove the tag: " + CommandLine("aws iam untag-role"),
-        ) from None
 
 
 def as_tags(config: Config) -> dict[str, str]:
@@ -93,7 +82,7 @@ def _value(config: Config, name: str) -> Any:
 
 
 def _key(name: str) -> str:
-    return PREFIX + name.replace("_", "-")
+    return "srekv:" + name.replace("_", "-")
 
 
 def resolve(config: Config, given: Mapping[str, Any], clients: Clients) -> tuple[Config, Mapping[str, Any] | None]:
@@ -143,62 +132,31 @@ def refuse_elsewhere(config: Config, told: Collection[str]) -> None:
         )
 
 
-class Settings:
+@dataclass(eq=False)
+class Settings(StackStep):
     """Stores changed settings of a role that exists, when everything else is done.
 
     Earlier would be wrong: a setting that another step refuses (a field that cannot change, a key that is not there)
     would stay, and every later `up` would ask for it again. A new role is born with its settings.
+
+    Attributes:
+        role: GetRole's answer at the beginning of the run, None when there was none.
     """
 
     section = "IAM"
-
-    def __init__(self, run: Run, role: Mapping[str, Any] | None, *, needs: tuple[Step, ...]) -> None:
-        """`role` is GetRole's answer at the beginning of the run, None when there was none."""
-        self._run = run
-        self._role = role
-        self.needs = needs
-
-    def observe(self) -> tuple[Resource, ...]:
-        """Nothing: the role is shown by its own step."""
-        return ()
+    role: Mapping[str, Any] | None
 
     def ensure(self) -> Ops:
         """Tag the role where a setting differs from the stored one."""
-        if self._role is None:
+        if self.role is None:
             return
-        have = tag_map(self._role.get("Tags"))
-        wrong = {key: value for key, value in as_tags(self._run.config).items() if have.get(key) != value}
+        what, have = ("role", self.names.role, self.role["Arn"]), tag_map(self.role.get("Tags"))
+        wrong = {key: value for key, value in as_tags(self.config).items() if have.get(key) != value}
         if wrong:
-            yield Op(
-                kind="role",
-                name=self._run.names.role,
-                id=self._role["Arn"],
-                action="change",
-                detail=", ".join(f"{key} {have.get(key, 'missing')} -> {value}" for key, value in wrong.items()),
-                call=lambda: self._store(wrong),
-            )
-        gone = [_key(name) for name in REMOVABLE if _key(name) in have and _value(self._run.config, name) is None]
+            detail = ", ".join(f"{key} {have.get(key, 'missing')} -> {value}" for key, value in wrong.items())
+            pairs = [{"Key": key, "Value": value} for key, value in wrong.items()]
+            yield change(*what, detail, self.iam.tag_role, RoleName=self.names.role, Tags=pairs)
+        gone = [_key(name) for name in REMOVABLE if _key(name) in have and _value(self.config, name) is None]
         if gone:
-            yield Op(
-                kind="role",
-                name=self._run.names.role,
-                id=self._role["Arn"],
-                action="change",
-                detail=", ".join(f"{key} {have[key]} removed" for key in gone),
-                call=lambda: self._forget(gone),
-            )
-
-    def settle(self) -> Ops:
-        """Nothing to wait for."""
-        return iter(())
-
-    def destroy(self) -> Ops:
-        """Nothing: the tags go with the role."""
-        return iter(())
-
-    def _store(self, tags: Mapping[str, str]) -> None:
-        pairs: Any = [{"Key": key, "Value": value} for key, value in tags.items()]
-        self._run.clients.iam.tag_role(RoleName=self._run.names.role, Tags=pairs)
-
-    def _forget(self, keys: Sequence[str]) -> None:
-        self._run.clients.iam.untag_role(RoleName=self._run.names.role, TagKeys=list(keys))
+            detail = ", ".join(f"{key} {have[key]} removed" for key in gone)
+            yield change(*what, detail, self.iam.untag_role, RoleName=self.names.role, TagKeys=gone)

@@ -199,7 +199,7 @@ def _diagnose(world: Any) -> None:
 def _look_before(world: Any) -> None:
     """All that `doctor` reads before there is a stack."""
     opened, _ = world.stack()
-    list(findings(Steps.of(opened.run, opened.role)))
+    list(findings(Steps(opened.run, opened.role)))
 
 
 def _remove(world: Any) -> None:

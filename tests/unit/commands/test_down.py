@@ -17,7 +17,7 @@ from srekv.prices import leftover_costs, total_usd
 from srekv.provision.data import Holding, check_name
 from srekv.provision.engine.run import HeldError
 from srekv.provision.inventory.leftover import BY_HAND, Leftover, by_hand, in_order, restore_by_hand
-from srekv.provision.naming import Names, stack_of_backup, stack_of_path, stack_of_reference, stack_of_title
+from srekv.provision.naming import Names, origin_of, stack_of_backup, stack_of_path, stack_of_title
 from srekv.provision.removal import Removal
 from srekv.ui.console import Screen, counted
 from srekv.ui.context import Invocation
@@ -147,8 +147,8 @@ def test_marks_lead_back_to_their_stack(stack: str) -> None:
     """Whoever reads a path, a reference, a backup's name or a title finds the stack that wrote it."""
     names = Names(stack)
     assert stack_of_path(names.path) == stack
-    assert stack_of_reference(names.reference_prefix("az1") + "0123") == stack
-    assert stack_of_reference(names.reference_prefix("zone") + "0123-1") == stack
+    assert origin_of(names.reference_prefix("az1") + "0123") == (stack, "az1")
+    assert origin_of(names.reference_prefix("zone") + "0123-1") == (stack, "zone")
     assert stack_of_backup(names.backup("before.1")) == stack
     assert stack_of_title(f"srekv stack {stack}") == stack
 
@@ -158,7 +158,7 @@ def test_marks_lead_back_to_their_stack(stack: str) -> None:
 )
 def test_other_marks_lead_nowhere(text: str) -> None:
     """What only looks like a mark of ours belongs to nobody."""
-    assert stack_of_path(text) == stack_of_reference(text) == stack_of_backup(text) == stack_of_title(text) == ""
+    assert stack_of_path(text) == origin_of(text)[0] == stack_of_backup(text) == stack_of_title(text) == ""
 
 
 def test_a_stack_that_left_something(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

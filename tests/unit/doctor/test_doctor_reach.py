@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from srekv.doctor.facts import AclEntry, Checkers, GroupRule
 from srekv.doctor.reach import EPHEMERAL, inwards, open_ports, outwards, through_groups
-from srekv.provision.steps.checker_ranges import RANGES
+from srekv.provision.steps.firewall import RANGES
 
 SMALL = "198.51.100.0/28"
 """So few addresses that each of them can be tried."""

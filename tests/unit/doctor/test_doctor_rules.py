@@ -32,7 +32,7 @@ from srekv.doctor.model import Diagnosis, Wishes
 from srekv.doctor.rules import QUESTIONS, diagnose
 from srekv.provision.model import Observation
 from srekv.provision.permissions import node_policy
-from srekv.provision.steps.checker_ranges import RANGES
+from srekv.provision.steps.firewall import RANGES
 
 ONE, TWO = "52.0.0.1", "52.0.0.2"
 TABLE = "arn:aws:dynamodb:us-east-1:123456789012:table/T"

@@ -13,26 +13,22 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from srekv.config import Config
 from srekv.errors import ImmutableError, SrekvError, TimeoutExceeded
-from srekv.provision.engine.run import CancelledError, Op, Ops, Run, cannot, leave
+from srekv.provision.engine.run import CancelledError, Run
 from srekv.provision.engine.scheduler import destroy_all, ensure_all, observe_all, refuse_what_cannot_change
-from srekv.provision.model import Resource
+from srekv.provision.step import Op, Ops, Step, cannot, leave
 from tests.support.watcher import Log
 
 DEADLINE_S = 20
 
 
 @dataclass(eq=False)
-class FakeStep:
+class FakeStep(Step):
     """A step that does what it is told, and says when."""
 
     section: str
     needs: tuple[Any, ...] = ()
     call: Callable[[], str | None] = lambda: "id"
     settling: Callable[[], None] = lambda: None
-
-    def observe(self) -> tuple[Resource, ...]:
-        """One resource."""
-        return (Resource(kind="thing", id=self.section, name=self.section, state="present"),)
 
     def ensure(self) -> Ops:
         """Create it."""
@@ -87,7 +83,8 @@ def test_needs_come_first_and_leave_last(run: Run, log: Log) -> None:
     assert _done(log, "create") == ["base", "middle", "top"]
     destroy_all(run, steps)
     assert _done(log, "delete") == [name for one in ("top", "middle", "base") for name in (one, f"{one}-2")]
-    assert [one.name for one in observe_all(run, steps)] == ["top", "base", "middle"]
+    names = [one.name for one in observe_all(run, steps)]
+    assert names == [name for one in ("top", "base", "middle") for name in (one, f"{one}-2")]
 
 
 def test_independent_steps_run_beside_each_other(run: Run) -> None:
@@ -278,8 +275,8 @@ def test_persist_asks_again_while_it_is_not_yet_there(run: Run) -> None:
         run.persist("S", "x", _refusing(*["Fresh"] * 99), on=frozenset({"Fresh"}), timeout_s=0.2, Name="n")
 
 
-@dataclass(frozen=True)
-class FakeLimit:
+@dataclass(eq=False)
+class FakeLimit(Step):
     """A step of which fields cannot change."""
 
     ops: tuple[Op, ...]

@@ -187,11 +187,11 @@ def test_processor_of_a_type(instance_type: str, arm: bool) -> None:
 )
 def test_the_operators_address(config: Config, endpoint: str | None, cidrs: Any) -> None:
     """Given blocks win; towards an endpoint of one's own it is the address that reaches it."""
-    assert operator_cidrs(config, endpoint)() == cidrs
+    assert operator_cidrs(config, endpoint) == cidrs
 
 
 def test_an_unknown_address_is_an_error() -> None:
     """Where it cannot be learned, the option that gives it is named."""
     with pytest.raises(SrekvError, match="public address") as caught:
-        operator_cidrs(Config(), "http://[::1]:1")()
+        operator_cidrs(Config(), "http://[::1]:1")
     assert "--allow-cidr" in caught.value.next_step

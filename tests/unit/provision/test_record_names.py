@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from srekv.provision.steps.dns import label, readable
+from srekv.provision.queries import label, readable
 
 NAMES = {
     r"\052.apps.test.": "*.apps.test.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from srekv.errors import CommandLine, SrekvError
@@ -29,7 +29,7 @@ REGISTRATION_TIMEOUT_S = 300
 """How long an SSM agent may take to report after a boot, AWS-equivalent seconds (aws-facts 4.9)."""
 
 
-class AwsHands:
+class AwsFaultTarget:
     """Stops, starts, inverts, looks, and runs commands inside the VPC by SSM Run Command; SSH is not needed."""
 
     def __init__(self, run: Run) -> None:
@@ -60,37 +60,34 @@ class AwsHands:
 
     def start(self, node: Node) -> None:
         """Start the instance; one that is still stopping must have stopped first."""
-        self._run.wait(
-            "EC2",
-            f"{node.instance_id} to have stopped",
-            lambda: True if self._state(node) != "stopping" else None,
-            timeout_s=STOPPED_TIMEOUT_S,
-        )
+
+        def has_stopped() -> bool | None:
+            there = self._instance(node.instance_id, node.name)
+            return there.get("State", {}).get("Name") != "stopping" or None
+
+        what = f"{node.instance_id} to have stopped"
+        self._run.wait("EC2", what, has_stopped, timeout_s=STOPPED_TIMEOUT_S)
         self._call(f"starting {node.name}", self._ec2.start_instances, InstanceIds=[node.instance_id])
+
+    def _instance(self, instance_id: str, name: str) -> Mapping[str, Any]:
+        """As EC2 describes it; empty if it does not."""
+        return self._call(f"reading {name}", instance, ec2=self._ec2, instance_id=instance_id) or {}
 
     def invert(self, check: Check, *, inverted: bool) -> None:
         """Set or clear the check's Inverted flag."""
-        self._call(
-            f"inverting {check.name}", self._route53.update_health_check, HealthCheckId=check.id, Inverted=inverted
-        )
+        update = self._route53.update_health_check
+        self._call(f"inverting {check.name}", update, HealthCheckId=check.id, Inverted=inverted)
 
     def remember(self, node: Node, text: str) -> None:
         """Write the note as a tag of the instance: tags survive a stop, and this process."""
-        self._call(
-            f"noting on {node.name} what is to be undone",
-            self._ec2.create_tags,
-            Resources=[node.instance_id],
-            Tags=[{"Key": FAULT_TAG, "Value": text}],
-        )
+        tags = [{"Key": FAULT_TAG, "Value": text}]
+        doing = f"noting on {node.name} what is to be undone"
+        self._call(doing, self._ec2.create_tags, Resources=[node.instance_id], Tags=tags)
 
     def forget(self, node: Node) -> None:
         """Remove the note; EC2 does not mind when there is none."""
-        self._call(
-            f"removing the note from {node.name}",
-            self._ec2.delete_tags,
-            Resources=[node.instance_id],
-            Tags=[{"Key": FAULT_TAG}],
-        )
+        doing, tags = f"removing the note from {node.name}", [{"Key": FAULT_TAG}]
+        self._call(doing, self._ec2.delete_tags, Resources=[node.instance_id], Tags=tags)
 
     def admit(self, instance_id: str) -> str:
         """Open the service's port to an instance's public address: that is where it comes from to an Elastic IP.
@@ -103,23 +100,16 @@ class AwsHands:
         Raises:
             SrekvError: the instance has no public address.
         """
-        found = self._call(f"reading {instance_id}", instance, ec2=self._ec2, instance_id=instance_id)
-        address = (found or {}).get("PublicIpAddress", "")
+        address = str(self._instance(instance_id, instance_id).get("PublicIpAddress", ""))
         if not address:
             raise SrekvError(
                 f"{instance_id} cannot be the vantage point",
                 why="it has no public IPv4 address, and the nodes let only known addresses in",
                 next_step="choose an instance with a public address, or leave --vantage out",
             )
-        try:
-            self._ec2.authorize_security_group_ingress(
-                GroupId=self._group(), IpPermissions=[self._vantage_rule(address)]
-            )
-        except FAILURES as error:
-            if code_of(error) == "InvalidPermission.Duplicate":
-                return ""
-            raise explain(error, f"letting {instance_id} in") from error
-        return str(address)
+        authorize = self._ec2.authorize_security_group_ingress
+        doing, present = f"letting {instance_id} in", "InvalidPermission.Duplicate"
+        return address if self._change_rule(doing, authorize, address, unless=present) else ""
 
     def dismiss(self, address: str) -> None:
         """Close the port to that address again.
@@ -127,23 +117,23 @@ class AwsHands:
         Raises:
             SrekvError: EC2 refuses; a rule that is gone is fine.
         """
-        if not address:
-            return
-        try:
-            self._ec2.revoke_security_group_ingress(GroupId=self._group(), IpPermissions=[self._vantage_rule(address)])
-        except FAILURES as error:
-            if code_of(error) != "InvalidPermission.NotFound":
-                raise explain(error, f"closing the port to {address}") from error
+        if address:
+            revoke = self._ec2.revoke_security_group_ingress
+            self._change_rule(f"closing the port to {address}", revoke, address, unless="InvalidPermission.NotFound")
 
-    def _group(self) -> str:
-        doing = "finding the security group"
-        groups = self._call(doing, our_groups, ec2=self._ec2, names=self._run.names)
+    def _change_rule(self, doing: str, call: Callable[..., object], address: str, *, unless: str) -> bool:
+        """Change the vantage point's rule; False when EC2 refuses with this code: then nothing was to be done."""
+        groups = self._call("finding the security group", our_groups, ec2=self._ec2, names=self._run.names)
         if not groups:
             raise SrekvError("the stack has no security group", next_step=CommandLine("srekv up"))
-        return str(groups[0]["GroupId"])
-
-    def _vantage_rule(self, address: str) -> Any:
-        return tcp(self._run.config.port, f"{address}/32").permission(f"{MARK}vantage point of a drill")
+        rule = tcp(self._run.config.port, f"{address}/32").permission(f"{MARK}vantage point of a drill")
+        try:
+            call(GroupId=groups[0]["GroupId"], IpPermissions=[rule])
+        except FAILURES as error:
+            if code_of(error) == unless:
+                return False
+            raise explain(error, doing) from error
+        return True
 
     def observations(self, check: Check) -> tuple[Observation, ...]:
         """The checkers' last reports; only the prefix of the status text is meaningful (aws-facts 1.2)."""
@@ -244,11 +234,7 @@ class AwsHands:
             raise explain(error, f"asking for a command on {node.name}") from error
         return answer if answer["Status"] in ENDED else None
 
-    def _state(self, node: Node) -> str:
-        found = self._call(f"reading {node.name}", instance, ec2=self._ec2, instance_id=node.instance_id)
-        return str(found["State"]["Name"]) if found else ""
-
-    def _call(self, doing: str, call: Any, **arguments: Any) -> Any:
+    def _call(self, doing: str, call: Callable[..., Any], **arguments: Any) -> Any:
         try:
             return call(**arguments)
         except FAILURES as error:
