@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from srekv.errors import CommandLine, SrekvError
 from srekv.provision.deployment import read
-from srekv.provision.engine.answers import FAILURES, code_of, explain, message_of
+from srekv.provision.engine.answers import FAILURES, code_of, explain, explained, message_of
 from srekv.provision.engine.run import Run
 from srekv.provision.inventory.marks import each, instance
 from srekv.provision.model import Check, CommandResult, Deployment, Node, Observation, Place
 from srekv.provision.naming import FAULT_TAG
 from srekv.provision.steps.firewall import MARK, our_groups, tcp
 
-SECTION = "SSM"
 ENDED = frozenset({"Success", "Failed", "TimedOut", "Cancelled", "Undeliverable", "Terminated"})
 SHORTEST_DELIVERY_S = 30
 """SSM's least TimeoutSeconds (aws-facts 4.10)."""
@@ -22,11 +23,9 @@ SHORTEST_DELIVERY_S = 30
 FIRST_LOOK_S = 0.5
 """Before and between the first looks at a command, AWS-equivalent seconds: SSM takes about a second for one."""
 
-STOPPED_TIMEOUT_S = 300
-"""How long an instance may take to stop before it can be started again, AWS-equivalent seconds."""
-
-REGISTRATION_TIMEOUT_S = 300
-"""How long an SSM agent may take to report after a boot, AWS-equivalent seconds (aws-facts 4.9)."""
+TIMEOUT_S = 300
+"""How long an instance may take to stop before it can be started again, and an SSM agent to report after a boot
+(aws-facts 4.9)."""
 
 
 class AwsFaultTarget:
@@ -48,10 +47,8 @@ class AwsFaultTarget:
         Raises:
             SrekvError: it is not complete, or could not be read.
         """
-        try:
+        with explained(f"reading the stack {self._run.config.stack}"):
             return read(self._run)
-        except FAILURES as error:
-            raise explain(error, f"reading the stack {self._run.config.stack}") from error
 
     def stop(self, node: Node, *, skip_os_shutdown: bool = False) -> None:
         """Ask for the instance to stop; SkipOsShutdown is closest to a power loss (aws-facts 4.4)."""
@@ -66,7 +63,7 @@ class AwsFaultTarget:
             return there.get("State", {}).get("Name") != "stopping" or None
 
         what = f"{node.instance_id} to have stopped"
-        self._run.wait("EC2", what, has_stopped, timeout_s=STOPPED_TIMEOUT_S)
+        self._run.wait("EC2", what, has_stopped, timeout_s=TIMEOUT_S)
         self._call(f"starting {node.name}", self._ec2.start_instances, InstanceIds=[node.instance_id])
 
     def _instance(self, instance_id: str, name: str) -> Mapping[str, Any]:
@@ -153,7 +150,7 @@ class AwsFaultTarget:
         """Wait until the SSM agents of these nodes are online (aws-facts 4.9).
 
         Raises:
-            TimeoutExceeded: one is not within REGISTRATION_TIMEOUT_S.
+            TimeoutExceeded: one is not within TIMEOUT_S.
             SrekvError: SSM could not be asked.
         """
         ids = {node.instance_id for node in nodes}
@@ -165,44 +162,45 @@ class AwsFaultTarget:
             seen.update(one["InstanceId"] for one in listed if one.get("PingStatus") == "Online")
             return True if ids <= seen else None
 
-        try:
+        advice = "check that the nodes reach the internet, and the role's policy ("
+        with explained("listing the SSM agents"):
             self._run.wait(
-                SECTION,
+                "SSM",
                 "the nodes to take commands",
                 look,
-                timeout_s=REGISTRATION_TIMEOUT_S,
-                next_step="check that the nodes reach the internet, and the role's policy ("
-                + CommandLine("srekv up")
-                + " repairs it)",
+                timeout_s=TIMEOUT_S,
+                next_step=advice + CommandLine("srekv up") + " repairs it)",
             )
-        except FAILURES as error:
-            raise explain(error, "listing the SSM agents") from error
 
     def run(self, node: Place, script: str, *, timeout_s: float) -> CommandResult:
         """Run a shell script on the node and wait for its end."""
-        command_id = self._send(node, script, timeout_s)
-        self._run.clock.pause(self._run.cancelled, self._run.config.wall(FIRST_LOOK_S))
-        answer: Any = self._run.wait(
-            SECTION,
-            f"a command on {node.name}",
-            lambda: self._ended(command_id, node),
-            timeout_s=timeout_s + SHORTEST_DELIVERY_S,
-            shortest_pause_s=self._run.config.wall(FIRST_LOOK_S),
-        )
+        command_id, first_look_s = self._send(node, script, timeout_s), self._run.config.wall(FIRST_LOOK_S)
+
+        def look() -> dict[str, Any] | None:
+            """The invocation when it has ended; right after SendCommand it may not exist yet (S2)."""
+            try:
+                answer: Any = self._ssm.get_command_invocation(CommandId=command_id, InstanceId=node.instance_id)
+            except ClientError as error:
+                if code_of(error) == "InvocationDoesNotExist":
+                    return None
+                raise
+            return answer if answer["Status"] in ENDED else None
+
+        self._run.clock.pause(self._run.cancelled, first_look_s)
+        with explained(f"asking for a command on {node.name}"):
+            answer = self._run.wait(
+                "SSM",
+                f"a command on {node.name}",
+                look,
+                timeout_s=timeout_s + SHORTEST_DELIVERY_S,
+                shortest_pause_s=first_look_s,
+            )
         return CommandResult(
             status=answer["Status"],
             code=answer.get("ResponseCode", -1),
             stdout=answer.get("StandardOutputContent", ""),
             stderr=answer.get("StandardErrorContent", ""),
         )
-
-    def console(self, node: Node, lines: int = 15) -> str:
-        """The end of the instance's console output; "" where there is none yet."""
-        try:
-            output = self._ec2.get_console_output(InstanceId=node.instance_id).get("Output", "")
-        except FAILURES:
-            return ""
-        return "\n".join(output.rstrip().splitlines()[-lines:])
 
     def _send(self, node: Place, script: str, timeout_s: float) -> str:
         try:
@@ -224,18 +222,14 @@ class AwsFaultTarget:
             ) from error
         return answer["Command"]["CommandId"]
 
-    def _ended(self, command_id: str, node: Place) -> dict[str, Any] | None:
-        """The invocation when it has ended; right after SendCommand it may not exist yet (S2)."""
+    def console(self, node: Node, lines: int = 15) -> str:
+        """The end of the instance's console output; "" where there is none yet."""
         try:
-            answer: Any = self._ssm.get_command_invocation(CommandId=command_id, InstanceId=node.instance_id)
-        except FAILURES as error:
-            if code_of(error) == "InvocationDoesNotExist":
-                return None
-            raise explain(error, f"asking for a command on {node.name}") from error
-        return answer if answer["Status"] in ENDED else None
+            output = self._ec2.get_console_output(InstanceId=node.instance_id).get("Output", "")
+        except FAILURES:
+            return ""
+        return "\n".join(output.rstrip().splitlines()[-lines:])
 
     def _call(self, doing: str, call: Callable[..., Any], **arguments: Any) -> Any:
-        try:
+        with explained(doing):
             return call(**arguments)
-        except FAILURES as error:
-            raise explain(error, doing) from error

@@ -19,10 +19,10 @@ import operator
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib import resources
+from typing import NamedTuple
 
 from srekv.config import VPC_RESOLVER
 from srekv.errors import SrekvError, UsageError
@@ -43,26 +43,17 @@ UNPACK = (
 """A program that unpacks it where it lies; Python 2.7 runs it as well."""
 
 
-@dataclass(frozen=True)
-class _System:
-    """What differs between the operating systems.
+class _System(NamedTuple):
+    """What differs between the operating systems."""
 
-    Attributes:
-        present: the Python that every instance has.
-        python: the version that the service gets: AL2023's own stays 3.9 for ever (aws-facts 4.8).
-        packages: the command that installs that.
-        root: what makes an ExecStartPre run as root; AL2's systemd 219 does not know it and runs everything as root.
-    """
-
-    present: str
-    python: str
-    packages: str
-    root: str
+    present: str  # the Python that every instance has: AL2's is 2.7, which cloud-init and yum need
+    python: str  # the version that the service gets: AL2023's own stays 3.9 for ever (aws-facts 4.8)
+    packages: str  # the command that installs that
+    root: str  # what makes an ExecStartPre run as root; AL2's systemd 219 does not know it, everything is root's there
 
 
 _SYSTEMS = {
     "al2023": _System("python3", "3.13", "dnf install -y python3.13 python3.13-pip", root="+"),
-    # The python of AL2 is 2.7: cloud-init and yum need it.
     "al2": _System("python", "3.8", "amazon-linux-extras install -y python3.8", root=""),
 }
 
@@ -115,15 +106,12 @@ def render(
         plain[LEASE_FILE] = f"{epoch(lease)}\n"
     commands = (f"cd {HOME} && mkdir -p srekv/app && {_SYSTEMS[os].present} -c '{UNPACK}'", *COMMANDS)
     text = "#cloud-config\nruncmd:\n" + "".join(f"- {command}\n" for command in commands)
-    text += "write_files:\n" + "".join(_entry(path, content) for path, content in plain.items())
+    text += "write_files:\n"
+    for path, content in plain.items():
+        text += f"- path: {path}\n  content: |\n" + "".join(f"    {line}\n" for line in content.splitlines())
     text += f"- path: {ARCHIVE}\n  encoding: b64\n  content: "
     packed = _gzip(text.encode(), zlib.Z_DEFAULT_STRATEGY)
     return fitting(packed + _gzip(base64.b64encode(archive), zlib.Z_HUFFMAN_ONLY))
-
-
-def _entry(path: str, content: str) -> str:
-    """One item of write_files."""
-    return f"- path: {path}\n  content: |\n" + "".join(f"    {line}\n" for line in content.splitlines())
 
 
 def _gzip(data: bytes, strategy: int) -> bytes:
@@ -190,18 +178,18 @@ def _read(name: str) -> str:
 
 def _pins(requirements: str, version: str) -> str:
     """The pins that hold for this Python, without the markers that said so: they take room."""
+
+    def number(text: str) -> tuple[int, ...]:
+        return tuple(map(int, text.split(".")))
+
     compare = {"<": operator.lt, "==": operator.eq, ">=": operator.ge}
     lines = []
     for line in requirements.splitlines():
         pin, _, marker = line.partition("; ")
-        said = re.fullmatch(r'python_version (<|==|>=) "([\d.]+)"', marker)
-        if said is None or compare[said[1]](_number(version), _number(said[2])):
-            lines.append(pin if said else line)
+        condition = re.fullmatch(r'python_version (<|==|>=) "([\d.]+)"', marker)
+        if condition is None or compare[condition[1]](number(version), number(condition[2])):
+            lines.append(pin if condition else line)
     return "\n".join(lines) + "\n"
-
-
-def _number(version: str) -> tuple[int, ...]:
-    return tuple(map(int, version.split(".")))
 
 
 def _unit(*, table: str, region: str, port: int, node: str, root: str) -> str:
