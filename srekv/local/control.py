@@ -22,6 +22,7 @@ from srekv.local.runtime import (
     LIFE_LOCK,
     LOG,
     MACHINES,
+    PACKAGE_ROOT,
     RUNTIME,
     START_LOCK,
     Runtime,
@@ -54,7 +55,6 @@ LOG_LIMIT = 8 * 1024 * 1024
 _PING_S = 5.0
 _STOP_S = 15.0
 _TAIL_LINES = 15
-_PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 _LAUNCH = 'log="$1"; shift; exec </dev/null >>"$log" 2>&1; "$@" &'
 """Starts the supervisor as nobody's child, so that whoever started it need not collect it."""
 
@@ -298,7 +298,7 @@ def _launch(directory: Path, options: Mapping[str, object], descriptor: int) -> 
 def _supervisor_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """What the background process keeps of ours: none of the operator's AWS settings or keys."""
     kept = ("HOME", "PATH", "LANG", "LC_ALL", "TMPDIR", "TZ")
-    return {**{key: environ[key] for key in kept if key in environ}, "PYTHONPATH": str(_PACKAGE_ROOT)}
+    return {**{key: environ[key] for key in kept if key in environ}, "PYTHONPATH": str(PACKAGE_ROOT)}
 
 
 def _await_answer(descriptor: int, log: Path, timeout_s: float) -> dict[str, str]:
@@ -359,4 +359,4 @@ def _sweep(runtime: Runtime) -> None:
     from srekv.local.machine.processes import kill_all
 
     for machine in runtime.directory.glob(f"{MACHINES}/*"):
-        kill_all(f"{runtime.cloud_id}/{machine.name}")
+        kill_all(runtime.token(machine.name))

@@ -16,11 +16,13 @@ import json
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
+from typing import NamedTuple
 
 from srekv.local.loopback import host_of, is_loopback, is_ours
 from srekv.local.model import Machine
+from srekv.local.runtime import ACCOUNT
 
 PORT = 1338
 """Where it listens on a machine's private address (the real one is port 80 of 169.254.169.254)."""
@@ -31,35 +33,23 @@ ADDRESS = "169.254.169.254"
 VPC_CIDR = "172.31.0.0/16"
 TOKEN_PATH = "/latest/api/token"  # noqa: S105 - a path
 TTL_HEADER = "x-aws-ec2-metadata-token-ttl-seconds"
-TOKEN_HEADER = "x-aws-ec2-metadata-token"  # noqa: S105 - a header's name
 LONGEST_TTL_S = 21600
 REFRESH_S = 300
 """Credentials are renewed when they have less than this left, wall-clock seconds."""
 
+_ROLES = "/latest/meta-data/iam/security-credentials"
 _REQUEST_LIMIT = 16 * 1024
 _IDLE_S = 30
 
 Credentials = Mapping[str, str]
-Source = Callable[[], Awaitable[Credentials | None]]
 
 
-@dataclass(frozen=True)
-class Response:
-    """An HTTP answer."""
+class Response(NamedTuple):
+    """An HTTP answer; `headers` are whole lines."""
 
     status: int
     body: str = ""
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-_REASONS = {
-    200: "OK",
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-}
+    headers: tuple[str, ...] = ()
 
 
 class MetadataService:
@@ -68,13 +58,13 @@ class MetadataService:
     Args:
         machine: the machine as it is now; asked for every request, because addresses change.
         credentials: fresh credentials of its role, or None without a role.
-        account: the account's number, for the identity document.
     """
 
-    def __init__(self, *, machine: Callable[[], Machine], credentials: Source, account: str) -> None:
+    def __init__(
+        self, *, machine: Callable[[], Machine], credentials: Callable[[], Awaitable[Credentials | None]]
+    ) -> None:
         self._machine = machine
         self._source = credentials
-        self._account = account
         self._tokens: dict[str, float] = {}
         self._cached: Credentials | None = None
         self._server: asyncio.Server | None = None
@@ -99,9 +89,13 @@ class MetadataService:
             return self._issue(method, headers)
         if method not in ("GET", "HEAD"):
             return Response(405)
-        if self._tokens.get(headers.get(TOKEN_HEADER, ""), 0.0) <= time.monotonic():
+        if self._tokens.get(headers.get("x-aws-ec2-metadata-token", ""), 0.0) <= time.monotonic():
             return Response(401)
-        body = await self._find(path.removesuffix("/"))
+        machine, path = self._machine(), path.removesuffix("/")
+        if machine.role and path == f"{_ROLES}/{machine.role}":
+            body = await self._credentials()
+        else:
+            body = documents(machine).get(path)
         return Response(404) if body is None else Response(200, body)
 
     def _issue(self, method: str, headers: Mapping[str, str]) -> Response:
@@ -116,26 +110,18 @@ class MetadataService:
         self._tokens = {token: end for token, end in self._tokens.items() if end > now}
         token = secrets.token_urlsafe(40)
         self._tokens[token] = now + int(ttl)
-        return Response(200, token, ((TTL_HEADER, ttl),))
-
-    async def _find(self, path: str) -> str | None:
-        machine = self._machine()
-        role_path = "/latest/meta-data/iam/security-credentials"
-        if path == role_path:
-            return machine.role
-        if machine.role and path == f"{role_path}/{machine.role}":
-            return await self._credentials()
-        return documents(machine, self._account).get(path)
+        return Response(200, token, (f"{TTL_HEADER}: {ttl}",))
 
     async def _credentials(self) -> str | None:
-        if self._cached is None or _expires(self._cached) - time.time() < REFRESH_S:
-            self._cached = await self._source()
-        if self._cached is None:
+        cached = self._cached
+        if cached is None or datetime.fromisoformat(cached["Expiration"]).timestamp() - time.time() < REFRESH_S:
+            cached = self._cached = await self._source()
+        if cached is None:
             return None
         known = ("AccessKeyId", "SecretAccessKey", "Token", "Expiration")
         updated = datetime.now().astimezone().isoformat(timespec="seconds")
         fixed = {"Code": "Success", "LastUpdated": updated, "Type": "AWS-HMAC"}
-        return json.dumps({**fixed, **{key: self._cached[key] for key in known}}, indent=2)
+        return json.dumps({**fixed, **{key: cached[key] for key in known}}, indent=2)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
@@ -147,7 +133,8 @@ class MetadataService:
                         head = await reader.readuntil(b"\r\n\r\n")
                     method, path, headers = _parse(head)
                     await reader.readexactly(min(int(headers.get("content-length", "0")), _REQUEST_LIMIT))
-                    let_in = ours and _is_addressed(headers.get("host", ""))
+                    host = host_of(headers.get("host", ""))  # a web page sends another name (DNS rebinding)
+                    let_in = ours and (host == ADDRESS or is_loopback(host))
                     writer.write(_render(await self.respond(method, path, headers) if let_in else Response(403)))
                     await writer.drain()
         finally:
@@ -155,55 +142,39 @@ class MetadataService:
             writer.close()
 
 
-def _is_addressed(header: str) -> bool:
-    """Whether a Host header names this service; a web page sends another name (DNS rebinding)."""
-    host = host_of(header)
-    return host == ADDRESS or is_loopback(host)
-
-
-def documents(machine: Machine, account: str) -> dict[str, str]:
+def documents(machine: Machine) -> dict[str, str]:
     """Every path without credentials in it, with its text; listings of the folders that clients walk through."""
-    mac = mac_address(machine.id)
+    mac = ":".join(f"{byte:02x}" for byte in (0x0A, *hashlib.sha256(machine.id.encode()).digest()[:5]))
     region = machine.zone[:-1]
     meta = "/latest/meta-data"
     interface = f"{meta}/network/interfaces/macs/{mac}"
     public = {"public-ipv4": machine.public_address} if machine.public_address else {}
     own = {"local-ipv4": machine.private_address, "instance-id": machine.id, "mac": mac, **public}
+    identity = {
+        "accountId": ACCOUNT,
+        "availabilityZone": machine.zone,
+        "instanceId": machine.id,
+        "privateIp": machine.private_address,
+        "region": region,
+        "version": "2017-09-30",
+    }
     texts = {f"{meta}/{key}": value for key, value in own.items()}
     texts |= {
+        meta: "\n".join((*sorted(own), "iam/", "network/", "placement/")),
         f"{meta}/placement": "availability-zone\nregion",
         f"{meta}/placement/availability-zone": machine.zone,
         f"{meta}/placement/region": region,
         f"{meta}/network/interfaces/macs": f"{mac}/",
         f"{interface}/vpc-ipv4-cidr-block": VPC_CIDR,
         f"{interface}/local-ipv4s": machine.private_address,
-        "/latest/dynamic/instance-identity/document": json.dumps(
-            {
-                "accountId": account,
-                "availabilityZone": machine.zone,
-                "instanceId": machine.id,
-                "privateIp": machine.private_address,
-                "region": region,
-                "version": "2017-09-30",
-            },
-            indent=2,
-        ),
+        "/latest/dynamic/instance-identity/document": json.dumps(identity, indent=2),
     }
-    texts[meta] = "\n".join((*sorted(own), "iam/", "network/", "placement/"))
+    if machine.role:
+        texts[_ROLES] = machine.role
     if machine.user_data:
         with contextlib.suppress(binascii.Error, ValueError):
             texts["/latest/user-data"] = base64.b64decode(machine.user_data).decode("latin-1")
     return texts
-
-
-def mac_address(machine_id: str) -> str:
-    """A locally administered MAC address that follows from the instance id."""
-    digest = hashlib.sha256(machine_id.encode()).digest()
-    return ":".join(f"{byte:02x}" for byte in (0x0A, *digest[:5]))
-
-
-def _expires(credentials: Credentials) -> float:
-    return datetime.fromisoformat(credentials["Expiration"]).timestamp()
 
 
 def _parse(head: bytes) -> tuple[str, str, dict[str, str]]:
@@ -217,10 +188,10 @@ def _parse(head: bytes) -> tuple[str, str, dict[str, str]]:
 def _render(response: Response) -> bytes:
     body = response.body.encode("latin-1", "replace")
     lines = [
-        f"HTTP/1.1 {response.status} {_REASONS[response.status]}",
+        f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}",
         "Content-Type: text/plain",
         "Server: EC2ws",
         f"Content-Length: {len(body)}",
-        *(f"{name}: {value}" for name, value in response.headers),
+        *response.headers,
     ]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body

@@ -16,20 +16,21 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
 from srekv.local import imds
+from srekv.local.asynclink import AsyncLink
 from srekv.local.gateway import Uplink
-from srekv.local.link import FD_VARIABLE, AsyncLink, LinkClosedError, LinkError
+from srekv.local.link import FD_VARIABLE, LinkClosedError, LinkError
 from srekv.local.machine import shims
 from srekv.local.machine.host import CONSOLE, Settings
-from srekv.local.machine.processes import TOKEN, kill_all
+from srekv.local.machine.processes import TOKEN, end_process, kill_all
 from srekv.local.model import Machine
-from srekv.local.runtime import MACHINE_HOSTS, MACHINES, SHIMS
+from srekv.local.runtime import MACHINE_HOSTS, MACHINES, PACKAGE_ROOT, SHIMS, Runtime
 
 State = Literal["pending", "running", "stopping", "stopped", "terminated"]
 
@@ -42,42 +43,17 @@ SHUTDOWN_S = 10.0
 LAST_PATIENCE_S = 2.0
 """The same when the whole cloud ends."""
 
-PACKAGE_ROOT = Path(__file__).resolve().parents[2]
-"""The directory that `import srekv` finds the package in."""
+INIT_END_S = 2.0
+"""Longest end of a machine's init once its link is closed, wall-clock seconds."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Site:
-    """What all machines of a cloud share.
-
-    Attributes:
-        directory: the runtime directory.
-        cloud_id: the cloud's name; part of every process's token.
-        subnet: the first three bytes of the cloud's addresses.
-        endpoint: the URL of AWS's services.
-        resolver: address and port.
-        speed: AWS-equivalent seconds per wall-clock second.
-        account: the account's number.
-    """
-
-    directory: Path
-    cloud_id: str
-    subnet: str
-    endpoint: str
-    resolver: tuple[str, int]
-    speed: float
-    account: str
-
-    def token(self, machine_id: str) -> str:
-        """What the machine's processes carry in their environment."""
-        return f"{self.cloud_id}/{machine_id}"
+Credentials = Callable[[str], Awaitable[dict[str, str] | None]]
 
 
 class Machines:
     """Runs the machines; every method belongs to the event loop's thread.
 
     Args:
-        site_: what they share.
+        runtime: the cloud that they belong to; its directory is the one that machines use.
         on_state: told a machine's id and new state.
         on_uplinks: told that `uplinks()` changed.
         credentials: asks for fresh credentials of a machine's role, by its id.
@@ -85,66 +61,62 @@ class Machines:
 
     def __init__(
         self,
-        site_: Site,
+        runtime: Runtime,
         *,
         on_state: Callable[[str, State], None],
         on_uplinks: Callable[[], None],
-        credentials: Callable[[str], Awaitable[dict[str, str] | None]],
+        credentials: Credentials,
     ) -> None:
-        self._site = site_
+        self._runtime = runtime
         self._on_state = on_state
         self._on_uplinks = on_uplinks
         self._credentials = credentials
         self._runners: dict[str, _Runner] = {}
         self._silent: dict[str, tuple[int, ...]] = {}
-        shims.install(site_.directory / SHIMS, sys.executable)
+        shims.install(runtime.directory / SHIMS, sys.executable)
 
     def apply(self, machines: Iterable[Machine]) -> None:
         """Converge to these machines; those that are absent are terminated."""
         wanted = {machine.id: machine for machine in machines}
         for machine_id, machine in wanted.items():
             runner = self._runners.get(machine_id)
-            if runner is None and machine.state == "running":
-                self._runners[machine_id] = _Runner(self._site, machine, self._address(), self)
-            elif runner is not None:
+            if runner is not None:
                 runner.want(machine)
+            elif machine.state == "running":
+                self._runners[machine_id] = _Runner(
+                    self._runtime, machine, self._free_address(), self._credentials, self._change_state
+                )
         for machine_id in self._runners.keys() - wanted.keys():
-            self._runners[machine_id].terminate()
+            runner = self._runners[machine_id]
+            runner.want(replace(runner.machine, state="terminated"))
         self._on_uplinks()
 
     def uplinks(self) -> list[Uplink]:
-        """What the gateway is to do.
-
-        Addresses of terminated machines stay and swallow SYNs until somebody else has them.
-        """
+        """What the gateway is to do; the address of a terminated machine swallows SYNs until another machine has it."""
         alive = [link for runner in self._runners.values() if (link := runner.uplink()) is not None]
-        for link in alive:
-            self._silent[link.public] = link.ports
-        taken = {link.public for link in alive}
-        gone = [
-            Uplink(public=public, private="", ports=ports, up=False)
-            for public, ports in self._silent.items()
-            if public not in taken
+        self._silent |= {link.public: link.ports for link in alive}
+        gone = self._silent.keys() - {link.public for link in alive}
+        return alive + [
+            Uplink(public=public, private="", ports=self._silent[public], up=False) for public in sorted(gone)
         ]
-        return alive + gone
-
-    def states(self) -> dict[str, State]:
-        """Every known machine's state."""
-        return {machine_id: runner.state for machine_id, runner in self._runners.items()}
 
     async def run(self, machine: str, command: str, script: str, timeout_s: float) -> dict[str, Any]:
-        """Run a script in a machine; the answer of the link's `run`. Raises LinkError when it is not running."""
+        """Run a script in a machine; the answer of init's `run`. Raises LinkError when it is not running."""
         runner = self._runners.get(machine)
-        if runner is None or runner.state != "running":
+        if runner is None or runner.state != "running" or runner.link is None:
             raise LinkError("not running")
-        return await runner.run(command, script, timeout_s)
+        try:
+            result = await runner.link.call("run", command=command, script=script, timeout_s=timeout_s)
+        except LinkClosedError:
+            raise LinkError("not running") from None
+        assert isinstance(result, dict)  # noqa: S101 - what our own init answers
+        return result
 
     def console(self, machine: str) -> str:
         """The end of its console log."""
-        path = self._site.directory / MACHINES / machine / CONSOLE
         try:
-            with path.open("rb") as file:
-                file.seek(max(0, path.stat().st_size - CONSOLE_TAIL))
+            with (self._runtime.directory / MACHINES / machine / CONSOLE).open("rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - CONSOLE_TAIL))
                 return file.read().decode(errors="replace")
         except FileNotFoundError:
             return ""
@@ -153,64 +125,57 @@ class Machines:
         """Shut every machine down and wait until nothing runs."""
         await asyncio.gather(*(runner.close() for runner in self._runners.values()))
 
-    async def credentials(self, machine: str) -> dict[str, str] | None:
-        """Fresh credentials of a machine's role."""
-        return await self._credentials(machine)
-
-    def changed(self, machine: str, state: State) -> None:
-        """A runner's state changed."""
+    def _change_state(self, machine: str, state: State) -> None:
         if state == "terminated":
             self._runners.pop(machine, None)
         self._on_uplinks()
         self._on_state(machine, state)
 
-    def _address(self) -> str:
+    def _free_address(self) -> str:
         taken = {runner.address for runner in self._runners.values()}
-        free = (f"{self._site.subnet}.{host}" for host in MACHINE_HOSTS)
-        address = next((address for address in free if address not in taken), None)
-        if address is None:
-            raise LinkError(f"no more than {len(MACHINE_HOSTS)} machines in one local cloud")
-        return address
+        for host in MACHINE_HOSTS:
+            if (address := f"{self._runtime.subnet}.{host}") not in taken:
+                return address
+        raise LinkError(f"no more than {len(MACHINE_HOSTS)} machines in one local cloud")
 
 
 class _Runner:
-    """One machine: its wanted states, its init process, its metadata service."""
+    """One machine: its wanted states, its init process, its metadata service.
 
-    def __init__(self, site_: Site, machine: Machine, address: str, machines: Machines) -> None:
+    Attributes:
+        link: to its init, while it is on.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        machine: Machine,
+        address: str,
+        credentials: Credentials,
+        on_state: Callable[[str, State], None],
+    ) -> None:
         self.machine = machine
         self.address = address
         self.state: State = "pending"
-        self._site = site_
-        self._machines = machines
-        self._directory = site_.directory / MACHINES / machine.id
-        self._last: str = machine.state
+        self.link: AsyncLink | None = None
+        self._runtime = runtime
+        self._on_state = on_state
+        self._directory = runtime.directory / MACHINES / machine.id
         self._wanted: asyncio.Queue[str] = asyncio.Queue()
         self._wanted.put_nowait(machine.state)
         self._process: subprocess.Popen[bytes] | None = None
-        self._link: AsyncLink | None = None
         self._served: asyncio.Task[None] | None = None
-        self._metadata = imds.MetadataService(
-            machine=lambda: self.machine,
-            credentials=lambda: machines.credentials(machine.id),
-            account=site_.account,
-        )
+        self._metadata = imds.MetadataService(machine=lambda: self.machine, credentials=lambda: credentials(machine.id))
         self._task = asyncio.create_task(self._work())
 
     def want(self, machine: Machine) -> None:
         """Take note of the machine as it is to be."""
-        self.machine = machine
-        if machine.state == self._last:
+        last, self.machine = self.machine.state, machine
+        if machine.state == last:
             return
-        self._last = machine.state
         self._wanted.put_nowait(machine.state)
         if machine.hard and self.state == "running":
             self._set("stopping")  # before the next packet: a machine without power says nothing more
-
-    def terminate(self) -> None:
-        """The machine is to go."""
-        if self._last != "terminated":
-            self._last = "terminated"
-            self._wanted.put_nowait("terminated")
 
     def uplink(self) -> Uplink | None:
         """How the outside reaches it."""
@@ -220,17 +185,6 @@ class _Runner:
         orderly = self.state == "stopping" and not self.machine.hard
         ports = tuple(port for port in self.machine.ports if port != imds.PORT)  # not from outside, as on EC2
         return Uplink(public=public, private=self.address, ports=ports, up=self.state == "running" or orderly)
-
-    async def run(self, command: str, script: str, timeout_s: float) -> dict[str, Any]:
-        """Run a script in it."""
-        if self._link is None:
-            raise LinkError("not running")
-        try:
-            result = await self._link.call("run", command=command, script=script, timeout=timeout_s)
-        except LinkClosedError:
-            raise LinkError("not running") from None
-        assert isinstance(result, dict)  # noqa: S101 - what our own init answers
-        return result
 
     async def close(self) -> None:
         """End the machine, with little patience, and its task."""
@@ -259,13 +213,13 @@ class _Runner:
         if wanted == "running":
             await self._on()
             return
-        if self.state in ("running", "stopping", "pending"):
+        if self.state != "stopped":
             self._set("stopping")
             await self._off(patience_s=0 if self.machine.hard else SHUTDOWN_S)
         if wanted == "terminated":
             await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
             self._set("terminated")
-        elif self.state != "stopped":
+        else:
             self._set("stopped")
 
     async def _on(self) -> None:
@@ -284,41 +238,38 @@ class _Runner:
     async def _boot(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         ours, theirs = socket.socketpair()
-        self._link = AsyncLink(ours, {})
+        self.link = AsyncLink(ours, {})
         with theirs:
-            self._process = _spawn_init(self._site.token(self.machine.id), theirs.fileno())
-        await self._link.open()
-        self._served = asyncio.create_task(self._link.serve())
+            self._process = _spawn_init(self._runtime.token(self.machine.id), theirs.fileno())
+        self._served = asyncio.create_task(self.link.serve())
         await self._metadata.start(self.address)
-        await self._link.call("boot", settings=self._settings()._asdict())
+        await self.link.call("boot", settings=self._settings()._asdict())
 
     def _settings(self) -> Settings:
-        site_, machine = self._site, self.machine
+        runtime, machine = self._runtime, self.machine
         region = machine.zone[:-1]
         return Settings(
             id=machine.id,
-            token=site_.token(machine.id),
+            token=runtime.token(machine.id),
             directory=str(self._directory),
-            shims=str(site_.directory / SHIMS),
-            shim_names=shims.NAMES,
-            network=str(Path(shims.__file__).with_name("netshim")),
+            shims=str(runtime.directory / SHIMS),
             user_data=machine.user_data,
-            speed=site_.speed,
+            speed=runtime.speed,
             environment={
                 "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://{self.address}:{imds.PORT}",
-                "AWS_ENDPOINT_URL": site_.endpoint,
+                "AWS_ENDPOINT_URL": runtime.endpoint,
                 "AWS_REGION": region,
                 "AWS_DEFAULT_REGION": region,
                 "SREKV_MACHINE_ADDRESS": self.address,
-                "SREKV_MACHINE_RESOLVER": f"{site_.resolver[0]}:{site_.resolver[1]}",
+                "SREKV_MACHINE_RESOLVER": "{}:{}".format(*runtime.resolver),
                 "SREKV_MACHINE_PACKAGES": os.pathsep.join(_packages()),
             },
         )
 
     async def _off(self, *, patience_s: float) -> None:
         """Switch off, orderly if there is patience; when this returns no process of the machine is left."""
-        process, link, served = self._process, self._link, self._served
-        self._process = self._link = self._served = None
+        process, link, served = self._process, self.link, self._served
+        self._process = self.link = self._served = None
         if served is not None and link is not None and patience_s:
             with contextlib.suppress(LinkClosedError):
                 link.notify("power_off", hard=False)
@@ -326,16 +277,16 @@ class _Runner:
         if link is not None:
             link.close()
         if served is not None:
-            await asyncio.wait([served])
+            await served
         if process is not None:
-            await asyncio.to_thread(_bury, process, self._site.token(self.machine.id))
+            await asyncio.to_thread(end_process, process, INIT_END_S)
+            await asyncio.to_thread(kill_all, self._runtime.token(self.machine.id))
         await self._metadata.close()
 
     def _set(self, state: State) -> None:
-        if self.state == state != "pending":
-            return
-        self.state = state
-        self._machines.changed(self.machine.id, state)
+        if self.state != state or state == "pending":
+            self.state = state
+            self._on_state(self.machine.id, state)
 
 
 def _packages() -> list[str]:
@@ -359,13 +310,3 @@ def _spawn_init(token: str, descriptor: int) -> subprocess.Popen[bytes]:
         stdin=subprocess.DEVNULL,
         start_new_session=True,
     )
-
-
-def _bury(process: subprocess.Popen[bytes], token: str) -> None:
-    """Wait for init's end and see to it that nobody outlived it; blocks."""
-    try:
-        process.wait(2)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    kill_all(token)

@@ -29,9 +29,13 @@ LIFE_LOCK is held by the supervisor for as long as it lives, and holds its proce
 NETWORKS = "127.53"
 """The first two bytes of every local cloud's addresses."""
 
+ACCOUNT = "123456789012"
 API_PORT = 8000
 MACHINE_HOSTS = range(64, 128)
 """Last bytes of the machines' private addresses."""
+
+PACKAGE_ROOT = Path(__file__).resolve().parents[2]
+"""The directory that `import srekv` finds the package in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +70,10 @@ class Runtime:
     started_at: float
     dynamodb: str = ""
     keeps: float = 0.0
+
+    def token(self, machine: str) -> str:
+        """What a machine's processes carry in their environment; unique among the machines of all clouds."""
+        return f"{self.cloud_id}/{machine}"
 
 
 def home(environ: Mapping[str, str]) -> Path:

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from srekv.local.machine import shims
 from srekv.local.machine.paths import SKELETON, Rewriter
 from srekv.local.machine.processes import TOKEN
 
@@ -36,8 +37,6 @@ class Settings(NamedTuple):
         token: what its processes carry, unique among all machines of all clouds.
         directory: the machine's own directory.
         shims: directory of the replaced commands.
-        shim_names: their names.
-        network: directory of the module that gives Python programs the machine's network.
         user_data: base64.
         speed: AWS-equivalent seconds per wall-clock second.
         environment: variables for every process, beside those that follow from the above.
@@ -47,8 +46,6 @@ class Settings(NamedTuple):
     token: str
     directory: str
     shims: str
-    shim_names: tuple[str, ...]
-    network: str
     user_data: str
     speed: float
     environment: dict[str, str]
@@ -63,17 +60,13 @@ class Host:
         self.speed = settings.speed
         self.directory = Path(settings.directory)
         self.root = self.directory / ROOT
-        self.rewriter = Rewriter(
-            self.root,
-            shims=Path(settings.shims),
-            names=settings.shim_names,
-        )
+        self.rewriter = Rewriter(self.root, shims=Path(settings.shims), names=shims.NAMES)
         self.environment = {
             "HOME": str(self.root / "root"),
             "TMPDIR": str(self.root / "tmp"),
             "PATH": f"{settings.shims}:{self.root}/usr/local/bin:{SYSTEM_PATH}",
             "LANG": "C.UTF-8",
-            "PYTHONPATH": settings.network,
+            "PYTHONPATH": str(Path(__file__).with_name("netshim")),  # gives programs the machine's network
             "SREKV_MACHINE_DIRECTORY": str(self.directory),
             TOKEN: settings.token,
             **settings.environment,

@@ -1,7 +1,7 @@
 """Process one of a machine: `python -S -P -m srekv.local.machine.init`, started by the supervisor.
 
 It speaks the link's protocol over the inherited socket: `boot {settings}` -> null once the machine runs, `run {command,
-script, timeout}`, and the notification `power_off {hard}`. When the link closes, the supervisor has gone or wants the
+script, timeout_s}`, and the notification `power_off {}`. When the link closes, the supervisor has gone or wants the
 machine off at once: every process is killed and init ends.
 """
 
@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import socket
+import socketserver
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -52,25 +53,20 @@ class Init:
             shutil.rmtree(host.root / name, ignore_errors=True)
         host.install()
         host.log("kernel", f"machine {host.id} boots")
-        systemctl = Systemctl(host, lambda: self.power_off(hard=False))
+        systemctl = Systemctl(host, self.power_off)
         self._host, self._systemctl = host, systemctl
-        _serve(host, lambda words: systemctl.handle(words)._asdict())
-        _background(lambda: self._continue(host, systemctl, settings["user_data"]))
+        _serve(host, systemctl)
+        _background(lambda: _continue(host, systemctl, settings["user_data"]))
         _background(lambda: _reap_forever(host))
 
-    def run(self, command: str, script: str, timeout: float) -> dict[str, Any]:
-        """The link's `run`, for a machine that is up; `timeout` is in wall-clock seconds.
+    def run(self, command: str, script: str, timeout_s: float) -> dict[str, Any]:
+        """The link's `run`; the supervisor sends it to a machine that is up. `timeout_s` is in wall-clock seconds."""
+        assert self._host is not None  # noqa: S101 - it boots first
+        return commands.run(self._host, command, script, timeout_s)
 
-        Raises:
-            ProcessLookupError: it is not up.
-        """
-        if self._host is None:
-            raise ProcessLookupError("not running")
-        return commands.run(self._host, command, script, timeout)
-
-    def power_off(self, *, hard: bool) -> None:
-        """End the machine: services first and orderly, unless it is the plug that is pulled."""
-        if self._systemctl is not None and not hard:
+    def power_off(self) -> None:
+        """End the machine in order, its services first."""
+        if self._systemctl is not None:
             self._systemctl.stop_all()
         self.end()
 
@@ -81,11 +77,12 @@ class Init:
             kill_all(self._host.token, os.getpid())
         os._exit(0)
 
-    def _continue(self, host: Host, systemctl: Systemctl, user_data: str) -> None:
-        try:
-            _run_user_data(host, systemctl, cloudinit.parse(user_data))
-        except Exception as error:  # noqa: BLE001 - the machine stays up and says on its console what went wrong
-            host.log("cloud-init", f"stopped: {error!r}")
+
+def _continue(host: Host, systemctl: Systemctl, user_data: str) -> None:
+    try:
+        _run_user_data(host, systemctl, cloudinit.parse(user_data))
+    except Exception as error:  # noqa: BLE001 - the machine stays up, with what went wrong on its console
+        host.log("cloud-init", f"stopped: {error!r}")
 
 
 def _run_user_data(host: Host, systemctl: Systemctl, plan: cloudinit.Plan) -> None:
@@ -135,26 +132,20 @@ def _write(host: Host, file: cloudinit.File) -> None:
         host.log("cloud-init", f"write_files: {file.path}: {error.strerror}")
 
 
-def _serve(host: Host, handle: Callable[[list[str]], dict[str, Any]]) -> None:
-    """Listen for the machine's systemctl."""
+def _serve(host: Host, systemctl: Systemctl) -> None:
+    """Listen for the machine's systemctl: a line of JSON in, a line of JSON out."""
+
+    class Request(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            with contextlib.suppress(OSError, ValueError):
+                answer = systemctl.handle(json.loads(self.rfile.readline()))
+                self.wfile.write(json.dumps(answer._asdict()).encode() + b"\n")
+
     os.chdir(host.directory)
-    with contextlib.suppress(FileNotFoundError):
-        Path(CONTROL).unlink()
-    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    server.bind(CONTROL)  # relative: a socket's path has room for about 100 bytes
-    server.listen(16)
-
-    def accept() -> None:
-        while True:
-            connection, _ = server.accept()
-            _background(lambda connection=connection: _answer(connection, handle))  # type: ignore[misc]
-
-    _background(accept)
-
-
-def _answer(connection: socket.socket, handle: Callable[[list[str]], dict[str, Any]]) -> None:
-    with contextlib.suppress(OSError, ValueError), connection, connection.makefile("rb") as lines:
-        connection.sendall(json.dumps(handle(json.loads(lines.readline()))).encode() + b"\n")
+    Path(CONTROL).unlink(missing_ok=True)
+    server = socketserver.ThreadingUnixStreamServer(CONTROL, Request)  # relative: its path has room for 100 bytes
+    server.daemon_threads = True
+    _background(server.serve_forever)
 
 
 def _reap_forever(host: Host) -> None:

@@ -35,6 +35,15 @@ def die_with_parent() -> None:
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def end_process(process: subprocess.Popen[bytes], patience_s: float) -> None:
+    """Wait for its end, and kill it after these wall-clock seconds; blocks."""
+    try:
+        process.wait(patience_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 def members(token: str, root: int | None = None) -> set[int]:
     """The processes of the machine with that token, and the descendants of `root`; this process is never among them."""
     found = _from_proc(token, root) if _PROC.joinpath("self/environ").exists() else _from_ps(token)

@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 import shlex
 import signal
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 RESTARTS = ("no", "always", "on-failure", "on-success", "on-abnormal")
 TYPES = ("simple", "exec", "oneshot", "notify", "idle")
 
-_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hr": 3600, "d": 86400}
+_UNITS = {"us": 1e-6, "ms": 1e-3, "": 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hr": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
 _VARIABLE = re.compile(r"\$\{(\w+)\}|\$(\w+)")
 
@@ -25,7 +26,6 @@ class UnitError(ValueError):
 class Unit(NamedTuple):
     """One service. Command lines are whole strings, split when they run."""
 
-    name: str
     description: str
     type: str
     start: tuple[str, ...]
@@ -53,26 +53,31 @@ def parse(name: str, text: str) -> Unit:
         given = values.get(key)
         return given[-1] if given else default
 
-    kind = last("Type", "simple")
+    kind, restart = last("Type", "simple"), last("Restart", "no")
     if kind not in TYPES:
         raise UnitError(f"Type={kind} is not supported here; use one of {', '.join(TYPES)}")
+    if restart not in RESTARTS:
+        raise UnitError(f"Restart={restart} is not supported here; use one of {', '.join(RESTARTS)}")
     start = tuple(values.get("ExecStart", ()))
     if not start:
         raise UnitError("Service has no ExecStart=. Refusing.")
     if len(start) > 1 and kind != "oneshot":
-        raise UnitError(
-            "Service has more than one ExecStart= setting, which is only allowed for Type=oneshot. Refusing."
-        )
-    restart = last("Restart", "no")
-    if restart not in RESTARTS:
-        raise UnitError(f"Restart={restart} is not supported here; use one of {', '.join(RESTARTS)}")
+        more = "Service has more than one ExecStart= setting, which is only allowed for Type=oneshot. Refusing."
+        raise UnitError(more)
+    kill_signal = f"SIG{last('KillSignal', 'SIGTERM').removeprefix('SIG')}"
+    if kill_signal not in signal.Signals.__members__:
+        raise UnitError(f"KillSignal={kill_signal} is not a signal")
     return Unit(
-        name=name,
         description=last("Description", name),
         type=kind,
         start=start,
         before=tuple(values.get("ExecStartPre", ())),
-        environment=tuple(pair for line in values.get("Environment", ()) for pair in _assignments(line)),
+        environment=tuple(
+            (key, value)
+            for line in values.get("Environment", ())
+            for key, mark, value in (word.partition("=") for word in _words(line, f"Environment={line}"))
+            if mark
+        ),
         environment_files=tuple(values.get("EnvironmentFile", ())),
         directory=last("WorkingDirectory", ""),
         restart=restart,
@@ -80,7 +85,7 @@ def parse(name: str, text: str) -> Unit:
         runtime_directories=tuple(word for line in values.get("RuntimeDirectory", ()) for word in line.split()),
         preserve_runtime=last("RuntimeDirectoryPreserve", "no") in ("yes", "restart"),
         stop_s=_duration(last("TimeoutStopSec", "90s")),
-        kill_signal=_signal(last("KillSignal", "SIGTERM")),
+        kill_signal=signal.Signals[kill_signal],
         burst=int(last("StartLimitBurst", "5")),
         burst_s=_duration(last("StartLimitIntervalSec", last("StartLimitInterval", "10s"))),
         remain=last("RemainAfterExit", "no").lower() in ("yes", "true", "on", "1"),
@@ -88,42 +93,31 @@ def parse(name: str, text: str) -> Unit:
     )
 
 
-def command(line: str, variables: dict[str, str]) -> tuple[list[str], bool]:
-    """A command line as words, and whether its failure is to be ignored ("-" before it). Raises UnitError.
+def command(line: str, variables: Mapping[str, str], rewrite: Callable[[str], str]) -> tuple[list[str], bool]:
+    """A command line as words, its paths rewritten, and whether its failure is to be ignored ("-" before it).
 
     A word that is a bare $VARIABLE becomes as many words as its value has; ${VARIABLE} inside a word is replaced in
-    place.
+    place. Raises UnitError.
     """
-    prefix = re.match(r"[-@:+!|]*", line.strip())
-    marks = prefix[0] if prefix else ""
-    try:
-        words = shlex.split(line.strip()[len(marks) :].replace("%%", "%"))
-    except ValueError as error:
-        raise UnitError(f"cannot be split into words: {line.strip()!r}: {error}") from None
+    text = line.strip()
+    bare = text.lstrip("-@:+!|")  # a path right after a hyphen would look like a part of a word
     result: list[str] = []
-    for word in words:
-        bare = re.fullmatch(r"\$(\w+)", word)
-        if bare:
-            result += variables.get(bare[1], "").split()
+    for word in _words(rewrite(bare), line):
+        if variable := re.fullmatch(r"\$(\w+)", word):
+            result += variables.get(variable[1], "").split()
         else:
             result.append(_VARIABLE.sub(lambda match: variables.get(match[1] or match[2], ""), word))
     if not result:
         raise UnitError("empty command line")
-    return result, "-" in marks
+    return result, "-" in text.removesuffix(bare)
 
 
 def environment_file(text: str) -> dict[str, str]:
     """The assignments in a file for EnvironmentFile=; comments and lines without "=" are skipped, as systemd does."""
     pairs: dict[str, str] = {}
-    for raw in text.replace("\\\n", "").splitlines():
-        line = raw.strip()
-        if not line or line[0] in "#;" or "=" not in line:
-            continue
-        key, value = line.split("=", 1)
-        value = value.strip()
-        if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
-            value = value[1:-1]
-        pairs[key.strip()] = value
+    for key, value in _assignments(text.replace("\\\n", "")):
+        quoted = len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'"
+        pairs[key] = value[1:-1] if quoted else value
     return pairs
 
 
@@ -133,40 +127,32 @@ def _values(text: str) -> dict[str, list[str]]:
     An empty value clears the list before it. Sections do not share keys that matter here.
     """
     values: dict[str, list[str]] = {}
-    for raw in re.sub(r"\\\n\s*", " ", text).splitlines():
-        line = raw.strip()
-        if not line or line[0] in "#;[" or "=" not in line:
-            continue
-        key, value = (part.strip() for part in line.split("=", 1))
-        if value:
-            values.setdefault(key, []).append(value)
-        else:
-            values[key] = []
+    for key, value in _assignments(re.sub(r"\\\n\s*", " ", text)):
+        values[key] = [*values.get(key, ()), value] if value else []
     return values
 
 
-def _assignments(line: str) -> list[tuple[str, str]]:
+def _assignments(text: str) -> Iterator[tuple[str, str]]:
+    for line in map(str.strip, text.splitlines()):
+        if line and line[0] not in "#;[" and "=" in line:
+            key, _, value = line.partition("=")
+            yield key.strip(), value.strip()
+
+
+def _words(text: str, line: str) -> list[str]:
     try:
-        words = shlex.split(line.replace("%%", "%"))
+        return shlex.split(text.replace("%%", "%"))
     except ValueError as error:
-        raise UnitError(f"Environment={line} cannot be split into words: {error}") from None
-    return [(key, value) for key, mark, value in (word.partition("=") for word in words) if mark]
+        raise UnitError(f"cannot be split into words: {line.strip()!r}: {error}") from None
 
 
 def _duration(text: str) -> float:
     """A time span of systemd.time(7) in seconds; "infinity" is infinite."""
     if text == "infinity":
         return float("inf")
-    matches = list(_DURATION.finditer(text))
-    if not matches or "".join(match[0] for match in matches).replace(" ", "") != text.replace(" ", ""):
+    if not text or _DURATION.sub("", text).strip():
         raise UnitError(f"{text!r} is not a time span")
-    if any(match[2] not in ("", *_UNITS) for match in matches):
-        raise UnitError(f"{text!r} has an unknown unit of time")
-    return sum(float(match[1]) * _UNITS.get(match[2], 1) for match in matches)
-
-
-def _signal(name: str) -> signal.Signals:
     try:
-        return signal.Signals[name if name.startswith("SIG") else f"SIG{name}"]
+        return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))
     except KeyError:
-        raise UnitError(f"KillSignal={name} is not a signal") from None
+        raise UnitError(f"{text!r} has an unknown unit of time") from None

@@ -72,50 +72,39 @@ class Service:
                 return
             if self._thread.is_alive():
                 self.state = "deactivating"
-                self.kill(self._unit.kill_signal)
+                self._kill(self._unit.kill_signal)
                 self._thread.join(max(self._unit.stop_s / self._host.speed, SHORTEST_STOP_S))
             if self._thread.is_alive():
-                self._say("State 'stop-sigterm' timed out. Killing.")
-                self.kill(signal.SIGKILL)
+                self._log("State 'stop-sigterm' timed out. Killing.")
+                self._kill(signal.SIGKILL)
                 self._thread.join()
             self.state = "inactive"
             self._starts.clear()
 
-    def kill(self, number: int) -> bool:
-        """Send a signal to all its processes; False when there are none."""
-        pid = self.pid
-        if not pid:
-            return False
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, number)
-        return True
-
-    def reset_failed(self) -> None:
-        """Forget a failure and the count of starts."""
-        self._starts.clear()
-        if self.state == "failed":
-            self.state, self.result = "inactive", ""
+    def _kill(self, number: int) -> None:
+        """Send a signal to all its processes."""
+        if pid := self.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, number)
 
     def _keep(self, unit: Unit, first: queue.SimpleQueue[str]) -> None:
         while True:
-            if self._limited(unit):
+            if self._is_limited(unit):
                 self._fail("start-limit-hit", "Start request repeated too quickly.")
                 first.put("start-limit-hit")
                 return
             self.state = "activating"
-            outcome = self._once(unit, first)
+            outcome = self._run_once(unit, first)
             first.put("" if outcome == "success" else outcome)
-            self._clean_up(unit)
+            if self._stopping.is_set() or not unit.preserve_runtime:
+                for name in unit.runtime_directories:
+                    shutil.rmtree(self._host.root / "run" / name, ignore_errors=True)
             if self._stopping.is_set() or not _restarts(unit.restart, outcome):
-                self._settle(outcome)
-                return
+                break
             self.state = "activating"
             if self._stopping.wait(max(unit.restart_s / self._host.speed, SHORTEST_PAUSE_S)):
-                self.state = "inactive"
-                return
-            self._say("Scheduled restart job.")
-
-    def _settle(self, outcome: str) -> None:
+                break
+            self._log("Scheduled restart job.")
         if self._stopping.is_set() or outcome == "success":
             self.state = "inactive"
         else:
@@ -123,9 +112,9 @@ class Service:
 
     def _fail(self, result: str, text: str) -> None:
         self.state, self.result = "failed", result
-        self._say(f"{text} Failed with result '{result}'.".strip())
+        self._log(f"{text} Failed with result '{result}'.".strip())
 
-    def _limited(self, unit: Unit) -> bool:
+    def _is_limited(self, unit: Unit) -> bool:
         """Whether StartLimitBurst starts happened within StartLimitIntervalSec."""
         now = time.monotonic()
         while self._starts and now - self._starts[0] > unit.burst_s / self._host.speed:
@@ -135,41 +124,41 @@ class Service:
         self._starts.append(now)
         return False
 
-    def _once(self, unit: Unit, first: queue.SimpleQueue[str]) -> str:
+    def _run_once(self, unit: Unit, first: queue.SimpleQueue[str]) -> str:
         """Run it until it ends; the result in systemd's words."""
         try:
             environment = self._environment(unit)
             directory = self._directory(unit)
             for line in unit.before:
                 if outcome := self._run(line, environment, directory):
-                    self._say(f"Control process exited: {line}")
+                    self._log(f"Control process exited: {line}")
                     return outcome
             if unit.type == "oneshot":
                 return self._oneshot(unit, environment, directory, first)
             return self._main(unit, environment, directory, first)
         except (UnitError, OSError) as error:
-            self._say(str(error))
+            self._log(str(error))
             return "resources"
 
     def _main(self, unit: Unit, environment: dict[str, str], directory: Path, first: queue.SimpleQueue[str]) -> str:
-        words, forgiving = self._words(unit.start[0], environment)
+        words, forgiving = command(unit.start[0], environment, self._host.rewriter.text)
         try:
             process = self._spawn(words, environment, directory)
         except OSError as error:
-            self._say(f"Failed at step EXEC spawning {words[0]}: {error.strerror}")
+            self._log(f"Failed at step EXEC spawning {words[0]}: {error.strerror}")
             if unit.type != "exec":
                 first.put("")  # a simple service counts as started before its program is executed
             return "exit-code"
         self.state = "active"
         first.put("")
-        self._say(f"Started {unit.description}.")
+        self._log(f"Started {unit.description}.")
         return _outcome(self._wait(process), forgiving=forgiving)
 
     def _oneshot(self, unit: Unit, environment: dict[str, str], directory: Path, first: queue.SimpleQueue[str]) -> str:
         for line in unit.start:
             if outcome := self._run(line, environment, directory):
                 return outcome
-        self._say(f"Finished {unit.description}.")
+        self._log(f"Finished {unit.description}.")
         if unit.remain:
             self.state = "active"
             first.put("")
@@ -178,24 +167,16 @@ class Service:
 
     def _run(self, line: str, environment: dict[str, str], directory: Path) -> str:
         """Run a command to its end; "" or the result of its failure. A "-" forgives a missing program too."""
-        words, forgiving = self._words(line, environment)
+        words, forgiving = command(line, environment, self._host.rewriter.text)
         try:
             process = self._spawn(words, environment, directory)
         except OSError as error:
             if not forgiving:
                 raise
-            self._say(f"Failed at step EXEC spawning {words[0]}, ignoring: {error.strerror}")
+            self._log(f"Failed at step EXEC spawning {words[0]}, ignoring: {error.strerror}")
             return ""
         outcome = _outcome(self._wait(process), forgiving=forgiving)
         return "" if outcome == "success" else outcome
-
-    def _words(self, line: str, environment: dict[str, str]) -> tuple[list[str], bool]:
-        """A command line with its paths moved into the machine, and whether its failure is to be ignored.
-
-        The marks before it are kept apart: a path right after a hyphen would look like a part of a word.
-        """
-        marks = line[: len(line) - len(line.lstrip("-@:+!| "))]
-        return command(marks + self._host.rewriter.text(line[len(marks) :]), environment)
 
     def _spawn(self, words: list[str], environment: dict[str, str], directory: Path) -> subprocess.Popen[bytes]:
         program = words[0] if "/" in words[0] else shutil.which(words[0], path=self._host.environment["PATH"])
@@ -206,7 +187,7 @@ class Service:
                 [program, *words[1:]], environment=environment, directory=directory, output=console
             )
         if self._stopping.is_set():
-            self.kill(signal.SIGKILL)  # asked to stop while it was being started
+            self._kill(signal.SIGKILL)  # asked to stop while it was being started
         return self._process
 
     def _wait(self, process: subprocess.Popen[bytes]) -> int:
@@ -248,13 +229,7 @@ class Service:
             raise UnitError(f"Changing to the requested working directory failed: {path}: No such file or directory")
         return path
 
-    def _clean_up(self, unit: Unit) -> None:
-        if unit.preserve_runtime and not self._stopping.is_set():
-            return
-        for name in unit.runtime_directories:
-            shutil.rmtree(self._host.root / "run" / name, ignore_errors=True)
-
-    def _say(self, text: str) -> None:
+    def _log(self, text: str) -> None:
         self._host.log("systemd", f"{self.name}: {text}")
 
 

@@ -264,7 +264,7 @@ class Route53(MotoRoute53):
 
     def _observations(self) -> list[dict[str, Any]]:
         check = self._check_locked()
-        observations: list[dict[str, Any]] = self.world.link.call("observations", check=check.id) or []
+        observations: list[dict[str, Any]] = self.world.link.call("observations", check_id=check.id) or []
         with self.world.lock:
             failures = self.world.memory.failures.setdefault(check.id, {})
             failures.update({one["checker"]: one for one in observations if not one["status"].startswith("Success")})

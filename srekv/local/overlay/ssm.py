@@ -187,7 +187,7 @@ def _execute(world: World, invocation: Invocation) -> None:
             machine=invocation.instance,
             command=invocation.command,
             script=invocation.script,
-            timeout=invocation.timeout,
+            timeout_s=invocation.timeout,
         )
     except SrekvError as error:
         result = {"status": "Undeliverable", "code": -1, "stdout": "", "stderr": error.what}

@@ -152,7 +152,7 @@ def test_a_command_runs_on_the_machine(cloud: Any, node: str) -> None:
     running = ssm.get_command_invocation(**place)
     assert (running["Status"], running["ResponseCode"], running["StandardOutputContent"]) == ("InProgress", -1, "")
     sent = cloud.data.commands[0]
-    assert (sent["machine"], sent["script"], sent["timeout"]) == (node, "echo a\nexit 3", 60.0)
+    assert (sent["machine"], sent["script"], sent["timeout_s"]) == (node, "echo a\nexit 3", 60.0)
     cloud.finish_commands()
     ended = ssm.get_command_invocation(**place)
     assert (ended["ResponseCode"], len(ended["StandardOutputContent"]), len(ended["StandardErrorContent"])) == (
