@@ -33,18 +33,7 @@ from srekv.local.runtime import (
     read,
 )
 
-__all__ = [
-    "DNS_PORT",
-    "Runtime",
-    "ensure",
-    "environment",
-    "find",
-    "home",
-    "logs",
-    "release",
-    "status",
-    "stop",
-]
+__all__ = ["DNS_PORT", "Runtime", "ensure", "environment", "find", "home", "logs", "release", "status", "stop"]
 
 DNS_PORT = 5300
 """Of a local cloud that is started without a wish."""
@@ -154,8 +143,8 @@ def stop(directory: Path) -> bool:
                 why=f"{directory / LIFE_LOCK} does not name the process that holds it, as an older srekv left it",
                 next_step=f"kill {runtime.pid}, if that process is srekv.local.supervisor",
             )
-        with contextlib.suppress(ProcessLookupError):
-            if pid is not None:
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
         deadline = time.monotonic() + _STOP_S
         while is_alive(directory) and time.monotonic() < deadline:
@@ -266,8 +255,14 @@ def _start(
             _launch(directory, options, writing)
         finally:
             os.close(writing)
+        deadline = time.monotonic() + timeout_s
         meanwhile()
-        message = _await_answer(answer.fileno(), log, timeout_s)
+        if not select.select([answer], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            raise TimeoutExceeded(
+                f"the local cloud did not serve within {timeout_s:g} s", why=_tail(log), next_step="srekv local logs"
+            )
+        text = answer.read()  # nothing if it ended without a word
+    message: dict[str, str] = json.loads(text) if text else {}
     runtime = find(directory) if message.get("ready") else None
     if runtime is not None:
         return runtime
@@ -279,44 +274,24 @@ def _start(
 
 
 def _launch(directory: Path, options: Mapping[str, object], descriptor: int) -> None:
+    """Start the supervisor, with none of the operator's AWS settings or keys."""
     supervisor = [sys.executable, "-P", "-m", "srekv.local.supervisor"]
     supervisor += [str(part) for pair in options.items() for part in pair]
     log = directory / LOG
     log.touch(mode=0o600)
-    # What earlier clouds left: kept until now for their consoles, and nobody can start those machines again.
+    # What earlier clouds left: kept until now for their consoles, and those machines cannot be started again.
     shutil.rmtree(directory / MACHINES, ignore_errors=True)
+    inherited = {
+        key: os.environ[key] for key in ("HOME", "PATH", "LANG", "LC_ALL", "TMPDIR", "TZ") if key in os.environ
+    }
     subprocess.run(  # noqa: S603 - our own interpreter and our own words
         ["/bin/sh", "-c", _LAUNCH, "sh", str(log), *supervisor, "--ready-fd", str(descriptor)],
-        env=_supervisor_environment(os.environ),
+        env={**inherited, "PYTHONPATH": str(PACKAGE_ROOT)},
         pass_fds=[descriptor],
         cwd=directory,
         start_new_session=True,
         check=True,
     )
-
-
-def _supervisor_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """What the background process keeps of ours: none of the operator's AWS settings or keys."""
-    kept = ("HOME", "PATH", "LANG", "LC_ALL", "TMPDIR", "TZ")
-    return {**{key: environ[key] for key in kept if key in environ}, "PYTHONPATH": str(PACKAGE_ROOT)}
-
-
-def _await_answer(descriptor: int, log: Path, timeout_s: float) -> dict[str, str]:
-    """What the starting supervisor says; {} when it ended without a word."""
-    deadline = time.monotonic() + timeout_s
-    text = b""
-    while True:
-        ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
-        if not ready:
-            raise TimeoutExceeded(
-                f"the local cloud did not serve within {timeout_s:g} s", why=_tail(log), next_step="srekv local logs"
-            )
-        chunk = os.read(descriptor, 65536)
-        if not chunk:
-            break
-        text += chunk
-    answer: dict[str, str] = json.loads(text) if text else {}
-    return answer
 
 
 def _tail(log: Path) -> str:
@@ -331,27 +306,26 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _get(runtime: Runtime, path: str, *, signed: bool = False) -> dict[str, Any]:
-    """A document that the control plane serves about itself. Raises OSError or ValueError."""
+    """A document that the control plane serves about itself. Raises OSError or ValueError.
+
+    A signature proves that the operator sent the request, without the secret in it.
+    """
     host = runtime.endpoint.removeprefix("http://")
-    headers = {"Host": host, **(_signature(runtime, path, host) if signed else {})}
+    headers = {"Host": host}
+    if signed:
+        from srekv.local.auth import HttpRequest, sign
+
+        request = HttpRequest(method="GET", path=path, query="", headers={"host": host}, body=b"")
+        headers |= sign(request, key=runtime.access_key, secret=runtime.secret_key)
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    answer = b""
     with socket.create_connection((f"{runtime.subnet}.1", int(host.rpartition(":")[2])), timeout=_PING_S) as connection:
         connection.sendall(f"GET {path} HTTP/1.0\r\n{lines}\r\n".encode())
-        while chunk := connection.recv(65536):
-            answer += chunk
+        with connection.makefile("rb") as stream:
+            answer = stream.read()
     document = json.loads(answer.partition(b"\r\n\r\n")[2])
     if not isinstance(document, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - the peer's mistake, not a type error of ours
     return document
-
-
-def _signature(runtime: Runtime, path: str, host: str) -> dict[str, str]:
-    """Headers that prove that the operator sent the request, without the secret in them."""
-    from srekv.local.auth import HttpRequest, sign
-
-    request = HttpRequest(method="GET", path=path, query="", headers={"host": host}, body=b"")
-    return sign(request, key=runtime.access_key, secret=runtime.secret_key)
 
 
 def _sweep(runtime: Runtime) -> None:

@@ -83,7 +83,7 @@ class Relay:
         if self._connect() == errno.EALREADY:
             self._loop.add_writer(self._machine.fileno(), self._connected)
 
-    def flow_ended(self) -> None:
+    def end_flow(self) -> None:
         """A direction is at its end; when both are, so is the relay."""
         if self._up.ended and self._down.ended:
             self._unwatch()
@@ -91,7 +91,7 @@ class Relay:
             self._machine.close()
             self._on_end(self)
 
-    def sink_failed(self, failed: _Flow) -> None:
+    def fail_sink(self, failed: _Flow) -> None:
         """Nothing more can be sent in one direction; the other still delivers what that peer said before."""
         self.broken = True
         other = self._down if failed is self._up else self._up
@@ -133,30 +133,25 @@ class _Flow:
         else:
             self._send(_buffer[:size])
 
-    def _send(self, data: memoryview) -> None:
+    def _writable(self) -> None:
+        self._send(self._rest)
+
+    def _send(self, data: memoryview | bytes) -> None:
+        """Send what the sink takes; while something is left, the sink is watched and not the source."""
         try:
             sent = self._sink.send(data)
         except BlockingIOError:
             sent = 0
         except OSError:
-            self._fail()
+            self._loop.remove_reader(self._source.fileno())
+            self._loop.remove_writer(self._sink.fileno())
+            self._relay.fail_sink(self)
             return
-        if sent < len(data):
-            self._rest = bytes(data[sent:])
+        waited, self._rest = bool(self._rest), bytes(data[sent:])
+        if self._rest and not waited:
             self._loop.remove_reader(self._source.fileno())
             self._loop.add_writer(self._sink.fileno(), self._writable)
-
-    def _writable(self) -> None:
-        try:
-            sent = self._sink.send(self._rest)
-        except BlockingIOError:
-            return
-        except OSError:
-            self._loop.remove_writer(self._sink.fileno())
-            self._fail()
-            return
-        self._rest = self._rest[sent:]
-        if not self._rest:
+        elif waited and not self._rest:
             self._loop.remove_writer(self._sink.fileno())
             self.resume()
 
@@ -171,8 +166,4 @@ class _Flow:
         except OSError:
             self._relay.reset()
             return
-        self._relay.flow_ended()
-
-    def _fail(self) -> None:
-        self._loop.remove_reader(self._source.fileno())
-        self._relay.sink_failed(self)
+        self._relay.end_flow()
