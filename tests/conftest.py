@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+import inspect
 import os
 import pty
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    ExitStack,
+    redirect_stderr,
+    redirect_stdout,
+    suppress,
+)
 from importlib.resources import files
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -33,6 +43,26 @@ def pytest_configure(config: pytest.Config) -> None:
     mine.write_bytes(gzip.decompress(newest.read_bytes()))
     mine.rename(images)  # whole, whichever of the processes comes last
     os.environ["MOTO_AMIS_PATH"] = str(images.absolute())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test that is a coroutine function; fixtures that are asynchronous context managers are open around it."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+
+    async def run() -> None:
+        async with AsyncExitStack() as opened:
+            given: dict[str, Any] = {
+                name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters
+            }
+            for name, value in given.items():
+                if isinstance(value, AbstractAsyncContextManager):
+                    given[name] = await opened.enter_async_context(value)
+            await pyfuncitem.obj(**given)
+
+    asyncio.run(run())
+    return True
 
 
 @pytest.fixture

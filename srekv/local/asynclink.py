@@ -16,6 +16,9 @@ class AsyncLink(BaseLink):
 
     They start in the order in which their messages were sent, and run concurrently. Sending waits for the other side to
     read: it always does, in a thread of its own.
+
+    Attributes:
+        ended: done once the other side has gone and no handler runs any more.
     """
 
     def __init__(self, sock: socket.socket, handlers: Mapping[str, Handler]) -> None:
@@ -23,10 +26,10 @@ class AsyncLink(BaseLink):
         self._gone = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         super().__init__(sock, handlers, lambda: self._loop.call_soon_threadsafe(self._gone.set))
-
-    async def serve(self) -> None:
-        """Read and answer until the other side has gone."""
+        self.ended = asyncio.create_task(self._end())
         self.start()
+
+    async def _end(self) -> None:
         await self._gone.wait()
         for task in self._tasks:
             task.cancel()

@@ -86,8 +86,6 @@ class BaseLink:
         """Hang up."""
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
-        if self._reader.ident is None:
-            self._sock.close()
 
     def _send(self, message: Mapping[str, Any]) -> None:
         line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
@@ -99,7 +97,7 @@ class BaseLink:
 
     def _read(self) -> None:
         try:
-            with contextlib.suppress(OSError), self._sock.makefile("rb") as lines:
+            with contextlib.suppress(OSError, ValueError), self._sock.makefile("rb") as lines:
                 for line in lines:
                     message = json.loads(line)
                     if "method" in message:
@@ -174,8 +172,7 @@ class ThreadLink(BaseLink):
 
     def wait(self) -> None:
         """Block until the other side has gone."""
-        if self._reader.ident is not None:
-            self._reader.join()
+        self._reader.join()
 
     def _receive(self, message: dict[str, Any]) -> None:
         pool = self._requests if "id" in message else self._notices

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from srekv.config import SPEEDS
 
@@ -23,11 +23,11 @@ BUDGET_S = 0.4
 """A machine keeps the speed at which the piece takes no longer than this on the fast clock."""
 
 
-async def measure(taken_s: list[float]) -> None:
-    """Append the wall-clock seconds of one piece after the other, until cancelled; the event loop stays free."""
+async def measure(report: Callable[[float], object]) -> None:
+    """Report the wall-clock seconds of one piece after the other, until cancelled; the event loop stays free."""
     while True:
         await asyncio.sleep(PAUSE_S)
-        taken_s.append(await asyncio.to_thread(_work))
+        report(await asyncio.to_thread(_work))
 
 
 def kept(taken_s: Sequence[float]) -> float:

@@ -115,13 +115,12 @@ async def run(runtime: Runtime, listener: socket.socket, directory: Path, pipe: 
     with theirs, listener:
         child = _start_control_plane(runtime, link=theirs.fileno(), api=listener.fileno())
     link = AsyncLink(ours, handlers)
-    serving = asyncio.create_task(link.serve())
     try:
         async with contextlib.AsyncExitStack() as closing:
             import srekv.local.dataplane  # noqa: F401 - it takes a while: the control plane imports its own meanwhile
 
             taken_s: list[float] = []
-            await _first(ready.wait(), serving, stop.wait(), measure(taken_s))
+            await _first(ready.wait(), link.ended, stop.wait(), measure(taken_s.append))
             if ready.is_set():
                 runtime = _settle(runtime, kept(taken_s))
                 link.notify("settle", speed=runtime.speed)
@@ -131,14 +130,14 @@ async def run(runtime: Runtime, listener: socket.socket, directory: Path, pipe: 
                 await plane.start()
                 runtimes.write(runtime)
                 _report(pipe, {"ready": True})
-                await _first(serving, stop.wait())
-            if serving.done() and not stop.is_set():
+                await _first(link.ended, stop.wait())
+            if link.ended.done() and not stop.is_set():
                 raise SrekvError("the control plane ended by itself", next_step="srekv local logs")
     finally:
         link.close()
         child.terminate()
         await asyncio.to_thread(end_process, child, _CHILD_END_S)
-        await serving
+        await link.ended
 
 
 def _make_data_plane(runtime: Runtime, link: AsyncLink) -> DataPlane:
@@ -222,7 +221,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
     directory: Path = options.directory
-    with os.fdopen(options.ready_fd, "w") as pipe, (directory / runtimes.LIFE_LOCK).open("a") as life:
+    pipe = os.fdopen(options.ready_fd, "w")  # open until the process ends: a traceback is in the log by then
+    with (directory / runtimes.LIFE_LOCK).open("a") as life:
         try:
             _claim_life(directory, life.fileno())
             _live_in(options, pipe)

@@ -9,7 +9,7 @@ import pytest
 from srekv.check.steady import SPEEDS as ADVISED
 from srekv.commands.up import describe_pace
 from srekv.config import SPEEDS, fastest
-from srekv.local.pace import Pace, kept
+from srekv.local.pace import kept, measure
 
 
 @pytest.mark.parametrize(
@@ -35,20 +35,14 @@ def test_the_speeds_that_are_advised_are_those_that_are_chosen() -> None:
     assert ADVISED == SPEEDS
 
 
-def test_measuring_leaves_the_event_loop_alone() -> None:
+async def test_measuring_leaves_the_event_loop_alone() -> None:
     """Whatever else is under way goes on; it ends when it is cancelled."""
-
-    async def test() -> float:
-        pace, seen = Pace(), asyncio.Event()
-        measuring = asyncio.create_task(pace.measure())
-        while not pace.pieces:
-            asyncio.get_running_loop().call_soon(seen.set)
-            await asyncio.wait_for(seen.wait(), 30)
-            await asyncio.sleep(0)
+    first = asyncio.get_running_loop().create_future()
+    measuring = asyncio.create_task(measure(first.set_result))
+    try:
+        assert await asyncio.wait_for(first, 30) > 0
+    finally:
         measuring.cancel()
-        return pace.keeps
-
-    assert asyncio.run(test()) > 0
 
 
 @pytest.mark.parametrize(
