@@ -72,27 +72,23 @@ async def first_byte(address: str) -> bytes:
         writer.transport.abort()
 
 
-def test_the_gateway_does_not_relay_to_it(foreign: str, subnet: str) -> None:
+async def test_the_gateway_does_not_relay_to_it(foreign: str, subnet: str) -> None:
     """Clients are reset, as by a machine on which nothing listens."""
-
-    async def test() -> None:
-        gateway = Gateway()
-        try:
-            gateway.apply([Uplink(public=f"{subnet}.128", private=foreign, ports=(PORT,), up=True)])
-            with pytest.raises(ConnectionError):
-                await first_byte(f"{subnet}.128")
-        finally:
-            await gateway.close()
-
-    asyncio.run(test())
+    gateway = Gateway()
+    try:
+        gateway.apply([Uplink(public=f"{subnet}.128", private=foreign, ports=(PORT,), up=True)])
+        with pytest.raises(ConnectionError):
+            await first_byte(f"{subnet}.128")
+    finally:
+        await gateway.close()
 
 
-def test_a_health_check_of_it_fails(foreign: str) -> None:
+async def test_a_health_check_of_it_fails(foreign: str) -> None:
     """With the reason, so that `srekv up` prints it."""
     check = HealthCheck(
         id="hc-az1", type="TCP", address=foreign, port=PORT, path="/", host="", interval=10, threshold=1
     )
-    report = asyncio.run(probe(check, source="127.0.0.1", speed=1))
+    report = await probe(check, source="127.0.0.1", speed=1)
     assert (report.passed, report.status) == (
         False,
         "Failure: Connection refused. A program of another user of this computer listens on the port.",

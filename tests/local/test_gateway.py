@@ -10,7 +10,7 @@ import socket
 import struct
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, closing, suppress
 
 import pytest
 
@@ -47,24 +47,23 @@ class Net:
         self._opened.append(writer)
         return reader, writer
 
-    def run(self, test: Callable[[], Awaitable[None]]) -> None:
-        """Run a test's coroutine with a loop of its own."""
+    def close(self) -> None:
+        """Abort the connections."""
+        for writer in self._opened:
+            writer.transport.abort()
 
-        async def bounded() -> None:
-            try:
-                async with asyncio.timeout(90):
-                    await test()
-            finally:
-                for writer in self._opened:
-                    writer.transport.abort()
 
-        asyncio.run(bounded())
+@asynccontextmanager
+async def _open_net() -> AsyncIterator[Net]:
+    with closing(Net()) as opened:
+        async with asyncio.timeout(90):
+            yield opened
 
 
 @pytest.fixture
-def net() -> Net:
+def net() -> AbstractAsyncContextManager[Net]:
     """Addresses of one's own."""
-    return Net()
+    return _open_net()
 
 
 @asynccontextmanager
@@ -165,28 +164,24 @@ async def is_reset(streams: Streams) -> bool:
     return False
 
 
-def test_large_bodies_arrive_whole_in_both_directions(net: Net) -> None:
+async def test_large_bodies_arrive_whole_in_both_directions(net: Net) -> None:
     """Sixteen megabytes there and back, byte for byte, with a client that only reads after it wrote much."""
     body = random.Random(7).randbytes(16 << 20)
+    async with machine(net.private, echo), gateway(net.uplink()):
+        reader, writer = await net.connect()
 
-    async def test() -> None:
-        async with machine(net.private, echo), gateway(net.uplink()):
-            reader, writer = await net.connect()
+        async def send() -> None:
+            writer.write(body)
+            await writer.drain()
+            writer.write_eof()
 
-            async def send() -> None:
-                writer.write(body)
-                await writer.drain()
-                writer.write_eof()
-
-            sending = asyncio.create_task(send())
-            received = await reader.read()
-            await sending
-            assert hashlib.sha256(received).digest() == hashlib.sha256(body).digest()
-
-    net.run(test)
+        sending = asyncio.create_task(send())
+        received = await reader.read()
+        await sending
+        assert hashlib.sha256(received).digest() == hashlib.sha256(body).digest()
 
 
-def test_half_close_passes_and_the_answer_still_comes(net: Net) -> None:
+async def test_half_close_passes_and_the_answer_still_comes(net: Net) -> None:
     """A client that ends its side still gets what the machine says after it saw the end; then the machine's end."""
 
     async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -194,18 +189,15 @@ def test_half_close_passes_and_the_answer_still_comes(net: Net) -> None:
         writer.close()
         await writer.wait_closed()
 
-    async def test() -> None:
-        async with machine(net.private, count), gateway(net.uplink()):
-            reader, writer = await net.connect()
-            writer.write(b"x" * 100_000)
-            writer.write_eof()
-            async with asyncio.timeout(SOON):
-                assert await reader.read() == b"100000"
-
-    net.run(test)
+    async with machine(net.private, count), gateway(net.uplink()):
+        reader, writer = await net.connect()
+        writer.write(b"x" * 100_000)
+        writer.write_eof()
+        async with asyncio.timeout(SOON):
+            assert await reader.read() == b"100000"
 
 
-def test_a_slow_reader_slows_its_sender(net: Net) -> None:
+async def test_a_slow_reader_slows_its_sender(net: Net) -> None:
     """A machine that sends without end is stopped by a client that does not read, instead of filling memory."""
     sent = 0
 
@@ -216,64 +208,53 @@ def test_a_slow_reader_slows_its_sender(net: Net) -> None:
             await writer.drain()
             sent += 65_536
 
-    async def test() -> None:
-        async with machine(net.private, flood), gateway(net.uplink()):
-            loop = asyncio.get_running_loop()
-            with socket.socket() as client:
-                client.setblocking(False)
-                await loop.sock_connect(client, (net.public, PORT))
-                before = -1
-                async with asyncio.timeout(SOON):
-                    while before != sent or not sent:
-                        before = sent
-                        with suppress(TimeoutError):
-                            async with asyncio.timeout(SILENCE):
-                                await loop.create_future()
-                stalled = sent
-                async with asyncio.timeout(SOON):
-                    while sent <= stalled:
-                        await loop.sock_recv(client, 1 << 20)
-            assert stalled < 64 << 20
-
-    net.run(test)
+    async with machine(net.private, flood), gateway(net.uplink()):
+        loop = asyncio.get_running_loop()
+        with socket.socket() as client:
+            client.setblocking(False)
+            await loop.sock_connect(client, (net.public, PORT))
+            before = -1
+            async with asyncio.timeout(SOON):
+                while before != sent or not sent:
+                    before = sent
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(SILENCE):
+                            await loop.create_future()
+            stalled = sent
+            async with asyncio.timeout(SOON):
+                while sent <= stalled:
+                    await loop.sock_recv(client, 1 << 20)
+        assert stalled < 64 << 20
 
 
-def test_two_hundred_connections_at_once(net: Net) -> None:
+async def test_two_hundred_connections_at_once(net: Net) -> None:
     """Every one of many concurrent clients gets its own bytes back."""
+    async with machine(net.private, echo), gateway(net.uplink()):
 
-    async def test() -> None:
-        async with machine(net.private, echo), gateway(net.uplink()):
+        async def talk(number: int) -> None:
+            reader, writer = await net.connect()
+            message = b"%06d" % number * 500
+            writer.write(message)
+            writer.write_eof()
+            async with asyncio.timeout(SOON):
+                assert await reader.read() == message
 
-            async def talk(number: int) -> None:
-                reader, writer = await net.connect()
-                message = b"%06d" % number * 500
-                writer.write(message)
-                writer.write_eof()
-                async with asyncio.timeout(SOON):
-                    assert await reader.read() == message
-
-            async with asyncio.TaskGroup() as group:
-                for number in range(200):
-                    group.create_task(talk(number))
-
-    net.run(test)
+        async with asyncio.TaskGroup() as group:
+            for number in range(200):
+                group.create_task(talk(number))
 
 
-def test_a_machine_that_refuses_resets_its_client(net: Net) -> None:
+async def test_a_machine_that_refuses_resets_its_client(net: Net) -> None:
     """With nothing listening on the machine, the client is reset at once instead of waiting."""
-
-    async def test() -> None:
-        async with gateway(net.uplink()):
-            try:
-                streams = await net.connect()
-            except ConnectionError:
-                return
-            assert await is_reset(streams)
-
-    net.run(test)
+    async with gateway(net.uplink()):
+        try:
+            streams = await net.connect()
+        except ConnectionError:
+            return
+        assert await is_reset(streams)
 
 
-def test_a_reset_by_the_machine_reaches_the_client(net: Net) -> None:
+async def test_a_reset_by_the_machine_reaches_the_client(net: Net) -> None:
     """A server that aborts is seen as a reset, not as an orderly end."""
 
     async def abort(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -281,41 +262,34 @@ def test_a_reset_by_the_machine_reaches_the_client(net: Net) -> None:
         linger = struct.pack("ii", 1, 0)
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
-    async def test() -> None:
-        async with machine(net.private, abort), gateway(net.uplink()):
-            streams = await net.connect()
-            streams[1].write(b"?")
-            assert await is_reset(streams)
-
-    net.run(test)
+    async with machine(net.private, abort), gateway(net.uplink()):
+        streams = await net.connect()
+        streams[1].write(b"?")
+        assert await is_reset(streams)
 
 
-def test_a_reset_by_the_client_reaches_the_machine(net: Net) -> None:
+async def test_a_reset_by_the_client_reaches_the_machine(net: Net) -> None:
     """A client that aborts is seen by the server as a reset."""
+    connected, seen = asyncio.Event(), asyncio.Event()
 
-    async def test() -> None:
-        connected, seen = asyncio.Event(), asyncio.Event()
+    async def watch(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        connected.set()
+        try:
+            await reader.read()
+        except ConnectionResetError:
+            seen.set()
 
-        async def watch(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-            connected.set()
-            try:
-                await reader.read()
-            except ConnectionResetError:
-                seen.set()
-
-        async with machine(net.private, watch), gateway(net.uplink()):
-            _, writer = await net.connect()
-            async with asyncio.timeout(SOON):
-                await connected.wait()
-                linger = struct.pack("ii", 1, 0)
-                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-                writer.transport.abort()
-                await seen.wait()
-
-    net.run(test)
+    async with machine(net.private, watch), gateway(net.uplink()):
+        _, writer = await net.connect()
+        async with asyncio.timeout(SOON):
+            await connected.wait()
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            writer.transport.abort()
+            await seen.wait()
 
 
-def test_an_early_answer_survives_the_end_of_its_machine(net: Net) -> None:
+async def test_an_early_answer_survives_the_end_of_its_machine(net: Net) -> None:
     """A server that answers and closes without reading the request still gets its answer through."""
 
     async def too_large(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -323,119 +297,95 @@ def test_an_early_answer_survives_the_end_of_its_machine(net: Net) -> None:
         writer.write(b"413")
         await writer.drain()
 
-    async def test() -> None:
-        async with machine(net.private, too_large), gateway(net.uplink()):
-            reader, writer = await net.connect()
-            writer.write(bytes(8 << 20))
-            async with asyncio.timeout(SOON):
-                assert await reader.readexactly(3) == b"413"
-
-    net.run(test)
+    async with machine(net.private, too_large), gateway(net.uplink()):
+        reader, writer = await net.connect()
+        writer.write(bytes(8 << 20))
+        async with asyncio.timeout(SOON):
+            assert await reader.readexactly(3) == b"413"
 
 
 @linux_only
-def test_a_machine_that_is_off_swallows_connections(net: Net) -> None:
+async def test_a_machine_that_is_off_swallows_connections(net: Net) -> None:
     """Before its first start and after each stop nobody is accepted or refused; after each start all are served."""
-
-    async def test() -> None:
-        async with machine(net.private, named(b"m")), gateway(net.uplink(up=False)) as gate:
-            for _ in range(2):
-                assert await is_swallowed(net)
-                assert await is_swallowed(net)
-                gate.apply([net.uplink()])
-                streams = await net.connect()
-                assert await ask(streams) == b"m"
-                gate.apply([net.uplink(up=False)])
-
-    net.run(test)
-
-
-@linux_only
-def test_connections_of_a_machine_that_goes_off_fall_silent(net: Net) -> None:
-    """No data, end or reset while it is off; when it is back, whoever speaks is reset."""
-
-    async def test() -> None:
-        async with gateway(net.uplink()) as gate:
-            async with machine(net.private, named(b"m")):
-                speaks, waits = await net.connect(), await net.connect()
-                assert await ask(speaks) == await ask(waits) == b"m"
-                gate.apply([net.uplink(up=False)])
-            speaks[1].write(b"?")
-            assert await is_silent(speaks[0])
-            async with machine(net.private, named(b"m")):
-                gate.apply([net.uplink()])
-                assert await is_reset(speaks)
-                assert await is_silent(waits[0])
-                waits[1].write(b"?")
-                assert await is_reset(waits)
-
-    net.run(test)
-
-
-@linux_only
-def test_an_orderly_stop_ends_connections_before_the_silence(net: Net) -> None:
-    """A program that closes its connections while the machine still has power is heard."""
-
-    async def test() -> None:
-        async with gateway(net.uplink()) as gate:
-
-            async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                await reader.readexactly(1)
-                writer.write(b"bye")
-                writer.close()
-                await writer.wait_closed()
-
-            async with machine(net.private, one):
-                reader, writer = await net.connect()
-                writer.write(b"?")
-                async with asyncio.timeout(SOON):
-                    assert await reader.read() == b"bye"
-            gate.apply([net.uplink(up=False)])
-
-    net.run(test)
-
-
-def test_an_address_that_moves_leads_to_the_other_machine_at_once(net: Net) -> None:
-    """New connections reach the new machine; one to the old machine is reset when it speaks."""
-
-    async def test() -> None:
-        async with machine(net.private, named(b"1")), machine(net.other, named(b"2")), gateway(net.uplink()) as gate:
-            old = await net.connect()
-            assert await ask(old) == b"1"
-            gate.apply([net.uplink(private=net.other)])
-            new = await net.connect()
-            assert await ask(new) == b"2"
-            old[1].write(b"?")
-            assert await is_reset(old)
-
-    net.run(test)
-
-
-def test_an_address_that_is_gone_is_closed(net: Net) -> None:
-    """A released address resets its connections and refuses new ones, and can be used again."""
-
-    async def test() -> None:
-        async with machine(net.private, named(b"m")), gateway(net.uplink()) as gate:
+    async with machine(net.private, named(b"m")), gateway(net.uplink(up=False)) as gate:
+        for _ in range(2):
+            assert await is_swallowed(net)
+            assert await is_swallowed(net)
+            gate.apply([net.uplink()])
             streams = await net.connect()
             assert await ask(streams) == b"m"
-            gate.apply([])
-            assert await is_reset(streams)
-            with pytest.raises(ConnectionRefusedError):
-                await net.connect()
+            gate.apply([net.uplink(up=False)])
+
+
+@linux_only
+async def test_connections_of_a_machine_that_goes_off_fall_silent(net: Net) -> None:
+    """No data, end or reset while it is off; when it is back, whoever speaks is reset."""
+    async with gateway(net.uplink()) as gate:
+        async with machine(net.private, named(b"m")):
+            speaks, waits = await net.connect(), await net.connect()
+            assert await ask(speaks) == await ask(waits) == b"m"
+            gate.apply([net.uplink(up=False)])
+        speaks[1].write(b"?")
+        assert await is_silent(speaks[0])
+        async with machine(net.private, named(b"m")):
             gate.apply([net.uplink()])
-            again = await net.connect()
-            assert await ask(again) == b"m"
+            assert await is_reset(speaks)
+            assert await is_silent(waits[0])
+            waits[1].write(b"?")
+            assert await is_reset(waits)
 
-    net.run(test)
+
+@linux_only
+async def test_an_orderly_stop_ends_connections_before_the_silence(net: Net) -> None:
+    """A program that closes its connections while the machine still has power is heard."""
+    async with gateway(net.uplink()) as gate:
+
+        async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readexactly(1)
+            writer.write(b"bye")
+            writer.close()
+            await writer.wait_closed()
+
+        async with machine(net.private, one):
+            reader, writer = await net.connect()
+            writer.write(b"?")
+            async with asyncio.timeout(SOON):
+                assert await reader.read() == b"bye"
+        gate.apply([net.uplink(up=False)])
 
 
-def test_running_out_of_file_descriptors_is_survived(net: Net) -> None:
+async def test_an_address_that_moves_leads_to_the_other_machine_at_once(net: Net) -> None:
+    """New connections reach the new machine; one to the old machine is reset when it speaks."""
+    async with machine(net.private, named(b"1")), machine(net.other, named(b"2")), gateway(net.uplink()) as gate:
+        old = await net.connect()
+        assert await ask(old) == b"1"
+        gate.apply([net.uplink(private=net.other)])
+        new = await net.connect()
+        assert await ask(new) == b"2"
+        old[1].write(b"?")
+        assert await is_reset(old)
+
+
+async def test_an_address_that_is_gone_is_closed(net: Net) -> None:
+    """A released address resets its connections and refuses new ones, and can be used again."""
+    async with machine(net.private, named(b"m")), gateway(net.uplink()) as gate:
+        streams = await net.connect()
+        assert await ask(streams) == b"m"
+        gate.apply([])
+        assert await is_reset(streams)
+        with pytest.raises(ConnectionRefusedError):
+            await net.connect()
+        gate.apply([net.uplink()])
+        again = await net.connect()
+        assert await ask(again) == b"m"
+
+
+async def test_running_out_of_file_descriptors_is_survived(net: Net) -> None:
     """Clients that come while no descriptor is left are reset or wait; afterwards everybody is served again."""
-
-    async def test() -> None:
-        loop = asyncio.get_running_loop()
+    loop = asyncio.get_running_loop()
+    with ExitStack() as sockets:
         async with machine(net.private, named(b"m")), gateway(net.uplink()):
-            clients = [closing.enter_context(socket.socket()) for _ in range(20)]
+            clients = [sockets.enter_context(socket.socket()) for _ in range(20)]
             soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
             resource.setrlimit(resource.RLIMIT_NOFILE, (max(client.fileno() for client in clients) + 2, hard))
             try:
@@ -449,23 +399,16 @@ def test_running_out_of_file_descriptors_is_survived(net: Net) -> None:
             streams = await net.connect()
             assert await ask(streams) == b"m"
 
-    with ExitStack() as closing:
-        net.run(test)
 
-
-def test_a_port_that_is_taken_does_not_stop_the_others(net: Net, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_port_that_is_taken_does_not_stop_the_others(net: Net, caplog: pytest.LogCaptureFixture) -> None:
     """What cannot be bound is logged and bound by a later apply, once it is free."""
-
-    async def test() -> None:
-        async with machine(net.private, named(b"m")), gateway() as gate:
-            with socket.create_server((net.public, PORT)):
-                gate.apply([Uplink(public=net.public, private=net.private, ports=(PORT, PORT + 1), up=True)])
-                assert f"{net.public} port {PORT}:" in caplog.text
-                with suppress(ConnectionResetError):  # bound, with nobody behind it
-                    _, writer = await asyncio.open_connection(net.public, PORT + 1)
-                    writer.transport.abort()
-            gate.apply([net.uplink()])
-            streams = await net.connect()
-            assert await ask(streams) == b"m"
-
-    net.run(test)
+    async with machine(net.private, named(b"m")), gateway() as gate:
+        with socket.create_server((net.public, PORT)):
+            gate.apply([Uplink(public=net.public, private=net.private, ports=(PORT, PORT + 1), up=True)])
+            assert f"{net.public} port {PORT}:" in caplog.text
+            with suppress(ConnectionResetError):  # bound, with nobody behind it
+                _, writer = await asyncio.open_connection(net.public, PORT + 1)
+                writer.transport.abort()
+        gate.apply([net.uplink()])
+        streams = await net.connect()
+        assert await ask(streams) == b"m"
