@@ -27,7 +27,7 @@ from srekv.local.asynclink import AsyncLink
 from srekv.local.gateway import Uplink
 from srekv.local.link import FD_VARIABLE, LinkClosedError, LinkError
 from srekv.local.machine import shims
-from srekv.local.machine.host import CONSOLE, Settings
+from srekv.local.machine.host import CONSOLE
 from srekv.local.machine.processes import TOKEN, end_process, kill_all
 from srekv.local.model import Machine
 from srekv.local.runtime import MACHINE_HOSTS, MACHINES, PACKAGE_ROOT, SHIMS, Runtime
@@ -164,7 +164,6 @@ class _Runner:
         self._wanted: asyncio.Queue[str] = asyncio.Queue()
         self._wanted.put_nowait(machine.state)
         self._process: subprocess.Popen[bytes] | None = None
-        self._served: asyncio.Task[None] | None = None
         self._metadata = imds.MetadataService(machine=lambda: self.machine, credentials=lambda: credentials(machine.id))
         self._task = asyncio.create_task(self._work())
 
@@ -197,7 +196,7 @@ class _Runner:
         """Work off the wanted states, and notice when the machine goes off by itself."""
         while self.state != "terminated":
             wanted = asyncio.create_task(self._wanted.get())
-            watched = [wanted] if self._served is None else [wanted, self._served]
+            watched = [wanted] if self.link is None else [wanted, self.link.ended]
             try:
                 await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -237,47 +236,42 @@ class _Runner:
 
     async def _boot(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        token = self._runtime.token(self.machine.id)
         ours, theirs = socket.socketpair()
         self.link = AsyncLink(ours, {})
         with theirs:
-            self._process = _spawn_init(self._runtime.token(self.machine.id), theirs.fileno())
-        self._served = asyncio.create_task(self.link.serve())
+            self._process = _spawn_init(token, theirs.fileno())
         await self._metadata.start(self.address)
-        await self.link.call("boot", settings=self._settings()._asdict())
-
-    def _settings(self) -> Settings:
-        runtime, machine = self._runtime, self.machine
-        region = machine.zone[:-1]
-        return Settings(
-            id=machine.id,
-            token=runtime.token(machine.id),
+        region = self.machine.zone[:-1]
+        await self.link.call(
+            "boot",
             directory=str(self._directory),
-            shims=str(runtime.directory / SHIMS),
-            user_data=machine.user_data,
-            speed=runtime.speed,
+            user_data=self.machine.user_data,
+            shims_directory=str(self._runtime.directory / SHIMS),
+            speed=self._runtime.speed,
             environment={
+                TOKEN: token,
                 "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://{self.address}:{imds.PORT}",
-                "AWS_ENDPOINT_URL": runtime.endpoint,
+                "AWS_ENDPOINT_URL": self._runtime.endpoint,
                 "AWS_REGION": region,
                 "AWS_DEFAULT_REGION": region,
                 "SREKV_MACHINE_ADDRESS": self.address,
-                "SREKV_MACHINE_RESOLVER": "{}:{}".format(*runtime.resolver),
+                "SREKV_MACHINE_RESOLVER": "{}:{}".format(*self._runtime.resolver),
                 "SREKV_MACHINE_PACKAGES": os.pathsep.join(_packages()),
             },
         )
 
     async def _off(self, *, patience_s: float) -> None:
         """Switch off, orderly if there is patience; when this returns no process of the machine is left."""
-        process, link, served = self._process, self.link, self._served
-        self._process = self.link = self._served = None
-        if served is not None and link is not None and patience_s:
-            with contextlib.suppress(LinkClosedError):
-                link.notify("power_off", hard=False)
-            await asyncio.wait([served], timeout=patience_s)
+        process, link = self._process, self.link
+        self._process = self.link = None
         if link is not None:
+            if patience_s:
+                with contextlib.suppress(LinkClosedError):
+                    link.notify("power_off")
+                await asyncio.wait([link.ended], timeout=patience_s)
             link.close()
-        if served is not None:
-            await served
+            await asyncio.wait([link.ended])
         if process is not None:
             await asyncio.to_thread(end_process, process, INIT_END_S)
             await asyncio.to_thread(kill_all, self._runtime.token(self.machine.id))

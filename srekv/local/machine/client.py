@@ -33,8 +33,9 @@ def systemctl(words: list[str]) -> int:
 
 def venv(words: list[str]) -> int:
     """Make virtual environments without copying or installing anything."""
-    for name in (word for word in words if not word.startswith("-")):
-        _make_venv(name)
+    for name in words:
+        if not name.startswith("-"):
+            _make_venv(name)
     return 0
 
 
@@ -51,37 +52,30 @@ def _make_venv(name: str) -> None:
     base = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
     (directory / "pyvenv.cfg").write_text(f"home = {Path(base).parent}\ninclude-system-site-packages = false\n")
     (packages / "borrowed.pth").write_text(os.environ.get("SREKV_MACHINE_PACKAGES", "").replace(":", "\n") + "\n")
-    tools = Path(sys.executable).parent
-    for program in tools.iterdir():  # waitress-serve, flask, gunicorn: whatever an installation would have brought
-        if not program.name.startswith(("python", "pip", "activate", "Activate")):
-            _link(binaries / program.name, str(program))
-    for interpreter in ("python", "python3", f"python{version}"):
-        _link(binaries / interpreter, base)
-    nothing = shutil.which("pip3") or "/bin/true"
-    for installer in ("pip", "pip3"):
-        _link(binaries / installer, nothing)
-
-
-def _link(path: os.PathLike[str], target: str) -> None:
-    if not os.path.islink(path):  # noqa: PTH114 - pathlib is imported where it is used
-        os.symlink(target, path)  # noqa: PTH211 - as above
+    programs = {  # waitress-serve, flask, gunicorn: whatever an installation would have brought
+        program.name: str(program)
+        for program in Path(sys.executable).parent.iterdir()
+        if not program.name.startswith(("python", "pip", "activate", "Activate"))
+    }
+    programs |= dict.fromkeys(("python", "python3", f"python{version}"), base)
+    programs |= dict.fromkeys(("pip", "pip3"), shutil.which("pip3") or "/bin/true")
+    for program, target in programs.items():
+        if not (binaries / program).is_symlink():
+            (binaries / program).symlink_to(target)
 
 
 def curl(words: list[str]) -> int:
     """The host's curl; names that the VPC's resolver knows go to the addresses that it gives."""
     from urllib.parse import urlsplit
 
-    options = ["--connect-to", f"{METADATA}:80:{_endpoint(os.environ['AWS_EC2_METADATA_SERVICE_ENDPOINT'])}"]
+    service = os.environ["AWS_EC2_METADATA_SERVICE_ENDPOINT"].removeprefix("http://")
+    options = ["--connect-to", f"{METADATA}:80:{service}"]
     for word in words:
         url = urlsplit(word if "://" in word else f"http://{word}")
         host = url.hostname or ""
         if "." in host and not host.replace(".", "").isdigit():
             options += _resolved(host, url.port or (443 if url.scheme == "https" else 80))
     return _host_command("curl", [*options, *words])
-
-
-def _endpoint(url: str) -> str:
-    return url.split("://", 1)[-1].strip("/")
 
 
 def _resolved(host: str, port: int) -> list[str]:

@@ -5,8 +5,9 @@ always]]`, with which scripts run at every boot. What would change what runs, an
 types of LEFT_OUT), stops the boot: nothing of that user data is used, and the console says so. The rest (packages,
 users, ...) is named in the notes: a machine borrows the packages of the tool's own environment.
 
-Rules: cloudinit.readthedocs.io, "User data formats" and "Module reference"; EC2UG/user-data (scripts run once, at first
-boot); what they leave open is as in cloud-init 22.4, which the tests ask. Amazon Linux 2023 has 22.2.
+Rules: cloudinit.readthedocs.io, "User data formats", "Merging user data sections" and "Module reference";
+EC2UG/user-data (scripts run once, at first boot); what they leave open is as in cloud-init 22.4, which the tests ask.
+Amazon Linux 2023 has 22.2.
 """
 
 from __future__ import annotations
@@ -14,29 +15,30 @@ from __future__ import annotations
 import base64
 import binascii
 import posixpath
+import re
 import string
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from srekv.local.machine.merging import merge, mergers_of
-from srekv.local.machine.parts import CONFIG, HOOK, SCRIPT, Part, Room, StopError, load_yaml, split
+from srekv.local.machine.parts import ARCHIVE, CONFIG, HOOK, KINDS, SCRIPT, Part, Room, StopError, load_yaml, split
 
 STOPS = ("cloud_init_modules", "cloud_config_modules", "launch-index", "power_state")
 """Keys of a cloud-config that would change what runs, and when."""
 
-LEFT_OUT = {
-    "text/cloud-config-jsonp": "#cloud-config-jsonp",
-    "text/jinja2": "## template: jinja",
-    "text/part-handler": "#part-handler",
-    "text/x-include-once-url": "#include-once",
-    "text/x-include-url": "#include",
-}
-"""Types of parts whose content is not known before something else runs."""
+LEFT_OUT = {kind: prefix for prefix, kind in KINDS.items() if kind not in (ARCHIVE, CONFIG, HOOK, SCRIPT)}
+"""Types of parts whose content is not known before something else runs, and how they start."""
 
 PER_BOOT, PER_INSTANCE, PER_ONCE = (f"{SCRIPT}-per-{often}" for often in ("boot", "instance", "once"))
 _KNOWN = ("write_files", "bootcmd", "runcmd", "cloud_final_modules")
 _TRUE = ("true", "1", "on", "yes")
 _IN_NAMES = frozenset(f"_-.(){string.ascii_letters}{string.digits}")
+
+_Merger = tuple[str, Collection[str]]
+"""The type that it merges, and its options."""
+
+_DEFAULT_MERGERS: tuple[_Merger, ...] = (("dict", ("replace",)), ("list", ()), ("str", ()))
+
+_FORM = re.compile(r"([a-z_]\w*)\((.*?)\)")
 
 
 class File(NamedTuple):
@@ -114,7 +116,7 @@ class _Reading:
         if part.kind in LEFT_OUT:
             raise StopError(f"{LEFT_OUT[part.kind]} ({part.name}) is left out of the local cloud")
         if part.kind == CONFIG:
-            self._merge(part)
+            self._merge_config(part)
         elif part.kind == HOOK or part.kind in self._scripts:
             self._take_script(part)
         elif part.text:
@@ -122,24 +124,31 @@ class _Reading:
             self._notes.append(f"Unhandled user data ({part.kind}), it starts with {start!r}")
 
     def _take_script(self, part: Part) -> None:
+        name, text = part.name, part.text
         try:
-            part.text.encode()
+            text.encode()
         except ValueError as error:
-            self._notes.append(f"{part.name} cannot be written: {error}")
+            self._notes.append(f"{name} cannot be written: {error}")
             return
+        if text.partition("\n")[0].endswith("\r"):
+            text = text.replace("\r\n", "\n")
         if part.kind == HOOK:
-            body = _unix(part.text).removeprefix("#cloud-boothook").lstrip()
-            self._hooks += self._runnable([(part.name, body)])
+            self._hooks += self._runnable([(name, text.removeprefix("#cloud-boothook").lstrip())])
         else:
-            self._scripts[part.kind][_cleaned(part.name)] = _unix(part.text)
+            file_name = "".join(one for one in name.replace("/", "_") if one in _IN_NAMES)  # as cloud-init writes it
+            self._scripts[part.kind][file_name] = text
 
-    def _merge(self, part: Part) -> None:
+    def _merge_config(self, part: Part) -> None:
         """A part that cannot be merged changes nothing, and the others count."""
+        loaded = load_yaml(part.text)
+        failed = f"Failed at merging in cloud config part from {part.name}: "
+        if not isinstance(loaded, dict):
+            self._notes.append(f"{failed}empty cloud config, or failed loading yaml")
+            return
         try:
-            loaded = _mapping(part.text)
-            self._config = merge(mergers_of(loaded, part.merge_type), self._config, loaded)
+            self._config = _merge(_mergers_of(loaded, part.merge_type), self._config, loaded)
         except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-            self._notes.append(f"Failed at merging in cloud config part from {part.name}: {error}")
+            self._notes.append(f"{failed}{error}")
 
     def _files(self, *, deferred: bool) -> Iterator[File]:
         """Those of one half of write_files: at the first that cannot be written cloud-init ends it."""
@@ -200,13 +209,6 @@ class _Reading:
         return tuple(one for one in found if one.name not in wrong)
 
 
-def _mapping(text: str) -> dict[str, Any]:
-    loaded = load_yaml(text)
-    if not isinstance(loaded, dict):
-        raise TypeError("empty cloud config, or failed loading yaml")
-    return loaded
-
-
 def _runs_always(modules: Any) -> bool:
     """Whether user scripts run at every boot: AWS's own recipe names that module alone."""
     if modules is None:
@@ -221,11 +223,81 @@ def _is_true(entry: Mapping[str, Any], name: str) -> bool:
     return value if isinstance(value, bool) else str(value).lower().strip() in _TRUE
 
 
-def _unix(text: str) -> str:
-    """Without the carriage returns of a text whose first line ends with one."""
-    return text.replace("\r\n", "\n") if text.partition("\n")[0].endswith("\r") else text
+def _mergers_of(config: dict[str, Any], header: str) -> tuple[_Merger, ...]:
+    """Those that a part names itself, which are taken out of it, and in its header Merge-Type.
+
+    Raises:
+        ValueError, TypeError, KeyError: they are not of the form that cloud-init knows.
+    """
+    how = config.pop("merge_how", None)
+    if how is None:
+        how = config.pop("merge_type", None)
+    own = _parse_mergers(how) if isinstance(how, str) else [_as_merger(one) for one in how or ()]
+    mergers = (*own, *_parse_mergers(header))
+    if unknown := {name for name, _ in mergers} - {"dict", "list", "str"}:
+        raise ValueError(f"no merger is called {', '.join(sorted(unknown))}")
+    return mergers or _DEFAULT_MERGERS
 
 
-def _cleaned(name: str) -> str:
-    """A file name as cloud-init writes it."""
-    return "".join(one for one in name.replace("/", "_") if one in _IN_NAMES)
+def _parse_mergers(text: str) -> list[_Merger]:
+    """Such as "list(append)+dict(recurse_array)+str()"."""
+    found: list[_Merger] = []
+    for one in filter(None, (one.lower().strip().replace("-", "_") for one in text.split("+"))):
+        form = _FORM.fullmatch(one)
+        if form is None:
+            raise ValueError(f"{one!r} names no merger")
+        found.append((form[1].removeprefix("m_"), [option.strip() for option in form[2].split(",")]))
+    return found
+
+
+def _as_merger(one: Any) -> _Merger:
+    """Such as {"name": "list", "settings": ["append"]}, or ["list", "append"]."""
+    if isinstance(one, dict):
+        return one["name"].replace("-", "_").strip().removeprefix("m_"), one["settings"]
+    return one[0].removeprefix("m_"), one[1:]
+
+
+def _merge(mergers: Sequence[_Merger], old: Any, new: Any) -> Any:
+    """What becomes of the old value when the new one comes; what no merger is for stays."""
+    kind = type(old).__name__
+    options = next((options for name, options in mergers if name == kind), None)
+    if options is None:
+        return old
+    if kind == "str":
+        return old + new if "append" in options else new
+    return (_merge_dicts if kind == "dict" else _merge_lists)(mergers, old, new, options)
+
+
+def _merge_dicts(mergers: Sequence[_Merger], old: dict[Any, Any], new: Any, options: Collection[str]) -> dict[Any, Any]:
+    if not isinstance(new, dict):
+        return old
+    merged = dict(old)
+    for key, value in new.items():
+        if key not in old:
+            merged[key] = value
+        elif value is None and "allow_delete" in options:
+            del merged[key]
+        elif "replace" in options:
+            merged[key] = value
+        elif isinstance(value, dict) or _goes_deeper(value, options):
+            merged[key] = _merge(mergers, old[key], value)
+    return merged
+
+
+def _merge_lists(mergers: Sequence[_Merger], old: list[Any], new: Any, options: Collection[str]) -> Any:
+    how = next((one for one in ("append", "prepend", "replace", "no_replace") if one in options), "replace")
+    if how == "replace" and not isinstance(new, list):
+        return new
+    if how in {"append", "prepend"}:
+        return [*old, *new] if how == "append" else [*new, *old]
+    merged = list(old)
+    for index, value in enumerate(new[: len(old)] if how == "replace" else ()):
+        deeper = _goes_deeper(value, options) or (isinstance(value, dict) and "recurse_dict" in options)
+        merged[index] = _merge(mergers, old[index], value) if deeper else value
+    return merged
+
+
+def _goes_deeper(value: Any, options: Collection[str]) -> bool:
+    if isinstance(value, list):
+        return "recurse_array" in options or "recurse_list" in options
+    return isinstance(value, str) and "recurse_str" in options

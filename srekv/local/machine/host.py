@@ -1,7 +1,4 @@
-"""A running machine as its parts see it.
-
-Its directories, its environment, its console, and how to start a process in it.
-"""
+"""A running machine: its directories, its environment, its console, and how to start a process in it."""
 
 from __future__ import annotations
 
@@ -12,74 +9,45 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 from srekv.local.machine import shims
-from srekv.local.machine.paths import SKELETON, Rewriter
-from srekv.local.machine.processes import TOKEN
+from srekv.local.machine.paths import Rewriter
 
 CONSOLE = "console.log"
-ROOT = "root"
-CONTROL = "control.sock"
-"""Names in a machine's directory.
-
-The control socket is opened relative to it, because socket paths have a short limit.
-"""
+"""Its name in a machine's directory."""
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-class Settings(NamedTuple):
-    """What the supervisor tells a machine at power on.
+class Host:
+    """Shared by everything in one machine's init; safe to use from several threads.
 
-    Attributes:
-        id: the instance id.
-        token: what its processes carry, unique among all machines of all clouds.
-        directory: the machine's own directory.
-        shims: directory of the replaced commands.
-        user_data: base64.
+    Args:
+        directory: the machine's own; its name is the instance id.
+        shims_directory: that of the replaced commands.
         speed: AWS-equivalent seconds per wall-clock second.
-        environment: variables for every process, beside those that follow from the above.
+        environment: variables for every process, in addition to those that follow from the above.
     """
 
-    id: str
-    token: str
-    directory: str
-    shims: str
-    user_data: str
-    speed: float
-    environment: dict[str, str]
-
-
-class Host:
-    """Shared by everything in one machine's init; safe to use from several threads."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.id = settings.id
-        self.token = settings.token
-        self.speed = settings.speed
-        self.directory = Path(settings.directory)
-        self.root = self.directory / ROOT
-        self.rewriter = Rewriter(self.root, shims=Path(settings.shims), names=shims.NAMES)
+    def __init__(self, directory: Path, *, shims_directory: str, speed: float, environment: Mapping[str, str]) -> None:
+        self.speed = speed
+        self.directory = directory
+        self.root = directory / "root"
+        self.rewriter = Rewriter(self.root, shims=Path(shims_directory), names=shims.NAMES)
         self.environment = {
             "HOME": str(self.root / "root"),
             "TMPDIR": str(self.root / "tmp"),
-            "PATH": f"{settings.shims}:{self.root}/usr/local/bin:{SYSTEM_PATH}",
+            "PATH": f"{shims_directory}:{self.root}/usr/local/bin:{SYSTEM_PATH}",
             "LANG": "C.UTF-8",
             "PYTHONPATH": str(Path(__file__).with_name("netshim")),  # gives programs the machine's network
-            "SREKV_MACHINE_DIRECTORY": str(self.directory),
-            TOKEN: settings.token,
-            **settings.environment,
+            "SREKV_MACHINE_DIRECTORY": str(directory),
+            **environment,
         }
         self._lock = threading.Lock()
         self._children: list[subprocess.Popen[bytes]] = []
         self._started = time.monotonic()
         self._off = False
-
-    def install(self) -> None:
-        """Make the directories that a fresh machine has."""
-        for part in SKELETON:
-            self.root.joinpath(part).mkdir(parents=True, exist_ok=True)
 
     def log(self, source: str, text: str) -> None:
         """Lines for the console."""

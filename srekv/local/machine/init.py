@@ -1,6 +1,6 @@
 """Process one of a machine: `python -S -P -m srekv.local.machine.init`, started by the supervisor.
 
-It speaks the link's protocol over the inherited socket: `boot {settings}` -> null once the machine runs, `run {command,
+It speaks the link's protocol over the inherited socket: `boot {...}` -> null once the machine runs, `run {command,
 script, timeout_s}`, and the notification `power_off {}`. When the link closes, the supervisor has gone or wants the
 machine off at once: every process is killed and init ends.
 """
@@ -14,17 +14,24 @@ import shutil
 import signal
 import socket
 import socketserver
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from srekv.local.link import FD_VARIABLE, ThreadLink
-from srekv.local.machine import cloudinit, commands
-from srekv.local.machine.host import CONSOLE, CONTROL, Host, Settings
-from srekv.local.machine.paths import is_shell
-from srekv.local.machine.processes import adopt_orphans, kill_all
+from srekv.local.machine import cloudinit
+from srekv.local.machine.host import CONSOLE, Host
+from srekv.local.machine.paths import SKELETON, is_shell
+from srekv.local.machine.processes import TOKEN, adopt_orphans, kill_all
 from srekv.local.machine.systemctl import Systemctl
+
+OUTPUT_LIMIT = 1024 * 1024
+"""Most bytes that are returned of each output stream."""
+
+TIMED_OUT_CODE = 137
+"""Exit code of a script that was killed at its deadline (128 + SIGKILL)."""
 
 FIRST_BOOT_MARK = "var/lib/cloud/instance/boot-finished"
 CONSOLE_LIMIT = 4 * 1024 * 1024
@@ -43,26 +50,33 @@ class Init:
         self._host: Host | None = None
         self._systemctl: Systemctl | None = None
 
-    def boot(self, settings: dict[str, Any]) -> None:
-        """Prepare the root and start everything; the rest of the boot goes on in the background."""
-        host = Host(Settings(**settings))
+    def boot(self, directory: str, user_data: str, **settings: Any) -> None:
+        """Prepare the root and start everything; the rest of the boot goes on in the background.
+
+        Args:
+            directory: the machine's own.
+            user_data: base64.
+            settings: see `Host`.
+        """
+        host = Host(Path(directory), **settings)
         console = host.directory / CONSOLE
         if console.exists() and console.stat().st_size > CONSOLE_LIMIT:
             console.unlink()
         for name in _VOLATILE:
             shutil.rmtree(host.root / name, ignore_errors=True)
-        host.install()
-        host.log("kernel", f"machine {host.id} boots")
+        for name in SKELETON:
+            host.root.joinpath(name).mkdir(parents=True, exist_ok=True)
+        host.log("kernel", f"machine {host.directory.name} boots")
         systemctl = Systemctl(host, self.power_off)
         self._host, self._systemctl = host, systemctl
         _serve(host, systemctl)
-        _background(lambda: _continue(host, systemctl, settings["user_data"]))
+        _background(lambda: _run_user_data(host, systemctl, user_data))
         _background(lambda: _reap_forever(host))
 
     def run(self, command: str, script: str, timeout_s: float) -> dict[str, Any]:
         """The link's `run`; the supervisor sends it to a machine that is up. `timeout_s` is in wall-clock seconds."""
         assert self._host is not None  # noqa: S101 - it boots first
-        return commands.run(self._host, command, script, timeout_s)
+        return _run_command(self._host, command, script, timeout_s)
 
     def power_off(self) -> None:
         """End the machine in order, its services first."""
@@ -74,19 +88,19 @@ class Init:
         """Kill every process of the machine and end init itself."""
         if self._host is not None:
             self._host.switch_off()
-            kill_all(self._host.token, os.getpid())
+            kill_all(self._host.environment[TOKEN], os.getpid())
         os._exit(0)
 
 
-def _continue(host: Host, systemctl: Systemctl, user_data: str) -> None:
+def _run_user_data(host: Host, systemctl: Systemctl, user_data: str) -> None:
     try:
-        _run_user_data(host, systemctl, cloudinit.parse(user_data))
+        _follow(host, systemctl, cloudinit.parse(user_data))
     except Exception as error:  # noqa: BLE001 - the machine stays up, with what went wrong on its console
         host.log("cloud-init", f"stopped: {error!r}")
 
 
-def _run_user_data(host: Host, systemctl: Systemctl, plan: cloudinit.Plan) -> None:
-    """What cloud-init does in a boot; enabled units start beside it, as multi-user.target does."""
+def _follow(host: Host, systemctl: Systemctl, plan: cloudinit.Plan) -> None:
+    """What cloud-init does in a boot; enabled units start concurrently, as multi-user.target does."""
     mark = host.root / FIRST_BOOT_MARK
     first = not mark.exists()
     for note in plan.notes if first else ():
@@ -106,7 +120,7 @@ def _run_user_data(host: Host, systemctl: Systemctl, plan: cloudinit.Plan) -> No
 
 def _run_script(host: Host, script: cloudinit.Script) -> None:
     path = host.root / "var/lib/cloud/instance/scripts" / script.name.replace(" ", "-")
-    words = commands.write_script(host, path, script.body)
+    words = _write_script(host, path, script.body)
     try:
         with host.open_console() as console:
             code = host.spawn(words, output=console).wait()
@@ -132,6 +146,42 @@ def _write(host: Host, file: cloudinit.File) -> None:
         host.log("cloud-init", f"write_files: {file.path}: {error.strerror}")
 
 
+def _write_script(host: Host, path: Path, body: str) -> list[str]:
+    """Store a script with its paths moved into the machine; returns the command line that runs it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = host.rewriter.text(body)
+    path.write_text(text)
+    path.chmod(0o700)
+    return [str(path)] if text.startswith("#!") else ["/bin/sh", str(path)]
+
+
+def _run_command(host: Host, command: str, script: str, timeout_s: float) -> dict[str, Any]:
+    """Run a script as AWS-RunShellScript does, with its output in files, as a daemon may keep writing to it.
+
+    The answer of the link's `run`. Raises OSError when the machine goes off.
+    """
+    place = host.root / "var/lib/amazon/ssm" / command
+    words = _write_script(host, place / "_script.sh", script)
+    outputs = [place / "stdout", place / "stderr"]
+    with outputs[0].open("wb") as stdout, outputs[1].open("wb") as stderr:
+        process = host.spawn(words, directory=Path(host.environment["HOME"]), output=stdout, errors=stderr)
+    try:
+        code = process.wait(timeout_s)
+        status = "Failed" if code else "Success"
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        code, status = TIMED_OUT_CODE, "TimedOut"
+    texts = [_start_of(path) for path in outputs]
+    return {"code": code if code >= 0 else 128 - code, "stdout": texts[0], "stderr": texts[1], "status": status}
+
+
+def _start_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.read(OUTPUT_LIMIT).decode(errors="replace")
+
+
 def _serve(host: Host, systemctl: Systemctl) -> None:
     """Listen for the machine's systemctl: a line of JSON in, a line of JSON out."""
 
@@ -141,9 +191,9 @@ def _serve(host: Host, systemctl: Systemctl) -> None:
                 answer = systemctl.handle(json.loads(self.rfile.readline()))
                 self.wfile.write(json.dumps(answer._asdict()).encode() + b"\n")
 
-    os.chdir(host.directory)
-    Path(CONTROL).unlink(missing_ok=True)
-    server = socketserver.ThreadingUnixStreamServer(CONTROL, Request)  # relative: its path has room for 100 bytes
+    os.chdir(host.directory)  # a socket's path has room for 100 bytes
+    Path("control.sock").unlink(missing_ok=True)
+    server = socketserver.ThreadingUnixStreamServer("control.sock", Request)
     server.daemon_threads = True
     _background(server.serve_forever)
 

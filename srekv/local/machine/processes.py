@@ -50,8 +50,8 @@ def members(token: str, root: int | None = None) -> set[int]:
     return found - {os.getpid()}
 
 
-def kill_all(token: str, root: int | None = None) -> bool:
-    """Kill the machine's processes until none is left; False when some would not end within about two seconds."""
+def kill_all(token: str, root: int | None = None) -> None:
+    """Kill the machine's processes until none is left, for about two seconds."""
     killed: set[int] = set()
     for attempt in range(_ROUNDS):
         left = members(token, root)
@@ -62,14 +62,8 @@ def kill_all(token: str, root: int | None = None) -> bool:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.002 if attempt < 10 else 0.02)
-    _reap(killed)
-    return not members(token, root)
-
-
-def _reap(pids: set[int]) -> None:
-    """Collect those of the dead that are children of ours; nobody else waits for them any more."""
-    for pid in pids:
-        with contextlib.suppress(ChildProcessError):
+    for pid in killed:
+        with contextlib.suppress(ChildProcessError):  # those that are no children of ours
             os.waitpid(pid, os.WNOHANG)
 
 
@@ -82,32 +76,23 @@ def _from_proc(token: str, root: int | None) -> set[int]:
     wanted = f"{TOKEN}={token}".encode()
     parents: dict[int, int] = {}
     found: set[int] = set()
-    for entry in os.scandir(_PROC):
-        if not entry.name.isdigit():
-            continue
+    for entry in _PROC.glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            state, parent = _stat(entry.path)
+            # The name, in parentheses before state and parent, may hold anything.
+            state, parent = entry.joinpath("stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
             if state in "ZX":
                 continue
-            parents[int(entry.name)] = parent
-            if wanted in Path(entry.path, "environ").read_bytes().split(b"\0"):
+            parents[int(entry.name)] = int(parent)
+            if wanted in entry.joinpath("environ").read_bytes().split(b"\0"):
                 found.add(int(entry.name))
-    return found | (_descendants(parents, root) if root is not None else set())
-
-
-def _stat(directory: str) -> tuple[str, int]:
-    """State letter and parent of a process; its name, in parentheses before them, may hold anything."""
-    fields = Path(directory, "stat").read_text(errors="replace").rpartition(")")[2].split()
-    return fields[0], int(fields[1])
+    return found if root is None else found | _descendants(parents, root)
 
 
 def _descendants(parents: dict[int, int], root: int) -> set[int]:
     found = {root}
-    while True:
-        more = {pid for pid, parent in parents.items() if parent in found} - found
-        if not more:
-            return found - {root}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
         found |= more
+    return found - {root}
 
 
 def _from_ps(token: str) -> set[int]:

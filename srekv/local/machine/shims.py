@@ -12,20 +12,8 @@ PACKAGE_TOOLS = ("amazon-linux-extras", "apt", "apt-get", "dnf", "microdnf", "pi
 """Installers: a machine borrows the packages of the tool's own environment."""
 
 ADMIN_TOOLS = (
-    "chgrp",
-    "chown",
-    "chronyc",
-    "getent",
-    "groupadd",
-    "hostnamectl",
-    "loginctl",
-    "restorecon",
-    "setcap",
-    "setenforce",
-    "sysctl",
-    "timedatectl",
-    "useradd",
-    "usermod",
+    *("chgrp", "chown", "chronyc", "getent", "groupadd", "hostnamectl", "loginctl"),
+    *("restorecon", "setcap", "setenforce", "sysctl", "timedatectl", "useradd", "usermod"),
 )
 """Commands that need root on a real machine and change nothing that matters here."""
 
@@ -66,10 +54,6 @@ _CLIENT = """#!/bin/sh
 exec {python} -S -E {client} {name} "$@"
 """
 
-_POWEROFF = """#!/bin/sh
-exec systemctl poweroff
-"""
-
 _SHUTDOWN = """#!/bin/sh
 # At once or not at all: -h, -P and no option power off, now or in no minutes.
 for word in "$@"; do
@@ -101,26 +85,19 @@ def install(directory: Path, interpreter: str) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     client = Path(__file__).with_name("client.py")
     quoted = {"python": shlex.quote(interpreter), "client": shlex.quote(str(client))}
-    _write(directory / "nothing", _NOTHING)
-    _write(directory / "python3", _PYTHON.format(**quoted))
-    _write(directory / "sudo", _SUDO)
-    _write(directory / "journalctl", _JOURNALCTL)
-    _write(directory / "poweroff", _POWEROFF)
-    _write(directory / "shutdown", _SHUTDOWN)
-    for name in ("systemctl", "curl", "dig"):
-        _write(directory / name, _CLIENT.format(name=name, **quoted))
-    for name in (*PACKAGE_TOOLS, *ADMIN_TOOLS):
-        _link(directory / name, "nothing")
-    for name in PYTHONS:
-        if name != "python3":
-            _link(directory / name, "python3")
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text)
-    path.chmod(0o755)
-
-
-def _link(path: Path, target: str) -> None:
-    if not path.is_symlink():
-        path.symlink_to(target)
+    scripts = {
+        "nothing": _NOTHING,
+        "python3": _PYTHON.format(**quoted),
+        "sudo": _SUDO,
+        "journalctl": _JOURNALCTL,
+        "poweroff": "#!/bin/sh\nexec systemctl poweroff\n",
+        "shutdown": _SHUTDOWN,
+        **{name: _CLIENT.format(name=name, **quoted) for name in ("systemctl", "curl", "dig")},
+    }
+    for name, text in scripts.items():
+        (directory / name).write_text(text)
+        (directory / name).chmod(0o755)
+    links = dict.fromkeys((*PACKAGE_TOOLS, *ADMIN_TOOLS), "nothing") | dict.fromkeys(PYTHONS, "python3")
+    for name in links.keys() - scripts.keys():
+        if not (directory / name).is_symlink():
+            (directory / name).symlink_to(links[name])

@@ -1,7 +1,4 @@
-"""systemctl, as far as user data and drills use it.
-
-Verbs in, exit code and text out, as systemctl(1) documents them.
-"""
+"""systemctl, as far as user data and drills use it: exit codes and texts are as systemctl(1) documents them."""
 
 from __future__ import annotations
 

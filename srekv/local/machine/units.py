@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 from srekv.local.machine.host import Host
@@ -126,38 +127,28 @@ class Service:
 
     def _run_once(self, unit: Unit, first: queue.SimpleQueue[str]) -> str:
         """Run it until it ends; the result in systemd's words."""
+
+        def report_start() -> None:
+            self.state = "active"
+            first.put("")
+            self._log(f"Started {unit.description}.")
+
         try:
             environment = self._environment(unit)
             directory = self._directory(unit)
-            for line in unit.before:
-                if outcome := self._run(line, environment, directory):
+            is_oneshot = unit.type == "oneshot"
+            for line in (*unit.before, *(unit.start if is_oneshot else ())):
+                if (outcome := self._run(line, environment, directory)) != "success":
                     self._log(f"Control process exited: {line}")
                     return outcome
-            if unit.type == "oneshot":
-                return self._oneshot(unit, environment, directory, first)
-            return self._main(unit, environment, directory, first)
+            if not is_oneshot:
+                outcome = self._run(unit.start[0], environment, directory, on_start=report_start)
+                if unit.type != "exec":
+                    first.put("")  # a simple service counts as started before its program is executed
+                return outcome
         except (UnitError, OSError) as error:
             self._log(str(error))
             return "resources"
-
-    def _main(self, unit: Unit, environment: dict[str, str], directory: Path, first: queue.SimpleQueue[str]) -> str:
-        words, forgiving = command(unit.start[0], environment, self._host.rewriter.text)
-        try:
-            process = self._spawn(words, environment, directory)
-        except OSError as error:
-            self._log(f"Failed at step EXEC spawning {words[0]}: {error.strerror}")
-            if unit.type != "exec":
-                first.put("")  # a simple service counts as started before its program is executed
-            return "exit-code"
-        self.state = "active"
-        first.put("")
-        self._log(f"Started {unit.description}.")
-        return _outcome(self._wait(process), forgiving=forgiving)
-
-    def _oneshot(self, unit: Unit, environment: dict[str, str], directory: Path, first: queue.SimpleQueue[str]) -> str:
-        for line in unit.start:
-            if outcome := self._run(line, environment, directory):
-                return outcome
         self._log(f"Finished {unit.description}.")
         if unit.remain:
             self.state = "active"
@@ -165,36 +156,42 @@ class Service:
             self._stopping.wait()
         return "success"
 
-    def _run(self, line: str, environment: dict[str, str], directory: Path) -> str:
-        """Run a command to its end; "" or the result of its failure. A "-" forgives a missing program too."""
+    def _run(
+        self,
+        line: str,
+        environment: dict[str, str],
+        directory: Path,
+        *,
+        on_start: Callable[[], None] = lambda: None,
+    ) -> str:
+        """Run a command to its end; the result in systemd's words. A "-" forgives a missing program too."""
         words, forgiving = command(line, environment, self._host.rewriter.text)
         try:
             process = self._spawn(words, environment, directory)
         except OSError as error:
-            if not forgiving:
-                raise
-            self._log(f"Failed at step EXEC spawning {words[0]}, ignoring: {error.strerror}")
-            return ""
-        outcome = _outcome(self._wait(process), forgiving=forgiving)
-        return "" if outcome == "success" else outcome
+            ignoring = ", ignoring" if forgiving else ""
+            self._log(f"Failed at step EXEC spawning {words[0]}{ignoring}: {error.strerror or error}")
+            return "success" if forgiving else "exit-code"
+        on_start()
+        code = process.wait()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)  # what the main process left behind, as KillMode=control-group does
+        if code == 0 or forgiving or -code in CLEAN_SIGNALS:
+            return "success"
+        return "signal" if code < 0 else "exit-code"
 
     def _spawn(self, words: list[str], environment: dict[str, str], directory: Path) -> subprocess.Popen[bytes]:
         program = words[0] if "/" in words[0] else shutil.which(words[0], path=self._host.environment["PATH"])
         if program is None:
             raise FileNotFoundError(2, "No such file or directory", words[0])
         with self._host.open_console() as console:
-            self._process = self._host.spawn(
+            process = self._host.spawn(
                 [program, *words[1:]], environment=environment, directory=directory, output=console
             )
+        self._process = process
         if self._stopping.is_set():
             self._kill(signal.SIGKILL)  # asked to stop while it was being started
-        return self._process
-
-    def _wait(self, process: subprocess.Popen[bytes]) -> int:
-        code = process.wait()
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)  # what the main process left behind, as KillMode=control-group does
-        return code
+        return process
 
     def _environment(self, unit: Unit) -> dict[str, str]:
         rewrite = self._host.rewriter.text
@@ -231,12 +228,6 @@ class Service:
 
     def _log(self, text: str) -> None:
         self._host.log("systemd", f"{self.name}: {text}")
-
-
-def _outcome(code: int, *, forgiving: bool) -> str:
-    if code == 0 or forgiving or -code in CLEAN_SIGNALS:
-        return "success"
-    return "signal" if code < 0 else "exit-code"
 
 
 def _restarts(policy: str, outcome: str) -> bool:

@@ -7,7 +7,7 @@ import base64
 import contextlib
 import itertools
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from srekv.local.gateway import Gateway
-from srekv.local.machines import Machines, Site, State
+from srekv.local.machines import Machines, State
 from srekv.local.model import Machine
+from srekv.local.runtime import Runtime
 from srekv.local.supervisor import claimed_network
 
 DEADLINE_S = 30
@@ -31,19 +32,25 @@ class Lab:
         self.cloud_id = f"test-{subnet}"
         self._commands = itertools.count()
         self.history: list[tuple[str, State]] = []
+        self.states: dict[str, State] = {}
         self.credentials: dict[str, str] | None = None
         self._changed = asyncio.Condition()
         self._notices: set[asyncio.Task[None]] = set()
+        self.bell = Bell(self.root() / "var/bell")
         self.gateway = Gateway()
         self.machines = Machines(
-            Site(
-                directory=directory,
+            Runtime(
+                pid=0,
                 cloud_id=self.cloud_id,
-                subnet=subnet,
                 endpoint=f"http://{subnet}.1:8000",
+                access_key="",
+                secret_key="",
                 resolver=(f"{subnet}.2", 5300),
+                authoritative=(f"{subnet}.3", 5300),
                 speed=10,
-                account="123456789012",
+                subnet=subnet,
+                directory=directory,
+                started_at=0,
             ),
             on_state=self._on_state,
             on_uplinks=lambda: self.gateway.apply(self.machines.uplinks()),
@@ -72,7 +79,7 @@ class Lab:
     async def reach(self, state: State, machine: str = "i-1") -> None:
         """Wait until the machine is in that state."""
         async with asyncio.timeout(DEADLINE_S), self._changed:
-            await self._changed.wait_for(lambda: (machine, state) in self.history[-1:] or self._is(machine, state))
+            await self._changed.wait_for(lambda: self.states.get(machine) == state)
 
     async def run(self, script: str, timeout_s: float = DEADLINE_S) -> dict[str, Any]:
         """Run a script in the machine."""
@@ -86,11 +93,9 @@ class Lab:
                 writer.write(b"GET / HTTP/1.0\r\n\r\n")
                 return (await reader.read()).decode().rpartition("\r\n\r\n")[2]
 
-    def _is(self, machine: str, state: State) -> bool:
-        return self.machines.states().get(machine) == state
-
     def _on_state(self, machine: str, state: State) -> None:
         self.history.append((machine, state))
+        self.states[machine] = state
         task = asyncio.create_task(self._notify())
         self._notices.add(task)
         task.add_done_callback(self._notices.discard)
@@ -131,19 +136,18 @@ class Bell:
 
 
 @contextlib.asynccontextmanager
-async def _open_lab(directory: Path) -> AsyncIterator[tuple[Lab, Bell]]:
+async def _open_lab(directory: Path) -> AsyncIterator[Lab]:
     with claimed_network() as (subnet, _):
         lab = Lab(directory, subnet)
-        bell = Bell(lab.root() / "var/bell")
         try:
-            yield lab, bell
+            yield lab
         finally:
             await lab.machines.close()
             await lab.gateway.close()
-            bell.close()
+            lab.bell.close()
 
 
 @pytest.fixture
-def open_lab(tmp_path: Path) -> Callable[[], AbstractAsyncContextManager[tuple[Lab, Bell]]]:
-    """Opens a lab, and a bell in machine i-1 that rings with `echo something > /var/bell`."""
-    return lambda: _open_lab(tmp_path)
+def lab(tmp_path: Path) -> AbstractAsyncContextManager[Lab]:
+    """A lab, open while an asynchronous test runs; its bell rings with `echo something > /var/bell` in machine i-1."""
+    return _open_lab(tmp_path)

@@ -28,19 +28,14 @@ async def ask(url: str, *options: str, user: int | None = None) -> tuple[int, st
     return process.returncode, output.decode()
 
 
-def answers(
-    open_lab: Any, *options: str, user: int | None = None, ports: tuple[int, ...] = (8080,), public: bool = False
+async def request_token(
+    lab: Any, *options: str, user: int | None = None, ports: tuple[int, ...] = (8080,), public: bool = False
 ) -> tuple[int, str]:
     """The exit code of curl and the status for a token, from a machine's service or that port of its public address."""
-
-    async def go() -> tuple[int, str]:
-        async with open_lab() as (lab, _bell):
-            lab.machines.apply([lab.machine(role="web", ports=ports)])
-            await lab.reach("running")
-            host = lab.machine().public_address if public else f"{lab.subnet}.64"
-            return await ask(f"http://{host}:{imds.PORT}{imds.TOKEN_PATH}", *options, user=user)
-
-    return asyncio.run(go())
+    lab.machines.apply([lab.machine(role="web", ports=ports)])
+    await lab.reach("running")
+    host = lab.machine().public_address if public else f"{lab.subnet}.64"
+    return await ask(f"http://{host}:{imds.PORT}{imds.TOKEN_PATH}", *options, user=user)
 
 
 @pytest.mark.parametrize(
@@ -54,18 +49,18 @@ def answers(
     ],
     ids=lambda given: " ".join(given) if isinstance(given, tuple) else None,
 )
-def test_only_its_own_names_are_answered(open_lab: Any, host: tuple[str, ...], status: str) -> None:
+async def test_only_its_own_names_are_answered(lab: Any, host: tuple[str, ...], status: str) -> None:
     """A page whose name resolves to loopback (DNS rebinding) sends that name."""
-    assert answers(open_lab, *host) == (0, status)
+    assert await request_token(lab, *host) == (0, status)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 @pytest.mark.parametrize("host", [(), ("-H", "Host: 169.254.169.254")], ids=["its own name", "EC2's name"])
-def test_other_users_get_no_credentials(open_lab: Any, host: tuple[str, ...]) -> None:
+async def test_other_users_get_no_credentials(lab: Any, host: tuple[str, ...]) -> None:
     """Not even a token, which every other request needs."""
-    assert answers(open_lab, *host, user=OTHER) == (0, "403")
+    assert await request_token(lab, *host, user=OTHER) == (0, "403")
 
 
-def test_it_is_not_reached_from_outside(open_lab: Any) -> None:
+async def test_it_is_not_reached_from_outside(lab: Any) -> None:
     """Even if a security group opens its port: through the gateway every client would be the operator."""
-    assert answers(open_lab, ports=(8080, imds.PORT), public=True) == (7, "000")
+    assert await request_token(lab, ports=(8080, imds.PORT), public=True) == (7, "000")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -45,17 +44,17 @@ class Source:
         }
 
 
-def ask(path: str, *, source: Source | None = None, machine: Machine = MACHINE, times: int = 1) -> Response:
+def service(source: Source | None = None, machine: Machine = MACHINE) -> MetadataService:
+    """That of a machine; it does not listen."""
+    return MetadataService(machine=lambda: machine, credentials=source or Source(3600))
+
+
+async def ask(path: str, *, source: Source | None = None, machine: Machine = MACHINE, times: int = 1) -> Response:
     """GET a path with a fresh token, so many times on one service; the last answer."""
-
-    async def go() -> Response:
-        service = MetadataService(machine=lambda: machine, credentials=source or Source(3600), account="123456789012")
-        token = await service.respond("PUT", "/latest/api/token", {"x-aws-ec2-metadata-token-ttl-seconds": "60"})
-        headers = {"x-aws-ec2-metadata-token": token.body}
-        answers = [await service.respond("GET", path, headers) for _ in range(times)]
-        return answers[-1]
-
-    return asyncio.run(go())
+    asked = service(source, machine)
+    token = await asked.respond("PUT", "/latest/api/token", {"x-aws-ec2-metadata-token-ttl-seconds": "60"})
+    headers = {"x-aws-ec2-metadata-token": token.body}
+    return [await asked.respond("GET", path, headers) for _ in range(times)][-1]
 
 
 @pytest.mark.parametrize(
@@ -70,17 +69,15 @@ def ask(path: str, *, source: Source | None = None, machine: Machine = MACHINE, 
         ("PUT", {"x-aws-ec2-metadata-token-ttl-seconds": "21600"}, 200),
     ],
 )
-def test_tokens_need_a_lifetime(method: str, headers: dict[str, str], status: int) -> None:
+async def test_tokens_need_a_lifetime(method: str, headers: dict[str, str], status: int) -> None:
     """A token is issued for 1 to 21600 seconds, to a PUT that no proxy forwarded."""
-    service = MetadataService(machine=lambda: MACHINE, credentials=Source(1), account="1")
-    assert asyncio.run(service.respond(method, "/latest/api/token", headers)).status == status
+    assert (await service().respond(method, "/latest/api/token", headers)).status == status
 
 
 @pytest.mark.parametrize("headers", [{}, {"x-aws-ec2-metadata-token": "made-up"}])
-def test_nothing_without_a_token(headers: dict[str, str]) -> None:
+async def test_nothing_without_a_token(headers: dict[str, str]) -> None:
     """IMDSv1 requests and invented tokens get 401."""
-    service = MetadataService(machine=lambda: MACHINE, credentials=Source(1), account="1")
-    assert asyncio.run(service.respond("GET", "/latest/meta-data/instance-id", headers)).status == 401
+    assert (await service().respond("GET", "/latest/meta-data/instance-id", headers)).status == 401
 
 
 @pytest.mark.parametrize(
@@ -95,46 +92,41 @@ def test_nothing_without_a_token(headers: dict[str, str]) -> None:
         ("/latest/user-data", "hello"),
     ],
 )
-def test_what_an_instance_knows(path: str, text: str) -> None:
+async def test_what_an_instance_knows(path: str, text: str) -> None:
     """The paths that programs ask for answer as on EC2."""
-    assert ask(path) == Response(200, text)
+    assert (await ask(path)) == Response(200, text)
 
 
-def test_the_labs_way_to_the_vpcs_block() -> None:
+async def test_the_labs_way_to_the_vpcs_block() -> None:
     """The MAC address from the listing leads to the VPC's CIDR block."""
-    mac = ask("/latest/meta-data/network/interfaces/macs/").body.rstrip("/")
+    mac = (await ask("/latest/meta-data/network/interfaces/macs/")).body.rstrip("/")
     path = f"/latest/meta-data/network/interfaces/macs/{mac}/vpc-ipv4-cidr-block"
-    assert ask(path).body == "172.31.0.0/16"
+    assert (await ask(path)).body == "172.31.0.0/16"
 
 
 @pytest.mark.parametrize(("seconds", "asked"), [(3600, 1), (200, 3)])
-def test_credentials_are_kept_until_they_are_nearly_over(seconds: float, asked: int) -> None:
+async def test_credentials_are_kept_until_they_are_nearly_over(seconds: float, asked: int) -> None:
     """Three requests fetch once while five minutes are left, and each time after that."""
     source = Source(seconds)
-    answer = ask("/latest/meta-data/iam/security-credentials/web", source=source, times=3)
+    answer = await ask("/latest/meta-data/iam/security-credentials/web", source=source, times=3)
     assert source.asked == asked
     document = json.loads(answer.body)
     assert (document["Code"], document["AccessKeyId"]) == ("Success", f"ASIA{asked}")
 
 
-def test_no_role_no_credentials() -> None:
+async def test_no_role_no_credentials() -> None:
     """A machine without an instance profile has no such path, and nobody is asked."""
-    bare = Machine(**{**vars_of(MACHINE), "role": None, "public_address": None})
+    bare = replace(MACHINE, role=None, public_address=None)
     source = Source(3600)
-    assert ask("/latest/meta-data/iam/security-credentials/", machine=bare, source=source).status == 404
-    assert ask("/latest/meta-data/iam/security-credentials/web", machine=bare, source=source).status == 404
-    assert ask("/latest/meta-data/public-ipv4", machine=bare).status == 404
+    assert (await ask("/latest/meta-data/iam/security-credentials/", machine=bare, source=source)).status == 404
+    assert (await ask("/latest/meta-data/iam/security-credentials/web", machine=bare, source=source)).status == 404
+    assert (await ask("/latest/meta-data/public-ipv4", machine=bare)).status == 404
     assert source.asked == 0
-
-
-def vars_of(machine: Machine) -> dict[str, Any]:
-    """Its fields."""
-    return {name: getattr(machine, name) for name in Machine.__dataclass_fields__}
 
 
 def test_the_identity_document_says_where_it_is() -> None:
     """Account, Region and zone are those of the machine."""
-    document = json.loads(documents(MACHINE, "123456789012")["/latest/dynamic/instance-identity/document"])
+    document = json.loads(documents(MACHINE)["/latest/dynamic/instance-identity/document"])
     assert (document["accountId"], document["region"], document["availabilityZone"]) == (
         "123456789012",
         "us-east-1",

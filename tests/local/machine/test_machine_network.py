@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -55,57 +54,52 @@ END
 """
 
 
-def in_a_machine(open_lab: Any, script: str, *, role: str | None = None) -> str:
+async def in_a_machine(lab: Any, script: str, *, role: str | None = None) -> str:
     """The output of a script in a machine whose resolver serves the zone above."""
-
-    async def go() -> str:
-        async with open_lab() as (lab, _bell):
-            servers = NameServers(
-                authoritative=(f"{lab.subnet}.3", 5300),
-                resolver=(f"{lab.subnet}.2", 5300),
-                speed=10,
-                healthy=lambda _check: True,
-            )
-            await servers.start()
-            servers.apply([ZONE])
-            end = datetime.now(UTC) + timedelta(hours=1)
-            lab.credentials = {
-                "AccessKeyId": "ASIAMACHINE",
-                "SecretAccessKey": "secret",
-                "Token": "session",
-                "Expiration": end.strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "Role": "web",
-            }
-            lab.machines.apply([lab.machine(role=role)])
-            try:
-                await lab.reach("running")
-                answer = await lab.run(script)
-            finally:
-                await servers.close()
-            assert answer["code"] == 0, answer
-            return str(answer["stdout"])
-
-    return asyncio.run(go())
+    servers = NameServers(
+        authoritative=(f"{lab.subnet}.3", 5300),
+        resolver=(f"{lab.subnet}.2", 5300),
+        speed=10,
+        healthy=lambda _check: True,
+    )
+    await servers.start()
+    servers.apply([ZONE])
+    end = datetime.now(UTC) + timedelta(hours=1)
+    lab.credentials = {
+        "AccessKeyId": "ASIAMACHINE",
+        "SecretAccessKey": "secret",
+        "Token": "session",
+        "Expiration": end.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "Role": "web",
+    }
+    lab.machines.apply([lab.machine(role=role)])
+    try:
+        await lab.reach("running")
+        answer = await lab.run(script)
+    finally:
+        await servers.close()
+    assert answer["code"] == 0, answer
+    return str(answer["stdout"])
 
 
-def test_curl_reaches_the_metadata_service(open_lab: Any) -> None:
+async def test_curl_reaches_the_metadata_service(lab: Any) -> None:
     """The lab's own two commands work: a token, then the instance id."""
-    assert in_a_machine(open_lab, METADATA) == "i-1"
+    assert await in_a_machine(lab, METADATA) == "i-1"
 
 
-def test_botocore_finds_the_roles_credentials(open_lab: Any) -> None:
+async def test_botocore_finds_the_roles_credentials(lab: Any) -> None:
     """The ordinary credential chain ends at the machine's role, with a session token."""
-    assert in_a_machine(open_lab, BOTO, role="web") == "ASIAMACHINE session\n"
+    assert await in_a_machine(lab, BOTO, role="web") == "ASIAMACHINE session\n"
 
 
-def test_the_vpcs_resolver_answers_at_its_address(open_lab: Any) -> None:
+async def test_the_vpcs_resolver_answers_at_its_address(lab: Any) -> None:
     """A datagram to 169.254.169.253:53 is answered, and the answer seems to come from there."""
-    assert in_a_machine(open_lab, QUERY) == "127.53.9.9 ('169.254.169.253', 53)\n"
+    assert await in_a_machine(lab, QUERY) == "127.53.9.9 ('169.254.169.253', 53)\n"
 
 
-def test_names_resolve_through_the_vpcs_resolver(open_lab: Any) -> None:
+async def test_names_resolve_through_the_vpcs_resolver(lab: Any) -> None:
     """Both getaddrinfo and gethostbyname know the private zone; addresses need no question, unknown names fail."""
-    assert in_a_machine(open_lab, NAMES).splitlines() == [
+    assert (await in_a_machine(lab, NAMES)).splitlines() == [
         "127.53.9.9",
         "('127.53.9.9', 80)",
         "('127.0.0.1', 80)",
@@ -113,7 +107,7 @@ def test_names_resolve_through_the_vpcs_resolver(open_lab: Any) -> None:
     ]
 
 
-def test_pip_and_venv_do_nothing_and_succeed(open_lab: Any) -> None:
+async def test_pip_and_venv_do_nothing_and_succeed(lab: Any) -> None:
     """An environment exists at once, and imports what the tool itself can import."""
     script = """set -e
 python3 -m venv /opt/app/venv
@@ -122,4 +116,4 @@ python3 -m venv /opt/app/venv
 python3 -m pip install flask
 /opt/app/venv/bin/python -c 'import flask, sys; print(sys.prefix)'
 """
-    assert in_a_machine(open_lab, script).endswith("/root/opt/app/venv\n")
+    assert (await in_a_machine(lab, script)).endswith("/root/opt/app/venv\n")

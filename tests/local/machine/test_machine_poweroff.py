@@ -30,48 +30,32 @@ runcmd:
 """
 
 
-def _scenario(open_lab: Any, play: Any) -> None:
-    async def go() -> None:
-        async with open_lab() as (lab, bell):
-            await play(lab, bell)
-
-    asyncio.run(go())
-
-
 @pytest.mark.parametrize(
     "command", ["systemctl poweroff", "/usr/sbin/poweroff", "sudo shutdown -P now", "shutdown -h +0"]
 )
-def test_a_machine_that_powers_itself_off_is_stopped_in_order(open_lab: Any, command: str) -> None:
+async def test_a_machine_that_powers_itself_off_is_stopped_in_order(lab: Any, command: str) -> None:
     """Its services are stopped first, nobody else asked for it, and it boots again when it is told to."""
+    lab.machines.apply([lab.machine(UNIT)])
+    assert await lab.bell.ring() == "ready"
+    await lab.reach("running")
+    # The machine may be off before the command has its answer: its end is not waited for.
+    asked = asyncio.ensure_future(lab.run(command))
+    await lab.reach("stopped")
+    await asyncio.gather(asked, return_exceptions=True)
+    assert lab.root().joinpath("var/log/ended").read_text() == "orderly\n"
+    assert [state for _, state in lab.history] == ["pending", "running", "stopped"]
 
-    async def play(lab: Any, bell: Any) -> None:
-        lab.machines.apply([lab.machine(UNIT)])
-        assert await bell.ring() == "ready"
-        await lab.reach("running")
-        # The machine may be off before the command has its answer: its end is not waited for.
-        asked = asyncio.ensure_future(lab.run(command))
-        await lab.reach("stopped")
-        await asyncio.gather(asked, return_exceptions=True)
-        assert lab.root().joinpath("var/log/ended").read_text() == "orderly\n"
-        assert [state for _, state in lab.history] == ["pending", "running", "stopped"]
-
-        lab.machines.apply([lab.machine(UNIT, state="stopped")])
-        lab.machines.apply([lab.machine(UNIT)])
-        assert await bell.ring() == "ready"
-        await lab.reach("running")
-
-    _scenario(open_lab, play)
+    lab.machines.apply([lab.machine(UNIT, state="stopped")])
+    lab.machines.apply([lab.machine(UNIT)])
+    assert await lab.bell.ring() == "ready"
+    await lab.reach("running")
 
 
-def test_a_shutdown_later_is_refused(open_lab: Any) -> None:
+async def test_a_shutdown_later_is_refused(lab: Any) -> None:
     """What a local machine cannot do it says, and goes on."""
-
-    async def play(lab: Any, bell: Any) -> None:
-        lab.machines.apply([lab.machine(UNIT)])
-        await bell.ring()
-        await lab.reach("running")
-        result = await lab.run("shutdown -r +5")
-        assert (result["code"], lab.machines.states()) == (1, {"i-1": "running"})
-        assert "shutdown -P now" in result["stderr"]
-
-    _scenario(open_lab, play)
+    lab.machines.apply([lab.machine(UNIT)])
+    await lab.bell.ring()
+    await lab.reach("running")
+    result = await lab.run("shutdown -r +5")
+    assert (result["code"], lab.states) == (1, {"i-1": "running"})
+    assert "shutdown -P now" in result["stderr"]

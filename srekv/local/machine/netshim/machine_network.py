@@ -54,18 +54,10 @@ def install() -> None:
     """Put the machine's network in place of the host's for this process; nothing outside a machine."""
     if not _ADDRESS:
         return
-    methods: dict[str, Any] = {
-        "bind": bind,
-        "connect": connect,
-        "connect_ex": connect_ex,
-        "sendto": sendto,
-        "recvfrom": recvfrom,
-    }
-    functions: dict[str, Any] = {"getaddrinfo": getaddrinfo, "gethostbyname": gethostbyname}
-    for name, method in methods.items():
-        setattr(socket.socket, name, method)
-    for name, function in functions.items():
-        setattr(socket, name, function)
+    for method in (bind, connect, connect_ex, sendto, recvfrom):
+        setattr(socket.socket, method.__name__, method)
+    for function in (getaddrinfo, gethostbyname):
+        setattr(socket, function.__name__, function)
 
 
 def bind(self: socket.socket, address: Any) -> None:

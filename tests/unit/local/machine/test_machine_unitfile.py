@@ -42,7 +42,7 @@ def test_a_full_unit() -> None:
     assert unit.environment == (("A", "1"), ("B", "two words"), ("C", "%"))
     assert unit.environment_files == ("-/etc/sysconfig/app",)
     assert unit.before == ("/bin/true", "-/bin/false")
-    assert command(unit.start[0], {}) == (["/bin/sh", "-c", "exec sleep 1"], False)
+    assert command(unit.start[0], {}, str) == (["/bin/sh", "-c", "exec sleep 1"], False)
     assert (unit.restart, unit.restart_s, unit.stop_s, unit.burst_s) == ("on-failure", 62, 0.5, 0)
     assert unit.runtime_directories == ("app", "other")
     assert unit.kill_signal == signal.SIGINT
@@ -84,12 +84,12 @@ def test_bad_units_are_refused_with_a_reason(line: str, why: str) -> None:
 def test_variables_in_commands() -> None:
     """A bare $NAME splits into words, ${NAME} does not, an unknown one is empty."""
     variables = {"MANY": "a b", "ONE": "x y"}
-    assert command("/bin/echo $MANY ${ONE}! $NONE", variables) == (["/bin/echo", "a", "b", "x y!"], False)
+    assert command("/bin/echo $MANY ${ONE}! $NONE", variables, str) == (["/bin/echo", "a", "b", "x y!"], False)
 
 
 def test_prefixes_of_commands() -> None:
-    """A minus forgives failure; other prefixes change nothing here."""
-    assert command("-+/bin/false", {}) == (["/bin/false"], True)
+    """A minus forgives failure; other prefixes change nothing here, and the path after them is the machine's."""
+    assert command("-+/bin/false", {}, lambda text: text.replace("/bin", "/root/bin")) == (["/root/bin/false"], True)
 
 
 def test_environment_files() -> None:
