@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from srekv.check.model import HEADLINE, ClientOutage, Operation
+from srekv.check.model import ClientOutage, Operation
+from srekv.drill.model import HEADLINE
 
 ADVICE = {
     "no-cache": "nothing: it asks for the name each time and moves with it, at the price of a query for each request",
@@ -19,8 +20,7 @@ ADVICE = {
 """One line for each kind of client; others get none."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Gap:
+class _Gap(NamedTuple):
     """A time without a good answer, in which something failed."""
 
     begin: float
@@ -32,7 +32,7 @@ class _Gap:
         return self.end - self.begin
 
 
-def zoo(operations: Iterable[Operation], fault_at: float, *, moves: bool = True) -> tuple[ClientOutage, ...]:
+def client_outages(operations: Iterable[Operation], fault_at: float, *, moves: bool) -> tuple[ClientOutage, ...]:
     """Every kind of client's outage after the fault, the headline first.
 
     `moves` is whether the name may move away from the fault: where it may not, how a client treats it matters little.
@@ -40,14 +40,14 @@ def zoo(operations: Iterable[Operation], fault_at: float, *, moves: bool = True)
     kinds: dict[str, dict[str, list[Operation]]] = {}
     for one in operations:
         if not one.final:
-            kinds.setdefault(one.zoo, {}).setdefault(one.client, []).append(one)
+            kinds.setdefault(one.policy, {}).setdefault(one.client, []).append(one)
     names = sorted(kinds, key=lambda name: (name != HEADLINE, name))
-    return tuple(_kind(name, list(kinds[name].values()), fault_at, moves=moves) for name in names)
+    return tuple(_outage(name, list(kinds[name].values()), fault_at, moves=moves) for name in names)
 
 
-def _kind(name: str, clients: Sequence[list[Operation]], fault_at: float, *, moves: bool) -> ClientOutage:
+def _outage(name: str, clients: Sequence[list[Operation]], fault_at: float, *, moves: bool) -> ClientOutage:
     gaps = [[gap for gap in _gaps(client) if gap.end >= fault_at] for client in clients]
-    none = _Gap(begin=fault_at, end=fault_at, recovered=True)
+    none = _Gap(fault_at, fault_at, recovered=True)
     longest = max((gap for found in gaps for gap in found), key=lambda gap: gap.seconds, default=none)
     failed = [one for client in clients for one in client if not one.good and one.invoke >= fault_at]
     spans = [_end(client) - client[0].invoke for client in clients]
@@ -60,8 +60,8 @@ def _kind(name: str, clients: Sequence[list[Operation]], fault_at: float, *, mov
         end=longest.end,
         recovered=all(found[-1].recovered for found in gaps if found),
         availability=round(1 - dark / sum(spans), 6) if sum(spans) else 1.0,
-        operations=sum(len(client) for client in clients),
-        errors_by_kind=tuple(Counter(one.cause for one in failed).most_common()),
+        operations=sum(map(len, clients)),
+        errors_by_kind=dict(Counter(one.cause for one in failed).most_common()),
         advice=_advice(name, errors=len(failed), moves=moves),
         observed=any(_end([client[-1]]) >= fault_at for client in clients),
     )
@@ -86,12 +86,12 @@ def _gaps(operations: list[Operation]) -> Iterator[_Gap]:
         if one.good:
             end = one.invoke if one.complete is None else one.complete
             if bad:
-                yield _Gap(begin=good_at, end=end, recovered=True)
+                yield _Gap(good_at, end, recovered=True)
             good_at, bad = end, False
         else:
             bad = True
     if bad:
-        yield _Gap(begin=good_at, end=_end(operations), recovered=False)
+        yield _Gap(good_at, _end(operations), recovered=False)
 
 
 def _end(operations: Iterable[Operation]) -> float:

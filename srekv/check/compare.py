@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from srekv.check.model import WORST_FIRST, Ruling, Verdict
 from srekv.drill.events import COUNT, DURATION, SHARE, Kind
@@ -18,7 +18,7 @@ from srekv.drill.events import COUNT, DURATION, SHARE, Kind
 
 @dataclass(frozen=True, kw_only=True)
 class Measures:
-    """What a run is compared by.
+    """What a run is compared by: members of its verdict.json.
 
     Attributes:
         verdict: of the run.
@@ -39,15 +39,7 @@ class Measures:
     @classmethod
     def of(cls, verdict: Verdict, *, name: str = "") -> Measures:
         """The measures of a judged history."""
-        timing = verdict.timing
-        return cls(
-            verdict=verdict.verdict,
-            outage_s=timing.outage_s if timing else None,
-            lost=verdict.lost,
-            availability=timing.availability if timing else None,
-            name=name,
-            gap=verdict.reason if verdict.verdict == "unknown" else "",
-        )
+        return replace(cls.from_json(verdict.to_json(), name=name), gap=verdict.reason if _unknown(verdict) else "")
 
     @classmethod
     def from_json(cls, document: object, *, name: str = "") -> Measures:
@@ -57,45 +49,35 @@ class Measures:
             ValueError: it is none.
         """
         found = document if isinstance(document, dict) else {}
-        for member, kind in _FIGURES.items():
-            if member not in found or not kind.fits(found[member]):
-                raise ValueError(f"{member} is not {kind.words}")
-        gap = "its verdict is unknown" if found["verdict"] == "unknown" else ""
-        return cls(**{member: found[member] for member in _FIGURES}, name=name, gap=gap)
-
-
-def _or_null(kind: Kind) -> Kind:
-    return Kind(f"{kind.words}, or null", lambda value: value is None or kind.fits(value))
+        for member, (kind, may_be_null) in _FIGURES.items():
+            value = found.get(member, "")
+            if not (kind.fits(value) or (may_be_null and value is None)):
+                raise ValueError(f"{member} is not {kind.words}{', or null' * may_be_null}")
+        run = cls(**{member: found[member] for member in _FIGURES}, name=name)
+        return replace(run, gap="its verdict is unknown") if _unknown(run) else run
 
 
 _FIGURES = {
-    "verdict": Kind("held, violated or unknown", lambda value: value in WORST_FIRST),
-    "outage_s": _or_null(DURATION),
-    "lost": COUNT,
-    "availability": _or_null(SHARE),
+    "verdict": (Kind("held, violated or unknown", lambda value: value in WORST_FIRST), False),
+    "outage_s": (DURATION, True),
+    "lost": (COUNT, False),
+    "availability": (SHARE, True),
 }
-"""The members of a verdict.json that a run is compared by."""
+"""The members of a verdict.json that a run is compared by, and whether null is one of their values."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """One measure on both sides; None: not measured. `worse` None: it cannot be told."""
+def _unknown(run: Measures | Verdict) -> bool:
+    return run.verdict == "unknown"
+
+
+class Difference(NamedTuple):
+    """One measure on both sides, A and B; None: not measured. `worse` None: it cannot be told."""
 
     measure: str
-    before: float | None
-    after: float | None
+    a: float | None
+    b: float | None
     worse: bool | None
-    note: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """As a member of a JSON document."""
-        return {
-            "measure": self.measure,
-            "a": self.before,
-            "b": self.after,
-            "worse": self.worse,
-            "note": self.note,
-        }
+    note: str
 
 
 def compare(before: Sequence[Measures], after: Sequence[Measures], *, tolerance: float) -> tuple[Difference, ...]:
@@ -106,16 +88,27 @@ def compare(before: Sequence[Measures], after: Sequence[Measures], *, tolerance:
         after: the runs of B, at least one.
         tolerance: how much longer an outage, and how much more unavailability, is not worse; 0.1 is a tenth.
     """
-    one, other = ([run for run in side if run.verdict != "unknown"] for side in (before, after))
-    unknown = _unknown(len(before) - len(one), len(after) - len(other))
+    one, other = ([run for run in side if not _unknown(run)] for side in (before, after))
+    a, b = len(before) - len(one), len(after) - len(other)
+    worse, advice = (None, "leave them out, or drill again") if a or b else (False, "")
+    unknown = Difference("inconclusive runs", a, b, worse, advice)
     if not one or not other:
         return (unknown,)
+    violated_a, violated_b = (sum(run.verdict == "violated" for run in side) / len(side) for side in (one, other))
+    lost_a, lost_b = (max(run.lost for run in side) for side in (one, other))
     return (
         unknown,
-        _verdicts(one, other),
-        _lost(one, other),
+        Difference("violated runs", violated_a, violated_b, violated_b > violated_a, "share"),
+        Difference("lost writes", lost_a, lost_b, lost_b > lost_a, "most in a run; no tolerance"),
         _measured("outage, s", one, other, lambda run: run.outage_s, lambda a, b: b > a * (1 + tolerance)),
-        _measured("availability", one, other, lambda run: run.availability, lambda a, b: _less(a, b, tolerance)),
+        # unavailability is what grows: 99 to 98 % is twice as bad, not one percent
+        _measured(
+            "availability",
+            one,
+            other,
+            lambda run: run.availability,
+            lambda a, b: 1 - b > (1 - a) * (1 + tolerance) + 1e-9,
+        ),
     )
 
 
@@ -123,24 +116,6 @@ def conclusion(differences: Sequence[Difference]) -> bool | None:
     """Whether B is worse; None: it cannot be told, which is never "not worse"."""
     found = {one.worse for one in differences}
     return True if True in found else None if None in found else False
-
-
-def _unknown(before: int, after: int) -> Difference:
-    found = None if before or after else False
-    note = "leave them out, or drill again" if before or after else ""
-    return Difference(measure="inconclusive runs", before=before, after=after, worse=found, note=note)
-
-
-def _verdicts(before: Sequence[Measures], after: Sequence[Measures]) -> Difference:
-    one, other = (sum(run.verdict == "violated" for run in side) / len(side) for side in (before, after))
-    return Difference(measure="violated runs", before=one, after=other, worse=other > one, note="share")
-
-
-def _lost(before: Sequence[Measures], after: Sequence[Measures]) -> Difference:
-    one, other = (max(run.lost for run in side) for side in (before, after))
-    return Difference(
-        measure="lost writes", before=one, after=other, worse=other > one, note="most in a run; no tolerance"
-    )
 
 
 def _measured(
@@ -154,17 +129,8 @@ def _measured(
     one, other = ([value for run in side if (value := figure(run)) is not None] for side in (before, after))
     a, b = (round(statistics.median(values), 6) if values else None for values in (one, other))
     if a is None and b is None:
-        return Difference(measure=measure, before=a, after=b, worse=False, note="not measured in any run")
+        return Difference(measure, a, b, worse=False, note="not measured in any run")
     if a is None or b is None or len(one) < len(before) or len(other) < len(after):
-        return Difference(measure=measure, before=a, after=b, worse=None, note="not measured in every run")
-    return Difference(measure=measure, before=a, after=b, worse=worse(a, b), note=_count(before, after))
-
-
-def _less(before: float, after: float, tolerance: float) -> bool:
-    """Unavailability is what grows: 99 to 98 % is twice as bad, not one percent."""
-    return 1 - after > (1 - before) * (1 + tolerance) + 1e-9
-
-
-def _count(before: Sequence[Measures], after: Sequence[Measures]) -> str:
-    runs = f"{len(before)} and {len(after)} runs"
-    return f"median of {runs}" if len(before) + len(after) > 2 else ""
+        return Difference(measure, a, b, worse=None, note="not measured in every run")
+    runs = f"median of {len(before)} and {len(after)} runs" if len(before) + len(after) > 2 else ""
+    return Difference(measure, a, b, worse=worse(a, b), note=runs)

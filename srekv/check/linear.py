@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from srekv.check.budget import BUDGET, Budget, OutOfBudgetError
-from srekv.check.model import Judgement, Operation
+from srekv.check.model import Judgement, Operation, by_key
 from srekv.check.proof import smaller_parts
 from srekv.check.search import settle
 from srekv.check.states import walk
@@ -39,19 +39,17 @@ def judge_linear(
         budget: comparisons that the history may cost; None: BUDGET, and TRIAL for each operation.
         progress: takes how many keys are judged.
     """
-    by_key: dict[str, list[Operation]] = {}
-    for operation in operations:
-        by_key.setdefault(operation.key, []).append(operation)
+    keys = by_key(operations)
     whole = Budget(BUDGET + TRIAL * len(operations) if budget is None else budget)
     start = whole.left
     undecided = []
     judged = reported = 0
     try:
-        registers = [arrange(history) for history in by_key.values()]
+        registers = [arrange(history) for history in keys.values()]
         registers.reverse()
-        for place, (key, history) in enumerate(by_key.items()):
+        for place, (key, history) in enumerate(keys.items()):
             if judged >= reported:
-                progress(f"{place:,} of {len(by_key):,} keys")
+                progress(f"{place:,} of {len(keys):,} keys")
                 reported = judged + NEWS
             judged += len(history)
             try:
@@ -62,12 +60,12 @@ def judge_linear(
         key = found.culprit.key
         summary = f"no order of the operations on {key} explains this answer of client {found.culprit.client}"
         cost = len(operations) + start - whole.left
-        proof = _proof(by_key[key], found, Budget(max(LEAST, min(MOST, cost))))
+        proof = _proof(keys[key], found, Budget(max(LEAST, min(MOST, cost))))
         return Judgement(checker="linear", verdict="violated", summary=summary, proof=proof)
     if undecided:
-        summary = f"{len(undecided)} of {len(by_key)} keys undecided, {undecided[0]} among them"
+        summary = f"{len(undecided)} of {len(keys)} keys undecided, {undecided[0]} among them"
         return Judgement(checker="linear", verdict="unknown", summary=summary)
-    return Judgement(checker="linear", verdict="held", summary=f"one order explains every answer on {len(by_key)} keys")
+    return Judgement(checker="linear", verdict="held", summary=f"one order explains every answer on {len(keys)} keys")
 
 
 def contradiction(history: Sequence[Operation], budget: Budget) -> ContradictionError | None:

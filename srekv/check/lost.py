@@ -6,13 +6,11 @@ sound with unknown outcomes: a change is lost only if no order of the operations
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 
-from srekv.check.model import Judgement, Operation
-
-_ALL_THERE = "the final reads account for every acknowledged change"
+from srekv.check.model import Judgement, Operation, by_key
 
 
 @dataclass(frozen=True)
@@ -20,12 +18,14 @@ class Losses:
     """What became of the acknowledged changes.
 
     Attributes:
-        pairs: the lost changes, each with the final read that shows it.
+        acknowledged: how many there are.
+        pairs: the lost ones, each with the final read that shows it.
         phantoms: reads of values that nobody wrote.
-        unread: how many acknowledged changes have no final read of their key.
+        unread: how many have no final read of their key.
         finals_expected: whether those are needed for a verdict.
     """
 
+    acknowledged: int
     pairs: tuple[tuple[Operation, Operation], ...]
     phantoms: tuple[Operation, ...]
     unread: int
@@ -39,72 +39,64 @@ class Losses:
 
 def losses(operations: Iterable[Operation], *, finals_expected: bool) -> Losses:
     """Judge every key's last known state; without a final read its changes stay unread."""
-    by_key: dict[str, list[Operation]] = {}
-    for operation in operations:
-        by_key.setdefault(operation.key, []).append(operation)
     pairs: list[tuple[Operation, Operation]] = []
     phantoms: list[Operation] = []
-    unread = 0
-    for history in by_key.values():
-        changes = [one for one in history if one.mutates]
-        phantoms += _phantoms(history, changes)
-        finals = [one for one in history if one.final and one.outcome == "ok"]
-        if not finals:
-            unread += sum(one.acknowledged for one in changes)
-            continue
-        last = max(finals, key=lambda one: one.invoke)
-        pairs += [(one, last) for one in changes if one.acknowledged and _is_lost(one, last, changes)]
-    return Losses(tuple(pairs), tuple(phantoms), unread, finals_expected)
+    acknowledged = unread = 0
+    for history in by_key(operations).values():
+        begun: dict[str | None, float] = {}
+        reads: list[Operation] = []
+        made: list[Operation] = []
+        unknown: list[Operation] = []
+        for one in history:
+            outcome = one.outcome
+            if one.op == "read":
+                if outcome == "ok":
+                    reads.append(one)
+            elif outcome in {"ok", "unknown"}:
+                (made if outcome == "ok" else unknown).append(one)
+                value = None if one.op == "delete" else one.value
+                if one.invoke < begun.get(value, inf):
+                    begun[value] = one.invoke
+        acknowledged += len(made)
+        phantoms += [one for one in reads if one.value is not None and begun.get(one.value, inf) > _end(one)]
+        finals = [one for one in reads if one.final]
+        if finals:
+            last = max(finals, key=lambda one: one.invoke)
+            pairs += [(one, last) for one in _lost(made, last, [*made, *unknown])]
+        else:
+            unread += len(made)
+    return Losses(acknowledged, tuple(pairs), tuple(phantoms), unread, finals_expected)
 
 
-def _is_lost(change: Operation, last: Operation, changes: list[Operation]) -> bool:
-    """Whether the last read contradicts a change that was acknowledged before it.
+def _lost(made: Iterable[Operation], last: Operation, changes: Iterable[Operation]) -> list[Operation]:
+    """The changes that the last read contradicts.
 
     It does not if it saw what the change left, or what another change left that may have come later.
     """
-    if _end(change) >= last.invoke or last.value == change.leaves:
-        return False
-    explained = any(
-        other.leaves == last.value and _end(other) >= change.invoke and other.invoke <= _end(last)
-        for other in changes
-        if other is not change
-    )
-    return not explained
-
-
-def _phantoms(history: list[Operation], changes: list[Operation]) -> list[Operation]:
-    """Reads that found a value which nobody had begun to write."""
-    begun: dict[str | None, float] = {}
-    for change in changes:
-        begun[change.leaves] = min(begun.get(change.leaves, math.inf), change.invoke)
-    return [
-        one
-        for one in history
-        if one.op == "read"
-        and one.outcome == "ok"
-        and one.value is not None
-        and begun.get(one.value, math.inf) > _end(one)
-    ]
+    seen = [one for one in changes if one.leaves == last.value and one.invoke <= _end(last)]
+    latest = max(map(_end, seen), default=-inf)
+    return [one for one in made if _end(one) < last.invoke and one.leaves != last.value and latest < one.invoke]
 
 
 def _end(operation: Operation) -> float:
-    return math.inf if operation.complete is None else operation.complete
+    return inf if operation.complete is None else operation.complete
 
 
 def judge_lost(found: Losses, *, allowed: int = 0) -> Judgement:
     """Held when every acknowledged change is accounted for; unknown when its key was to be read in the end and was not.
 
-    `allowed` is how many may be gone, if somebody promised no better.
+    `allowed` is how many may be gone.
     """
     if found.lost > allowed:
-        change, read = found.pairs[0]
         summary = f"{found.lost} acknowledged change{'s' * (found.lost > 1)} gone at the end"
-        return Judgement(checker="lost", verdict="violated", summary=summary, proof=(change, read))
+        return Judgement(checker="lost", verdict="violated", summary=summary, proof=found.pairs[0])
     if found.phantoms:
         summary = f"{len(found.phantoms)} reads found a value that was never written"
         return Judgement(checker="lost", verdict="violated", summary=summary, proof=found.phantoms[:1])
     if found.unread:
         summary = f"{found.unread} acknowledged changes on keys without a final read"
         return Judgement(checker="lost", verdict="unknown" if found.finals_expected else "held", summary=summary)
-    summary = f"{found.lost} acknowledged changes gone, {allowed} allowed" if found.lost else _ALL_THERE
+    summary = "the final reads account for every acknowledged change"
+    if found.lost:
+        summary = f"{found.lost} acknowledged changes gone, {allowed} allowed"
     return Judgement(checker="lost", verdict="held", summary=summary)

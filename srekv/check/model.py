@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from math import inf
 from typing import Any, Literal, Self, get_args
 
 import msgspec
 
+from srekv.drill.model import HEADLINE
 from srekv.errors import Advice
 
 Kind = Literal["read", "write", "cas", "delete"]
@@ -19,9 +22,6 @@ WORST_FIRST: tuple[Ruling, ...] = ("violated", "unknown", "held")
 
 CALLED: dict[Ruling, str] = {"held": "held", "violated": "violated", "unknown": "inconclusive"}
 """What a person reads for each ruling."""
-
-HEADLINE = "honor-ttl"
-"""The kind of client whose outage is the headline: it keeps an answer exactly as long as the answer's TTL says."""
 
 TIMED_OUT = "time-out"
 
@@ -34,8 +34,7 @@ _CAUSES = (
     ("NXDOMAIN", "no such name"),
     ("unreachable", "unreachable"),
 )
-"""What to look for in a client's words, and what to call it."""
-
+"""A part of a client's error, and the cause that it stands for."""
 
 _EXACT = 2**53
 _ENCODE = json.JSONEncoder(sort_keys=True, allow_nan=False).encode
@@ -86,7 +85,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         outcome: ok, conflict (cas only), fail (certainly no effect), unknown.
         node: which node answered, "" if none did.
         final: a read after the load had ended.
-        zoo: what kind of client did it: how it treats the name's answer.
+        policy: the client's DNS caching policy: how it treats the name's answer; `zoo` in files.
         error: what went wrong, in the client's words; "" if nothing did.
     """
 
@@ -100,7 +99,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     outcome: Outcome
     node: str = ""
     final: bool = False
-    zoo: str = HEADLINE
+    policy: str = HEADLINE
     error: str = ""
 
     @property
@@ -120,11 +119,6 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.op != "read" and self.outcome in {"ok", "unknown"}
 
     @property
-    def acknowledged(self) -> bool:
-        """Whether the service said that the change was made."""
-        return self.op != "read" and self.outcome == "ok"
-
-    @property
     def leaves(self) -> str | None:
         """The key's value after it took effect; meaningful if it mutates."""
         return None if self.op == "delete" else self.value
@@ -136,8 +130,16 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             line["expect"] = _plain(self.expect)
         line |= {"invoke": self.invoke, "complete": self.complete, "outcome": self.outcome}
         more = {"node": self.node, "final": self.final, "error": self.error}
-        more["zoo"] = self.zoo if self.zoo != HEADLINE else ""
+        more["zoo"] = self.policy if self.policy != HEADLINE else ""
         return line | {name: value for name, value in more.items() if value}
+
+
+def by_key(operations: Iterable[Operation]) -> dict[str, list[Operation]]:
+    """The operations on each key, in their order."""
+    found: dict[str, list[Operation]] = defaultdict(list)
+    for one in operations:
+        found[one.key].append(one)
+    return found
 
 
 def impossible(one: Operation) -> str:
@@ -146,19 +148,23 @@ def impossible(one: Operation) -> str:
     wrong = next((name for name, value in members.items() if not isinstance(value, str)), "")
     if one.op not in get_args(Kind) or one.outcome not in get_args(Outcome):
         return f"there is no {one.op} with outcome {one.outcome}"
-    if wrong:
-        return f"{wrong} is {members[wrong]!r}, not a string"
-    if one.op in {"write", "cas"} and one.value is None:
-        return f"a {one.op} needs a value"
-    if one.outcome == "conflict" and one.op != "cas":
-        return f"a {one.op} cannot conflict"
-    if not 0 <= one.invoke < inf:
-        return f"invoke is {one.invoke}, not a number of seconds"
-    if one.outcome == "unknown":
-        return "" if one.complete is None else "an unknown outcome has no complete"
-    if one.complete is None:
-        return "" if one.outcome == "fail" else f"{one.outcome} needs complete"
-    return "" if one.invoke <= one.complete < inf else f"complete is {one.complete}, invoke {one.invoke}"
+    return f"{wrong} is {members[wrong]!r}, not a string" if wrong else inconsistency(one)
+
+
+def inconsistency(one: Operation) -> str:
+    """Why members of the right types do not make an operation; "" if they do."""
+    op, outcome, invoke, complete = one.op, one.outcome, one.invoke, one.complete
+    if one.value is None and op in {"write", "cas"}:
+        return f"a {op} needs a value"
+    if outcome == "conflict" and op != "cas":
+        return f"a {op} cannot conflict"
+    if not 0 <= invoke < inf:
+        return f"invoke is {invoke}, not a number of seconds"
+    if complete is None:
+        return "" if outcome in {"unknown", "fail"} else f"{outcome} needs complete"
+    if outcome == "unknown":
+        return "an unknown outcome has no complete"
+    return "" if invoke <= complete < inf else f"complete is {complete}, invoke {invoke}"
 
 
 def _plain(value: str | None) -> object:
@@ -195,6 +201,15 @@ class History:
     notes: tuple[str, ...] = ()
     is_history: bool = True
 
+    def first(self, kind: str) -> Event | None:
+        """The first event of that kind."""
+        return next((one for one in self.events if one.event == kind), None)
+
+    def members(self, *kinds: str) -> dict[str, Any]:
+        """The members of the first event of each kind, as far as there is one."""
+        found = filter(None, map(self.first, kinds))
+        return {name: value for one in found for name, value in one.members.items()}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
@@ -230,14 +245,14 @@ class ClientOutage:
     """A fault as one kind of client saw it; several clients of a kind count as the worst of them.
 
     Attributes:
-        name: the kind.
+        name: the kind, by its DNS caching policy.
         outage_s: the longest time that one of them was without a good answer while it tried.
         errors: how many operations went wrong from the fault on.
         begin: the last good answer before that outage.
         end: the first good answer after it, or the last try.
         recovered: whether there was a good answer after it.
         availability: the share of time, not of requests, in which they had good answers; a client that waits for
-            time-outs asks less often, so counting requests would flatter the service.
+            timeouts asks less often, so counting requests would flatter the service.
         operations: how many operations they made in all.
         errors_by_kind: the errors from the fault on, by what went wrong, most frequent first.
         advice: what to change about such a client, one line.
@@ -252,19 +267,24 @@ class ClientOutage:
     recovered: bool
     availability: float = 1.0
     operations: int = 0
-    errors_by_kind: tuple[tuple[str, int], ...] = ()
+    errors_by_kind: dict[str, int] = field(default_factory=dict)
     advice: str = ""
     observed: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One bar of the waterfall, in the history's seconds; `end` None: it never ended. `note` says what is uncertain."""
+    """One bar of the waterfall, seconds since the fault; `end` None: it never ended. `note` says what is uncertain."""
 
     name: str
     begin: float
     end: float | None
     note: str = ""
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took."""
+        return None if self.end is None else self.end - self.begin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,22 +292,22 @@ class Expected:
     """What the stack's settings let expect, AWS-equivalent seconds, and where the measured outage lies in it.
 
     Attributes:
-        best: the shortest simulated outage.
-        p50: half of them are shorter.
-        p95: nineteen in twenty are shorter.
-        worst: the longest that is possible.
+        best_s: the shortest simulated outage.
+        p50_s: half of them are shorter.
+        p95_s: nineteen in twenty are shorter.
+        worst_s: the longest that is possible.
         percentile: the share of simulated outages that are shorter than the measured one, in percent.
         luck: the same in words.
         curve: outages and the percent of simulated ones that they are not shorter than, from 0 to 100.
     """
 
-    best: float
-    p50: float
-    p95: float
-    worst: float
+    best_s: float
+    p50_s: float
+    p95_s: float
+    worst_s: float
     percentile: float
-    luck: str = ""
-    curve: tuple[tuple[float, int], ...] = ()
+    luck: str
+    curve: tuple[tuple[float, int], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,7 +318,6 @@ class Timing:
         fault: what was done, for a person.
         fault_at: when it was asked for.
         heal_at: when the healing was asked for.
-        outage_s: the longest outage that any client of the headline kind saw; None: none of them was observed.
         detection_s: from the fault to the health verdict.
         switch_s: from the health verdict to the first answer with the secondary's address.
         recovery_s: from the switch to the first good answer for the client that waited longest.
@@ -309,13 +328,12 @@ class Timing:
         expected: the simulated outages; None when the history does not say the settings, or no switch is expected.
         switch_expected: whether the fault must make the name switch; False: it must not; None: either is right.
         outage_allowed: whether the clients may notice; if not, a single error is too much.
-        asked_until: when the name was last asked; None: never, or the history does not say the nodes' addresses.
+        asked: whether the name was asked after the fault, in a history that says the nodes' addresses.
     """
 
     fault: str
     fault_at: float
     heal_at: float | None
-    outage_s: float | None
     detection_s: float | None
     switch_s: float | None
     recovery_s: float | None
@@ -326,7 +344,7 @@ class Timing:
     expected: Expected | None = None
     switch_expected: bool | None = True
     outage_allowed: bool = True
-    asked_until: float | None = None
+    asked: bool = False
 
     @property
     def headline(self) -> ClientOutage | None:
@@ -334,9 +352,18 @@ class Timing:
         return next((one for one in self.clients[:1] if one.observed), None)
 
     @property
+    def outage_s(self) -> float | None:
+        """The longest outage that any client of the headline kind saw; None: none of them was observed."""
+        return self.headline.outage_s if self.headline else None
+
+    @property
     def availability(self) -> float | None:
         """The share of time in which the headline's clients had good answers."""
         return self.headline.availability if self.headline else None
+
+
+_OF_TIME = ("fault", "outage_s", "detection_s", "switch_s", "recovery_s", "failback_s", "availability")
+"""The figures of a verdict that its timing holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -386,12 +413,33 @@ class Verdict:
         return f"{self.lost} lost" if self.lost or proven else ""
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `check --output json`."""
+        """The document of `check --output json`: every headline number."""
+        timing = self.timing
+        clients, steps = (timing.clients, timing.steps) if timing else ((), ())
+        expected = timing.expected if timing else None
         return {
             "verdict": self.verdict,
+            "reason": self.reason or None,
+            **{name: getattr(timing, name, None) for name in _OF_TIME},
             "operations": self.operations,
             "acknowledged": self.acknowledged,
             "lost": self.lost,
             "linearizable": self.linearizable,
+            "bound_s": timing.bound_s if timing else None,
+            "expected": _without(asdict(expected), "curve") if expected else None,
+            "clients": [_without(asdict(one), "begin", "end", "observed") for one in clients],
+            "phases": [
+                {
+                    "name": one.name,
+                    "begin_s": round(one.begin, 4),
+                    "seconds": None if one.seconds is None else round(one.seconds, 4),
+                    "note": one.note,
+                }
+                for one in steps
+            ],
             "findings": [finding.to_json() for finding in self.findings],
         }
+
+
+def _without(members: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if name not in names}

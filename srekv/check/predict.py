@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from srekv.check.simulation import REFUSED_S, Scenario, detection, healing, outage
@@ -15,38 +15,14 @@ INTERVALS = (30, 10)
 
 @dataclass(frozen=True, kw_only=True)
 class Outages:
-    """Simulated outages of one kind of fault, AWS-equivalent seconds; `worst` is the bound, not the longest draw."""
+    """Simulated outages of one kind of fault, AWS-equivalent seconds; `worst_s` is the bound, not the longest draw."""
 
-    best: float
-    p50: float
-    p95: float
-    worst: float
-    detection_p50: float
-    detection_worst: float
-
-    def to_json(self) -> dict[str, float]:
-        """As a member of a JSON document."""
-        return {
-            "best_s": self.best,
-            "p50_s": self.p50,
-            "p95_s": self.p95,
-            "worst_s": self.worst,
-            "detection_p50_s": self.detection_p50,
-            "detection_worst_s": self.detection_worst,
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Healing:
-    """How long a check takes to pass again once its endpoint answers, simulated, AWS-equivalent seconds."""
-
-    best: float
-    p50: float
-    p95: float
-
-    def to_json(self) -> dict[str, float]:
-        """As a member of a JSON document."""
-        return {"best_s": self.best, "p50_s": self.p50, "p95_s": self.p95}
+    best_s: float
+    p50_s: float
+    p95_s: float
+    worst_s: float
+    detection_p50_s: float
+    detection_worst_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,18 +32,8 @@ class Choice:
     interval: int
     threshold: int
     ttl: int
-    worst: float
+    worst_s: float
     usd_month: float
-
-    def to_json(self) -> dict[str, float]:
-        """As a member of a JSON document."""
-        return {
-            "interval": self.interval,
-            "threshold": self.threshold,
-            "ttl": self.ttl,
-            "worst_s": round(self.worst, 1),
-            "usd_month": round(self.usd_month, 2),
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,9 +42,9 @@ class Prediction:
 
     Attributes:
         settings: interval, threshold and TTL.
-        silent: the outage when the machine stops: nobody answers.
+        silent: the outage when the machine stops and no request is answered.
         refused: the outage when the port refuses or answers with errors.
-        healing: when the primary answers again: what its check waits for before the name goes back.
+        healing: how long the check takes to pass again once the primary answers: best_s, p50_s and p95_s.
         costs: what the stack costs.
         target: the longest outage that is wanted, or None.
         choices: the settings that meet the target, the best of each price, the cheapest first; empty without a target.
@@ -87,7 +53,7 @@ class Prediction:
     settings: Scenario
     silent: Outages
     refused: Outages
-    healing: Healing
+    healing: dict[str, float]
     costs: tuple[Cost, ...]
     target: float | None
     choices: tuple[Choice, ...]
@@ -95,26 +61,27 @@ class Prediction:
     @property
     def meets(self) -> bool | None:
         """Whether even the longest outage stays within the target; None without one."""
-        return None if self.target is None else self.silent.worst <= self.target
+        return None if self.target is None else self.silent.worst_s <= self.target
 
     def to_json(self) -> dict[str, Any]:
         """The document of `predict --output json`."""
         month = total_usd(self.costs)
+        choices = [asdict(one) for one in self.choices]
         return {
             "interval": self.settings.interval,
             "threshold": self.settings.threshold,
             "ttl": self.settings.ttl,
-            "outage": self.silent.to_json(),
-            "outage_refused": self.refused.to_json(),
-            "healing": self.healing.to_json(),
+            "outage": asdict(self.silent),
+            "outage_refused": asdict(self.refused),
+            "healing": self.healing,
             "usd_month": round(month, 2),
             "usd_hour": round(month / HOURS, 4),
             "region": REGION,
             "costs": [one.to_json() for one in self.costs],
             "target_s": self.target,
             "meets": self.meets,
-            "cheapest": self.choices[0].to_json() if self.choices else None,
-            "choices": [one.to_json() for one in self.choices],
+            "cheapest": choices[0] if choices else None,
+            "choices": choices,
         }
 
 
@@ -124,8 +91,8 @@ def predict(*, interval: int, threshold: int, ttl: int, target: float | None = N
     return Prediction(
         settings=settings,
         silent=_outages(settings),
-        refused=_outages(Scenario(interval=interval, threshold=threshold, ttl=ttl, probe_failure_s=REFUSED_S)),
-        healing=_healing(settings),
+        refused=_outages(replace(settings, probe_failure_s=REFUSED_S)),
+        healing=healing(settings).summary(),
         costs=stack_costs(interval=interval),
         target=target,
         choices=() if target is None else choices(target),
@@ -133,20 +100,12 @@ def predict(*, interval: int, threshold: int, ttl: int, target: float | None = N
 
 
 def _outages(settings: Scenario) -> Outages:
-    simulated, detected = outage(settings), detection(settings)
     return Outages(
-        best=round(simulated.best, 1),
-        p50=round(simulated.quantile(0.5), 1),
-        p95=round(simulated.quantile(0.95), 1),
-        worst=round(settings.bound_s, 1),
-        detection_p50=round(detected.quantile(0.5), 1),
-        detection_worst=round(settings.detection_bound_s, 1),
+        **outage(settings).summary(),
+        worst_s=round(settings.bound_s, 1),
+        detection_p50_s=detection(settings).summary()["p50_s"],
+        detection_worst_s=round(settings.detection_bound_s, 1),
     )
-
-
-def _healing(settings: Scenario) -> Healing:
-    healed = healing(settings)
-    return Healing(best=round(healed.best, 1), p50=round(healed.quantile(0.5), 1), p95=round(healed.quantile(0.95), 1))
 
 
 def choices(target: float) -> tuple[Choice, ...]:
@@ -157,25 +116,21 @@ def choices(target: float) -> tuple[Choice, ...]:
     """
     found = []
     for interval in INTERVALS:
-        fitting = [
-            one
-            for threshold in THRESHOLDS
-            for ttl in TTLS
-            if (one := Scenario(interval=interval, threshold=threshold, ttl=ttl)).bound_s <= target
-        ]
-        if fitting:
-            found.append(max(fitting, key=lambda one: (min(one.threshold, 3), one.ttl, one.threshold)))
-    priced = [
-        Choice(
-            interval=one.interval,
-            threshold=one.threshold,
-            ttl=one.ttl,
-            worst=one.bound_s,
-            usd_month=total_usd(stack_costs(interval=one.interval)),
+        scenarios = (
+            Scenario(interval=interval, threshold=threshold, ttl=ttl) for threshold in THRESHOLDS for ttl in TTLS
         )
-        for one in found
-    ]
-    return tuple(sorted(priced, key=lambda one: one.usd_month))
+        if fitting := [one for one in scenarios if one.bound_s <= target]:
+            best = max(fitting, key=lambda one: (min(one.threshold, 3), one.ttl, one.threshold))
+            found.append(
+                Choice(
+                    interval=interval,
+                    threshold=best.threshold,
+                    ttl=best.ttl,
+                    worst_s=round(best.bound_s, 1),
+                    usd_month=round(total_usd(stack_costs(interval=interval)), 2),
+                )
+            )
+    return tuple(sorted(found, key=lambda one: one.usd_month))
 
 
 def shortest_bound_s() -> float:

@@ -11,32 +11,40 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import accumulate, chain, islice
 from math import inf
-from operator import attrgetter, itemgetter
+from operator import attrgetter
+
+import msgspec
 
 from srekv.check.budget import Budget
 from srekv.check.model import Operation
-from srekv.check.zones import START, Block, ContradictionError, Register, end
+from srekv.check.zones import Block, Cluster, ContradictionError, Register, end
 
 
-@dataclass(slots=True, eq=False)
-class _Source:
-    """A write that an answer may have seen: in a block, the level of its readers."""
+class _Source(msgspec.Struct, eq=False, gc=False):
+    """A write that an answer may have seen, and the times around those that saw it.
+
+    Attributes:
+        block: it is part of.
+        place: of its cluster in the block.
+        writer: the write.
+        before: the latest invocation of what stands before its readers.
+        begun: the same with its readers.
+        ended: the earliest completion of the write, its readers, and what stands after them.
+        after: the earliest completion of what stands after its readers.
+    """
 
     block: Block
-    level: int
+    place: int
     writer: Operation
+    before: float
+    begun: float
+    ended: float = inf
+    after: float = inf
 
-    @property
-    def replaceable(self) -> bool:
-        """Whether nothing in the block replaced it."""
-        return self.level >= len(self.block.levels) - 1
 
-
-@dataclass(slots=True, eq=False)
-class _Question:
+class _Question(msgspec.Struct, eq=False, gc=False):
     """An answer that several writes may explain; with the block that it begins, if it is a compare-and-set."""
 
     answer: Operation
@@ -58,11 +66,15 @@ def settle(register: Register, budget: Budget) -> None:
         OutOfBudgetError: it could not be decided within the budget.
     """
     questions = [_Question(one) for one in register.watchers]
-    heads = ((block.levels[0][0], block) for block in register.blocks)
+    heads = ((block.clusters[0].writer, block) for block in register.blocks)
     questions += [_Question(head, block) for head, block in heads if head.op == "cas"]
     if not questions:
         return
-    choices = _Choices(register, budget)
+    near = _Neighbourhood(register.blocks)
+    questions = [one for one in questions if not near.has_room(one)]
+    if not questions:
+        return
+    choices = _Choices(register, near, budget)
     groups = choices.groups(choices.decide_plain(questions))
     undo = choices.mark()
     failed = [group for group in groups if not choices.decide(group, optional=False)]
@@ -76,26 +88,19 @@ def settle(register: Register, budget: Budget) -> None:
         raise ContradictionError(answers, max(answers, key=end), proven=False)
 
 
-def _sources(block: Block) -> Iterator[_Source]:
+def _sources(block: Block) -> list[_Source]:
     """The writes in a block."""
-    return (_Source(block, level, block.levels[level - 1][0]) for level in range(1, len(block.levels) + 1, 2))
-
-
-def _has_room(source: _Source, question: _Question) -> bool:
-    """Whether the answer fits between those that saw the write: its joining them then moves no other operation."""
-    spans, level, answer = source.block.spans, source.level, question.answer
-    return (
-        question.block is None
-        and answer.invoke <= max(last for _, last in spans[: level + 1])
-        and min(first for first, _ in spans[level - 1 :]) <= end(answer)
-    )
-
-
-def _around(source: _Source) -> tuple[float, float]:
-    """The latest invocation before those that saw the write, in its block, and the earliest completion after them."""
-    spans = source.block.spans
-    before = max(last for _, last in spans[: source.level])
-    return before, min((first for first, _ in spans[source.level + 1 :]), default=inf)
+    found = []
+    begun = -inf
+    for place, cluster in enumerate(block.clusters):
+        before = max(begun, cluster.writer.invoke)
+        begun = max(before, cluster.last)
+        found.append(_Source(block, place, cluster.writer, before, begun))
+    ended = inf
+    for source, cluster in zip(reversed(found), reversed(block.clusters), strict=True):
+        source.after = ended
+        source.ended = ended = min(ended, cluster.first, end(cluster.writer))
+    return found
 
 
 class _Shelf:
@@ -116,56 +121,51 @@ class _Shelf:
             position -= 1
 
 
-class _Peak:
-    """Answers which of the blocks before a limit has the highest figure."""
-
-    def __init__(self, rows: Iterable[tuple[float, float, Block]]) -> None:
-        self._limits: list[float] = []
-        self._best: list[tuple[tuple[float, Block | None], tuple[float, Block | None]]] = [((-inf, None), (-inf, None))]
-        for limit, figure, block in sorted(rows, key=itemgetter(0)):
-            first, second = self._best[-1]
-            row = (figure, block)
-            self._limits.append(limit)
-            self._best.append((row, first) if figure > first[0] else (first, row if figure > second[0] else second))
-
-    def below(self, limit: float, but: Block | None) -> tuple[float, Block | None]:
-        """The highest figure, and whose it is; another block than `but`."""
-        first, second = self._best[bisect_left(self._limits, limit)]
-        return second if first[1] is but else first
+def _longer(one: Block, other: Block) -> Block:
+    return other if other.last > one.last else one
 
 
 class _Neighbourhood:
     """Finds the writes that may explain an answer: no block is certain to lie between them."""
 
     def __init__(self, blocks: Iterable[Block]) -> None:
-        everything = [source for block in blocks for source in _sources(block)]
+        self._by_block = {block: _sources(block) for block in blocks}
         self._by_value: dict[str | None, list[_Source]] = defaultdict(list)
-        for source in everything:
+        for source in chain(*self._by_block.values()):
             self._by_value[source.writer.leaves].append(source)
         self._shelves: dict[str | None, _Shelf] = {}
-        self._everything = _Shelf(everything)
-        self._ended = _Peak((block.first, block.last, block) for block in blocks)
-        self._begun = _Peak((-block.last, -block.first, block) for block in blocks)
+        self._everything: _Shelf | None = None
+        ended = sorted(self._by_block, key=attrgetter("first"))
+        self._firsts = [block.first for block in ended]
+        self._longest: list[Block] = list(accumulate(ended, _longer))
 
-    def _shelf(self, value: str | None) -> _Shelf:
-        """The writes of a value; few values are asked for."""
+    def _shelf(self, answer: Operation) -> _Shelf:
+        """The writes whose state the answer may have met; few values are asked for."""
+        if answer.outcome == "conflict":
+            self._everything = self._everything or _Shelf(chain(*self._by_block.values()))
+            return self._everything
+        value = answer.value if answer.op == "read" else answer.expect
         if value not in self._shelves:
             self._shelves[value] = _Shelf(self._by_value.get(value, ()))
         return self._shelves[value]
 
-    def sources(self, question: _Question) -> Iterator[_Source]:
+    def sources(self, answer: Operation) -> Iterator[_Source]:
         """The writes near an answer whose state it fits."""
-        answer, own = question.answer, question.block
-        first, last = (own.first, own.last) if own else (end(answer), answer.invoke)
-        least, left = self._ended.below(last, own)
-        most, right = self._begun.below(-first, own)
-        value = answer.value if answer.op == "read" else answer.expect
-        near = (self._everything if answer.outcome == "conflict" else self._shelf(value)).between(least, end(answer))
-        beyond = _sources(left) if left is not None and left.first < least else ()
-        for source in chain(beyond, near):
-            possible = -source.block.last >= most or source.block is right
-            if possible and source.writer.invoke <= end(answer) and shows(answer, source.writer):
+        over = bisect_left(self._firsts, answer.invoke)
+        left = self._longest[over - 1] if over else None
+        least = left.last if left else -inf
+        ended = end(answer)
+        near = self._shelf(answer).between(least, ended)
+        for source in chain(self._by_block[left], near) if left and left.first < least else near:
+            if source.writer.invoke <= ended and shows(answer, source.writer):
                 yield source
+
+    def has_room(self, question: _Question) -> bool:
+        """Whether the answer fits between those that saw a write: its joining them then moves no other operation."""
+        answer = question.answer
+        return question.block is None and any(
+            answer.invoke <= source.begun and source.ended <= end(answer) for source in self.sources(answer)
+        )
 
 
 class _Choices:
@@ -175,19 +175,18 @@ class _Choices:
     others by their latest invocation. Blocks that are glued together have one zone, kept under the first of them.
     """
 
-    def __init__(self, register: Register, budget: Budget) -> None:
+    def __init__(self, register: Register, near: _Neighbourhood, budget: Budget) -> None:
         self._budget = budget
+        self._near = near
         self._joined: dict[Block, dict[int, tuple[float, float]]] = defaultdict(dict)
         self._next: dict[Block, Block] = {}
         self._previous: dict[Block, Block] = {}
         self._trail: list[tuple[Callable[..., object], tuple[object, ...]]] = []
-        start = [] if None in register.clusters else [Block([[START]], [(-inf, -inf)], first=-inf, last=-inf)]
-        blocks = [*start, *register.blocks]
+        blocks = register.blocks
         self._zones = {block: (block.first, block.last) for block in blocks}
         self._lasting = sorted((one.first, one.last, id(one)) for one in blocks if one.first < one.last)
         self._brief = sorted((one.last, one.first, id(one)) for one in blocks if one.first >= one.last)
-        self._near = _Neighbourhood(blocks)
-        offered = (Block([[one]], [(inf, one.invoke)], first=inf, last=one.invoke) for one in register.optional)
+        offered = (Block([Cluster(one)], inf, one.invoke) for one in register.optional)
         self._optional = {source: None for block in offered for source in _sources(block)}
         self._found: dict[_Question, list[_Source]] = {}
 
@@ -202,15 +201,13 @@ class _Choices:
             undo(self, *given)
 
     def decide_plain(self, questions: Iterable[_Question]) -> list[_Question]:
-        """Make every choice that has no alternative, and each that changes nothing; the questions that are left.
+        """Make every choice that has no alternative; the questions that are left.
 
         Raises:
             ContradictionError: a question has no possible choice.
         """
         left = []
         for question in questions:
-            if any(_has_room(source, question) for source in self._near.sources(question)):
-                continue
             possible = list(islice(self._possible(question, optional=True), 2))
             if not possible:
                 raise ContradictionError([question.answer], question.answer, proven=False)
@@ -263,7 +260,7 @@ class _Choices:
     def _candidates(self, question: _Question, *, optional: bool) -> Iterator[_Source]:
         """The writes that the answer may show, as far as its surroundings tell."""
         if question not in self._found:
-            self._found[question] = list(self._near.sources(question))
+            self._found[question] = list(self._near.sources(question.answer))
         yield from self._found[question]
         for source in self._optional if optional else ():
             if shows(question.answer, source.writer) and source.writer.invoke <= end(question.answer):
@@ -289,15 +286,14 @@ class _Choices:
 
     def _join(self, source: _Source, answer: Operation) -> bool:
         """The answer saw the write: it stands among the write's readers."""
-        levels, level = self._joined[source.block], source.level
+        levels, level = self._joined[source.block], source.place
         old = levels.get(level)
         earliest, latest = old or (inf, -inf)
         earliest, latest = min(earliest, end(answer)), max(latest, answer.invoke)
         levels[level] = earliest, latest
         self._trail.append((_Choices._part, (levels, level, old)))
-        before, after = _around(source)
-        before = max(before, *(last for lower, (_, last) in levels.items() if lower < level), -inf)
-        after = min(after, *(first for upper, (first, _) in levels.items() if upper > level), inf)
+        before = max(source.before, *(last for lower, (_, last) in levels.items() if lower < level), -inf)
+        after = min(source.after, *(first for upper, (first, _) in levels.items() if upper > level), inf)
         return before <= earliest and latest <= after
 
     def _part(self, levels: dict[int, tuple[float, float]], level: int, old: tuple[float, float] | None) -> None:
@@ -309,7 +305,8 @@ class _Choices:
     def _link(self, source: _Source, block: Block) -> bool:
         """The block's first compare-and-set replaced the write."""
         before = source.block
-        if not source.replaceable or before in self._next or block in self._previous or self._first_of(before) is block:
+        is_last = source.place == len(before.clusters) - 1
+        if not is_last or before in self._next or block in self._previous or self._first_of(before) is block:
             return False
         self._next[before], self._previous[block] = block, before
         self._trail.append((_Choices._unlink, (before, block)))

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from srekv.check.model import TIMED_OUT, Event, History, Judgement, Operation
+from srekv.check.model import TIMED_OUT, History, Judgement, Operation
 from srekv.errors import Advice, CommandLine
 
 FAILED_OPERATIONS, FAILED_SHARE = 2, 0.05
@@ -32,7 +32,7 @@ def judge_steady(history: History, fault_at: float) -> Judgement:
 
     Unknown without any.
     """
-    settings = _settings(history)
+    settings = history.members("start", "drill")
     before = before_fault(history, fault_at, timeout_s=_timeout_s(settings))
     failed = [one for one in before if not one.good]
     summary = f"{len(failed)} of {len(before)} operations before the fault failed"
@@ -53,7 +53,7 @@ def waiting(history: History, *, since: float = -math.inf, until: float = math.i
     late = sum(one > LATE_S for one in lags)
     if late > LATE_SHARE * len(lags):
         return f"the machine kept the load waiting in {late} of {len(lags)} s"
-    worst, timeout_s = max(lags, default=0.0), _timeout_s(_settings(history))
+    worst, timeout_s = max(lags, default=0.0), _timeout_s(history.members("start", "drill"))
     return f"the machine stood still for {worst:.1f} s" if worst >= timeout_s else ""
 
 
@@ -65,7 +65,7 @@ def _lags(history: History, since: float, until: float = math.inf) -> list[float
 def doubt(history: History, steady: Judgement, fault_at: float) -> tuple[str, Advice]:
     """Why the times after the fault may be the machine's doing, and the fix; "" and "" if they are the service's."""
     if cause := waiting(history, since=fault_at):
-        return cause, _relief(_settings(history))
+        return cause, _relief(history.members("start", "drill"))
     return ("the drill was not steady", steady.fix) if steady.verdict != "held" else ("", "")
 
 
@@ -88,15 +88,6 @@ def in_doubt(finding: Judgement, cause: str, *, fix: Advice = "") -> Judgement:
     if finding.verdict != "violated":
         return finding
     return replace(finding, verdict="unknown", summary=f"{finding.summary}; not proven, as {cause}", fix=fix)
-
-
-def _settings(history: History) -> dict[str, Any]:
-    """How the history was made: the members of its start and its drill."""
-    members: dict[str, Any] = {}
-    for kind in ("start", "drill"):
-        event: Event | None = next((one for one in history.events if one.event == kind), None)
-        members |= event.members if event else {}
-    return members
 
 
 def _number(settings: dict[str, Any], *names: str) -> float | None:

@@ -1,4 +1,4 @@
-"""The verdict over a history: every checker's word, the worst of them last word.
+"""The verdict over a history: each checker's finding, of which the worst decides.
 
 A checker that crashes says unknown; it does not take the others down with it.
 """
@@ -8,23 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from srekv.check.collector import paused_collector
-from srekv.check.history import parse, read
+from srekv.check.history import parse, paused_collector, read
 from srekv.check.linear import judge_linear
 from srekv.check.lost import judge_lost, losses
 from srekv.check.model import WORST_FIRST, History, Judgement, Operation, Ruling, Timing, Verdict, impossible
-from srekv.check.promises import judge_promises, recorded
 from srekv.check.steady import doubt, in_doubt, judge_steady
 from srekv.check.timing import judge_timing, measure
 from srekv.drill.events import FORMAT
 from srekv.drill.model import Promises
 
 
-def judge_file(source: Path | str | Iterable[str | bytes], *, promises: Promises | None = None) -> Verdict:
-    """Judge a history file: its path, or its lines. Without `promises` those count that the history carries."""
+def judge_file(source: Path | str | Iterable[str | bytes], *, objectives: Promises | None = None) -> Verdict:
+    """Judge a history file: its path, or its lines. Without `objectives` those count that the history carries."""
     if isinstance(source, Path | str):
-        return judge_history(read(Path(source)), promises=promises)
-    return judge_history(parse(source), promises=promises)
+        return judge_history(read(Path(source)), objectives=objectives)
+    return judge_history(parse(source), objectives=objectives)
 
 
 def judge_operations(operations: Iterable[Operation]) -> Verdict:
@@ -43,22 +41,26 @@ def judge_operations(operations: Iterable[Operation]) -> Verdict:
 
 @paused_collector()
 def judge_history(
-    history: History, *, promises: Promises | None = None, progress: Callable[[str], object] = str
+    history: History, *, objectives: Promises | None = None, progress: Callable[[str], object] = str
 ) -> Verdict:
     """Judge a parsed history with every checker that applies to it; `progress` takes how many keys are judged."""
-    promised = recorded(history.events) if promises is None else promises
-    finals = any(one.final for one in history.operations) or promised.max_lost is not None
-    found = losses(history.operations, finals_expected=finals or _has_load(history))
-    timing = measure(history)
-    answered = any(one.good for one in history.operations)
-    if answered:
+    if objectives is None:
+        recorded = history.members("drill").get("promises") or {}
+        objectives = Promises(**{name: recorded.get(name) for name in Promises().to_json()})
+    # our own load reads every key in the end, unless it was killed
+    finals = objectives.max_lost is not None or any(one.final for one in history.operations) or history.first("start")
+    found = losses(history.operations, finals_expected=bool(finals))
+    allowed = objectives.max_lost or 0
+    if any(one.good for one in history.operations):
         findings = [
-            _guarded("lost", lambda: judge_lost(found, allowed=promised.max_lost or 0)),
+            _guarded("lost", lambda: judge_lost(found, allowed=allowed)),
             _guarded("linear", lambda: judge_linear(history.operations, progress=progress)),
         ]
     else:
-        findings = [_nothing("lost"), _nothing("linear")]
-    findings += _judge_times(history, timing, promised)
+        nothing = "no operation was answered: there is nothing to judge"
+        findings = [Judgement(checker=one, verdict="unknown", summary=nothing) for one in ("lost", "linear")]
+    timing = measure(history)
+    findings += _judge_times(history, timing, objectives)
     if history.damaged:  # the write that a read saw may be on a line that cannot be read
         findings = [in_doubt(one, "lines of the history are damaged") for one in findings]
     findings += [Judgement(checker="history", verdict="unknown", summary=gap) for gap in _gaps(history)]
@@ -67,7 +69,7 @@ def judge_history(
     return Verdict(
         verdict=worst(one.verdict for one in findings),
         operations=len(history.operations),
-        acknowledged=sum(one.acknowledged for one in history.operations),
+        acknowledged=found.acknowledged,
         lost=found.lost,
         linearizable=None if linear == "unknown" else linear == "held",
         findings=tuple(findings),
@@ -75,18 +77,39 @@ def judge_history(
     )
 
 
-def _judge_times(history: History, timing: Timing | None, promised: Promises) -> list[Judgement]:
+def _judge_times(history: History, timing: Timing | None, objectives: Promises) -> list[Judgement]:
     """What depends on how long something took: proven only by a steady drill on a machine that keeps up."""
+    held_to = _judge_objectives(objectives, timing)
     if timing is None:
-        return list(judge_promises(promised, None))
+        return held_to
     steady = _guarded("steady", lambda: judge_steady(history, timing.fault_at))
-    found = [_guarded("timing", lambda: judge_timing(timing)), *judge_promises(promised, timing)]
     cause, fix = doubt(history, steady, timing.fault_at)
+    found = [_guarded("timing", lambda: judge_timing(timing)), *held_to]
     return [steady, *(in_doubt(one, cause, fix=fix) if cause else one for one in found)]
 
 
+def _judge_objectives(objectives: Promises, timing: Timing | None) -> list[Judgement]:
+    """One finding for each objective about time; `lost` judges the one about writes. Unknown without a fault."""
+    longest, least = objectives.max_outage_s, objectives.min_availability
+    outage_s, share = (timing.outage_s, timing.availability) if timing else (None, None)
+    found = []
+    for checker, limit, unit, measured, sign in (
+        ("max-outage", longest, " s", outage_s, 1),
+        ("min-availability", least, "", share, -1),
+    ):
+        if limit is None:
+            continue
+        ruling: Ruling = "unknown"
+        if measured is not None:
+            ruling = "held" if sign * measured <= sign * limit else "violated"
+        seen = "nothing was" if measured is None else f"{measured:.4g}"
+        summary = f"{seen} measured, {limit:g}{unit} promised"
+        found.append(Judgement(checker=checker, verdict=ruling, summary=summary))
+    return found
+
+
 def worst(rulings: Iterable[Ruling]) -> Ruling:
-    """The worst ruling: violated over unknown over held; held when nobody said anything."""
+    """The worst ruling: violated over unknown over held; held when there is none."""
     return min(rulings, key=WORST_FIRST.index, default="held")
 
 
@@ -102,15 +125,6 @@ def _gaps(history: History) -> Iterator[str]:
         yield "it has no operation to judge"
     if missing and start is not None:
         yield f"it has a start and no {', '.join(missing)}: its end is missing, or the load ran without a drill"
-
-
-def _nothing(checker: str) -> Judgement:
-    return Judgement(checker=checker, verdict="unknown", summary="no operation was answered: there is nothing to judge")
-
-
-def _has_load(history: History) -> bool:
-    """Whether our own load wrote the history: it reads every key in the end, unless it was killed."""
-    return any(event.event == "start" for event in history.events)
 
 
 def _guarded(checker: str, judgement: Callable[[], Judgement]) -> Judgement:

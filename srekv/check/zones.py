@@ -15,10 +15,12 @@ compare-and-set) belongs to no cluster; `srekv.check.search` decides about those
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from itertools import chain, pairwise, zip_longest
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from math import inf
+from operator import attrgetter
+
+import msgspec
 
 from srekv.check.model import Operation
 
@@ -47,71 +49,67 @@ def end(operation: Operation) -> float:
     return inf if operation.complete is None or operation.outcome == "unknown" else operation.complete
 
 
-@dataclass(slots=True, eq=False)
-class Cluster:
-    """A value that one operation wrote.
+class Cluster(msgspec.Struct, eq=False, gc=False):
+    """A change that took place, and the reads that returned its value where no other operation wrote it.
 
     Attributes:
-        writer: that operation.
-        reads: the reads that returned the value.
-        successor: the compare-and-set that expected it and succeeded, if one did.
+        writer: the change.
+        reads: those reads.
+        first: the earliest completion of a read.
+        last: the latest invocation of a read.
+        successor: the cluster of the compare-and-set that expected the value and succeeded, if one did.
     """
 
     writer: Operation
-    reads: list[Operation] = field(default_factory=list)
+    reads: list[Operation] = []
+    first: float = inf
+    last: float = -inf
     successor: Operation | None = None
 
 
-@dataclass(slots=True, eq=False)
-class Block:
-    """Operations that no order separates.
+class Block(msgspec.Struct, eq=False, gc=False):
+    """Clusters that no order separates, each with a compare-and-set that replaced the value of the one before.
 
     Attributes:
-        levels: a writer, the reads of its value, the next writer, and so on.
-        spans: of each level, the earliest completion and the latest invocation.
+        clusters: in their order.
         first: the earliest completion.
         last: the latest invocation.
     """
 
-    levels: list[list[Operation]]
-    spans: list[tuple[float, float]] = field(default_factory=list)
+    clusters: list[Cluster]
     first: float = inf
     last: float = -inf
 
     def up_to(self, operation: Operation) -> list[Operation]:
         """The operation, and what it depends on: every writer of the block before it."""
         found: list[Operation] = []
-        for writer, reads in zip_longest(self.levels[::2], self.levels[1::2], fillvalue=()):
-            found += writer
-            if any(one is operation for one in (*writer, *reads)):
+        for one in self.clusters:
+            found.append(one.writer)
+            if any(each is operation for each in (one.writer, *one.reads)):
                 break
         return [*found, operation]
 
     def witnesses(self) -> list[Operation]:
         """What its zone follows from."""
-        everything = list(chain(*self.levels))
-        earliest, latest = min(everything, key=end), max(everything, key=lambda one: one.invoke)
-        return self.up_to(earliest) + self.up_to(latest)
+        everything = [each for one in self.clusters for each in (one.writer, *one.reads)]
+        return self.up_to(min(everything, key=end)) + self.up_to(max(everything, key=attrgetter("invoke")))
 
 
-@dataclass(slots=True, eq=False)
-class Register:
+class Register(msgspec.Struct, eq=False, gc=False):
     """The history of one key, arranged.
 
     Attributes:
-        clusters: by value, of the values that one operation wrote.
         blocks: what changed the key for certain; each operation of a cluster is in one of them.
         watchers: reads of a value with several writers, and refused compare-and-sets of a value that was written.
         optional: changes of unknown outcome that no answer shows; they never have to take place.
     """
 
-    clusters: dict[str | None, Cluster]
     blocks: list[Block]
     watchers: list[Operation]
     optional: list[Operation]
 
 
-_Writers = dict[str | None, Operation | None]
+_Value = str | None
 
 
 def arrange(history: Iterable[Operation]) -> Register:
@@ -121,18 +119,47 @@ def arrange(history: Iterable[Operation]) -> Register:
         ContradictionError: an answer shows a value that no operation wrote, two compare-and-sets replaced one value,
             the operations of a block are out of order, or two blocks precede each other.
     """
-    changes, reads, refused = _sorted_out(history)
-    writers: _Writers = {None: START}
-    for one in changes:
-        writers[one.leaves] = None if one.leaves in writers else one
-    shown: dict[str | None, Operation] = {}
+    reads: list[Operation] = []
+    certain: list[Operation] = [START]
+    unknown: list[Operation] = []
+    refused: list[Operation] = []
+    writers: dict[_Value, Operation | None] = {None: START}
+    shown: dict[_Value, Operation] = {}
+    for one in history:
+        op, outcome, value = one.op, one.outcome, one.value
+        if op == "read":
+            if outcome == "ok":
+                reads.append(one)
+                shown[value] = one
+        elif outcome == "conflict":
+            refused.append(one)
+        elif outcome != "fail":
+            if op == "delete":
+                value = None
+            writers[value] = None if value in writers else one
+            if outcome == "unknown":
+                unknown.append(one)
+            else:
+                certain.append(one)
+                if op == "cas":
+                    shown[one.expect] = one
     try:
-        return _arranged(changes, reads, refused, writers, shown)
+        optional = _took_place(certain, unknown, writers, shown)
+        clusters = {
+            value: Cluster(writer)
+            for value, writer in writers.items()
+            if writer is not None and (writer.outcome == "ok" or value in shown)
+        }
+        watchers = _attach(clusters, reads, certain)
+        blocks = _blocks(clusters, certain)
+        _order(blocks)
     except ContradictionError as error:
         raise ContradictionError(_with_witnesses(error.operations, shown), error.culprit) from None
+    watchers += [one for one in refused if one.expect in writers]
+    return Register(blocks, watchers, optional)
 
 
-def _with_witnesses(operations: Iterable[Operation], shown: Mapping[str | None, Operation]) -> Iterable[Operation]:
+def _with_witnesses(operations: Iterable[Operation], shown: dict[_Value, Operation]) -> list[Operation]:
     """The operations in the order of their invocation, and for each of unknown outcome the answer that shows it."""
     found: dict[int, Operation] = {}
     todo = [one for one in operations if one is not START]
@@ -142,73 +169,40 @@ def _with_witnesses(operations: Iterable[Operation], shown: Mapping[str | None, 
             found[id(one)] = one
             if one.outcome == "unknown" and one.leaves in shown:
                 todo.append(shown[one.leaves])
-    return sorted(found.values(), key=lambda one: one.invoke)
+    return sorted(found.values(), key=attrgetter("invoke"))
 
 
-def _arranged(
-    changes: list[Operation],
-    reads: list[Operation],
-    refused: list[Operation],
-    writers: _Writers,
-    shown: dict[str | None, Operation],
-) -> Register:
-    certain = _certain(changes, reads, writers, shown)
-    clusters = {one.leaves: Cluster(one) for one in (START, *certain) if writers[one.leaves] is one}
-    watchers = _attach(clusters, reads, certain)
-    blocks = _blocks(clusters, certain)
-    for block in blocks:
-        _measure(block)
-    _order(blocks)
-    taken = {id(one) for one in certain}
-    return Register(
-        clusters=clusters,
-        blocks=blocks,
-        watchers=[*watchers, *(one for one in refused if one.expect in writers)],
-        optional=[one for one in changes if id(one) not in taken],
-    )
-
-
-def _sorted_out(history: Iterable[Operation]) -> tuple[list[Operation], list[Operation], list[Operation]]:
-    """Changes that may have taken place, answered reads, and refused compare-and-sets."""
-    changes, reads, refused = [], [], []
-    for one in history:
-        if one.outcome == "fail" or (one.op == "read" and one.outcome != "ok"):
-            continue
-        if one.op == "read":
-            reads.append(one)
-        elif one.outcome == "conflict":
-            refused.append(one)
-        else:
-            changes.append(one)
-    return changes, reads, refused
-
-
-def _certain(
-    changes: Iterable[Operation], reads: Iterable[Operation], writers: _Writers, shown: dict[str | None, Operation]
+def _took_place(
+    certain: list[Operation],
+    unknown: Iterable[Operation],
+    writers: dict[_Value, Operation | None],
+    shown: dict[_Value, Operation],
 ) -> list[Operation]:
-    """The changes that took place: acknowledged, or the only ones that explain a value that an answer shows.
+    """Add to `certain` what alone explains a value that an answer shows; the changes of unknown outcome that are left.
 
-    `shown` receives such an answer for each value.
+    `shown` has such an answer for each value, and receives those that follow.
     """
-    certain = [one for one in changes if one.outcome == "ok"]
-    answers = [*((one.value, one) for one in reads), *((one.expect, one) for one in certain if one.op == "cas")]
-    while answers:
-        value, witness = answers.pop()
-        if value in shown:
-            continue
-        shown[value] = witness
-        if value not in writers:
-            raise ContradictionError([witness], witness)
-        writer = writers[value]
-        if writer is not None and writer.outcome == "unknown":
-            certain.append(writer)
-            if writer.op == "cas":
-                answers.append((writer.expect, writer))
-    return certain
+    if not shown.keys() <= writers.keys():
+        witness = next(one for value, one in shown.items() if value not in writers)
+        raise ContradictionError([witness], witness)
+    agenda = [one for one in unknown if one.leaves in shown and writers[one.leaves] is one]
+    taken = set()
+    while agenda:
+        one = agenda.pop()
+        certain.append(one)
+        taken.add(id(one))
+        if one.op == "cas" and one.expect not in shown:
+            shown[one.expect] = one
+            if one.expect not in writers:
+                raise ContradictionError([one], one)
+            writer = writers[one.expect]
+            if writer is not None and writer.outcome == "unknown":
+                agenda.append(writer)
+    return [one for one in unknown if id(one) not in taken]
 
 
 def _attach(
-    clusters: dict[str | None, Cluster], reads: Iterable[Operation], certain: Iterable[Operation]
+    clusters: dict[_Value, Cluster], reads: Iterable[Operation], certain: Iterable[Operation]
 ) -> list[Operation]:
     """Give reads and compare-and-sets to the cluster of the value they saw; the reads that have none."""
     homeless = []
@@ -216,8 +210,13 @@ def _attach(
         cluster = clusters.get(one.value)
         if cluster is None:
             homeless.append(one)
-        else:
-            cluster.reads.append(one)
+            continue
+        cluster.reads.append(one)
+        invoke, complete = one.invoke, one.complete
+        if complete is not None and complete < cluster.first:
+            cluster.first = complete
+        if invoke > cluster.last:  # noqa: PLR1730 - a call of max takes longer, once for each read
+            cluster.last = invoke
     for one in certain:
         if one.op == "cas" and (cluster := clusters.get(one.expect)) is not None:
             if cluster.successor is not None:
@@ -226,7 +225,7 @@ def _attach(
     return homeless
 
 
-def _origins(operation: Operation, clusters: dict[str | None, Cluster]) -> list[Operation]:
+def _origins(operation: Operation, clusters: dict[_Value, Cluster]) -> list[Operation]:
     """The operation and, one after the other, the writers of what it expected."""
     found: dict[int, Operation] = {}
     while id(operation) not in found:
@@ -237,62 +236,67 @@ def _origins(operation: Operation, clusters: dict[str | None, Cluster]) -> list[
     return list(found.values())
 
 
-def _blocks(clusters: dict[str | None, Cluster], certain: Iterable[Operation]) -> list[Block]:
+def _blocks(clusters: dict[_Value, Cluster], certain: Sequence[Operation]) -> list[Block]:
     """Glue each value's cluster to the next one, beginning with what followed no other value."""
     blocks = []
-    unplaced = {id(one): one for one in certain}
-    for head in (START, *certain):
-        if (head is START and None not in clusters) or (head.op == "cas" and head.expect in clusters):
+    placed = 0
+    for head in certain:
+        if head.op == "cas" and head.expect in clusters:
             continue
-        levels: list[list[Operation]] = []
+        chain = []
         writer: Operation | None = head
         while writer is not None:
-            unplaced.pop(id(writer), None)
-            cluster = clusters.get(writer.leaves)
-            levels.append([writer])
-            if cluster is not None:
-                levels.append(cluster.reads)
-            writer = cluster.successor if cluster is not None else None
-        blocks.append(Block(levels))
-    for one in unplaced.values():  # each expected what came of itself
+            cluster = clusters.get(None if writer.op == "delete" else writer.value) or Cluster(writer)
+            chain.append(cluster)
+            writer = cluster.successor
+        placed += len(chain)
+        blocks.append(_measured(chain))
+    if placed < len(certain):  # each expected what came of itself
+        seen = {id(cluster.writer) for block in blocks for cluster in block.clusters}
+        one = next(one for one in certain if id(one) not in seen)
         raise ContradictionError(_origins(one, clusters), one)
     return blocks
 
 
-def _measure(block: Block) -> None:
-    """Find the zone of the block.
+def _measured(clusters: list[Cluster]) -> Block:
+    """The block of these clusters, with its zone.
 
     Raises:
         ContradictionError: an operation ended before one that must come before it was invoked.
     """
-    latest = block.levels[0][0]
-    for level in block.levels:
-        before, previous = block.last, latest
-        first, last = inf, -inf
-        for one in level:
-            ended = end(one)
-            if ended < before:
-                raise ContradictionError([*block.up_to(one), previous], one)
-            first = min(first, ended)
-            if one.invoke > last:
-                last = one.invoke
-                if last > block.last:
-                    block.last, latest = last, one
-        block.spans.append((first, last))
-        block.first = min(block.first, first)
+    first, last = inf, -inf
+    for place, cluster in enumerate(clusters):
+        writer = cluster.writer
+        ended = end(writer)
+        if ended < last:
+            raise _out_of_order(clusters, place, writer)
+        last = max(last, writer.invoke)
+        if cluster.first < last:
+            raise _out_of_order(clusters, place, min(cluster.reads, key=end))
+        last = max(last, cluster.last)
+        first = min(first, ended, cluster.first)
+    return Block(clusters, first, last)
+
+
+def _out_of_order(clusters: list[Cluster], place: int, one: Operation) -> ContradictionError:
+    """The operation of a cluster ended before one that stands before it was invoked."""
+    before = [each for cluster in clusters[:place] for each in (cluster.writer, *cluster.reads)]
+    before += [clusters[place].writer] * (one is not clusters[place].writer)
+    return ContradictionError([*Block(clusters).up_to(one), max(before, key=attrgetter("invoke"))], one)
 
 
 def _order(blocks: Iterable[Block]) -> None:
     """Raise ContradictionError if one block precedes another one that precedes it."""
-    lasting = sorted((one for one in blocks if one.first < one.last), key=lambda one: one.first)
+    lasting = sorted((one for one in blocks if one.first < one.last), key=attrgetter("first"))
     for earlier, later in pairwise(lasting):
         if later.first < earlier.last:
             raise _both_ways(earlier, later)
     firsts = [one.first for one in lasting]
     for one in blocks:
-        position = bisect_left(firsts, one.last) - 1
-        if one.last <= one.first and position >= 0 and one.first < lasting[position].last:
-            raise _both_ways(lasting[position], one)
+        if one.last <= one.first:
+            position = bisect_left(firsts, one.last) - 1
+            if position >= 0 and one.first < lasting[position].last:
+                raise _both_ways(lasting[position], one)
 
 
 def _both_ways(one: Block, other: Block) -> ContradictionError:

@@ -12,7 +12,6 @@ import click
 from srekv.check.formats import FORMATS, Format
 from srekv.commands.history import Objectives, conclude, history_file, read_and_judge, read_history, sealed
 from srekv.commands.session import pass_invocation
-from srekv.drill.model import Promises
 from srekv.errors import SrekvError, UsageError
 from srekv.ui.console import Screen
 from srekv.ui.context import Invocation
@@ -44,50 +43,26 @@ def command(invocation: Invocation, options: Options) -> None:
     $ srekv check --export jepsen srekv-drills/1f2e3d4c/history.jsonl > history.edn
     $ srekv check history.edn
     """
-    if options.export is None:
-        check(invocation.screen, options.file, options.promises, format_=options.format_)
-    elif options.promises:
-        raise UsageError("--export takes no objectives", next_step="srekv check without --export judges a history")
-    else:
-        export_history(invocation.screen, options.file, format_=options.format_)
-
-
-def check(screen: Screen, file: Path, promises: Promises | None, *, format_: Format | None = None) -> None:
-    """Judge a recorded history again, and whether it is still the one that was judged, if it ever was.
-
-    Args:
-        screen: where the verdict is shown.
-        file: the history, or a directory with one.
-        promises: what the run is held to; None: what the history itself carries.
-        format_: the format of the file; None: it is recognised.
-
-    Raises:
-        UsageError: the file is no history, or has an operation that srekv cannot judge.
-        FindingError: violated.
-        UnknownError: unknown.
-    """
-    from srekv.report.data import figures
     from srekv.report.terminal import verdict_view
 
-    path = history_file(file)
-    _, verdict = read_and_judge(screen, path, promises, format_=format_)
+    screen, path = invocation.screen, history_file(options.file)
+    if options.export is not None:
+        _export(screen, path, options)
+        return
+    _, verdict = read_and_judge(screen, path, options.objectives, format_=options.format_)
     verdict = sealed(verdict, path, told=True)
     screen.show(verdict_view(verdict))
-    screen.document(figures(verdict))
+    screen.document(verdict.to_json())
     conclude(verdict)
 
 
-def export_history(screen: Screen, file: Path, *, format_: Format | None = None) -> None:
-    """Print a history as Jepsen's history.edn; a JSON document has its lines.
-
-    Raises:
-        UsageError: the file is no history, or has an operation that srekv cannot judge.
-        SrekvError: lines are damaged.
-    """
+def _export(screen: Screen, path: Path, options: Options) -> None:
+    """Print a history as Jepsen's history.edn; a JSON document has its lines."""
     from srekv.check.formats.export import jepsen
 
-    path = history_file(file)
-    history = read_history(path, format_)
+    if options.objectives:
+        raise UsageError("--export takes no objectives", next_step="srekv check without --export judges a history")
+    history = read_history(path, options.format_)
     if history.damaged:
         raise SrekvError(
             f"{path} cannot be exported",

@@ -13,7 +13,7 @@ from srekv.check.compare import Difference, Measures
 from srekv.commands.history import HISTORY, parse_history, sealed
 from srekv.commands.session import pass_invocation
 from srekv.errors import FindingError, UnknownError, UsageError
-from srekv.ui.console import Screen, plain_table
+from srekv.ui.console import plain_table
 from srekv.ui.context import Invocation
 from srekv.ui.options import Number, argument, click_command, option
 from srekv.ui.text import Text
@@ -44,32 +44,23 @@ def command(invocation: Invocation, options: Options) -> None:
 
     $ srekv compare baseline report --tolerance 0.2
     """
-    compare(invocation.screen, options.a, options.b, tolerance=options.tolerance)
+    from srekv.check.compare import compare, conclusion
 
-
-def compare(screen: Screen, a: Path, b: Path, *, tolerance: float) -> None:
-    """Whether B is worse than A.
-
-    Raises:
-        FindingError: it is.
-        UnknownError: a run is inconclusive, or lacks a figure that others have.
-    """
-    from srekv.check.compare import compare as compared
-    from srekv.check.compare import conclusion
-
+    a, b = options.a, options.b
     sides = [_side(path) for path in (a, b)]
-    differences = compared(*sides, tolerance=tolerance)
+    differences = compare(*sides, tolerance=options.tolerance)
     worse = conclusion(differences)
     gaps = [f"{run.name}: {run.gap}" for side in sides for run in side if run.gap]
+    screen = invocation.screen
     screen.show(_differences(differences), _CONCLUSIONS[worse])
     for gap in gaps:
         screen.show(gap)
     screen.document(
         {
             "worse": worse,
-            "tolerance": tolerance,
+            "tolerance": options.tolerance,
             "runs": {"a": len(sides[0]), "b": len(sides[1])},
-            "measures": [one.to_json() for one in differences],
+            "measures": [one._asdict() for one in differences],
             "inconclusive": gaps,
         }
     )
@@ -127,16 +118,13 @@ def _recorded(path: Path) -> Measures:
 
 def _differences(differences: tuple[Difference, ...]) -> Table:
     table = plain_table()
-    for heading, justify in (("measure", "left"), ("A", "right"), ("B", "right"), ("", "left"), ("", "left")):
-        table.add_column(heading, justify="right" if justify == "right" else "left")
+    for heading in ("measure", "A", "B", "", ""):
+        table.add_column(heading, justify="right" if heading in {"A", "B"} else "left")
+    words = {True: ("worse", "bold red"), None: ("unknown", "bold yellow"), False: ("ok", "green")}
     for one in differences:
-        table.add_row(
-            one.measure, _number(one.before), _number(one.after), Text(*_WORDS[one.worse]), Text(one.note, "dim")
-        )
+        figures = ("-" if value is None else f"{value:.4g}" for value in (one.a, one.b))
+        table.add_row(one.measure, *figures, Text(*words[one.worse]), Text(one.note, "dim"))
     return table
-
-
-_WORDS = {True: ("worse", "bold red"), None: ("unknown", "bold yellow"), False: ("ok", "green")}
 
 
 _CONCLUSIONS = {
@@ -144,7 +132,3 @@ _CONCLUSIONS = {
     None: Text("inconclusive: B cannot be compared with A", "bold yellow"),
     False: Text("B is not worse", "bold green"),
 }
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"

@@ -35,16 +35,14 @@ class Objectives:
     )
 
     @property
-    def promises(self) -> Promises | None:
+    def objectives(self) -> Promises | None:
         """The objectives that were given; None: those that the history carries."""
-        promises = Promises(
-            max_outage_s=self.max_outage, max_lost=self.max_lost, min_availability=self.min_availability
-        )
-        return None if promises == Promises() else promises
+        found = Promises(max_outage_s=self.max_outage, max_lost=self.max_lost, min_availability=self.min_availability)
+        return None if found == Promises() else found
 
 
 def read_and_judge(
-    screen: Screen, path: Path, promises: Promises | None, *, format_: Format | None = None
+    screen: Screen, path: Path, objectives: Promises | None, *, format_: Format | None = None
 ) -> tuple[History, Verdict]:
     """The history in a file and the verdict over it, with progress on the screen.
 
@@ -57,7 +55,7 @@ def read_and_judge(
         with narration.busy(f"reading {path.name}"):
             history = read_history(path, format_)
         with narration.busy(f"judging {len(history.operations):,} operations") as advance:
-            return history, judge_history(history, promises=promises, progress=advance)
+            return history, judge_history(history, objectives=objectives, progress=advance)
 
 
 def sealed(verdict: Verdict, file: Path, *, told: bool = False) -> Verdict:

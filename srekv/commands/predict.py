@@ -64,14 +64,14 @@ def _prediction(prediction: Prediction) -> Lines:
     quantiles = ("best", "p50", "p95", "worst")
     outages = plain_table("outage, s", *quantiles, right=quantiles)
     for name, one in (("the machine stops", prediction.silent), ("the port refuses", prediction.refused)):
-        outages.add_row(name, *(f"{getattr(one, quantile):.1f}" for quantile in quantiles))
+        outages.add_row(name, *(f"{getattr(one, quantile + '_s'):.1f}" for quantile in quantiles))
     healed = prediction.healing
     return Lines(
         Text(title, "bold"),
         outages,
         Text("for a client that honours the TTL, asks twice a second and gives up after 2 s", "dim"),
         Text(
-            f"failback: the check passes {healed.p50:.1f} s (p95 {healed.p95:.1f} s) after the primary answers again",
+            f"failback: the check passes {healed['p50_s']:.1f} s (p95 {healed['p95_s']:.1f} s) after the primary answers again",
             "dim",
         ),
         Text(),
@@ -104,5 +104,5 @@ def _target(prediction: Prediction) -> Iterator[Text]:
     for index, one in enumerate(prediction.choices):
         settings = f"--interval {one.interval} --threshold {one.threshold} --ttl {one.ttl}"
         fragile = "; a single failed round of probes makes it switch" if one.threshold == 1 else ""
-        costs = f"at most {one.worst:.1f} s, {one.usd_month:.2f} USD a month{fragile}"
+        costs = f"at most {one.worst_s:.1f} s, {one.usd_month:.2f} USD a month{fragile}"
         yield Text(f"{'or' if index else 'cheapest'}: {settings}, {costs}")

@@ -12,7 +12,6 @@ from srekv.check.model import History, Verdict
 from srekv.commands.history import Objectives, conclude, history_file, read_and_judge, sealed
 from srekv.commands.session import pass_invocation
 from srekv.drill.model import Promises
-from srekv.ui.console import Screen
 from srekv.ui.context import Invocation
 from srekv.ui.options import argument, click_command, option
 from srekv.ui.text import Text
@@ -39,7 +38,13 @@ def command(invocation: Invocation, options: Options) -> None:
 
     $ srekv report srekv-drills/1f2e3d4c/history.jsonl --dir report
     """
-    report(invocation.screen, options.file, directory=options.directory, promises=options.promises)
+    from srekv.report.terminal import verdict_view
+
+    screen, path = invocation.screen, history_file(options.file)
+    written = _written(options.directory or path.parent, path, *read_and_judge(screen, path, options.objectives))
+    screen.show(verdict_view(written.verdict), Text(f"report: {written.page}", overflow="fold"))
+    screen.document(written.document)
+    conclude(written.verdict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,13 +56,10 @@ class Report:
     page: Path
 
 
-def write_report(directory: Path, file: Path, *, promises: Promises | None = None) -> Report:
+def write_report(directory: Path, file: Path, *, objectives: Promises | None = None) -> Report:
     """Judge a history and write the report over it; every figure comes from the history alone.
 
-    Args:
-        directory: where the report goes; made if it is not there.
-        file: the history; copied there unless it is there.
-        promises: what the run is held to; None: what the history itself carries.
+    The directory is made if it is not there, the file copied to it. None: the objectives that the history carries.
 
     Raises:
         UsageError: the directory holds another run.
@@ -66,7 +68,7 @@ def write_report(directory: Path, file: Path, *, promises: Promises | None = Non
     from srekv.check.verdict import judge_history
 
     history = read(file)
-    return _written(directory, file, history, judge_history(history, promises=promises))
+    return _written(directory, file, history, judge_history(history, objectives=objectives))
 
 
 def _written(directory: Path, file: Path, history: History, verdict: Verdict) -> Report:
@@ -74,20 +76,3 @@ def _written(directory: Path, file: Path, history: History, verdict: Verdict) ->
 
     verdict = sealed(verdict, file)
     return Report(verdict=verdict, document=write(directory, file, history, verdict), page=directory / PAGE)
-
-
-def report(screen: Screen, file: Path, *, directory: Path | None, promises: Promises | None) -> None:
-    """Redraw a report from its history alone.
-
-    Raises:
-        UsageError: the directory holds another run.
-        FindingError: violated, or the history was changed after it was judged.
-        UnknownError: unknown.
-    """
-    from srekv.report.terminal import verdict_view
-
-    path = history_file(file)
-    written = _written(directory or path.parent, path, *read_and_judge(screen, path, promises))
-    screen.show(verdict_view(written.verdict), Text(f"report: {written.page}", overflow="fold"))
-    screen.document(written.document)
-    conclude(written.verdict)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, TypeVar
 
 from srekv.check.model import Event, History, Operation, Timing
-from srekv.report.data import phases
 from srekv.route53 import CHECKERS
 
 ERROR = "error"
@@ -16,6 +17,9 @@ OTHER = "other"
 
 UNANSWERED_S = 2.0
 """How long an operation without an end is drawn, unless the settings say the time-out."""
+
+
+_State = TypeVar("_State")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +36,10 @@ class Bar:
     label: str
     share: float | None = None
 
-    def to_json(self) -> list[Any]:
-        """Short, because there are many."""
-        short = [self.lane, round(self.begin, 3), round(self.end, 3), self.state, self.label]
+    def to_json(self, zero: float) -> list[Any]:
+        """Short, because there are many; counted from `zero` on."""
+        begin, end = round(self.begin - zero, 3), round(self.end - zero, 3)
+        short = [self.lane, begin, end, self.state, self.label]
         return short if self.share is None else [*short, round(self.share, 3)]
 
 
@@ -52,28 +57,30 @@ class _Lanes:
 
 def timeline(history: History, timing: Timing) -> dict[str, Any]:
     """Everything that the timeline draws."""
-    drill = next((one.members for one in history.events if one.event == "drill"), {})
-    nodes = {role: _node(drill, role) for role in ("primary", "secondary")}
-    names = {address: name for name, address in nodes.values() if address}
+    drill = history.members("drill")
+    nodes = [(node.get("node") or "", node.get("address") or "") for node in _roles(drill)]
+    names = {address: name for name, address in nodes if address}
+    known = [name for name, _ in nodes if name]
     lanes, zero = _Lanes(), timing.fault_at
     begin, end = _span(history)
     bars = [
-        *_nodes(history, timing, [name for name, _ in nodes.values() if name], lanes, end),
+        *_nodes(history, timing, known, lanes, (begin, end)),
         *_checks(_in_order(history.events, drill, timing), lanes, begin, end),
         *_answers(history.events, names, lanes, end),
     ]
     requests = list(_requests(history.operations, lanes, timing, drill.get("op_timeout_s", UNANSWERED_S)))
+    headline = timing.headline
+    outage = (headline.begin, headline.end) if headline and headline.outage_s else (zero, zero)
     return {
         "span": [round(begin - zero, 3), round(end - zero, 3)],
         "lanes": lanes.names,
-        "nodes": [name for name, _ in nodes.values() if name]
-        or sorted({one.node for one in history.operations if one.node}),
-        "bars": [_shifted(bar, zero).to_json() for bar in bars],
-        "requests": [_shifted(bar, zero).to_json() for bar in requests],
-        "phases": [{"name": one.name, "begin": one.begin, "seconds": one.seconds} for one in phases(timing)],
+        "nodes": known or sorted({one.node for one in history.operations if one.node}),
+        "bars": [bar.to_json(zero) for bar in bars],
+        "requests": [bar.to_json(zero) for bar in requests],
+        "phases": [{"name": one.name, "begin": one.begin, "seconds": one.seconds} for one in timing.steps],
         "fault": timing.fault,
         "heal": None if timing.heal_at is None else round(timing.heal_at - zero, 3),
-        "outage": [round(one - zero, 3) for one in _outage(timing)],
+        "outage": [round(one - zero, 3) for one in outage],
     }
 
 
@@ -81,12 +88,11 @@ def distribution(timing: Timing) -> dict[str, Any] | None:
     """The simulated outages as a curve of (seconds, percent), the measured one, and the bound."""
     if timing.expected is None:
         return None
-    return {"curve": timing.expected.curve, "measured": timing.outage_s, "bound": timing.expected.worst}
+    return {"curve": timing.expected.curve, "measured": timing.outage_s, "bound": timing.expected.worst_s}
 
 
-def _node(drill: dict[str, Any], role: str) -> tuple[str, str]:
-    node = drill.get(role, {})
-    return node.get("node") or "", node.get("address") or ""
+def _roles(drill: dict[str, Any]) -> list[dict[str, Any]]:
+    return [drill.get(role) or {} for role in ("primary", "secondary")]
 
 
 def _span(history: History) -> tuple[float, float]:
@@ -97,21 +103,13 @@ def _span(history: History) -> tuple[float, float]:
     return min(times), max(times)
 
 
-def _outage(timing: Timing) -> tuple[float, float]:
-    headline = timing.headline
-    return (headline.begin, headline.end) if headline and headline.outage_s else (timing.fault_at, timing.fault_at)
-
-
-def _shifted(bar: Bar, zero: float) -> Bar:
-    return replace(bar, begin=bar.begin - zero, end=bar.end - zero)
-
-
-def _nodes(history: History, timing: Timing, names: Sequence[str], lanes: _Lanes, end: float) -> Iterable[Bar]:
+def _nodes(
+    history: History, timing: Timing, names: Sequence[str], lanes: _Lanes, span: tuple[float, float]
+) -> Iterable[Bar]:
     """A node's own time: in service, at fault, and after the heal until it answers a client again."""
-    begin, _ = _span(history)
-    struck = {one.members["node"] for one in history.events if one.event == "fault" and "node" in one.members} or set(
-        names[:1]
-    )
+    begin, end = span
+    struck = {one.members["node"] for one in history.events if one.event == "fault" and "node" in one.members}
+    struck = struck or set(names[:1])
     for name in names:
         lane = lanes.of(f"node {name}")
         if name not in struck:
@@ -132,8 +130,7 @@ def _in_order(events: Sequence[Event], drill: dict[str, Any], timing: Timing) ->
 
     A poll that came late saw the check change after its effect: the cause was there when the name switched.
     """
-    primary = drill.get("primary")
-    check = primary.get("check") if isinstance(primary, dict) else None
+    check = _roles(drill)[0].get("check")
     for since, seconds, healthy in (
         (timing.fault_at, timing.detection_s, False),
         (timing.heal_at, timing.failback_s, True),
@@ -162,16 +159,19 @@ def _checks(events: Sequence[Event], lanes: _Lanes, begin: float, end: float) ->
             yield from _checkers(seen, lanes.of(f"checkers of {name}"), end)
 
 
+def _runs(samples: Iterable[tuple[float, _State]], end: float) -> Iterator[tuple[float, float, _State]]:
+    """From when to when each state lasts, the last one to the end: equal ones in a row are one."""
+    firsts = [next(same) for _, same in groupby(samples, key=itemgetter(1))]
+    for (begin, state), stop in zip(firsts, [*(at for at, _ in firsts[1:]), end], strict=True):
+        if stop > begin:
+            yield begin, stop, state
+
+
 def _verdicts(polls: Sequence[Event], lane: int, begin: float, end: float) -> Iterable[Bar]:
-    """Equal verdicts in a row are one bar."""
-    start, healthy, count = begin, True, ""
-    for one in polls:
-        now, count_now = one.members["healthy"], _count(one)
-        if (now, count_now) != (healthy, count):
-            if one.at > start:
-                yield _verdict(lane, start, one.at, healthy=healthy, count=count)
-            start, healthy, count = max(one.at, begin), now, count_now
-    yield _verdict(lane, start, end, healthy=healthy, count=count)
+    seen = [(max(one.at, begin), (one.members["healthy"], _count(one))) for one in polls]
+    for start, stop, (healthy, count) in _runs([(begin, (True, "")), *seen], end):
+        state, word = ("healthy", "healthy") if healthy else (ERROR, "unhealthy")
+        yield Bar(lane=lane, begin=start, end=stop, state=state, label=word + count)
 
 
 def _count(poll: Event) -> str:
@@ -179,46 +179,28 @@ def _count(poll: Event) -> str:
     return "" if failing is None or checkers is None else f", {failing} of {checkers} checkers fail"
 
 
-def _verdict(lane: int, begin: float, end: float, *, healthy: bool, count: str) -> Bar:
-    state, word = ("healthy", "healthy") if healthy else (ERROR, "unhealthy")
-    return Bar(lane=lane, begin=begin, end=end, state=state, label=word + count)
-
-
 def _checkers(seen: Sequence[Event], lane: int, end: float) -> Iterable[Bar]:
     """How many checkers' last report was a failure, over time."""
     failing: dict[str, bool] = {}
-    for one, following in zip(seen, [*seen[1:], None], strict=True):
+    for one, until in zip(seen, [*(other.at for other in seen[1:]), end], strict=True):
         failing[one.members["checker"]] = not one.members["healthy"]
         count = sum(failing.values())
-        until = end if following is None else following.at
         if count and until > one.at:
             label = f"{count} checkers failed their last probe"
             yield Bar(lane=lane, begin=one.at, end=until, state=ERROR, label=label, share=count / CHECKERS)
 
 
 def _answers(events: Sequence[Event], names: dict[str, str], lanes: _Lanes, end: float) -> Iterable[Bar]:
-    """What the name answered; equal answers in a row are one bar."""
+    """What the name answered."""
     for authoritative in (True, False):
         told = [one for one in events if one.event == "dns" and bool(one.members.get("authoritative")) == authoritative]
         if not told:
             continue
         lane = lanes.of("name server" if authoritative else "DNS answer")
-        start, current = told[0].at, _answer(told[0])
-        for one in told[1:]:
-            if _answer(one) != current:
-                yield _answered(lane, start, one.at, current, names)
-                start, current = one.at, _answer(one)
-        yield _answered(lane, start, end, current, names)
-
-
-def _answer(event: Event) -> tuple[str, ...]:
-    return tuple(event.members["answer"])
-
-
-def _answered(lane: int, begin: float, end: float, answer: tuple[str, ...], names: dict[str, str]) -> Bar:
-    state = names.get(answer[0], OTHER) if len(answer) == 1 else ERROR
-    label = ", ".join(f"{one} ({names[one]})" if one in names else one for one in answer) or "no answer"
-    return Bar(lane=lane, begin=begin, end=end, state=state, label=label)
+        for begin, stop, answer in _runs(((one.at, tuple(one.members["answer"])) for one in told), end):
+            state = names.get(answer[0], OTHER) if len(answer) == 1 else ERROR
+            label = ", ".join(f"{one} ({names[one]})" if one in names else one for one in answer) or "no answer"
+            yield Bar(lane=lane, begin=begin, end=stop, state=state, label=label)
 
 
 def _requests(operations: Iterable[Operation], lanes: _Lanes, timing: Timing, limit_s: float) -> Iterable[Bar]:
@@ -230,4 +212,4 @@ def _requests(operations: Iterable[Operation], lanes: _Lanes, timing: Timing, li
         end = one.complete if one.complete is not None else one.invoke + limit_s
         state = one.node or OTHER if one.good else ERROR
         words = f"{one.op}, {one.outcome}" if one.good else f"{one.op}: {one.cause}"
-        yield Bar(lane=lanes.of(one.zoo), begin=one.invoke, end=end, state=state, label=words)
+        yield Bar(lane=lanes.of(one.policy), begin=one.invoke, end=end, state=state, label=words)

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from srekv.check.model import CALLED, Judgement, Operation, Ruling, Timing, Verdict
+from srekv.check.model import CALLED, Judgement, Operation, Ruling, Step, Timing, Verdict
 from srekv.drill.model import DrillResult, Finding
-from srekv.report.data import Phase, phases
 from srekv.ui.text import Text
 
 BAR_WIDTH = 30
@@ -68,7 +67,7 @@ def _speed(result: DrillResult) -> str:
 
 def waterfall(timing: Timing) -> RenderableType:
     """The phases as bars on one time line that begins with the fault."""
-    rows = phases(timing)
+    rows = timing.steps
     length = max((row.begin + (row.seconds or 0) for row in rows), default=0)
     scale = BAR_WIDTH / length if length else 0
     table = _table("phase", "seconds", "since the fault")
@@ -79,13 +78,12 @@ def waterfall(timing: Timing) -> RenderableType:
     return Group(table, *notes)
 
 
-def bar(phase: Phase, scale: float) -> str:
-    """The phase as characters, `scale` columns a second; one that never ended reaches the edge as an arrow."""
-    begin = min(round(phase.begin * scale), BAR_WIDTH - 1)
-    if phase.seconds is None:
+def bar(step: Step, scale: float) -> str:
+    """The step as characters, `scale` columns a second; one that never ended reaches the edge as an arrow."""
+    begin = min(round(step.begin * scale), BAR_WIDTH - 1)
+    if step.end is None:
         return " " * begin + "-" * (BAR_WIDTH - begin - 1) + ">"
-    end = round((phase.begin + phase.seconds) * scale)
-    return " " * begin + "=" * max(end - begin, 1)
+    return " " * begin + "=" * max(round(step.end * scale) - begin, 1)
 
 
 def _clients(timing: Timing) -> RenderableType:

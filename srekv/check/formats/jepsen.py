@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from srekv.check.formats import edn
-from srekv.check.formats.lines import Damage, FormatError, numbered, short
+from srekv.check.formats.lines import Damage, DamagedError, FormatError, numbered, short
 from srekv.check.model import History, Json, Kind, Operation, Outcome
 
 REGISTER = "register"
@@ -39,10 +39,6 @@ _BETWEEN = re.compile(r"[\s,\[\]]*")
 _NOT_JUDGED = "srekv judges each register by itself"
 
 Shape = Literal["register", "tuple", "map"]
-
-
-class _DamagedError(ValueError):
-    """A map that is no part of an operation."""
 
 
 def parse_edn(lines: Iterable[bytes]) -> History:
@@ -145,7 +141,7 @@ class _Calls:
         """One map of the file."""
         try:
             self._take(number, _members(row))
-        except _DamagedError as error:
+        except DamagedError as error:
             self.damaged.setdefault(number, str(error))
 
     def _take(self, number: int, row: Mapping[str, Any]) -> None:
@@ -153,7 +149,7 @@ class _Calls:
         if process == "nemesis":
             return
         if type(process) is not int:
-            raise _DamagedError(f"process is {short(process)}, neither a whole number nor nemesis")
+            raise DamagedError(f"process is {short(process)}, neither a whole number nor nemesis")
         at = self._moment(row.get("time"))
         if f not in _JUDGED:
             raise FormatError(number, f"operation {short(f)} is none of {', '.join(_JUDGED)}")
@@ -163,16 +159,16 @@ class _Calls:
             self._open[process] = call
             self.made.append(call)
             if before is not None:
-                raise _DamagedError(f"process {process} invokes while its operation of line {before.line} is open")
+                raise DamagedError(f"process {process} invokes while its operation of line {before.line} is open")
         elif isinstance(kind, str) and kind in _OUTCOMES:
             self._complete(row, _OUTCOMES[kind], at)
         else:
-            raise _DamagedError(f"type is {short(kind)}, none of invoke, ok, fail, info")
+            raise DamagedError(f"type is {short(kind)}, none of invoke, ok, fail, info")
 
     def _complete(self, row: Mapping[str, Any], outcome: Outcome, at: float) -> None:
         call = self._open.pop(row["process"], None)
         if call is None or call.f != row["f"]:
-            raise _DamagedError(f"process {row['process']} completes a {row['f']} that it did not invoke")
+            raise DamagedError(f"process {row['process']} completes a {row['f']} that it did not invoke")
         call.outcome, call.result, call.error = outcome, row.get("value"), row.get("error")
         call.complete = None if outcome == "unknown" else at
         node = row.get("node")
@@ -185,16 +181,16 @@ class _Calls:
         elif type(time) is int and 0 <= time <= LONGEST_NS:
             at = time / 1e9
         else:
-            raise _DamagedError(f"time is {short(time)}, not a number of nanoseconds since the start")
+            raise DamagedError(f"time is {short(time)}, not a number of nanoseconds since the start")
         self._last = at if at > self._last else math.nextafter(self._last, math.inf)
         return self._last
 
 
 def _members(row: object) -> Mapping[str, Any]:
     if isinstance(row, Damage):
-        raise _DamagedError(row.why)
+        raise DamagedError(row.why)
     if not isinstance(row, dict):
-        raise _DamagedError(f"{short(row)} is no operation")
+        raise DamagedError(f"{short(row)} is no operation")
     return row
 
 
@@ -212,7 +208,7 @@ class _Operations:
         for call in self._calls.made:
             try:
                 yield self._operation(call)
-            except _DamagedError as error:
+            except DamagedError as error:
                 self._calls.damaged.setdefault(call.line, str(error))
 
     def _operation(self, call: _Call) -> Operation:
@@ -221,15 +217,15 @@ class _Operations:
         if outcome == "ok" and op == "read":
             _, found, argument = self._parts(call, call.result)
             if found != key:
-                raise _DamagedError(f"it reads {short(key)} and completes with {short(found)}")
+                raise DamagedError(f"it reads {short(key)} and completes with {short(found)}")
         elif outcome == "ok" and call.result not in (None, call.value):
-            raise _DamagedError(f"it completes with another value, {short(call.result)}")
+            raise DamagedError(f"it completes with another value, {short(call.result)}")
         elif op in {"read", "delete"}:
             argument = None
         expect = None
         if op == "cas":
             if not _is_pair(argument) or argument[1] is None:
-                raise _DamagedError(f"a cas has two values, not {short(argument)}")
+                raise DamagedError(f"a cas has two values, not {short(argument)}")
             expect, argument = argument
         if call.outcome == "fail" and op == "cas" and (self._refusals or call.error == CONFLICT):
             outcome = "conflict"
@@ -259,7 +255,7 @@ class _Operations:
                 raise FormatError(call.line, f"{op} of {len(value)} registers at once: {_NOT_JUDGED}")
             return op, *next(iter(value.items()))
         if not _is_pair(value) or value[0] is None:
-            raise _DamagedError(f"{short(value)} is no key with a value")
+            raise DamagedError(f"{short(value)} is no key with a value")
         return op, *value
 
     def _text(self, value: object) -> str | None:
@@ -270,9 +266,9 @@ class _Operations:
             text = str(value) if isinstance(value, str) else Json.of(value)
             text.encode()
         except (ValueError, TypeError):
-            raise _DamagedError(f"{short(repr(value))} is not a value that JSON can hold") from None
+            raise DamagedError(f"{short(repr(value))} is not a value that JSON can hold") from None
         if self._types.setdefault(text, type(value)) is not type(value):
-            raise _DamagedError(f"another line has {short(text)} as another kind of value")
+            raise DamagedError(f"another line has {short(text)} as another kind of value")
         return text
 
 

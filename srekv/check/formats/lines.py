@@ -16,9 +16,13 @@ class FormatError(ValueError):
         super().__init__(f"line {number}: {why}")
 
 
+class DamagedError(ValueError):
+    """A line that cannot be understood."""
+
+
 @dataclass(frozen=True)
 class Damage:
-    """Why a line cannot be understood."""
+    """Why a line cannot be understood, instead of what it holds."""
 
     why: str
 

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from srekv.check.collector import paused_collector
-from srekv.check.history import parse
+from srekv.check.history import parse, paused_collector
 from srekv.check.verdict import judge_history
 
 

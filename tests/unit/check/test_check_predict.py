@@ -18,12 +18,13 @@ def test_the_default_settings() -> None:
     """10 s x 3 with TTL 10: some 46 s, at most 54.5; a refusing port is noticed 12 s sooner."""
     found = predict(interval=10, threshold=3, ttl=10)
 
-    assert found.silent.p50 == pytest.approx(46.5, abs=0.7)
-    assert found.silent.worst == 54.5
-    assert found.silent.worst - found.refused.worst == pytest.approx(12)
-    assert found.silent.best <= found.silent.p50 <= found.silent.p95 <= found.silent.worst
-    assert found.healing.best == pytest.approx(20, abs=0.5)  # three passes in a row are two intervals apart
-    assert found.healing.best <= found.healing.p50 <= found.healing.p95 <= 30
+    assert found.silent.p50_s == pytest.approx(46.5, abs=0.7)
+    assert found.silent.worst_s == 54.5
+    assert found.silent.worst_s - found.refused.worst_s == pytest.approx(12)
+    assert found.silent.best_s <= found.silent.p50_s <= found.silent.p95_s <= found.silent.worst_s
+    assert found.healing["best_s"] == pytest.approx(20, abs=0.5)  # three passes in a row are two intervals apart
+    assert list(found.healing.values()) == sorted(found.healing.values())
+    assert found.healing["p95_s"] <= 30
 
 
 def test_the_fast_interval_costs_a_dollar_a_check() -> None:

@@ -121,7 +121,7 @@ def test_cause_and_fix(speed: float, timeout_s: float, error: str, cause: str, f
 def test_an_unsteady_drill_proves_nothing_about_times(promises: Promises, recovers: bool) -> None:
     """What takes too long on a machine that is too busy is inconclusive, not violated."""
     steady, unsteady = (
-        judge_file([*drill(recovers=recovers), *before(40, failed)], promises=promises) for failed in (0, 20)
+        judge_file([*drill(recovers=recovers), *before(40, failed)], objectives=promises) for failed in (0, 20)
     )
     assert steady.verdict == ("held" if recovers and promises == Promises() else "violated")
     assert unsteady.verdict == "unknown"

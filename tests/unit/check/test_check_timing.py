@@ -69,11 +69,11 @@ def test_the_waterfall_has_no_holes() -> None:
     steps = timing([*events(), *client("honor-ttl", out=(10, 57))]).steps
 
     assert [(one.name, one.begin, one.end) for one in steps] == [
-        ("first failed probe", 10, 15),
-        ("checkers agree", 15, 50),
-        ("name switches, last cached answer gone", 50, 55),
-        ("first good request", 55, 57.5),
-        ("failback", 70, 95),
+        ("first failed probe", 0, 5),
+        ("checkers agree", 5, 40),
+        ("name switches, last cached answer gone", 40, 45),
+        ("first good request", 45, 47.5),
+        ("failback", 60, 85),
     ]
 
 
@@ -144,14 +144,14 @@ def test_errors_are_told_apart() -> None:
         *client("honor-ttl", out=(10, 11), error="HTTP 503", name="c"),
     ]
     counts = timing(lines).clients[0].errors_by_kind
-    assert counts == (("time-out", 10), ("connection refused", 3), ("HTTP 503", 1))
+    assert list(counts.items()) == [("time-out", 10), ("connection refused", 3), ("HTTP 503", 1)]
 
 
 def test_luck_is_a_percentile() -> None:
     """The measured outage has a place among the simulated ones; the curve rises from best to worst."""
     expected = timing([*events(), *client("honor-ttl", out=(10, 57))]).expected
     assert expected is not None
-    assert expected.best < 48 < expected.worst
+    assert expected.best_s < 48 < expected.worst_s
     assert 10 < expected.percentile < 95
     assert list(expected.curve) == sorted(expected.curve)
 
@@ -191,8 +191,8 @@ def test_a_fault_that_must_not_move_the_name_just_lasts() -> None:
     )
 
     assert [(one.name, one.begin, one.end) for one in found.steps] == [
-        ("the fault lasts", 10, 70),
-        ("first good request", 70, 75.5),
+        ("the fault lasts", 0, 60),
+        ("first good request", 60, 65.5),
     ]
     assert (found.bound_s, found.expected) == (None, None)
     assert [one.advice for one in found.clients] == [
@@ -213,7 +213,7 @@ def test_a_fault_that_must_not_move_the_name_just_lasts() -> None:
 def test_promises_are_kept_or_not(promises: Promises, held: bool) -> None:
     """A run is held to what was promised, by the clients that honour the TTL."""
     verdict = judge_file(
-        [*events(), *client("honor-ttl", out=(10, 57)), *client("cache-forever", out=(10, 90))], promises=promises
+        [*events(), *client("honor-ttl", out=(10, 57)), *client("cache-forever", out=(10, 90))], objectives=promises
     )
     assert verdict.verdict == ("held" if held else "violated")
 
@@ -226,9 +226,9 @@ def test_promises_travel_with_the_history() -> None:
     ]
 
     assert ruling(judge_file(lines), "max-outage") == "violated"
-    assert judge_file(lines, promises=Promises()).verdict == "held"
+    assert judge_file(lines, objectives=Promises()).verdict == "held"
 
 
 def test_a_promise_without_a_measurement_is_unknown() -> None:
     """Nobody can say whether an outage stayed short when no fault was recorded."""
-    assert judge_file(client("honor-ttl", out=None), promises=Promises(max_outage_s=5)).verdict == "unknown"
+    assert judge_file(client("honor-ttl", out=None), objectives=Promises(max_outage_s=5)).verdict == "unknown"

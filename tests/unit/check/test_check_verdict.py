@@ -105,10 +105,10 @@ def test_every_checker_catches_something() -> None:
 
     `steady` accuses nobody: what it does not let pass is inconclusive (test_check_steady.py).
     """
-    checkers = {one.checker for one in judge_file(drill(), promises=STRICT).findings}
+    checkers = {one.checker for one in judge_file(drill(), objectives=STRICT).findings}
     assert checkers == set(CAUGHT) | {"steady"}
     for checker, lines in CAUGHT.items():
-        verdicts = {one.checker: one.verdict for one in judge_file(lines, promises=STRICT).findings}
+        verdicts = {one.checker: one.verdict for one in judge_file(lines, objectives=STRICT).findings}
         assert verdicts[checker] == "violated", checker
 
 
@@ -234,7 +234,7 @@ def test_changes_that_were_never_read_back() -> None:
 )
 def test_nothing_to_judge(lines: list[str]) -> None:
     """A history without an answered operation proves nothing: no checker that judges answers says held."""
-    verdict = judge_file(lines, promises=STRICT)
+    verdict = judge_file(lines, objectives=STRICT)
     rulings = {one.checker: one.verdict for one in verdict.findings}
 
     assert verdict.verdict == "unknown"

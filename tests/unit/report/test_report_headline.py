@@ -103,7 +103,7 @@ def test_the_headline_does_not_contradict_the_verdict(
     """Terminal, page, JSON and JUnit agree; "0 lost" is there only where the history proves it."""
     lines = change([json.loads(line) for line in drill_file.read_text().splitlines()])
     drill_file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    written = write_report(drill_file.parent, drill_file, promises=promises)
+    written = write_report(drill_file.parent, drill_file, objectives=promises)
 
     out = io.StringIO()
     Console(file=out, width=400, color_system=None).print(verdict_view(written.verdict))
