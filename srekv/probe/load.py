@@ -1,4 +1,4 @@
-"""The load: closed-loop clients and a DNS observer that write a history, until they are told to stop.
+"""The load: closed-loop clients and observers that write a history, until they are told to stop.
 
 Every value is written once, so that a read tells which write it saw. Every duration is in AWS-equivalent seconds; the
 clock's speed turns it into wall-clock seconds. A SIGTERM, a file FILE.stop, or the end of the time stops the load;
@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import json
 import pathlib
+import random
 import signal
 import threading
 import time
 from typing import Any, Callable, NamedTuple
 
 from srekv.probe import lag, wire
-from srekv.probe.clients import Client
 from srekv.probe.journal import Clock, Journal, rounded
 from srekv.probe.names import Target
+from srekv.probe.retry import Retrying
+from srekv.probe.service import Operations, Outcome, Service
 
 CONCLUDE_S = 45.0
 """How long final reads and removing the keys may take together, wall-clock seconds."""
@@ -27,6 +29,15 @@ FORMAT = 2
 
 OBSERVE_S = 1.0
 """How often the name is asked for, AWS-equivalent seconds."""
+
+FINAL_TRIES = 8
+"""How often a final read is tried: it must tell whether an acknowledged write is lost, not whether a packet was."""
+
+LAST_TRIES = 3
+"""How often a client that is stopped just after an error tries to end on an answer."""
+
+_WEIGHTS = {"write": 40, "read": 40, "cas": 15, "delete": 5}
+"""How often a client chooses each operation, in percent."""
 
 
 class Plan(NamedTuple):
@@ -51,7 +62,7 @@ class Plan(NamedTuple):
 
     @property
     def wall_timeout_s(self) -> float:
-        """The time-out of one operation in wall-clock seconds."""
+        """The timeout of one operation in wall-clock seconds."""
         return self.timeout_s / self.speed
 
     @property
@@ -63,6 +74,113 @@ class Plan(NamedTuple):
     def clients(self) -> tuple[tuple[str, str], ...]:
         """Each client's kind and its own name; they take turns by kind, so that the kinds' phases are spread."""
         return tuple((kind, "%s-%d" % (kind, number)) for number in range(1, self.each + 1) for kind in self.kinds)
+
+
+class Client:
+    """A closed-loop client: one operation at a time, each in the journal before it begins and when it has ended.
+
+    It has connections, a view of the name, and seeded choices of its own. `kind` is one of srekv.probe.KINDS; `name`,
+    its own, decides its choices together with the plan's seed.
+    """
+
+    def __init__(self, plan: Plan, kind: str, name: str, clock: Clock, journal: Journal) -> None:
+        self._plan = plan
+        self._kind = kind
+        self._name = name
+        self._clock = clock
+        self._journal = journal
+        self._random = random.Random("%d/%s" % (plan.seed, name))  # noqa: S311 - choices of a load, not secrets
+        self._service: Operations = Service(plan.target, kind, timeout_s=plan.wall_timeout_s, speed=plan.speed)
+        if kind == "retry":
+            pauses = random.Random("%d/%s/pauses" % (plan.seed, name))  # noqa: S311 - as above
+            self._service = Retrying(self._service, pauses, speed=plan.speed)
+        self._count = 0
+        self._in_error = False
+
+    def loop(self, stop: threading.Event) -> None:
+        """Operate at the given pace until told to stop; a slow operation delays the next and is not made up for.
+
+        After an error it continues for a little: one lost packet at the very end is no outage without an end.
+        """
+        due = time.monotonic() + self._plan.pause_s * self._random.random()
+        while not stop.wait(max(0.0, due - time.monotonic())):
+            before = self._count
+            self._operate()
+            due = max(due + self._plan.pause_s * (self._count - before), time.monotonic())
+        for _ in range(LAST_TRIES):
+            if not self._in_error:
+                break
+            self._operate()
+        self._service.close()
+
+    def final(self, key: str, deadline: float) -> None:
+        """Read a key until it answers, at most FINAL_TRIES times; no try begins after `deadline` (monotonic)."""
+        for _ in range(FINAL_TRIES):
+            if time.monotonic() >= deadline or self._read(key, final=True).outcome == "ok":
+                return
+            time.sleep(0.05)
+
+    def remove(self, key: str, deadline: float) -> bool:
+        """Remove a key, whether it is gone; not written down. Tries and deadline as for `final`."""
+        for _ in range(FINAL_TRIES):
+            if time.monotonic() >= deadline:
+                break
+            if self._service.delete(key).outcome == "ok":
+                return True
+            time.sleep(0.05)
+        return False
+
+    def _operate(self) -> None:
+        key = self._random.choice(self._plan.names)
+        op = self._random.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
+        {"write": self._write, "read": self._read, "cas": self._cas, "delete": self._delete}[op](key)
+
+    def _read(self, key: str, **more: Any) -> Outcome:
+        entry = self._invoke("read", key, value=None, **more)
+        return self._complete(entry, self._service.read(key))
+
+    def _write(self, key: str) -> Outcome:
+        entry = self._invoke("write", key, value=self._value())
+        return self._complete(entry, self._service.write(key, entry["value"]))
+
+    def _cas(self, key: str) -> Outcome:
+        seen = self._read(key)
+        if seen.outcome != "ok" or (seen.etag is None) != (seen.value is None):  # no version, nothing to compare
+            return seen
+        entry = self._invoke("cas", key, value=self._value(), expect=seen.value)
+        return self._complete(entry, self._service.cas(key, entry["value"], etag=seen.etag))
+
+    def _delete(self, key: str) -> Outcome:
+        entry = self._invoke("delete", key)
+        return self._complete(entry, self._service.delete(key))
+
+    def _value(self) -> str:
+        """A value that nobody wrote before."""
+        return "%s.%s.%d" % (self._plan.run, self._name, self._count)
+
+    def _invoke(self, op: str, key: str, **members: Any) -> dict[str, Any]:
+        ident = "%s.%d" % (self._name, self._count)
+        self._count += 1
+        zoo = {} if members.get("final") else {"zoo": self._kind}
+        now = rounded(self._clock.now())
+        entry = {"id": ident, "client": self._name, **zoo, "op": op, "key": key, **members, "invoke": now}
+        self._journal.line(**entry, complete=None, outcome="unknown")
+        return entry
+
+    def _complete(self, entry: dict[str, Any], outcome: Outcome) -> Outcome:
+        """Write the outcome; an unknown one has no end: it may take effect at any time after its invocation."""
+        ended = rounded(self._clock.now())
+        known = outcome.outcome != "unknown"
+        self._in_error = outcome.outcome not in {"ok", "conflict"}
+        entry = {**entry, "complete": ended if known else None, "outcome": outcome.outcome}
+        if not known:
+            entry["gave_up"] = ended
+        if entry["op"] == "read" and outcome.outcome == "ok":
+            entry["value"] = outcome.value
+        extra = {"node": outcome.node, "address": outcome.address, "status": outcome.status, "error": outcome.error}
+        extra["attempts"] = outcome.attempts if outcome.attempts > 1 else None
+        self._journal.line(**entry, **{name: value for name, value in extra.items() if value is not None})
+        return outcome
 
 
 def run(plan: Plan) -> None:
@@ -157,7 +275,7 @@ def _drive(plan: Plan, clock: Clock, journal: Journal, stop: threading.Event) ->
         lambda stop: _observe(plan, clock, journal, stop),
         lambda stop: lag.watch(clock, journal, stop),
     ]
-    jobs += [_client(plan, kind, name, clock, journal).loop for kind, name in plan.clients]
+    jobs += [Client(plan, kind, name, clock, journal).loop for kind, name in plan.clients]
     broken: list[BaseException] = []
     threads = [threading.Thread(target=_guarded, args=(job, stop, broken)) for job in jobs]
     for thread in threads:
@@ -182,21 +300,6 @@ def _guarded(job: Callable[[threading.Event], None], stop: threading.Event, brok
         stop.set()
 
 
-def _client(plan: Plan, kind: str, name: str, clock: Clock, journal: Journal) -> Client:
-    return Client(
-        plan.target,
-        kind=kind,
-        name=name,
-        run=plan.run,
-        keys=plan.names,
-        pause_s=plan.pause_s,
-        timeout_s=plan.wall_timeout_s,
-        seed=plan.seed,
-        clock=clock,
-        journal=journal,
-    )
-
-
 def _observe(plan: Plan, clock: Clock, journal: Journal, stop: threading.Event) -> None:
     """Write what the name answers: `asked` to `at` is when that was so, `ttl` is as on the wire."""
     every = OBSERVE_S / plan.speed
@@ -211,7 +314,7 @@ def _observe(plan: Plan, clock: Clock, journal: Journal, stop: threading.Event) 
 
 def _conclude(plan: Plan, clock: Clock, journal: Journal, name: str = "final") -> None:
     """Read every key once more, then remove them all; removing is tidying up, not part of the history."""
-    last = _client(plan._replace(timeout_s=max(plan.timeout_s, plan.speed)), "no-cache", name, clock, journal)
+    last = Client(plan._replace(timeout_s=max(plan.timeout_s, plan.speed)), "no-cache", name, clock, journal)
     deadline = time.monotonic() + CONCLUDE_S
     for key in plan.names:
         last.final(key, deadline)

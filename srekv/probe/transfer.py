@@ -8,6 +8,7 @@ lie FILE.stop (it shall end) and FILE.done (it has ended in order). SSM's stdout
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import os
 import pathlib
@@ -27,20 +28,16 @@ RUNS = 50
 """How many runs are listed at most, the latest first; 50 of them fit in one answer."""
 
 
-def fetch(path: str, *, offset: int, limit: int) -> dict[str, Any]:
+def fetch(file: str, *, offset: int, limit: int) -> dict[str, Any]:
     """A compressed piece of the file: as many of the `limit` bytes after `offset` as fit in one answer.
 
     A file that is not there is an empty piece, "exists": false.
     """
-    try:
-        file = open(path, "rb")  # noqa: SIM115, PTH123 - closed below
-    except FileNotFoundError:
-        data, size = b"", -1
-    else:
-        with file:
-            size = os.fstat(file.fileno()).st_size
-            file.seek(offset)
-            data = file.read(limit)
+    data, size = b"", -1
+    with contextlib.suppress(FileNotFoundError), open(file, "rb") as stream:  # noqa: PTH123 - as everywhere here
+        size = os.fstat(stream.fileno()).st_size
+        stream.seek(offset)
+        data = stream.read(limit)
     data, packed = _fitting(data)
     return {
         "exists": size >= 0,
@@ -61,21 +58,21 @@ def _fitting(data: bytes) -> tuple[bytes, bytes]:
     return data, packed
 
 
-def store(path: str, *, offset: int, data: bytes, sha256: str) -> dict[str, Any]:
+def store(file: str, *, offset: int, data: bytes, sha256: str) -> dict[str, Any]:
     """Take a piece of a compressed file; the last one brings the checksum of the whole, which then replaces the file.
 
     Raises:
         OSError: a piece is missing, or the whole is damaged; the file is as it was.
     """
-    part = pathlib.Path(path + ".part")
-    with part.open("r+b" if offset else "wb") as file:
-        if file.seek(0, os.SEEK_END) < offset:
+    part = pathlib.Path(file + ".part")
+    with part.open("r+b" if offset else "wb") as stream:
+        if stream.seek(0, os.SEEK_END) < offset:
             raise OSError("a piece before offset %d is missing" % offset)
-        file.seek(offset)
-        file.truncate()
-        file.write(data)
+        stream.seek(offset)
+        stream.truncate()
+        stream.write(data)
     if sha256:
-        _unpack(part, pathlib.Path(path), sha256)
+        _unpack(part, pathlib.Path(file), sha256)
     return {"stored": offset + len(data)}
 
 
@@ -91,10 +88,10 @@ def _unpack(part: pathlib.Path, path: pathlib.Path, sha256: str) -> None:
     part.replace(path)
 
 
-def remove(path: str) -> dict[str, Any]:
+def remove(file: str) -> dict[str, Any]:
     """Remove a run's files, given its history; fine when there are none."""
-    file = pathlib.Path(path)
-    found = list(file.parent.glob(file.stem + ".json*"))
+    path = pathlib.Path(file)
+    found = list(path.parent.glob(path.stem + ".json*"))
     for one in found:
         one.unlink()
     return {"removed": sorted(one.name for one in found)}
@@ -106,13 +103,13 @@ def runs(directory: str) -> dict[str, Any]:
     return {"runs": [{"run": file.stem, "written": file.stat().st_mtime, **status(str(file))} for file in files[:RUNS]]}
 
 
-def settle(path: str, *, stop: bool, wait_s: float) -> dict[str, Any]:
+def settle(file: str, *, stop: bool, wait_s: float) -> dict[str, Any]:
     """The status of a load, after telling it to stop (`stop`) and waiting wait_s wall-clock seconds for its end."""
     if stop:
-        pathlib.Path(path + ".stop").touch()
+        pathlib.Path(file + ".stop").touch()
     deadline = time.monotonic() + wait_s
     while True:
-        seen = status(path)
+        seen = status(file)
         if seen["done"] or not seen["running"] or time.monotonic() >= deadline:
             return seen
         time.sleep(0.05)

@@ -15,9 +15,8 @@ import pytest
 
 from srekv.check.verdict import judge_file
 from srekv.probe import KINDS
-from srekv.probe.clients import Client
 from srekv.probe.journal import Clock, Journal
-from srekv.probe.load import Plan, run
+from srekv.probe.load import Client, Plan, run
 from srekv.probe.names import Name, Target
 from srekv.probe.service import Service
 
@@ -357,18 +356,20 @@ def test_a_client_that_is_stopped_after_an_error_tries_to_end_on_an_answer(
 
 def _client(pair: Any, journal: Journal) -> Client:
     """A client in a hurry."""
-    return Client(
-        _target(pair),
-        kind="honor-ttl",
-        name="ttl-1",
+    plan = Plan(
+        target=_target(pair),
         run="r",
-        keys=("k",),
-        pause_s=0.01,
+        keys=1,
+        kinds=("honor-ttl",),
+        each=1,
+        rate=100.0,
+        seconds=60.0,
         timeout_s=0.1,
         seed=1,
-        clock=Clock(1.0),
-        journal=journal,
+        out="",
+        speed=1.0,
     )
+    return Client(plan, "honor-ttl", "ttl-1", Clock(1.0), journal)
 
 
 def _plan(
