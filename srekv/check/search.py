@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate, chain, islice
 from math import inf
 from operator import attrgetter
@@ -19,36 +19,17 @@ import msgspec
 
 from srekv.check.budget import Budget
 from srekv.check.model import Operation
-from srekv.check.zones import Block, Cluster, ContradictionError, Register, end
+from srekv.check.zones import Block, Cluster, ContradictionError, Register, end, measured
 
-
-class _Source(msgspec.Struct, eq=False, gc=False):
-    """A write that an answer may have seen, and the times around those that saw it.
-
-    Attributes:
-        block: it is part of.
-        place: of its cluster in the block.
-        writer: the write.
-        before: the latest invocation of what stands before its readers.
-        begun: the same with its readers.
-        ended: the earliest completion of the write, its readers, and what stands after them.
-        after: the earliest completion of what stands after its readers.
-    """
-
-    block: Block
-    place: int
-    writer: Operation
-    before: float
-    begun: float
-    ended: float = inf
-    after: float = inf
+_Zone = tuple[float, float]
+"""An earliest completion and a latest invocation."""
 
 
 class _Question(msgspec.Struct, eq=False, gc=False):
-    """An answer that several writes may explain; with the block that it begins, if it is a compare-and-set."""
+    """An answer that several writes may explain; with the place of the block that it begins, if it is a cas."""
 
     answer: Operation
-    block: Block | None = None
+    home: int = -1
 
 
 def shows(answer: Operation, writer: Operation) -> bool:
@@ -66,12 +47,12 @@ def settle(register: Register, budget: Budget) -> None:
         OutOfBudgetError: it could not be decided within the budget.
     """
     questions = [_Question(one) for one in register.watchers]
-    heads = ((block.clusters[0].writer, block) for block in register.blocks)
-    questions += [_Question(head, block) for head, block in heads if head.op == "cas"]
+    heads = ((block.clusters[0].writer, place) for place, block in enumerate(register.blocks))
+    questions += [_Question(head, place) for head, place in heads if head.op == "cas"]
     if not questions:
         return
     near = _Neighbourhood(register.blocks)
-    questions = [one for one in questions if not near.has_room(one)]
+    questions = [one for one in questions if one.home >= 0 or not near.has_room(one.answer)]
     if not questions:
         return
     choices = _Choices(register, near, budget)
@@ -88,36 +69,21 @@ def settle(register: Register, budget: Budget) -> None:
         raise ContradictionError(answers, max(answers, key=end), proven=False)
 
 
-def _sources(block: Block) -> list[_Source]:
-    """The writes in a block."""
-    found = []
-    begun = -inf
-    for place, cluster in enumerate(block.clusters):
-        before = max(begun, cluster.writer.invoke)
-        begun = max(before, cluster.last)
-        found.append(_Source(block, place, cluster.writer, before, begun))
-    ended = inf
-    for source, cluster in zip(reversed(found), reversed(block.clusters), strict=True):
-        source.after = ended
-        source.ended = ended = min(ended, cluster.first, end(cluster.writer))
-    return found
-
-
 class _Shelf:
     """Writes in the order of their invocation."""
 
-    def __init__(self, sources: Iterable[_Source]) -> None:
-        self._sources = sorted(sources, key=attrgetter("writer.invoke"))
-        self._invoked = [source.writer.invoke for source in self._sources]
-        self._latest = list(accumulate((source.block.first for source in self._sources), max))
+    def __init__(self, writes: Iterable[Cluster], blocks: Sequence[Block]) -> None:
+        self._writes = sorted(writes, key=attrgetter("writer.invoke"))
+        self._invoked = [one.writer.invoke for one in self._writes]
+        self._firsts = [blocks[one.home].first for one in self._writes]
+        self._latest = list(accumulate(self._firsts, max))
 
-    def between(self, first: float, invoked: float) -> Iterator[_Source]:
+    def between(self, first: float, invoked: float) -> Iterator[Cluster]:
         """Those invoked by then, in blocks that did not end before `first`; the latest first."""
         position = bisect_right(self._invoked, invoked) - 1
         while position >= 0 and self._latest[position] >= first:
-            source = self._sources[position]
-            if source.block.first >= first:
-                yield source
+            if self._firsts[position] >= first:
+                yield self._writes[position]
             position -= 1
 
 
@@ -128,48 +94,47 @@ def _longer(one: Block, other: Block) -> Block:
 class _Neighbourhood:
     """Finds the writes that may explain an answer: no block is certain to lie between them."""
 
-    def __init__(self, blocks: Iterable[Block]) -> None:
-        self._by_block = {block: _sources(block) for block in blocks}
-        self._by_value: dict[str | None, list[_Source]] = defaultdict(list)
-        for source in chain(*self._by_block.values()):
-            self._by_value[source.writer.leaves].append(source)
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self._blocks = blocks
+        self._writes = [one for block in blocks for one in block.clusters]
+        self._by_value: dict[str | None, list[Cluster]] = defaultdict(list)
+        for one in self._writes:
+            self._by_value[one.writer.leaves].append(one)
         self._shelves: dict[str | None, _Shelf] = {}
         self._everything: _Shelf | None = None
-        ended = sorted(self._by_block, key=attrgetter("first"))
+        ended = sorted(blocks, key=attrgetter("first"))
         self._firsts = [block.first for block in ended]
         self._longest: list[Block] = list(accumulate(ended, _longer))
 
     def _shelf(self, answer: Operation) -> _Shelf:
         """The writes whose state the answer may have met; few values are asked for."""
         if answer.outcome == "conflict":
-            self._everything = self._everything or _Shelf(chain(*self._by_block.values()))
+            self._everything = self._everything or _Shelf(self._writes, self._blocks)
             return self._everything
         value = answer.value if answer.op == "read" else answer.expect
         if value not in self._shelves:
-            self._shelves[value] = _Shelf(self._by_value.get(value, ()))
+            self._shelves[value] = _Shelf(self._by_value.get(value, ()), self._blocks)
         return self._shelves[value]
 
-    def sources(self, answer: Operation) -> Iterator[_Source]:
+    def writes(self, answer: Operation) -> Iterator[Cluster]:
         """The writes near an answer whose state it fits."""
         over = bisect_left(self._firsts, answer.invoke)
         left = self._longest[over - 1] if over else None
         least = left.last if left else -inf
         ended = end(answer)
         near = self._shelf(answer).between(least, ended)
-        for source in chain(self._by_block[left], near) if left and left.first < least else near:
-            if source.writer.invoke <= ended and shows(answer, source.writer):
-                yield source
+        for one in chain(left.clusters, near) if left and left.first < least else near:
+            if one.writer.invoke <= ended and shows(answer, one.writer):
+                yield one
 
-    def has_room(self, question: _Question) -> bool:
+    def has_room(self, answer: Operation) -> bool:
         """Whether the answer fits between those that saw a write: its joining them then moves no other operation."""
-        answer = question.answer
-        return question.block is None and any(
-            answer.invoke <= source.begun and source.ended <= end(answer) for source in self.sources(answer)
-        )
+        ended, invoke = end(answer), answer.invoke
+        return any(invoke <= one.begun and one.ended <= ended for one in self.writes(answer))
 
 
 class _Choices:
-    """The choices made so far, and the zones that follow from them.
+    """The choices made so far, and the zones that follow from them. A block is known by its place.
 
     Zones are kept in two sorted lists: those that last, which never overlap, by their earliest completion, and the
     others by their latest invocation. Blocks that are glued together have one zone, kept under the first of them.
@@ -178,17 +143,19 @@ class _Choices:
     def __init__(self, register: Register, near: _Neighbourhood, budget: Budget) -> None:
         self._budget = budget
         self._near = near
-        self._joined: dict[Block, dict[int, tuple[float, float]]] = defaultdict(dict)
-        self._next: dict[Block, Block] = {}
-        self._previous: dict[Block, Block] = {}
-        self._trail: list[tuple[Callable[..., object], tuple[object, ...]]] = []
         blocks = register.blocks
-        self._zones = {block: (block.first, block.last) for block in blocks}
-        self._lasting = sorted((one.first, one.last, id(one)) for one in blocks if one.first < one.last)
-        self._brief = sorted((one.last, one.first, id(one)) for one in blocks if one.first >= one.last)
-        offered = (Block([Cluster(one)], inf, one.invoke) for one in register.optional)
-        self._optional = {source: None for block in offered for source in _sources(block)}
-        self._found: dict[_Question, list[_Source]] = {}
+        offered = [measured([Cluster(one)], len(blocks) + place) for place, one in enumerate(register.optional)]
+        self._blocks = [*blocks, *offered]
+        self._optional = {block.clusters[0]: None for block in offered}
+        self._joined: dict[int, dict[Cluster, _Zone]] = defaultdict(dict)
+        self._next: dict[int, int] = {}
+        self._previous: dict[int, int] = {}
+        self._trail: list[tuple[Callable[..., object], tuple[object, ...]]] = []
+        self._zones = {place: (block.first, block.last) for place, block in enumerate(blocks)}
+        rows = [(*zone, place) for place, zone in self._zones.items()]
+        self._lasting = sorted(row for row in rows if row[0] < row[1])
+        self._brief = sorted((last, first, place) for first, last, place in rows if first >= last)
+        self._found: dict[_Question, list[Cluster]] = {}
 
     def mark(self) -> int:
         """To be given to `back_to`."""
@@ -208,29 +175,30 @@ class _Choices:
         """
         left = []
         for question in questions:
-            possible = list(islice(self._possible(question, optional=True), 2))
-            if not possible:
-                raise ContradictionError([question.answer], question.answer, proven=False)
-            if len(possible) > 1 or possible[0] in self._optional:
+            found = list(self._candidates(question, optional=True))
+            if len(found) > 1:
+                found = list(islice((one for one in found if self._is_possible(question, one)), 2))
+            if len(found) > 1 or (found and found[0] in self._optional):
                 left.append(question)
-            else:
-                self._choose(question, possible[0])
+            elif not found or not self._choose(question, found[0]):
+                raise ContradictionError([question.answer], question.answer, proven=False)
         return left
 
     def groups(self, questions: Iterable[_Question]) -> list[list[_Question]]:
         """The questions, parted so that no choice in one part bears upon another part; fewest alternatives first."""
-        parts: list[tuple[float, float, set[Block], list[tuple[int, _Question]]]] = []
+        parts: list[tuple[float, float, set[int], list[tuple[int, _Question]]]] = []
         for question in questions:
             answer = question.answer
-            sources = list(self._possible(question, optional=False))
+            candidates = self._candidates(question, optional=False)
+            writes = [one for one in candidates if self._is_possible(question, one)]
             times = [answer.invoke, end(answer)]
-            for source in sources:
-                times += (source.writer.invoke, source.block.first, source.block.last)
+            for one in writes:
+                times += (one.writer.invoke, self._blocks[one.home].first, self._blocks[one.home].last)
             first, last = min(times), max(time for time in times if time < inf)
-            reach = {self._first_of(source.block) for source in sources}
-            if question.block is not None:
-                reach.add(question.block)
-            merged = [(len(sources), question)]
+            reach = {self._first_of(one.home) for one in writes}
+            if question.home >= 0:
+                reach.add(question.home)
+            merged = [(len(writes), question)]
             for part in [one for one in parts if (one[0] <= last and first <= one[1]) or one[2] & reach]:
                 parts.remove(part)
                 first, last, reach, merged = min(first, part[0]), max(last, part[1]), reach | part[2], part[3] + merged
@@ -240,141 +208,149 @@ class _Choices:
     def decide(self, questions: Iterable[_Question], *, optional: bool) -> bool:
         """Whether the questions have choices that agree. They are made then; otherwise none is."""
         agenda = list(reversed(list(questions)))
-        made: list[tuple[_Question, Iterator[_Source], int, int]] = []
+        made: list[tuple[_Question, Iterator[Cluster], int, int]] = []
         while agenda:
             question = agenda.pop()
-            sources = iter(self._candidates(question, optional=optional))
+            writes = iter(self._candidates(question, optional=optional))
             mark = self.mark()
-            while (source := next((one for one in sources if self._choose(question, one)), None)) is None:
+            while (write := next((one for one in writes if self._choose(question, one)), None)) is None:
                 agenda.append(question)
                 if not made:
                     return False
-                question, sources, mark, size = made.pop()
+                question, writes, mark, size = made.pop()
                 self.back_to(mark)
                 del agenda[size:]
-            made.append((question, sources, mark, len(agenda)))
-            if source in self._optional and source.writer.op == "cas" and source.block not in self._previous:
-                agenda.append(_Question(source.writer, source.block))
+            made.append((question, writes, mark, len(agenda)))
+            if write in self._optional and write.writer.op == "cas" and write.home not in self._previous:
+                agenda.append(_Question(write.writer, write.home))
         return True
 
-    def _candidates(self, question: _Question, *, optional: bool) -> Iterator[_Source]:
+    def _candidates(self, question: _Question, *, optional: bool) -> Iterator[Cluster]:
         """The writes that the answer may show, as far as its surroundings tell."""
         if question not in self._found:
-            self._found[question] = list(self._near.sources(question.answer))
+            self._found[question] = list(self._near.writes(question.answer))
         yield from self._found[question]
-        for source in self._optional if optional else ():
-            if shows(question.answer, source.writer) and source.writer.invoke <= end(question.answer):
-                yield source
+        for one in self._optional if optional else ():
+            if shows(question.answer, one.writer) and one.writer.invoke <= end(question.answer):
+                yield one
 
-    def _possible(self, question: _Question, *, optional: bool) -> Iterator[_Source]:
-        for source in self._candidates(question, optional=optional):
-            mark = self.mark()
-            if self._choose(question, source):
-                self.back_to(mark)
-                yield source
+    def _is_possible(self, question: _Question, write: Cluster) -> bool:
+        mark = self.mark()
+        possible = self._choose(question, write)
+        self.back_to(mark)
+        return possible
 
-    def _choose(self, question: _Question, source: _Source) -> bool:
+    def _choose(self, question: _Question, write: Cluster) -> bool:
         """Make a choice, if it is possible."""
         self._budget.spend()
         mark = self.mark()
-        first = question.block
-        connected = self._join(source, question.answer) if first is None else self._link(source, first)
-        if connected and self._rezone(self._first_of(source.block)):
+        joins = question.home < 0
+        connected = self._join(write, question.answer) if joins else self._link(write, question.home)
+        if connected and self._rezone(self._first_of(write.home), question.home):
             return True
         self.back_to(mark)
         return False
 
-    def _join(self, source: _Source, answer: Operation) -> bool:
+    def _join(self, write: Cluster, answer: Operation) -> bool:
         """The answer saw the write: it stands among the write's readers."""
-        levels, level = self._joined[source.block], source.place
-        old = levels.get(level)
-        earliest, latest = old or (inf, -inf)
-        earliest, latest = min(earliest, end(answer)), max(latest, answer.invoke)
-        levels[level] = earliest, latest
-        self._trail.append((_Choices._part, (levels, level, old)))
-        before = max(source.before, *(last for lower, (_, last) in levels.items() if lower < level), -inf)
-        after = min(source.after, *(first for upper, (first, _) in levels.items() if upper > level), inf)
-        return before <= earliest and latest <= after
+        joined = self._joined[write.home]
+        old = joined.get(write)
+        first, last = end(answer), answer.invoke
+        if old is not None:
+            first, last = min(first, old[0]), max(last, old[1])
+        joined[write] = first, last
+        self._trail.append((_Choices._rejoin, (write, old)))
+        before, after = write.before, write.after
+        for one, (earliest, latest) in joined.items() if len(joined) > 1 else ():
+            if one.place < write.place:
+                before = max(before, latest)
+            elif one.place > write.place:
+                after = min(after, earliest)
+        return before <= first and last <= after
 
-    def _part(self, levels: dict[int, tuple[float, float]], level: int, old: tuple[float, float] | None) -> None:
+    def _rejoin(self, write: Cluster, old: _Zone | None) -> None:
         if old is None:
-            del levels[level]
+            del self._joined[write.home][write]
         else:
-            levels[level] = old
+            self._joined[write.home][write] = old
 
-    def _link(self, source: _Source, block: Block) -> bool:
-        """The block's first compare-and-set replaced the write."""
-        before = source.block
-        is_last = source.place == len(before.clusters) - 1
-        if not is_last or before in self._next or block in self._previous or self._first_of(before) is block:
+    def _link(self, write: Cluster, home: int) -> bool:
+        """The first compare-and-set of the block at `home` replaced the write."""
+        before = write.home
+        is_last = write.place == len(self._blocks[before].clusters) - 1
+        if not is_last or before in self._next or home in self._previous or self._first_of(before) == home:
             return False
-        self._next[before], self._previous[block] = block, before
-        self._trail.append((_Choices._unlink, (before, block)))
-        self._remove(block)
+        self._next[before], self._previous[home] = home, before
+        self._trail.append((_Choices._unlink, (before, home)))
         return True
 
-    def _unlink(self, before: Block, block: Block) -> None:
-        del self._next[before], self._previous[block]
+    def _unlink(self, before: int, home: int) -> None:
+        del self._next[before], self._previous[home]
 
-    def _first_of(self, block: Block) -> Block:
-        while block in self._previous:
-            block = self._previous[block]
-        return block
+    def _first_of(self, home: int) -> int:
+        while home in self._previous:
+            home = self._previous[home]
+        return home
 
-    def _rezone(self, first: Block) -> bool:
-        """Compute the zone of a block and of those that follow it; whether it is in order and crosses no other one."""
+    def _rezone(self, first: int, linked: int) -> bool:
+        """Compute the zone of a block and of those that follow it; whether it is in order and crosses no other one.
+
+        `linked` is a block that has just become one of those, -1 if none has.
+        """
         earliest, latest = inf, -inf
-        block: Block | None = first
-        while block is not None:
-            joined = self._joined[block].values()
-            begin = min(block.first, *(one for one, _ in joined), inf)
+        home: int | None = first
+        while home is not None:
+            begin, last = self._blocks[home].first, self._blocks[home].last
+            for one, other in self._joined[home].values() if home in self._joined else ():
+                begin, last = min(begin, one), max(last, other)
             if begin < latest:
                 return False
-            earliest, latest = min(earliest, begin), max(latest, block.last, *(one for _, one in joined))
-            block = self._next.get(block)
-        if self._zones.get(first) == (earliest, latest):
-            return True
-        self._remove(first)
-        if self._crosses(earliest, latest):
-            return False
-        self._insert(first, (earliest, latest))
-        self._trail.append((_Choices._take_out, (first,)))
+            earliest, latest = min(earliest, begin), max(latest, last)
+            home = self._next.get(home)
+        zone = (earliest, latest)
+        if self._zones.get(first) != zone:
+            if self._crosses(earliest, latest, (first, linked)):
+                return False
+            self._remove(first)
+            self._insert(first, zone)
+            self._trail.append((_Choices._take_out, (first,)))
+        self._remove(linked)
         return True
 
-    def _crosses(self, first: float, last: float) -> bool:
-        """Whether a zone would precede another one that precedes it."""
+    def _crosses(self, first: float, last: float, own: tuple[int, int]) -> bool:
+        """Whether a zone would precede another one that precedes it, those of its own blocks left out."""
         self._budget.spend()
         position = bisect_left(self._lasting, (last, -inf, 0)) - 1
+        while position >= 0 and self._lasting[position][2] in own:
+            position -= 1
         if position >= 0 and self._lasting[position][1] > first:
             return True
         if first < last:
             for position in range(bisect_right(self._brief, (first, inf, 0)), len(self._brief)):
-                invoked, ended, _ = self._brief[position]
+                invoked, ended, home = self._brief[position]
                 if invoked >= last:
                     break
-                if ended < last:
+                if ended < last and home not in own:
                     return True
         return False
 
-    def _insert(self, block: Block, zone: tuple[float, float]) -> None:
-        self._zones[block] = zone
-        rows, row = self._row(block, zone)
+    def _insert(self, home: int, zone: _Zone) -> None:
+        self._zones[home] = zone
+        rows, row = self._row(home, zone)
         insort(rows, row)
 
-    def _remove(self, block: Block) -> None:
+    def _remove(self, home: int) -> None:
         """Take out a block's zone, if it has one."""
-        if block in self._zones:
-            self._trail.append((_Choices._insert, (block, self._take_out(block))))
+        if home in self._zones:
+            self._trail.append((_Choices._insert, (home, self._take_out(home))))
 
-    def _take_out(self, block: Block) -> tuple[float, float]:
-        zone = self._zones.pop(block)
-        rows, row = self._row(block, zone)
+    def _take_out(self, home: int) -> _Zone:
+        zone = self._zones.pop(home)
+        rows, row = self._row(home, zone)
         del rows[bisect_left(rows, row)]
         return zone
 
-    def _row(
-        self, block: Block, zone: tuple[float, float]
-    ) -> tuple[list[tuple[float, float, int]], tuple[float, float, int]]:
+    def _row(self, home: int, zone: _Zone) -> tuple[list[tuple[float, float, int]], tuple[float, float, int]]:
         """The list that a zone belongs to, and how it stands there."""
         first, last = zone
-        return (self._lasting, (first, last, id(block))) if first < last else (self._brief, (last, first, id(block)))
+        return (self._lasting, (first, last, home)) if first < last else (self._brief, (last, first, home))

@@ -57,7 +57,13 @@ class Cluster(msgspec.Struct, eq=False, gc=False):
         reads: those reads.
         first: the earliest completion of a read.
         last: the latest invocation of a read.
-        successor: the cluster of the compare-and-set that expected the value and succeeded, if one did.
+        successor: the compare-and-set that expected the value and succeeded, if one did.
+        home: the place of its block among the key's.
+        place: its own in the block.
+        before: the latest invocation of what stands before its readers in the block.
+        begun: the same with its readers.
+        ended: the earliest completion of the change, its readers, and what stands after them in the block.
+        after: the earliest completion of what stands after its readers.
     """
 
     writer: Operation
@@ -65,6 +71,12 @@ class Cluster(msgspec.Struct, eq=False, gc=False):
     first: float = inf
     last: float = -inf
     successor: Operation | None = None
+    home: int = -1
+    place: int = 0
+    before: float = -inf
+    begun: float = -inf
+    ended: float = inf
+    after: float = inf
 
 
 class Block(msgspec.Struct, eq=False, gc=False):
@@ -238,7 +250,7 @@ def _origins(operation: Operation, clusters: dict[_Value, Cluster]) -> list[Oper
 
 def _blocks(clusters: dict[_Value, Cluster], certain: Sequence[Operation]) -> list[Block]:
     """Glue each value's cluster to the next one, beginning with what followed no other value."""
-    blocks = []
+    blocks: list[Block] = []
     placed = 0
     for head in certain:
         if head.op == "cas" and head.expect in clusters:
@@ -250,7 +262,7 @@ def _blocks(clusters: dict[_Value, Cluster], certain: Sequence[Operation]) -> li
             chain.append(cluster)
             writer = cluster.successor
         placed += len(chain)
-        blocks.append(_measured(chain))
+        blocks.append(measured(chain, len(blocks)))
     if placed < len(certain):  # each expected what came of itself
         seen = {id(cluster.writer) for block in blocks for cluster in block.clusters}
         one = next(one for one in certain if id(one) not in seen)
@@ -258,23 +270,26 @@ def _blocks(clusters: dict[_Value, Cluster], certain: Sequence[Operation]) -> li
     return blocks
 
 
-def _measured(clusters: list[Cluster]) -> Block:
-    """The block of these clusters, with its zone.
+def measured(clusters: list[Cluster], home: int) -> Block:
+    """The block of these clusters, with its zone and theirs; `home` is its place.
 
     Raises:
         ContradictionError: an operation ended before one that must come before it was invoked.
     """
-    first, last = inf, -inf
+    last = -inf
     for place, cluster in enumerate(clusters):
         writer = cluster.writer
-        ended = end(writer)
-        if ended < last:
+        cluster.home, cluster.place, cluster.ended = home, place, end(writer)
+        if cluster.ended < last:
             raise _out_of_order(clusters, place, writer)
-        last = max(last, writer.invoke)
-        if cluster.first < last:
+        cluster.before = max(last, writer.invoke)
+        if cluster.first < cluster.before:
             raise _out_of_order(clusters, place, min(cluster.reads, key=end))
-        last = max(last, cluster.last)
-        first = min(first, ended, cluster.first)
+        cluster.begun = last = max(cluster.before, cluster.last)
+    first = inf
+    for cluster in reversed(clusters):
+        cluster.after = first
+        cluster.ended = first = min(first, cluster.ended, cluster.first)
     return Block(clusters, first, last)
 
 
