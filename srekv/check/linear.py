@@ -7,10 +7,10 @@ that leaves too many choices, a walk through the states decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from srekv.check.budget import BUDGET, Budget, OutOfBudgetError
-from srekv.check.model import Judgement, Operation, by_key
+from srekv.check.model import Judgement, Operation
 from srekv.check.proof import smaller_parts
 from srekv.check.search import settle
 from srekv.check.states import walk
@@ -28,38 +28,39 @@ NEWS = 1_000
 
 
 def judge_linear(
-    operations: Sequence[Operation], *, budget: int | None = None, progress: Callable[[str], object] = str
+    keys: Mapping[str, Sequence[Operation]], *, budget: int | None = None, progress: Callable[[str], object] = str
 ) -> Judgement:
     """Judge every key; one that no order explains is shown, reduced to the operations that contradict.
 
     First the zones of all keys are compared, then what is ambiguous is tried: most violations need no trial.
 
     Args:
-        operations: in the order of their invocation.
+        keys: the operations on each.
         budget: comparisons that the history may cost; None: BUDGET, and TRIAL for each operation.
         progress: takes how many keys are judged.
     """
-    keys = by_key(operations)
-    whole = Budget(BUDGET + TRIAL * len(operations) if budget is None else budget)
+    count = sum(map(len, keys.values()))
+    whole = Budget(BUDGET + TRIAL * count if budget is None else budget)
     start = whole.left
     undecided = []
     judged = reported = 0
     try:
-        registers = [arrange(history) for history in keys.values()]
-        registers.reverse()
+        arranged = ((key, arrange(history)) for key, history in keys.items())
+        registers = {key: register for key, register in arranged if register.heads or register.watchers}
         for place, (key, history) in enumerate(keys.items()):
             if judged >= reported:
                 progress(f"{place:,} of {len(keys):,} keys")
                 reported = judged + NEWS
             judged += len(history)
             try:
-                _try(history, registers.pop(), whole.share(whole.left // 2))
+                if key in registers:
+                    _try(history, registers.pop(key), whole.share(whole.left // 2))
             except OutOfBudgetError:
                 undecided.append(key)
     except ContradictionError as found:
         key = found.culprit.key
         summary = f"no order of the operations on {key} explains this answer of client {found.culprit.client}"
-        cost = len(operations) + start - whole.left
+        cost = count + start - whole.left
         proof = _proof(keys[key], found, Budget(max(LEAST, min(MOST, cost))))
         return Judgement(checker="linear", verdict="violated", summary=summary, proof=proof)
     if undecided:

@@ -6,11 +6,11 @@ sound with unknown outcomes: a change is lost only if no order of the operations
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from srekv.check.model import Judgement, Operation, by_key
+from srekv.check.model import Judgement, Operation
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,12 @@ class Losses:
         pairs: the lost ones, each with the final read that shows it.
         phantoms: reads of values that nobody wrote.
         unread: how many have no final read of their key.
-        finals_expected: whether those are needed for a verdict.
     """
 
     acknowledged: int
     pairs: tuple[tuple[Operation, Operation], ...]
     phantoms: tuple[Operation, ...]
     unread: int
-    finals_expected: bool
 
     @property
     def lost(self) -> int:
@@ -37,12 +35,12 @@ class Losses:
         return len(self.pairs)
 
 
-def losses(operations: Iterable[Operation], *, finals_expected: bool) -> Losses:
+def losses(keys: Mapping[str, Sequence[Operation]]) -> Losses:
     """Judge every key's last known state; without a final read its changes stay unread."""
     pairs: list[tuple[Operation, Operation]] = []
     phantoms: list[Operation] = []
     acknowledged = unread = 0
-    for history in by_key(operations).values():
+    for history in keys.values():
         begun: dict[str | None, float] = {}
         reads: list[Operation] = []
         made: list[Operation] = []
@@ -65,7 +63,7 @@ def losses(operations: Iterable[Operation], *, finals_expected: bool) -> Losses:
             pairs += [(one, last) for one in _lost(made, last, [*made, *unknown])]
         else:
             unread += len(made)
-    return Losses(acknowledged, tuple(pairs), tuple(phantoms), unread, finals_expected)
+    return Losses(acknowledged, tuple(pairs), tuple(phantoms), unread)
 
 
 def _lost(made: Iterable[Operation], last: Operation, changes: Iterable[Operation]) -> list[Operation]:
@@ -82,10 +80,10 @@ def _end(operation: Operation) -> float:
     return inf if operation.complete is None else operation.complete
 
 
-def judge_lost(found: Losses, *, allowed: int = 0) -> Judgement:
+def judge_lost(found: Losses, *, finals_expected: bool, allowed: int = 0) -> Judgement:
     """Held when every acknowledged change is accounted for; unknown when its key was to be read in the end and was not.
 
-    `allowed` is how many may be gone.
+    `finals_expected` is whether every key was to be read, `allowed` how many changes may be gone.
     """
     if found.lost > allowed:
         summary = f"{found.lost} acknowledged change{'s' * (found.lost > 1)} gone at the end"
@@ -95,7 +93,7 @@ def judge_lost(found: Losses, *, allowed: int = 0) -> Judgement:
         return Judgement(checker="lost", verdict="violated", summary=summary, proof=found.phantoms[:1])
     if found.unread:
         summary = f"{found.unread} acknowledged changes on keys without a final read"
-        return Judgement(checker="lost", verdict="unknown" if found.finals_expected else "held", summary=summary)
+        return Judgement(checker="lost", verdict="unknown" if finals_expected else "held", summary=summary)
     summary = "the final reads account for every acknowledged change"
     if found.lost:
         summary = f"{found.lost} acknowledged changes gone, {allowed} allowed"

@@ -19,7 +19,7 @@ import msgspec
 
 from srekv.check.budget import Budget
 from srekv.check.model import Operation
-from srekv.check.zones import Block, Cluster, ContradictionError, Register, end, measured
+from srekv.check.zones import Block, Cluster, ContradictionError, Register, end, lay_out
 
 _Zone = tuple[float, float]
 """An earliest completion and a latest invocation."""
@@ -47,15 +47,14 @@ def settle(register: Register, budget: Budget) -> None:
         OutOfBudgetError: it could not be decided within the budget.
     """
     questions = [_Question(one) for one in register.watchers]
-    heads = ((block.clusters[0].writer, place) for place, block in enumerate(register.blocks))
-    questions += [_Question(head, place) for head, place in heads if head.op == "cas"]
+    questions += [_Question(register.blocks[place].clusters[0].writer, place) for place in register.heads]
     if not questions:
         return
+    offered = [Block([Cluster(one)], inf, one.invoke) for one in register.optional]
+    lay_out([*register.blocks, *offered])
     near = _Neighbourhood(register.blocks)
     questions = [one for one in questions if one.home >= 0 or not near.has_room(one.answer)]
-    if not questions:
-        return
-    choices = _Choices(register, near, budget)
+    choices = _Choices(register.blocks, offered, near, budget)
     groups = choices.groups(choices.decide_plain(questions))
     undo = choices.mark()
     failed = [group for group in groups if not choices.decide(group, optional=False)]
@@ -140,11 +139,9 @@ class _Choices:
     others by their latest invocation. Blocks that are glued together have one zone, kept under the first of them.
     """
 
-    def __init__(self, register: Register, near: _Neighbourhood, budget: Budget) -> None:
+    def __init__(self, blocks: list[Block], offered: list[Block], near: _Neighbourhood, budget: Budget) -> None:
         self._budget = budget
         self._near = near
-        blocks = register.blocks
-        offered = [measured([Cluster(one)], len(blocks) + place) for place, one in enumerate(register.optional)]
         self._blocks = [*blocks, *offered]
         self._optional = {block.clusters[0]: None for block in offered}
         self._joined: dict[int, dict[Cluster, _Zone]] = defaultdict(dict)

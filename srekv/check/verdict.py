@@ -6,16 +6,19 @@ A checker that crashes says unknown; it does not take the others down with it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from operator import attrgetter
 from pathlib import Path
 
 from srekv.check.history import parse, paused_collector, read
 from srekv.check.linear import judge_linear
 from srekv.check.lost import judge_lost, losses
-from srekv.check.model import WORST_FIRST, History, Judgement, Operation, Ruling, Timing, Verdict, impossible
+from srekv.check.model import WORST_FIRST, History, Judgement, Operation, Ruling, Timing, Verdict, by_key, impossible
 from srekv.check.steady import doubt, in_doubt, judge_steady
 from srekv.check.timing import judge_timing, measure
 from srekv.drill.events import FORMAT
 from srekv.drill.model import Promises
+
+_IS_FINAL = attrgetter("final")
 
 
 def judge_file(source: Path | str | Iterable[str | bytes], *, objectives: Promises | None = None) -> Verdict:
@@ -48,13 +51,13 @@ def judge_history(
         recorded = history.members("drill").get("promises") or {}
         objectives = Promises(**{name: recorded.get(name) for name in Promises().to_json()})
     # our own load reads every key in the end, unless it was killed
-    finals = objectives.max_lost is not None or any(one.final for one in history.operations) or history.first("start")
-    found = losses(history.operations, finals_expected=bool(finals))
-    allowed = objectives.max_lost or 0
+    finals = objectives.max_lost is not None or history.first("start") or any(map(_IS_FINAL, history.operations))
+    keys = by_key(history.operations)
+    found, allowed = losses(keys), objectives.max_lost or 0
     if any(one.good for one in history.operations):
         findings = [
-            _guarded("lost", lambda: judge_lost(found, allowed=allowed)),
-            _guarded("linear", lambda: judge_linear(history.operations, progress=progress)),
+            _guarded("lost", lambda: judge_lost(found, finals_expected=bool(finals), allowed=allowed)),
+            _guarded("linear", lambda: judge_linear(keys, progress=progress)),
         ]
     else:
         nothing = "no operation was answered: there is nothing to judge"

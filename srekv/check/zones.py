@@ -58,7 +58,7 @@ class Cluster(msgspec.Struct, eq=False, gc=False):
         first: the earliest completion of a read.
         last: the latest invocation of a read.
         successor: the compare-and-set that expected the value and succeeded, if one did.
-        home: the place of its block among the key's.
+        home: the place of its block among the key's; this and what follows is known once `lay_out` was called.
         place: its own in the block.
         before: the latest invocation of what stands before its readers in the block.
         begun: the same with its readers.
@@ -112,11 +112,13 @@ class Register(msgspec.Struct, eq=False, gc=False):
 
     Attributes:
         blocks: what changed the key for certain; each operation of a cluster is in one of them.
+        heads: the places of blocks that begin with a compare-and-set: what it replaced is open.
         watchers: reads of a value with several writers, and refused compare-and-sets of a value that was written.
         optional: changes of unknown outcome that no answer shows; they never have to take place.
     """
 
     blocks: list[Block]
+    heads: list[int]
     watchers: list[Operation]
     optional: list[Operation]
 
@@ -163,12 +165,12 @@ def arrange(history: Iterable[Operation]) -> Register:
             if writer is not None and (writer.outcome == "ok" or value in shown)
         }
         watchers = _attach(clusters, reads, certain)
-        blocks = _blocks(clusters, certain)
+        blocks, heads = _blocks(clusters, certain)
         _order(blocks)
     except ContradictionError as error:
         raise ContradictionError(_with_witnesses(error.operations, shown), error.culprit) from None
     watchers += [one for one in refused if one.expect in writers]
-    return Register(blocks, watchers, optional)
+    return Register(blocks, heads, watchers, optional)
 
 
 def _with_witnesses(operations: Iterable[Operation], shown: dict[_Value, Operation]) -> list[Operation]:
@@ -248,13 +250,16 @@ def _origins(operation: Operation, clusters: dict[_Value, Cluster]) -> list[Oper
     return list(found.values())
 
 
-def _blocks(clusters: dict[_Value, Cluster], certain: Sequence[Operation]) -> list[Block]:
+def _blocks(clusters: dict[_Value, Cluster], certain: Sequence[Operation]) -> tuple[list[Block], list[int]]:
     """Glue each value's cluster to the next one, beginning with what followed no other value."""
     blocks: list[Block] = []
+    heads: list[int] = []
     placed = 0
     for head in certain:
-        if head.op == "cas" and head.expect in clusters:
-            continue
+        if head.op == "cas":
+            if head.expect in clusters:
+                continue
+            heads.append(len(blocks))
         chain = []
         writer: Operation | None = head
         while writer is not None:
@@ -262,35 +267,45 @@ def _blocks(clusters: dict[_Value, Cluster], certain: Sequence[Operation]) -> li
             chain.append(cluster)
             writer = cluster.successor
         placed += len(chain)
-        blocks.append(measured(chain, len(blocks)))
+        blocks.append(_measured(chain))
     if placed < len(certain):  # each expected what came of itself
         seen = {id(cluster.writer) for block in blocks for cluster in block.clusters}
         one = next(one for one in certain if id(one) not in seen)
         raise ContradictionError(_origins(one, clusters), one)
-    return blocks
+    return blocks, heads
 
 
-def measured(clusters: list[Cluster], home: int) -> Block:
-    """The block of these clusters, with its zone and theirs; `home` is its place.
+def _measured(clusters: list[Cluster]) -> Block:
+    """The block of these clusters, with its zone.
 
     Raises:
         ContradictionError: an operation ended before one that must come before it was invoked.
     """
-    last = -inf
+    first, last = inf, -inf
     for place, cluster in enumerate(clusters):
         writer = cluster.writer
-        cluster.home, cluster.place, cluster.ended = home, place, end(writer)
-        if cluster.ended < last:
+        ended = end(writer)
+        if ended < last:
             raise _out_of_order(clusters, place, writer)
-        cluster.before = max(last, writer.invoke)
-        if cluster.first < cluster.before:
+        last = max(last, writer.invoke)
+        if cluster.first < last:
             raise _out_of_order(clusters, place, min(cluster.reads, key=end))
-        cluster.begun = last = max(cluster.before, cluster.last)
-    first = inf
-    for cluster in reversed(clusters):
-        cluster.after = first
-        cluster.ended = first = min(first, cluster.ended, cluster.first)
+        last = max(last, cluster.last)
+        first = min(first, ended, cluster.first)
     return Block(clusters, first, last)
+
+
+def lay_out(blocks: Iterable[Block]) -> None:
+    """Find each cluster's place, and the times around it."""
+    for home, block in enumerate(blocks):
+        last, first = -inf, inf
+        for place, cluster in enumerate(block.clusters):
+            cluster.home, cluster.place = home, place
+            cluster.before = max(last, cluster.writer.invoke)
+            cluster.begun = last = max(cluster.before, cluster.last)
+        for cluster in reversed(block.clusters):
+            cluster.after = first
+            cluster.ended = first = min(first, end(cluster.writer), cluster.first)
 
 
 def _out_of_order(clusters: list[Cluster], place: int, one: Operation) -> ContradictionError:

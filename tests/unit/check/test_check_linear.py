@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from srekv.check.budget import Budget, OutOfBudgetError
 from srekv.check.linear import contradiction, judge_linear
-from srekv.check.model import Operation
+from srekv.check.model import Judgement, Operation, by_key
 from srekv.check.proof import without
 from srekv.check.states import walk
 from srekv.check.zones import ContradictionError
@@ -37,6 +37,11 @@ def op(kind: str, value: str | None, begin: float, end: float | None, **fields: 
         outcome=outcome,
         **fields,
     )
+
+
+def judged(history: Sequence[Operation], **settings: Any) -> Judgement:
+    """The checker's finding."""
+    return judge_linear(by_key(history), **settings)
 
 
 def needs(operation: Operation, state: str | None) -> bool:
@@ -221,7 +226,7 @@ def assert_agreement(seed: int) -> None:
     history = ticking_history(chance)
     if chance.random() < 0.6:
         history = broken(chance, history)
-    judgement = judge_linear(history)
+    judgement = judged(history)
     assert judgement.verdict == ("held" if by_search(history) else "violated")
     assert judgement.verdict == "held" or not by_search(judgement.proof)
     assert judgement.verdict == ("held" if _walks(history) else "violated")
@@ -246,7 +251,7 @@ def test_agrees_with_a_plain_search_50000_times(part: int) -> None:
 def test_a_correct_register_is_never_accused(seed: int) -> None:
     """Three hundred operations of five clients with a dozen unknowns, decided well within the budget."""
     history = register_history(seed, operations=300, clients=5, unknown=0.04)
-    assert judge_linear(history, budget=50_000).verdict == "held"
+    assert judged(history, budget=50_000).verdict == "held"
 
 
 @given(st.integers(0, 10_000))
@@ -260,7 +265,7 @@ def test_a_stale_read_is_found_and_proved(seed: int) -> None:
         op("write", "new", end + 3, end + 4),
         op("read", "old", end + 5, end + 6),
     ]
-    judgement = judge_linear([*history, *tail])
+    judgement = judged([*history, *tail])
 
     assert judgement.verdict == "violated"
     assert not by_search(judgement.proof)
@@ -270,7 +275,7 @@ def test_a_stale_read_is_found_and_proved(seed: int) -> None:
 def test_the_classic_stale_read() -> None:
     """Write a, write b, read a: three operations, and all three are the proof."""
     history = [op("write", "a", 0, 1), op("write", "b", 2, 3), op("read", "a", 4, 5)]
-    assert judge_linear(history).proof == tuple(history)
+    assert judged(history).proof == tuple(history)
 
 
 @pytest.mark.parametrize(
@@ -291,14 +296,14 @@ def test_the_classic_stale_read() -> None:
 )
 def test_known_answers(history: list[Operation], verdict: str) -> None:
     """Small histories whose answer is plain."""
-    assert judge_linear(history).verdict == verdict
+    assert judged(history).verdict == verdict
 
 
 def test_keys_are_judged_apart() -> None:
     """The same value on two keys is no contradiction; one bad key is enough."""
     good = [op("write", "a", 0, 1, key="x"), op("read", None, 2, 3, key="y")]
-    assert judge_linear(good).verdict == "held"
-    assert judge_linear([*good, op("read", "a", 2, 3, key="y")]).verdict == "violated"
+    assert judged(good).verdict == "held"
+    assert judged([*good, op("read", "a", 2, 3, key="y")]).verdict == "violated"
 
 
 def ambiguous(key: str) -> list[Operation]:
@@ -312,7 +317,7 @@ def test_too_hard_is_unknown() -> None:
     """Out of budget is unknown, never held, and says which key."""
     with pytest.raises(OutOfBudgetError):
         contradiction(ambiguous("k"), Budget(1))
-    judgement = judge_linear(ambiguous("k"), budget=1)
+    judgement = judged(ambiguous("k"), budget=1)
     assert judgement.verdict == "unknown"
     assert "k" in judgement.summary
 
@@ -333,10 +338,10 @@ def test_a_budget_is_for_the_whole_history() -> None:
 def test_progress_counts_keys() -> None:
     """It is reported from the start, and no more often than once for a thousand operations."""
     seen: list[str] = []
-    judge_linear([op("read", None, 0, 1, key=str(number)) for number in range(2_500)], progress=seen.append)
+    judged([op("read", None, 0, 1, key=str(number)) for number in range(2_500)], progress=seen.append)
     assert seen == ["0 of 2,500 keys", "1,000 of 2,500 keys", "2,000 of 2,500 keys"]
 
 
 def test_a_violation_outweighs_a_key_that_is_too_hard() -> None:
     """A later key is still judged after one was given up."""
-    assert judge_linear([*ambiguous("k"), op("read", "a", 0, 1, key="z")], budget=1).verdict == "violated"
+    assert judged([*ambiguous("k"), op("read", "a", 0, 1, key="z")], budget=1).verdict == "violated"

@@ -15,7 +15,7 @@ from srekv.check.formats import FORMATS, FormatError, edn, read, recognise
 from srekv.check.formats.jepsen import parse_edn
 from srekv.check.formats.lines import Damage, numbered
 from srekv.check.linear import judge_linear
-from srekv.check.model import Operation
+from srekv.check.model import Operation, by_key
 from srekv.check.verdict import judge_history
 
 JSON = st.recursive(
@@ -169,7 +169,7 @@ def test_judges_as_the_order_of_lines_demands(seed: int, tmp_path: Path) -> None
     )
     found = parse_edn(file.read_bytes().splitlines(keepends=True))
     assert found.damaged == ()
-    assert judge_linear(found.operations).verdict == judge_linear(expected).verdict
+    assert judge_linear(by_key(found.operations)).verdict == judge_linear(by_key(expected)).verdict
 
 
 def overlapping(rng: random.Random) -> tuple[list[str], list[Operation]]:

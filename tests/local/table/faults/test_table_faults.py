@@ -10,6 +10,7 @@ import pytest
 
 from srekv.check.linear import judge_linear
 from srekv.check.lost import judge_lost, losses
+from srekv.check.model import by_key
 
 pytestmark = pytest.mark.local
 
@@ -73,7 +74,8 @@ def judge(fault: str, seen: Any) -> None:
     """What has to hold after a fault: one order explains all answers, nothing is lost, none is late, and it is over."""
     operations = seen.history.operations
     assert seen.met, f"{fault}: nobody met it"
-    for found in (judge_linear(operations), judge_lost(losses(operations, finals_expected=True))):
+    keys = by_key(operations)
+    for found in (judge_linear(keys), judge_lost(losses(keys), finals_expected=True)):
         assert found.verdict == "held", (fault, found)
     assert seen.longest_s < BOUND_S, f"{fault}: a request took {seen.longest_s:.1f} s"
     assert seen.recovery_s < RECOVERY_S, f"{fault}: requests failed for {seen.recovery_s:.2f} s after its end"
