@@ -117,9 +117,7 @@ def _recorded(path: Path) -> Measures:
 
 
 def _differences(differences: tuple[Difference, ...]) -> Table:
-    table = plain_table()
-    for heading in ("measure", "A", "B", "", ""):
-        table.add_column(heading, justify="right" if heading in {"A", "B"} else "left")
+    table = plain_table("measure", "A", "B", "", "", right=("A", "B"))
     words = {True: ("worse", "bold red"), None: ("unknown", "bold yellow"), False: ("ok", "green")}
     for one in differences:
         figures = ("-" if value is None else f"{value:.4g}" for value in (one.a, one.b))

@@ -65,15 +65,13 @@ def _prediction(prediction: Prediction) -> Lines:
     outages = plain_table("outage, s", *quantiles, right=quantiles)
     for name, one in (("the machine stops", prediction.silent), ("the port refuses", prediction.refused)):
         outages.add_row(name, *(f"{getattr(one, quantile + '_s'):.1f}" for quantile in quantiles))
-    healed = prediction.healing
+    healed, p95 = prediction.healing["p50_s"], prediction.healing["p95_s"]
+    back = f"failback: the check passes {healed:.1f} s (p95 {p95:.1f} s) after the primary answers again"
     return Lines(
         Text(title, "bold"),
         outages,
         Text("for a client that honours the TTL, asks twice a second and gives up after 2 s", "dim"),
-        Text(
-            f"failback: the check passes {healed['p50_s']:.1f} s (p95 {healed['p95_s']:.1f} s) after the primary answers again",
-            "dim",
-        ),
+        Text(back, "dim"),
         Text(),
         _bill(prediction),
         *_target(prediction),
