@@ -114,7 +114,7 @@ def test_examples_keep_their_lines() -> None:
 
 
 def test_nothing_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """`srekv` alone shows the commands to start with, whether a local cloud runs, and where help is; it has a version."""
+    """`srekv` alone shows the commands to start with, whether a local cloud runs, and where help is."""
     monkeypatch.setenv("SREKV_HOME", str(tmp_path))
     assert run([]) == 0
     out, err = capsys.readouterr()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -58,65 +58,23 @@ STANDALONE = {"app": (3, 8), "probe": (3, 8)}
 """Packages that travel to other machines, and the oldest Python they meet there."""
 
 PURE = (
-    "config",
-    "errors",
-    "prices",
-    "route53",
-    "provision.model",
-    "provision.engine.denial",
-    "provision.permissions",
-    "drill.events",
-    "drill.model",
-    "local.geography",
-    "local.routing",
-    "local.model",
-    "local.names",
-    "report.data",
-    "watch.document",
-    "watch.draw",
-    "watch.events",
-    "watch.model",
-    "doctor.examined",
-    "doctor.facts",
-    "doctor.model",
-    "doctor.policies",
-    "doctor.reach",
-    "doctor.rules",
-    "doctor.rules_checks",
-    "doctor.rules_names",
-    "doctor.rules_network",
-    "doctor.rules_records",
-    "doctor.rules_stack",
-    "check",
+    *("config", "errors", "prices", "route53", "provision.model", "provision.engine.denial", "provision.permissions"),
+    *("drill.events", "drill.model", "local.geography", "local.routing", "local.model", "local.names", "report.data"),
+    *("watch.document", "watch.draw", "watch.events", "watch.model", "doctor.examined", "doctor.facts", "doctor.model"),
+    *("doctor.policies", "doctor.reach", "doctor.rules", "doctor.rules_checks", "doctor.rules_names"),
+    *("doctor.rules_network", "doctor.rules_records", "doctor.rules_stack", "check"),
 )
 """Modules without a clock, sockets, processes or clients of their own."""
 
 IMPURE = {"socket", "subprocess", "time", "threading", "asyncio", "boto3", "botocore", "urllib", "http", "os"}
 
-READS_THE_ENVIRONMENT = (
-    "cli",
-    "app.__main__",
-    "local.cloud",
-    "local.supervisor",
-    "local.control",
-    "local.machine",
-)
+READS_THE_ENVIRONMENT = ("cli", "app.__main__", "local.cloud", "local.supervisor", "local.control", "local.machine")
 """Entry points of processes. `local.control` hands the user's environment on to the processes that it starts; what
 runs as `local.machine` is a machine's own process, with an environment that its supervisor made."""
 
 HEAVY = {
-    "boto3",
-    "botocore",
-    "moto",
-    "msgspec",
-    "flask",
-    "prometheus_client",
-    "rich",
-    "dns",
-    "waitress",
-    "werkzeug",
-    "yaml",
-    "asyncio",
+    *("boto3", "botocore", "moto", "msgspec", "flask", "prometheus_client", "rich", "dns", "waitress", "werkzeug"),
+    *("yaml", "asyncio"),
 }
 
 
@@ -139,27 +97,20 @@ class Module:
 
     @property
     def imports(self) -> Iterator[str]:
-        """Every module named in an import statement, inside functions too."""
-        return self.named(ast.walk(self.tree))
+        """Every module named in an import statement, inside functions too.
 
-    def named(self, nodes: Iterable[ast.AST]) -> Iterator[str]:
-        """Every module named in the import statements among these."""
-        for node in nodes:
+        `from srekv.local import control` imports srekv.local.control if that is a module.
+        """
+        for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
                 assert node.level == 0, f"{self.name}: relative import"
-                yield from self._from(node)
-
-    @staticmethod
-    def _from(node: ast.ImportFrom) -> Iterator[str]:
-        """`from srekv.local import control` imports srekv.local.control if that is a module."""
-        base = node.module or ""
-        inner = [f"{base}.{alias.name}" for alias in node.names]
-        modules = [name for name in inner if _is_module(name)]
-        yield from modules
-        if len(modules) < len(inner):
-            yield base
+                base = node.module or ""
+                modules = [name for alias in node.names if _is_module(name := f"{base}.{alias.name}")]
+                yield from modules
+                if len(modules) < len(node.names):
+                    yield base
 
 
 def _is_module(name: str) -> bool:
@@ -220,13 +171,11 @@ def test_styled_text_is_ours() -> None:
 
 
 @pytest.mark.parametrize("package", sorted(STANDALONE))
-def test_what_travels_stands_alone(package: str) -> None:
-    """The service and the probe import nothing else of srekv and parse on the oldest Python they meet."""
+def test_what_travels_parses_on_old_machines(package: str) -> None:
+    """The service and the probe parse on the oldest Python they meet; that they stand alone is in the table."""
     for module in MODULES:
         if module.package == package:
             ast.parse(module.path.read_text(), feature_version=STANDALONE[package])
-            for name in module.imports:
-                assert not name.startswith("srekv") or name.startswith(f"srekv.{package}"), f"{module.name}: {name}"
 
 
 @pytest.mark.parametrize(
@@ -281,25 +230,28 @@ def test_no_import_circle() -> None:
         visit(name, ())
 
 
+def loaded(script: str) -> set[str]:
+    """The modules that a Python has loaded which has run a script."""
+    script += "\nimport sys; print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    return set(done.stderr.split())
+
+
 def test_help_loads_nothing_heavy() -> None:
     """`srekv --help` imports Click and the standard library: none of what its commands need."""
-    script = (
-        "import sys\n"
-        "from srekv.cli import main_group\n"
-        "main_group.main(['--help'], standalone_mode=False)\n"
-        "print(*sorted(name.partition('.')[0] for name in sys.modules), file=sys.stderr)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
-    loaded = set(done.stderr.split())
-    assert "failover-test" in done.stdout
-    assert "click" in loaded
-    assert not loaded & HEAVY
+    modules = loaded("from srekv.cli import main_group; main_group.main(['--help'], standalone_mode=False)")
+    assert "click" in modules
+    assert not {name.partition(".")[0] for name in modules} & HEAVY
 
 
 def test_a_local_cloud_starts_before_botocore_is_imported() -> None:
     """`srekv up` imports what calls AWS, and what drills and watches, while the local cloud starts or not at all."""
-    script = "import sys, srekv.commands.up; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
-    loaded = set(done.stdout.split())
-    assert "srekv.local.control" in loaded
-    assert not loaded & {"boto3", "botocore", "srekv.doctor", "srekv.drill", "srekv.watch"}
+    modules = loaded("import srekv.commands.up")
+    assert "srekv.local.control" in modules
+    assert not modules & {"boto3", "botocore", "srekv.doctor", "srekv.drill", "srekv.watch"}
+
+
+def test_a_policy_loads_nothing_that_calls() -> None:
+    """`srekv policy` loads neither boto3 nor what draws: there is nothing in the process that could make a call."""
+    modules = loaded("from srekv.cli import main_group; main_group.main(['policy'], standalone_mode=False)")
+    assert not modules & {"boto3", "botocore", "rich", "moto"}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -90,12 +88,3 @@ def test_refuses_what_cannot_be(arguments: tuple[str, ...], what: str) -> None:
     """An impossible value is a usage error; so is a document that IAM would not take."""
     with pytest.raises(UsageError, match=what):
         _policy(*arguments)
-
-
-def test_calls_nobody() -> None:
-    """It loads neither boto3 nor what draws: there is nothing in the process that could make a call."""
-    code = (
-        "import sys; from srekv.cli import main_group; main_group.main(['policy'], standalone_mode=False);"
-        "sys.exit(sum(name in sys.modules for name in ('boto3', 'botocore', 'rich', 'moto')))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=60).returncode == 0

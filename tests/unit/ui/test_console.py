@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from srekv.errors import SrekvError
-from srekv.provision.model import Change, Check, Deployment, Node
-from srekv.ui.console import Narration, Screen, changes_json, grid, plan_table, reach, tally
+from srekv.errors import CommandLine, SrekvError
+from srekv.provision.model import Change, Deployment, Node
+from srekv.ui.console import Narration, Screen, changes_json, plan_table, reach, tally
+from srekv.ui.context import Selection
 
 DEADLINE_S = 60
 
@@ -36,23 +37,8 @@ NODE = Node(
 )
 
 
-def deployment(port: int) -> Deployment:
-    """A stack with one node, as far as it is shown."""
-    return Deployment(
-        stack="srekv",
-        region="us-east-1",
-        zone_name="sre-test.local",
-        name="svc.sre-test.local",
-        port=port,
-        ttl=10,
-        table="T",
-        nodes=(NODE,),
-        checks=(Check(name="c", id="1", address="192.0.2.1", port=port, path="/health", interval=10, threshold=3),),
-    )
-
-
 def test_json_is_alone_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
-    """With JSON, progress, results for people and errors go to stderr; stdout is one document."""
+    """With JSON, progress, warnings and errors go to stderr; stdout is one document."""
     screen = Screen(as_json=True)
     with screen.progress() as narration:
         narration.started("DynamoDB")
@@ -70,34 +56,52 @@ def test_json_is_alone_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_text_has_no_document(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without JSON, changes and results are lines on stdout and the document is not shown."""
+    """Without JSON, changes and results are lines on stdout, whole in a log, and the document is not shown."""
+    sentence = "word " * 40 + "end"
     screen = Screen(as_json=False)
     with screen.progress() as narration:
         for change in CHANGES:
             narration.changed(change)
-    screen.show("for people")
+    screen.show(sentence)
     screen.document({"only": "json"})
+    screen.warn(sentence)
+    screen.failed(SrekvError(sentence, next_step=sentence))
     out, err = capsys.readouterr()
-    assert err == ""
     assert "only" not in out
-    for words in ("created table T0", "left alone table T2", "changed table T3", "deleted table T4", "for people"):
+    for words in ("created table T0", "left alone table T2", "changed table T3", "deleted table T4", f"\n{sentence}\n"):
         assert words in out
+    assert err.splitlines() == [f"warning: {sentence}", f"error: {sentence}", f" next: {sentence}"]
+    assert tally(CHANGES, dry=False) == "2 created, 1 changed, 1 left alone, 1 deleted"
+    assert tally((), dry=False) == "nothing to do"
+
+
+def test_advice_is_about_the_stack(capsys: pytest.CaptureFixture[str]) -> None:
+    """A command in a note, a warning or a change is completed with the options that choose the stack."""
+    stack = Selection(target="aws", stack="blue", region=None, profile=None)
+    advice = "again: " + CommandLine("srekv up") + "!"
+    with Screen(as_json=False, render=stack.render).progress() as narration:
+        narration.note(advice)
+        narration.warn(advice)
+        narration.changed(dataclasses.replace(CHANGES[0], next_step=advice))
+    completed = "again: srekv --target aws --stack blue up!"
+    assert [completed in text for text in capsys.readouterr()] == [True, True]
+    assert narration.changes[0].next_step == narration.warnings[0] == completed
 
 
 def test_quiet_still_warns(capsys: pytest.CaptureFixture[str]) -> None:
-    """--quiet hides progress; warnings come once each, on stderr."""
-    with Screen(as_json=False, quiet=True).progress() as narration:
+    """--quiet hides progress, also what is still under way; warnings come once each, on stderr."""
+    with Narration(Screen(as_json=False, quiet=True), dry=False, beat_s=0.001) as narration, narration.busy("EC2"):
+        narration.waiting("EC2", "the instances")
         narration.changed(CHANGES[0])
         narration.note("a detail")
         narration.warn("careful")
         narration.warn("careful")
     out, err = capsys.readouterr()
-    assert out == ""
-    assert err.count("careful") == 1
+    assert (out, err.count("careful")) == ("", 1)
 
 
 class Page(io.StringIO):
-    """A log that tells when something was written that somebody waits for."""
+    """A log with an event for when some words are written."""
 
     def __init__(self, awaited: str) -> None:
         super().__init__()
@@ -126,7 +130,7 @@ def test_a_log_is_not_silent_for_long() -> None:
     assert "\x1b" not in page.getvalue()
 
 
-def test_a_log_says_how_far_it_is() -> None:
+def test_a_log_reports_how_far_it_is() -> None:
     """What goes on is told with the last that it reported of itself."""
     page = Page("still: ")
     with (
@@ -140,24 +144,17 @@ def test_a_log_says_how_far_it_is() -> None:
     assert re.match(r" +0\.\d s  still: judging \[1\]: 2 of 9 keys \(0 s\)", page.getvalue())
 
 
-def test_quiet_and_done_say_nothing_more(capsys: pytest.CaptureFixture[str]) -> None:
-    """With --quiet nobody is told that something goes on; without, what has ended does not go on."""
-    with Narration(Screen(as_json=False, quiet=True), dry=False, beat_s=0.001) as narration, narration.busy("EC2"):
-        narration.waiting("EC2", "the instances")
-    with Narration(Screen(as_json=False), dry=False, beat_s=0.001) as narration:
+def test_what_has_ended_is_not_under_way(capsys: pytest.CaptureFixture[str]) -> None:
+    """Only what was measured is reported of it. The same wait again is no news: a log is not filled by it."""
+    with Narration(Screen(as_json=False), dry=False, beat_s=5) as narration:
         with narration.busy("IAM"):
             narration.note("a detail")
         narration.finished("EC2", "done")
-    assert [line.split("s  ")[1] for line in capsys.readouterr().out.splitlines()] == ["a detail", "EC2: done"]
-
-
-def test_the_same_wait_again_is_no_news(capsys: pytest.CaptureFixture[str]) -> None:
-    """A log is not filled by a wait that comes again and again."""
-    with Screen(as_json=False).progress() as narration:
-        for what in ("a command on az1", "a command on az2", "a command on az1"):
+        for what in ("az1", "az2", "az1"):
             narration.waiting("SSM", what)
             narration.waited("SSM", what)
-    assert [line[-3:] for line in capsys.readouterr().out.splitlines()] == ["az1", "az2"]
+    printed = [line.split("s  ")[1] for line in capsys.readouterr().out.splitlines()]
+    assert printed == ["a detail", "EC2: done", "SSM: waiting for az1", "SSM: waiting for az2"]
 
 
 def test_colours_alone_do_not_move(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,18 +194,6 @@ def test_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not re.search(r"\x1b\[[0-9;]*[34]\d", shown), "a colour"
 
 
-def test_a_log_has_whole_sentences(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a terminal nothing is broken at 80 columns: commands are copied from logs, and `grep` reads them."""
-    sentence = "word " * 40 + "end"
-    screen = Screen(as_json=False)
-    screen.show(sentence)
-    screen.warn(sentence)
-    screen.failed(SrekvError(sentence, next_step=sentence))
-    out, err = capsys.readouterr()
-    assert out.splitlines() == [sentence]
-    assert err.splitlines() == [f"warning: {sentence}", f"error: {sentence}", f" next: {sentence}"]
-
-
 def test_dry_runs_speak_in_the_conditional(capsys: pytest.CaptureFixture[str]) -> None:
     """A plan does not claim that something was done: no line as it goes, a table at the end."""
     screen = Screen(as_json=False)
@@ -233,26 +218,6 @@ def test_dry_runs_speak_in_the_conditional(capsys: pytest.CaptureFixture[str]) -
     assert "path a -> b" in lines[1]
 
 
-def test_tally() -> None:
-    """How many of each, in a fixed order; nothing is "nothing to do"."""
-    assert tally(CHANGES, dry=False) == "2 created, 1 changed, 1 left alone, 1 deleted"
-    assert tally((), dry=False) == "nothing to do"
-
-
-def test_markup_is_not_interpreted(capsys: pytest.CaptureFixture[str]) -> None:
-    """Square brackets in names and errors are shown as they are."""
-    screen = Screen(as_json=False)
-    screen.failed(SrekvError("Instances [[i-1]] [bold]", why="[/red]"))
-    with screen.progress() as narration:
-        narration.warn("a [warning]")
-    screen.show("report: x[bold]y/:bug:/report.html", grid(("zone", "[red]")))
-    out, err = capsys.readouterr()
-    for words in ("[[i-1]] [bold]", "[/red]", "a [warning]"):
-        assert words in err
-    for words in ("x[bold]y/:bug:/report.html", "[red]"):
-        assert words in out
-
-
 def test_many_threads_may_narrate(capsys: pytest.CaptureFixture[str]) -> None:
     """Steps run beside each other: no line is lost or torn."""
     with Screen(as_json=False).progress() as narration:
@@ -275,7 +240,9 @@ def test_many_threads_may_narrate(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_how_to_reach_it(capsys: pytest.CaptureFixture[str], port: int, dns_port: int, shown: tuple[str, ...]) -> None:
     """Commands that can be copied, without ports where these are the usual ones."""
-    Screen(as_json=False).show(reach(deployment(port), resolver=("127.0.0.2", dns_port)))
+    names = {"stack": "srekv", "region": "us-east-1", "zone_name": "sre-test.local", "name": "svc.sre-test.local"}
+    deployment = Deployment(**names, port=port, ttl=10, table="T", nodes=(NODE,), checks=())
+    Screen(as_json=False).show(reach(deployment, resolver=("127.0.0.2", dns_port)))
     out = capsys.readouterr().out
     for words in shown:
         assert words in out

@@ -29,8 +29,9 @@ from srekv.watch.model import Event
 
 CONTROLS = [chr(code) for code in (*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F))]
 CONTROLS += ["\u2066", "\u2067", "\u2068", "\u2069"]
-MARKED = "".join(f"<{one}>" for one in CONTROLS)
-"""Each control character in brackets, so that rich's own sequences in the output are no finding."""
+MARKUP = "[[i-1]] [bold] [/red] :bug:"
+MARKED = MARKUP + "".join(f"<{one}>" for one in CONTROLS)
+"""Text that rich would interpret, and each control character in brackets: rich's own sequences are no finding."""
 
 CLIPBOARD = "\x1b]52;c;cm0=\x07\x1b]0;title\x07\x9b2J\r\u202ek"
 """Writes the clipboard (OSC 52), sets the title (OSC 0), clears the screen (CSI), overwrites and reverses a line."""
@@ -116,7 +117,8 @@ def test_every_way_to_print(
     assert not [one for one in CONTROLS if f"<{one}>" in shown]
     if is_terminal or way != "narration: busy":  # in a log it is told only when it lasts
         escapes = [json.dumps(one)[1:-1] if is_json else visible(one) for one in CONTROLS]
-        assert not [one for one in escapes if f"<{one}>" not in shown]
+        assert [one for one in escapes if f"<{one}>" not in shown] == []
+        assert MARKUP in shown
 
 
 def _history(path: Path) -> Path:
