@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -234,18 +235,14 @@ def test_down_without_a_cloud(srekv: Any) -> None:
     assert _document(srekv("--output", "json", "down", "--yes"))["left"] == []
 
 
-@pytest.fixture
-def silent() -> Iterator[socket.socket]:
-    """An endpoint that accepts and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(DEADLINE_S)
-        yield server
+@contextmanager
+def interrupted(environment: Mapping[str, str], endpoint: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """An `up --no-wait` on that endpoint that is interrupted in the block: exit 130, no traceback.
 
-
-def test_ctrl_c(environment: Mapping[str, str], silent: socket.socket) -> None:
-    """An interrupt while AWS is being asked: exit 130, one line, no traceback."""
-    endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+    The list gets what it printed on standard output and on standard error.
+    """
     keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_ENDPOINT_URL": endpoint}
+    printed: list[str] = []
     with subprocess.Popen(
         [sys.executable, "-m", "srekv.cli", "--target", "aws", "up", "--no-wait"],
         env={**environment, **keys},
@@ -253,36 +250,35 @@ def test_ctrl_c(environment: Mapping[str, str], silent: socket.socket) -> None:
         stderr=subprocess.PIPE,
         text=True,
     ) as child:
-        connection, _ = silent.accept()
-        with connection:
+        yield child, printed
+        printed += child.communicate(timeout=DEADLINE_S)
+    assert child.returncode == 130
+    assert "Traceback" not in printed[1]
+
+
+def test_ctrl_c(environment: Mapping[str, str]) -> None:
+    """An interrupt while AWS is being asked, which accepts and never answers: one line."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(DEADLINE_S)
+        with interrupted(environment, f"http://127.0.0.1:{silent.getsockname()[1]}") as (child, printed):
+            connection, _ = silent.accept()
             child.send_signal(signal.SIGINT)
-            out, err = child.communicate(timeout=DEADLINE_S)
-    assert (child.returncode, out) == (130, "")
-    assert "interrupted" in err
-    assert "Traceback" not in err
+        connection.close()
+    assert printed[0] == ""
+    assert "interrupted" in printed[1]
 
 
 def test_ctrl_c_in_the_middle(world: Any, gate: Any, environment: Mapping[str, str], on_moto: Any) -> None:
-    """An interrupt during `up`: the running call ends, what exists is said; then `up` goes on and `down` removes it."""
-    keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_ENDPOINT_URL": world.endpoint}
+    """An interrupt during `up`: the running call ends, what exists is named; then `up` continues, `down` removes it."""
     before = world.listing()
     gate.hold("RunInstances")
-    with subprocess.Popen(
-        [sys.executable, "-m", "srekv.cli", "--target", "aws", "up", "--no-wait"],
-        env={**environment, **keys},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as child:
+    with interrupted(environment, world.endpoint) as (child, printed):
         try:
             assert gate.reached.wait(DEADLINE_S)
             child.send_signal(signal.SIGINT)
         finally:
             gate.let_go()
-        _, err = child.communicate(timeout=DEADLINE_S)
-    assert child.returncode == 130
-    assert "created so far:" in " ".join(err.split())
-    assert "Traceback" not in err
+    assert "created so far:" in " ".join(printed[1].split())
 
     assert on_moto("up", "--no-wait").returncode == 0
     assert world.up().done == {}
