@@ -117,9 +117,9 @@ def show_drift(screen: Screen, drift: Sequence[Change] | None, *, repair: str) -
         screen.show("", grid(("drift", f"{tally(drift, dry=True)} by: {repair}")), plan_table(drift))
 
 
-def show(screen: Screen, changes: Sequence[Change], config: Config, *, local: bool, elapsed_s: float) -> None:
+def show(screen: Screen, changes: Sequence[Change], bill: Bill, *, local: bool, elapsed_s: float) -> None:
     """The whole plan of `up` for a person."""
-    first, second = bill(changes, config).lines()
+    first, second = bill.lines()
     screen.show(plan_table(changes), f"\n{tally(changes, dry=True)} in {elapsed_s:.1f} s")
     screen.show(grid(("on AWS" if local else "cost", first), ("", second)))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from srekv.commands.status import lease_row
 from srekv.config import OPERATING_SYSTEMS, SPEEDS, fastest, refuse_unsupported
 from srekv.errors import Advice, CommandLine, SrekvError, UsageError
 from srekv.local import control
-from srekv.provision.model import Change, Deployment
+from srekv.provision.model import Deployment
 from srekv.ui.console import Narration, changes_json, grid, node_table, nodes_json, reach, tally
 from srekv.ui.context import Invocation
 from srekv.ui.options import OneOf, as_parts, as_seconds, click_command, drop_unset, option
@@ -134,25 +135,14 @@ def up(invocation: Invocation, options: Options) -> None:
         def answer(hands: AwsFaultTarget, deployment: Deployment) -> None:
             _await_answer(stack, hands, deployment, narration)
 
-        def work() -> Deployment | None:
-            return stack.up(
+        with _what_exists(narration):
+            deployment = stack.up(
                 wait=wait, since=since, guard=refuse_under_way, preflight=preflight, heal=heal, answer=answer
             )
-
-        deployment = _report_on_failure(narration, work)
-        changes, elapsed = narration.changes, narration.elapsed_s
+        document = _document(stack, narration)
     screen, settled, now = invocation.screen, stack.run.config, datetime.now(UTC)
-    document: dict[str, Any] = {
-        "stack": settled.stack,
-        "target": settled.target,
-        "region": settled.region,
-        "dry_run": False,
-        "changes": changes_json(changes),
-        "left": [],
-        "lease": lease.document(settled.lease, now=now),
-        "elapsed_s": round(elapsed, 3),
-    }
-    screen.show(f"\n{tally(changes, dry=False)} in {elapsed:.1f} s")
+    document["lease"] = lease.document(settled.lease, now=now)
+    screen.show(f"\n{tally(narration.changes, dry=False)} in {document['elapsed_s']:.1f} s")
     if deployment is not None:
         document |= {"url": deployment.url, "name": deployment.name, "nodes": nodes_json(deployment, {})}
         health: dict[str, bool | None] = {node.name: True if wait else None for node in deployment.nodes}
@@ -178,26 +168,29 @@ def _plan(invocation: Invocation, options: Options) -> None:
         with invocation.screen.progress(dry=True) as narration:
             stack = _connect(invocation, options, narration)
             stack.up(wait=options.wait, guard=refuse_under_way, preflight=refuse)
-            changes, elapsed = narration.changes, narration.elapsed_s
+            document = _document(stack, narration)
     finally:
         if idle:
             control.release(invocation.home)
-    settled = stack.run.config
-    planning.show(invocation.screen, changes, settled, local=invocation.is_local, elapsed_s=elapsed)
-    invocation.screen.document(
-        {
-            "stack": settled.stack,
-            "target": settled.target,
-            "region": settled.region,
-            "dry_run": True,
-            "changes": changes_json(changes),
-            "left": [],
-            "price": planning.bill(changes, settled).to_json(),
-            "warnings": narration.warnings,
-            "elapsed_s": round(elapsed, 3),
-        }
-    )
+    changes, screen = narration.changes, invocation.screen
+    bill = planning.bill(changes, stack.run.config)
+    planning.show(screen, changes, bill, local=invocation.is_local, elapsed_s=document["elapsed_s"])
+    screen.document(document | {"price": bill.to_json(), "warnings": narration.warnings})
     planning.refuse(changes)
+
+
+def _document(stack: Stack, narration: Narration) -> dict[str, Any]:
+    """What `up` and its plan have in common for a script."""
+    config = stack.run.config
+    return {
+        "stack": config.stack,
+        "target": config.target,
+        "region": config.region,
+        "dry_run": narration.dry,
+        "changes": changes_json(narration.changes),
+        "left": [],
+        "elapsed_s": round(narration.elapsed_s, 3),
+    }
 
 
 def _connect(invocation: Invocation, options: Options, narration: Narration) -> Stack:
@@ -229,31 +222,26 @@ def describe_pace(speed: float, keeps: float) -> Advice:
     return f"speed {speed:g}: this machine is too busy even for that, so a drill may be inconclusive"
 
 
-def _report_on_failure(narration: Narration, work: Callable[[], Deployment | None]) -> Deployment | None:
-    """Do it; if it fails or the user interrupts, say what this run has created and how to go on or go back.
+@contextmanager
+def _what_exists(narration: Narration) -> Iterator[None]:
+    """On failure or Ctrl-C, report what this run has created and how to continue or go back.
 
-    Of a stack that was removed meanwhile the error says what is left.
+    Of a stack that was removed meanwhile the error states what is left.
     """
     from srekv.provision.engine.generation import EndedError
 
     try:
-        return work()
+        yield
     except (KeyboardInterrupt, SrekvError) as error:
-        made = [change for change in narration.changes if change.action == "create"]
-        if made and not narration.dry and not isinstance(error, EndedError):
+        made = [one for one in narration.changes if one.action == "create"]
+        if made and not isinstance(error, EndedError):
             how = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped half-way"
-            narration.warn(
-                f"{how}; created so far: {', '.join(_brief_change(one) for one in made)}. "
-                + CommandLine("srekv up")
-                + " continues, "
-                + CommandLine("srekv down")
-                + " removes this"
+            names = (
+                f"{one.kind} {one.name}" + (f" ({one.id})" if one.id not in {"", one.name} else "") for one in made
             )
+            remedies = CommandLine("srekv up") + " continues, " + CommandLine("srekv down") + " removes this"
+            narration.warn(f"{how}; created so far: {', '.join(names)}. " + remedies)
         raise
-
-
-def _brief_change(change: Change) -> str:
-    return f"{change.kind} {change.name}" + (f" ({change.id})" if change.id and change.id != change.name else "")
 
 
 def _await_answer(stack: Stack, hands: AwsFaultTarget, deployment: Deployment, narration: Narration) -> None:
