@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.padding import Padding
 from rich.table import Table
 
-from srekv.commands.session import pass_invocation, require_runtime, session_of, target_config
+from srekv.commands.session import open_stack, pass_invocation
 from srekv.doctor.model import Diagnosis, Finding, Severity, Wishes
 from srekv.errors import FindingError, UnknownError
 from srekv.ui.console import grid
@@ -67,13 +67,8 @@ def command(invocation: Invocation, options: Options) -> None:
     $ srekv doctor
     $ srekv --target aws doctor --zone-id Z0123456789ABCDEFGHIJ --target-outage 60
     """
-    from srekv.provision.stack import connect
-
     chosen = {"vpc_id": options.vpc_id, "azs": options.azs, "instance_type": options.instance_type}
-    config = target_config(invocation, require_runtime(invocation))
-    with invocation.screen.progress() as narration:
-        with narration.busy("reading the stack's settings"):
-            stack = connect(config, drop_unset(chosen), narration, session=session_of(invocation, config))
+    with open_stack(invocation, drop_unset(chosen)) as (stack, narration):
         before_up = stack.is_new and options.zone_id is None
         with narration.busy("examining what the first up would meet" if before_up else "examining zone and nodes"):
             diagnosis = _preflight(stack) if before_up else _zone(stack, options)

@@ -236,7 +236,7 @@ def _resume(stack: Stack, options: Options, narration: Narration) -> list[Judged
     result = resume(
         stack.hands, settings, narration, directory=options.directory, vantage_id=options.vantage, healed=healed
     )
-    return [_judge(result, replace(options, rounds=1), narration)]
+    return [_judge(result, options, narration)]
 
 
 def warn_of_lease(config: Config, watcher: Watcher, *, rounds: int, now: datetime) -> None:

@@ -100,9 +100,8 @@ def _region(invocation: Invocation) -> str:
             from srekv.sessions import new_session
 
             region = new_session(profile=invocation.profile).region_name
-    if (
-        region is None or region == DEFAULT_REGION
-    ):  # nothing to look up: botocore would be imported before the local cloud starts
+    # The default one is not looked up: botocore would be imported before the local cloud starts.
+    if region is None or region == DEFAULT_REGION:
         return DEFAULT_REGION
     from srekv.provision.engine.clients import refuse_unknown_region
 
@@ -124,14 +123,16 @@ def _readable_configuration() -> Iterator[None]:
 
 
 @contextmanager
-def open_stack(invocation: Invocation, *, dry: bool = False) -> Iterator[tuple[Stack, Narration]]:
-    """The stack of this invocation, on a target that is already there."""
+def open_stack(
+    invocation: Invocation, settings: Mapping[str, Any] | None = None, *, dry: bool = False
+) -> Iterator[tuple[Stack, Narration]]:
+    """The stack of this invocation, on a target that is already there; `settings` count before those it remembers."""
     from srekv.provision.stack import connect
 
     config = target_config(invocation, require_runtime(invocation))
     with invocation.screen.progress(dry=dry) as narration:
         with narration.busy("reading the stack's settings"):
-            stack = connect(config, {}, narration, dry=dry, session=session_of(invocation, config))
+            stack = connect(config, settings or {}, narration, dry=dry, session=session_of(invocation, config))
         yield stack, narration
 
 
