@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import gzip
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -78,8 +79,6 @@ class Agents:
         return self._world.success(InstanceInformationList=online)
 
     def _send(self, body: Any) -> Any:
-        import json
-
         asked = json.loads(body)
         instance, script = asked["InstanceIds"][0], asked["Parameters"]["commands"][0]
         if not script.startswith("cat "):
@@ -89,16 +88,8 @@ class Agents:
         return self._world.success(Command={"CommandId": "c" * 36})
 
     def _ended(self, body: Any) -> Any:
-        import json
-
         instance = json.loads(body)["InstanceId"]
         return self._world.success(**self.result, StandardOutputContent=self.told.get(instance, ""))
-
-
-@pytest.fixture
-def agents(world: Any) -> Callable[[], Agents]:
-    """Lets the nodes take commands from now on."""
-    return lambda: Agents(world)
 
 
 def test_nodes_are_born_with_their_lease(world: Any) -> None:
@@ -127,12 +118,12 @@ def test_a_node_without_a_lease_stops_at_its_own_shutdown(world: Any) -> None:
     assert "DescribeInstanceAttribute" not in world.calls.log
 
 
-def test_a_lease_is_given_renewed_and_taken_back_without_a_launch(world: Any, agents: Callable[[], Agents]) -> None:
+def test_a_lease_is_given_renewed_and_taken_back_without_a_launch(world: Any) -> None:
     """The same instances throughout; each change reaches the node first, then the tag, and the role last."""
     world.up()
     ids = _ids(world)
 
-    told = agents()
+    told = Agents(world)
     given = world.up(lease_s=HOUR)
     (first,) = _shown(world)
     assert [(kind, action) for kind, action, _ in given.repairs] == [("instance", "change")] * 2 + [("role", "change")]
@@ -154,10 +145,10 @@ def test_a_lease_is_given_renewed_and_taken_back_without_a_launch(world: Any, ag
     assert _ids(world) == ids
 
 
-def test_a_lease_that_a_node_does_not_take_is_not_promised(world: Any, agents: Callable[[], Agents]) -> None:
+def test_a_lease_that_a_node_does_not_take_is_not_promised(world: Any) -> None:
     """The command fails, so does `up`, naming the node; neither tag nor role say what does not hold."""
     world.up()
-    told = agents()
+    told = Agents(world)
     told.result = {"Status": "Failed", "ResponseCode": 1, "StandardErrorContent": "read-only file system"}
     with pytest.raises(SrekvError, match=r"az1 \(i-\w+\) did not receive its lease") as caught:
         world.up(lease_s=HOUR)
@@ -173,18 +164,16 @@ def test_a_lease_that_a_node_does_not_take_is_not_promised(world: Any, agents: C
 
 
 @pytest.mark.parametrize("call", ["SendCommand", "ModifyInstanceAttribute", "CreateTags"])
-def test_an_up_that_was_cut_off_while_it_told_a_node_leaves_a_mark(
-    world: Any, agents: Callable[[], Agents], call: str
-) -> None:
+def test_an_up_that_was_cut_off_while_it_told_a_node_leaves_a_mark(world: Any, call: str) -> None:
     """The next `up`, with no word about a lease, tells that node what the stack promises."""
     world.up(lease_s=HOUR)
     (end,) = _shown(world)
-    told = agents()
+    told = Agents(world)
     world.calls.kill_after(call, 1)
     with pytest.raises(world.Killed):
         world.up(lease_s=3 * HOUR)
     world.calls.clear()
-    told = agents()
+    told = Agents(world)
 
     assert world.up().repairs == [("instance", "change", f"lease pending -> {end}")]
     assert set(told.told.values()) == {str(int(_moment(end).timestamp()))}
@@ -193,10 +182,10 @@ def test_an_up_that_was_cut_off_while_it_told_a_node_leaves_a_mark(
 
 
 @pytest.mark.parametrize(("call", "number"), [("CreateTags", 1), ("SendCommand", 1), ("CreateTags", 2)])
-def test_two_ups_with_different_leases(world: Any, agents: Callable[[], Agents], call: str, number: int) -> None:
+def test_two_ups_with_different_leases(world: Any, call: str, number: int) -> None:
     """One comes whole between two calls of the other: each node was told what its tag says, and the role promises."""
     world.up(lease_s=HOUR)
-    told = agents()
+    told = Agents(world)
     answer, calls = world.calls.answers.get(call), 0
 
     def interrupted(body: Any) -> Any:
@@ -216,7 +205,7 @@ def test_two_ups_with_different_leases(world: Any, agents: Callable[[], Agents],
     assert world.up().done == {}
 
 
-def test_a_lost_tag_and_a_changed_attribute_are_repaired(world: Any, agents: Callable[[], Agents]) -> None:
+def test_a_lost_tag_and_a_changed_attribute_are_repaired(world: Any) -> None:
     """Each alone, and nothing else with it."""
     world.up(lease_s=HOUR)
     (end,) = _shown(world)
@@ -226,7 +215,7 @@ def test_a_lost_tag_and_a_changed_attribute_are_repaired(world: Any, agents: Cal
     assert world.up().repairs == [("instance", "change", "at its own shutdown stop -> terminate")]
     assert _behaviors(world) == {"terminate"}
 
-    told = agents()
+    told = Agents(world)
     ec2.delete_tags(Resources=[primary], Tags=[{"Key": TAG}])
     assert world.up().repairs == [("instance", "change", f"lease none -> {end}")]
     assert [one for one, _ in told.scripts] == [primary]
@@ -251,7 +240,7 @@ def test_a_missing_node_gets_the_lease_of_the_stack(world: Any) -> None:
     assert {_carried(world, one) for one in _ids(world)} == {str(int(_moment(end).timestamp()))}
 
 
-def test_a_stack_whose_lease_is_over_is_not_gone_on_with(world: Any, agents: Callable[[], Agents]) -> None:
+def test_a_stack_whose_lease_is_over_is_not_gone_on_with(world: Any) -> None:
     """A plain `up` refuses before it changes anything; with a lease, or without, the nodes come back; `down` works."""
     world.up(lease_s=HOUR)
     world.by_hand("ec2").terminate_instances(InstanceIds=_ids(world))  # what the nodes did to themselves
@@ -264,7 +253,7 @@ def test_a_stack_whose_lease_is_over_is_not_gone_on_with(world: Any, agents: Cal
     world.up(lease=None)
     assert _shown(world) == {""}
     assert len(_ids(world)) == 2
-    agents()
+    Agents(world)
     world.up(lease_s=HOUR)
     assert world.down()[0] == ()
 
@@ -286,7 +275,7 @@ def test_a_node_that_stopped_over_the_end_of_its_lease_is_replaced(world: Any) -
     assert len({one["ImageId"] for one in _instances(world)}) == 1
 
 
-def test_a_killed_up_with_a_lease_ends_in_one_stack(world: Any, agents: Callable[[], Agents]) -> None:
+def test_a_killed_up_with_a_lease_ends_in_one_stack(world: Any) -> None:
     """The launch that is repeated has the parameters of the first, so EC2 would know it by its token."""
     tokens: list[tuple[str, str]] = []
 
@@ -302,7 +291,7 @@ def test_a_killed_up_with_a_lease_ends_in_one_stack(world: Any, agents: Callable
     world.by_hand("ec2").terminate_instances(InstanceIds=_ids(world))  # as if DescribeInstances did not show them yet
 
     tokens.clear()
-    agents()
+    Agents(world)
     world.calls.answers["RunInstances"] = note
     world.up(lease_s=HOUR + 60)
     assert set(tokens) >= first

@@ -40,19 +40,10 @@ ABSENT = frozenset(
 EXPIRED = frozenset({"RequestExpired", "ExpiredToken", "ExpiredTokenException"})
 """All three mean that the session's credentials have expired (C1)."""
 
-INVALID_KEYS = frozenset({"AuthFailure", "InvalidClientTokenId", "UnrecognizedClientException", "OptInRequired"})
+INVALID_KEYS = frozenset({"InvalidClientTokenId", "UnrecognizedClientException", "OptInRequired"})
 """A bad key, or a Region that is not enabled (C2, C4)."""
 
-OF_ANOTHER = frozenset({"DisassociateAddress", "ReleaseAddress"})
-"""Refused with AuthFailure too where a service of AWS's, such as a NAT gateway, has the address (E24)."""
-
 SKEWED = frozenset({"SignatureDoesNotMatch", "InvalidSignatureException", "RequestTimeTooSkewed"})
-
-TIMED = SKEWED | EXPIRED | {"AuthFailure"}
-"""What a request is refused with when the clock that signed it is off; each has other causes too (C1-C3)."""
-
-TOLERATED_S = 240
-"""AWS takes signatures that are up to five minutes old (C3)."""
 
 UNKNOWN_OPERATION = frozenset(
     {
@@ -73,22 +64,13 @@ DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperat
 THROTTLED = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException"})
 """Too many calls; said before anything is done."""
 
-CBOR_MAP = 5
-"""The major type of what services that speak CBOR answer (RFC 8949 section 3.1)."""
-
 FOREIGN_NEXT = (
     "check AWS_ENDPOINT_URL, HTTPS_PROXY and NO_PROXY, and whether this network wants a login in a browser first; "
     "if it was AWS, run the command again"
 )
 
-NETWORK_NEXT = "check the network, the Region and AWS_ENDPOINT_URL"
 LOCAL_NEXT = "check that what serves this address still runs (srekv local status), and AWS_ENDPOINT_URL"
-
-SHOWN_CHARACTERS = 200
-"""Of a page that is not AWS's."""
-
-GENERAL = EXPIRED | SKEWED | {"InvalidClientTokenId", "UnrecognizedClientException", "OptInRequired"}
-"""What every call is refused with."""
+NETWORK_NEXT = "check the network, the Region and AWS_ENDPOINT_URL"
 
 QUOTA_NEXT = {
     "AddressLimitExceeded": "release an Elastic IP you do not need, or raise the quota (5 per Region by default)",
@@ -167,8 +149,8 @@ def gone(call: Callable[..., object], **arguments: Any) -> None:
 
 def is_about_one(error: SrekvError) -> bool:
     """Whether a failure is about one thing, so that calls about others may succeed; a missing answer is not."""
-    cause = error.__cause__
-    return cause is None or (isinstance(cause, ClientError) and code_of(cause) not in GENERAL)
+    cause, of_every_call = error.__cause__, EXPIRED | SKEWED | INVALID_KEYS
+    return cause is None or (isinstance(cause, ClientError) and code_of(cause) not in of_every_call)
 
 
 def explain(error: Exception, doing: str) -> SrekvError:
@@ -220,7 +202,8 @@ _WITHOUT_ANSWER: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
 def _read(error: ClientError) -> tuple[str, Advice]:
     """What happened, and what to do."""
     code, operation, off = code_of(error), error.operation_name, clock_error_s(error)
-    if code in TIMED and abs(off) > TOLERATED_S:
+    # AWS takes signatures that are up to five minutes old; each of these codes has other causes too (C1-C3).
+    if code in SKEWED | EXPIRED | {"AuthFailure"} and abs(off) > 240:
         way = "behind" if off < 0 else "ahead of"
         return (
             f"this machine's clock is {abs(off) / 60:.0f} minutes {way} AWS's",
@@ -230,7 +213,9 @@ def _read(error: ClientError) -> tuple[str, Advice]:
         return "the credentials have expired", "aws sso login, or renew the keys"
     if code in SKEWED:
         return "AWS refused the signature", "check the secret key and this machine's clock"
-    if code in INVALID_KEYS and operation not in OF_ANOTHER:
+    # Where a service of AWS's, such as a NAT gateway, has an address, these two calls say AuthFailure too (E24).
+    keys_refused = code == "AuthFailure" and operation not in {"DisassociateAddress", "ReleaseAddress"}
+    if code in INVALID_KEYS or keys_refused:
         next_step = "check the keys, and that the Region is enabled for the account"
         return "AWS does not accept these credentials here", next_step
     if code in DENIED:
@@ -263,7 +248,7 @@ def name_foreign_answer(endpoint: str, *, operation_model: Any, response_dict: d
     status, body = response_dict["status_code"], response_dict["body"]
     if not isinstance(body, bytes) or not _is_foreign(operation_model, status, body):
         return
-    text = " ".join(re.sub(r"<[^>]*>", " ", body.decode("utf-8", "replace")).split())[:SHOWN_CHARACTERS]
+    text = " ".join(re.sub(r"<[^>]*>", " ", body.decode("utf-8", "replace")).split())[:200]
     said = f"{endpoint} answered: {text or 'nothing'}"
     if status < HTTPStatus.MULTIPLE_CHOICES:
         raise ResponseParserError(f"{operation_model.name}: {status}: {said}")
@@ -283,7 +268,7 @@ def _is_foreign(operation_model: Any, status: int, body: bytes) -> bool:
     if not body.strip():
         return status >= HTTPStatus.MULTIPLE_CHOICES or bool(shape and shape.members)
     if "cbor" in protocol:
-        return body[0] >> 5 != CBOR_MAP
+        return body[0] >> 5 != 5  # the major type of a map (RFC 8949 section 3.1)
     if "json" in protocol:
         return not body.lstrip().startswith(b"{")
     if status >= HTTPStatus.MULTIPLE_CHOICES:

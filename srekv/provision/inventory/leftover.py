@@ -9,7 +9,6 @@ from datetime import datetime
 
 from srekv.provision.naming import STACK_TAG
 
-PRESENT = "present"
 IN_USE = "in-use"
 """The state of a volume or a network interface that is on an instance: it goes when the instance does."""
 
@@ -41,7 +40,7 @@ class Leftover:
     id: str
     name: str
     stack: str
-    state: str = PRESENT
+    state: str = "present"
     region: str = ""
     created: datetime | None = None
     lease: datetime | None = None
@@ -55,10 +54,7 @@ class Leftover:
 
 BY_HAND: dict[str, tuple[str, ...]] = {
     "address": ("ec2 release-address --allocation-id {id}",),
-    "instance": (
-        "ec2 terminate-instances --instance-ids {id}",
-        "ec2 wait instance-terminated --instance-ids {id}",
-    ),
+    "instance": ("ec2 terminate-instances --instance-ids {id}", "ec2 wait instance-terminated --instance-ids {id}"),
     "volume": ("ec2 delete-volume --volume-id {id}",),
     "network interface": ("ec2 delete-network-interface --network-interface-id {id}",),
     "security group": ("ec2 delete-security-group --group-id {id}",),

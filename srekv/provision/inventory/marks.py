@@ -17,9 +17,6 @@ from srekv.provision.naming import STACK_TAG, tag_map
 
 Described = Mapping[str, Any]
 
-NOTHING = "nothing has this"
-"""No tag's key and no stack's name: an endpoint that lists something under it ignores the filter."""
-
 TAGGED_AT_ONCE = 10
 """So many ids ListTagsForResources takes (R46)."""
 
@@ -72,7 +69,8 @@ def tagged(
     mark = {"Name": f"tag:{STACK_TAG}", "Values": [stack]} if stack else {"Name": "tag-key", "Values": [STACK_TAG]}
     listed = [*each(ec2, operation, member, Filters=[mark, *filters])]
     bare = next((one for one in listed if STACK_TAG not in tags_of(one)), None)
-    if bare and not any(each(ec2, operation, member, Filters=[{**mark, "Values": [NOTHING]}])):
+    # An endpoint that lists something under this, which is no tag's key and no stack's name, ignores the filter.
+    if bare and not any(each(ec2, operation, member, Filters=[{**mark, "Values": ["nothing has this"]}])):
         # The first member whose name ends so, as EC2 orders them.
         ids = ("InstanceId", "AllocationId", "VolumeId", "GroupId", "KeyPairId", "NetworkInterfaceId")
         raise SrekvError(
