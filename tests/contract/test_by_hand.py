@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from srekv.commands.down import left_error
-from srekv.provision.inventory.leftover import by_hand, in_order
+from srekv.provision.inventory.leftover import Leftover, by_hand, in_order
 from srekv.provision.steps.firewall import UNSEEN_TIMEOUT_S
 
 AWS_RULES = frozenset({"release-in-use", "group-in-use", "zone-not-empty", "instance-states", "table-deleting"})
@@ -27,7 +26,7 @@ THEIRS = {
     "Statement": [{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}],
 }
 
-LINGERING, LOOKS = "DependencyViolation", 5
+LINGERING, ATTEMPTS = "DependencyViolation", 6
 """What EC2 says of a group for a moment after its instances have ended (E30): a person types it again."""
 
 STRUCTURES = frozenset({"structure", "map"})
@@ -47,32 +46,28 @@ class Shell:
         """
         program, service, operation, *options = shlex.split(command)
         assert program == "aws"
+        client = self._world.client(service)
         if operation == "wait":
             waiter, *options = options
-            self._wait(service, waiter, options)
+            waiting = client.get_waiter(waiter.replace("-", "_"))
+            arguments = _arguments(client, xform_name(waiting.config.operation, "-"), options)
+            waiting.wait(**arguments, WaiterConfig={"Delay": 0, "MaxAttempts": 20})
             return
-        client = self._world.client(service)
         call, arguments = getattr(client, operation.replace("-", "_")), _arguments(client, operation, options)
-        try:
-            call(**arguments)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != LINGERING:
-                raise
-            self._type_again(call, arguments)
-
-    @staticmethod
-    def _type_again(call: Callable[..., Any], arguments: dict[str, Any]) -> None:
-        for _ in range(LOOKS):
-            with contextlib.suppress(ClientError):
+        for attempt in range(ATTEMPTS):
+            try:
                 call(**arguments)
+            except ClientError as error:
+                if error.response["Error"]["Code"] != LINGERING or attempt == ATTEMPTS - 1:
+                    raise
+            else:
                 return
-        call(**arguments)
 
-    def _wait(self, service: str, waiter: str, options: list[str]) -> None:
-        client = self._world.client(service)
-        waiting = client.get_waiter(waiter.replace("-", "_"))
-        arguments = _arguments(client, xform_name(waiting.config.operation, "-"), options)
-        waiting.wait(**arguments, WaiterConfig={"Delay": 0, "MaxAttempts": 20})
+    def type_all(self, left: Sequence[Leftover]) -> None:
+        """Every command that is printed for these, in order."""
+        for one in in_order(left):
+            for command in by_hand(one, left):
+                self.type(command)
 
 
 def _arguments(client: Any, operation: str, options: list[str]) -> dict[str, Any]:
@@ -119,10 +114,7 @@ def test_what_a_removal_left_goes_by_hand(strict: Any, reached: str, tmp_path: P
 
     left = strict.take().of("srekv")
     assert left
-    shell = Shell(strict)
-    for one in in_order(left):
-        for command in by_hand(one, left):
-            shell.type(command)
+    Shell(strict).type_all(left)
 
     assert strict.take().leftovers == ()
     assert strict.census() == strict.EMPTY
@@ -140,32 +132,32 @@ class Hand:
         return self.world.by_hand("ec2")
 
     @property
-    def group(self) -> Mapping[str, Any]:
+    def group(self) -> str:
         """The stack's security group."""
         (group,) = (one for one in self.world.listing()["security groups"] if one["GroupName"] == "srekv-web")
-        found: Mapping[str, Any] = group
-        return found
+        return str(group["GroupId"])
 
-    def subnet(self) -> str:
-        """A subnet of the stack's VPC."""
-        return str(self.world.listing()["subnets"][0]["SubnetId"])
+    @property
+    def node(self) -> str:
+        """One of the stack's instances."""
+        return str(self.world.listing()["instances"][0]["InstanceId"])
 
-    def interface(self) -> str:
+    def interface(self, **where: Any) -> str:
         """An interface on no instance, in the stack's group."""
-        made = self.ec2.create_network_interface(SubnetId=self.subnet(), Groups=[self.group["GroupId"]])
+        subnet, given = self.world.listing()["subnets"][0]["SubnetId"], where or {"Groups": [self.group]}
+        made = self.ec2.create_network_interface(SubnetId=subnet, **given)
         return str(made["NetworkInterface"]["NetworkInterfaceId"])
 
     def instance(self) -> str:
         """An instance in the stack's group."""
-        return str(self.world.put_instance(SecurityGroupIds=[self.group["GroupId"]]))
+        return str(self.world.put_instance(SecurityGroupIds=[self.group]))
 
     def rule(self, way: str) -> str:
         """A rule of another group that names the stack's."""
         other = self.world.put_group("db")
-        pair = {"UserIdGroupPairs": [{"GroupId": self.group["GroupId"], "Description": "the web servers"}]}
+        pair = {"UserIdGroupPairs": [{"GroupId": self.group, "Description": "the web servers"}]}
         permission = {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, **pair}
-        authorize = getattr(self.ec2, f"authorize_security_group_{way}")
-        authorize(GroupId=other, IpPermissions=[permission])
+        getattr(self.ec2, f"authorize_security_group_{way}")(GroupId=other, IpPermissions=[permission])
         return f"the rule {way} tcp 5432 of {other} (db)"
 
     def disk(self) -> str:
@@ -185,15 +177,13 @@ class Hand:
 
     def protection(self) -> str:
         """One node cannot be terminated."""
-        instance = str(self.world.listing()["instances"][0]["InstanceId"])
-        self.ec2.modify_instance_attribute(InstanceId=instance, DisableApiTermination={"Value": True})
+        self.ec2.modify_instance_attribute(InstanceId=self.node, DisableApiTermination={"Value": True})
         return "disableApiTermination"
 
     def stop_protection(self) -> str:
         """One node cannot be stopped, nor therefore terminated, until somebody allows it."""
-        instance = str(self.world.listing()["instances"][0]["InstanceId"])
-        text = f"The instance '{instance}' may not be terminated. Modify its 'disableApiStop' instance attribute"
-        protected = {instance}
+        protected = {self.node}
+        text = f"The instance '{self.node}' may not be terminated. Modify its 'disableApiStop' instance attribute"
 
         def allow(params: Mapping[str, Any]) -> Any:
             if params.get("DisableApiStop.Value") == "false":
@@ -239,8 +229,7 @@ class Hand:
     def gateway(self) -> str:
         """E24: a NAT gateway has an address, and lets nobody take it away."""
         address = self.world.listing()["addresses"][0]
-        made = self.ec2.create_network_interface(SubnetId=self.subnet(), Description="Interface for NAT Gateway nat-1")
-        interface = made["NetworkInterface"]["NetworkInterfaceId"]
+        interface = self.interface(Description="Interface for NAT Gateway nat-1")
         association = self.ec2.associate_address(
             AllocationId=address["AllocationId"], NetworkInterfaceId=interface, AllowReassociation=True
         )["AssociationId"]
@@ -260,7 +249,7 @@ class Hand:
 
     def unseen(self) -> str:
         """What no listing shows holds the group: it is associated with another VPC."""
-        text = f"resource {self.group['GroupId']} has a dependent object"
+        text = f"resource {self.group} has a dependent object"
         self.world.calls.answers["DeleteSecurityGroup"] = lambda _: self.world.refusal("DependencyViolation", text)
         return text
 
@@ -354,8 +343,5 @@ def test_what_is_held_does_not_keep_the_rest(strict: Any, holder: str) -> None:
 
     # The layer does not see that an interface leaves a group; `refuse_in_use` does.
     strict.account.rule_set.keep(AWS_RULES - {"group-in-use"})
-    shell = Shell(strict)
-    for one in in_order(removal.left):
-        for command in by_hand(one, removal.left):
-            shell.type(command)
+    Shell(strict).type_all(removal.left)
     assert strict.stack()[0].down().left == ()

@@ -13,6 +13,7 @@ from srekv.config import Config
 from srekv.errors import SrekvError, UsageError
 from srekv.provision.data import Holding
 from srekv.provision.stack import Stack, connect
+from tests.support.watcher import Log
 
 ITEM = {"key": {"S": "k"}, "value": {"B": b"v"}}
 
@@ -164,14 +165,17 @@ def test_a_backup_that_cannot_be(world: Any) -> None:
     assert world.census()["tables"] == 1
 
 
+def _in_another_region(world: Any) -> Stack:
+    config = Config(target="aws", endpoint=world.endpoint, region="eu-west-1", access_key="k", secret_key="s")
+    return connect(config, {}, Log())
+
+
 def test_another_region_is_refused(world: Any) -> None:
     """Half of a stack shows in every Region: `down` in a wrong one is refused before anything."""
     tags = [*TAGS, {"Key": "srekv:region", "Value": "us-east-1"}]
     world.put_role("EC2_DynamoDB_Access", Path="/srekv/srekv/", Tags=tags)
-    _, log = world.stack()
-    config = Config(target="aws", endpoint=world.endpoint, region="eu-west-1", access_key="k", secret_key="s")
     with pytest.raises(UsageError, match="the stack srekv is in us-east-1, not in eu-west-1"):
-        connect(config, {}, log)
+        _in_another_region(world)
 
 
 def _take_role_away(world: Any) -> None:
@@ -200,13 +204,12 @@ def _take_checks_away(world: Any) -> None:
 def test_another_region_is_refused_without_the_role(world: Any) -> None:
     """Zone, checks and profile tell as well whose they are: none of them goes while their nodes run elsewhere."""
     world.up()
-    config = Config(target="aws", endpoint=world.endpoint, region="eu-west-1", access_key="k", secret_key="s")
     for take_away in (_take_role_away, _take_zone_away, _take_checks_away):
         take_away(world)
         before = world.listing()
         for work in (Stack.down, lambda stack: stack.up(wait=False)):
             with pytest.raises(UsageError, match="the stack srekv is in us-east-1, not in eu-west-1"):
-                work(connect(config, {}, world.stack()[1]))
+                work(_in_another_region(world))
         assert world.listing() == before
 
     assert world.down()[0] == ()
@@ -225,9 +228,8 @@ def test_a_zone_that_lost_its_tags_tells_its_region_by_its_vpc(world: Any) -> No
         RemoveTagKeys=["srekv:region", "srekv:stack"],
     )
     world.by_hand("iam").delete_instance_profile(InstanceProfileName="EC2_DynamoDB_Access")
-    config = Config(target="aws", endpoint=world.endpoint, region="eu-west-1", access_key="k", secret_key="s")
     with pytest.raises(UsageError, match="the stack srekv is in us-east-1"):
-        connect(config, {}, world.stack()[1]).down()
+        _in_another_region(world).down()
 
 
 def test_the_question_and_the_document(world: Any, tmp_path: Path) -> None:
