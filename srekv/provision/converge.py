@@ -24,19 +24,15 @@ ROUNDS = 3
 """How often `up` begins anew because of another one."""
 
 Role = Mapping[str, Any]
-Make = Callable[[Run, Role | None], "Steps"]
 Instances = Sequence[Mapping[str, Any]]
+Make = Callable[[Run, Role | None], Steps]
 
 
 def ensure_whole(steps: Steps, make: Make) -> tuple[Steps, Instances | None]:
     """Create or repair everything, as often as it takes while other runs are at work on the same stack.
 
-    Args:
-        steps: of the first round.
-        make: the steps of another round, given its run and the role as it is by then.
-
-    Returns:
-        the steps of the last round, and the live instances if they were listed.
+    `make`: the steps of another round, given its run and the role as it is by then. Returns the steps of the last
+    round, and the live instances if they were listed.
 
     Raises:
         EndedError: a `down` came between; what this run had made is removed.
@@ -51,11 +47,7 @@ def ensure_whole(steps: Steps, make: Make) -> tuple[Steps, Instances | None]:
 
 
 def _round(steps: Steps, make: Make, *, tolerant: bool) -> tuple[Instances | None, Role | None]:
-    """Ensure everything once.
-
-    Returns:
-        the live instances if they were listed, and the role if another run is at work, so that it needs another round.
-    """
+    """Ensure everything once; the live instances if they were listed, and the role if it needs another round."""
     try:
         ensure_all(steps.run, steps.all)
     except SrekvError as error:

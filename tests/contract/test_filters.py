@@ -68,12 +68,13 @@ def _neighbours(world: Any) -> None:
     ec2.associate_address(AllocationId=world.put_address(), InstanceId=first)
     ec2.stop_instances(InstanceIds=[world.put_instance()])
     ec2.create_volume(AvailabilityZone="us-east-1a", Size=1)
-    ec2.create_key_pair(KeyName="mine")
+    world.put_key_pair("mine")
     vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
     for zone, block in (("us-east-1a", "10.9.1.0/24"), ("us-east-1b", "10.9.2.0/24")):
         ec2.create_subnet(VpcId=vpc, CidrBlock=block, AvailabilityZone=zone)
     _groups(world, vpc)
-    world.put_role("mine", profile=True)
+    world.put_role("mine")
+    world.put_profile("mine")
     world.by_hand("iam").add_role_to_instance_profile(InstanceProfileName="mine", RoleName="mine")
     ec2.associate_iam_instance_profile(IamInstanceProfile={"Name": "mine"}, InstanceId=first)
     world.put_alarm("mine", stack="srekv")

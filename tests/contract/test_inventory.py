@@ -88,11 +88,12 @@ def test_nothing_of_others(world: Any) -> None:
     """What has one of our names and none of our marks is nobody's leftover."""
     ec2 = world.by_hand("ec2")
     world.put_address()
-    ec2.create_key_pair(KeyName="srekv-key")
+    world.put_key_pair("srekv-key")
     ec2.create_volume(AvailabilityZone="us-east-1a", Size=1)
     world.put_group("srekv-web")
     for path in ("/", "/srekv/", "/mine/srekv/", "/srekv/srekv/mine/"):
-        world.put_role("mine" + path.replace("/", "-"), profile=True, Path=path)
+        world.put_role("mine" + path.replace("/", "-"), Path=path)
+        world.put_profile("mine" + path.replace("/", "-"), Path=path)
     for reference in ("mine", "srekv", "srekv:srekv:mine:1"):
         world.put_check(reference)
     world.put_zone("sre-test.local", reference="mine:srekv:zone:1")

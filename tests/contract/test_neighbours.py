@@ -27,14 +27,15 @@ def test_neighbours_survive(world: Any) -> None:
     world.up("other", alarms=True)
     ec2, route53 = world.by_hand("ec2"), world.by_hand("route53")
     ec2.associate_address(AllocationId=world.put_address(), InstanceId=world.put_instance())
-    ec2.create_key_pair(KeyName="srekv-key")
+    world.put_key_pair("srekv-key")
     world.put_group("mine")
     world.put_table("mine")
     record = {"Name": "svc.mine.local", "Type": "A", "TTL": 5, "ResourceRecords": [{"Value": "10.9.9.9"}]}
     changes = [{"Action": "CREATE", "ResourceRecordSet": record}]
     route53.change_resource_record_sets(HostedZoneId=world.put_zone("mine.local"), ChangeBatch={"Changes": changes})
     world.put_check("mine")
-    world.put_role("mine", profile=True)
+    world.put_role("mine")
+    world.put_profile("mine")
     before = world.listing()
 
     world.up(alarms=True)

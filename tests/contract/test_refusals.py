@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 
 from srekv.doctor.preflight import refuse
 from srekv.errors import NotOursError, SrekvError, UsageError
+from tests.support.world import World
 
 ROLE = "EC2_DynamoDB_Access"
+ALARM, DASHBOARD = "srekv-az1-unhealthy", "srekv-dashboard"
 Make = Callable[[Any], object]
 
 
@@ -60,38 +63,18 @@ def _nothing(_: Any) -> None:
 
 
 CASES: Mapping[str, tuple[Make, Mapping[str, Any], type[SrekvError], str]] = {
-    "role": (lambda world: world.put_role(ROLE), {}, NotOursError, ROLE),
+    "role": (partial(World.put_role, name=ROLE), {}, NotOursError, ROLE),
     "role, with --fix-vpc": (_role_and_vpc, {"fix_vpc": True}, NotOursError, ROLE),
-    "profile": (
-        lambda world: world.by_hand("iam").create_instance_profile(InstanceProfileName=ROLE),
-        {},
-        NotOursError,
-        ROLE,
-    ),
-    "table": (lambda world: world.put_table(), {}, NotOursError, "SREKeyValue"),
-    "group": (lambda world: world.put_group("srekv-web"), {}, NotOursError, "srekv-web"),
+    "profile": (partial(World.put_profile, name=ROLE), {}, NotOursError, ROLE),
+    "table": (World.put_table, {}, NotOursError, "SREKeyValue"),
+    "group": (partial(World.put_group, name="srekv-web"), {}, NotOursError, "srekv-web"),
     "group of another stack": (_claimed_group, {}, NotOursError, "srekv-web"),
-    "alarm": (
-        lambda world: world.put_alarm("srekv-az1-unhealthy"),
-        {"alarms": True},
-        NotOursError,
-        "srekv-az1-unhealthy",
-    ),
-    "dashboard": (
-        lambda world: world.put_dashboard("srekv-dashboard", {"markdown": "mine"}),
-        {"alarms": True},
-        NotOursError,
-        "srekv-dashboard",
-    ),
-    "key pair": (
-        lambda world: world.by_hand("ec2").create_key_pair(KeyName="srekv-key"),
-        {"create_key": "new-key"},
-        NotOursError,
-        "srekv-key",
-    ),
-    "zone": (lambda world: world.put_zone("sre-test.local"), {}, NotOursError, r"sre-test\.local"),
+    "alarm": (partial(World.put_alarm, name=ALARM), {"alarms": True}, NotOursError, ALARM),
+    "dashboard": (partial(World.put_dashboard, name=DASHBOARD), {"alarms": True}, NotOursError, DASHBOARD),
+    "key pair": (partial(World.put_key_pair, name="srekv-key"), {"create_key": "new"}, NotOursError, "srekv-key"),
+    "zone": (partial(World.put_zone, name="sre-test.local"), {}, NotOursError, r"sre-test\.local"),
     # the resolver takes the most specific zone, and never goes on to ours
-    "narrower zone": (lambda world: world.put_zone("svc.sre-test.local"), {}, SrekvError, r"svc\.sre-test\.local"),
+    "narrower zone": (partial(World.put_zone, name="svc.sre-test.local"), {}, SrekvError, r"svc\.sre-test\.local"),
     "another account's zone": (_shared_zone, {}, NotOursError, r"sre-test\.local"),
     "zone, of a VPC that is not told": (_zone_untold, {}, NotOursError, r"sre-test\.local"),
     "full subnets": (_full_subnets, {}, SrekvError, "no free address"),

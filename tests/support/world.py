@@ -158,12 +158,17 @@ class World:
         given = {"GroupName": name, "Description": "mine", "VpcId": self.vpc(), **more}
         return str(self.by_hand("ec2").create_security_group(**given)["GroupId"])
 
-    def put_role(self, name: str, *, profile: bool = False, **more: Any) -> None:
-        """A role that nothing may take; `profile`: and an instance profile of that name."""
-        iam = self.by_hand("iam")
-        iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}", **more)
-        if profile:
-            iam.create_instance_profile(InstanceProfileName=name, **{key: more[key] for key in more if key == "Path"})
+    def put_role(self, name: str, **more: Any) -> None:
+        """A role that nothing may take."""
+        self.by_hand("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}", **more)
+
+    def put_profile(self, name: str, **more: Any) -> None:
+        """An instance profile without a role."""
+        self.by_hand("iam").create_instance_profile(InstanceProfileName=name, **more)
+
+    def put_key_pair(self, name: str) -> None:
+        """A key pair without tags."""
+        self.by_hand("ec2").create_key_pair(KeyName=name)
 
     def put_check(self, reference: str) -> None:
         """A health check."""

@@ -154,12 +154,7 @@ def is_about_one(error: SrekvError) -> bool:
 
 
 def explain(error: Exception, doing: str) -> SrekvError:
-    """Any failure of an AWS call as an error for a person.
-
-    Args:
-        error: what the call raised.
-        doing: what was being done, for example "creating the table SREKeyValue".
-    """
+    """Any failure of an AWS call as an error for a person; `doing`: for example "creating the table SREKeyValue"."""
     if isinstance(error, SrekvError):
         return error
     if isinstance(error, ClientError):
@@ -235,12 +230,8 @@ _PAGE = re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!doctype\s+html|<html)\b", re.IGNOR
 def name_foreign_answer(endpoint: str, *, operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
     """Listens to botocore's before-parse: what is not AWS's, such as a proxy's page, is reported as that.
 
-    Of a page botocore makes an exception that names neither operation nor endpoint, or an answer without members.
-
-    Args:
-        endpoint: the URL that the client calls.
-        operation_model: botocore's.
-        response_dict: the answer; an error page becomes an error of AWS's form, with its status for a code.
+    Of a page botocore makes an exception that names neither operation nor endpoint, or an answer without members. An
+    error page becomes an error of AWS's form, with its status for a code.
 
     Raises:
         ResponseParserError: the page has the status of a success.

@@ -39,11 +39,9 @@ _NAMED = re.compile(
 
 
 def advice(operation: str, message: str) -> Advice:
-    """What to do about a refusal: several actions where the message names none and the operation may lack any.
+    """What to do when a service refused "RunInstances", for example, with this message.
 
-    Args:
-        operation: the API operation that was refused, for example "RunInstances".
-        message: the service's message.
+    Several actions are named where the message names none and the operation may lack any of them.
     """
     named = _NAMED.search(message)
     actions = [named["action"]] if named else [*_actions_of(operation), *ALSO.get(operation, ())]

@@ -16,12 +16,8 @@ BEGIN = "srekv_begin"
 def trace(session: boto3.Session, report: Callable[[str], object], clock: Callable[[], float] = time.monotonic) -> None:
     """Report every attempt of every call that the clients of a session make from now on, retries too.
 
-    The lines hold names, durations and codes only: parameters and answers hold user data, keys and commands.
-
-    Args:
-        session: whose clients.
-        report: is given a line for each attempt, from any thread.
-        clock: monotonic seconds.
+    `report` is given a line for each, from any thread; `clock`: monotonic seconds. The lines hold names, durations and
+    codes only: parameters and answers hold user data, keys and commands.
     """
 
     def sent(request: Any, **_: object) -> None:

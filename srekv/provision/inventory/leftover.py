@@ -92,15 +92,9 @@ COMMAND = "command"
 
 
 def by_hand(one: Leftover, among: Iterable[Leftover] = (), *, profile: str | None = None) -> tuple[str, ...]:
-    """The commands of the AWS CLI that remove it, to be typed in this order.
+    """The commands of the AWS CLI that remove it, to be typed in this order; `among`: all that is to go, `in_order`.
 
-    Args:
-        one: what is to go.
-        among: all that is to go, in the order of `in_order`.
-        profile: of the AWS configuration.
-
-    Returns:
-        none if it goes by itself, or if no command can take it from what holds it.
+    None if it goes by itself, or if no command can take it from what holds it.
     """
     if (one.state == IN_USE and not one.held) or not {*one.holders} <= {other.id for other in among}:
         return ()

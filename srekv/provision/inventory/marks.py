@@ -17,9 +17,6 @@ from srekv.provision.naming import STACK_TAG, tag_map
 
 Described = Mapping[str, Any]
 
-TAGGED_AT_ONCE = 10
-"""So many ids ListTagsForResources takes (R46)."""
-
 
 def each(client: Any, operation: str, member: str, **arguments: Any) -> Iterator[Any]:
     """The items of a listing, of every page; the instances, where these come in reservations."""
@@ -38,11 +35,7 @@ def instances(ec2: Any, **arguments: Any) -> Iterator[Described]:
 
 
 def instance(ec2: Any, instance_id: str) -> Described | None:
-    """This instance; None if the answer does not have it.
-
-    Raises:
-        ClientError: EC2 refuses, also an id that is not there (E15).
-    """
+    """This instance, None if the answer does not have it; ClientError for an id that is not there (E15)."""
     return next((one for one in instances(ec2, InstanceIds=[instance_id]) if one["InstanceId"] == instance_id), None)
 
 
@@ -54,14 +47,7 @@ def tags_of(described: Described) -> dict[str, str]:
 def tagged(
     ec2: Any, operation: str, member: str, *, stack: str | None = None, filters: tuple[Any, ...] = ()
 ) -> list[Described]:
-    """What EC2 lists with the stack's tag in the answer.
-
-    Args:
-        ec2: a client.
-        operation: the listing, for example "describe_addresses".
-        member: where an answer has its items.
-        stack: whose; None: any stack's.
-        filters: more of them, which make the answer shorter and prove nothing.
+    """What EC2 lists with the tag of this stack, or of any, in the answer; more `filters` only make that shorter.
 
     Raises:
         SrekvError: an item was found by the tag and shows none (ansible/ansible#12642): whose is it?
@@ -85,12 +71,8 @@ def route53_tags(route53: Any, kind: str, ids: Sequence[str]) -> dict[str, dict[
     """The tags of those of these zones or checks that are there.
 
     One is asked for by ListTagsForResource, several by ListTagsForResources; an endpoint that lacks the one is asked by
-    the other (MiniStack 1.5.33 has no ListTagsForResources).
-
-    Args:
-        route53: a client.
-        kind: "hostedzone" or "healthcheck".
-        ids: without "/hostedzone/", which botocore does not strip for these calls (aws-facts 1.2, R45).
+    the other (MiniStack 1.5.33 has no ListTagsForResources). `kind`: "hostedzone" or "healthcheck"; `ids`: without
+    "/hostedzone/", which botocore does not strip for these calls (aws-facts 1.2, R45).
     """
 
     def single() -> list[Any]:
@@ -98,7 +80,7 @@ def route53_tags(route53: Any, kind: str, ids: Sequence[str]) -> dict[str, dict[
         return [answer["ResourceTagSet"] for answer in answers if answer]
 
     def several() -> list[Any]:
-        chunks = [list(ids[begin : begin + TAGGED_AT_ONCE]) for begin in range(0, len(ids), TAGGED_AT_ONCE)]
+        chunks = [list(ids[begin : begin + 10]) for begin in range(0, len(ids), 10)]  # so many at once (R46)
         answers = [found(route53.list_tags_for_resources, ResourceType=kind, ResourceIds=some) for some in chunks]
         return [one for answer in answers if answer for one in answer["ResourceTagSets"]]
 
