@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -26,21 +26,15 @@ if TYPE_CHECKING:
     from srekv.provision.removal import Removal
     from srekv.provision.stack import Stack
 
-Confirm = Callable[[str], bool]
 
-
-def confirmation(*, yes: bool) -> Callable[[str], bool]:
-    """How a command asks before it removes something."""
-
-    def confirm(question: str) -> bool:
-        try:
-            return yes or click.confirm(visible(question), err=True)
-        except click.Abort as error:
-            if isinstance(error.__context__, EOFError):  # nobody is there to answer: that is no Ctrl-C
-                return False
-            raise
-
-    return confirm
+def confirm(question: str) -> bool:
+    """Ask before something is removed; a closed input is a no."""
+    try:
+        return click.confirm(visible(question), err=True)
+    except click.Abort as error:
+        if isinstance(error.__context__, EOFError):  # that is no Ctrl-C
+            return False
+        raise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,13 +61,7 @@ def command(invocation: Invocation, options: Options) -> None:
     $ srekv down --yes
     $ srekv down --backup before-the-change
     """
-    down(
-        invocation,
-        dry_run=options.dry_run,
-        keep_table=options.keep_table,
-        backup=options.backup,
-        confirm=confirmation(yes=options.yes),
-    )
+    down(invocation, options)
 
 
 def month_usd(leftovers: Iterable[Leftover]) -> tuple[float, bool]:
@@ -144,25 +132,25 @@ def _show_kept(invocation: Invocation, kept: Sequence[Leftover]) -> None:
         screen.line(f"  to delete it: {' && '.join(by_hand(one, profile=invocation.profile))}")
 
 
-def down(invocation: Invocation, *, dry_run: bool, keep_table: bool, backup: str, confirm: Confirm) -> None:
+def down(invocation: Invocation, options: Options) -> None:
     """Remove everything and prove it; stop the local cloud when nothing is left in it.
 
     Raises:
         FindingError: something is left.
     """
+    dry_run, keep_table, backup = options.dry_run, options.keep_table, options.backup
     if backup:
         from srekv.provision.data import check_name
 
         check_name(backup)
-    if invocation.is_local and control.find(invocation.home) is None:
-        nothing_runs(invocation, {"stack": invocation.stack, "dry_run": dry_run, "changes": []})
+    if nothing_runs(invocation, {"stack": invocation.stack, "dry_run": dry_run, "changes": []}):
         return
     with open_stack(invocation, dry=dry_run) as (stack, narration):
         with narration.busy("reading the table"):
             held = stack.holding()
-        if not dry_run:
+        if not dry_run and not options.yes:
             with narration.still():
-                _ask(stack, held, keep_table=keep_table, backup=backup, confirm=confirm)
+                _ask(stack, held, options)
         try:
             removal = stack.down(keep_table=keep_table, backup=backup)
         except KeyboardInterrupt:
@@ -196,17 +184,20 @@ def down(invocation: Invocation, *, dry_run: bool, keep_table: bool, backup: str
         conclude(invocation, removal)
 
 
-def nothing_runs(invocation: Invocation, document: dict[str, Any]) -> None:
-    """Report that there can be nothing: no local cloud runs."""
+def nothing_runs(invocation: Invocation, document: dict[str, Any]) -> bool:
+    """Whether no local cloud runs, so that there can be nothing: then that is reported."""
+    if not invocation.is_local or control.find(invocation.home):
+        return False
     invocation.screen.show("there is no local cloud running: 0 left")
     invocation.screen.document({**document, "left": [], "kept": [], "proof": []})
+    return True
 
 
-def _ask(stack: Stack, held: Holding | None, *, keep_table: bool, backup: str, confirm: Confirm) -> None:
+def _ask(stack: Stack, held: Holding | None, options: Options) -> None:
     data = ""
-    if held and keep_table:
+    if held and options.keep_table:
         data = f", but keep its table with {held}"
-    elif held and backup:
+    elif held and options.backup:
         data = f" and its table with {held}, after a backup"
     elif held and held.items:
         data = f" and its table with {held}, without a backup"

@@ -9,9 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from srekv.commands.down import (
-    Confirm,
     bill,
-    confirmation,
+    confirm,
     leftovers_json,
     month_usd,
     nothing_runs,
@@ -21,7 +20,6 @@ from srekv.commands.down import (
 )
 from srekv.commands.session import pass_invocation, require_runtime, session_of, target_config
 from srekv.errors import CommandLine, FindingError, SrekvError, UsageError
-from srekv.local import control
 from srekv.prices import REGION
 from srekv.provision.inventory.leftover import Leftover, by_hand
 from srekv.provision.inventory.stacks import StackInRegion, judge
@@ -71,10 +69,10 @@ def command(invocation: Invocation, options: Options) -> None:
     $ srekv sweep --dry-run
     $ srekv --target aws sweep --all-regions --older-than 3d
     """
-    sweep(invocation, options, confirm=confirmation(yes=options.yes))
+    sweep(invocation, options)
 
 
-def sweep(invocation: Invocation, options: Options, *, confirm: Confirm) -> None:
+def sweep(invocation: Invocation, options: Options) -> None:
     """Find what is left of any stack of the account, remove what is due after asking, and prove it.
 
     Raises:
@@ -83,8 +81,7 @@ def sweep(invocation: Invocation, options: Options, *, confirm: Confirm) -> None
     """
     from srekv.provision.inventory.account import Account
 
-    if invocation.is_local and control.find(invocation.home) is None:
-        nothing_runs(invocation, {"dry_run": options.dry_run, "stacks": []})
+    if nothing_runs(invocation, {"dry_run": options.dry_run, "stacks": []}):
         return
     now = datetime.now(UTC)
     config = target_config(invocation, require_runtime(invocation))
@@ -98,8 +95,9 @@ def sweep(invocation: Invocation, options: Options, *, confirm: Confirm) -> None
         _show_found(invocation, found, held)
         proof, rest, refused = inventory, found, {}
         if work and not options.dry_run:
-            with narration.still():
-                _confirm(work, held, confirm)
+            if not options.yes:
+                with narration.still():
+                    _ask(work, held)
             refused = _carry_out(account, work, narration)
             proof, rest = look({*(one.region for one in work), min(regions)})
         left = with_reasons(account.name_holders(_left(work, rest)), refused)
@@ -187,7 +185,7 @@ def _held(account: Account, one: StackInRegion, narration: Narration) -> Holding
         return None
 
 
-def _confirm(work: Sequence[StackInRegion], held: dict[StackInRegion, Holding | None], confirm: Confirm) -> None:
+def _ask(work: Sequence[StackInRegion], held: dict[StackInRegion, Holding | None]) -> None:
     full = [f"{items} in the table of {one.stack}" for one, items in held.items() if items and items.items]
     data = f", with {', '.join(full)}, without a backup" if full else ""
     kinds = ["stack" for one in work if one.is_due], ["backup" for one in work for _ in one.backups]

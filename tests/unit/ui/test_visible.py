@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from srekv.cli import run
-from srekv.commands.down import confirmation
+from srekv.commands.down import confirm
 from srekv.errors import SrekvError
 from srekv.local.control import MACHINES
 from srekv.provision.model import Change, Resource
@@ -178,7 +178,7 @@ def test_every_source_of_a_command(
 def test_a_question() -> None:
     """What `down` and `sweep` ask before they remove something names stacks."""
     with CliRunner().isolation("n\n") as (_, err, _):
-        assert not confirmation(yes=False)(CLIPBOARD)
+        assert not confirm(CLIPBOARD)
         assert visible(CLIPBOARD) in err.getvalue().decode()
 
 
