@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import uuid
 from collections.abc import Iterator
 from typing import Any, get_args
 
@@ -35,7 +34,7 @@ def refuse(url: str, call: Call, refusal: Refusal) -> AWSResponse:
     if protocol not in get_args(Protocol):
         raise ValueError(f"cannot write an error in the protocol {protocol} of {call.service}")
     fault = Fault(status=refusal.status, code=refusal.code, message=refusal.message)
-    return reply(url, Raw(*render(protocol, fault, str(uuid.uuid4()))))
+    return reply(url, Raw(*render(protocol, fault)))
 
 
 def reply(url: str, raw: Raw) -> AWSResponse:

@@ -11,6 +11,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from srekv.local.model import HealthCheck
@@ -18,14 +19,8 @@ from srekv.local.prober import PROBED_TYPES, Report, probe
 from srekv.route53 import Opinion, verdict
 
 REGIONS = (
-    "us-east-1",
-    "us-west-1",
-    "us-west-2",
-    "eu-west-1",
-    "ap-southeast-1",
-    "ap-southeast-2",
-    "ap-northeast-1",
-    "sa-east-1",
+    *("us-east-1", "us-west-1", "us-west-2", "eu-west-1"),
+    *("ap-southeast-1", "ap-southeast-2", "ap-northeast-1", "sa-east-1"),
 )
 """Where Route 53 has health checkers (the API's HealthCheckRegion)."""
 
@@ -49,29 +44,30 @@ class Checkers:
         self._on_change = on_change
         self._seed = random.randrange(1 << 30) if seed is None else seed  # noqa: S311 - spreads probes, guards nothing
         self._watches: dict[str, _Watch] = {}
-        self._ended: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def apply(self, checks: Iterable[HealthCheck]) -> None:
         """Converge to these health checks: start, update and end probers."""
         wanted = {check.id: check for check in checks}
         for gone in self._watches.keys() - wanted.keys():
-            self._forget(self._watches.pop(gone))
+            watch = self._watches.pop(gone)
+            watch.end()
+            if not watch.last_verdict:
+                self._on_change()  # a check that is gone counts as healthy
         for check_id, check in wanted.items():
-            watch = self._watches.get(check_id)
-            if watch is None:
-                watch = self._watches[check_id] = _Watch(check)
+            watch = self._watches.setdefault(check_id, _Watch(check))
             watch.check = check
             looks = check.type in PROBED_TYPES and not check.disabled
             if looks and not watch.probers:
                 self._begin(watch)
-            elif watch.probers and not looks:
-                self._end(watch)
+            elif not looks:
+                watch.end()
             self._judge(watch)
 
     def observations(self, check_id: str) -> list[dict[str, Any]]:
         """What each prober saw last: checker, region, healthy, status, at (unix seconds); [] for an unknown check."""
         watch = self._watches.get(check_id)
-        return [seen for prober in watch.probers if (seen := prober.observation())] if watch else []
+        return [prober.observation for prober in watch.probers if prober.observation] if watch else []
 
     def healthy(self, check_id: str) -> bool:
         """The verdict on a check; a check that does not exist counts as healthy."""
@@ -81,30 +77,20 @@ class Checkers:
     async def close(self) -> None:
         """End every prober and wait until its sockets are closed."""
         for watch in self._watches.values():
-            self._end(watch)
+            watch.end()
         self._watches.clear()
-        if self._ended:
-            await asyncio.wait(set(self._ended))
-
-    def _forget(self, watch: _Watch) -> None:
-        """A check that is gone counts as healthy, which may be news."""
-        self._end(watch)
-        if not watch.last_verdict:
-            self._on_change()
+        if self._tasks:
+            await asyncio.wait(set(self._tasks))
 
     def _begin(self, watch: _Watch) -> None:
-        places = ((region, number) for region in range(len(REGIONS)) for number in range(1, PROBERS_PER_REGION + 1))
-        watch.probers = [_Prober(REGIONS[region], f"127.54.{region}.{number}") for region, number in places]
-        for prober in watch.probers:
-            prober.task = asyncio.get_running_loop().create_task(self._run(watch, prober))
-
-    def _end(self, watch: _Watch) -> None:
-        for prober in watch.probers:
-            if prober.task is not None:
-                self._ended.add(prober.task)
-                prober.task.add_done_callback(self._ended.discard)
-                prober.task.cancel()
-        watch.probers = []
+        for index, region in enumerate(REGIONS):
+            for number in range(1, PROBERS_PER_REGION + 1):
+                prober = _Prober(region=region, address=f"127.54.{index}.{number}")
+                task = asyncio.get_running_loop().create_task(self._run(watch, prober))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+                watch.probers.append(prober)
+                watch.tasks.append(task)
 
     async def _run(self, watch: _Watch, prober: _Prober) -> None:
         dice = random.Random(f"{self._seed}/{watch.check.id}/{prober.address}")  # noqa: S311 - guards nothing
@@ -113,7 +99,7 @@ class Checkers:
         while True:
             check = watch.check
             report = await probe(check, source=prober.address, speed=self._speed)
-            if _same_endpoint(check, watch.check):
+            if check is watch.check or _asked(check) == _asked(watch.check):
                 prober.record(report, threshold=watch.check.threshold)
                 self._judge(watch)
             await asyncio.sleep(share * watch.check.interval / self._speed)
@@ -130,45 +116,46 @@ def pace(dice: random.Random) -> float:
     return dice.uniform(1 - _SPREAD, 1 + _SPREAD)
 
 
+def _asked(check: HealthCheck) -> tuple[object, ...]:
+    """What a look depends on: what was seen of one configuration holds for another one that asks the same."""
+    return check.type, check.address, check.port, check.path, check.host, check.search
+
+
 class _Watch:
     """A health check with its probers; `last_verdict` starts as DNS takes an unknown check: healthy."""
 
     def __init__(self, check: HealthCheck) -> None:
         self.check = check
         self.probers: list[_Prober] = []
+        self.tasks: list[asyncio.Task[None]] = []
         self.last_verdict = True
 
     def verdict(self) -> bool:
         opinions = [prober.opinion.healthy for prober in self.probers]
         return verdict(opinions, inverted=self.check.inverted, disabled=self.check.disabled)
 
+    def end(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        self.tasks, self.probers = [], []
 
+
+@dataclass(kw_only=True)
 class _Prober:
-    """One checker's memory: its opinion and the last thing it saw."""
+    """One checker's memory: its opinion and, as the control plane wants it, the last thing it saw."""
 
-    def __init__(self, region: str, address: str) -> None:
-        self.region = region
-        self.address = address
-        self.opinion = Opinion()
-        self.task: asyncio.Task[None] | None = None
-        self._seen: tuple[Report, float] | None = None
+    region: str
+    address: str
+    opinion: Opinion = field(default_factory=Opinion)
+    observation: dict[str, Any] | None = None
 
     def record(self, report: Report, *, threshold: int) -> None:
+        """Without an opinion, the last look speaks."""
         self.opinion = self.opinion.after(report.passed, threshold=threshold)
-        self._seen = (report, time.time())
-
-    def observation(self) -> dict[str, Any] | None:
-        """As the control plane wants it, None before the first look. Without an opinion, the last look speaks."""
-        if self._seen is None:
-            return None
-        report, at = self._seen
-        healthy = report.passed if self.opinion.healthy is None else self.opinion.healthy
-        return {"checker": self.address, "region": self.region, "healthy": healthy, "status": report.status, "at": at}
-
-
-def _same_endpoint(one: HealthCheck, other: HealthCheck) -> bool:
-    """Whether what was seen with one configuration says something about the other."""
-    if one is other:
-        return True
-    asked = ("type", "address", "port", "path", "host", "search")
-    return all(getattr(one, field) == getattr(other, field) for field in asked)
+        self.observation = {
+            "checker": self.address,
+            "region": self.region,
+            "healthy": report.passed if self.opinion.healthy is None else self.opinion.healthy,
+            "status": report.status,
+            "at": time.time(),
+        }

@@ -7,29 +7,23 @@ socketpair (SREKV_LINK_FD). It ends when the supervisor does.
 from __future__ import annotations
 
 import argparse
-import gc
 import logging
 import os
 import socket
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from waitress.server import create_server
 
 from srekv.local.auth import Keyring
-from srekv.local.link import FD_VARIABLE, ThreadLink
+from srekv.local.link import FD_VARIABLE, Handler, ThreadLink
 from srekv.local.overlay.application import Application
 from srekv.local.overlay.input import LARGEST_REQUEST
 from srekv.local.overlay.services import Services
 from srekv.local.overlay.world import Link, Settings, World
 from srekv.local.snapshot import Publisher, role_of
-
-API_FD_VARIABLE = "SREKV_API_FD"
-KEY_VARIABLE, SECRET_VARIABLE = "SREKV_ROOT_KEY", "SREKV_ROOT_SECRET"
-CLOUD_VARIABLE = "SREKV_CLOUD_ID"
 
 WORKERS = 16
 """Threads that serve requests: both nodes' item calls, and some that wait for the data plane."""
@@ -38,32 +32,24 @@ CONNECTIONS = 500
 """Clients keep theirs open; waitress stops accepting at its limit."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class ControlPlane:
-    """A control plane put together: the application and the handlers that its end of the link needs."""
+    """A control plane put together: the application and the handlers that its end of the link needs.
 
-    world: World
-    keyring: Keyring
-    services: Services
-    publisher: Publisher
-    application: Application
+    Nothing is imported or started yet. `key` and `secret` are the operator's.
+    """
 
-    @classmethod
-    def build(cls, settings: Settings, link: Link, *, key: str, secret: str) -> ControlPlane:
-        """Wire the parts together; nothing is imported or started yet."""
-        world = World(settings=settings, link=link)
-        keyring, services, publisher = Keyring(key, secret), Services(world), Publisher(world)
-        application = Application(world, keyring, services, publisher)
-        return cls(world=world, keyring=keyring, services=services, publisher=publisher, application=application)
+    def __init__(self, settings: Settings, link: Link, *, key: str, secret: str) -> None:
+        self.world = World(settings=settings, link=link)
+        self.keyring = Keyring(key, secret)
+        self.services = Services(self.world)
+        self._publisher = Publisher(self.world)
+        self.application = Application(self.world, self.keyring, self.services, self._publisher)
 
     def credentials(self, machine: str) -> dict[str, str] | None:
         """Fresh credentials of a machine's role, or None without a role."""
-        self.services.get("ec2")
-        from srekv.local.overlay.ec2 import find_instance
-
         with self.world.lock:
-            found = find_instance(self.world, machine)
-            role = role_of(self.world, found[1]) if found else None
+            instances = (backend.get_instance_by_id(machine) for backend in self.world.backends("ec2").values())
+            role = next((role_of(self.world, instance) for instance in instances if instance), None)
         return self.keyring.mint(role, machine) if role else None
 
     def settle(self, speed: float) -> None:
@@ -76,38 +62,30 @@ class ControlPlane:
         from srekv.local.overlay.ec2 import follow
 
         follow(self.world, machine, state)
-        self.publisher.publish()
+        self._publisher.publish()
 
 
-class LateLink:
-    """A link that is connected after the control plane was built: each needs the other."""
-
-    def __init__(self) -> None:
-        self._link: Link | None = None
-
-    def connect(self, link: Link) -> None:
-        """From now on calls go to this link."""
-        self._link = link
-
-    def call(self, method: str, /, **params: Any) -> Any:
-        """As Link.call."""
-        return self._connected().call(method, **params)
-
-    def notify(self, method: str, /, **params: Any) -> None:
-        """As Link.notify."""
-        self._connected().notify(method, **params)
-
-    def _connected(self) -> Link:
-        if self._link is None:
-            raise RuntimeError("the link is not connected yet")
-        return self._link
-
-
-def serve(plane: ControlPlane, listener: socket.socket) -> Any:
-    """A WSGI server on a listening socket; `run()` serves until `close()`."""
-    return create_server(
+def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Serve until the supervisor goes away."""
+    parser = argparse.ArgumentParser(prog="python -m srekv.local.cloud")
+    parser.add_argument("--region-default", required=True, dest="region")
+    parser.add_argument("--account", required=True)
+    parser.add_argument("--subnet", required=True)
+    parser.add_argument("--dynamodb", default="", dest="database")
+    settings = Settings(**vars(parser.parse_args(arguments)), cloud_id=environ.get("SREKV_CLOUD_ID", ""))
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    handlers: dict[str, Handler] = {}
+    link = ThreadLink(
+        socket.socket(fileno=int(environ[FD_VARIABLE])),
+        handlers,
+        on_close=lambda: os._exit(0),  # without a data plane there is nothing to be orderly for
+    )
+    plane = ControlPlane(settings, link, key=environ["SREKV_ROOT_KEY"], secret=environ["SREKV_ROOT_SECRET"])
+    handlers.update(credentials=plane.credentials, machine_state=plane.machine_state, settle=plane.settle)
+    link.start()
+    server = create_server(
         plane.application,
-        sockets=[listener],
+        sockets=[socket.socket(fileno=int(environ["SREKV_API_FD"]))],
         threads=WORKERS,
         connection_limit=CONNECTIONS,
         asyncore_use_poll=True,
@@ -115,54 +93,10 @@ def serve(plane: ControlPlane, listener: socket.socket) -> Any:
         ident="srekv",
         clear_untrusted_proxy_headers=False,
     )
-
-
-def warm(services: Services) -> None:
-    """Load every service with the garbage collector at rest.
-
-    Loading makes a million objects that live for ever; collecting among them again and again took as long as the
-    loading itself (1.8 s instead of 1.0 s, measured). Frozen, they cost later collections nothing either.
-    """
-    gc.disable()
-    services.warm()
-    gc.freeze()
-    gc.enable()
-
-
-def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Serve until the supervisor goes away."""
-    settings = _settings(arguments, environ)
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    late = LateLink()
-    plane = ControlPlane.build(settings, late, key=environ[KEY_VARIABLE], secret=environ[SECRET_VARIABLE])
-    link = ThreadLink(
-        socket.socket(fileno=int(environ[FD_VARIABLE])),
-        {"credentials": plane.credentials, "machine_state": plane.machine_state, "settle": plane.settle},
-        on_close=lambda: os._exit(0),  # without a data plane there is nothing to be orderly for
-    )
-    late.connect(link)
-    link.start()
-    server = serve(plane, socket.socket(fileno=int(environ[API_FD_VARIABLE])))
-    threading.Thread(target=warm, args=(plane.services,), name="warm", daemon=True).start()
+    threading.Thread(target=plane.services.warm, name="warm", daemon=True).start()
     link.notify("ready")
     server.run()
     return 0
-
-
-def _settings(arguments: Sequence[str], environ: Mapping[str, str]) -> Settings:
-    parser = argparse.ArgumentParser(prog="python -m srekv.local.cloud")
-    parser.add_argument("--region-default", required=True)
-    parser.add_argument("--account", required=True)
-    parser.add_argument("--subnet", required=True)
-    parser.add_argument("--dynamodb", default="")
-    options = parser.parse_args(arguments)
-    return Settings(
-        account=options.account,
-        region=options.region_default,
-        subnet=options.subnet,
-        cloud_id=environ.get(CLOUD_VARIABLE, ""),
-        database=options.dynamodb,
-    )
 
 
 if __name__ == "__main__":

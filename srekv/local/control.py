@@ -313,10 +313,13 @@ def _get(runtime: Runtime, path: str, *, signed: bool = False) -> dict[str, Any]
     host = runtime.endpoint.removeprefix("http://")
     headers = {"Host": host}
     if signed:
-        from srekv.local.auth import HttpRequest, sign
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+        from botocore.credentials import Credentials
 
-        request = HttpRequest(method="GET", path=path, query="", headers={"host": host}, body=b"")
-        headers |= sign(request, key=runtime.access_key, secret=runtime.secret_key)
+        request = AWSRequest(method="GET", url=runtime.endpoint + path)
+        SigV4Auth(Credentials(runtime.access_key, runtime.secret_key), "srekv", "local").add_auth(request)
+        headers |= dict(request.headers.items())
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     with socket.create_connection((f"{runtime.subnet}.1", int(host.rpartition(":")[2])), timeout=_PING_S) as connection:
         connection.sendall(f"GET {path} HTTP/1.0\r\n{lines}\r\n".encode())

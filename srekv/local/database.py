@@ -11,7 +11,7 @@ import json
 import select
 from collections import deque
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from srekv.errors import SrekvError, UsageError
 from srekv.local.loopback import is_loopback
@@ -19,8 +19,6 @@ from srekv.local.loopback import is_loopback
 ACCESS_KEY = SECRET_KEY = "srekv"  # noqa: S105 - no secret: it keeps nobody out
 TIMEOUT_S = 5.0
 """Longer than the service waits for an answer, wall-clock seconds."""
-
-_TARGET = "DynamoDB_20120810."
 
 Reply = tuple[int, dict[str, str], bytes]
 """HTTP status, headers, body."""
@@ -50,9 +48,16 @@ class Database:
 
     def forward(self, operation: str, region: str, body: bytes) -> Reply:
         """Its answer to a call, whatever it is; raises OSError or http.client.HTTPException."""
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+        from botocore.credentials import Credentials
+
+        headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": f"DynamoDB_20120810.{operation}"}
+        request = AWSRequest("POST", self._url, headers, body)
+        SigV4Auth(Credentials(ACCESS_KEY, SECRET_KEY), "dynamodb", region).add_auth(request)
         link = self._link()
         try:
-            link.request("POST", self._parts.path or "/", body, self._signed(operation, region, body))
+            link.request("POST", self._parts.path or "/", body, dict(request.headers.items()))
             with link.getresponse() as answer:
                 reply = answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
         except BaseException:
@@ -81,25 +86,12 @@ class Database:
         except IndexError:
             kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
             return kind(str(self._parts.hostname), self._parts.port, timeout=TIMEOUT_S)
-        if link.sock is not None and _is_readable(link.sock):
-            link.close()
+        if link.sock is not None:
+            poll = select.poll()
+            poll.register(link.sock, select.POLLIN)
+            if poll.poll(0):
+                link.close()
         return link
-
-    def _signed(self, operation: str, region: str, body: bytes) -> dict[str, str]:
-        from botocore.auth import SigV4Auth
-        from botocore.awsrequest import AWSRequest
-        from botocore.credentials import Credentials
-
-        headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": _TARGET + operation}
-        request = AWSRequest("POST", self._url, headers, body)
-        SigV4Auth(Credentials(ACCESS_KEY, SECRET_KEY), "dynamodb", region).add_auth(request)
-        return dict(request.headers.items())
-
-
-def _is_readable(sock: Any) -> bool:
-    poll = select.poll()
-    poll.register(sock, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def refuse_unusable(url: str, *, anywhere: bool) -> None:
@@ -109,29 +101,6 @@ def refuse_unusable(url: str, *, anywhere: bool) -> None:
         UsageError: the URL is none, or leads elsewhere.
         SrekvError: nothing answers, or what answers is no DynamoDB.
     """
-    parts = _checked(url)
-    if not anywhere and not is_loopback(str(parts.hostname)):
-        raise UsageError(
-            f"--dynamodb-endpoint {url} is not on this computer",
-            why="it gets every key and value, unencrypted as a rule, and the other end is not authenticated",
-            next_step="use a loopback address, or add --dynamodb-anywhere",
-        )
-    database = Database(url)
-    try:
-        tables = database.call("ListTables", "us-east-1").get("TableNames")
-    except (OSError, http.client.HTTPException, ValueError, AttributeError, Refused) as error:
-        raise _no_dynamodb(url, str(error) or type(error).__name__) from None
-    finally:
-        database.close()
-    if not isinstance(tables, list):
-        raise _no_dynamodb(url, "its answer to ListTables has no TableNames")
-
-
-def _no_dynamodb(url: str, why: str) -> SrekvError:
-    return SrekvError(f"no DynamoDB answers at {url}", why=why, next_step="start it, or leave --dynamodb-endpoint out")
-
-
-def _checked(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -141,4 +110,22 @@ def _checked(url: str) -> SplitResult:
         raise UsageError(
             f"invalid value for --dynamodb-endpoint: {url}", why="it must be a URL such as http://127.0.0.1:8001"
         )
-    return parts
+    if not anywhere and not is_loopback(str(parts.hostname)):
+        raise UsageError(
+            f"--dynamodb-endpoint {url} is not on this computer",
+            why="it gets every key and value, unencrypted as a rule, and the other end is not authenticated",
+            next_step="use a loopback address, or add --dynamodb-anywhere",
+        )
+    why = ""
+    database = Database(url)
+    try:
+        if not isinstance(database.call("ListTables", "us-east-1").get("TableNames"), list):
+            why = "its answer to ListTables has no TableNames"
+    except (OSError, http.client.HTTPException, ValueError, AttributeError, Refused) as error:
+        why = str(error) or type(error).__name__
+    finally:
+        database.close()
+    if why:
+        raise SrekvError(
+            f"no DynamoDB answers at {url}", why=why, next_step="start it, or leave --dynamodb-endpoint out"
+        )

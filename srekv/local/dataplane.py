@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
+import msgspec
+
 from srekv.local.checkers import Checkers
 from srekv.local.dns import NameServers
 from srekv.local.gateway import Gateway
@@ -75,7 +77,7 @@ class DataPlane:
         self._names.health_changed()
 
     def _apply(self, snapshot: dict[str, Any]) -> None:
-        wanted = Snapshot.from_json(snapshot)
+        wanted = msgspec.convert(snapshot, Snapshot)
         self._machines.apply(wanted.machines)
         self._checkers.apply(wanted.checks)
         self._names.apply(wanted.zones)

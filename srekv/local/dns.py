@@ -14,17 +14,14 @@ import random
 import struct
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from functools import partial
 from typing import cast
-
-import dns.name
-import dns.rdatatype
 
 from srekv.errors import SrekvError
 from srekv.local.model import Zone
 from srekv.local.resolver import Resolver
 from srekv.local.wire import respond
-from srekv.local.zones import Answer, Lookup, ZoneTable
+from srekv.local.zones import ZoneTable
 
 _TCP_IDLE = 10.0  # wall seconds without a query before a TCP connection is closed (RFC 7766)
 
@@ -49,26 +46,23 @@ class NameServers:
         healthy: Callable[[str], bool],
         seed: int | None = None,
     ) -> None:
-        self._healthy = healthy
-        self._dice = random.Random(seed)  # noqa: S311 - spreads load, guards nothing
         self._zones: tuple[Zone, ...] = ()
-        self._table = ZoneTable((), healthy, self._dice)
-        self._resolver = Resolver(self._step, speed=speed, clock=time.monotonic)
+        self._table = ZoneTable((), healthy, random.Random(seed))  # noqa: S311 - spreads load, guards nothing
+        self._resolver = Resolver(self._table.step, speed=speed, clock=time.monotonic)
 
         def scaled(ttl: float) -> int:
             return max(1, round(ttl / speed)) if ttl else 0
 
         self._servers = (
-            _Server(_Face(authoritative, recursive=False, lookup=self._lookup, seconds=scaled)),
-            _Server(_Face(resolver, recursive=True, lookup=self._resolver.lookup, seconds=math.floor)),
+            _Server(
+                authoritative,
+                partial(respond, recursive=False, lookup=self._table.lookup, seconds=scaled),
+            ),
+            _Server(resolver, partial(respond, recursive=True, lookup=self._resolver.lookup, seconds=math.floor)),
         )
 
     async def start(self) -> None:
-        """Bind and serve.
-
-        Raises:
-            SrekvError: an address or port cannot be bound.
-        """
+        """Bind and serve; raises SrekvError when an address or port cannot be bound."""
         try:
             for server in self._servers:
                 await server.start()
@@ -84,47 +78,35 @@ class NameServers:
 
     def health_changed(self) -> None:
         """Decide anew which records are healthy."""
-        self._table = ZoneTable(self._zones, self._healthy, self._dice)
+        self._table.build(self._zones)
 
     async def close(self) -> None:
         """Stop serving and close every connection."""
         for server in self._servers:
             await server.close()
 
-    def _lookup(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Answer:
-        return self._table.lookup(name, kind)
 
-    def _step(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Answer:
-        return self._table.step(name, kind)
-
-
-@dataclass(frozen=True)
-class _Face:
-    """One server as its clients see it."""
-
-    place: tuple[str, int]
-    recursive: bool
-    lookup: Lookup
-    seconds: Callable[[float], int]
-
-    def respond(self, packet: bytes, *, tcp: bool) -> bytes | None:
-        return respond(packet, tcp=tcp, recursive=self.recursive, lookup=self.lookup, seconds=self.seconds)
+Responder = Callable[..., bytes | None]
+"""`respond` with all but the packet and `tcp` given."""
 
 
 class _Server:
-    """The sockets of one face."""
+    """The sockets of one server."""
 
-    def __init__(self, face: _Face) -> None:
-        self._face = face
+    def __init__(self, place: tuple[str, int], respond: Responder) -> None:
+        self._place = place
+        self._respond = respond
         self._udp: asyncio.DatagramTransport | None = None
         self._tcp: asyncio.Server | None = None
         self._conversations: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        host, port = self._face.place
+        host, port = self._place
         loop = asyncio.get_running_loop()
         try:
-            self._udp, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self._face), local_addr=(host, port))
+            self._udp, _ = await loop.create_datagram_endpoint(
+                lambda: _Datagrams(self._respond), local_addr=self._place
+            )
             self._tcp = await asyncio.start_server(self._converse, host, port)
         except OSError as error:
             raise SrekvError(
@@ -134,10 +116,9 @@ class _Server:
             ) from error
 
     async def close(self) -> None:
-        if self._udp is not None:
-            self._udp.close()
-        if self._tcp is not None:
-            self._tcp.close()
+        for transport in (self._udp, self._tcp):
+            if transport is not None:
+                transport.close()
         for conversation in self._conversations:
             conversation.cancel()
         if self._conversations:
@@ -150,35 +131,31 @@ class _Server:
         if task is not None:
             self._conversations.add(task)
             task.add_done_callback(self._conversations.discard)
+        response: bytes | None = b""
         try:
             with contextlib.suppress(OSError, EOFError, TimeoutError):
-                while True:
-                    await self._answer_one(reader, writer)
+                while response is not None:
+                    async with asyncio.timeout(_TCP_IDLE):
+                        (size,) = struct.unpack("!H", await reader.readexactly(2))
+                        response = self._respond(await reader.readexactly(size), tcp=True)
+                        if response is not None:
+                            writer.write(struct.pack("!H", len(response)) + response)
+                            await writer.drain()
         finally:
             writer.close()
-
-    async def _answer_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async with asyncio.timeout(_TCP_IDLE):
-            (size,) = struct.unpack("!H", await reader.readexactly(2))
-            packet = await reader.readexactly(size)
-            response = self._face.respond(packet, tcp=True)
-            if response is None:
-                raise EOFError
-            writer.write(struct.pack("!H", len(response)) + response)
-            await writer.drain()
 
 
 class _Datagrams(asyncio.DatagramProtocol):
     """Answers UDP packets."""
 
-    def __init__(self, face: _Face) -> None:
-        self._face = face
-        self._transport: asyncio.DatagramTransport | None = None
+    def __init__(self, respond: Responder) -> None:
+        self._respond = respond
+        self._transport: asyncio.DatagramTransport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        response = self._face.respond(data, tcp=False)
-        if response is not None and self._transport is not None:
+        response = self._respond(data, tcp=False)
+        if response is not None:
             self._transport.sendto(response, addr)

@@ -7,8 +7,8 @@ here knows how a resource came to be.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 MachineState = Literal["running", "stopped", "terminated"]
 
@@ -18,13 +18,10 @@ class Machine:
     """An EC2 instance as the data plane must run it.
 
     Attributes:
-        id: the instance id.
-        zone: its Availability Zone.
         private_address: its private IPv4 address as EC2 shows it.
         public_address: the loopback address that clients reach it by (Elastic IP or automatic), or None.
         ports: TCP ports that its security groups open to anyone.
         user_data: base64 of what RunInstances received, "" for none.
-        state: what the machine should be.
         hard: stop without a graceful shutdown (StopInstances with SkipOsShutdown).
         role: the name of the role in its instance profile, or None.
     """
@@ -79,10 +76,6 @@ class Record:
     Attributes:
         ttl: AWS-equivalent seconds; of no meaning for an alias, which has its target's.
         values: as the API takes them; none for an alias.
-        failover: "PRIMARY", "SECONDARY" or None.
-        weight: of a weighted record.
-        region: of a latency record.
-        multivalue: whether it is a multivalue answer record.
         unemulated: the member that holds a routing policy which the local cloud does not have, GeoLocation for example.
     """
 
@@ -98,12 +91,6 @@ class Record:
     multivalue: bool = False
     unemulated: str | None = None
     alias: Alias | None = None
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Record:
-        """The inverse of asdict, after a trip through JSON text."""
-        alias = Alias(**data["alias"]) if data["alias"] else None
-        return cls(**{**data, "values": tuple(data["values"]), "alias": alias})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,19 +115,3 @@ class Snapshot:
     machines: tuple[Machine, ...] = ()
     checks: tuple[HealthCheck, ...] = ()
     zones: tuple[Zone, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Snapshot:
-        """The inverse of to_json, after a trip through JSON text."""
-        return cls(
-            machines=tuple(Machine(**{**item, "ports": tuple(item["ports"])}) for item in data["machines"]),
-            checks=tuple(HealthCheck(**item) for item in data["checks"]),
-            zones=tuple(
-                Zone(**{**zone, "records": tuple(Record.from_json(item) for item in zone["records"])})
-                for zone in data["zones"]
-            ),
-        )

@@ -44,19 +44,20 @@ def problem(name: str) -> str | None:
     whole = name.removesuffix(".")
     labels = whole.split(".")
     if not name:
-        return "FATAL problem: DomainNameEmpty (Domain name is empty) encountered with ''"
-    for character in whole:
-        if not "!" <= character <= "~":
-            shown = character if character.isascii() else "?"
-            return (
-                "FATAL problem: UnsupportedCharacter (Value contains unsupported characters) "
-                f"encountered with '{shown}'"
-            )
+        return fatal("DomainNameEmpty", "Domain name is empty", "")
+    if strange := next((one for one in whole if not "!" <= one <= "~"), ""):
+        return fatal(
+            "UnsupportedCharacter", "Value contains unsupported characters", strange if strange.isascii() else "?"
+        )
     if whole and "" in labels:
-        return f"FATAL problem: DomainLabelEmpty (Domain label is empty) encountered with '{whole}'"
-    for label in labels:
-        if len(_CHARACTER.findall(label)) > LONGEST_LABEL:
-            return f"FATAL problem: DomainLabelTooLong (Domain label is too long) encountered with '{label}'"
+        return fatal("DomainLabelEmpty", "Domain label is empty", whole)
+    if long := next((label for label in labels if len(_CHARACTER.findall(label)) > LONGEST_LABEL), ""):
+        return fatal("DomainLabelTooLong", "Domain label is too long", long)
     if len(_CHARACTER.findall(whole)) > LONGEST_NAME:
-        return f"FATAL problem: DomainNameTooLong (Domain name is too long) encountered with '{whole}'"
+        return fatal("DomainNameTooLong", "Domain name is too long", whole)
     return None
+
+
+def fatal(code: str, says: str, value: str) -> str:
+    """The form of Route 53's complaint about a name or a value."""
+    return f"FATAL problem: {code} ({says}) encountered with '{value}'"

@@ -48,8 +48,6 @@ _TIMED_OUT = (
     "Connection timed out. The endpoint or the internet connection is down, or requests are being blocked "
     "by your firewall. See https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-router-firewall-rules.html"
 )
-_NO_ANSWER = "The connection was made, but no HTTP status came within 2 seconds."
-_FOREIGN = "Connection refused. A program of another user of this computer listens on the port."
 _BAD_ANSWER = "The answer is not valid HTTP."
 _NO_STRING = "The string was not found in the first 5,120 bytes of the response body."
 
@@ -69,40 +67,32 @@ class _FailedError(Exception):
 
 
 async def probe(check: HealthCheck, *, source: str, speed: float) -> Report:
-    """Look at the endpoint of a health check once.
-
-    Args:
-        check: what to look at.
-        source: the loopback address to connect from, where the system has it.
-        speed: how much faster than AWS the clock runs.
-    """
+    """Look at the endpoint of a health check once, from the loopback address `source` where the system has it."""
     try:
         return Report(passed=True, status=f"Success: {await _look(check, source, speed)}")
-    except (_FailedError, OSError) as error:
-        return Report(passed=False, status=f"Failure: {_reason(error)}")
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, _FailedError):
-        return str(error)
-    if isinstance(error, ConnectionRefusedError):
-        return "Connection refused. The endpoint does not listen on the port."
-    return f"Connection failed. {error.strerror or error}" if isinstance(error, OSError) else str(error)
+    except _FailedError as error:
+        reason = str(error)
+    except ConnectionRefusedError:
+        reason = "Connection refused. The endpoint does not listen on the port."
+    except OSError as error:
+        reason = f"Connection failed. {error.strerror or error}"
+    return Report(passed=False, status=f"Failure: {reason}")
 
 
 async def _look(check: HealthCheck, source: str, speed: float) -> str:
     if not _is_loopback(check.address):
         raise _FailedError(_TIMED_OUT)
     if check.address.startswith(f"{NETWORKS}.") and is_foreign((check.address, check.port)):
-        raise _FailedError(_FOREIGN)
+        raise _FailedError("Connection refused. A program of another user of this computer listens on the port.")
     patience = _TCP_CONNECT if check.type == "TCP" else _HTTP_CONNECT
     reader, writer = await _within(patience / speed, _connect(check, source), _TIMED_OUT)
     try:
         if check.type == "TCP":
             return "The health check endpoint accepted the connection."
         writer.write(_request(check))
-        head = await _within(_RESPONSE / speed, _read_head(reader), _NO_ANSWER)
-        status = _judge_head(head)
+        late = "The connection was made, but no HTTP status came within 2 seconds."
+        head = await _within(_RESPONSE / speed, _read_head(reader), late)
+        status = _status(head)
         if check.type.endswith("_STR_MATCH"):
             await _within(_RESPONSE / speed, _find(check.search.encode(), head, reader), _NO_STRING)
         return status
@@ -141,31 +131,22 @@ async def _within(seconds: float, work: Coroutine[Any, Any, T], late: str) -> T:
 
 
 async def _connect(check: HealthCheck, source: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    loop = asyncio.get_running_loop()
+    secure: dict[str, Any] = {}
+    if check.type.startswith("HTTPS"):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        secure = {"ssl": context, "server_hostname": check.host or check.address}
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.setblocking(False)
     try:
         # Where 127.0.0.0/8 is not all local (macOS) the probers share the system's choice of an address.
         with contextlib.suppress(OSError):
             sock.bind((source, 0))
-        await loop.sock_connect(sock, (check.address, check.port))
-        secure = check.type.startswith("HTTPS")
-        return await asyncio.open_connection(
-            sock=sock,
-            limit=_HEAD_BYTES,
-            ssl=_lenient_tls() if secure else None,
-            server_hostname=(check.host or check.address) if secure else None,
-        )
+        await asyncio.get_running_loop().sock_connect(sock, (check.address, check.port))
+        return await asyncio.open_connection(sock=sock, limit=_HEAD_BYTES, **secure)
     except BaseException:
         sock.close()
         raise
-
-
-def _lenient_tls() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _request(check: HealthCheck) -> bytes:
@@ -188,7 +169,7 @@ async def _read_head(reader: asyncio.StreamReader) -> str:
         raise _FailedError(_BAD_ANSWER) from None
 
 
-def _judge_head(head: str) -> str:
+def _status(head: str) -> str:
     first, *headers = head[:-4].split("\r\n")
     status = _STATUS_LINE.fullmatch(first)
     if status is None or not all(_HEADER_LINE.fullmatch(line) for line in headers):
@@ -216,18 +197,15 @@ async def _find(wanted: bytes, head: str, reader: asyncio.StreamReader) -> None:
 
 def _decode(raw: bytes, headers: dict[str, str]) -> bytes:
     """As much of the body as can be read from what has arrived of it."""
-    body = _dechunked(raw) if "chunked" in headers.get("transfer-encoding", "").lower() else raw
+    body = raw
+    if "chunked" in headers.get("transfer-encoding", "").lower():
+        body = b""
+        while match := re.match(rb"([0-9A-Fa-f]{1,8})[^\n]*\n", raw):
+            end = match.end() + int(match[1], 16)
+            body += raw[match.end() : end]
+            raw = raw[end + 2 :]
     if headers.get("content-encoding", "").lower() not in {"gzip", "x-gzip", "deflate"}:
         return body
     with contextlib.suppress(zlib.error):
         return zlib.decompressobj(wbits=47).decompress(body, _BODY_BYTES)
     return b""
-
-
-def _dechunked(raw: bytes) -> bytes:
-    body = b""
-    while match := re.match(rb"([0-9A-Fa-f]{1,8})[^\n]*\n", raw):
-        size = int(match[1], 16)
-        body += raw[match.end() : match.end() + size]
-        raw = raw[match.end() + size + 2 :]
-    return body

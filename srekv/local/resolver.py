@@ -8,6 +8,7 @@ is kept for at most 300 s whatever the zone says, and comes from the cache witho
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
@@ -55,11 +56,15 @@ class Resolver:
         for key in ((name, kind), (name, dns.rdatatype.CNAME)):
             kept = self._kept.get(key)
             if kept is not None and now < kept.until and (kept.answer.answer or key[1] == kind):
-                return _aged(kept.answer, now - kept.since)
+                left = tuple(replace(one, ttl=one.ttl - (now - kept.since)) for one in kept.answer.answer)
+                return replace(kept.answer, answer=left, authority=())
         answer = self._in_wall_seconds(self._ask(name, kind))
         lasts = min((records.ttl for records in (*answer.answer, *answer.authority)), default=0.0)
         if answer.zone is not None and lasts > 0:
-            self._make_room(now)
+            if len(self._kept) >= _ROOM:
+                self._kept = {key: kept for key, kept in self._kept.items() if now < kept.until}
+            if len(self._kept) >= _ROOM:
+                self._kept.clear()
             shown = kind if kind == dns.rdatatype.ANY or not answer.answer else answer.answer[0].type
             self._kept[name, shown] = _Kept(answer, now, now + lasts)
         return answer
@@ -69,21 +74,9 @@ class Resolver:
         self._kept = {key: kept for key, kept in self._kept.items() if kept.answer.zone in zones}
 
     def _in_wall_seconds(self, answer: Answer) -> Answer:
-        def scaled(records: RecordSet, longest: float) -> RecordSet:
-            return replace(records, ttl=min(records.ttl, longest) / self._speed)
+        def scaled(sets: tuple[RecordSet, ...], longest: float) -> tuple[RecordSet, ...]:
+            return tuple(replace(records, ttl=min(records.ttl, longest) / self._speed) for records in sets)
 
         return replace(
-            answer,
-            answer=tuple(scaled(records, float("inf")) for records in answer.answer),
-            authority=tuple(scaled(records, LONGEST_NEGATIVE) for records in answer.authority),
+            answer, answer=scaled(answer.answer, math.inf), authority=scaled(answer.authority, LONGEST_NEGATIVE)
         )
-
-    def _make_room(self, now: float) -> None:
-        if len(self._kept) >= _ROOM:
-            self._kept = {key: kept for key, kept in self._kept.items() if now < kept.until}
-        if len(self._kept) >= _ROOM:
-            self._kept.clear()
-
-
-def _aged(answer: Answer, seconds: float) -> Answer:
-    return replace(answer, answer=tuple(replace(r, ttl=r.ttl - seconds) for r in answer.answer), authority=())

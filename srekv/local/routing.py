@@ -87,7 +87,8 @@ def choose(records: Sequence[Record], routes: Routes, *, depth: int = 0) -> tupl
         if record.unemulated:
             raise UnemulatedError(f"{record.unemulated} of {record.name} is not emulated")
     if any(record.multivalue for record in records):
-        return _several(records, routes)
+        healthy = [record for record in records if routes.health[record]] or list(records)
+        return tuple(routes.dice.sample(healthy, min(len(healthy), MOST_VALUES)))
     ordered = sorted(records, key=lambda record: _preference(record, routes))
     chosen = _first_healthy(ordered, routes.health)
     if chosen is None:
@@ -148,8 +149,3 @@ def _first_healthy(ordered: Sequence[Record], health: Mapping[Record, Health]) -
         if health[record]:
             return record
     return ordered[0] if ordered else None
-
-
-def _several(records: Sequence[Record], routes: Routes) -> tuple[Record, ...]:
-    healthy = [record for record in records if routes.health[record]] or list(records)
-    return tuple(routes.dice.sample(healthy, min(len(healthy), MOST_VALUES)))

@@ -101,21 +101,14 @@ def write(runtime: Runtime) -> None:
 def read(directory: Path) -> Runtime | None:
     """The description that was stored last, of a cloud that may have gone; None without a readable one.
 
-    Raises:
-        SrekvError: another user could have stored it.
+    Raises SrekvError when another user could have stored it.
     """
     try:
         refuse_shared(directory)
         data = json.loads((directory / RUNTIME).read_text())
         known = {one.name: data[one.name] for one in fields(Runtime) if one.name in data}
-        return Runtime(
-            **{
-                **known,
-                "directory": directory,
-                "resolver": (str(data["resolver"][0]), int(data["resolver"][1])),
-                "authoritative": (str(data["authoritative"][0]), int(data["authoritative"][1])),
-            }
-        )
+        places = {name: (str(data[name][0]), int(data[name][1])) for name in ("resolver", "authoritative")}
+        return Runtime(**{**known, **places, "directory": directory})
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None
 

@@ -1,10 +1,11 @@
-"""moto's state as a Snapshot: what the data plane has to run."""
+"""moto's state as a Snapshot: what the data plane has to run; and what a user has made and not yet removed."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from srekv.errors import SrekvError
@@ -30,14 +31,8 @@ _WANTED: dict[str, MachineState] = {
 }
 """What a machine should be, by EC2's word; a terminated instance is simply absent."""
 
-
-UNEMULATED = {
-    "GeoLocation": "geo_location",
-    "GeoProximityLocation": "geo_proximity_location",
-    "CidrRoutingConfig": "cidr_routing_config",
-}
-"""Routing policies that the name servers do not decide, as members of a ResourceRecordSet -> moto's names for them;
-moto itself knows the first one alone."""
+_UNEMULATED = ("GeoLocation", "GeoProximityLocation", "CidrRoutingConfig")
+"""Routing policies that the name servers do not decide."""
 
 
 class Publisher:
@@ -56,52 +51,55 @@ class Publisher:
         """
         with self._turn:
             with self._world.lock:
-                snapshot = take(self._world)
+                snapshot = _take(self._world)
             if snapshot != self._last:
                 try:
-                    self._world.link.call("apply", snapshot=snapshot.to_json())
+                    self._world.link.call("apply", snapshot=asdict(snapshot))
                 except SrekvError as error:  # the change is made; the next one carries it to the data plane as well
                     _log.error("the data plane did not take a snapshot: %s", error)
                 else:
                     self._last = snapshot
 
 
-def take(world: World) -> Snapshot:
-    """The snapshot of this moment. The caller holds the world's lock."""
-    return Snapshot(machines=tuple(_machines(world)), checks=tuple(_checks(world)), zones=tuple(_zones(world)))
+def _take(world: World) -> Snapshot:
+    route53 = world.backends("route53").values()
+    return Snapshot(
+        machines=tuple(
+            _machine(world, backend, instance)
+            for backend in world.backends("ec2").values()
+            for instance in backend.all_instances()
+            if instance.state in _WANTED
+        ),
+        checks=tuple(_check(check) for backend in route53 for check in backend.health_checks.values()),
+        zones=tuple(_zone(zone, world.settings.region) for backend in route53 for zone in backend.zones.values()),
+    )
 
 
-def _machines(world: World) -> Iterator[Machine]:
-    for backend in world.ec2().values():
-        for instance in backend.all_instances():
-            if instance.state in _WANTED:
-                yield Machine(
-                    id=instance.id,
-                    zone=instance.availability_zone or "",
-                    private_address=instance.private_ip or "",
-                    public_address=instance.public_ip,
-                    ports=_ports(backend, instance),
-                    user_data=str(instance.user_data or ""),
-                    state=_WANTED[instance.state],
-                    hard=instance.id in world.memory.hard,
-                    role=role_of(world, instance),
-                )
+def _machine(world: World, backend: EC2Backend, instance: Instance) -> Machine:
+    return Machine(
+        id=instance.id,
+        zone=instance.availability_zone or "",
+        private_address=instance.private_ip or "",
+        public_address=instance.public_ip,
+        ports=_ports(backend, instance),
+        user_data=str(instance.user_data or ""),
+        state=_WANTED[instance.state],
+        hard=instance.id in world.memory.hard,
+        role=role_of(world, instance),
+    )
 
 
 def role_of(world: World, instance: Instance) -> str | None:
     """The name of the role in an instance's profile, or None."""
     association = (instance.iam_instance_profile or {}).get("Arn")
-    for profile in world.profiles():
-        if profile.arn == association and profile.roles:
-            return str(profile.roles[0].name)
-    return None
+    roles = (profile.roles for profile in world.profiles() if profile.arn == association and profile.roles)
+    return next((str(found[0].name) for found in roles), None)
 
 
 def _ports(backend: EC2Backend, instance: Instance) -> tuple[int, ...]:
     """Every TCP port that an ingress rule of the instance's security groups opens to anyone."""
-    groups = {group.id: group for nic in instance.nics.values() for group in nic.group_set}
     ports: set[int] = set()
-    for group_id in groups:
+    for group_id in {group.id for nic in instance.nics.values() for group in nic.group_set}:
         # Looked up again: a network interface keeps the group object that it was created with.
         group = backend.get_security_group_from_id(group_id)
         for rule in group.ingress_rules if group else ():
@@ -110,65 +108,95 @@ def _ports(backend: EC2Backend, instance: Instance) -> tuple[int, ...]:
     return tuple(sorted(ports - {0}))
 
 
-def _checks(world: World) -> Iterator[HealthCheck]:
-    checks = (check for backend in world.route53().values() for check in backend.health_checks.values())
-    for check in checks:
-        yield HealthCheck(
-            id=check.id,
-            type=check.type_ or "HTTP",
-            address=check.ip_address or "",
-            port=int(check.port),
-            path=check.resource_path or "/",
-            host=check.fqdn or "",
-            interval=int(check.request_interval),
-            threshold=int(check.failure_threshold),
-            search=check.search_string or "",
-            inverted=bool(check.inverted),
-            disabled=bool(check.disabled),
-        )
-
-
-def _zones(world: World) -> Iterator[Zone]:
-    for backend in world.route53().values():
-        for zone in backend.zones.values():
-            regions = [str(vpc["vpc_region"]) for vpc in zone.vpcs if vpc.get("vpc_region")]
-            yield Zone(
-                id=zone.resource_id,
-                name=zone.name,
-                records=tuple(_record(record) for record in zone.rrsets),
-                region=(regions or [world.settings.region])[0],
-            )
-
-
-def _record(record: RecordSet) -> Record:
-    return Record(
-        name=record.name,
-        type=record.type or "",
-        ttl=int(record.ttl or 0),
-        values=values_of(record),
-        set_identifier=record.set_identifier,
-        failover=record.failover,
-        health_check=record.health_check_id,
-        weight=record.weight,
-        region=record.region,
-        multivalue=bool(record.multi_value_answer),
-        unemulated=next((policy for policy, attribute in UNEMULATED.items() if getattr(record, attribute, None)), None),
-        alias=_alias(record),
+def _check(check: Any) -> HealthCheck:
+    config = {name: value for name, value in check.health_check_config.items() if value is not None}
+    return HealthCheck(
+        id=check.id,
+        type=config.get("Type", "HTTP"),
+        address=config.get("IPAddress", ""),
+        port=int(config.get("Port", 80)),
+        path=config.get("ResourcePath", "/"),
+        host=config.get("FullyQualifiedDomainName", ""),
+        interval=int(config.get("RequestInterval", 30)),
+        threshold=int(config.get("FailureThreshold", 3)),
+        search=config.get("SearchString", ""),
+        inverted=bool(config.get("Inverted")),
+        disabled=bool(config.get("Disabled")),
     )
 
 
-def _alias(record: RecordSet) -> Alias | None:
-    target: dict[str, Any] | None = record.alias_target
-    if not target:
-        return None
-    return Alias(
+def _zone(zone: Any, usual: str) -> Zone:
+    regions = [str(vpc["vpc_region"]) for vpc in zone.vpcs if vpc.get("vpc_region")]
+    records = tuple(_record(record) for record in record_sets(zone.rrsets))
+    return Zone(id=zone.resource_id, name=zone.name, records=records, region=(regions or [usual])[0])
+
+
+def _record(record: dict[str, Any]) -> Record:
+    target = record.get("AliasTarget")
+    alias = target and Alias(
         zone=str(target["HostedZoneId"]).rpartition("/")[2],
         name=target["DNSName"],
         evaluate=target["EvaluateTargetHealth"],
     )
+    return Record(
+        name=record["Name"],
+        type=record["Type"],
+        ttl=int(record.get("TTL", 0)),
+        values=tuple(one["Value"] for one in record.get("ResourceRecords", ())),
+        set_identifier=record.get("SetIdentifier"),
+        failover=record.get("Failover"),
+        health_check=record.get("HealthCheckId"),
+        weight=record.get("Weight"),
+        region=record.get("Region"),
+        multivalue=bool(record.get("MultiValueAnswer")),
+        unemulated=next((policy for policy in _UNEMULATED if policy in record), None),
+        alias=alias,
+    )
 
 
-def values_of(record: RecordSet) -> tuple[str, ...]:
-    """A record set's values; moto keeps them as texts or as {"Value": text}."""
+class StoredRecordSet:
+    """A record set as the API writes it, under the name and the type that moto sorts by."""
+
+    def __init__(self, api: dict[str, Any]) -> None:
+        self.api = api
+        self.name = api["Name"]
+        self.type = api["Type"]
+
+
+def record_sets(stored: Iterable[Any]) -> list[dict[str, Any]]:
+    """Record sets as the API writes them; those of moto's own, which a public zone is born with, are plain."""
+    return [one.api if isinstance(one, StoredRecordSet) else _as_api(one) for one in stored]
+
+
+def _as_api(record: RecordSet) -> dict[str, Any]:
     values: list[Any] = record.records or []
-    return tuple(value["Value"] if isinstance(value, dict) else str(value) for value in values)
+    texts = [{"Value": value["Value"] if isinstance(value, dict) else str(value)} for value in values]
+    return {"Name": record.name, "Type": record.type, "TTL": int(record.ttl or 0), "ResourceRecords": texts}
+
+
+def leftovers(world: World) -> list[str]:
+    """What a user has made and not yet removed, as "kind id"; the caller holds the world's lock."""
+    return [f"{kind} {name}" for kind, name in _leftovers(world)]
+
+
+def _leftovers(world: World) -> Iterator[tuple[str, str]]:
+    for ec2 in world.backends("ec2").values():
+        yield from (("instance", one.id) for one in ec2.all_instances() if one.state != "terminated")
+        yield from (("volume", name) for name in ec2.volumes)
+        yield from (("address", one.public_ip) for one in ec2.addresses)
+        groups = (group for groups in ec2.groups.values() for group in groups.values())
+        yield from (("security-group", group.id) for group in groups if group.name != "default")
+        yield from (("key-pair", name) for name in ec2.key_pairs)
+        yield from (("vpc", vpc.id) for vpc in ec2.vpcs.values() if not vpc.is_default)
+    for route53 in world.backends("route53").values():
+        yield from (("hosted-zone", zone.resource_id) for zone in route53.zones.values())
+        yield from (("health-check", name) for name in route53.health_checks)
+    for iam in world.backends("iam").values():
+        yield from (("role", role.name) for role in iam.roles.values())
+        yield from (("instance-profile", profile.name) for profile in iam.instance_profiles.values())
+    for dynamodb in world.backends("dynamodb").values():  # under a lock of its own: from copies
+        yield from (("table", name) for name in list(dynamodb.tables))
+        yield from (("backup", backup.name) for backup in list(dynamodb.backups.values()))
+    for cloudwatch in world.backends("cloudwatch").values():
+        yield from (("alarm", name) for name in cloudwatch.alarms)
+        yield from (("dashboard", name) for name in cloudwatch.dashboards)

@@ -20,7 +20,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
-from srekv.local.zones import Answer, Lookup, RecordSet
+from srekv.local.zones import Answer, Lookup
 
 UDP_PAYLOAD = 1232
 """The largest UDP answer in bytes, also to a client that would take more (DNS flag day 2020)."""
@@ -49,20 +49,19 @@ def respond(
     Returns:
         The packet to send back, None to stay silent.
     """
-    if len(packet) < _HEADER_BYTES or struct.unpack_from("!H", packet, 2)[0] & _QR:
+    if len(packet) < _HEADER_BYTES:
+        return None
+    number, flags = struct.unpack_from("!HH", packet)
+    if flags & _QR:
         return None
     try:
         query = dns.message.from_wire(packet)
     except (dns.exception.DNSException, ValueError, IndexError, struct.error):
-        return _form_error(packet)
+        return struct.pack("!HHHHHH", number, _QR | flags & _KEPT_FLAGS | dns.rcode.FORMERR, 0, 0, 0, 0)
     refusal = _refusal(query)
     found = Answer(refusal) if refusal else lookup(query.question[0].name, query.question[0].rdtype)
-    return _pack(_response(query, found, seconds, recursive=recursive), _TCP_LIMIT if tcp else _udp_limit(query))
-
-
-def _form_error(packet: bytes) -> bytes:
-    number, flags = struct.unpack_from("!HH", packet)
-    return struct.pack("!HHHHHH", number, _QR | flags & _KEPT_FLAGS | dns.rcode.FORMERR, 0, 0, 0, 0)
+    limit = max(_FROM_CLASSIC_CLIENTS, min(query.payload, UDP_PAYLOAD)) if query.edns >= 0 else _FROM_CLASSIC_CLIENTS
+    return _pack(_response(query, found, seconds, recursive=recursive), _TCP_LIMIT if tcp else limit)
 
 
 def _refusal(query: dns.message.Message) -> dns.rcode.Rcode | None:
@@ -85,32 +84,20 @@ def _response(
     response = dns.message.make_response(query, recursion_available=recursive, our_payload=UDP_PAYLOAD)
     if query.edns >= 0:
         asked_for = query.ednsflags & dns.flags.DO  # copied: RFC 3225, section 3
-        response.use_edns(0, asked_for, UDP_PAYLOAD, query.payload, _reasons(found), response.pad)
+        reasons: list[dns.edns.Option] = []
+        if found.rcode == dns.rcode.SERVFAIL and found.incomplete:  # an extended DNS error (RFC 8914), which dig prints
+            reasons = [dns.edns.EDEOption(dns.edns.EDECode.OTHER, found.incomplete[:_LONGEST_REASON])]
+        response.use_edns(0, asked_for, UDP_PAYLOAD, query.payload, reasons, response.pad)
     if recursive:
         response.flags |= query.flags & dns.flags.CD  # RFC 4035, 3.2.2; the zones' name server clears it, 3.1.6
     elif found.rcode in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
         response.flags |= dns.flags.AA
     response.set_rcode(found.rcode)
-    response.answer = [_rrset(records, seconds) for records in found.answer]
-    response.authority = [_rrset(records, seconds) for records in found.authority]
+    response.answer, response.authority = (
+        [dns.rrset.from_rdata_list(records.name, seconds(records.ttl), records.values) for records in section]
+        for section in (found.answer, found.authority)
+    )
     return response
-
-
-def _reasons(found: Answer) -> list[dns.edns.Option]:
-    """Why the answer is SERVFAIL, as an extended DNS error (RFC 8914), which dig prints."""
-    if found.rcode != dns.rcode.SERVFAIL or not found.incomplete:
-        return []
-    return [dns.edns.EDEOption(dns.edns.EDECode.OTHER, found.incomplete[:_LONGEST_REASON])]
-
-
-def _rrset(records: RecordSet, seconds: Callable[[float], int]) -> dns.rrset.RRset:
-    return dns.rrset.from_rdata_list(records.name, seconds(records.ttl), records.values)
-
-
-def _udp_limit(query: dns.message.Message) -> int:
-    if query.edns < 0:
-        return _FROM_CLASSIC_CLIENTS
-    return max(_FROM_CLASSIC_CLIENTS, min(query.payload, UDP_PAYLOAD))
 
 
 def _pack(response: dns.message.Message, limit: int) -> bytes:

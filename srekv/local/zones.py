@@ -1,6 +1,6 @@
 """What Route 53 knows about a name: lookups in the hosted zones, with the health of the moment already decided.
 
-Pure but for its dice: a table is built whenever the zones change or the health of a check does, and then only read.
+Pure but for its dice: the table is built whenever the zones change or the health of a check does, and then only read.
 That is also how Route 53 does it: health is evaluated when it changes, not when a query arrives.
 """
 
@@ -102,10 +102,14 @@ class ZoneTable:
     """
 
     def __init__(self, zones: Iterable[Zone], healthy: Callable[[str], bool], dice: random.Random) -> None:
-        self._zones = {}
-        for zone in zones:
-            contents = _Contents(zone, healthy, dice)
-            self._zones[contents.origin] = contents
+        self._healthy = healthy
+        self._dice = dice
+        self.build(zones)
+
+    def build(self, zones: Iterable[Zone]) -> None:
+        """Serve these zones and no others, with the health of this moment."""
+        contents = [_Contents(zone, self._healthy, self._dice) for zone in zones]
+        self._zones = {one.origin: one for one in contents}
 
     def lookup(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Answer:
         """Answer as the zones' name server, CNAMEs followed into any zone."""
@@ -127,12 +131,11 @@ class ZoneTable:
         return Answer(dns.rcode.NOERROR, found, () if found else zone.negative, zone.id)
 
     def _zone_of(self, name: dns.name.Name) -> _Contents | None:
-        while True:
-            if name in self._zones:
-                return self._zones[name]
+        while name not in self._zones:
             if not name.labels or name == dns.name.root:
                 return None
             name = name.parent()
+        return self._zones[name]
 
 
 _Groups = dict[dns.rdatatype.RdataType, tuple[Record, ...]]
@@ -152,7 +155,12 @@ class _Contents:
         targets = {record: self._target(record, name) for record, name in self._aliases.items()}
         health = judge(self._sets, targets.__getitem__, healthy)
         self._routes = Routes(targets=targets.__getitem__, health=health, region=zone.region, dice=dice)
-        self.negative = self._negative()
+        self.negative: tuple[RecordSet, ...] = ()
+        if own := self._names[self.origin].get(_SOA):
+            soa = self._sets[own[0]]
+            minimum = cast("dns.rdtypes.ANY.SOA.SOA", soa.values[0]).minimum
+            # What does not exist may be cached for the smaller of the SOA's TTL and its minimum (RFC 2308).
+            self.negative = (replace(soa, ttl=min(soa.ttl, minimum)),)
 
     def at(self, name: dns.name.Name) -> _Groups | None:
         """What exists at a name, wildcards included; {} where there are only names below it, None for no such name."""
@@ -164,11 +172,7 @@ class _Contents:
         return self._names.get(dns.name.Name((b"*", *parent.labels)))
 
     def answer(self, name: dns.name.Name, group: tuple[Record, ...]) -> RecordSet | None:
-        """What Route 53 chooses of the records of one type, under the name that was asked for.
-
-        Raises:
-            UnemulatedError: the answer depends on what the local cloud does not emulate.
-        """
+        """What Route 53 chooses of one type's records, under the name that was asked for. Raises UnemulatedError."""
         sets = [self._sets[record] for record in choose(group, self._routes)]
         values = tuple(value for one in sets for value in one.values)
         if not values:
@@ -205,12 +209,3 @@ class _Contents:
             self._aliases[record] = target
         self._sets[record] = RecordSet(name, kind, record.ttl, values)
         self._names[name][kind] = (*self._names[name].get(kind, ()), record)
-
-    def _negative(self) -> tuple[RecordSet, ...]:
-        """The SOA for negative answers, which may be cached for the smaller of its TTL and its minimum (RFC 2308)."""
-        records = self._names[self.origin].get(_SOA)
-        if not records:
-            return ()
-        soa = self._sets[records[0]]
-        minimum = cast("dns.rdtypes.ANY.SOA.SOA", soa.values[0]).minimum
-        return (RecordSet(soa.name, _SOA, min(soa.ttl, minimum), soa.values),)

@@ -137,26 +137,14 @@ async def until_all_reported(running: Checkers, check_id: str = "hc-az1") -> Non
     await eventually(lambda: len(running.observations(check_id)) == 16)
 
 
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    """Run a test's coroutine with a loop of its own."""
-
-    async def bounded() -> None:
-        async with asyncio.timeout(90):
-            await test()
-
-    asyncio.run(bounded())
-
-
 def look(address: str, answer: bytes, *, speed: float = 1, **fields: object) -> Report:
     """What one prober reports of an endpoint with this answer."""
-    reports: list[Report] = []
 
-    async def test() -> None:
+    async def once() -> Report:
         async with endpoint(address, answer):
-            reports.append(await probe(check(address, **fields), source="127.0.0.1", speed=speed))
+            return await probe(check(address, **fields), source="127.0.0.1", speed=speed)
 
-    run(test)
-    return reports[0]
+    return asyncio.run(once())
 
 
 @pytest.mark.parametrize(
@@ -188,9 +176,8 @@ def test_an_endpoint_that_hangs_fails_within_two_seconds_of_its_clock(address: s
     assert time.monotonic() - before >= 0.2
 
 
-def test_a_stall_of_our_own_is_not_the_endpoints_fault(address: str) -> None:
+async def test_a_stall_of_our_own_is_not_the_endpoints_fault(address: str) -> None:
     """An answer that came in time, while this process (gateway included) was stuck for four times the limit, counts."""
-    reports: list[Report] = []
     private = f"127.{random.randint(64, 250)}.{random.randint(1, 250)}.64"
 
     async def answer_and_stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -203,53 +190,33 @@ def test_a_stall_of_our_own_is_not_the_endpoints_fault(address: str) -> None:
         finally:
             writer.close()
 
-    async def test() -> None:
-        leads = Uplink(public=address, private=private, ports=(PORT,), up=True)
-        async with listening(private, answer_and_stall), gateway(leads):
-            reports.append(await probe(check(address), source="127.0.0.1", speed=20))
-
-    run(test)
-    assert reports[0].passed, reports[0].status
+    leads = Uplink(public=address, private=private, ports=(PORT,), up=True)
+    async with listening(private, answer_and_stall), gateway(leads):
+        report = await probe(check(address), source="127.0.0.1", speed=20)
+    assert report.passed, report.status
 
 
-def test_nobody_listening_is_refused_at_once(address: str) -> None:
+async def test_nobody_listening_is_refused_at_once(address: str) -> None:
     """A closed port does not cost the connection time-out."""
-    reports: list[Report] = []
-
-    async def test() -> None:
-        reports.append(await probe(check(address), source="127.0.0.1", speed=0.1))
-
-    run(test)
-    assert reports[0].status.startswith("Failure: Connection refused.")
+    report = await probe(check(address), source="127.0.0.1", speed=0.1)
+    assert report.status.startswith("Failure: Connection refused.")
 
 
 @pytest.mark.parametrize("kind", ["HTTP", "TCP"])
-def test_a_machine_that_is_off_times_out(address: str, kind: str) -> None:
+async def test_a_machine_that_is_off_times_out(address: str, kind: str) -> None:
     """Swallowed SYNs end with AWS's own words: 4 s for HTTP, 10 s for TCP."""
-    reports: list[Report] = []
-
-    async def test() -> None:
-        async with gateway(Uplink(public=address, private="127.0.0.1", ports=(PORT,), up=False)):
-            reports.append(await probe(check(address, type=kind), source="127.0.0.1", speed=20))
-
     before = time.monotonic()
-    run(test)
-    assert reports[0].status.startswith(
-        "Failure: Connection timed out. The endpoint or the internet connection is down"
-    )
+    async with gateway(Uplink(public=address, private="127.0.0.1", ports=(PORT,), up=False)):
+        report = await probe(check(address, type=kind), source="127.0.0.1", speed=20)
+    assert report.status.startswith("Failure: Connection timed out. The endpoint or the internet connection is down")
     assert time.monotonic() - before >= (10 if kind == "TCP" else 4) / 20
 
 
 @pytest.mark.parametrize("elsewhere", ["192.0.2.1", "8.8.8.8", "::1", "", "example.com"])
-def test_nothing_leaves_loopback(elsewhere: str) -> None:
+async def test_nothing_leaves_loopback(elsewhere: str) -> None:
     """An endpoint outside 127.0.0.0/8 is not even tried, and reported as one that does not answer."""
-    reports: list[Report] = []
-
-    async def test() -> None:
-        reports.append(await probe(check(elsewhere), source="127.0.0.1", speed=0.01))
-
-    run(test)
-    assert reports[0].status.startswith("Failure: Connection timed out.")
+    report = await probe(check(elsewhere), source="127.0.0.1", speed=0.01)
+    assert report.status.startswith("Failure: Connection timed out.")
 
 
 def test_tcp_needs_a_connection_only(address: str) -> None:
@@ -295,19 +262,15 @@ def test_a_string_does_not_help_a_bad_status(address: str) -> None:
         ({"host": "svc.sre-test.local"}, ("GET /health HTTP/1.1", "Host: svc.sre-test.local")),
     ],
 )
-def test_the_request_is_the_one_that_route_53_sends(
+async def test_the_request_is_the_one_that_route_53_sends(
     address: str, fields: dict[str, object], lines: tuple[str, ...]
 ) -> None:
     """Path with its slash, host name if there is one, and an agent that says who asks for which check."""
-
-    async def test() -> None:
-        async with endpoint(address) as server:
-            await probe(check(address, **fields), source="127.0.0.1", speed=1)
-            request = server.requests[0].decode().split("\r\n")
-            assert request[:2] == [line.format(address=address) for line in lines]
-            assert "User-Agent: Amazon-Route53-Health-Check-Service (ref hc-az1)" in request
-
-    run(test)
+    async with endpoint(address) as server:
+        await probe(check(address, **fields), source="127.0.0.1", speed=1)
+        request = server.requests[0].decode().split("\r\n")
+        assert request[:2] == [line.format(address=address) for line in lines]
+        assert "User-Agent: Amazon-Route53-Health-Check-Service (ref hc-az1)" in request
 
 
 def self_signed(folder: Path) -> ssl.SSLContext:
@@ -325,48 +288,36 @@ def self_signed(folder: Path) -> ssl.SSLContext:
     return context
 
 
-def test_https_does_not_validate_certificates(address: str, tmp_path: Path) -> None:
+async def test_https_does_not_validate_certificates(address: str, tmp_path: Path) -> None:
     """An expired certificate of another name is good enough; plain HTTP on the port is not."""
-
-    async def test() -> None:
-        async with endpoint(address, tls=self_signed(tmp_path)):
-            assert (await probe(check(address, type="HTTPS"), source="127.0.0.1", speed=1)).passed
-        async with endpoint(address):
-            assert not (await probe(check(address, type="HTTPS"), source="127.0.0.1", speed=20)).passed
-
-    run(test)
+    async with endpoint(address, tls=self_signed(tmp_path)):
+        assert (await probe(check(address, type="HTTPS"), source="127.0.0.1", speed=1)).passed
+    async with endpoint(address):
+        assert not (await probe(check(address, type="HTTPS"), source="127.0.0.1", speed=20)).passed
 
 
-def test_sixteen_probers_in_eight_regions_report(address: str) -> None:
+async def test_sixteen_probers_in_eight_regions_report(address: str) -> None:
     """Two observations a region, from sixteen addresses, each with its words and its time."""
-
-    async def test() -> None:
-        async with endpoint(address) as server, checkers(check(address)) as (running, _):
-            started = time.time()
-            await until_all_reported(running)
-            seen = running.observations("hc-az1")
-            assert Counter(one["region"] for one in seen) == dict.fromkeys(REGIONS, 2)
-            assert len({one["checker"] for one in seen}) == 16
-            assert {one["healthy"] for one in seen} == {True}
-            assert {one["status"] for one in seen} == {"Success: HTTP Status Code 200, OK"}
-            assert all(started - 1 < one["at"] <= time.time() for one in seen)
-            assert set(server.sources) == {one["checker"] for one in seen}
-
-    run(test)
+    async with endpoint(address) as server, checkers(check(address)) as (running, _):
+        started = time.time()
+        await until_all_reported(running)
+        seen = running.observations("hc-az1")
+        assert Counter(one["region"] for one in seen) == dict.fromkeys(REGIONS, 2)
+        assert len({one["checker"] for one in seen}) == 16
+        assert {one["healthy"] for one in seen} == {True}
+        assert {one["status"] for one in seen} == {"Success: HTTP Status Code 200, OK"}
+        assert all(started - 1 < one["at"] <= time.time() for one in seen)
+        assert set(server.sources) == {one["checker"] for one in seen}
 
 
-def test_each_prober_waits_an_interval_between_its_looks(address: str) -> None:
+async def test_each_prober_waits_an_interval_between_its_looks(address: str) -> None:
     """Sixteen probers at 10 s and speed 20: after the first round each asks once more about half a second later."""
-
-    async def test() -> None:
-        async with endpoint(address) as server, checkers(check(address)):
-            await eventually(lambda: len(server.times) >= 64)
-        for source in set(server.sources):
-            mine = [when for when, who in zip(server.times, server.sources, strict=True) if who == source]
-            gaps = [later - earlier for earlier, later in pairwise(mine)]
-            assert all(gap >= 0.45 for gap in gaps)
-
-    run(test)
+    async with endpoint(address) as server, checkers(check(address)):
+        await eventually(lambda: len(server.times) >= 64)
+    for source in set(server.sources):
+        mine = [when for when, who in zip(server.times, server.sources, strict=True) if who == source]
+        gaps = [later - earlier for earlier, later in pairwise(mine)]
+        assert all(gap >= 0.45 for gap in gaps)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -376,79 +327,59 @@ def test_probers_in_step_drift_apart(seed: int) -> None:
     assert max(phases) - min(phases) > 1 / 3
 
 
-def test_a_new_check_is_healthy_a_dead_endpoint_is_found_and_its_return_too(address: str) -> None:
+async def test_a_new_check_is_healthy_a_dead_endpoint_is_found_and_its_return_too(address: str) -> None:
     """Healthy before there is data, unhealthy once the probers agree, healthy again when the endpoint is back."""
-
-    async def test() -> None:
-        async with checkers(check(address)) as (running, changed):
-            assert running.healthy("hc-az1")
-            assert running.observations("hc-az1") == []
-            await until(lambda: not running.healthy("hc-az1"), changed)
-            async with endpoint(address):
-                await until(lambda: running.healthy("hc-az1"), changed)
-
-    run(test)
-
-
-def test_inverting_and_disabling_act_at_once(address: str) -> None:
-    """Both change the verdict without waiting for a probe; a disabled check has no observations and is healthy."""
-
-    async def test() -> None:
-        async with endpoint(address) as server, checkers(check(address)) as (running, changed):
-            await until_all_reported(running)
-            running.apply([check(address, inverted=True)])
-            assert not running.healthy("hc-az1")
-            assert changed.is_set()
-            assert len(running.observations("hc-az1")) == 16
-            running.apply([check(address, inverted=True, disabled=True)])
-            assert running.healthy("hc-az1")
-            assert running.observations("hc-az1") == []
-            running.apply([check(address)])
-            before = len(server.requests)
-            await until_all_reported(running)
-            assert len(server.requests) >= before + 16
-
-    run(test)
-
-
-def test_a_change_of_the_endpoint_is_followed(address: str) -> None:
-    """An updated path or port is what the probers look at next, without a new check."""
-
-    async def test() -> None:
-        async with endpoint(address) as server, checkers(check(address)) as (running, changed):
-            await until_all_reported(running)
-            running.apply([check(address, port=PORT + 1)])
-            await until(lambda: not running.healthy("hc-az1"), changed)
-            running.apply([check(address, path="/other")])
+    async with checkers(check(address)) as (running, changed):
+        assert running.healthy("hc-az1")
+        assert running.observations("hc-az1") == []
+        await until(lambda: not running.healthy("hc-az1"), changed)
+        async with endpoint(address):
             await until(lambda: running.healthy("hc-az1"), changed)
-            assert server.requests[-1].startswith(b"GET /other ")
-
-    run(test)
 
 
-def test_what_is_gone_or_unknown_counts_as_healthy(address: str) -> None:
+async def test_inverting_and_disabling_act_at_once(address: str) -> None:
+    """Both change the verdict without waiting for a probe; a disabled check has no observations and is healthy."""
+    async with endpoint(address) as server, checkers(check(address)) as (running, changed):
+        await until_all_reported(running)
+        running.apply([check(address, inverted=True)])
+        assert not running.healthy("hc-az1")
+        assert changed.is_set()
+        assert len(running.observations("hc-az1")) == 16
+        running.apply([check(address, inverted=True, disabled=True)])
+        assert running.healthy("hc-az1")
+        assert running.observations("hc-az1") == []
+        running.apply([check(address)])
+        before = len(server.requests)
+        await until_all_reported(running)
+        assert len(server.requests) >= before + 16
+
+
+async def test_a_change_of_the_endpoint_is_followed(address: str) -> None:
+    """An updated path or port is what the probers look at next, without a new check."""
+    async with endpoint(address) as server, checkers(check(address)) as (running, changed):
+        await until_all_reported(running)
+        running.apply([check(address, port=PORT + 1)])
+        await until(lambda: not running.healthy("hc-az1"), changed)
+        running.apply([check(address, path="/other")])
+        await until(lambda: running.healthy("hc-az1"), changed)
+        assert server.requests[-1].startswith(b"GET /other ")
+
+
+async def test_what_is_gone_or_unknown_counts_as_healthy(address: str) -> None:
     """A deleted check does not keep a record from being answered, and its probers stop."""
-
-    async def test() -> None:
-        async with checkers(check(address)) as (running, changed):
-            await until(lambda: not running.healthy("hc-az1"), changed)
-            changed.clear()
-            running.apply([])
-            assert changed.is_set()
-            assert running.healthy("hc-az1")
-            assert running.observations("hc-az1") == []
-            assert running.healthy("no such check")
-
-    run(test)
+    async with checkers(check(address)) as (running, changed):
+        await until(lambda: not running.healthy("hc-az1"), changed)
+        changed.clear()
+        running.apply([])
+        assert changed.is_set()
+        assert running.healthy("hc-az1")
+        assert running.observations("hc-az1") == []
+        assert running.healthy("no such check")
 
 
 @pytest.mark.parametrize("kind", ["CALCULATED", "CLOUDWATCH_METRIC"])
-def test_a_check_without_an_endpoint_stays_healthy(kind: str) -> None:
+async def test_a_check_without_an_endpoint_stays_healthy(kind: str) -> None:
     """Types that look at nothing have no probers."""
-
-    async def test() -> None:
-        async with checkers(check("", type=kind)) as (running, _):
-            assert running.healthy("hc-az1")
-            assert running.observations("hc-az1") == []
-
-    run(test)
+    async with checkers(check("", type=kind)) as (running, _):
+        assert running.healthy("hc-az1")
+        assert running.observations("hc-az1") == []

@@ -8,7 +8,7 @@ import random
 import shutil
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 
 import dns.asyncquery
@@ -111,30 +111,16 @@ async def address(server: tuple[str, int], name: str = "svc.sre-test.local.") ->
     return response.answer[0][0].to_text()
 
 
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    """Run a test's coroutine with a loop of its own."""
-
-    async def bounded() -> None:
-        async with asyncio.timeout(90):
-            await test()
-
-    asyncio.run(bounded())
-
-
 @pytest.mark.parametrize("tcp", [False, True])
-def test_both_servers_answer_on_udp_and_tcp(tcp: bool) -> None:
+async def test_both_servers_answer_on_udp_and_tcp(tcp: bool) -> None:
     """The name server authoritatively, the resolver recursively, both with the record's TTL."""
-
-    async def test() -> None:
-        async with cloud() as running:
-            own = await ask(running.authoritative, tcp=tcp)
-            cached = await ask(running.resolver, tcp=tcp)
-            assert own.flags & (dns.flags.AA | dns.flags.RA) == dns.flags.AA
-            assert cached.flags & (dns.flags.AA | dns.flags.RA) == dns.flags.RA
-            assert own.answer == cached.answer
-            assert own.answer[0].ttl == cached.answer[0].ttl == 60
-
-    run(test)
+    async with cloud() as running:
+        own = await ask(running.authoritative, tcp=tcp)
+        cached = await ask(running.resolver, tcp=tcp)
+        assert own.flags & (dns.flags.AA | dns.flags.RA) == dns.flags.AA
+        assert cached.flags & (dns.flags.AA | dns.flags.RA) == dns.flags.RA
+        assert own.answer == cached.answer
+        assert own.answer[0].ttl == cached.answer[0].ttl == 60
 
 
 @pytest.mark.parametrize(
@@ -146,203 +132,157 @@ def test_both_servers_answer_on_udp_and_tcp(tcp: bool) -> None:
         (("hc-az1", "hc-az2"), PRIMARY),
     ],
 )
-def test_the_name_server_follows_health_at_once(dead: tuple[str, ...], answer: str) -> None:
+async def test_the_name_server_follows_health_at_once(dead: tuple[str, ...], answer: str) -> None:
     """The failover truth table on the wire, there and back."""
-
-    async def test() -> None:
-        async with cloud() as running:
-            running.fail(*dead)
-            assert await address(running.authoritative) == answer
-            running.fail()
-            assert await address(running.authoritative) == PRIMARY
-
-    run(test)
+    async with cloud() as running:
+        running.fail(*dead)
+        assert await address(running.authoritative) == answer
+        running.fail()
+        assert await address(running.authoritative) == PRIMARY
 
 
-def test_a_secondary_without_a_check_is_answered_even_when_everything_is_dead() -> None:
+async def test_a_secondary_without_a_check_is_answered_even_when_everything_is_dead() -> None:
     """What nobody checks counts as healthy."""
     records = (*ZONE.records[:-1], failover("SECONDARY", SECONDARY, None))
 
-    async def test() -> None:
-        async with cloud(Zone(id="Z1", name=ZONE.name, records=records)) as running:
-            running.fail("hc-az1", "hc-az2")
-            assert await address(running.authoritative) == SECONDARY
-
-    run(test)
+    async with cloud(Zone(id="Z1", name=ZONE.name, records=records)) as running:
+        running.fail("hc-az1", "hc-az2")
+        assert await address(running.authoritative) == SECONDARY
 
 
-def test_ttls_on_the_wire_are_wall_clock_seconds() -> None:
+async def test_ttls_on_the_wire_are_wall_clock_seconds() -> None:
     """A TTL is divided by the speed, rounded, never down to 0; a TTL of 0 stays 0."""
-
-    async def test() -> None:
-        for speed, ttl in ((1, 60), (10, 6), (7, 9), (1000, 1)):
-            async with cloud(speed=speed) as running:
-                assert (await ask(running.authoritative)).answer[0].ttl == ttl
-                assert (await ask(running.authoritative, "zero.sre-test.local.")).answer[0].ttl == 0
-
-    run(test)
+    for speed, ttl in ((1, 60), (10, 6), (7, 9), (1000, 1)):
+        async with cloud(speed=speed) as running:
+            assert (await ask(running.authoritative)).answer[0].ttl == ttl
+            assert (await ask(running.authoritative, "zero.sre-test.local.")).answer[0].ttl == 0
 
 
-def test_no_such_name_and_no_such_type_differ() -> None:
+async def test_no_such_name_and_no_such_type_differ() -> None:
     """NXDOMAIN and NODATA, each with the SOA that bounds its life; outside the zones REFUSED."""
-
-    async def test() -> None:
-        async with cloud() as running:
-            for server, ttl in ((running.authoritative, 900), (running.resolver, 300)):
-                nobody = await ask(server, "nobody.sre-test.local.")
-                nothing = await ask(server, kind="AAAA")
-                assert (nobody.rcode(), nothing.rcode()) == (dns.rcode.NXDOMAIN, dns.rcode.NOERROR)
-                assert nobody.answer == nothing.answer == []
-                assert nobody.authority[0].ttl == nothing.authority[0].ttl == ttl
-                assert (await ask(server, "example.com.")).rcode() == dns.rcode.REFUSED
-
-    run(test)
+    async with cloud() as running:
+        for server, ttl in ((running.authoritative, 900), (running.resolver, 300)):
+            nobody = await ask(server, "nobody.sre-test.local.")
+            nothing = await ask(server, kind="AAAA")
+            assert (nobody.rcode(), nothing.rcode()) == (dns.rcode.NXDOMAIN, dns.rcode.NOERROR)
+            assert nobody.answer == nothing.answer == []
+            assert nobody.authority[0].ttl == nothing.authority[0].ttl == ttl
+            assert (await ask(server, "example.com.")).rcode() == dns.rcode.REFUSED
 
 
-def test_a_cname_out_of_the_zones_is_the_name_servers_answer_and_the_resolvers_failure() -> None:
+async def test_a_cname_out_of_the_zones_is_the_name_servers_answer_and_the_resolvers_failure() -> None:
     """The name server knows no more; the resolver does not pass half an answer on, and its error says why."""
-
-    async def test() -> None:
-        async with cloud() as running:
-            own = await ask(running.authoritative, "out.sre-test.local.")
-            assert (own.rcode(), [str(one) for one in own.answer]) == (
-                dns.rcode.NOERROR,
-                ["out.sre-test.local. 60 IN CNAME www.example.com."],
-            )
-            cached = await ask(running.resolver, "out.sre-test.local.")
-            assert (cached.rcode(), cached.answer, cached.authority) == (dns.rcode.SERVFAIL, [], [])
-            assert "www.example.com. is outside every hosted zone" in str(cached.options[0])
-            assert not (await ask(running.resolver, "out.sre-test.local.", edns=False)).options
-
-    run(test)
+    async with cloud() as running:
+        own = await ask(running.authoritative, "out.sre-test.local.")
+        assert (own.rcode(), [str(one) for one in own.answer]) == (
+            dns.rcode.NOERROR,
+            ["out.sre-test.local. 60 IN CNAME www.example.com."],
+        )
+        cached = await ask(running.resolver, "out.sre-test.local.")
+        assert (cached.rcode(), cached.answer, cached.authority) == (dns.rcode.SERVFAIL, [], [])
+        assert "www.example.com. is outside every hosted zone" in str(cached.options[0])
+        assert not (await ask(running.resolver, "out.sre-test.local.", edns=False)).options
 
 
-def test_the_name_server_chooses_for_each_query_and_the_resolver_keeps_the_choice() -> None:
+async def test_the_name_server_chooses_for_each_query_and_the_resolver_keeps_the_choice() -> None:
     """A weighted name, and an alias of it: one address an answer; each name keeps its own at the resolver for a TTL."""
-
-    async def test() -> None:
-        async with cloud() as running:
-            for name in ("w.sre-test.local.", "sre-test.local."):
-                assert {await address(running.authoritative, name) for _ in range(40)} == {PRIMARY, SECONDARY}
-                assert len({await address(running.resolver, name) for _ in range(40)}) == 1
-
-    run(test)
+    async with cloud() as running:
+        for name in ("w.sre-test.local.", "sre-test.local."):
+            assert {await address(running.authoritative, name) for _ in range(40)} == {PRIMARY, SECONDARY}
+            assert len({await address(running.resolver, name) for _ in range(40)}) == 1
 
 
-def test_a_policy_that_is_not_emulated_is_an_error_with_its_name() -> None:
+async def test_a_policy_that_is_not_emulated_is_an_error_with_its_name() -> None:
     """Both servers answer SERVFAIL and say why."""
-
-    async def test() -> None:
-        async with cloud() as running:
-            for server in (running.authoritative, running.resolver):
-                response = await ask(server, "eu.sre-test.local.")
-                assert (response.rcode(), response.answer) == (dns.rcode.SERVFAIL, [])
-                assert not response.flags & dns.flags.AA
-                assert "GeoLocation of eu.sre-test.local. is not emulated" in str(response.options[0])
-
-    run(test)
+    async with cloud() as running:
+        for server in (running.authoritative, running.resolver):
+            response = await ask(server, "eu.sre-test.local.")
+            assert (response.rcode(), response.answer) == (dns.rcode.SERVFAIL, [])
+            assert not response.flags & dns.flags.AA
+            assert "GeoLocation of eu.sre-test.local. is not emulated" in str(response.options[0])
 
 
-def test_a_large_answer_is_truncated_on_udp_and_whole_on_tcp() -> None:
+async def test_a_large_answer_is_truncated_on_udp_and_whole_on_tcp() -> None:
     """TC and nothing else, then everything."""
-
-    async def test() -> None:
-        async with cloud() as running:
-            cut = await ask(running.authoritative, "big.sre-test.local.", "TXT")
-            whole = await ask(running.authoritative, "big.sre-test.local.", "TXT", tcp=True)
-            assert cut.flags & dns.flags.TC
-            assert cut.answer == []
-            assert len(whole.answer[0]) == 40
-
-    run(test)
+    async with cloud() as running:
+        cut = await ask(running.authoritative, "big.sre-test.local.", "TXT")
+        whole = await ask(running.authoritative, "big.sre-test.local.", "TXT", tcp=True)
+        assert cut.flags & dns.flags.TC
+        assert cut.answer == []
+        assert len(whole.answer[0]) == 40
 
 
-def test_several_queries_on_one_tcp_connection() -> None:
+async def test_several_queries_on_one_tcp_connection() -> None:
     """A client may send the next query before it has read the last answer, in whatever pieces."""
-
-    async def test() -> None:
-        async with cloud() as running:
-            reader, writer = await asyncio.open_connection(*running.authoritative)
-            queries = [dns.message.make_query("svc.sre-test.local.", "A") for _ in range(5)]
-            stream = b"".join(struct.pack("!H", len(query.to_wire())) + query.to_wire() for query in queries)
-            with closing(writer):
-                for cut in (stream[:1], stream[1:40], stream[40:]):
-                    writer.write(cut)
-                    await writer.drain()
-                async with asyncio.timeout(SOON):
-                    for query in queries:
-                        (size,) = struct.unpack("!H", await reader.readexactly(2))
-                        assert query.is_response(dns.message.from_wire(await reader.readexactly(size)))
-
-    run(test)
-
-
-def test_noise_does_not_stop_a_server() -> None:
-    """Random packets and half a TCP message are survived; unreadable queries get FORMERR."""
-
-    async def test() -> None:
-        dice = random.Random(7)
-        async with cloud() as running:
-            loop = asyncio.get_running_loop()
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as noisy:
-                noisy.setblocking(False)
-                noisy.connect(running.authoritative)
-                for size in range(100):
-                    await loop.sock_sendall(noisy, dice.randbytes(size))
-                await loop.sock_sendall(noisy, b"\xab\xcd\x01\x00\x00\x01" + bytes(6) + b"\xff\xff\xff")
-                async with asyncio.timeout(SOON):
-                    while not (reply := await loop.sock_recv(noisy, 2000)).startswith(b"\xab\xcd"):
-                        pass
-                assert reply[3] & 15 == dns.rcode.FORMERR
-            _, writer = await asyncio.open_connection(*running.authoritative)
-            with closing(writer.transport):
-                writer.write(b"\x00\x50half")
+    async with cloud() as running:
+        reader, writer = await asyncio.open_connection(*running.authoritative)
+        queries = [dns.message.make_query("svc.sre-test.local.", "A") for _ in range(5)]
+        stream = b"".join(struct.pack("!H", len(query.to_wire())) + query.to_wire() for query in queries)
+        with closing(writer):
+            for cut in (stream[:1], stream[1:40], stream[40:]):
+                writer.write(cut)
                 await writer.drain()
-            assert await address(running.authoritative) == PRIMARY
+            async with asyncio.timeout(SOON):
+                for query in queries:
+                    (size,) = struct.unpack("!H", await reader.readexactly(2))
+                    assert query.is_response(dns.message.from_wire(await reader.readexactly(size)))
 
-    run(test)
+
+async def test_noise_does_not_stop_a_server() -> None:
+    """Random packets and half a TCP message are survived; unreadable queries get FORMERR."""
+    dice = random.Random(7)
+    async with cloud() as running:
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as noisy:
+            noisy.setblocking(False)
+            noisy.connect(running.authoritative)
+            for size in range(100):
+                await loop.sock_sendall(noisy, dice.randbytes(size))
+            await loop.sock_sendall(noisy, b"\xab\xcd\x01\x00\x00\x01" + bytes(6) + b"\xff\xff\xff")
+            async with asyncio.timeout(SOON):
+                while not (reply := await loop.sock_recv(noisy, 2000)).startswith(b"\xab\xcd"):
+                    pass
+            assert reply[3] & 15 == dns.rcode.FORMERR
+        _, writer = await asyncio.open_connection(*running.authoritative)
+        with closing(writer.transport):
+            writer.write(b"\x00\x50half")
+            await writer.drain()
+        assert await address(running.authoritative) == PRIMARY
 
 
-def test_zones_come_and_go() -> None:
+async def test_zones_come_and_go() -> None:
     """A new zone is answered at once, a removed one refused at once, by both servers."""
     other = Zone(
         id="Z2", name="other.test.", records=(Record(name="other.test.", type="A", ttl=60, values=("127.0.0.9",)),)
     )
 
-    async def test() -> None:
-        async with cloud() as running:
-            for server in (running.authoritative, running.resolver):
-                assert (await ask(server, "other.test.")).rcode() == dns.rcode.REFUSED
-            running.servers.apply((ZONE, other))
-            for server in (running.authoritative, running.resolver):
-                assert await address(server, "other.test.") == "127.0.0.9"
-            running.servers.apply((ZONE,))
-            for server in (running.authoritative, running.resolver):
-                assert (await ask(server, "other.test.")).rcode() == dns.rcode.REFUSED
-
-    run(test)
+    async with cloud() as running:
+        for server in (running.authoritative, running.resolver):
+            assert (await ask(server, "other.test.")).rcode() == dns.rcode.REFUSED
+        running.servers.apply((ZONE, other))
+        for server in (running.authoritative, running.resolver):
+            assert await address(server, "other.test.") == "127.0.0.9"
+        running.servers.apply((ZONE,))
+        for server in (running.authoritative, running.resolver):
+            assert (await ask(server, "other.test.")).rcode() == dns.rcode.REFUSED
 
 
-def test_a_port_that_is_taken_is_an_error_with_a_way_out() -> None:
+async def test_a_port_that_is_taken_is_an_error_with_a_way_out() -> None:
     """The error names the address and what to do, and nothing stays bound."""
-
-    async def test() -> None:
-        running = Cloud(1)
-        with socket.create_server(running.resolver), pytest.raises(SrekvError) as caught:
-            await running.servers.start()
-        assert f"{running.resolver[0]} port {PORT}" in caught.value.what
-        assert caught.value.next_step
-        try:
-            await running.servers.start()
-        finally:
-            await running.servers.close()
-
-    run(test)
+    running = Cloud(1)
+    with socket.create_server(running.resolver), pytest.raises(SrekvError) as caught:
+        await running.servers.start()
+    assert f"{running.resolver[0]} port {PORT}" in caught.value.what
+    assert caught.value.next_step
+    try:
+        await running.servers.start()
+    finally:
+        await running.servers.close()
 
 
 @pytest.mark.skipif(shutil.which("dig") is None, reason="dig is not installed")
 @pytest.mark.parametrize("tcp", [False, True])
-def test_dig_works_against_both(tcp: bool, tmp_path: object) -> None:
+async def test_dig_works_against_both(tcp: bool, tmp_path: object) -> None:
     """The tool that everybody reaches for sees the switch."""
 
     async def dig(server: tuple[str, int]) -> str:
@@ -360,11 +300,8 @@ def test_dig_works_against_both(tcp: bool, tmp_path: object) -> None:
         output, _ = await process.communicate()
         return output.decode().split("\n")[-2]
 
-    async def test() -> None:
-        async with cloud() as running:
-            assert await dig(running.authoritative) == await dig(running.resolver) == PRIMARY
-            running.fail("hc-az1")
-            assert await dig(running.authoritative) == SECONDARY
-            assert await dig(running.resolver) == PRIMARY
-
-    run(test)
+    async with cloud() as running:
+        assert await dig(running.authoritative) == await dig(running.resolver) == PRIMARY
+        running.fail("hc-az1")
+        assert await dig(running.authoritative) == SECONDARY
+        assert await dig(running.resolver) == PRIMARY

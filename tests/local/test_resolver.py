@@ -171,89 +171,59 @@ async def cloud(*, ttl: int = 10, secondary_check: str | None = "hc-az2") -> Asy
         yield running
 
 
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    """Run a test's coroutine with a loop of its own."""
-
-    async def bounded() -> None:
-        async with asyncio.timeout(100):
-            await test()
-
-    asyncio.run(bounded())
-
-
-def test_the_name_follows_the_machine_that_works_and_comes_back() -> None:
+async def test_the_name_follows_the_machine_that_works_and_comes_back() -> None:
     """Primary off: clients hear the secondary. Primary on: they hear the primary again, without anybody's help."""
-
-    async def test() -> None:
-        async with cloud() as running:
-            await running.until_answers("az1")
-            running.power("az1")
-            await running.until_answers("az2")
-            running.power()
-            await running.until_answers("az1")
-
-    run(test)
+    async with cloud() as running:
+        await running.until_answers("az1")
+        running.power("az1")
+        await running.until_answers("az2")
+        running.power()
+        await running.until_answers("az1")
 
 
-def test_with_both_machines_off_the_name_answers_the_primary() -> None:
+async def test_with_both_machines_off_the_name_answers_the_primary() -> None:
     """Nothing healthy: the last resort is the primary, never an empty answer; the first machine back takes over."""
-
-    async def test() -> None:
-        async with cloud() as running:
-            running.power("az1")
-            await running.until_answers("az2")
-            running.power("az1", "az2")
-            await running.until_healthy("hc-az2", healthy=False)
-            await until(running.answer, "az1")
-            assert await running.get() == ""
-            running.power("az1")
-            await running.until_answers("az2")
-
-    run(test)
+    async with cloud() as running:
+        running.power("az1")
+        await running.until_answers("az2")
+        running.power("az1", "az2")
+        await running.until_healthy("hc-az2", healthy=False)
+        await until(running.answer, "az1")
+        assert await running.get() == ""
+        running.power("az1")
+        await running.until_answers("az2")
 
 
-def test_a_secondary_without_a_check_is_answered_though_it_is_off() -> None:
+async def test_a_secondary_without_a_check_is_answered_though_it_is_off() -> None:
     """Nobody looks at it, so nobody knows."""
-
-    async def test() -> None:
-        async with cloud(secondary_check=None) as running:
-            running.power("az1", "az2")
-            await running.until_healthy("hc-az1", healthy=False)
-            await until(running.answer, "az2")
-            assert await running.get() == ""
-
-    run(test)
+    async with cloud(secondary_check=None) as running:
+        running.power("az1", "az2")
+        await running.until_healthy("hc-az1", healthy=False)
+        await until(running.answer, "az2")
+        assert await running.get() == ""
 
 
-def test_clients_of_the_resolver_stay_with_the_old_answer_for_its_ttl() -> None:
+async def test_clients_of_the_resolver_stay_with_the_old_answer_for_its_ttl() -> None:
     """A TTL of 60 s at speed 20 keeps a client on the dead machine for up to 3 s after the name server has switched."""
-
-    async def test() -> None:
-        async with cloud(ttl=60) as running:
-            running.power("az1")
-            asked = time.monotonic()
-            assert await running.answer() == "az1"
-            await running.until_healthy("hc-az1", healthy=False)
-            await running.until_answers("az2")
-            assert time.monotonic() - asked >= 60 / SPEED
-
-    run(test)
+    async with cloud(ttl=60) as running:
+        running.power("az1")
+        asked = time.monotonic()
+        assert await running.answer() == "az1"
+        await running.until_healthy("hc-az1", healthy=False)
+        await running.until_answers("az2")
+        assert time.monotonic() - asked >= 60 / SPEED
 
 
-def test_the_ttl_that_a_client_sees_counts_down() -> None:
+async def test_the_ttl_that_a_client_sees_counts_down() -> None:
     """The resolver says the whole seconds that are left: 3, then less, then 3 again when it has asked anew."""
-
-    async def test() -> None:
-        async with cloud(ttl=60) as running:
-            seen: list[int] = []
-            async with asyncio.timeout(SOON):
-                while not (seen[:1] == [3] and 3 in seen[seen.index(min(seen)) :] and len(set(seen)) > 1):
-                    answer = await running.client.resolve(SVC, "A", lifetime=SOON)
-                    assert answer.rrset is not None
-                    seen.append(answer.rrset.ttl)
-                    await asyncio.sleep(0.05)
-            assert set(seen) <= {0, 1, 2, 3}
-            first_round = seen[: seen.index(min(seen)) + 1]
-            assert first_round == sorted(first_round, reverse=True)
-
-    run(test)
+    async with cloud(ttl=60) as running:
+        seen: list[int] = []
+        async with asyncio.timeout(SOON):
+            while not (seen[:1] == [3] and 3 in seen[seen.index(min(seen)) :] and len(set(seen)) > 1):
+                answer = await running.client.resolve(SVC, "A", lifetime=SOON)
+                assert answer.rrset is not None
+                seen.append(answer.rrset.ttl)
+                await asyncio.sleep(0.05)
+        assert set(seen) <= {0, 1, 2, 3}
+        first_round = seen[: seen.index(min(seen)) + 1]
+        assert first_round == sorted(first_round, reverse=True)

@@ -25,7 +25,7 @@ ALLOWED = {
     "provision": ({"config", "errors", "route53", "service_models", "sessions"}, {"boto3", "botocore", "mypy_boto3"}),
     "local": (
         {"config", "errors", "route53", "service_models"},
-        {"moto", "dns", "botocore", "waitress", "werkzeug", "yaml"},
+        {"moto", "dns", "botocore", "msgspec", "waitress", "werkzeug", "yaml"},
     ),
     "drill": ({"config", "errors", "route53", "provision.model"}, set()),
     "prices": (set(), set()),

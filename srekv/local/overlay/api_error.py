@@ -6,14 +6,7 @@ from moto.core.exceptions import ServiceException
 
 
 class ApiError(ServiceException):
-    """An answer with Error.Code and message.
-
-    A class of our own: moto looks codes up in the service whose module defines the class.
-
-    Args:
-        code: the Error.Code that a client sees.
-        message: its text.
-    """
+    """An answer with Error.Code and message; a class of our own, since moto looks codes up in a class' own module."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(code, message)

@@ -32,12 +32,9 @@ class InvalidValue(Exception):
 
 
 def normalise(document: Any) -> None:
-    """Put every number in a request or an answer as DynamoDB stores it, in place.
+    """Put every number in a request or an answer as DynamoDB stores it, in place; raises InvalidValue.
 
     An attribute may be named N as well; its value is then no text, so the two cannot be mistaken.
-
-    Raises:
-        InvalidValue: a number that there is not, or a set with duplicates.
     """
     if isinstance(document, dict):
         for name, value in document.items():
@@ -61,11 +58,7 @@ def _members(kind: str, values: list[Any]) -> list[Any]:
 
 
 def number(text: str) -> str:
-    """A number without leading and trailing zeros, exponent and sign of zero.
-
-    Raises:
-        InvalidValue: it is none, or has more digits or another magnitude than DynamoDB stores.
-    """
+    """A number without leading and trailing zeros, exponent and sign of zero. Raises InvalidValue."""
     if _TRIMMED.fullmatch(text):
         return text
     if not _NUMBER.fullmatch(text):

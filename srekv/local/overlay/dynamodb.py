@@ -7,7 +7,6 @@ import decimal
 import hashlib
 import json
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -30,8 +29,8 @@ from srekv.local.overlay.attributes import (
     value_size,
 )
 from srekv.local.overlay.errors import Fault, render
-from srekv.local.overlay.memory import Transaction
-from srekv.local.overlay.world import World
+from srekv.local.overlay.wording import broken_constraint
+from srekv.local.overlay.world import Transaction, World
 
 TOKEN_S = 600.0
 """How long a ClientRequestToken is known after its transaction, AWS-equivalent seconds (API: TransactWriteItems)."""
@@ -43,20 +42,13 @@ MOST_WRITES = 25
 Place = tuple[str, dict[str, Any]]
 """A table's name, and attributes with its key among them."""
 
-Named = tuple[str, dict[str, Any] | None, dict[str, Any] | None]
-"""A table's name, a key, an item."""
-
-Refuse = Callable[[list[str | None]], Exception]
-
 LimitedSizeDict.__setitem__ = dict.__setitem__  # type: ignore[method-assign] # its limit is another, its sum quadratic
 
 
 class DynamoDb(DynamoHandler):
     """Tables and items."""
 
-    def __init__(self, world: World) -> None:
-        super().__init__()
-        self._world = world
+    world: World
 
     def call_action(self) -> tuple[int, dict[str, Any], str | bytes]:
         """Refuse what AWS refuses before moto sees it, and show it numbers as they are stored."""
@@ -65,8 +57,7 @@ class DynamoDb(DynamoHandler):
             normalise(params)
             self._check(self._get_action() or "", params)
         except InvalidValue as error:
-            fault = Fault(status=400, code="ValidationException", message=str(error))
-            return render("json", fault, str(uuid.uuid4()))
+            return render("json", Fault(400, "ValidationException", str(error)))
         answer: tuple[int, dict[str, Any], str | bytes] = super().call_action()
         return answer
 
@@ -75,12 +66,10 @@ class DynamoDb(DynamoHandler):
     def _check(self, action: str, params: Mapping[str, Any]) -> None:
         if action == "BatchWriteItem":
             self._check_writes(params["RequestItems"])
-        for name, key, item in _named(action, params):
-            table = self.dynamodb_backend.tables.get(name)
-            if table is not None:
-                _check_key(table, key)
-                _check_size(item)
-        reads = [(name, str(key)) for name, key, _ in _named(action, params)] if action == "TransactGetItems" else []
+        parts = list(_parts(action, params))
+        for part in parts:
+            self._check_part(part)
+        reads = [(part["TableName"], str(part["Key"])) for part in parts] if action == "TransactGetItems" else []
         if len(set(reads)) < len(reads):
             raise InvalidValue("Transaction request cannot include multiple operations on one item")
 
@@ -89,11 +78,24 @@ class DynamoDb(DynamoHandler):
             table = self.dynamodb_backend.tables.get(name)
             if not writes:
                 raise InvalidValue(f"The batch write request list for a table cannot be null or empty: {name}")
-            places = [_place(table, write) for write in writes] if table else []
-            if len(set(places)) < len(places):
+            items = [
+                write["PutRequest"]["Item"] if "PutRequest" in write else write["DeleteRequest"]["Key"]
+                for write in writes
+            ]
+            keys = (
+                [str([item.get(attribute) for attribute in table.table_key_attrs]) for item in items] if table else []
+            )
+            if len(set(keys)) < len(keys):
                 raise InvalidValue("Provided list of item keys contains duplicates")
         if sum(map(len, requests.values())) > MOST_WRITES:
             raise InvalidValue("Too many items requested for the BatchWriteItem call")
+
+    def _check_part(self, part: Mapping[str, Any]) -> None:
+        table = self.dynamodb_backend.tables.get(part["TableName"])
+        if table is not None:
+            _check_key(table, part.get("Key"))
+            if item_size(part.get("Item") or {}) > LARGEST_ITEM:
+                raise InvalidValue("Item size has exceeded the maximum allowed size")
 
     # What is written.
 
@@ -117,29 +119,16 @@ class DynamoDb(DynamoHandler):
         """As moto; a token makes it happen once."""
         return self._once(super().execute_transaction)
 
-    def _check_part(self, part: Mapping[str, Any]) -> None:
-        table = self.dynamodb_backend.tables.get(part["TableName"])
-        if table is not None:
-            _check_key(table, part.get("Key"))
-            _check_size(part.get("Item"))
-
     def _once(self, act: Callable[[], ActionResult]) -> ActionResult:
-        """What a token's transaction answered, for as long as the token is known; a refused one may be tried again.
-
-        Raises:
-            ApiError: the token came with another request.
-        """
+        """What a token's transaction answered, for as long as the token is known; a refused one may be tried again."""
         token = self.body.get("ClientRequestToken")
         if not token:
             return act()
         if len(token) > LONGEST_TOKEN:
-            raise ApiError(
-                "ValidationException",
-                f"1 validation error detected: Value '{token}' at 'clientRequestToken' failed to satisfy constraint: "
-                f"Member must have length less than or equal to {LONGEST_TOKEN}",
-            )
-        known, now = self._world.memory.transactions, time.monotonic()
-        for place in [one for one, made in known.items() if now - made.at >= TOKEN_S / self._world.settings.speed]:
+            demand = f"have length less than or equal to {LONGEST_TOKEN}"
+            raise ApiError("ValidationException", broken_constraint(token, "clientRequestToken", demand))
+        known, now = self.world.memory.transactions, time.monotonic()
+        for place in [one for one, made in known.items() if now - made.at >= TOKEN_S / self.world.settings.speed]:
             del known[place]
         request = hashlib.sha256(json.dumps(self.body, sort_keys=True, default=repr).encode()).hexdigest()
         made = known.get((self.region, token))
@@ -153,12 +142,14 @@ class DynamoDb(DynamoHandler):
         answer: ActionResult = made.answer
         return answer
 
-    def _whole(self, touched: list[Place], act: Callable[[], ActionResult], refuse: Refuse) -> ActionResult:
+    def _whole(
+        self, touched: list[Place], act: Callable[[], ActionResult], refuse: Callable[[list[str | None]], Exception]
+    ) -> ActionResult:
         """Change items, or leave all of them as they are: moto changes one attribute after the other.
 
         What `refuse` makes of a text for each item is raised when one became too large, or a number of it too long.
         """
-        before = [(place, _copied(self._stored(*place))) for place in touched]
+        before = [(place, copy.deepcopy(self._stored(*place))) for place in touched]
         try:
             with decimal.localcontext(prec=EXACT):
                 answer = act()
@@ -213,24 +204,19 @@ def _cancelled(refused: list[str | None]) -> Exception:
     return error
 
 
-def _named(action: str, params: Mapping[str, Any]) -> Iterator[Named]:
-    """Table, key and item of each part of a request; a transaction's writes answer for themselves."""
+def _parts(action: str, params: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Each part of a request: its table with a key or an item; a transaction's writes answer for themselves."""
     if action == "TransactGetItems":
-        yield from ((part["Get"]["TableName"], part["Get"]["Key"], None) for part in params["TransactItems"])
+        yield from (part["Get"] for part in params["TransactItems"])
     elif action == "BatchGetItem":
-        yield from ((name, key, None) for name, asked in params["RequestItems"].items() for key in asked["Keys"])
+        for name, asked in params["RequestItems"].items():
+            yield from ({"TableName": name, "Key": key} for key in asked["Keys"])
     elif action == "BatchWriteItem":
         for name, writes in params["RequestItems"].items():
             for write in writes:
-                yield name, write.get("DeleteRequest", {}).get("Key"), write.get("PutRequest", {}).get("Item")
+                yield {"TableName": name, **write.get("DeleteRequest", {}), **write.get("PutRequest", {})}
     elif "Key" in params or "Item" in params:
-        yield params["TableName"], params.get("Key"), params.get("Item")
-
-
-def _place(table: Table, write: Mapping[str, Any]) -> str:
-    """The key that one request of a BatchWriteItem is about."""
-    attributes = write["PutRequest"]["Item"] if "PutRequest" in write else write["DeleteRequest"]["Key"]
-    return str([attributes.get(name) for name in table.table_key_attrs])
+        yield params
 
 
 def _check_key(table: Table, key: Mapping[str, Any] | None) -> None:
@@ -259,34 +245,13 @@ def _check_key(table: Table, key: Mapping[str, Any] | None) -> None:
             raise InvalidValue(f"One or more parameter values were invalid: {says}")
 
 
-def _check_size(item: Mapping[str, Any] | None, text: str = "Item size has exceeded the maximum allowed size") -> None:
-    if item is not None and item_size(item) > LARGEST_ITEM:
-        raise InvalidValue(text)
-
-
-def _copied(item: Item | None) -> Item | None:
-    """An item as it is; moto puts new scalars in the place of old ones, and changes sets, lists and maps in place."""
-    if item is None:
-        return None
-    made: Item = Item(item.hash_key, item.range_key, {})
-    made.attrs.update(
-        {
-            name: copy.deepcopy(value) if isinstance(value.value, list | dict) else value
-            for name, value in item.attrs.items()
-        }
-    )
-    return made
-
-
 def _settle(item: Item | None) -> None:
     """Put what an update made of an item as DynamoDB stores it; it must not be too large."""
     if item is not None:
         for value in item.attrs.values():
             _trim(value)
-        _check_size({name: _plain(value) for name, value in item.attrs.items()}, _TOO_LARGE)
-
-
-_TOO_LARGE = "Item size to update has exceeded the maximum allowed size"
+        if item_size(item.to_json()["Attributes"]) > LARGEST_ITEM:
+            raise InvalidValue("Item size to update has exceeded the maximum allowed size")
 
 
 def _trim(value: DynamoType) -> None:
@@ -295,10 +260,3 @@ def _trim(value: DynamoType) -> None:
     elif value.is_list() or value.is_map():
         for inner in value.value.values() if value.is_map() else value.value:
             _trim(inner)
-
-
-def _plain(value: DynamoType) -> dict[str, Any]:
-    """The value as requests write it."""
-    if value.is_map():
-        return {"M": {name: _plain(inner) for name, inner in value.value.items()}}
-    return {value.type: [_plain(inner) for inner in value.value] if value.is_list() else value.value}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,8 @@ from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS
 from moto.ec2.models.instances import Instance, StateReason
 
 from srekv.local.overlay.api_error import ApiError
-from srekv.local.overlay.memory import Launch
 from srekv.local.overlay.network import Network, detach, settle_addresses
-from srekv.local.overlay.world import World
+from srekv.local.overlay.world import Launch, World
 
 if TYPE_CHECKING:
     from moto.ec2.models import EC2Backend
@@ -36,8 +35,7 @@ _STEPS = {
 """An instance's state and what its machine reports -> the instance's next state; anything else is late news."""
 
 
-def set_state(instance: Instance, name: str) -> None:
-    """Put an instance into a state."""
+def _set_state(instance: Instance, name: str) -> None:
     instance.instance_state.name = name
     instance.instance_state.code = CODES[name]
 
@@ -45,14 +43,14 @@ def set_state(instance: Instance, name: str) -> None:
 def follow(world: World, machine: str, state: str) -> None:
     """A machine reports its state: its instance follows. Reports that a later request has overtaken change nothing."""
     with world.lock:
-        for backend in world.ec2().values():
+        for backend in world.backends("ec2").values():
             instance = backend.get_instance_by_id(machine)
             following = _STEPS.get((instance.state, state)) if instance else None
-            if instance is None or following is None:
+            if following is None:
                 continue
             if (instance.state, state) == ("running", "stopped"):
                 following = _ended_itself(backend, instance)
-            set_state(instance, following)
+            _set_state(instance, following)
             if following == "running":
                 world.memory.ran.add(machine)
             settle_addresses(world, backend)
@@ -60,19 +58,18 @@ def follow(world: World, machine: str, state: str) -> None:
 
 def _ended_itself(backend: EC2Backend, instance: Instance) -> str:
     """The state of an instance whose machine went off by itself, by its InstanceInitiatedShutdownBehavior."""
-    if instance.instance_initiated_shutdown_behavior == "terminate":
-        terminate(backend, instance)
-        following = "shutting-down"
+    is_terminated = instance.instance_initiated_shutdown_behavior == "terminate"
+    if is_terminated:
+        _terminate(backend, instance)
     else:
         instance.stop()
-        following = "stopped"
     instance.state_reason = StateReason(
         "Client.InstanceInitiatedShutdown: Instance initiated shutdown", "Client.InstanceInitiatedShutdown"
     )
-    return following
+    return "shutting-down" if is_terminated else "stopped"
 
 
-def terminate(backend: EC2Backend, instance: Instance) -> None:
+def _terminate(backend: EC2Backend, instance: Instance) -> None:
     """End an instance for good; its Elastic IP is free at once."""
     for nic in instance.nics.values():
         detach(backend, nic)
@@ -85,7 +82,8 @@ class Ec2(Network):
     def run_instances(self) -> ActionResult:
         """Launch once per client token, within AWS's rules; the instances stay pending until their machines run."""
         token = self._get_param("ClientToken")
-        params = _fingerprint(self.params)
+        compared = {name: value for name, value in self.params.items() if name not in ("ClientToken", "DryRun")}
+        params = json.dumps(compared, sort_keys=True, default=str)
         known = self.world.memory.launches.get((self.region, token)) if token else None
         if known is not None:
             return ActionResult(self._launched_before(known, params))
@@ -93,9 +91,11 @@ class Ec2(Network):
         result = super().run_instances()
         reservation: Any = result.result
         for instance in reservation.instances:
-            set_state(instance, "pending")
+            _set_state(instance, "pending")
             _keep_nothing(instance, self.params)
-            _show_groups(instance)
+            # AWS shows an instance's groups beside those of its interfaces; moto only where no interface was given.
+            groups = [group for interface in instance.nics.values() for group in interface.group_set]
+            instance.security_groups = instance.security_groups or groups
         if token:
             self.world.memory.launches[self.region, token] = Launch(params=params, reservation=reservation.id)
         settle_addresses(self.world, self.ec2_backend)
@@ -160,78 +160,80 @@ class Ec2(Network):
 
     def start_instances(self) -> ActionResult:
         """A stopped instance becomes pending; one that runs is left alone; any other state is refused."""
-        instances = self._named("started", allowed=("stopped", "running", "pending"))
-        changes = [self._start(instance) for instance in instances]
-        settle_addresses(self.world, self.ec2_backend)
-        return ActionResult({"StartingInstances": changes})
+        return self._change_all("started", "StartingInstances", ("stopped", "running", "pending"), self._start)
 
-    def _start(self, instance: Instance) -> dict[str, Any]:
-        before = instance.state
-        if before == "stopped":
+    def _start(self, instance: Instance) -> None:
+        if instance.state == "stopped":
             self.world.memory.hard.discard(instance.id)
             instance.start()
             instance.launch_time = datetime.now(UTC).replace(tzinfo=None)
-            set_state(instance, "pending")
-        return _change(instance, before)
+            _set_state(instance, "pending")
 
     def stop_instances(self) -> ActionResult:
         """A running instance becomes stopping; row E16 for one that never ran. SkipOsShutdown stops it hard."""
-        instances = self._named("stopped", allowed=("running", "stopping", "stopped"))
-        changes = [self._stop(instance) for instance in instances]
-        settle_addresses(self.world, self.ec2_backend)
-        return ActionResult({"StoppingInstances": changes})
+        return self._change_all("stopped", "StoppingInstances", ("running", "stopping", "stopped"), self._stop)
 
-    def _stop(self, instance: Instance) -> dict[str, Any]:
-        before = instance.state
-        if before == "running":
+    def _stop(self, instance: Instance) -> None:
+        if instance.state == "running":
             if self._get_param("SkipOsShutdown"):
                 self.world.memory.hard.add(instance.id)
             instance.stop()
-            set_state(instance, "stopping")
-        return _change(instance, before)
+            _set_state(instance, "stopping")
 
     def terminate_instances(self) -> ActionResult:
         """An instance is shutting down until its machine has ended; its Elastic IP is free at once."""
-        instances = self._named("terminated", allowed=tuple(CODES))
-        changes = [self._terminate(instance) for instance in instances]
+        return self._change_all("terminated", "TerminatingInstances", CODES, self._end)
+
+    def _end(self, instance: Instance) -> None:
+        if instance.state not in ("shutting-down", "terminated"):
+            _terminate(self.ec2_backend, instance)
+            _set_state(instance, "shutting-down")
+
+    def _change_all(
+        self, verb: str, member: str, allowed: Container[str], change: Callable[[Instance], None]
+    ) -> ActionResult:
+        """Change the instances of the request, each in a state that allows it, or none of them."""
+        changes = []
+        for instance in self._named(verb, allowed):
+            before = instance.state
+            change(instance)
+            changes.append(
+                {
+                    "InstanceId": instance.id,
+                    "PreviousState": {"Code": CODES[before], "Name": before},
+                    "CurrentState": {"Code": instance.state_code, "Name": instance.state},
+                }
+            )
         settle_addresses(self.world, self.ec2_backend)
-        return ActionResult({"TerminatingInstances": changes})
+        return ActionResult({member: changes})
 
-    def _terminate(self, instance: Instance) -> dict[str, Any]:
-        before = instance.state
-        if before not in ("shutting-down", "terminated"):
-            terminate(self.ec2_backend, instance)
-            set_state(instance, "shutting-down")
-        return _change(instance, before)
-
-    def _named(self, verb: str, *, allowed: tuple[str, ...]) -> list[Instance]:
-        """The instances of the request, each in a state that allows what is asked."""
+    def _named(self, verb: str, allowed: Container[str]) -> list[Instance]:
         identifiers = self._get_param("InstanceIds", [])
         if not identifiers:
             raise ApiError("MissingParameter", "The request must contain the parameter InstanceIds")
         self.error_on_dryrun()
         instances = self.ec2_backend.get_multi_instances_by_id(identifiers)
         for instance in instances:
-            self._check_protection(instance, verb)
+            protection = {
+                "terminated": ("disableApiTermination", instance.disable_api_termination),
+                "stopped": ("disableApiStop", instance.disable_api_stop),
+            }
+            attribute, is_set = protection.get(verb, ("", False))
+            if is_set is True:
+                raise ApiError(
+                    "OperationNotPermitted",
+                    f"The instance '{instance.id}' may not be {verb}. "
+                    f"Modify its '{attribute}' instance attribute and try again.",
+                )
             if instance.state not in allowed:
-                raise ApiError("IncorrectInstanceState", self._refusal(instance, verb))
+                never_ran = instance.state == "pending" and instance.id not in self.world.memory.ran
+                raise ApiError(
+                    "IncorrectInstanceState",
+                    f"Instance '{instance.id}' cannot be stopped as it has never reached the 'running' state."
+                    if verb == "stopped" and never_ran
+                    else f"The instance '{instance.id}' is not in a state from which it can be {verb}.",
+                )
         return instances
-
-    @staticmethod
-    def _check_protection(instance: Instance, verb: str) -> None:
-        protected = {"terminated": instance.disable_api_termination, "stopped": instance.disable_api_stop}.get(verb)
-        if protected is True:
-            attribute = "disableApiTermination" if verb == "terminated" else "disableApiStop"
-            raise ApiError(
-                "OperationNotPermitted",
-                f"The instance '{instance.id}' may not be {verb}. "
-                f"Modify its '{attribute}' instance attribute and try again.",
-            )
-
-    def _refusal(self, instance: Instance, verb: str) -> str:
-        if verb == "stopped" and instance.state == "pending" and instance.id not in self.world.memory.ran:
-            return f"Instance '{instance.id}' cannot be stopped as it has never reached the 'running' state."
-        return f"The instance '{instance.id}' is not in a state from which it can be {verb}."
 
     def get_console_output(self) -> ActionResult:
         """The end of the machine's console log. Waits for the data plane, so it does not hold the lock."""
@@ -240,18 +242,6 @@ class Ec2(Network):
         text = self.world.link.call("console", machine=instance.id) or ""
         output = Base64EncodedString.from_raw_string(text)
         return ActionResult({"InstanceId": instance.id, "Timestamp": datetime.now(UTC), "Output": output})
-
-
-def _fingerprint(params: Any) -> str:
-    """A request's parameters as comparable text, without the token itself."""
-    compared = {name: value for name, value in params.items() if name not in ("ClientToken", "DryRun")}
-    return json.dumps(compared, sort_keys=True, default=str)
-
-
-def _show_groups(instance: Instance) -> None:
-    """AWS shows an instance's groups beside those of its interfaces; moto only where no interface was given."""
-    groups = [group for interface in instance.nics.values() for group in interface.group_set]
-    instance.security_groups = instance.security_groups or groups
 
 
 def _keep_nothing(instance: Instance, params: Any) -> None:
@@ -267,19 +257,3 @@ def _keep_nothing(instance: Instance, params: Any) -> None:
     }
     for device, volume in instance.get_block_device_mapping:
         volume.delete_on_termination = device not in kept_devices
-
-
-def _change(instance: Instance, before: str) -> dict[str, Any]:
-    return {
-        "InstanceId": instance.id,
-        "PreviousState": {"Code": CODES[before], "Name": before},
-        "CurrentState": {"Code": instance.state_code, "Name": instance.state},
-    }
-
-
-def find_instance(world: World, instance_id: str) -> tuple[EC2Backend, Instance] | None:
-    """An instance and its Region's backend, or None."""
-    for backend in world.ec2().values():
-        if instance := backend.get_instance_by_id(instance_id):
-            return backend, instance
-    return None

@@ -11,39 +11,22 @@ import http.client
 import json
 import re
 import time
-import uuid
 from collections.abc import Callable
 from typing import Any
 
 from moto.dynamodb.responses import DynamoHandler
 
-from srekv.local.database import Database, Refused, Reply
+from srekv.local.database import Refused, Reply
 from srekv.local.overlay.errors import Answer, Fault, render
+from srekv.local.overlay.services import ITEM_CALLS
 from srekv.local.overlay.world import World
 
 NOTES = "srekv.notes"
-ITEM_CALLS = frozenset(
-    {
-        "BatchGetItem",
-        "BatchWriteItem",
-        "DeleteItem",
-        "GetItem",
-        "PutItem",
-        "Query",
-        "Scan",
-        "TransactGetItems",
-        "TransactWriteItems",
-        "UpdateItem",
-    }
-)
-"""Handed on as they are, without a lock: the database sees to their order."""
-
 ACTIVE_S = 10.0
 """How long a new table of notes may take, wall-clock seconds."""
 
 _ARN = re.compile(rb"arn:aws:dynamodb:[\w-]*:\d{12}:table/")
 _KEPT = ("x-amz-crc32", "x-amzn-requestid")
-_NOT_FOUND = "Requested resource not found"
 
 Document = dict[str, Any]
 
@@ -51,10 +34,7 @@ Document = dict[str, Any]
 class ForwardedDynamoDb(DynamoHandler):
     """One request; moto parses it, the database answers it."""
 
-    def __init__(self, world: World, database: Database) -> None:
-        super().__init__()
-        self._account = world.settings.account
-        self._database = database
+    world: World
 
     def call_action(self) -> Answer:
         """The database's answer, or ours."""
@@ -72,14 +52,13 @@ class ForwardedDynamoDb(DynamoHandler):
         }
         try:
             if action not in own:
-                return self._as_ours(self._database.forward(action, self.region, self.raw_body), action)
+                return self._as_ours(self.world.database.forward(action, self.region, self.raw_body), action)
             document = own[action](json.loads(self.raw_body))
             return self._as_ours((200, {}, json.dumps(document).encode()), action)
         except Refused as refused:
             return self._as_ours(refused.reply, action)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            fault = Fault(status=500, code="InternalServerError", message=f"the database does not answer: {error!r}")
-            return render("json", fault, str(uuid.uuid4()))
+            return render("json", Fault(500, "InternalServerError", f"the database does not answer: {error!r}"))
 
     def _as_ours(self, reply: Reply, action: str) -> Answer:
         """An answer with this cloud's ARNs; items are nobody's business, and their checksum holds."""
@@ -87,18 +66,18 @@ class ForwardedDynamoDb(DynamoHandler):
         kept = {name: headers[name] for name in _KEPT if name in headers}
         if action not in ITEM_CALLS:
             kept.pop("x-amz-crc32", None)
-            body = _ARN.sub(f"arn:aws:dynamodb:{self.region}:{self._account}:table/".encode(), body)
+            body = _ARN.sub(f"arn:aws:dynamodb:{self.region}:{self.world.settings.account}:table/".encode(), body)
         return status, {"Content-Type": "application/x-amz-json-1.0", **kept}, body
 
     def _ask(self, operation: str, **request: Any) -> Document:
-        return self._database.call(operation, self.region, **request)
+        return self.world.database.call(operation, self.region, **request)
 
     # Tables.
 
     def _create_table(self, request: Document) -> Document:
-        tags = request.pop("Tags", [])
+        tags = {tag["Key"]: tag["Value"] for tag in request.pop("Tags", [])}
         document = self._ask("CreateTable", **request)
-        self._note(request["TableName"], {"tags": _pairs(tags), "recovery": False})
+        self._note(request["TableName"], {"tags": tags, "recovery": False})
         return document
 
     def _delete_table(self, request: Document) -> Document:
@@ -120,27 +99,34 @@ class ForwardedDynamoDb(DynamoHandler):
         return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
     def _tag(self, request: Document) -> Document:
-        table = _table_of(request["ResourceArn"])
-        notes = self._noted(table)
-        self._note(table, {**notes, "tags": notes["tags"] | _pairs(request["Tags"])})
-        return {}
+        return self._change_tags(request, {tag["Key"]: tag["Value"] for tag in request["Tags"]})
 
     def _untag(self, request: Document) -> Document:
+        return self._change_tags(request, dict.fromkeys(request["TagKeys"]))
+
+    def _change_tags(self, request: Document, changes: dict[str, str | None]) -> Document:
+        """Keep a table's tags with these changes; None takes one away."""
         table = _table_of(request["ResourceArn"])
         notes = self._noted(table)
-        kept = {key: value for key, value in notes["tags"].items() if key not in request["TagKeys"]}
-        self._note(table, {**notes, "tags": kept})
+        tags = {key: value for key, value in (notes["tags"] | changes).items() if value is not None}
+        self._note(table, {**notes, "tags": tags})
         return {}
 
     def _describe_recovery(self, request: Document) -> Document:
-        return _recovery(on=self._noted(request["TableName"], missing="TableNotFoundException")["recovery"])
+        notes = self._noted(request["TableName"], missing="TableNotFoundException")
+        description = {"PointInTimeRecoveryStatus": "ENABLED" if notes["recovery"] else "DISABLED"}
+        return {
+            "ContinuousBackupsDescription": {
+                "ContinuousBackupsStatus": "ENABLED",
+                "PointInTimeRecoveryDescription": description,
+            }
+        }
 
     def _update_recovery(self, request: Document) -> Document:
-        table = request["TableName"]
-        notes = self._noted(table, missing="TableNotFoundException")
+        notes = self._noted(request["TableName"], missing="TableNotFoundException")
         on = request["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
-        self._note(table, {**notes, "recovery": on})
-        return _recovery(on=on)
+        self._note(request["TableName"], {**notes, "recovery": on})
+        return self._describe_recovery(request)
 
     def _list_backups(self, request: Document) -> Document:
         try:
@@ -156,7 +142,7 @@ class ForwardedDynamoDb(DynamoHandler):
             self._ask("DescribeTable", TableName=table)
         except Refused as refused:
             if refused.code == "ResourceNotFoundException":
-                raise Refused(_refusal(missing, _NOT_FOUND)) from None
+                raise Refused(render("json", Fault(400, missing, "Requested resource not found"))) from None
             raise
         item: Document = {}
         with contextlib.suppress(Refused):  # nothing was ever noted
@@ -179,34 +165,13 @@ class ForwardedDynamoDb(DynamoHandler):
                 AttributeDefinitions=[{"AttributeName": "table", "AttributeType": "S"}],
                 BillingMode="PAY_PER_REQUEST",
             )
-            self._await_notes()
+            end = time.monotonic() + ACTIVE_S
+            while self._ask("DescribeTable", TableName=NOTES)["Table"]["TableStatus"] != "ACTIVE":
+                if time.monotonic() > end:
+                    raise TimeoutError(f"the table {NOTES} is not ACTIVE after {ACTIVE_S:g} s") from None
+                time.sleep(0.02)
             self._ask("PutItem", TableName=NOTES, Item=item)
-
-    def _await_notes(self) -> None:
-        end = time.monotonic() + ACTIVE_S
-        while self._ask("DescribeTable", TableName=NOTES)["Table"]["TableStatus"] != "ACTIVE":
-            if time.monotonic() > end:
-                raise TimeoutError(f"the table {NOTES} is not ACTIVE after {ACTIVE_S:g} s")
-            time.sleep(0.02)
 
 
 def _table_of(arn: str) -> str:
     return arn.rpartition("table/")[2]
-
-
-def _pairs(tags: list[dict[str, str]]) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in tags}
-
-
-def _recovery(*, on: bool) -> Document:
-    description = {"PointInTimeRecoveryStatus": "ENABLED" if on else "DISABLED"}
-    return {
-        "ContinuousBackupsDescription": {
-            "ContinuousBackupsStatus": "ENABLED",
-            "PointInTimeRecoveryDescription": description,
-        }
-    }
-
-
-def _refusal(code: str, message: str) -> Reply:
-    return render("json", Fault(status=400, code=code, message=message), str(uuid.uuid4()))

@@ -9,8 +9,7 @@ from moto.iam.models import AWSManagedPolicy
 from moto.iam.responses import IamResponse
 
 from srekv.local.overlay.api_error import ApiError
-from srekv.local.overlay.permissions import kinds_of
-from srekv.local.overlay.policies import decide
+from srekv.local.overlay.permissions import decide, kinds_of
 
 _AWS_POLICY = "arn:aws:iam::aws:policy/"
 _NO_BOUNDARY = "Scope ARN: {} does not exist or is not attachable."
@@ -54,19 +53,13 @@ class Iam(IamResponse):
     def _require_policy(self, member: str, text: str) -> None:
         """Refuse a policy that does not exist; one of AWS's own is brought along."""
         arn = self._get_param(member)
-        if arn and arn not in self.backend.managed_policies:
-            self._carry_aws_policy(arn)
-            if arn not in self.backend.managed_policies:
-                raise ApiError("NoSuchEntity", text.format(arn))
+        policies = self.backend.managed_policies
+        if arn and arn.startswith(_AWS_POLICY) and arn not in policies:
+            from moto.iam.aws_managed_policies import aws_managed_policies_data
 
-    def _carry_aws_policy(self, arn: str) -> None:
-        if not arn.startswith(_AWS_POLICY):
-            return
-        from moto.iam.aws_managed_policies import aws_managed_policies_data
-
-        data = json.loads(aws_managed_policies_data)
-        name = arn.rsplit("/", 1)[-1]
-        if name in data:
-            policy = AWSManagedPolicy.from_data(name, self.current_account, self.region, data[name])
-            if policy.arn == arn:
-                self.backend.managed_policies[arn] = policy
+            data, name = json.loads(aws_managed_policies_data), arn.rsplit("/", 1)[-1]
+            if name in data:
+                policy = AWSManagedPolicy.from_data(name, self.current_account, self.region, data[name])
+                policies[policy.arn] = policy
+        if arn and arn not in policies:
+            raise ApiError("NoSuchEntity", text.format(arn))

@@ -15,6 +15,7 @@ from xml.parsers import expat
 from srekv.local.auth import HttpRequest
 from srekv.local.gunzip import gunzip
 from srekv.local.overlay.errors import Fault, Protocol
+from srekv.local.overlay.wording import broken_constraint, invalid_xml
 
 LARGEST_REQUEST = 16 * 1024 * 1024
 """Bytes, also unpacked; DynamoDB's largest request is 16 MB."""
@@ -24,8 +25,6 @@ _NO_XML_BYTES = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
 _QUOTED = re.compile(rb"%(?:0[0-8bcef]|1[0-9a-f]|ef%bf%b[ef])", re.IGNORECASE)
 """The same in a query string: a fast look at every request."""
 
-_FORM = "application/x-www-form-urlencoded"
-
 
 def refuse_unreadable(environ: dict[str, Any], request: HttpRequest, protocol: Protocol) -> Fault | None:
     """Why a service must not read this request; None: it may, and a packed body is unpacked in the environ."""
@@ -34,13 +33,11 @@ def refuse_unreadable(environ: dict[str, Any], request: HttpRequest, protocol: P
         try:
             body = gunzip(body, LARGEST_REQUEST)
         except ValueError as error:
-            return Fault(status=400, code="MalformedHttpRequestException", message=f"Content-Encoding gzip: {error}")
+            return Fault(400, "MalformedHttpRequestException", f"Content-Encoding gzip: {error}")
         environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
-    return None if protocol == "json" else _refuse_characters(request, body, protocol)
-
-
-def _refuse_characters(request: HttpRequest, body: bytes, protocol: Protocol) -> Fault | None:
-    is_form = request.headers.get("content-type", "").startswith(_FORM)
+    if protocol == "json":
+        return None
+    is_form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
     sent = request.query.encode() + (b"&" + body if is_form else b"")
     if _QUOTED.search(sent) or _NO_XML_BYTES.search(sent):
         for name, value in parse_qsl(sent.decode(errors="replace"), keep_blank_values=True):
@@ -52,10 +49,10 @@ def _refuse_characters(request: HttpRequest, body: bytes, protocol: Protocol) ->
 def _fault(protocol: Protocol, name: str, value: str) -> Fault:
     """The refusal in the form of each protocol's recorded ones (E35, I1); its last words are assumed."""
     if protocol == "ec2":
-        text = f"Value ({value}) for parameter {name} is invalid. Invalid character."
-        return Fault(status=400, code="InvalidParameterValue", message=text)
-    text = f"Value '{value}' at '{name}' failed to satisfy constraint: Member must not have control characters"
-    return Fault(status=400, code="ValidationError", message=f"1 validation error detected: {text}")
+        return Fault(
+            400, "InvalidParameterValue", f"Value ({value}) for parameter {name} is invalid. Invalid character."
+        )
+    return Fault(400, "ValidationError", broken_constraint(value, name, "not have control characters"))
 
 
 def _refuse_malformed(body: bytes) -> Fault | None:
@@ -64,8 +61,7 @@ def _refuse_malformed(body: bytes) -> Fault | None:
         expat.ParserCreate().Parse(body, True)
     except expat.ExpatError as error:
         place = f"lineNumber: {error.lineno}; columnNumber: {error.offset}; {expat.ErrorString(error.code)}"
-        text = f"Invalid XML ; javax.xml.stream.XMLStreamException: org.xml.sax.SAXParseException; {place}"
-        return Fault(status=400, code="InvalidInput", message=text)
+        return Fault(400, "InvalidInput", invalid_xml(place))
     return None
 
 

@@ -6,17 +6,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from moto.core.responses import ActionResult
-from moto.core.utils import get_service_model
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.responses import EC2Response
 
 from srekv.local.overlay.api_error import ApiError
-from srekv.local.overlay.world import World
+from srekv.local.overlay.world import CHECKER_RANGE, World
 
 if TYPE_CHECKING:
     from moto.ec2.models.elastic_ip_addresses import ElasticAddress
     from moto.ec2.models.elastic_network_interfaces import NetworkInterface
-    from moto.ec2.models.instances import Instance
 
 FIRST_ADDRESS, LAST_ADDRESS = 128, 254
 """Last octets of the public addresses in this cloud's /24."""
@@ -24,58 +22,34 @@ FIRST_ADDRESS, LAST_ADDRESS = 128, 254
 ADDRESS_QUOTA = 5
 """Elastic IPs in a Region (aws-facts 4.5)."""
 
-CHECKER_RANGE = "127.0.0.0/8"
-"""Where this cloud's health checkers call from."""
-
 ENDED = ("shutting-down", "terminated")
-
-
-def load(world: World) -> None:
-    """Read what the first request would wait for, the API model and the default Region, while no lock is held."""
-    get_service_model("ec2")
-    _ = ec2_backends[world.settings.account][world.settings.region]
 
 
 def prepared(world: World, region: str) -> EC2Backend:
     """A Region's backend, with what AWS puts into it: the default VPC's way out, the health checkers' prefix list."""
     backend = ec2_backends[world.settings.account][region]
-    if region not in world.memory.prepared:
-        world.memory.prepared.add(region)
-        _open_default_vpc(backend)
-        _add_checker_list(backend, region)
-    return backend
-
-
-def _open_default_vpc(backend: EC2Backend) -> None:
-    """An internet gateway and a default route in the main route table (AWS: "Default VPC components")."""
-    vpc = backend.get_default_vpc()
-    if vpc is None:
-        return
-    gateway = backend.create_internet_gateway()
-    backend.attach_internet_gateway(gateway.id, vpc.id)
-    table = backend.describe_route_tables(filters={"vpc-id": [vpc.id], "association.main": ["true"]})[0]
-    backend.create_route(table.id, destination_cidr_block="0.0.0.0/0", gateway_id=gateway.id)
-
-
-def _add_checker_list(backend: EC2Backend, region: str) -> None:
-    """The AWS-managed prefix list of the Route 53 health checkers (aws-facts 3; shape: aws-recorded E37)."""
-    prefix_list = backend.create_managed_prefix_list(
+    if region in world.memory.prepared:
+        return backend
+    world.memory.prepared.add(region)
+    if vpc := backend.get_default_vpc():  # an internet gateway, a route to it (AWS: "Default VPC components")
+        gateway = backend.create_internet_gateway()
+        backend.attach_internet_gateway(gateway.id, vpc.id)
+        table = backend.describe_route_tables(filters={"vpc-id": [vpc.id], "association.main": ["true"]})[0]
+        backend.create_route(table.id, destination_cidr_block="0.0.0.0/0", gateway_id=gateway.id)
+    prefix_list = backend.create_managed_prefix_list(  # aws-facts 3; shape: aws-recorded E37
         address_family="IPv4",
         entry=[{"Cidr": CHECKER_RANGE, "Description": "default"}],
         prefix_list_name=f"com.amazonaws.{region}.route53-healthchecks",
         owner_id="AWS",
     )
     prefix_list.version = None
+    return backend
 
 
 def take_address(world: World) -> str:
-    """A public address that nobody has, the next one in turn.
-
-    Raises:
-        ApiError: AddressLimitExceeded when all are taken.
-    """
+    """A public address that nobody has, the next one in turn; raises ApiError when all are taken."""
     taken = set(world.memory.automatic.values())
-    taken.update(address.public_ip for backend in world.ec2().values() for address in backend.addresses)
+    taken.update(address.public_ip for backend in world.backends("ec2").values() for address in backend.addresses)
     for step in range(1, LAST_ADDRESS - FIRST_ADDRESS + 2):
         octet = FIRST_ADDRESS + (world.memory.last_address + step - FIRST_ADDRESS) % (LAST_ADDRESS - FIRST_ADDRESS + 1)
         address = f"{world.settings.subnet}.{octet}"
@@ -86,12 +60,24 @@ def take_address(world: World) -> str:
 
 
 def settle_addresses(world: World, backend: EC2Backend) -> None:
-    """Give every instance its public address: its Elastic IP, else an automatic one while it runs, else none."""
+    """Give every instance its public address: its Elastic IP, else an automatic one while it runs, else none.
+
+    Associating an Elastic IP, and every stop, gives the automatic address up for good (aws-facts 4.4, 4.5).
+    """
     elastic = {nic.id: address.public_ip for nic, address in _holders(backend)}
+    automatic = world.memory.automatic
     for instance in backend.all_instances():
         nic = instance.nics.get(0)
-        if nic is not None:
-            nic.public_ip = _public_address(world, instance, elastic.get(nic.id))
+        if nic is None:
+            continue
+        nic.public_ip = elastic.get(nic.id)
+        wants_one = nic.public_ip is None and str(nic.public_ip_auto_assign).lower() == "true"
+        if not wants_one or instance.state not in ("pending", "running"):
+            automatic.pop(instance.id, None)
+        else:
+            if instance.id not in automatic:
+                automatic[instance.id] = take_address(world)
+            nic.public_ip = automatic[instance.id]
 
 
 def _holders(backend: EC2Backend) -> Iterator[tuple[NetworkInterface, ElasticAddress]]:
@@ -102,24 +88,10 @@ def _holders(backend: EC2Backend) -> Iterator[tuple[NetworkInterface, ElasticAdd
             yield nic, address
 
 
-def _public_address(world: World, instance: Instance, elastic: str | None) -> str | None:
-    """Associating an Elastic IP, and every stop, gives the automatic address up for good (aws-facts 4.4, 4.5)."""
-    automatic = world.memory.automatic
-    wants_one = str(instance.nics[0].public_ip_auto_assign).lower() == "true"
-    if elastic is not None or not wants_one or instance.state not in ("pending", "running"):
-        automatic.pop(instance.id, None)
-        return elastic
-    if instance.id not in automatic:
-        automatic[instance.id] = take_address(world)
-    return automatic[instance.id]
-
-
 class Network(EC2Response):
     """Elastic IPs and security groups."""
 
-    def __init__(self, world: World) -> None:
-        super().__init__()
-        self.world = world
+    world: World
 
     @property
     def ec2_backend(self) -> EC2Backend:
@@ -179,14 +151,13 @@ class Network(EC2Response):
 
     def delete_security_group(self) -> ActionResult:
         """Row E30: a group that an interface has or another group's rule names is not deleted."""
-        group_id = self._get_param("GroupId") or self._group_called(self._get_param("GroupName"))
-        if group_id and group_in_use(self.ec2_backend, group_id):
+        group_id, name = self._get_param("GroupId"), self._get_param("GroupName")
+        group = self.ec2_backend.get_security_group_from_name(name) if name and not group_id else None
+        if group:
+            group_id = group.id
+        if group_id and _is_in_use(self.ec2_backend, group_id):
             raise ApiError("DependencyViolation", f"resource {group_id} has a dependent object")
         return super().delete_security_group()
-
-    def _group_called(self, name: str | None) -> str | None:
-        group = self.ec2_backend.get_security_group_from_name(name) if name else None
-        return group.id if group else None
 
 
 def detach(backend: EC2Backend, nic: NetworkInterface, keep: tuple[str | None, str | None] = (None, None)) -> None:
@@ -196,17 +167,13 @@ def detach(backend: EC2Backend, nic: NetworkInterface, keep: tuple[str | None, s
             address.instance = address.eni = address.association_id = None
 
 
-def group_in_use(backend: EC2Backend, group_id: str) -> bool:
+def _is_in_use(backend: EC2Backend, group_id: str) -> bool:
     """Whether an interface of an instance that is not terminated, a free interface, or another group's rule uses it."""
-    for nic in backend.enis.values():
-        if any(group.id == group_id for group in nic.group_set):
-            return True
-    for instance in backend.all_instances():
-        if instance.state != "terminated" and any(group.id == group_id for group in instance.security_groups):
-            return True
+    lasting = (instance for instance in backend.all_instances() if instance.state != "terminated")
+    used = [group for nic in backend.enis.values() for group in nic.group_set]
+    used += [group for instance in lasting for group in instance.security_groups]
     others = (group for groups in backend.groups.values() for group in groups.values() if group.id != group_id)
-    return any(
-        rule.source_group.get("GroupId") == group_id
-        for group in others
-        for rule in (*group.ingress_rules, *group.egress_rules)
+    rules = (rule for group in others for rule in (*group.ingress_rules, *group.egress_rules))
+    return any(group.id == group_id for group in used) or any(
+        rule.source_group.get("GroupId") == group_id for rule in rules
     )

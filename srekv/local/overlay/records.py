@@ -12,22 +12,22 @@ from typing import Any
 
 from srekv.local import names
 from srekv.local.overlay import values
-from srekv.local.overlay.conflicts import (
-    POLICIES,
-    Records,
-    RecordSet,
-    alias_problems,
-    is_within,
-    key,
-    name_conflicts,
-    policy_conflict,
-    subject,
-)
+from srekv.local.overlay.wording import broken_constraint, not_in_enumeration
 
 ROLES = ("PRIMARY", "SECONDARY")
+POLICIES = (
+    *("Weight", "Region", "Failover", "GeoLocation", "MultiValueAnswer", "GeoProximityLocation", "CidrRoutingConfig"),
+)
 LARGEST = {"TTL": ("tTL", 2_147_483_647), "Weight": ("weight", 255)}
 MOST_ELEMENTS = 1000
 """Values that a batch may hold; those of an UPSERT count twice (aws-facts 2.4)."""
+
+RecordSet = dict[str, Any]
+"""A ResourceRecordSet as the API writes it."""
+
+Key = tuple[str, str, str]
+Records = dict[Key, RecordSet]
+"""A zone's record sets by `_key`."""
 
 
 class BatchError(Exception):
@@ -54,8 +54,7 @@ def normalise(record: Mapping[str, Any]) -> RecordSet:
         kept[member] = int(kept[member])
     if "ResourceRecords" in kept:
         kept["ResourceRecords"] = [{"Value": str(one["Value"])} for one in kept["ResourceRecords"]]
-    if "AliasTarget" in kept:
-        alias = kept["AliasTarget"]
+    if alias := kept.get("AliasTarget"):
         kept["AliasTarget"] = {
             **alias,
             "DNSName": names.escaped(str(alias["DNSName"])),
@@ -85,13 +84,17 @@ def apply_batch(
         BatchError: the batch is refused and nothing changes.
     """
     for number, change in enumerate(changes, start=1):
-        _check_shape(number, change)
-    _refuse(text for change in changes for text in _check_meaning(change, zone))
-    _check_health_checks(changes, check_exists)
+        for text in _shape_problems(number, change):
+            raise BatchError("InvalidInput", text)
+    _refuse(text for change in changes for text in _meaning_problems(change, zone))
+    for change in changes:
+        check = change.record.get("HealthCheckId")
+        if check and change.action != "DELETE" and not check_exists(check):  # aws-facts 2.4: 404
+            raise BatchError("NoSuchHealthCheck", f"No health check exists with the specified ID: {check}")
     _check_batch(changes)
-    after = {key(record): record for record in current}
-    _refuse(text for change in changes for text in _change(after, change, zone, zone_id))
-    _refuse(_check_groups(after, changes, zone))
+    after = {_key(record): record for record in current}
+    _refuse(text for change in changes for text in _apply(after, change, zone, zone_id))
+    _refuse(_group_problems(after, changes, zone))
     return list(after.values())
 
 
@@ -100,60 +103,53 @@ def _refuse(messages: Iterable[str]) -> None:
         raise BatchError("InvalidChangeBatch", f"[{', '.join(found)}]")
 
 
-def _where(change: Change) -> str:
-    record = change.record
-    identifier = record.get("SetIdentifier", "null")
-    members = f"Action={change.action}, Name={record['Name']}, Type={record['Type']}, SetIdentifier={identifier}"
-    return f"Change with [{members}]"
+def _key(record: RecordSet) -> Key:
+    """What makes a record set one of its own."""
+    return record["Name"], record["Type"], str(record.get("SetIdentifier", ""))
 
 
-def _check_shape(number: int, change: Change) -> None:
+def _subject(record: RecordSet) -> str:
+    """A record set as refusals name it."""
+    identifier = f", SetIdentifier {record['SetIdentifier']}" if "SetIdentifier" in record else ""
+    return f"RRSet with DNS name {record['Name']}, type {record['Type']}{identifier}"
+
+
+def _is_within(name: str, zone: str) -> bool:
+    return name == zone or name.endswith("." + zone)
+
+
+def _shape_problems(number: int, change: Change) -> Iterator[str]:
     """Rows R22, R23, R24, R31, R33: what is wrong with a change whatever the zone holds."""
     record = change.record
+    name, kind, identifier = record["Name"], record["Type"], record.get("SetIdentifier", "null")
+    where = f"Change with [Action={change.action}, Name={name}, Type={kind}, SetIdentifier={identifier}]"
     plain = [member for member in ("TTL", "ResourceRecords") if member in record]
+    expected = "Invalid request: Expected exactly one of"
     alternatives = "[AliasTarget, all of [TTL, and ResourceRecords], or TrafficPolicyInstanceId]"
     if "AliasTarget" in record and plain:
-        raise BatchError(
-            "InvalidInput",
-            f"Invalid request: Expected exactly one of {alternatives}, but found more than one in {_where(change)}",
-        )
+        yield f"{expected} {alternatives}, but found more than one in {where}"
     if "AliasTarget" not in record and len(plain) < 2:
-        raise BatchError(
-            "InvalidInput",
-            f"Invalid request: Expected exactly one of {alternatives}, but found none in {_where(change)}",
-        )
+        yield f"{expected} {alternatives}, but found none in {where}"
     if record.get("Failover", "PRIMARY") not in ROLES:
-        raise BatchError(
-            "InvalidInput",
-            "Invalid XML ; javax.xml.stream.XMLStreamException: org.xml.sax.SAXParseException; lineNumber: 1; "
-            f"columnNumber: 1; cvc-enumeration-valid: Value '{record['Failover']}' is not facet-valid with respect to "
-            f"enumeration '[{', '.join(ROLES)}]'. It must be a value from the enumeration.",
-        )
+        yield not_in_enumeration(record["Failover"], ROLES)
     chosen = [policy for policy in POLICIES if policy in record]
     if chosen and "SetIdentifier" not in record:
-        raise BatchError("InvalidInput", f"Invalid request: Missing field 'SetIdentifier' in {_where(change)}")
+        yield f"Invalid request: Missing field 'SetIdentifier' in {where}"
     if "SetIdentifier" in record and len(chosen) != 1:
-        found = "none" if not chosen else "more than one"
-        choice = f"[{', '.join(POLICIES[:-1])}, or {POLICIES[-1]}]"
-        raise BatchError(
-            "InvalidInput", f"Invalid request: Expected exactly one of {choice}, but found {found} in {_where(change)}"
-        )
-    for member, (place, largest) in LARGEST.items():
+        found = "more than one" if chosen else "none"
+        yield f"{expected} [{', '.join(POLICIES[:-1])}, or {POLICIES[-1]}], but found {found} in {where}"
+    for member, (path, largest) in LARGEST.items():
         if record.get(member, 0) > largest:
-            raise BatchError(
-                "InvalidInput",
-                f"1 validation error detected: Value '{record[member]}' at "
-                f"'changeBatch.changes.{number}.member.resourceRecordSet.{place}' failed to satisfy constraint: "
-                f"Member must have value less than or equal to {largest}",
-            )
+            place = f"changeBatch.changes.{number}.member.resourceRecordSet.{path}"
+            yield broken_constraint(record[member], place, f"have value less than or equal to {largest}")
 
 
-def _check_meaning(change: Change, zone: str) -> Iterable[str]:
+def _meaning_problems(change: Change, zone: str) -> Iterator[str]:
     """Rows R20, R21, R30, R33: what is wrong with a change in this zone."""
     record = change.record
     name, kind, alias = record["Name"], record["Type"], record.get("AliasTarget")
     yield from filter(None, (names.problem(one) for one in (name, *([alias["DNSName"]] if alias else []))))
-    if not is_within(name, zone):
+    if not _is_within(name, zone):
         yield f"RRSet with DNS name {name} is not permitted in zone {zone}"
     if kind == "CNAME" and name == zone:
         yield f"RRSet of type CNAME with DNS name {name} is not permitted at apex in zone {zone}"
@@ -164,39 +160,30 @@ def _check_meaning(change: Change, zone: str) -> Iterable[str]:
             yield "A non-alias primary ResourceRecordSet must have an associated health check. No changes made."
         elif not alias["EvaluateTargetHealth"]:
             yield (
-                f"RRSet with DNS name {name}, type {kind}, SetIdentifier {record['SetIdentifier']} cannot be a primary "
-                "without EvaluateTargetHealth set to true or an associated health check as a secondary would never be "
-                "returned."
+                f"{_subject(record)} cannot be a primary without EvaluateTargetHealth set to true or an associated "
+                "health check as a secondary would never be returned."
             )
     if "HealthCheckId" in record and "SetIdentifier" not in record:
         yield (
             "DNS name must have alternate ResourceRecordSet responses configured via a routing policy "
             "(e.g., Weight, Region, etc.) if a health check is attached. No changes made."
         )
-    yield from _check_kind(record)
+    yield from _kind_problems(record)
     yield from values.problems(kind, [one["Value"] for one in record.get("ResourceRecords", ())])
 
 
-def _check_kind(record: RecordSet) -> Iterator[str]:
+def _kind_problems(record: RecordSet) -> Iterator[str]:
     """What some types cannot be (cdk-preflight, probed 2026-09)."""
-    kind = record["Type"]
+    kind, alias = record["Type"], "AliasTarget" in record
     policies = [policy for policy in POLICIES if policy in record]
-    if "AliasTarget" in record and kind in ("NS", "SOA"):
-        yield f"{subject(record)} contains an alias target, but aliases of that type are forbidden"
+    if alias and kind in ("NS", "SOA"):
+        yield f"{_subject(record)} contains an alias target, but aliases of that type are forbidden"
     if (policies and kind in ("NS", "SOA")) or (policies == ["MultiValueAnswer"] and kind == "CNAME"):
-        yield f"{subject(record)} cannot be created because this type of RRSet is not supported."
-    if "AliasTarget" in record and "MultiValueAnswer" in record:
+        yield f"{_subject(record)} cannot be created because this type of RRSet is not supported."
+    if alias and "MultiValueAnswer" in record:
         yield "Multivalue answer rrset should not be an alias rrset. No changes made."
     if kind == "NS" and record["Name"].startswith(r"\052."):
         yield "Changing wildcard NS record sets are not supported. No changes made."
-
-
-def _check_health_checks(changes: Sequence[Change], check_exists: Callable[[str], bool]) -> None:
-    """An unknown health check is NoSuchHealthCheck, 404 (aws-facts 2.4)."""
-    for change in changes:
-        check = change.record.get("HealthCheckId")
-        if check and change.action != "DELETE" and not check_exists(check):
-            raise BatchError("NoSuchHealthCheck", f"No health check exists with the specified ID: {check}")
 
 
 def _check_batch(changes: Sequence[Change]) -> None:
@@ -204,22 +191,24 @@ def _check_batch(changes: Sequence[Change]) -> None:
 
     Source: DNSControl/dnscontrol#3493.
     """
-    last: dict[tuple[str, str, str], str] = {}
+    last: dict[Key, str] = {}
     for change in changes:
-        place = key(change.record)
+        place = _key(change.record)
         if place in last and (last[place] != "DELETE" or change.action == "DELETE"):
-            text = f"[The request contains an invalid set of changes for a resource record set '{place[1]} {place[0]}']"
-            raise BatchError("InvalidChangeBatch", text)
+            _refuse(
+                [f"The request contains an invalid set of changes for a resource record set '{place[1]} {place[0]}'"]
+            )
         last[place] = change.action
     elements = sum(
         len(change.record.get("ResourceRecords", ())) * (2 if change.action == "UPSERT" else 1) for change in changes
     )
-    _refuse([f"Number of records limit of {MOST_ELEMENTS} exceeded."] if elements > MOST_ELEMENTS else [])
+    if elements > MOST_ELEMENTS:
+        _refuse([f"Number of records limit of {MOST_ELEMENTS} exceeded."])
 
 
-def _change(after: Records, change: Change, zone: str, zone_id: str) -> Iterator[str]:
+def _apply(after: Records, change: Change, zone: str, zone_id: str) -> Iterator[str]:
     """Make one change, or say why not (row R32)."""
-    record, place = change.record, key(change.record)
+    record, place = change.record, _key(change.record)
     label = f"[name='{place[0]}', type='{place[1]}'" + (f", set-identifier='{place[2]}'" if place[2] else "") + "]"
     if change.action == "DELETE":
         if place not in after:
@@ -228,30 +217,109 @@ def _change(after: Records, change: Change, zone: str, zone_id: str) -> Iterator
             yield f"Tried to delete resource record set {label} but the values provided do not match the current values"
         else:
             del after[place]
-        return
-    if change.action == "CREATE" and place in after:
+    elif change.action == "CREATE" and place in after:
         yield f"Tried to create resource record set {label} but it already exists"
+    else:
+        yield from _name_conflicts(after, record, zone)
+        yield from _alias_problems(after, record, zone, zone_id)
+        after[place] = record
+
+
+def _name_conflicts(after: Records, record: RecordSet, zone: str) -> Iterator[str]:
+    """A CNAME is alone at its name, and leads to an end.
+
+    Sources: ansible-collections/amazon.aws#2694; cdk-preflight, probed 2026-09; kubernetes-sigs/external-dns#630.
+    """
+    name, kind = record["Name"], record["Type"]
+    others = {other for at, other, _ in after if at == name} - {kind}
+    start = f"RRSet of type {kind} with DNS name {name} is not permitted"
+    if kind == "CNAME" and others:
+        yield f"{start} as it conflicts with other records with the same DNS name in zone {zone}"
+    elif "CNAME" in others:
+        yield (
+            f"{start} because a conflicting RRSet of type CNAME with the same DNS name already exists in zone {zone}"
+        )
+    seen, at = {name}, _leads_to(record)
+    while at is not None and at not in seen:
+        seen.add(at)
+        steps = (_leads_to(one) for one in after.values() if one["Name"] == at and one["Type"] in (kind, "CNAME"))
+        at = next(steps, None)
+    if at is not None:
+        yield f"{start} as it creates a CNAME or alias loop in the zone."
+
+
+def _leads_to(record: RecordSet) -> str | None:
+    """The name that a CNAME or an alias stands for."""
+    if "AliasTarget" in record:
+        return str(record["AliasTarget"]["DNSName"])
+    return names.escaped(record["ResourceRecords"][0]["Value"]) if record["Type"] == "CNAME" else None
+
+
+def _alias_problems(after: Records, record: RecordSet, zone: str, zone_id: str) -> Iterator[str]:
+    """An alias to this zone leads to a record of its own type that exists (cdk-preflight; barnybug/cli53#213, #227)."""
+    alias = record.get("AliasTarget")
+    if not alias or not zone_id or alias["HostedZoneId"] != zone_id:
         return
-    yield from name_conflicts(after, record, zone)
-    yield from alias_problems(after, record, zone, zone_id)
-    after[place] = record
+    target, kind = alias["DNSName"], record["Type"]
+    start = f"Tried to create an alias that targets {target}, type {kind} in zone {zone_id}, but"
+    above = target.rstrip(".").split(".")[1:]
+    wildcards = {".".join((r"\052", *above[depth:], "")) for depth in range(len(above))}  # that stand for the target
+    if not _is_within(target, zone):
+        yield f"{start} the alias target name does not lie within the target zone"
+    elif not {at for at, other, _ in after if other == kind} & {target, *wildcards}:
+        yield f"{start} that target was not found"
 
 
-def _check_groups(after: Records, changes: Sequence[Change], zone: str) -> Iterator[str]:
+def _group_problems(after: Records, changes: Sequence[Change], zone: str) -> Iterator[str]:
     """Rows R26 to R28: record sets of a name and type follow one routing policy; what each may have once is once."""
-    put = {key(change.record): change.record for change in changes if change.action != "DELETE"}
+    put = {_key(change.record): change.record for change in changes if change.action != "DELETE"}
     standing = [record for place, record in after.items() if place not in put]
     for record in put.values():
-        beside = [other for other in standing if key(other)[:2] == key(record)[:2]]
-        conflict = policy_conflict(record, beside)
-        if conflict:
-            yield conflict
+        beside = [other for other in standing if _key(other)[:2] == _key(record)[:2]]
+        if conflict := _policy_conflict(record, beside):
+            yield _subject(record) + conflict
         standing.append(record)
     for change in changes:
-        name, kind, _ = key(change.record)
-        if change.action == "DELETE" and name == zone and key(change.record) not in after and kind in _ZONES_OWN:
+        name, kind, _ = _key(change.record)
+        if change.action == "DELETE" and name == zone and _key(change.record) not in after and kind in _ZONES_OWN:
             yield _ZONES_OWN[kind]
 
+
+def _policy_conflict(record: RecordSet, beside: Sequence[RecordSet]) -> str:
+    """Why a record set cannot stand with these of its name and type, or ""."""
+    policy = _policy(record)
+    members = {"role": str(record.get("Failover", "")).lower(), "region": record.get("Region")}
+    if any(_policy(other) != policy for other in beside):
+        return _MIXED.get(policy, _MIXED[""]).format(**members)
+    if policy in _ONCE and any(other[policy] == record[policy] for other in beside):
+        return _ONCE[policy].format(**members)
+    if policy == "Weight" and len({other["TTL"] for other in (*beside, record) if "TTL" in other}) > 1:
+        return " cannot be created as weighted sets must contain the same TTL."
+    return ""
+
+
+def _policy(record: RecordSet) -> str:
+    return next((policy for policy in POLICIES if policy in record), "")
+
+
+_MIXED = {
+    "Failover": " marked as {role} cannot be created because a non-failover RRSet with the same name and type already "
+    "exists",
+    "MultiValueAnswer": " cannot be created because a non multivalue answer rrset exists with the same name and type.",
+    "Region": ", and Region Name={region} cannot be created because a non-latency RRSet with the same name and type "
+    "already exists.",
+    "Weight": " cannot be created as a non-weighted set exists with the same name and type.",
+    "": " cannot be created as other RRSets exist with the same name and type.",
+}
+"""By the policy of the record that comes later: cdk-preflight, probed 2026-09-10; cert-manager/cert-manager#5388
+(multivalue); chef-boneyard/route53#100 (none)."""
+
+_ONCE = {
+    "Failover": " cannot be created because a failover RRSet of that name, type and role already exists.",
+    "Region": ", and Region Name={region} cannot be created because a latency RRSet with the same name, type and "
+    "region already exists.",
+}
+"""What each record of a group must have for itself: cdk-preflight, probed 2026-09-10; of a role the text is ours."""
 
 _ZONES_OWN = {
     "SOA": "A HostedZone must contain exactly one SOA record.",

@@ -1,31 +1,26 @@
-"""Route 53 with AWS's rules: references used once, batches checked, health as the real checkers report it."""
+"""Route 53 with AWS's rules: references used once, batches checked, health as the real checkers report it.
+
+Record sets and health check configurations are kept as the API writes them.
+"""
 
 from __future__ import annotations
 
+import secrets
+import uuid
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
-from moto.route53.models import FakeZone, RecordSet
-from moto.route53.models import HealthCheck as MotoHealthCheck
 from moto.route53.responses import Route53 as MotoRoute53
 
-from srekv.local.auth import new_id
 from srekv.local.names import escaped, problem
 from srekv.local.overlay.api_error import ApiError
 from srekv.local.overlay.checks import InvalidCheckError, check_config, normalise
-from srekv.local.overlay.memory import CheckReference
 from srekv.local.overlay.records import BatchError, Change, apply_batch
 from srekv.local.overlay.records import normalise as normalise_record
-from srekv.local.overlay.world import World
-from srekv.local.snapshot import UNEMULATED, values_of
-
-if TYPE_CHECKING:
-    from moto.ec2.models.vpcs import VPC
-
-ASKS_DATA_PLANE = frozenset({"GetHealthCheckStatus", "GetHealthCheckLastFailureReason"})
-
-CHECKER_RANGES = ("127.0.0.0/8",)
+from srekv.local.overlay.world import CHECKER_RANGE, CheckReference, World
+from srekv.local.snapshot import StoredRecordSet, record_sets
 
 PRIVATE_NAME_SERVERS = (
     "ns-1536.awsdns-00.co.uk.",
@@ -36,45 +31,27 @@ PRIVATE_NAME_SERVERS = (
 PRIVATE_SOA = "ns-1536.awsdns-00.co.uk. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400"
 """What a private zone is born with (aws-recorded R10)."""
 
-_MEMBERS = {
-    "Name": "name",
-    "Type": "type",
-    "TTL": "ttl",
-    "SetIdentifier": "set_identifier",
-    "Weight": "weight",
-    "Region": "region",
-    "HealthCheckId": "health_check_id",
-    "AliasTarget": "alias_target",
-    "Failover": "failover",
-    "MultiValueAnswer": "multi_value_answer",
-    **UNEMULATED,
-}
-"""A ResourceRecordSet's members -> moto's names for them."""
+_CHANGEABLE = (
+    *("IPAddress", "Port", "ResourcePath", "FullyQualifiedDomainName", "SearchString", "RequestInterval"),
+    *("FailureThreshold", "HealthThreshold", "Inverted", "Disabled", "EnableSNI", "ChildHealthChecks", "Regions"),
+)
+"""The members of a HealthCheckConfig that UpdateHealthCheck takes."""
 
-_CHECK_MEMBERS = {
-    "IPAddress": "ip_address",
-    "Port": "port",
-    "ResourcePath": "resource_path",
-    "FullyQualifiedDomainName": "fqdn",
-    "SearchString": "search_string",
-    "RequestInterval": "request_interval",
-    "FailureThreshold": "failure_threshold",
-    "HealthThreshold": "health_threshold",
-    "Inverted": "inverted",
-    "Disabled": "disabled",
-    "EnableSNI": "enable_sni",
-    "ChildHealthChecks": "children",
-    "Regions": "regions",
-}
-"""A HealthCheckConfig's members that can change -> moto's names for them."""
+
+@dataclass(kw_only=True)
+class HealthCheck:
+    """A health check as moto's answers read it, with its configuration as the API writes it, normalised."""
+
+    id: str
+    caller_reference: str
+    health_check_config: dict[str, Any]
+    health_check_version: int = 1
 
 
 class Route53(MotoRoute53):
     """Zones, records and health checks."""
 
-    def __init__(self, world: World) -> None:
-        super().__init__()
-        self.world = world
+    world: World
 
     # Hosted zones
 
@@ -94,13 +71,22 @@ class Route53(MotoRoute53):
             self.params.setdefault("HostedZoneConfig", {})["PrivateZone"] = True
         result: Any = super().create_hosted_zone().result
         self.world.memory.zone_references.add(reference)
-        zone: FakeZone = result["HostedZone"]
+        zone = result["HostedZone"]
         if zone.private_zone:
-            _set_records(zone, _born_with(zone.name))
+            servers = [{"Value": server} for server in PRIVATE_NAME_SERVERS]
+            zone.rrsets = [
+                StoredRecordSet({"Name": zone.name, "Type": "NS", "TTL": 172800, "ResourceRecords": servers}),
+                StoredRecordSet(
+                    {"Name": zone.name, "Type": "SOA", "TTL": 900, "ResourceRecords": [{"Value": PRIVATE_SOA}]}
+                ),
+            ]
         return ActionResult({**result, "ChangeInfo": _change_info()})
 
     def _check_vpc(self, name: str, vpc_id: str, vpc_region: str) -> None:
-        if self._vpc(vpc_id, vpc_region) is None:
+        with self.world.importing:
+            from srekv.local.overlay.network import prepared
+
+        if vpc_id not in prepared(self.world, vpc_region).vpcs:
             raise ApiError("InvalidVPCId", "The VPC ID is invalid.")
         for zone in self.backend.zones.values():
             if zone.name == name and any(vpc.get("vpc_id") == vpc_id for vpc in zone.vpcs):
@@ -109,12 +95,6 @@ class Route53(MotoRoute53):
                     f"The VPC {vpc_id} in region {vpc_region} has already been associated with the hosted zone "
                     f"{zone.resource_id} with the same domain name.",
                 )
-
-    def _vpc(self, vpc_id: str, vpc_region: str) -> VPC | None:
-        with self.world.importing:
-            from srekv.local.overlay.network import prepared
-
-        return prepared(self.world, vpc_region).vpcs.get(vpc_id)
 
     def delete_hosted_zone(self) -> ActionResult:
         """Row R14: only the zone's own SOA and NS may be left."""
@@ -135,33 +115,29 @@ class Route53(MotoRoute53):
         zones = sorted(self.backend.zones.values(), key=lambda zone: (_reversed_labels(zone.name), zone.resource_id))
         if start:
             zones = [zone for zone in zones if _reversed_labels(zone.name) >= _reversed_labels(start)]
-        page = {
-            "HostedZones": zones[:limit],
-            "DNSName": start,
-            "MaxItems": str(limit),
-            "IsTruncated": len(zones) > limit,
-        }
-        if len(zones) > limit:
+        is_truncated = len(zones) > limit
+        page = {"HostedZones": zones[:limit], "DNSName": start, "MaxItems": str(limit), "IsTruncated": is_truncated}
+        if is_truncated:
             page |= {"NextDNSName": zones[limit].name, "NextHostedZoneId": zones[limit].resource_id}
         return ActionResult(page)
 
     def get_change(self) -> ActionResult:
         """The data plane has every change before its call returns, so whoever asks finds it in sync."""
         identifier = str(self._get_param("Id")).removeprefix("/change/")
-        return ActionResult({"ChangeInfo": _change_info(identifier, status="INSYNC")})
+        return ActionResult({"ChangeInfo": {**_change_info(), "Id": f"/change/{identifier}", "Status": "INSYNC"}})
 
     # Records
 
     def change_resource_record_sets(self) -> ActionResult:
         """A whole batch or nothing; the rules are in `records`."""
-        zone = self.backend.get_hosted_zone(self._get_param("HostedZoneId"))
+        zone: Any = self.backend.get_hosted_zone(self._get_param("HostedZoneId"))
         changes = [
             Change(action=change["Action"], record=normalise_record(change["ResourceRecordSet"]))
             for change in self._get_param("ChangeBatch.Changes")
         ]
         try:
             after = apply_batch(
-                [_as_api(record) for record in zone.rrsets],
+                record_sets(zone.rrsets),
                 changes,
                 zone=zone.name,
                 zone_id=zone.resource_id,
@@ -169,14 +145,15 @@ class Route53(MotoRoute53):
             )
         except BatchError as error:
             raise ApiError(error.code, str(error)) from None
-        _set_records(zone, after)
+        zone.rrsets = [StoredRecordSet(record) for record in after]
         return ActionResult({"ChangeInfo": _change_info()})
 
     def list_resource_record_sets(self) -> ActionResult:
         """As moto, from the name on that is stored."""
         if start := self._get_param("StartRecordName"):
             self.params["StartRecordName"] = escaped(start)
-        return super().list_resource_record_sets()
+        page: Any = super().list_resource_record_sets().result
+        return ActionResult({**page, "ResourceRecordSets": record_sets(page["ResourceRecordSets"])})
 
     # Health checks
 
@@ -185,30 +162,25 @@ class Route53(MotoRoute53):
         reference = self._get_param("CallerReference")
         config = normalise(self._get_param("HealthCheckConfig"))
         known = self.world.memory.check_references.get(reference)
-        if known is not None:
-            if known.config != config or known.check not in self.backend.health_checks:
-                raise ApiError(
-                    "HealthCheckAlreadyExists",
-                    "A different health check has already been created with the specified caller reference.",
-                )
-            return self._check_result(self.backend.health_checks[known.check])
-        self._check_config(config)
-        self.params["HealthCheckConfig"] = dict(config)
-        result: Any = super().create_health_check().result
-        check: MotoHealthCheck = result["HealthCheck"]
-        self.world.memory.check_references[reference] = CheckReference(config=config, check=check.id)
-        return self._check_result(check)
+        checks: dict[str, Any] = self.backend.health_checks
+        if known is None:
+            self._check_config(config)
+            check = HealthCheck(id=str(uuid.uuid4()), caller_reference=reference, health_check_config=config)
+            checks[check.id] = check
+            known = self.world.memory.check_references[reference] = CheckReference(config=config, check=check.id)
+        elif known.config != config or known.check not in checks:
+            raise ApiError(
+                "HealthCheckAlreadyExists",
+                "A different health check has already been created with the specified caller reference.",
+            )
+        location = f"https://route53.amazonaws.com/2013-04-01/healthcheck/{known.check}"
+        return ActionResult({"HealthCheck": checks[known.check], "Location": location})
 
     def _check_config(self, config: dict[str, Any]) -> None:
         try:
             check_config(config, own_network=f"{self.world.settings.subnet}.0/24")
         except InvalidCheckError as error:
             raise ApiError("InvalidInput", str(error)) from None
-
-    @staticmethod
-    def _check_result(check: MotoHealthCheck) -> ActionResult:
-        location = f"https://route53.amazonaws.com/2013-04-01/healthcheck/{check.id}"
-        return ActionResult({"HealthCheck": check, "Location": location})
 
     def update_health_check(self) -> ActionResult:
         """Change what can change, all or nothing; a stale HealthCheckVersion is refused (aws-facts 1.2)."""
@@ -219,19 +191,13 @@ class Route53(MotoRoute53):
                 "HealthCheckVersionMismatch",
                 "The HealthCheckVersion in the request does not match the current version.",
             )
-        changes = {name: self.params[name] for name in _CHECK_MEMBERS if self.params.get(name) is not None}
+        changes = {name: self.params[name] for name in _CHANGEABLE if self.params.get(name) is not None}
         resets = dict.fromkeys(self._get_param("ResetElements") or ())
         config = normalise({**check.health_check_config, **resets, **changes})
         self._check_config(config)
-        for member, attribute in _CHECK_MEMBERS.items():
-            if member in changes or member in resets:
-                setattr(check, attribute, config.get(member))
+        check.health_check_config = config
         check.health_check_version += 1
         return ActionResult({"HealthCheck": check})
-
-    def get_health_check(self) -> ActionResult:
-        """Row R42: an unknown id is NoSuchHealthCheck."""
-        return ActionResult({"HealthCheck": self._check()})
 
     def list_health_checks(self) -> ActionResult:
         """All of them in one page, with the members that the API requires."""
@@ -252,34 +218,28 @@ class Route53(MotoRoute53):
 
     def get_health_check_status(self) -> ActionResult:
         """Every checker's last report, from the checkers that really run."""
-        return ActionResult({"HealthCheckObservations": [_as_observation(one) for one in self._observations()]})
+        return ActionResult({"HealthCheckObservations": [_as_observation(one) for one in self._observe()[0]]})
 
     def get_health_check_last_failure_reason(self) -> ActionResult:
         """Every checker's last failure that was seen, none for a checker that never failed."""
-        check = self._check_locked()
-        self._observations()
-        with self.world.lock:
-            failures = list(self.world.memory.failures.get(check.id, {}).values())
-        return ActionResult({"HealthCheckObservations": [_as_observation(one) for one in failures]})
+        return ActionResult({"HealthCheckObservations": [_as_observation(one) for one in self._observe()[1]]})
 
-    def _observations(self) -> list[dict[str, Any]]:
-        check = self._check_locked()
-        observations: list[dict[str, Any]] = self.world.link.call("observations", check_id=check.id) or []
+    def _observe(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """What each checker reports now, and the last failure of each; the lock is not held while they are asked."""
         with self.world.lock:
-            failures = self.world.memory.failures.setdefault(check.id, {})
-            failures.update({one["checker"]: one for one in observations if not one["status"].startswith("Success")})
-        return observations
+            check = self._check().id
+        reports: list[dict[str, Any]] = self.world.link.call("observations", check_id=check) or []
+        with self.world.lock:
+            failures = self.world.memory.failures.setdefault(check, {})
+            failures.update({one["checker"]: one for one in reports if not one["status"].startswith("Success")})
+            return reports, list(failures.values())
 
     def get_checker_ip_ranges(self) -> ActionResult:
         """Where this cloud's checkers call from."""
-        return ActionResult({"CheckerIpRanges": list(CHECKER_RANGES)})
+        return ActionResult({"CheckerIpRanges": [CHECKER_RANGE]})
 
-    def _check(self) -> MotoHealthCheck:
+    def _check(self) -> Any:
         return self.backend.get_health_check(self._get_param("HealthCheckId"))
-
-    def _check_locked(self) -> MotoHealthCheck:
-        with self.world.lock:
-            return self._check()
 
     # Tags
 
@@ -305,31 +265,6 @@ def _reversed_labels(name: str) -> list[str]:
     return list(reversed(escaped(name).split(".")[:-1]))
 
 
-def _born_with(name: str) -> list[dict[str, Any]]:
-    """The records of a fresh private zone (row R10)."""
-    servers = [{"Value": server} for server in PRIVATE_NAME_SERVERS]
-    return [
-        {"Name": name, "Type": "NS", "TTL": 172800, "ResourceRecords": servers},
-        {"Name": name, "Type": "SOA", "TTL": 900, "ResourceRecords": [{"Value": PRIVATE_SOA}]},
-    ]
-
-
-def _as_api(record: RecordSet) -> dict[str, Any]:
-    members = {member: getattr(record, attribute, None) for member, attribute in _MEMBERS.items()}
-    return normalise_record({**members, "ResourceRecords": [{"Value": value} for value in values_of(record)]})
-
-
-def _set_records(zone: FakeZone, records: list[dict[str, Any]]) -> None:
-    """Replace a zone's records; moto keeps values as plain texts, and drops the routing policies it does not know."""
-    zone.rrsets = []
-    for record in records:
-        kept = zone.add_rrset(
-            {**record, "ResourceRecords": [one["Value"] for one in record.get("ResourceRecords", [])]}
-        )
-        for member, attribute in UNEMULATED.items():
-            setattr(kept, attribute, record.get(member))
-
-
 def _as_observation(report: dict[str, Any]) -> dict[str, Any]:
     checked = datetime.fromtimestamp(report["at"], UTC)
     return {
@@ -339,5 +274,5 @@ def _as_observation(report: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _change_info(identifier: str | None = None, status: str = "PENDING") -> dict[str, Any]:
-    return {"Id": f"/change/{identifier or 'C' + new_id(20)}", "Status": status, "SubmittedAt": datetime.now(UTC)}
+def _change_info() -> dict[str, Any]:
+    return {"Id": f"/change/C{secrets.token_hex(10).upper()}", "Status": "PENDING", "SubmittedAt": datetime.now(UTC)}

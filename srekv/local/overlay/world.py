@@ -1,20 +1,21 @@
-"""What the handlers of all services share: settings, the way to the data plane, the lock, and moto's backends."""
+"""What the handlers of all services share: settings, the way to the data plane, the lock, moto's backends, a memory.
+
+The memory is what AWS remembers and moto does not: tokens, references, flags; plain data, guarded by the world's lock.
+"""
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from srekv.local.overlay.memory import Memory
+if TYPE_CHECKING:
+    from srekv.local.database import Database
 
-if TYPE_CHECKING:  # importing them costs a second; annotations alone must not
-    from moto.dynamodb.models import DynamoDBBackend
-    from moto.ec2.models import EC2Backend
-    from moto.iam.models import IAMBackend, InstanceProfile
-    from moto.route53.models import Route53Backend
+CHECKER_RANGE = "127.0.0.0/8"
+"""Where this cloud's health checkers call from."""
 
 
 class Link(Protocol):
@@ -22,9 +23,6 @@ class Link(Protocol):
 
     def call(self, method: str, /, **params: Any) -> Any:
         """Ask and wait for the answer; raises LinkError."""
-
-    def notify(self, method: str, /, **params: Any) -> None:
-        """Tell, expecting no answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +33,7 @@ class Settings:
         account: the AWS account id that it plays.
         region: the Region prepared in advance; every other one works as well.
         subnet: the first three octets of the /24 it owns, for example "127.53.0".
-        speed: AWS-equivalent seconds in a wall-clock second.
+        speed: AWS-equivalent seconds in a wall-clock second; the data plane settles it once the control plane serves.
         cloud_id: what its ping answers.
         database: URL of the DynamoDB that its tables live in; "" for moto's.
     """
@@ -48,11 +46,65 @@ class Settings:
     database: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """What a client token stands for: the parameters it came with and the reservation it made."""
+
+    params: str
+    reservation: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckReference:
+    """What a health check's caller reference stands for; it outlives the check."""
+
+    config: dict[str, Any]
+    check: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transaction:
+    """What a DynamoDB transaction with a token was: a digest of its request, its answer, and when (time.monotonic)."""
+
+    request: str
+    answer: Any
+    at: float
+
+
+@dataclass(kw_only=True)
+class Memory:
+    """Everything the overlay remembers between requests.
+
+    Attributes:
+        prepared: Regions whose default VPC has got what AWS gives it.
+        launches: Region and client token -> launch.
+        ran: instances that have reached "running" at least once.
+        hard: instances whose last stop skipped the OS shutdown.
+        automatic: instance -> its automatic public address.
+        last_address: last octet given out last; addresses go round, so a stopped instance comes back with another.
+        check_references: caller reference -> health check, also of deleted ones.
+        zone_references: caller references of hosted zones, also of deleted ones.
+        failures: health check -> checker address -> the last failure it reported.
+        invocations: command and instance -> how the command stands there, see `ssm`.
+        transactions: Region and client request token -> transaction of DynamoDB, guarded by DynamoDB's own lock.
+    """
+
+    prepared: set[str] = field(default_factory=set)
+    launches: dict[tuple[str, str], Launch] = field(default_factory=dict)
+    ran: set[str] = field(default_factory=set)
+    hard: set[str] = field(default_factory=set)
+    automatic: dict[str, str] = field(default_factory=dict)
+    last_address: int = 127
+    check_references: dict[str, CheckReference] = field(default_factory=dict)
+    zone_references: set[str] = field(default_factory=set)
+    failures: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    invocations: dict[tuple[str, str], Any] = field(default_factory=dict)
+    transactions: dict[tuple[str, str], Transaction] = field(default_factory=dict)
+
+
 @dataclass(kw_only=True)
 class World:
     """One local cloud's control plane.
-
-    The speed in `settings` is told by the data plane, which settles it once the control plane serves.
 
     `lock` guards moto's backends, which were written for one thread; nobody asks the data plane while holding it.
     `importing` is held to import any part of moto: its modules import each other in circles, which two threads at once
@@ -65,32 +117,23 @@ class World:
     lock: threading.RLock = field(default_factory=threading.RLock)
     importing: threading.RLock = field(default_factory=threading.RLock)
 
-    def ec2(self) -> dict[str, EC2Backend]:
-        """The EC2 backends of the Regions used so far."""
-        return dict(self._used("moto.ec2.models", "ec2_backends"))
+    @cached_property
+    def database(self) -> Database:
+        """The DynamoDB that the tables live in, where it is not moto's."""
+        from srekv.local.database import Database  # seldom needed
 
-    def dynamodb(self) -> dict[str, DynamoDBBackend]:
-        """The DynamoDB backends of the Regions used so far."""
-        return dict(self._used("moto.dynamodb.models", "dynamodb_backends"))
+        return Database(self.settings.database)
 
-    def cloudwatch(self) -> dict[str, Any]:
-        """The CloudWatch backends of the Regions used so far."""
-        return dict(self._used("moto.cloudwatch.models", "cloudwatch_backends"))
+    def backends(self, service: str) -> dict[str, Any]:
+        """The backends of one of moto's services by the Regions used so far.
 
-    def route53(self) -> dict[str, Route53Backend]:
-        """The one Route 53 backend, or none while nothing has used it."""
-        return dict(self._used("moto.route53.models", "route53_backends"))
+        Asking neither imports a service, nor waits for an import, nor creates a Region.
+        """
+        accounts = getattr(sys.modules.get(f"moto.{service}.models"), f"{service}_backends", None)
+        return dict(dict.items(accounts[self.settings.account])) if accounts else {}
 
-    def iam(self) -> dict[str, IAMBackend]:
-        """The one IAM backend, or none while nothing has used it."""
-        return dict(self._used("moto.iam.models", "iam_backends"))
-
-    def profiles(self) -> list[InstanceProfile]:
+    def profiles(self) -> list[Any]:
         """Every instance profile."""
-        return [profile for backend in self.iam().values() for profile in list(backend.instance_profiles.values())]
-
-    def _used(self, module: str, name: str) -> Iterator[tuple[str, Any]]:
-        """Backends that exist; asking neither imports a service, nor waits for an import, nor creates a Region."""
-        accounts = getattr(sys.modules.get(module), name, None)
-        if accounts:
-            yield from list(dict.items(accounts[self.settings.account]))
+        return [
+            profile for backend in self.backends("iam").values() for profile in [*backend.instance_profiles.values()]
+        ]

@@ -16,16 +16,16 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from socketserver import ThreadingMixIn
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import boto3
 import pytest
 from botocore.config import Config
 
+from srekv.app.clients import KINDS, connect
 from srekv.local.cloud import ControlPlane
 from srekv.local.overlay.world import Settings
+from tests.support.moto import serve
 
 HERE = Path(__file__).parent
 FETCHED = HERE.parents[2] / ".venv"
@@ -127,33 +127,13 @@ class Silence:
         """Nothing to say."""
         raise AssertionError(method)
 
-    def notify(self, method: str, /, **_: Any) -> None:
-        """Nobody listens."""
-
-
-class Threads(ThreadingMixIn, WSGIServer):
-    """One for each connection."""
-
-
-class Quiet(WSGIRequestHandler):
-    """Writes no log."""
-
-    def log_message(self, *_: object) -> None:
-        """Nothing."""
-
 
 @contextmanager
 def serving(settings: Settings, key: str = KEY, secret: str = SECRET) -> Iterator[tuple[ControlPlane, str]]:
     """A control plane on loopback, and its URL."""
-    plane = ControlPlane.build(settings, Silence(), key=key, secret=secret)
-    with make_server("127.0.0.1", 0, plane.application, server_class=Threads, handler_class=Quiet) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield plane, f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join(10)
+    plane = ControlPlane(settings, Silence(), key=key, secret=secret)
+    with serve(plane.application) as url:
+        yield plane, url
 
 
 @contextmanager
@@ -170,8 +150,7 @@ def forwarding(database: str) -> Iterator[Callable[..., Any]]:
     settings = Settings(account=ACCOUNT, region="us-east-1", subnet="127.53.0", database=database)
     with ExitStack() as opened:
         plane, url = opened.enter_context(serving(settings))
-        dynamodb: Any = plane.services.get("dynamodb")
-        opened.callback(dynamodb.make()._database.close)
+        opened.callback(plane.world.database.close)
 
         def client(role: str | None = None) -> Any:
             given = plane.keyring.mint(role, "i-1") if role else {"AccessKeyId": KEY, "SecretAccessKey": SECRET}
@@ -214,6 +193,18 @@ def database(request: pytest.FixtureRequest, reserve_port: Callable[[], int]) ->
     }
     with starters[request.param]() as url, closing(admin_of(url)) as admin:
         yield Database(request.param, url, admin)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def client(request: pytest.FixtureRequest, database: Any) -> Iterator[Any]:
+    """A client of each kind; making one costs more than a test."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("AWS_ENDPOINT_URL_DYNAMODB", database.url)
+        patched.setenv("AWS_ACCESS_KEY_ID", "testing")
+        patched.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        made = connect("us-east-1", request.param)
+    yield made
+    made.close()
 
 
 def admin_of(url: str) -> Any:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from srekv.app.clients import KINDS, connect
 from srekv.app.dynamodb import PAGES, DynamoStore
 from srekv.app.metrics import Metrics
 from srekv.app.model import Condition, Unavailable
@@ -42,28 +39,10 @@ class Small:
         return self._client.scan(**{**request, "Limit": 3})
 
 
-@contextmanager
-def environment(**values: str) -> Iterator[None]:
-    """The process's environment with these for a while."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-@pytest.fixture(params=KINDS)
-def client(request: pytest.FixtureRequest, database: Any) -> Iterator[Small]:
-    """A client of each kind."""
-    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-    where = environment(AWS_ENDPOINT_URL_DYNAMODB=database.url, **keys)
-    with where, closing(connect("us-east-1", request.param)) as made:
-        yield Small(made)
+@pytest.fixture
+def small(client: Any) -> Small:
+    """A client of each kind with small pages."""
+    return Small(client)
 
 
 @pytest.fixture
@@ -73,9 +52,9 @@ def metrics() -> Metrics:
 
 
 @pytest.fixture
-def store(client: Small, database: Any, metrics: Metrics) -> DynamoStore:
+def store(small: Small, database: Any, metrics: Metrics) -> DynamoStore:
     """A store of an empty table; it does not wait between attempts."""
-    return DynamoStore(database.table(), lambda: client, lambda _: None, metrics)
+    return DynamoStore(database.table(), lambda: small, lambda _: None, metrics)
 
 
 def walk(store: DynamoStore, prefix: str, limit: int) -> Iterator[list[tuple[str, int]]]:
@@ -101,28 +80,28 @@ def test_every_key_once(store: DynamoStore, limit: int) -> None:
     assert sorted(begun) == ["a", "a/ö", "ab"]
 
 
-def test_bounded_work(store: DynamoStore, client: Small) -> None:
+def test_bounded_work(store: DynamoStore, small: Small) -> None:
     """A prefix that nothing has: a few pages a request, then a cursor to go on from."""
     for number in range(3 * PAGES + 1):
         store.put(f"k{number}", b"v", ANY)
     found, after = store.keys("none", 10, None)
-    assert (found, len(client.asked)) == ([], PAGES)
+    assert (found, len(small.asked)) == ([], PAGES)
     assert after is not None
     assert list(walk(store, "none", 10))[-1] == []
 
 
-def test_consistent_unless_relaxed(store: DynamoStore, client: Small) -> None:
+def test_consistent_unless_relaxed(store: DynamoStore, small: Small) -> None:
     """The table is asked as the caller wants it."""
     store.keys("", 10, None)
     store.keys("", 10, None, consistent=False)
-    assert [request["ConsistentRead"] for request in client.asked] == [True, False]
+    assert [request["ConsistentRead"] for request in small.asked] == [True, False]
 
 
-def test_throttled_pages(store: DynamoStore, client: Small, metrics: Metrics) -> None:
+def test_throttled_pages(store: DynamoStore, small: Small, metrics: Metrics) -> None:
     """A page is tried again as any read; then it is an outage. All of it is counted."""
-    client.throttled = 2
+    small.throttled = 2
     assert store.keys("", 10, None) == ([], None)
-    client.throttled = 3
+    small.throttled = 3
     with pytest.raises(Unavailable):
         store.keys("", 10, None)
     shown = metrics.text().decode()

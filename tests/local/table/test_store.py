@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 
-from srekv.app.clients import KINDS, connect
 from srekv.app.dynamodb import DynamoStore
 from srekv.app.model import Condition, Conflict, Item, Refused, Unavailable
 
@@ -63,18 +61,6 @@ TIMEOUT = ReadTimeoutError(endpoint_url="http://127.0.0.1")
 NO_ROUTE = EndpointConnectionError(endpoint_url="http://127.0.0.1")
 THROTTLED = refusal("ThrottlingException", 400)
 BROKEN = refusal("InternalServerError", 500)
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def client(request: pytest.FixtureRequest, database: Any) -> Iterator[Any]:
-    """A client of each kind; making one costs more than a test."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("AWS_ENDPOINT_URL_DYNAMODB", database.url)
-        patched.setenv("AWS_ACCESS_KEY_ID", "testing")
-        patched.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-        made = connect("us-east-1", request.param)
-    yield made
-    made.close()
 
 
 @pytest.fixture

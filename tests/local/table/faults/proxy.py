@@ -21,7 +21,6 @@ import secrets
 import socket
 import struct
 import sys
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
@@ -35,7 +34,6 @@ ROLE_PATH = "/latest/meta-data/iam/security-credentials/"
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 _CHUNKED = re.compile(rb"(?i)\r\ntransfer-encoding: *chunked")
 _KEY = re.compile(rb"Credential=(\w+)/")
-_EXPIRED = "ExpiredTokenException", "The security token included in the request is expired"
 
 
 async def read_message(reader: asyncio.StreamReader, *, answer: bool) -> bytes:
@@ -112,7 +110,7 @@ class Exchange:
         if not self.writer.is_closing():
             self.writer.write(answer)
 
-    def refuse(self, code: str, message: str, status: int = 400) -> None:
+    def refuse(self, code: str, message: str, status: int) -> None:
         """Answer with an error in DynamoDB's shape."""
         body = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": message}).encode()
         head = (
@@ -129,75 +127,49 @@ class Exchange:
         self.writer.transport.abort()
 
 
-async def _throttle(exchange: Exchange) -> None:
-    """Refused for its rate, without effect."""
-    exchange.refuse("ThrottlingException", "Rate exceeded")
-
-
-async def _error_before(exchange: Exchange) -> None:
-    """An internal error, without effect; nobody can tell."""
-    exchange.refuse("InternalServerError", "The request processing has failed", status=500)
-
-
-async def _error_after(exchange: Exchange) -> None:
-    """An internal error after it took effect."""
-    await exchange.relay()
-    exchange.refuse("InternalServerError", "The request processing has failed", status=500)
-
-
-async def _slow(exchange: Exchange) -> None:
-    """It takes effect, and is answered, up to SLOWEST_S late: perhaps after its client has given up."""
-    await asyncio.sleep(exchange.day.dice.uniform(0, SLOWEST_S))
-    exchange.send(await exchange.relay())
-
-
-async def _reset_before(exchange: Exchange) -> None:
-    """The connection breaks, without effect."""
-    exchange.reset()
-
-
-async def _reset_after(exchange: Exchange) -> None:
-    """The connection breaks after it took effect."""
-    await exchange.relay()
-    exchange.reset()
-
-
-async def _half(exchange: Exchange) -> None:
-    """It takes effect; a part of the answer comes, then the connection ends."""
-    answer = await exchange.relay()
-    exchange.send(answer[: exchange.day.dice.randrange(1, len(answer))])
-    exchange.writer.close()
-
-
-async def _hole(exchange: Exchange) -> None:
-    """Nothing comes through until the fault ends; then everything arrives, as TCP sends again."""
-    await exchange.day.healed.wait()
-    exchange.send(await exchange.relay())
-
-
-async def _skew(exchange: Exchange) -> None:
-    """Refused since a clock is off, without effect (aws-recorded C2)."""
-    message = "Signature expired: 20260101T000000Z is now earlier than 20260101T001500Z (20260101T003000Z - 15 min.)"
-    exchange.refuse("InvalidSignatureException", message)
-
-
-async def _expired(exchange: Exchange) -> None:
-    """Refused since its keys have expired, without effect."""
-    exchange.refuse(*_EXPIRED)
-
-
-FAULTS: dict[str, Callable[[Exchange], Awaitable[None]]] = {
-    "throttle": _throttle,
-    "error-before": _error_before,
-    "error-after": _error_after,
-    "slow": _slow,
-    "reset-before": _reset_before,
-    "reset-after": _reset_after,
-    "half": _half,
-    "hole": _hole,
-    "skew": _skew,
-    "expired": _expired,
+FAULTS = {
+    "throttle": "Refused for its rate, without effect.",
+    "error-before": "An internal error, without effect; nobody can tell.",
+    "error-after": "An internal error after it took effect.",
+    "slow": "It takes effect, and is answered, up to SLOWEST_S late: perhaps after its client has given up.",
+    "reset-before": "The connection breaks, without effect.",
+    "reset-after": "The connection breaks after it took effect.",
+    "half": "It takes effect; a part of the answer comes, then the connection ends.",
+    "hole": "Nothing comes through until the fault ends; then everything arrives, as TCP sends again.",
+    "skew": "Refused since a clock is off, without effect (aws-recorded C2).",
+    "expired": "Refused since its keys have expired, without effect.",
 }
+"""What happens to a request."""
+
+_REFUSALS = {
+    "throttle": ("ThrottlingException", "Rate exceeded", 400),
+    "error": ("InternalServerError", "The request processing has failed", 500),
+    "skew": (
+        "InvalidSignatureException",
+        "Signature expired: 20260101T000000Z is now earlier than 20260101T001500Z (20260101T003000Z - 15 min.)",
+        400,
+    ),
+    "expired": ("ExpiredTokenException", "The security token included in the request is expired", 400),
+}
+
+
+async def misbehave(fault: str, exchange: Exchange) -> None:
+    """Do to a request what FAULTS says."""
+    kind, _, when = fault.partition("-")
+    if fault == "slow":
+        await asyncio.sleep(exchange.day.dice.uniform(0, SLOWEST_S))
+    if fault == "hole":
+        await exchange.day.healed.wait()
+    answer = await exchange.relay() if when == "after" or kind in {"slow", "half", "hole"} else b""
+    if kind in _REFUSALS:
+        exchange.refuse(*_REFUSALS[kind])
+    elif kind == "reset":
+        exchange.reset()
+    elif kind == "half":
+        exchange.send(answer[: exchange.day.dice.randrange(1, len(answer))])
+        exchange.writer.close()
+    else:
+        exchange.send(answer)
 
 
 class Day:
@@ -236,10 +208,10 @@ class Day:
     async def _misbehave(self, exchange: Exchange) -> None:
         key = _KEY.search(exchange.request)
         if key and key[1].startswith(b"ASIA") and key[1].decode() != self._keys["AccessKeyId"]:
-            exchange.refuse(*_EXPIRED)
+            exchange.refuse(*_REFUSALS["expired"])
         elif self._fault and self.dice.random() < self._share:
             self._met += 1
-            await FAULTS[self._fault](exchange)
+            await misbehave(self._fault, exchange)
         else:
             exchange.send(await exchange.relay())
 

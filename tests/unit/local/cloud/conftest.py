@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -12,9 +13,12 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import boto3
+import msgspec
 import pytest
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from srekv.local.cloud import ControlPlane
@@ -54,13 +58,10 @@ class FakeDataPlane:
         }
         return answers[method](**params)
 
-    def notify(self, method: str, /, **params: Any) -> None:
-        """Nothing listens."""
-
     def _apply(self, snapshot: dict[str, Any]) -> None:
         if self.is_broken:
             raise LinkError("out of order")
-        self.snapshots.append(Snapshot.from_json(snapshot))
+        self.snapshots.append(msgspec.convert(json.loads(json.dumps(snapshot)), Snapshot))
 
     def _run(self, **params: Any) -> dict[str, Any]:
         self.commands.append(params)
@@ -127,6 +128,34 @@ class Cloud:
         )
         status, answered = started[0]
         return status, answered, b"".join(answer)
+
+    def signed(
+        self,
+        service: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        keys: Credentials = Credentials(KEY, SECRET),  # noqa: B008 - nobody changes it
+    ) -> tuple[int, bytes]:
+        """A signed request that no client of boto3 makes, with a body or without: status and answer."""
+        method = "POST" if body else "GET"
+        request = AWSRequest(method, url, headers, body)
+        SigV4Auth(keys, service, "us-east-1").add_auth(request)
+        status, _, answer = self.request(method, request.url, dict(request.headers), body)
+        return status, answer
+
+    def zone(self, reference: str = "z1", name: str = "sre-test.local", region: str = "us-east-1") -> dict[str, Any]:
+        """What CreateHostedZone answers for a private zone on a Region's default VPC."""
+        vpc = self.client("ec2", region=region).describe_vpcs()["Vpcs"][0]["VpcId"]
+        made: dict[str, Any] = self.client("route53").create_hosted_zone(
+            Name=name, CallerReference=reference, VPC={"VPCRegion": region, "VPCId": vpc}
+        )
+        return made
+
+    def change(self, zone: str, *changes: tuple[str, dict[str, Any]]) -> Any:
+        """One batch of changes of record sets."""
+        batch = [{"Action": action, "ResourceRecordSet": record} for action, record in changes]
+        return self.client("route53").change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": batch})
 
     def finish_commands(self) -> None:
         """Let every command end and wait until each has."""
@@ -206,7 +235,7 @@ def cloud(session: boto3.session.Session) -> Iterator[Cloud]:
     """A fresh, empty account."""
     data = FakeDataPlane()
     settings = Settings(account=str(next(ACCOUNTS)), region="us-east-1", subnet="127.53.0", speed=10, cloud_id="c1")
-    made = Cloud(plane=ControlPlane.build(settings, data, key=KEY, secret=SECRET), data=data, session=session)
+    made = Cloud(plane=ControlPlane(settings, data, key=KEY, secret=SECRET), data=data, session=session)
     yield made
     made.finish_commands()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -9,6 +10,7 @@ from urllib.parse import quote
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,28 +55,83 @@ def test_whatever_botocore_signs_is_let_in(body: bytes, path: str, value: str) -
 
 
 @pytest.mark.parametrize(
+    ("target", "signature"),
+    [
+        ("/", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"),
+        ("/?Param2=value2&Param1=value1", "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500"),
+    ],
+)
+def test_aws_own_examples_are_let_in(target: str, signature: str) -> None:
+    """AWS's test suite of Signature Version 4: get-vanilla and get-vanilla-query-order-key-case."""
+    now = datetime(2015, 8, 30, 12, 36, tzinfo=UTC)
+    claim = "AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, SignedHeaders=host;x-amz-date"
+    headers = {
+        "host": "example.amazonaws.com",
+        "x-amz-date": "20150830T123600Z",
+        "authorization": f"AWS4-HMAC-SHA256 Credential={claim}, Signature={signature}",
+    }
+    path, _, query = target.partition("?")
+    request = HttpRequest(method="GET", path=path, query=query, headers=headers, body=b"")
+    keyring = Keyring("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", now=lambda: now)
+    assert verify(keyring, request).role is None
+
+
+class Thorough(SigV4Auth):
+    """Signs headers that botocore leaves out."""
+
+    def headers_to_sign(self, request: AWSRequest) -> Any:
+        """All of them."""
+        signed = HTTPHeaders()
+        for name, value in request.headers.items():
+            signed[name.lower()] = value
+        return signed
+
+
+def test_headers_that_botocore_never_signs_may_be_signed() -> None:
+    """Other clients sign User-Agent, too."""
+    request = AWSRequest("GET", "http://a.test/", headers={"host": "a.test", "user-agent": "aws-sdk-java/1"})
+    Thorough(Credentials("AKIA1", "s"), "ec2", "us-east-1").add_auth(request)
+    headers = {name.lower(): str(value) for name, value in request.headers.items()}
+    sent = HttpRequest(method="GET", path="/", query="", headers=headers, body=b"")
+    assert verify(Keyring("AKIA1", "s"), sent).role is None
+    with pytest.raises(Refusal, match="mismatch"):
+        verify(Keyring("AKIA1", "s"), replace(sent, headers={**headers, "user-agent": "another"}))
+
+
+def forged(**headers: str) -> HttpRequest:
+    """A request whose headers were changed after it was signed."""
+    request = signed()
+    return replace(request, headers={**request.headers, **headers})
+
+
+CLAIM = signed().headers["authorization"]
+CLAIMED_DATE = NOW.strftime("/%Y%m%d/")
+
+
+@pytest.mark.parametrize(
     ("request_", "kind"),
     [
         (signed(secret="other"), "mismatch"),
         (signed(key="AKIA2"), "unknown"),
+        (replace(signed(body=b"{}"), body=b"[]"), "mismatch"),
+        (replace(signed(), method="GET"), "mismatch"),
+        (replace(signed(), path="/else"), "mismatch"),
+        (replace(signed(), path="/#more"), "mismatch"),
+        (replace(signed(), query="a=1"), "mismatch"),
+        (replace(signed(), query="#a=1"), "mismatch"),
+        (replace(signed(), query="\t"), "mismatch"),
+        (forged(host="elsewhere"), "mismatch"),
+        (forged(authorization=CLAIM[:-1] + "é"), "mismatch"),
+        (forged(authorization=CLAIM.replace(CLAIMED_DATE, CLAIMED_DATE[:-2] + "/")), "mismatch"),
+        (forged(**{"x-amz-date": "today"}), "mismatch"),
+        (forged(**{"x-amz-content-sha256": "0" * 64}), "missing"),
     ],
-    ids=["wrong secret", "unknown key"],
 )
-def test_a_wrong_key_is_refused(request_: HttpRequest, kind: str) -> None:
-    """Neither an unknown key nor a wrong secret opens."""
+def test_a_forged_request_is_refused(request_: HttpRequest, kind: str) -> None:
+    """Neither an unknown key nor a wrong secret opens; the signature covers all that is sent."""
     with pytest.raises(Refusal) as refusal:
         verify(Keyring("AKIA1", "s"), request_)
     assert refusal.value.kind == kind
-
-
-def test_a_changed_body_is_refused() -> None:
-    """The signature covers the body."""
-    request = signed(body=b"{}")
-    changed = HttpRequest(
-        method=request.method, path=request.path, query=request.query, headers=request.headers, body=b"[]"
-    )
-    with pytest.raises(Refusal):
-        verify(Keyring("AKIA1", "s"), changed)
 
 
 @pytest.mark.parametrize(

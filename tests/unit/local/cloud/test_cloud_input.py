@@ -7,9 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 
 from srekv.local.overlay.input import LARGEST_REQUEST
 
@@ -94,9 +91,7 @@ def packed(cloud: Any) -> Callable[[str, bytes], tuple[int, bytes]]:
 
     def send(service: str, body: bytes) -> tuple[int, bytes]:
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Content-Encoding": "gzip"}
-        request = AWSRequest(method="POST", url="http://127.53.0.1:8000/", headers=headers, data=body)
-        SigV4Auth(Credentials(KEY, SECRET), service, "us-east-1").add_auth(request)
-        status, _, answer = cloud.request("POST", request.url, dict(request.headers), body)
+        status, answer = cloud.signed(service, "http://127.53.0.1:8000/", headers, body)
         return status, answer
 
     return send

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from werkzeug.serving import make_server
 
 from srekv.conformance.layer import Account
+from tests.support.moto import serve
 
 KEY, SECRET = "AKIALOCALLOCALLOCAL1", "the operator's secret"
 TRUST = '{"Version": "2012-10-17", "Statement": []}'
@@ -20,24 +19,19 @@ TRUST = '{"Version": "2012-10-17", "Statement": []}'
 @pytest.fixture
 def client(cloud: Any) -> Iterator[Callable[[str], Any]]:
     """Clients of a strict account, over a socket of the local cloud."""
-    server = make_server("127.0.0.1", 0, cloud.plane.application, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
     session = boto3.Session(KEY, SECRET, region_name="us-east-1")
     Account().attach(session)
     made: dict[str, Any] = {}
 
     def client(service: str) -> Any:
         if service not in made:
-            made[service] = session.client(service, endpoint_url=f"http://127.0.0.1:{server.server_port}")
+            made[service] = session.client(service, endpoint_url=url)
         return made[service]
 
-    yield client
-    for one in made.values():
-        one.close()
-    server.shutdown()
-    thread.join(10)
-    server.server_close()
+    with serve(cloud.plane.application) as url:
+        yield client
+        for one in made.values():
+            one.close()
 
 
 def persist(call: Callable[..., Any], **arguments: Any) -> Any:

@@ -6,8 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 POLICY = json.dumps(
@@ -106,11 +104,9 @@ def test_the_agents_own_call_needs_the_roles_permission(cloud: Any, allowed: str
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": allowed, "Resource": "*"}]}
     found = cloud.plane.credentials(machine=cloud.launch(IamInstanceProfile={"Name": cloud.role(json.dumps(policy))}))
     target = {"X-Amz-Target": "AmazonSSM.UpdateInstanceInformation", "Content-Type": "application/x-amz-json-1.1"}
-    request = AWSRequest("POST", "http://127.53.0.1:8000/", target, b"{}")
     keys = Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["Token"])
-    SigV4Auth(keys, "ssm", "us-east-1").add_auth(request)
-    answer = cloud.request("POST", request.url, request.headers, b"{}")
-    assert (answer[0], json.loads(answer[2])["__type"]) == (400, code)
+    status, answer = cloud.signed("ssm", "http://127.53.0.1:8000/", target, b"{}", keys)
+    assert (status, json.loads(answer)["__type"]) == (400, code)
 
 
 def test_a_node_whose_role_is_gone_may_do_nothing(cloud: Any, node: str, refusal: Any) -> None:
@@ -260,10 +256,7 @@ def test_empty_means_that_nothing_of_a_user_is_left(cloud: Any) -> None:
     """False while anything is there, with its name; true at the start and at the end."""
 
     def empty() -> dict[str, Any]:
-        request = AWSRequest("GET", "http://127.53.0.1:8000/_srekv/empty")
-        operator = Credentials("AKIALOCALLOCALLOCAL1", "the operator's secret")
-        SigV4Auth(operator, "srekv", "us-east-1").add_auth(request)
-        answer: dict[str, Any] = json.loads(cloud.request("GET", request.url, request.headers)[2])
+        answer: dict[str, Any] = json.loads(cloud.signed("srekv", "http://127.53.0.1:8000/_srekv/empty", {})[1])
         return answer
 
     cloud.client("ec2").describe_vpcs()

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from srekv.local.overlay.item_actions import asked
-from srekv.local.overlay.policies import BOUNDARY, IDENTITY, Policy, decide
+from srekv.local.overlay.permissions import BOUNDARY, IDENTITY, Policy, asked, decide
 
 TABLES = "arn:aws:dynamodb:us-east-1:123456789012:table/"
 TABLE = TABLES + "T"

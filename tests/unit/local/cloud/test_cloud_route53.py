@@ -17,26 +17,12 @@ CHECK = {
 }
 
 
-def create_zone(cloud: Any, reference: str = "z1", name: str = "sre-test.local") -> Any:
-    """A private zone on the default VPC."""
-    vpc = cloud.client("ec2").describe_vpcs()["Vpcs"][0]["VpcId"]
-    return cloud.client("route53").create_hosted_zone(
-        Name=name, CallerReference=reference, VPC={"VPCRegion": "us-east-1", "VPCId": vpc}
-    )
-
-
 def create_check(cloud: Any, reference: str = "c1", **changes: Any) -> Any:
     """The health check of the lab."""
     config = {**CHECK, **changes}
     return cloud.client("route53").create_health_check(CallerReference=reference, HealthCheckConfig=config)[
         "HealthCheck"
     ]
-
-
-def change(cloud: Any, zone: str, *changes: tuple[str, dict[str, Any]]) -> Any:
-    """One batch."""
-    batch = [{"Action": action, "ResourceRecordSet": record} for action, record in changes]
-    return cloud.client("route53").change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": batch})
 
 
 def primary(check: str) -> dict[str, Any]:
@@ -54,7 +40,7 @@ def primary(check: str) -> dict[str, Any]:
 
 def test_a_private_zone_is_born_as_aws_bears_it(cloud: Any) -> None:
     """Rows R1, R2, R10: shape of the answer, and the SOA and NS records."""
-    answer = create_zone(cloud)
+    answer = cloud.zone()
     assert answer["ChangeInfo"]["Status"] == "PENDING"
     assert "DelegationSet" not in answer
     assert answer["HostedZone"]["Config"]["PrivateZone"] is True
@@ -70,9 +56,9 @@ def test_a_private_zone_is_born_as_aws_bears_it(cloud: Any) -> None:
 
 def test_zone_references_and_names_are_used_once(cloud: Any, refusal: Any) -> None:
     """Rows R6, R8, R4, R12: also after the zone is gone."""
-    zone = create_zone(cloud)["HostedZone"]["Id"]
-    assert refusal(create_zone, cloud=cloud)[:2] == (409, "HostedZoneAlreadyExists")
-    assert refusal(create_zone, cloud=cloud, reference="z2")[:2] == (400, "ConflictingDomainExists")
+    zone = cloud.zone()["HostedZone"]["Id"]
+    assert refusal(cloud.zone)[:2] == (409, "HostedZoneAlreadyExists")
+    assert refusal(cloud.zone, reference="z2")[:2] == (400, "ConflictingDomainExists")
     route53 = cloud.client("route53")
     unknown = {"VPCRegion": "us-east-1", "VPCId": "vpc-0123456789abcdef0"}
     assert refusal(route53.create_hosted_zone, Name="a.local", CallerReference="z3", VPC=unknown)[1:] == (
@@ -80,15 +66,15 @@ def test_zone_references_and_names_are_used_once(cloud: Any, refusal: Any) -> No
         "The VPC ID is invalid.",
     )
     route53.delete_hosted_zone(Id=zone)
-    assert refusal(create_zone, cloud=cloud)[:2] == (409, "HostedZoneAlreadyExists")
+    assert refusal(cloud.zone)[:2] == (409, "HostedZoneAlreadyExists")
     assert refusal(route53.delete_hosted_zone, Id=zone)[:2] == (404, "NoSuchHostedZone")
-    create_zone(cloud, reference="z4")
+    cloud.zone(reference="z4")
 
 
 def test_zones_by_name_begin_at_a_name(cloud: Any) -> None:
     """Ordered by reversed labels, from the name on: callers must compare names themselves (aws-facts 2.3)."""
     for reference, name in enumerate(("b.test", "a.zone", "a.test")):
-        create_zone(cloud, reference=str(reference), name=name)
+        cloud.zone(reference=str(reference), name=name)
     route53 = cloud.client("route53")
     listed = route53.list_hosted_zones_by_name(DNSName="b.test")
     assert [zone["Name"] for zone in listed["HostedZones"]] == ["b.test.", "a.zone."]
@@ -99,36 +85,36 @@ def test_zones_by_name_begin_at_a_name(cloud: Any) -> None:
 
 def test_records_reach_the_data_plane_and_keep_their_zone(cloud: Any, refusal: Any) -> None:
     """A failover record as the DNS server needs it; a zone with records is not deleted (R14)."""
-    zone, check = create_zone(cloud)["HostedZone"]["Id"], create_check(cloud)["Id"]
-    answer = change(cloud, zone, ("UPSERT", primary(check)))
+    zone, check = cloud.zone()["HostedZone"]["Id"], create_check(cloud)["Id"]
+    answer = cloud.change(zone, ("UPSERT", primary(check)))
     route53 = cloud.client("route53")
     assert route53.get_change(Id=answer["ChangeInfo"]["Id"])["ChangeInfo"]["Status"] == "INSYNC"
     record = next(one for one in cloud.data.last.zones[0].records if one.type == "A")
     assert (record.name, record.ttl, record.values) == ("svc.sre-test.local.", 10, ("127.53.0.130",))
     assert (record.set_identifier, record.failover, record.health_check) == ("az1", "PRIMARY", check)
     assert refusal(route53.delete_hosted_zone, Id=zone)[:2] == (400, "HostedZoneNotEmpty")
-    change(cloud, zone, ("DELETE", primary(check)))
+    cloud.change(zone, ("DELETE", primary(check)))
     route53.delete_hosted_zone(Id=zone)
     assert cloud.data.last.zones == ()
 
 
 def test_what_is_listed_can_be_deleted(cloud: Any) -> None:
     """DELETE wants exactly what ListResourceRecordSets shows, and accepts it."""
-    zone = create_zone(cloud)["HostedZone"]["Id"]
-    change(cloud, zone, ("CREATE", primary(create_check(cloud)["Id"])))
+    zone = cloud.zone()["HostedZone"]["Id"]
+    cloud.change(zone, ("CREATE", primary(create_check(cloud)["Id"])))
     listed = cloud.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
-    change(cloud, zone, *(("DELETE", record) for record in listed if record["Type"] == "A"))
+    cloud.change(zone, *(("DELETE", record) for record in listed if record["Type"] == "A"))
     left = cloud.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
     assert {record["Type"] for record in left} == {"SOA", "NS"}
 
 
 def test_bad_batches_are_refused_with_aws_status_and_code(cloud: Any, refusal: Any) -> None:
     """A bad change is a 400, an unknown check and an unknown zone a 404."""
-    zone = create_zone(cloud)["HostedZone"]["Id"]
+    zone = cloud.zone()["HostedZone"]["Id"]
     without = {name: value for name, value in primary("x").items() if name != "HealthCheckId"}
 
     def send(record: dict[str, Any], where: str = zone) -> Any:
-        return change(cloud, where, ("CREATE", record))
+        return cloud.change(where, ("CREATE", record))
 
     assert refusal(send, record=without) == (
         400,
@@ -201,8 +187,8 @@ def test_health_is_what_the_checkers_report(cloud: Any, refusal: Any) -> None:
 
 def test_deleting_a_check_in_use_succeeds_once(cloud: Any, refusal: Any) -> None:
     """Rows R44 and R42."""
-    zone, check = create_zone(cloud)["HostedZone"]["Id"], create_check(cloud)["Id"]
-    change(cloud, zone, ("CREATE", primary(check)))
+    zone, check = cloud.zone()["HostedZone"]["Id"], create_check(cloud)["Id"]
+    cloud.change(zone, ("CREATE", primary(check)))
     route53 = cloud.client("route53")
     route53.delete_health_check(HealthCheckId=check)
     assert refusal(route53.delete_health_check, HealthCheckId=check)[:2] == (404, "NoSuchHealthCheck")
@@ -239,33 +225,33 @@ ESCAPED = {
 @pytest.mark.parametrize(("given", "listed"), ESCAPED.items())
 def test_names_are_listed_with_octal_escapes(cloud: Any, given: str, listed: str) -> None:
     """Everything but a-z, 0-9, "-" and "_", however it was given; either form finds, changes and deletes it."""
-    zone = create_zone(cloud)["HostedZone"]["Id"]
+    zone = cloud.zone()["HostedZone"]["Id"]
     record = {"Name": f"{given}.sre-test.local", "Type": "A", "TTL": 5, "ResourceRecords": [{"Value": "10.0.0.1"}]}
-    change(cloud, zone, ("CREATE", record))
+    cloud.change(zone, ("CREATE", record))
     route53 = cloud.client("route53")
     (found, *_) = route53.list_resource_record_sets(
         HostedZoneId=zone, StartRecordName=record["Name"], StartRecordType="A", MaxItems="1"
     )["ResourceRecordSets"]
     assert found == {**record, "Name": f"{listed}.sre-test.local."}
     assert cloud.data.last.zones[0].records[-1].name == found["Name"]
-    change(cloud, zone, ("UPSERT", {**found, "TTL": 6}))
-    change(cloud, zone, ("DELETE", {**record, "TTL": 6}))
+    cloud.change(zone, ("UPSERT", {**found, "TTL": 6}))
+    cloud.change(zone, ("DELETE", {**record, "TTL": 6}))
     assert {one.type for one in cloud.data.last.zones[0].records} == {"SOA", "NS"}
 
 
 def test_a_zone_s_name_is_escaped_and_checked(cloud: Any, refusal: Any) -> None:
     """As the names of records are (row R9)."""
-    assert create_zone(cloud, name="api.*.test")["HostedZone"]["Name"] == r"api.\052.test."
-    assert refusal(create_zone, cloud=cloud, reference="z2", name=r"API.\052.test")[1] == "ConflictingDomainExists"
+    assert cloud.zone(name="api.*.test")["HostedZone"]["Name"] == r"api.\052.test."
+    assert refusal(cloud.zone, reference="z2", name=r"API.\052.test")[1] == "ConflictingDomainExists"
     for name, text in (("a" * 64 + ".test", "DomainLabelTooLong"), ("a b.test", "UnsupportedCharacter")):
-        status, code, message = refusal(create_zone, cloud=cloud, reference="z3", name=name)
+        status, code, message = refusal(cloud.zone, reference="z3", name=name)
         assert (status, code) == (400, "InvalidDomainName")
         assert text in message
 
 
 def test_a_value_that_is_refused_is_an_invalid_change_batch(cloud: Any, refusal: Any) -> None:
     """HTTP 400, and the zone stays as it was; an alias to a record of the zone is listed as it was put."""
-    zone = create_zone(cloud)["HostedZone"]["Id"]
+    zone = cloud.zone()["HostedZone"]["Id"]
     address = {"Name": "a.sre-test.local.", "Type": "A", "TTL": 5, "ResourceRecords": [{"Value": "10.0.0.1"}]}
     other = {**address, "Type": "CNAME", "ResourceRecords": [{"Value": "b.test"}]}
     batch = {"Changes": [{"Action": "CREATE", "ResourceRecordSet": one} for one in (address, other)]}
@@ -275,8 +261,8 @@ def test_a_value_that_is_refused_is_an_invalid_change_batch(cloud: Any, refusal:
     members = {"HostedZoneId": zone.rpartition("/")[2], "DNSName": "*.Sre-Test.local", "EvaluateTargetHealth": True}
     lead = {"Name": "b.sre-test.local.", "Type": "A", "AliasTarget": members}
     wildcard = {**address, "Name": "*.sre-test.local"}
-    change(cloud, zone, ("CREATE", wildcard), ("CREATE", lead))
+    cloud.change(zone, ("CREATE", wildcard), ("CREATE", lead))
     listed = cloud.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
     (found,) = [one for one in listed if one["Name"] == lead["Name"]]
     assert found == {**lead, "AliasTarget": {**members, "DNSName": r"\052.sre-test.local."}}
-    change(cloud, zone, ("DELETE", lead), ("DELETE", wildcard))
+    cloud.change(zone, ("DELETE", lead), ("DELETE", wildcard))

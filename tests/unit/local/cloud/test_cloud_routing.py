@@ -81,17 +81,12 @@ def members(name: str, number: int, record: dict[str, Any], zone: str) -> dict[s
 
 def test_a_routing_policy_reaches_the_name_servers_and_stays_in_the_list(cloud: Any) -> None:
     """Every policy: listed as it was given after later changes too, answered as it says or not at all."""
-    route53, vpc = cloud.client("route53"), cloud.client("ec2").describe_vpcs()["Vpcs"][0]["VpcId"]
-    created = route53.create_hosted_zone(
-        Name="sre-test.local", CallerReference="z1", VPC={"VPCRegion": "us-east-1", "VPCId": vpc}
-    )
-    zone = created["HostedZone"]["Id"].rpartition("/")[2]
+    zone = cloud.zone()["HostedZone"]["Id"].rpartition("/")[2]
     given: list[dict[str, Any]] = []
     for name in sorted(RECORDS, key=["weighted", "plain"].__contains__, reverse=True):  # targets before their aliases
         given += [members(name, number, record, zone) for number, record in enumerate(RECORDS[name])]
-        changes = [{"Action": "UPSERT", "ResourceRecordSet": one} for one in given]
-        route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
-    listed = route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+        cloud.change(zone, *(("UPSERT", one) for one in given))
+    listed = cloud.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
     policies = ("Failover", "Weight", "Region", "MultiValueAnswer", "GeoLocation", "GeoProximityLocation")
     for policy in (*policies, "CidrRoutingConfig"):
         told, shown = (sorted(str(one[policy]) for one in records if policy in one) for records in (given, listed))
@@ -109,15 +104,11 @@ def test_a_routing_policy_reaches_the_name_servers_and_stays_in_the_list(cloud: 
 @pytest.mark.parametrize(("region", "address"), [("eu-central-1", "127.0.0.5"), (None, "127.0.0.6")])
 def test_latency_is_counted_from_the_vpc_of_the_zone(cloud: Any, region: str | None, address: str) -> None:
     """From the Region of the VPC that the zone belongs to; for a public zone from the cloud's own."""
-    private = {}
-    if region:
-        vpc = cloud.client("ec2", region=region).describe_vpcs()["Vpcs"][0]["VpcId"]
-        private = {"VPC": {"VPCRegion": region, "VPCId": vpc}}
-    route53 = cloud.client("route53")
-    zone = route53.create_hosted_zone(Name="sre-test.local", CallerReference="z1", **private)["HostedZone"]["Id"]
-    records = [members("latency", number, record, zone) for number, record in enumerate(RECORDS["latency"])]
-    changes = [{"Action": "CREATE", "ResourceRecordSet": one} for one in records]
-    route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
+    public = {"Name": "sre-test.local", "CallerReference": "z1"}
+    made = cloud.zone(region=region) if region else cloud.client("route53").create_hosted_zone(**public)
+    zone = made["HostedZone"]["Id"]
+    records = (members("latency", number, record, zone) for number, record in enumerate(RECORDS["latency"]))
+    cloud.change(zone, *(("CREATE", one) for one in records))
     table = ZoneTable(cloud.data.last.zones, lambda _: True, random.Random(1))
     answer = table.lookup(dns.name.from_text("latency.sre-test.local."), dns.rdatatype.A)
     assert [value.to_text() for value in answer.answer[0].values] == [address]
