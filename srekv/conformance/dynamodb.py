@@ -25,7 +25,7 @@ _LEFT_OUT = ("KeySchema", "AttributeDefinitions", "CreationDateTime")
 
 
 class Tables(ServiceRules):
-    """Tables on their way in and out, by name: for some looks."""
+    """Tables on their way in and out, by name: for some polls."""
 
     def __init__(self, conditions: Conditions) -> None:
         self._conditions = conditions
@@ -38,7 +38,7 @@ class Tables(ServiceRules):
                 lambda name: Refusal(_NOT_FOUND.code, f"{_NOT_FOUND.message}: Table: {name} not found"),
                 after="CreateTable",
                 things=param("TableName"),
-                looks=(0, 1),
+                polls=(0, 1),
                 before="DescribeTable DescribeContinuousBackups",
                 named=param("TableName"),
             ),
@@ -56,7 +56,7 @@ class Tables(ServiceRules):
                 ),
                 after="CreateTable",
                 things=param("TableName"),
-                looks=(1, 2),
+                polls=(1, 2),
                 before="UpdateContinuousBackups",
                 named=param("TableName"),
             ),
@@ -64,7 +64,7 @@ class Tables(ServiceRules):
 
     def _refuse_creating(self, call: Call) -> Refusal | None:
         name = call.params.get("TableName", "")
-        if not self._creating.look(name):
+        if not self._creating.poll(name):
             return None
         if call.operation in {"DeleteTable", "UpdateTable"}:
             return _in_use(name, "created")
@@ -73,15 +73,15 @@ class Tables(ServiceRules):
     def _show_creating(self, call: Call, answer: Answer) -> None:
         name = call.params["TableName"]
         if call.operation == "CreateTable":
-            self._creating.start(name, self._conditions.looks("table-creating", call, 1, 2))
+            self._creating.start(name, self._conditions.polls("table-creating", call, 1, 2))
             answer["TableDescription"]["TableStatus"] = "CREATING"
-        elif not call.replayed and self._creating.look(name):
+        elif not call.replayed and self._creating.poll(name):
             answer["Table"]["TableStatus"] = "CREATING"
 
     def _answer_deleting(self, call: Call) -> Refusal | Raw | None:
         """Answer for a table that the backend has already forgotten."""
         name = call.params["TableName"]
-        if not self._deleting.look(name):
+        if not self._deleting.poll(name):
             return None
         if call.operation == "CreateTable":
             return _in_use(name, "deleted")
@@ -98,12 +98,12 @@ class Tables(ServiceRules):
         table["TableStatus"] = "DELETING"
         name = table["TableName"]
         self._going[name] = {member: value for member, value in table.items() if isinstance(value, str | int | bool)}
-        self._deleting.start(name, self._conditions.looks("table-deleting", call, 1, 2))
+        self._deleting.start(name, self._conditions.polls("table-deleting", call, 1, 2))
         self._creating.end(name)
 
     def _list_deleting(self, _call: Call, answer: Answer) -> None:
         if not answer.get("LastEvaluatedTableName"):
-            leaving = [name for name in self._going if self._deleting.look(name)]
+            leaving = [name for name in self._going if self._deleting.poll(name)]
             answer["TableNames"] = sorted({*answer["TableNames"], *leaving})
 
 

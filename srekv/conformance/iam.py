@@ -44,28 +44,28 @@ class Iam(ServiceRules):
 
     def _refuse_unseen(self, call: Call) -> Refusal | None:
         role = call.params.get("RoleName", "")
-        if self._unseen.look(f"{call.operation} {role}"):
+        if self._unseen.poll(f"{call.operation} {role}"):
             return Refusal("NoSuchEntity", f"The role with name {role} cannot be found.", 404)
         return None
 
     def _hide_role(self, call: Call, _answer: Answer) -> None:
         """A new role is unknown to what changes it for one or two tries, and perhaps to GetRole for one."""
-        for operation, looks in (*((one, (1, 2)) for one in _CHANGING), ("GetRole", (0, 1))):
-            lasts = self._conditions.between("role-not-seen", f"{operation} {call.number}", *looks)
+        for operation, polls in (*((one, (1, 2)) for one in _CHANGING), ("GetRole", (0, 1))):
+            lasts = self._conditions.between("role-not-seen", f"{operation} {call.number}", *polls)
             self._unseen.start(f"{operation} {call.params['RoleName']}", lasts)
 
     def _refuse_deletion(self, call: Call) -> Refusal | None:
         name = "RoleName" if call.operation == "DeleteRole" else "InstanceProfileName"
         for removal, text in _REMOVALS.items():
-            if self._lingering.look(f"{removal} {name} {call.params[name]}"):
+            if self._lingering.poll(f"{removal} {name} {call.params[name]}"):
                 return Refusal("DeleteConflict", text, 409)
         return None
 
     def _remove(self, call: Call, _answer: Answer) -> None:
         """What was just taken off a role or out of a profile still counts for a try, for both."""
         for name in {"RoleName", "InstanceProfileName"} & call.params.keys():
-            looks = self._conditions.between("delete-conflict", f"{name} {call.operation} {call.number}", 0, 2)
-            self._lingering.start(f"{call.operation} {name} {call.params[name]}", looks)
+            polls = self._conditions.between("delete-conflict", f"{name} {call.operation} {call.number}", 0, 2)
+            self._lingering.start(f"{call.operation} {name} {call.params[name]}", polls)
 
 
 def _shape_roles(call: Call, answer: Answer) -> None:

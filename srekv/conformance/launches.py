@@ -170,7 +170,7 @@ class Profiles(ServiceRules):
     def _refuse_unseen(self, call: Call) -> Refusal | None:
         given = call.params.get("IamInstanceProfile", {})
         name = _profile_name(given)
-        if not name or not (name in self._deleted or self._unseen.look(name)):
+        if not name or not (name in self._deleted or self._unseen.poll(name)):
             return None
         member, kind = ("name", "name") if "Name" in given else ("arn", "ARN")
         return Refusal(
@@ -180,18 +180,18 @@ class Profiles(ServiceRules):
         )
 
     def _hide(self, call: Call, _answer: Answer) -> None:
-        self._unseen.start(call.params["InstanceProfileName"], self._conditions.looks("profile-not-seen", call, 1, 2))
+        self._unseen.start(call.params["InstanceProfileName"], self._conditions.polls("profile-not-seen", call, 1, 2))
 
     def _refuse_without_role(self, call: Call) -> Refusal | None:
         profile = self._profiles.get(_profile_name(call.params.get("IamInstanceProfile", {})))
-        if profile is None or not (self._role_unseen.look(profile.name) or not profile.roles):
+        if profile is None or not (self._role_unseen.poll(profile.name) or not profile.roles):
             return None
         return Refusal("InvalidParameterValue", f'IAM Instance Profile "{profile.arn}" has no associated IAM Roles')
 
     def _hide_role(self, call: Call, _answer: Answer) -> None:
         if call.params["InstanceProfileName"] in self._profiles:
-            looks = self._conditions.looks("profile-without-role", call, 0, 2)
-            self._role_unseen.start(call.params["InstanceProfileName"], looks)
+            polls = self._conditions.polls("profile-without-role", call, 0, 2)
+            self._role_unseen.start(call.params["InstanceProfileName"], polls)
 
 
 def _limit_user_data(call: Call) -> Refusal | None:

@@ -11,7 +11,7 @@ from botocore.exceptions import ConnectionClosedError
 
 from srekv.conformance import wire
 from srekv.conformance.addresses import Addresses
-from srekv.conformance.credentials import Credentials, State
+from srekv.conformance.credentials import Credentials
 from srekv.conformance.dynamodb import Tables
 from srekv.conformance.faults import Fault, FaultInjector, Kind, throttle_of
 from srekv.conformance.groups import Groups
@@ -196,25 +196,6 @@ class Account:
     def kill_after(self, operation: str, nth: int = 1) -> None:
         """The process dies when that call, or the first later one that is not refused, has taken effect."""
         self._plan("kill after", operation, nth)
-
-    def without_capacity(self, zone: str) -> None:
-        """EC2 has no stock in this zone, for a launch and for a start (E3)."""
-        self.conditions.without_capacity.add(zone)
-
-    def not_offered(self, instance_type: str, zone: str, *, known: bool = True) -> None:
-        """EC2 does not offer this type in this zone (E4).
-
-        Args:
-            instance_type: for example "t2.micro".
-            zone: for example "us-east-1e".
-            known: whether DescribeInstanceTypeOfferings says so.
-        """
-        self.conditions.not_offered.add((instance_type, zone))
-        self.conditions.offerings_agree = known
-
-    def credentials(self, state: State) -> None:
-        """What the account thinks of its callers' credentials from now on (C1 to C4)."""
-        self.conditions.credentials = state
 
     def _plan(self, kind: Kind, operation: str, nth: int, **more: Any) -> None:
         with self._lock:

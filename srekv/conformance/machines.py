@@ -61,7 +61,7 @@ class Machines(ServiceRules):
         self.conditions = conditions
         self.known: dict[str, Machine] = {}
         self.zones: dict[str, str] = {}
-        self._lagging = EventuallyVisible()  # passing states that are shown for some more looks, by "state id"
+        self._lagging = EventuallyVisible()  # passing states that are shown for some more polls, by "state id"
         self._unlisted = EventuallyVisible()
         self.rules = (
             *hide_new(
@@ -70,7 +70,7 @@ class Machines(ServiceRules):
                 lambda id_: Refusal("InvalidInstanceID.NotFound", f"The instance ID '{id_}' does not exist"),
                 after="RunInstances",
                 things=lambda _, answer: [one["InstanceId"] for one in answer.get("Instances", ())],
-                looks=(1, 2),
+                polls=(1, 2),
                 before="ec2",
                 named=lambda call: named_ids(call.params, "i-"),
             ),
@@ -134,12 +134,12 @@ class Machines(ServiceRules):
         machine.groups = frozenset(groups) or machine.groups
 
     def _look(self, instance_id: str) -> str:
-        """The state to show, counted as one look; a backend with states of its own is believed."""
+        """The state to show, counted as one poll; a backend with states of its own is believed."""
         machine = self.known[instance_id]
         for passing, following in PHASES.items():
             if machine.state not in {passing, following}:
                 self._lagging.end(f"{passing} {instance_id}")
-            elif self._lagging.look(f"{passing} {instance_id}"):
+            elif self._lagging.poll(f"{passing} {instance_id}"):
                 return passing
         machine.ran = machine.ran or machine.state == "running"
         return machine.state
@@ -160,23 +160,23 @@ class Machines(ServiceRules):
                 change["CurrentState"] = {"Code": CODES[passing], "Name": passing}
 
     def _start(self, call: Call, instance_id: str, passing: str) -> None:
-        looks = self.conditions.between("instance-states", f"{passing} {call.number}", 1, 2)
-        self._lagging.start(f"{passing} {instance_id}", looks)
+        polls = self.conditions.between("instance-states", f"{passing} {call.number}", 1, 2)
+        self._lagging.start(f"{passing} {instance_id}", polls)
 
     def _refuse_stop(self, call: Call) -> Refusal | None:
-        """A stop of a pending instance that was never seen running; being asked is a look."""
+        """A stop of a pending instance that was never seen running; being asked is a poll."""
         for instance_id in call.params.get("InstanceIds", ()):
             machine = self.known.get(instance_id)
-            if machine and not machine.ran and self._lagging.look(f"pending {instance_id}"):
+            if machine and not machine.ran and self._lagging.poll(f"pending {instance_id}"):
                 text = f"Instance '{instance_id}' cannot be stopped as it has never reached the 'running' state."
                 return Refusal("IncorrectInstanceState", text)
         return None
 
     def _refuse_association(self, call: Call) -> Refusal | None:
-        """An address goes to an instance that runs or is stopped; being refused while it is pending is a look."""
+        """An address goes to an instance that runs or is stopped; being refused while it is pending is a poll."""
         instance_id = call.params.get("InstanceId", "")
         shown = self.shown(instance_id)
-        pending = self._lagging.look(f"pending {instance_id}")
+        pending = self._lagging.poll(f"pending {instance_id}")
         if not pending and shown not in ENDED:
             return None
         text = f"The {'pending' if pending else 'terminated'} instance '{instance_id}' is not in a valid state for "
@@ -186,18 +186,18 @@ class Machines(ServiceRules):
         """A caller that lists by a filter, for example by a tag, may list too early."""
         made = [*answer.get("Instances", ()), *([answer] if call.operation == "AllocateAddress" else ())]
         for one in () if call.replayed else made:
-            looks = self.conditions.looks("ec2-lists-lag", call, 0, 2)
-            self._unlisted.start(one.get("InstanceId") or one["AllocationId"], looks)
+            polls = self.conditions.polls("ec2-lists-lag", call, 0, 2)
+            self._unlisted.start(one.get("InstanceId") or one["AllocationId"], polls)
 
     def _show_list(self, call: Call, answer: Answer) -> None:
         if any(call.params.get(ids) for ids in ("InstanceIds", "AllocationIds", "PublicIps")):
             return
         for group in answer.get("Reservations", ()):
-            group["Instances"] = [one for one in group["Instances"] if not self._unlisted.look(one["InstanceId"])]
+            group["Instances"] = [one for one in group["Instances"] if not self._unlisted.poll(one["InstanceId"])]
         if "Reservations" in answer:
             answer["Reservations"] = [group for group in answer["Reservations"] if group["Instances"]]
         else:
-            seen = [one for one in answer["Addresses"] if not self._unlisted.look(one.get("AllocationId", ""))]
+            seen = [one for one in answer["Addresses"] if not self._unlisted.poll(one.get("AllocationId", ""))]
             answer["Addresses"] = seen
 
 

@@ -97,18 +97,19 @@ class ServiceRules:
 class Conditions:
     """What an account is like: the same for every rule; may be changed at any time.
 
-    Delays are counted in looks (calls that ask), not in seconds: tests are fast and give the same result each time.
+    Delays are counted in polls (calls that ask), not in seconds: tests are fast and give the same result each time.
 
     Attributes:
         seed: decides every `between`.
         address_quota: Elastic IPs per Region.
         vcpu_quota: vCPUs that may run at once; None for no limit.
-        without_capacity: zones where EC2 has no stock.
-        not_offered: (instance type, zone) that EC2 does not offer.
+        without_capacity: zones where EC2 has no stock, for a launch and for a start (E3).
+        not_offered: (instance type, zone) that EC2 does not offer (E4), for example ("t2.micro", "us-east-1e").
         public_network: addresses that count as public though no router would carry them: an emulator's.
         keys: the access keys that the account knows.
-        credentials: what it thinks of its callers' credentials: see `credentials.State`.
-        clock: seconds; what runs out with time, and not with looks, reads it.
+        credentials: what it thinks of its callers' credentials (C1 to C4): valid, expired, invalid, skewed or
+            not-subscribed.
+        clock: seconds; what runs out with time, and not with polls, reads it.
         offerings_agree: whether DescribeInstanceTypeOfferings knows of `not_offered`.
     """
 
@@ -127,32 +128,32 @@ class Conditions:
         """A number from low to high, both included: always the same one for this seed, rule and key."""
         return random.Random(f"{self.seed}/{rule}/{key}").randint(low, high)  # noqa: S311 - no secret
 
-    def looks(self, rule: str, call: Call, low: int, high: int) -> int:
-        """For how many looks something lasts that starts with this call."""
+    def polls(self, rule: str, call: Call, low: int, high: int) -> int:
+        """For how many polls something lasts that starts with this call."""
         return self.between(rule, f"{call.operation}#{call.number}", low, high)
 
 
 class EventuallyVisible:
-    """For how many more looks a thing stays as it is seen now, by the thing's id."""
+    """For how many more polls a thing stays as it is seen now, by the thing's id."""
 
     def __init__(self) -> None:
         self._left: dict[str, int] = {}
 
-    def start(self, thing: str, looks: int) -> None:
-        """From now on, for so many looks."""
-        if looks > 0:
-            self._left[thing] = looks
+    def start(self, thing: str, polls: int) -> None:
+        """From now on, for so many polls."""
+        if polls > 0:
+            self._left[thing] = polls
 
     def end(self, thing: str) -> None:
         """At once."""
         self._left.pop(thing, None)
 
     def lasts(self, thing: str) -> bool:
-        """Whether it still is so; does not count as a look."""
+        """Whether it still is so; does not count as a poll."""
         return thing in self._left
 
-    def look(self, thing: str) -> bool:
-        """Whether it still is so; counts as one look."""
+    def poll(self, thing: str) -> bool:
+        """Whether it still is so; counts as one poll."""
         left = self._left.pop(thing, 0)
         if left > 1:
             self._left[thing] = left - 1
@@ -166,11 +167,11 @@ def hide_new(
     *,
     after: str,
     things: Callable[[Call, Answer], Iterable[str]],
-    looks: tuple[int, int],
+    polls: tuple[int, int],
     before: str,
     named: Callable[[Call], Iterable[str]],
 ) -> tuple[ResponseRule, ResponseRule]:
-    """Calls that name a thing are refused for a few looks after another call has made or changed it.
+    """Calls that name a thing are refused for a few polls after another call has made or changed it.
 
     Args:
         rule: its id.
@@ -178,18 +179,18 @@ def hide_new(
         refusal: of a call that names this thing.
         after: operations whose answers start it.
         things: the ids of the things in such an answer.
-        looks: at least and at most so many refusals.
+        polls: at least and at most so many refusals.
         before: operations, or services, that are refused.
         named: the ids that such a call names.
     """
     unseen = EventuallyVisible()
 
     def refuse(call: Call) -> Refusal | None:
-        return next((refusal(thing) for thing in named(call) if unseen.look(thing)), None)
+        return next((refusal(thing) for thing in named(call) if unseen.poll(thing)), None)
 
     def start(call: Call, answer: Answer) -> None:
         for thing in () if call.replayed else things(call, answer):
-            unseen.start(thing, conditions.looks(rule, call, *looks))
+            unseen.start(thing, conditions.polls(rule, call, *polls))
 
     return ResponseRule(rule, before, refuse=refuse), ResponseRule(rule, after, change=start)
 

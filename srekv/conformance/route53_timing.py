@@ -71,7 +71,7 @@ class Route53Timing(ServiceRules):
                 lambda _: _BUSY,
                 after="CreateHostedZone ChangeResourceRecordSets",
                 things=lambda call, answer: [bare(call.params.get("HostedZoneId") or answer["HostedZone"]["Id"])],
-                looks=(0, 2),
+                polls=(0, 2),
                 before="ChangeResourceRecordSets DeleteHostedZone",
                 named=lambda call: [bare(call.params.get("HostedZoneId") or call.params["Id"])],
             ),
@@ -80,18 +80,18 @@ class Route53Timing(ServiceRules):
         )
 
     def _show_new_change(self, call: Call, answer: Answer) -> None:
-        """Show a change as PENDING for one or two looks, under an id of its own."""
+        """Show a change as PENDING for one or two polls, under an id of its own."""
         info = answer.get("ChangeInfo")
         if info is None:
             return
         if info["Id"] in self._changes:  # a backend that gives one id to every change
             info["Id"] = f"/change/C{len(self._changes):013d}"
         self._changes.add(info["Id"])
-        self._pending.start(bare(info["Id"]), self._conditions.looks("change-pending", call, 1, 2))
+        self._pending.start(bare(info["Id"]), self._conditions.polls("change-pending", call, 1, 2))
         info["Status"] = "PENDING"
 
     def _show_change(self, call: Call, answer: Answer) -> None:
-        if self._pending.look(bare(call.params["Id"])):
+        if self._pending.poll(bare(call.params["Id"])):
             answer["ChangeInfo"]["Status"] = "PENDING"
 
     def _lag(self, call: Call, answer: Answer) -> None:
@@ -99,10 +99,10 @@ class Route53Timing(ServiceRules):
         if call.operation in {"CreateHostedZone", "CreateHealthCheck"}:
             if not call.replayed:
                 made = answer.get("HostedZone") or answer["HealthCheck"]
-                self._unlisted.start(bare(made["Id"]), self._conditions.looks("route53-lists-lag", call, 0, 1))
+                self._unlisted.start(bare(made["Id"]), self._conditions.polls("route53-lists-lag", call, 0, 1))
         elif call.operation.startswith("List"):
             for member in answer.keys() & _LISTS:
-                answer[member] = [one for one in answer[member] if not self._unlisted.look(_id_of(one))]
+                answer[member] = [one for one in answer[member] if not self._unlisted.poll(_id_of(one))]
         else:
             names = ("Id", "HostedZoneId", "HealthCheckId", "ResourceId")
             self._unlisted.end(bare(next((str(call.params[name]) for name in names if name in call.params), "")))

@@ -34,7 +34,7 @@ class Ssm(ServiceRules):
                 lambda _: Refusal("InvocationDoesNotExist", ""),
                 after="SendCommand",
                 things=lambda _, answer: [answer["Command"]["CommandId"]],
-                looks=(1, 2),
+                polls=(1, 2),
                 before="GetCommandInvocation",
                 named=param("CommandId"),
             ),
@@ -53,7 +53,7 @@ class Ssm(ServiceRules):
 
     def _refuse_unregistered(self, call: Call) -> Refusal | None:
         instances = call.params.get("InstanceIds", [])
-        missing = [one for one in instances if one not in self._known or self._unregistered.look(one)]
+        missing = [one for one in instances if one not in self._known or self._unregistered.poll(one)]
         if not missing:
             return None
         text = f"Instances [[{', '.join(missing)}]] not in a valid state for account {self._account}"
@@ -61,20 +61,20 @@ class Ssm(ServiceRules):
 
     def _launch(self, call: Call, answer: Answer) -> None:
         for instance in () if call.replayed else answer["Instances"]:
-            looks = self._conditions.looks("ssm-not-registered", call, 1, 2)
-            self._unregistered.start(instance["InstanceId"], looks)
+            polls = self._conditions.polls("ssm-not-registered", call, 1, 2)
+            self._unregistered.start(instance["InstanceId"], polls)
 
     def _list_registered(self, _call: Call, answer: Answer) -> None:
         listed = answer["InstanceInformationList"]
-        seen = [one for one in listed if not self._unregistered.look(one["InstanceId"])]
+        seen = [one for one in listed if not self._unregistered.poll(one["InstanceId"])]
         answer["InstanceInformationList"] = seen
 
     def _send(self, call: Call, answer: Answer) -> None:
-        looks = self._conditions.looks("ssm-invocations-empty", call, 0, 1)
-        self._unlisted.start(answer["Command"]["CommandId"], looks)
+        polls = self._conditions.polls("ssm-invocations-empty", call, 0, 1)
+        self._unlisted.start(answer["Command"]["CommandId"], polls)
 
     def _list_invocations(self, call: Call, answer: Answer) -> None:
-        if self._unlisted.look(call.params.get("CommandId", "")):
+        if self._unlisted.poll(call.params.get("CommandId", "")):
             answer["CommandInvocations"] = []
 
 

@@ -25,12 +25,12 @@ class Tagging(ServiceRules):
         found = answer["ResourceTagMappingList"]
         for one in found:
             if one["ResourceARN"] not in self._listed:
-                looks = self._conditions.between("tagging-lags", f"{len(self._listed)}", 0, 1)
-                self._unseen.start(one["ResourceARN"], looks)
+                polls = self._conditions.between("tagging-lags", f"{len(self._listed)}", 0, 1)
+                self._unseen.start(one["ResourceARN"], polls)
                 self._listed[one["ResourceARN"]] = one
         here = {one["ResourceARN"] for one in found}
         ghosts = [one for arn, one in self._listed.items() if arn not in here and _is_wanted(call, one)]
-        answer["ResourceTagMappingList"] = [one for one in found if not self._unseen.look(one["ResourceARN"])] + ghosts
+        answer["ResourceTagMappingList"] = [one for one in found if not self._unseen.poll(one["ResourceARN"])] + ghosts
 
 
 def _add_token(_call: Call, answer: Answer) -> None:

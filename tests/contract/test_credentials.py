@@ -44,7 +44,7 @@ EXPECTED = {
 @pytest.mark.parametrize("rule", sorted(EXPECTED))
 def test_refused_credentials(strict: World, rule: str) -> None:
     """Status, code and text are those of the service's family; valid again, the same call is answered."""
-    strict.account.credentials(rule.removeprefix("credentials-"))  # type: ignore[arg-type]
+    strict.account.conditions.credentials = rule.removeprefix("credentials-")
     for service, (status, code, text) in EXPECTED[rule].items():
         call: Any = getattr(strict.client(service), ASKED[service])
         with pytest.raises(ClientError) as refused:
@@ -52,6 +52,6 @@ def test_refused_credentials(strict: World, rule: str) -> None:
         assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
         assert refused.value.response["Error"]["Code"] == code
         assert refused.value.response["Error"]["Message"].startswith(text)
-    strict.account.credentials("valid")
+    strict.account.conditions.credentials = "valid"
     for service in EXPECTED[rule]:
         getattr(strict.client(service), ASKED[service])()

@@ -152,7 +152,7 @@ def test_no_capacity(strict_about: Any) -> None:
     first, second = sorted(zones)[:2]
     instance = launch(client, SubnetId=zones[first])
     client.stop_instances(InstanceIds=[instance])
-    world.account.without_capacity(first)
+    world.account.conditions.without_capacity.add(first)
     status, code, text = refusal(launch, client=client, SubnetId=zones[first])
     assert (status, code) == (500, "InsufficientInstanceCapacity")
     assert text.startswith(
@@ -170,7 +170,7 @@ def test_not_offered(strict_about: Any) -> None:
     client = world.client("ec2")
     zone, other = "us-east-1a", "us-east-1b"
     client.describe_subnets()
-    world.account.not_offered("t2.micro", zone)
+    world.account.conditions.not_offered.add(("t2.micro", zone))
     status, code, text = refusal(launch, client=client, Placement={"AvailabilityZone": zone})
     assert (status, code) == (400, "Unsupported")
     assert text.startswith(
@@ -181,7 +181,7 @@ def test_not_offered(strict_about: Any) -> None:
     offered = {"LocationType": "availability-zone", "Filters": filters}
     listed = client.describe_instance_type_offerings(**offered)["InstanceTypeOfferings"]
     assert zone not in {one["Location"] for one in listed}
-    world.account.not_offered("t2.micro", zone, known=False)
+    world.account.conditions.offerings_agree = False
     listed = client.describe_instance_type_offerings(**offered)["InstanceTypeOfferings"]
     assert zone in {one["Location"] for one in listed}
 
@@ -531,27 +531,6 @@ def test_role_shape(strict_about: Any) -> None:
     assert (got["MaxSessionDuration"], got["RoleLastUsed"]) == (3600, {})
     for listed in client.list_roles()["Roles"]:
         assert {"Tags", "RoleLastUsed", "PermissionsBoundary"} & set(listed) == set()
-
-
-def test_what_moto_says_like_aws_itself(strict_about: Any) -> None:
-    """I2, I6: texts and statuses that need no rule, because the backend has them right."""
-    client = strict_about("role-shape").client("iam")
-    role = {"RoleName": "r", "AssumeRolePolicyDocument": TRUST}
-    client.create_role(**role)
-    assert refusal(client.create_role, **role) == (409, "EntityAlreadyExists", "Role with name r already exists.")
-    client.create_instance_profile(InstanceProfileName="p")
-    assert refusal(client.create_instance_profile, InstanceProfileName="p") == (
-        409,
-        "EntityAlreadyExists",
-        "Instance Profile p already exists.",
-    )
-    client.create_role(RoleName="s", AssumeRolePolicyDocument=TRUST)
-    client.add_role_to_instance_profile(InstanceProfileName="p", RoleName="r")
-    assert refusal(client.add_role_to_instance_profile, InstanceProfileName="p", RoleName="s") == (
-        409,
-        "LimitExceeded",
-        "Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1",
-    )
 
 
 def test_a_lost_answer_took_effect(strict_about: Any) -> None:

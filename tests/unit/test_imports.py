@@ -32,7 +32,7 @@ ALLOWED = {
     "check": ({"drill.events", "drill.model", "errors", "route53", "prices"}, {"msgspec"}),
     # the rules of Route 53's input and the form of errors are pure, and the same before any backend
     "conformance": (
-        {"config", "errors", "local.names", *(f"local.overlay.{one}" for one in ("checks", "errors", "records"))},
+        {"local.auth", "local.names", *(f"local.overlay.{one}" for one in ("checks", "errors", "records"))},
         {"boto3", "botocore"},
     ),
     "doctor": ({"config", "errors", "route53", "provision"}, {"botocore"}),

@@ -44,12 +44,12 @@ def test_a_moment_is_counted_in_looks() -> None:
     moments.start("b", 1)
     moments.start("none", 0)
     assert moments.lasts("a")
-    assert [moments.look("a") for _ in range(3)] == [True, True, False]
+    assert [moments.poll("a") for _ in range(3)] == [True, True, False]
     assert not moments.lasts("a")
     moments.end("b")
     moments.end("never began")
-    assert not moments.look("b")
-    assert not moments.look("none")
+    assert not moments.poll("b")
+    assert not moments.poll("none")
 
 
 def test_ids_are_found_however_deep() -> None:
