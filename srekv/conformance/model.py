@@ -165,10 +165,10 @@ def hide_new(
     conditions: Conditions,
     refusal: Callable[[str], Refusal],
     *,
-    after: str,
+    made_by: str,
     things: Callable[[Call, Answer], Iterable[str]],
     polls: tuple[int, int],
-    before: str,
+    hidden_from: str,
     named: Callable[[Call], Iterable[str]],
 ) -> tuple[ResponseRule, ResponseRule]:
     """Calls that name a thing are refused for a few polls after another call has made or changed it.
@@ -177,10 +177,10 @@ def hide_new(
         rule: its id.
         conditions: of the account.
         refusal: of a call that names this thing.
-        after: operations whose answers start it.
+        made_by: operations whose answers start it.
         things: the ids of the things in such an answer.
         polls: at least and at most so many refusals.
-        before: operations, or services, that are refused.
+        hidden_from: operations, or services, that are refused.
         named: the ids that such a call names.
     """
     unseen = EventuallyVisible()
@@ -192,7 +192,7 @@ def hide_new(
         for thing in () if call.replayed else things(call, answer):
             unseen.start(thing, conditions.polls(rule, call, *polls))
 
-    return ResponseRule(rule, before, refuse=refuse), ResponseRule(rule, after, change=start)
+    return ResponseRule(rule, hidden_from, refuse=refuse), ResponseRule(rule, made_by, change=start)
 
 
 def param(name: str) -> Callable[..., Iterator[str]]:
