@@ -38,6 +38,12 @@ def _change(context: CaseContext, zone_id: str, *changes: tuple[str, dict[str, A
     return context.ask("route53.change_resource_record_sets", HostedZoneId=zone_id, ChangeBatch=batch)
 
 
+def _zone_vpc_unknown(context: CaseContext) -> Answer:
+    params = resources.zone_params(context)  # lists the VPCs, from which the layer knows that there is no other
+    params["VPC"]["VPCId"] = "vpc-0123456789abcdef0"
+    return context.ask("route53.create_hosted_zone", **params)
+
+
 def _zone_reference_once(context: CaseContext) -> Answer:
     reference = context.name("ref")
     resources.new_zone(context, reference)
