@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from srekv.commands.session import open_stack, pass_invocation
-from srekv.doctor.model import Diagnosis, Finding, Severity, Wishes
+from srekv.doctor.model import Diagnosis, Finding, Objectives, Severity
 from srekv.errors import FindingError, UnknownError
 from srekv.ui.console import grid
 from srekv.ui.context import Invocation
@@ -101,14 +101,14 @@ def _zone(stack: Stack, options: Options) -> Diagnosis:
     from srekv.doctor.gather import gather
     from srekv.doctor.rules import diagnose
 
-    wishes = Wishes(
+    objectives = Objectives(
         bound=lambda interval, threshold, ttl: Scenario(interval=interval, threshold=threshold, ttl=ttl).bound_s,
         target_s=options.target_s,
         client_timeout_s=options.client_timeout_s,
     )
     own = options.zone_id is None
     facts = gather(stack.run, zone_id=options.zone_id, record=options.record, role=stack.role if own else None)
-    found = diagnose(facts, wishes, more=_permissions(stack, severity="risk") if own else ())
+    found = diagnose(facts, objectives, more=_permissions(stack, severity="risk") if own else ())
     return replace(found, checked=(*found.checked, PERMISSIONS)) if own else found
 
 
@@ -157,7 +157,7 @@ def show(invocation: Invocation, diagnosis: Diagnosis, *, before_up: bool) -> No
             "subject": diagnosis.subject,
             "verdict": verdict,
             "before_up": before_up,
-            "findings": [finding.to_json() | {"fix": fix} for finding, fix in findings],
+            "findings": [vars(finding) | {"fix": fix} for finding, fix in findings],
             "checked": list(diagnosis.checked),
             "names": [one.to_json() for one in diagnosis.names],
             "fixed": diagnosis.fixed,

@@ -66,39 +66,40 @@ class Record:
 
     def to_api(self, **changes: Any) -> dict[str, Any]:
         """As Route 53's ResourceRecordSet, with other values for some members."""
-        members: dict[str, Any] = {
+        return {
             "Name": self.name,
             "Type": self.kind,
             "SetIdentifier": self.set_id,
             "Failover": self.failover,
             "TTL": self.ttl,
             "ResourceRecords": [{"Value": value} for value in self.values],
+            **({"HealthCheckId": self.check_id} if self.check_id else {}),
+            **changes,
         }
-        return members | ({"HealthCheckId": self.check_id} if self.check_id else {}) | changes
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pair:
-    """The PRIMARY and the SECONDARY of one name and type."""
-
-    name: str
-    kind: str
-    primary: Record | None
-    secondary: Record | None
-
-    @property
-    def records(self) -> tuple[Record, ...]:
-        """Those that exist."""
-        return tuple(one for one in (self.primary, self.secondary) if one)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """The record sets of one name and type under another policy than failover."""
+    """The record sets of one name and type, the PRIMARY first."""
 
     name: str
     kind: str
     records: tuple[Record, ...]
+
+    @property
+    def label(self) -> str:
+        """The name, for a person."""
+        return self.name.rstrip(".")
+
+    @property
+    def primary(self) -> Record | None:
+        """The one with the role PRIMARY."""
+        return next((one for one in self.records if one.failover == "PRIMARY"), None)
+
+    @property
+    def secondary(self) -> Record | None:
+        """The one with the role SECONDARY."""
+        return next((one for one in self.records if one.failover == "SECONDARY"), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +137,11 @@ class Zone:
     private: bool
     vpcs: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The name, for a person."""
+        return self.name.rstrip(".")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,13 +205,11 @@ class AclEntry:
 
     def __str__(self) -> str:
         """For a person."""
-        verb = "allows" if self.allows else "denies"
-        direction = "to" if self.egress else "from"
-        protocol = {"-1": "everything", "6": "tcp"}.get(self.protocol, f"protocol {self.protocol}")
-        ports = f" {self.low}" + (f"-{self.high}" if self.high != self.low else "")
-        ports = "" if (self.low, self.high) == (0, 65535) else ports
         number = "*" if self.number == LAST else self.number
-        return f"rule {number} {verb} {protocol}{ports} {direction} {self.cidr}"
+        verb = "allows" if self.allows else "denies"
+        protocol = {"-1": "everything", "6": "tcp"}.get(self.protocol, f"protocol {self.protocol}")
+        ports = "" if (self.low, self.high) == (0, 65535) else f" {span(self.low, self.high)}"
+        return f"rule {number} {verb} {protocol}{ports} {'to' if self.egress else 'from'} {self.cidr}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,11 +224,10 @@ class Subnet:
 
 @dataclass(frozen=True, kw_only=True)
 class Vpc:
-    """A VPC's two DNS attributes; None where nobody could look. `exists` is False for an association left behind."""
+    """A VPC's two DNS attributes by name, as far as read; `exists` is False for an association left behind."""
 
     id: str
-    dns_support: bool | None
-    dns_hostnames: bool | None
+    attributes: Mapping[str, bool]
     exists: bool = True
 
 
@@ -267,7 +270,7 @@ class Facts:
 
     region: str
     zone: Zone
-    pairs: tuple[Pair, ...]
+    pairs: tuple[Group, ...]
     others: tuple[Group, ...] = ()
     fixed: int = 0
     checks: Mapping[str, HealthCheck] = field(default_factory=dict)
@@ -289,7 +292,7 @@ class Facts:
         """Every failover record."""
         return (record for pair in self.pairs for record in pair.records)
 
-    def of(self, pair: Pair) -> Facts:
+    def of(self, pair: Group) -> Facts:
         """The same facts for one name: its records and the machines behind them."""
         addresses = {one for record in pair.records for one in record.addresses}
         addresses |= {check.address for record in pair.records if (check := self.check_of(record))}
@@ -321,6 +324,17 @@ class Facts:
     def fix(self, command: Advice) -> Advice:
         """The cure of something that `srekv up` repairs in a stack of ours; elsewhere that command."""
         return CommandLine("srekv up") if self.stack else command
+
+
+def covers(domain: str, name: str) -> bool:
+    """Whether a name lies in a domain, or is it."""
+    own, other = domain.rstrip(".").lower(), name.rstrip(".").lower()
+    return not own or other == own or other.endswith(f".{own}")
+
+
+def span(low: int, high: int) -> str:
+    """Ports from one to another, for a person."""
+    return f"{low}-{high}" if high != low else f"{low}"
 
 
 def is_address(text: str) -> bool:

@@ -8,6 +8,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from srekv.doctor.facts import AclEntry, Checkers, GroupRule, Host, Subnet, Vpc, is_address
@@ -24,15 +25,25 @@ WHO = "what stands behind the addresses"
 
 
 class Hosts:
-    """Finds the machines behind addresses, by what each answer lists: an endpoint may ignore a filter."""
+    """Finds the machines behind addresses, by what each answer lists: an endpoint may ignore a filter.
+
+    Args:
+        reader: notes what cannot be read.
+        clients: of the account.
+        vpcs: narrow what a private address means.
+        zone_name: what the machines' resolvers should know.
+
+    Attributes:
+        public: the addresses that an answer lists as public.
+        complete: whether everything could be listed.
+    """
 
     def __init__(self, reader: Reader, clients: Clients, *, vpcs: Sequence[str], zone_name: str) -> None:
-        """`vpcs` narrow what a private address means; `zone_name` is what the machines' resolvers should know."""
         self._reader = reader
         self._ec2: Any = clients.ec2
         self._vpcs = vpcs
         self._zone_name = zone_name.rstrip(".")
-        answer = reader.ask(WHO, "ec2:DescribeAddresses", self._ec2.describe_addresses)
+        answer = reader.ask(WHO, self._ec2, "describe_addresses")
         self._elastic: list[Mapping[str, Any]] = answer["Addresses"] if answer else []
         self.public = frozenset(one["PublicIp"] for one in self._elastic)
         self.complete = answer is not None
@@ -40,8 +51,6 @@ class Hosts:
     def behind(self, addresses: Iterable[str]) -> dict[str, Host]:
         """The machine behind each of these addresses, as far as it is in this account and Region and the only one."""
         wanted = {one for one in addresses if is_address(one)}
-        if not wanted:
-            return {}
         found: dict[str, dict[str, Host]] = {}
         for find in (self._instances, self._interfaces):
             rest = wanted - found.keys()
@@ -51,45 +60,39 @@ class Hosts:
         return {address: next(iter(hosts.values())) for address, hosts in found.items() if len(hosts) == 1}
 
     def _instances(self, wanted: set[str]) -> Iterator[tuple[Host, set[str]]]:
-        """Instances, once for each network interface, and the interface's addresses."""
-        ids = [one["InstanceId"] for one in self._elastic if one["PublicIp"] in wanted and one.get("InstanceId")]
-        queries = [_filter("ip-address", wanted), _filter("private-ip-address", wanted, *self._of_vpcs)]
-        queries += [{"InstanceIds": sorted(set(ids))}] if ids else []
-        for instance in self._described(queries):
-            yield from self._places(instance, wanted)
+        """Instances, once for each network interface, and the interface's addresses.
 
-    def _places(self, instance: Mapping[str, Any], wanted: set[str]) -> Iterator[tuple[Host, set[str]]]:
-        """What an instance lists without an interface belongs to its first one."""
-        alone = {key: value for key, value in instance.items() if key != "NetworkInterfaces"}
-        for number, interface in enumerate(instance.get("NetworkInterfaces") or [{}]):
-            its = self._addresses_of(interface) | (set() if number else self._addresses_of(alone))
-            if its & wanted:
-                yield self._host(instance, interface), its
+        What an instance lists without an interface belongs to its first one.
+        """
+        vpcs = [{"Name": "vpc-id", "Values": list(self._vpcs)}] if self._vpcs else []
+        ids = {one["InstanceId"] for one in self._elastic if one["PublicIp"] in wanted and one.get("InstanceId")}
+        queries: list[dict[str, Any]] = [
+            {"Filters": [{"Name": "ip-address", "Values": sorted(wanted)}]},
+            {"Filters": [{"Name": "private-ip-address", "Values": sorted(wanted)}, *vpcs]},
+        ]
+        for instance in self._described(*queries, *([{"InstanceIds": sorted(ids)}] if ids else [])):
+            alone = {key: value for key, value in instance.items() if key != "NetworkInterfaces"}
+            for number, interface in enumerate(instance.get("NetworkInterfaces") or [{}]):
+                its = self._addresses_of(interface) | (set() if number else self._addresses_of(alone))
+                if its & wanted:
+                    yield self._host(instance, interface), its
 
     def _interfaces(self, wanted: set[str]) -> Iterator[tuple[Host, set[str]]]:
         """Network interfaces and their addresses: a load balancer's, or one that the instances' filters miss."""
-        action = "ec2:DescribeNetworkInterfaces"
-        for interface in self._pages(action, "describe_network_interfaces", "NetworkInterfaces"):
+        for interface in self._pages("describe_network_interfaces", "NetworkInterfaces"):
             its = self._addresses_of(interface)
             if its & wanted:
                 yield self._holder(interface), its
 
-    def _described(self, queries: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    def _described(self, *queries: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """Each instance that these queries find, once."""
-        found: dict[str, Mapping[str, Any]] = {}
-        for query in queries:
-            groups = self._pages("ec2:DescribeInstances", "describe_instances", "Reservations", **query)
-            found |= {one["InstanceId"]: one for group in groups for one in group["Instances"]}
-        return list(found.values())
+        groups = [group for query in queries for group in self._pages("describe_instances", "Reservations", **query)]
+        return list({one["InstanceId"]: one for group in groups for one in group["Instances"]}.values())
 
-    def _pages(self, action: str, operation: str, member: str, **query: Any) -> list[Any]:
-        answer = self._reader.pages(WHO, action, self._ec2, operation, member, **query)
+    def _pages(self, operation: str, member: str, **query: Any) -> list[Any]:
+        answer = self._reader.pages(WHO, self._ec2, operation, member, **query)
         self.complete = self.complete and answer is not None
         return answer or []
-
-    @property
-    def _of_vpcs(self) -> list[dict[str, Any]]:
-        return [{"Name": "vpc-id", "Values": list(self._vpcs)}] if self._vpcs else []
 
     def _addresses_of(self, one: Mapping[str, Any]) -> set[str]:
         """The addresses of an instance or an interface, the private ones in the zone's VPCs only.
@@ -134,13 +137,8 @@ class Hosts:
         """Whether the user data makes a .local zone known to systemd-resolved; None for other zones (aws-facts 2.8)."""
         if not self._zone_name.endswith("local"):
             return None
-        answer = self._reader.ask(
-            "the machines' resolvers",
-            "ec2:DescribeInstanceAttribute",
-            self._ec2.describe_instance_attribute,
-            InstanceId=instance_id,
-            Attribute="userData",
-        )
+        request = {"InstanceId": instance_id, "Attribute": "userData"}
+        answer = self._reader.ask("the machines' resolvers", self._ec2, "describe_instance_attribute", **request)
         if answer is None:
             return None
         text = _text(answer.get("UserData", {}).get("Value", ""))
@@ -149,7 +147,7 @@ class Hosts:
     def _holder(self, interface: Mapping[str, Any]) -> Host:
         """The instance that a network interface is attached to; else the interface itself."""
         instance_id = interface.get("Attachment", {}).get("InstanceId")
-        for instance in self._described([{"InstanceIds": [instance_id]}]) if instance_id else ():
+        for instance in self._described({"InstanceIds": [instance_id]}) if instance_id else ():
             return self._host(instance, interface)
         return Host(
             instance_id="",
@@ -162,10 +160,6 @@ class Hosts:
             elastic=bool(self._elastic_of(interface)),
             name=interface["NetworkInterfaceId"],
         )
-
-
-def _filter(name: str, addresses: Iterable[str], *more: Mapping[str, Any]) -> dict[str, Any]:
-    return {"Filters": [{"Name": name, "Values": sorted(addresses)}, *more]}
 
 
 def _groups(one: Mapping[str, Any]) -> tuple[str, ...]:
@@ -185,64 +179,39 @@ def _text(user_data: str) -> str:
     return data.decode("utf-8", "replace")
 
 
-def read_groups(reader: Reader, clients: Clients, ids: Iterable[str]) -> dict[str, tuple[GroupRule, ...]]:
-    """The inbound rules of security groups."""
-    wanted = sorted(set(ids))
+def read_groups(
+    reader: Reader, clients: Clients, ids: Iterable[str], checkers: Checkers
+) -> dict[str, tuple[GroupRule, ...]]:
+    """The inbound rules of security groups, with every prefix list but the checkers' replaced by its blocks."""
+    wanted, ec2 = sorted(set(ids)), clients.ec2
     if not wanted:
         return {}
-    groups = reader.pages(
-        "the security groups",
-        "ec2:DescribeSecurityGroups",
-        clients.ec2,
-        "describe_security_groups",
-        "SecurityGroups",
-        GroupIds=wanted,
-    )
-    return {group["GroupId"]: tuple(_group_rule(one) for one in group["IpPermissions"]) for group in groups or ()}
+    found = reader.pages("the security groups", ec2, "describe_security_groups", "SecurityGroups", GroupIds=wanted)
+    groups = {group["GroupId"]: [_group_rule(one) for one in group["IpPermissions"]] for group in found or ()}
+    lists = {one for rules in groups.values() for rule in rules for one in rule.prefix_lists}
+    blocks: dict[str, list[str]] = {}
+    for one in sorted(lists - set(checkers.prefix_lists)):
+        what, operation = f"the prefix list {one}", "get_managed_prefix_list_entries"
+        entries = reader.pages(what, ec2, operation, "Entries", PrefixListId=one)
+        blocks[one] = [entry["Cidr"] for entry in entries or ()]
+    return {group: tuple(_expanded(rule, blocks) for rule in rules) for group, rules in groups.items()}
 
 
 def _group_rule(permission: Mapping[str, Any]) -> GroupRule:
     """A rule; a reference to another group matches private addresses only, so never a checker (aws-facts 3)."""
-    lists = tuple(one["PrefixListId"] for one in permission.get("PrefixListIds", ()))
     return GroupRule(
         protocol=permission["IpProtocol"],
         low=permission.get("FromPort", 0),
         high=permission.get("ToPort", 65535),
         cidrs=tuple(one["CidrIp"] for one in permission.get("IpRanges", ())),
-        prefix_lists=lists,
+        prefix_lists=tuple(one["PrefixListId"] for one in permission.get("PrefixListIds", ())),
     )
 
 
-def expand_lists(
-    reader: Reader, clients: Clients, groups: Mapping[str, tuple[GroupRule, ...]], known: Sequence[str]
-) -> dict[str, tuple[GroupRule, ...]]:
-    """The rules with every prefix list but the known ones replaced by its blocks."""
-    others = {one for rules in groups.values() for rule in rules for one in rule.prefix_lists} - set(known)
-    blocks = {one: _entries(reader, clients, one) for one in sorted(others)}
-    return {group: tuple(_expanded(rule, blocks) for rule in rules) for group, rules in groups.items()}
-
-
-def _entries(reader: Reader, clients: Clients, list_id: str) -> tuple[str, ...]:
-    entries = reader.pages(
-        f"the prefix list {list_id}",
-        "ec2:GetManagedPrefixListEntries",
-        clients.ec2,
-        "get_managed_prefix_list_entries",
-        "Entries",
-        PrefixListId=list_id,
-    )
-    return tuple(one["Cidr"] for one in entries or ())
-
-
-def _expanded(rule: GroupRule, blocks: Mapping[str, tuple[str, ...]]) -> GroupRule:
-    more = tuple(cidr for one in rule.prefix_lists for cidr in blocks.get(one, ()))
-    return GroupRule(
-        protocol=rule.protocol,
-        low=rule.low,
-        high=rule.high,
-        cidrs=(*rule.cidrs, *more),
-        prefix_lists=tuple(one for one in rule.prefix_lists if one not in blocks),
-    )
+def _expanded(rule: GroupRule, blocks: Mapping[str, Sequence[str]]) -> GroupRule:
+    more = [cidr for one in rule.prefix_lists for cidr in blocks.get(one, ())]
+    known = tuple(one for one in rule.prefix_lists if one not in blocks)
+    return replace(rule, cidrs=(*rule.cidrs, *more), prefix_lists=known)
 
 
 def read_subnets(reader: Reader, clients: Clients, hosts: Iterable[Host]) -> dict[str, Subnet]:
@@ -252,37 +221,21 @@ def read_subnets(reader: Reader, clients: Clients, hosts: Iterable[Host]) -> dic
         return {}
     filters = [{"Name": "vpc-id", "Values": sorted(set(homes.values()))}]
     tables = reader.pages(
-        "routes to the internet",
-        "ec2:DescribeRouteTables",
-        clients.ec2,
-        "describe_route_tables",
-        "RouteTables",
-        Filters=filters,
+        "routes to the internet", clients.ec2, "describe_route_tables", "RouteTables", Filters=filters
     )
     acls = read_acls(reader, clients, sorted(homes))
-    return {
-        subnet: Subnet(
-            id=subnet,
-            acl_id=acls[subnet][0] if subnet in acls else "",
-            acl=acls[subnet][1] if subnet in acls else None,
-            is_public=None
-            if tables is None
-            else is_public(subnet, [table for table in tables if table["VpcId"] == vpc]),
-        )
-        for subnet, vpc in homes.items()
-    }
+    subnets = {}
+    for subnet, vpc in homes.items():
+        acl_id, acl = acls.get(subnet, ("", None))
+        routes = None if tables is None else is_public(subnet, [one for one in tables if one["VpcId"] == vpc])
+        subnets[subnet] = Subnet(id=subnet, acl_id=acl_id, acl=acl, is_public=routes)
+    return subnets
 
 
 def read_acls(reader: Reader, clients: Clients, subnets: Sequence[str]) -> dict[str, tuple[str, tuple[AclEntry, ...]]]:
     """By subnet: its network ACL's id and rules."""
-    acls = reader.pages(
-        "network ACLs",
-        "ec2:DescribeNetworkAcls",
-        clients.ec2,
-        "describe_network_acls",
-        "NetworkAcls",
-        Filters=[{"Name": "association.subnet-id", "Values": list(subnets)}],
-    )
+    filters = [{"Name": "association.subnet-id", "Values": list(subnets)}]
+    acls = reader.pages("network ACLs", clients.ec2, "describe_network_acls", "NetworkAcls", Filters=filters)
     return {
         link["SubnetId"]: (acl["NetworkAclId"], tuple(_acl_entry(one) for one in acl["Entries"] if "CidrBlock" in one))
         for acl in acls or ()
@@ -308,43 +261,32 @@ def read_vpcs(reader: Reader, clients: Clients, ids: Sequence[str]) -> dict[str,
     """The two DNS attributes of each VPC; a zone may name one that is gone (aws-recorded R13)."""
     if not ids:
         return {}
-    what = "the VPC's DNS attributes"
-    filters = [{"Name": "vpc-id", "Values": list(ids)}]
-    there = reader.pages(what, "ec2:DescribeVpcs", clients.ec2, "describe_vpcs", "Vpcs", Filters=filters)
-    living = set(ids) if there is None else {one["VpcId"] for one in there}
-    return {one: _vpc(reader, clients, one, what, exists=one in living) for one in ids}
-
-
-def _vpc(reader: Reader, clients: Clients, vpc_id: str, what: str, *, exists: bool) -> Vpc:
-    values: dict[str, bool | None] = {}
-    for attribute, member in (("enableDnsSupport", "EnableDnsSupport"), ("enableDnsHostnames", "EnableDnsHostnames")):
-        answer = exists and reader.ask(
-            what,
-            "ec2:DescribeVpcAttribute",
-            clients.ec2.describe_vpc_attribute,
-            VpcId=vpc_id,
-            Attribute=attribute,
-        )
-        values[attribute] = bool(answer[member]["Value"]) if answer else None
-    return Vpc(
-        id=vpc_id, dns_support=values["enableDnsSupport"], dns_hostnames=values["enableDnsHostnames"], exists=exists
-    )
+    what, ec2 = "the VPC's DNS attributes", clients.ec2
+    there = reader.pages(what, ec2, "describe_vpcs", "Vpcs", Filters=[{"Name": "vpc-id", "Values": list(ids)}])
+    living = ids if there is None else [one["VpcId"] for one in there]
+    vpcs = {}
+    for vpc_id in ids:
+        attributes: dict[str, bool] = {}
+        for name in ("enableDnsSupport", "enableDnsHostnames") if vpc_id in living else ():
+            answer = reader.ask(what, ec2, "describe_vpc_attribute", VpcId=vpc_id, Attribute=name)
+            if answer:
+                attributes[name] = bool(answer[name[0].upper() + name[1:]]["Value"])
+        vpcs[vpc_id] = Vpc(id=vpc_id, attributes=attributes, exists=vpc_id in living)
+    return vpcs
 
 
 def read_checkers(reader: Reader, clients: Clients) -> Checkers:
-    """Where the checkers come from: the Region's prefix list, and their ranges."""
+    """Where the checkers come from: the Region's prefix list, and their ranges.
+
+    These are Route 53's own answer, or else the published ones, which nobody can refuse.
+    """
     name = f"com.amazonaws.{clients.region}.route53-healthchecks"
-    lists = reader.ask(
-        "the checkers' prefix list",
-        "ec2:DescribeManagedPrefixLists",
-        clients.ec2.describe_managed_prefix_lists,
-        Filters=[{"Name": "prefix-list-name", "Values": [name]}],
+    filters = [{"Name": "prefix-list-name", "Values": [name]}]
+    lists = reader.ask("the checkers' prefix list", clients.ec2, "describe_managed_prefix_lists", Filters=filters) or {}
+    ranges = Reader().ask("", clients.route53, "get_checker_ip_ranges") or {}
+    return Checkers(
+        prefix_lists=tuple(
+            one["PrefixListId"] for one in lists.get("PrefixLists", ()) if one["PrefixListName"] == name
+        ),
+        ranges=tuple(one for one in ranges.get("CheckerIpRanges", ()) if ":" not in one) or RANGES,
     )
-    found = [one["PrefixListId"] for one in (lists or {}).get("PrefixLists", ()) if one["PrefixListName"] == name]
-    return Checkers(prefix_lists=tuple(found), ranges=_ranges(clients))
-
-
-def _ranges(clients: Clients) -> tuple[str, ...]:
-    """The checkers' IPv4 blocks: Route 53's own answer, or else the published ones, which nobody can refuse."""
-    told = Reader().ask("", "route53:GetCheckerIpRanges", clients.route53.get_checker_ip_ranges)
-    return tuple(one for one in (told or {}).get("CheckerIpRanges", ()) if ":" not in one) or RANGES

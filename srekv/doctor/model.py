@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -40,37 +40,15 @@ class Finding:
     fix: Advice
     source: str = ""
 
-    def to_json(self) -> dict[str, str]:
-        """As a member of `doctor`'s document."""
-        return {
-            "id": self.id,
-            "severity": self.severity,
-            "subject": self.subject,
-            "title": self.title,
-            "cause": self.cause,
-            "proof": self.proof,
-            "fix": str(self.fix),
-            "source": self.source,
-        }
-
-
-def _together(alike: Sequence[Finding]) -> Finding:
-    """Findings that differ in what they are about, and in the proof, as one."""
-    return replace(
-        alike[0],
-        subject=" and ".join(dict.fromkeys(one.subject for one in alike)),
-        proof="; ".join(dict.fromkeys(one.proof for one in alike)),
-    )
-
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
+class Objectives:
     """What the user holds a failover to; seconds.
 
     Attributes:
         bound: interval, threshold and TTL -> the longest outage that they explain.
-        target_s: the longest outage that is wanted, None: nobody said.
-        client_timeout_s: how long the clients wait for one answer, None: nobody said.
+        target_s: the longest outage that is wanted, None: not given.
+        client_timeout_s: how long the clients wait for one answer, None: not given.
     """
 
     bound: Callable[[int, int, int], float]
@@ -85,10 +63,6 @@ class Examination:
     record: str
     examined: tuple[str, ...]
     not_examined: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """As a member of a name in `doctor`'s document."""
-        return {"record": self.record, "examined": list(self.examined), "not_examined": list(self.not_examined)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +99,7 @@ class NameVerdict:
             "policy": self.policy,
             "verdict": self.verdict,
             "not_examined": list(self.not_examined),
-            "records": [one.to_json() for one in self.records],
+            "records": [vars(one) for one in self.records],
         }
 
 
@@ -154,11 +128,18 @@ class Diagnosis:
         names: Iterable[NameVerdict] = (),
         fixed: int = 0,
     ) -> Diagnosis:
-        """With the findings in order, and each said once: one cure, one finding, about all that it cures."""
+        """With the findings in order, and those with one cure as one, about all that it cures, with every proof."""
         alike: dict[Finding, list[Finding]] = {}
-        for finding in dict.fromkeys(findings):
+        for finding in findings:
             alike.setdefault(replace(finding, subject="", proof=""), []).append(finding)
-        once = [_together(same) for same in alike.values()]
+        once = [
+            replace(
+                kind,
+                subject=" and ".join(dict.fromkeys(one.subject for one in same)),
+                proof="; ".join(dict.fromkeys(one.proof for one in same)),
+            )
+            for kind, same in alike.items()
+        ]
         return cls(
             subject=subject,
             findings=tuple(sorted(once, key=lambda one: ORDER.index(one.severity))),

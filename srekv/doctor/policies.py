@@ -15,7 +15,7 @@ def allows(documents: Iterable[Mapping[str, Any]], action: str, resource: str) -
     effects = [
         statement["Effect"]
         for document in documents
-        for statement in _listed(document.get("Statement"))
+        for statement in listed(document.get("Statement"))
         if _concerns(statement, action, resource)
         and (statement.get("Effect") == "Deny" or not statement.get("Condition"))
     ]
@@ -28,13 +28,14 @@ def _concerns(statement: Mapping[str, Any], action: str, resource: str) -> bool:
 
 def _matches(statement: Mapping[str, Any], member: str, value: str, *, lower: bool = False) -> bool:
     """Whether a member, or its Not..., matches; IAM's wildcards are * and ?, it knows no [sets]."""
-    listed = _listed(statement.get(member, statement.get(f"Not{member}")))
-    patterns = [str(one).replace("[", "[[]") for one in listed]
+    named = listed(statement.get(member, statement.get(f"Not{member}")))
+    patterns = [str(one).replace("[", "[[]") for one in named]
     hit = any(fnmatch.fnmatchcase(value, one.lower() if lower else one) for one in patterns)
     return hit is (member in statement)
 
 
-def _listed(value: Any) -> list[Any]:
+def listed(value: Any) -> list[Any]:
+    """A policy's value or list of values as a list."""
     if value is None:
         return []
     return list(value) if isinstance(value, list | tuple) else [value]

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
 
+from srekv.doctor.catalogue import find
 from srekv.doctor.facts import Checkers, Subnet
 from srekv.doctor.gather_hosts import read_acls
 from srekv.doctor.model import Finding
 from srekv.doctor.reader import Reader
 from srekv.doctor.rules import not_examined
 from srekv.doctor.rules_network import acl_findings
-from srekv.doctor.sources import ADDRESSES, TYPES
 from srekv.errors import CommandLine, SrekvError
 from srekv.provision.engine.answers import FAILURES, explain
 from srekv.provision.inventory.existing import of_node
@@ -46,8 +45,7 @@ def refuse(steps: Steps) -> None:
     Raises:
         SrekvError: nothing was created.
     """
-    reader = Reader()
-    found = [*_additional(reader, steps), *(not_examined(one) for one in reader.unread)]
+    found = [*_additional(steps)]
     prevents = [one for one in found if one.severity == "prevents"]
     for one in found:
         if one not in prevents:
@@ -62,20 +60,26 @@ def refuse(steps: Steps) -> None:
 
 def findings(steps: Steps) -> Iterator[Finding]:
     """All findings before a first `up`."""
-    reader = Reader()
     for step in itertools.chain(*steps.rounds):
         try:
             step.fit()
         except (SrekvError, *FAILURES) as error:
-            yield _unfit(explain(error, step.checking))
-    yield from _additional(reader, steps)
-    yield from (not_examined(one) for one in reader.unread)
+            refusal = explain(error, step.checking)
+            yield find(
+                "up-refused",
+                subject="srekv up",
+                proof=refusal.why or refusal.what,
+                fix=refusal.next_step,
+                what=refusal.what,
+            )
+    yield from _additional(steps)
 
 
-def _additional(reader: Reader, steps: Steps) -> Iterator[Finding]:
-    """What the three additional calls tell; none is made for a stack that has its nodes and addresses."""
-    ours = reader.ask("room for two addresses", "ec2:DescribeAddresses", lambda: steps.existing.addresses)
-    live = reader.ask("network ACLs", "ec2:DescribeInstances", lambda: steps.existing.instances)
+def _additional(steps: Steps) -> Iterator[Finding]:
+    """What the three additional calls show; none is made for a stack that has its nodes and addresses."""
+    reader = Reader()
+    ours = reader.try_call("room for two addresses", "ec2:DescribeAddresses", lambda: steps.existing.addresses)
+    live = reader.try_call("network ACLs", "ec2:DescribeInstances", lambda: steps.existing.instances)
     missing = [node for node in NODES if not of_node(ours or (), node)]
     if missing and ours is not None:
         yield from _room(reader, steps, len(missing))
@@ -86,45 +90,25 @@ def _additional(reader: Reader, steps: Steps) -> Iterator[Finding]:
         homes = " and ".join(subnet for subnet, acl in acls.items() if acl[0] == acl_id)
         subnet = Subnet(id=homes, acl_id=acl_id, acl=entries)
         yield from acl_findings(subnet, checkers, steps.run.config.port, subject=homes)
+    yield from (not_examined(one) for one in reader.unread)
 
 
 def _room(reader: Reader, steps: Steps, needed: int) -> Iterator[Finding]:
     """Whether the quota leaves an Elastic IP for each node that has none (aws-facts 4.5)."""
     what, ec2 = "room for two addresses", steps.run.clients.ec2
-    answer = reader.ask(what, "ec2:DescribeAccountAttributes", ec2.describe_account_attributes, AttributeNames=[QUOTA])
-    taken = reader.ask(what, "ec2:DescribeAddresses", ec2.describe_addresses)
-    quota = _value(answer["AccountAttributes"]) if answer else None
-    if quota is None or taken is None:
+    answer = reader.ask(what, ec2, "describe_account_attributes", AttributeNames=[QUOTA])
+    taken = reader.ask(what, ec2, "describe_addresses")
+    attributes = answer["AccountAttributes"] if answer else ()
+    values = [value for one in attributes if one["AttributeName"] == QUOTA for value in one["AttributeValues"]]
+    if not values or taken is None:
         return
+    quota = int(values[0]["AttributeValue"])
     # Addresses that a customer brought along are not counted.
     counted = [one for one in taken["Addresses"] if one.get("PublicIpv4Pool", AMAZON) == AMAZON]
-    free = quota - len(counted)
-    if free < needed:
-        yield Finding(
-            id="address-quota",
-            severity="prevents",
+    if quota - len(counted) < needed:
+        yield find(
+            "address-quota",
             subject=steps.run.config.region,
-            title="there is no room for the nodes' Elastic IPs",
-            cause="AllocateAddress would be refused when half of the stack exists",
             proof=f"{QUOTA} is {quota}, {len(counted)} are taken, {needed} are needed",
             fix=CommandLine("aws ec2 release-address --allocation-id ID") + " of an unused one, or raise the quota",
-            source=ADDRESSES,
         )
-
-
-def _value(attributes: Any) -> int | None:
-    values = [one["AttributeValues"] for one in attributes if one["AttributeName"] == QUOTA]
-    return int(values[0][0]["AttributeValue"]) if values and values[0] else None
-
-
-def _unfit(error: SrekvError) -> Finding:
-    return Finding(
-        id="up-refused",
-        severity="prevents",
-        subject="srekv up",
-        title=error.what,
-        cause="srekv up would fail",
-        proof=error.why or error.what,
-        fix=error.next_step,
-        source=TYPES,
-    )

@@ -11,7 +11,7 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from srekv.doctor.facts import AclEntry, Checkers, GroupRule
+from srekv.doctor.facts import AclEntry, Checkers, GroupRule, span
 
 EPHEMERAL = (1024, 65535)
 """The ports that a checker may call from; AWS advises to open all of them for clients on the internet."""
@@ -32,29 +32,22 @@ class Passage:
 
 def through_groups(rules: Iterable[GroupRule], checkers: Checkers, port: int) -> Passage:
     """How much of the checkers' ranges the security groups' rules together let in to a port."""
-    opened: list[Network] = []
+    opened: list[str] = []
     for rule in rules:
-        if opens(rule, port):
+        # protocol -1 opens all ports (aws-facts 3)
+        if rule.protocol == ANY or (rule.protocol in TCP and rule.low <= port <= rule.high):
             if set(rule.prefix_lists) & set(checkers.prefix_lists):
                 return Passage(share=1.0)
-            opened += _networks(rule.cidrs)
-    ranges = list(ipaddress.collapse_addresses(_networks(checkers.ranges)))
-    return Passage(share=_size(_common(ranges, list(ipaddress.collapse_addresses(opened)))) / _size(ranges))
-
-
-def opens(rule: GroupRule, port: int) -> bool:
-    """Whether a rule is about that TCP port; protocol -1 opens all ports (aws-facts 3)."""
-    return rule.protocol == ANY or (rule.protocol in TCP and rule.low <= port <= rule.high)
+            opened += rule.cidrs
+    ranges = _networks(checkers.ranges)
+    return Passage(share=_size(_common(ranges, _networks(opened))) / _size(ranges))
 
 
 def open_ports(rules: Iterable[GroupRule], checkers: Checkers) -> tuple[str, ...]:
     """The ports that the rules open to all of the checkers, for a person."""
-    found = {
-        str(rule.low) if rule.low == rule.high else f"{rule.low}-{rule.high}"
-        for rule in rules
-        if rule.protocol in TCP and through_groups([rule], checkers, rule.low).share == 1.0
-    }
-    return tuple(sorted(found))
+    tcp = [rule for rule in rules if rule.protocol in TCP]
+    opened = [rule for rule in tcp if through_groups([rule], checkers, rule.low).share == 1.0]
+    return tuple(sorted({span(rule.low, rule.high) for rule in opened}))
 
 
 def inwards(entries: Sequence[AclEntry], ranges: Sequence[str], port: int) -> Passage:
@@ -69,7 +62,7 @@ def outwards(entries: Sequence[AclEntry], ranges: Sequence[str]) -> Passage:
 
 def _through_acl(entries: Sequence[AclEntry], ranges: Sequence[str], ports: tuple[int, int]) -> Passage:
     ordered = sorted((one for one in entries if one.protocol in {ANY, "6"}), key=lambda one: one.number)
-    networks = list(ipaddress.collapse_addresses(_networks(ranges)))
+    networks = _networks(ranges)
     allowed, stopped_by = 0, None
     for low, high in _intervals(ordered, ports):
         passed, culprit = _first_match([one for one in ordered if one.low <= low and high <= one.high], networks)
@@ -81,15 +74,13 @@ def _through_acl(entries: Sequence[AclEntry], ranges: Sequence[str], ports: tupl
 def _intervals(entries: Sequence[AclEntry], ports: tuple[int, int]) -> list[tuple[int, int]]:
     """The ports cut where a rule begins or ends: within a piece each rule matches all ports or none."""
     low, high = ports
-    cuts = {low} | {cut for one in entries for cut in (one.low, one.high + 1) if low < cut <= high}
-    starts = sorted(cuts)
+    starts = sorted({low} | {cut for one in entries for cut in (one.low, one.high + 1) if low < cut <= high})
     return [(start, end - 1) for start, end in zip(starts, [*starts[1:], high + 1], strict=True)]
 
 
 def _first_match(entries: Sequence[AclEntry], networks: Sequence[Network]) -> tuple[int, AclEntry | None]:
     """How many addresses pass, and the first rule that stopped some; what no rule decides is denied."""
-    undecided, passed = list(networks), 0
-    culprit = None
+    undecided, passed, culprit = list(networks), 0, None
     for entry in entries:
         matching = _common(undecided, _networks([entry.cidr]))
         if not matching:
@@ -103,8 +94,9 @@ def _first_match(entries: Sequence[AclEntry], networks: Sequence[Network]) -> tu
 
 
 def _networks(cidrs: Iterable[str]) -> list[Network]:
-    """The IPv4 blocks among them."""
-    return [Network(cidr, strict=False) for cidr in cidrs if ":" not in cidr]
+    """The IPv4 blocks among them, none in another."""
+    blocks = [ipaddress.IPv4Network(cidr, strict=False) for cidr in cidrs if ":" not in cidr]
+    return list(ipaddress.collapse_addresses(blocks))
 
 
 def _size(networks: Iterable[Network]) -> int:

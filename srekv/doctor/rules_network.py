@@ -1,18 +1,22 @@
-"""Whether the health checkers get through to the machines and their answers back; where the machines live. Pure."""
+"""Whether checkers get through to the machines, and clients to the zone's answers; what only stacks have. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from srekv.doctor.facts import LAST, AclEntry, Checkers, Facts, HealthCheck, Host, Record, Subnet
-from srekv.doctor.model import Finding, Severity, Wishes
+from srekv.doctor.catalogue import find
+from srekv.doctor.facts import LAST, AclEntry, Checkers, Facts, HealthCheck, Host, Record, Subnet, covers
+from srekv.doctor.model import Finding, Objectives, Severity
+from srekv.doctor.policies import allows
 from srekv.doctor.reach import Passage, inwards, open_ports, outwards, through_groups
-from srekv.doctor.sources import ACLS, ADDRESSES, CHECKERS, PRIVATE, ZONES
 from srekv.errors import CommandLine
+from srekv.provision.permissions import AGENT_ACTIONS, TABLE_ACTIONS
 
 SLIGHT = 0.005
 """A share of the checkers' addresses that never holds enough checkers: a /26, as some of the eight checker Regions have
 for themselves, is 0.4 % of the addresses and at most an eighth of the checkers; more than 18 % must get through."""
+
+DROP_IN = "/etc/systemd/resolved.conf.d/"
 
 
 def _watched(facts: Facts) -> Iterator[tuple[Record, HealthCheck, Host]]:
@@ -23,34 +27,27 @@ def _watched(facts: Facts) -> Iterator[tuple[Record, HealthCheck, Host]]:
             yield record, check, facts.hosts[check.address]
 
 
-def groups_open(facts: Facts, _: Wishes) -> Iterator[Finding]:
+def groups_open(facts: Facts, _: Objectives) -> Iterator[Finding]:
     """The security groups let the checkers in to the port of the check."""
-    if facts.checkers is None:
-        return
+    checkers = facts.checkers
     for record, check, host in _watched(facts):
-        if not host.groups or not all(group in facts.groups for group in host.groups):
+        if checkers is None or not host.groups or not all(group in facts.groups for group in host.groups):
             continue
         rules = [rule for group in host.groups for rule in facts.groups[group]]
-        passage = through_groups(rules, facts.checkers, check.port)
+        passage = through_groups(rules, checkers, check.port)
         if passage.share == 1.0:
             continue
-        others = open_ports(rules, facts.checkers)
-        groups = ", ".join(host.groups)
-        if passage.share <= SLIGHT and others:
-            title, proof = f"port {check.port} is closed", f"{groups} open {', '.join(others)} to the checkers"
-            identity = "wrong-port"
-        else:
-            title, identity = "the security group shuts health checkers out", "group-shuts-checkers-out"
-            proof = f"port {check.port} of {groups} is open to {_part(passage)} checkers' addresses"
-        yield Finding(
-            id=identity,
-            severity=_severity(passage),
+        groups, others = ", ".join(host.groups), open_ports(rules, checkers)
+        wrong_port = passage.share <= SLIGHT and others
+        yield find(
+            "wrong-port" if wrong_port else "group-shuts-checkers-out",
             subject=record.label,
-            title=title,
-            cause="a check that no checker reaches is unhealthy: both unhealthy means that the PRIMARY is answered",
-            proof=proof,
-            fix=facts.fix(_admit(host.groups[0], check.port, facts.checkers)),
-            source=CHECKERS,
+            proof=f"{groups} open {', '.join(others)} to the checkers"
+            if wrong_port
+            else f"port {check.port} of {groups} is open to {_part(passage)} checkers' addresses",
+            fix=facts.fix(_admit(host.groups[0], check.port, checkers)),
+            severity=_severity(passage),
+            port=check.port,
         )
 
 
@@ -67,20 +64,20 @@ def _part(passage: Passage) -> str:
 
 
 def _admit(group: str, port: int, checkers: Checkers) -> CommandLine:
-    base = f"aws ec2 authorize-security-group-ingress --group-id {group}"
     if checkers.prefix_lists:
         peer = f"PrefixListIds=[{{PrefixListId={checkers.prefix_lists[0]}}}]"
     else:
         peer = "IpRanges=[" + ",".join(f"{{CidrIp={cidr}}}" for cidr in checkers.ranges) + "]"
-    return CommandLine(f"{base} --ip-permissions 'IpProtocol=tcp,FromPort={port},ToPort={port},{peer}'")
+    return CommandLine(
+        f"aws ec2 authorize-security-group-ingress --group-id {group} "
+        f"--ip-permissions 'IpProtocol=tcp,FromPort={port},ToPort={port},{peer}'"
+    )
 
 
-def acls_open(facts: Facts, _: Wishes) -> Iterator[Finding]:
+def acls_open(facts: Facts, _: Objectives) -> Iterator[Finding]:
     """The network ACLs let the checkers in, and the answers out."""
-    if facts.checkers is None:
-        return
     for record, check, host in _watched(facts):
-        if host.subnet_id in facts.subnets:
+        if facts.checkers and host.subnet_id in facts.subnets:
             yield from acl_findings(facts.subnets[host.subnet_id], facts.checkers, check.port, subject=record.label)
 
 
@@ -88,98 +85,181 @@ def acl_findings(subnet: Subnet, checkers: Checkers, port: int, *, subject: str)
     """What a subnet's network ACL stops of the checkers' traffic."""
     if subnet.acl is None:
         return
-    for way, passage, what, ports in (
-        ("ingress", inwards(subnet.acl, checkers.ranges, port), f"requests to port {port}", f"{port}"),
-        ("egress", outwards(subnet.acl, checkers.ranges), "answers to the ports 1024-65535", "1024-65535"),
+    requests, answers = inwards(subnet.acl, checkers.ranges, port), outwards(subnet.acl, checkers.ranges)
+    for kind, way, passage, what, ports in (
+        ("acl-stops-checkers", "ingress", requests, f"requests to port {port}", (port, port)),
+        ("acl-stops-answers", "egress", answers, "answers to the ports 1024-65535", (1024, 65535)),
     ):
-        if passage.share == 1.0:
-            continue
-        stopped = passage.stopped_by
-        yield Finding(
-            id="acl-stops-checkers" if way == "ingress" else "acl-stops-answers",
-            severity=_severity(passage),
-            subject=subject,
-            title=f"a network ACL stops the checkers' {'requests' if way == 'ingress' else 'answers'}",
-            cause="network ACLs keep no state: requests in and answers out must both be allowed",
-            proof=f"{subnet.acl_id} of {subnet.id} passes {_part(passage)} {what}: "
-            + (str(stopped) if stopped else "no rule allows the others"),
-            fix=_allow(subnet, way, ports, stopped),
-            source=ACLS,
-        )
+        if passage.share < 1.0:
+            rule = passage.stopped_by or "no rule allows the others"
+            yield find(
+                kind,
+                subject=subject,
+                proof=f"{subnet.acl_id} of {subnet.id} passes {_part(passage)} {what}: {rule}",
+                fix=_allow(subnet, way, ports, passage.stopped_by),
+                severity=_severity(passage),
+            )
 
 
-def _allow(subnet: Subnet, way: str, ports: str, stopped: AclEntry | None) -> CommandLine:
+def _allow(subnet: Subnet, way: str, ports: tuple[int, int], stopped: AclEntry | None) -> CommandLine:
     """The command that lets everything of that kind pass before the rule that stops it, or takes that rule away."""
     taken = {one.number for one in subnet.acl or () if one.egress is (way == "egress")}
     last = stopped.number if stopped else LAST
-    free = (one for one in (*range(min(last - 1, 100), 0, -1), *range(101, last)) if one not in taken)
-    number = next(free, None)
+    free = [one for one in (*range(min(last - 1, 100), 0, -1), *range(101, last)) if one not in taken]
     base = f"--network-acl-id {subnet.acl_id} --{way} --rule-number"
-    if number is None:
+    if not free:
         return CommandLine(f"aws ec2 delete-network-acl-entry {base} {last}")
-    low, _, high = ports.partition("-")
     return CommandLine(
-        f"aws ec2 create-network-acl-entry {base} {number} --protocol tcp "
-        f"--port-range From={low},To={high or low} --cidr-block 0.0.0.0/0 --rule-action allow"
+        f"aws ec2 create-network-acl-entry {base} {free[0]} --protocol tcp "
+        f"--port-range From={ports[0]},To={ports[1]} --cidr-block 0.0.0.0/0 --rule-action allow"
     )
 
 
-def routed(facts: Facts, _: Wishes) -> Iterator[Finding]:
+def routed(facts: Facts, _: Objectives) -> Iterator[Finding]:
     """The machines' subnets have a route to an internet gateway."""
     for record, _check, host in _watched(facts):
         subnet = facts.subnets.get(host.subnet_id)
         if subnet and subnet.is_public is False:
-            yield Finding(
-                id="no-internet-route",
-                severity="prevents",
+            yield find(
+                "no-internet-route",
                 subject=record.label,
-                title="no route to an internet gateway",
-                cause="the checkers are outside the VPC: neither they nor the answers to them get through",
                 proof=f"the route table of {subnet.id} has no active 0.0.0.0/0 to an igw-",
                 fix=CommandLine(
                     "aws ec2 create-route --route-table-id TABLE --destination-cidr-block 0.0.0.0/0 --gateway-id IGW"
                 ),
-                source=PRIVATE,
             )
 
 
-def lasting(facts: Facts, _: Wishes) -> Iterator[Finding]:
+def lasting(facts: Facts, _: Objectives) -> Iterator[Finding]:
     """Machines that run, under addresses that survive a stop."""
     for record in facts.records:
         hosts = facts.hosts_of(record.addresses)
         down = [host for host in hosts if host.instance_id and host.state not in {"running", "pending"}]
         if down and len(down) == len(record.values):
-            yield _not_running(facts, record, down[0])
+            second = record.failover == "SECONDARY"
+            yield find(
+                "not-running",
+                subject=record.label,
+                proof=f"{down[0].name} is {down[0].state}",
+                fix=facts.fix(CommandLine(f"aws ec2 start-instances --instance-ids {down[0].instance_id}")),
+                severity="prevents" if second else "risk",
+                state=down[0].state,
+                why="there is nothing to fail over to"
+                if second
+                else "there is no PRIMARY to lose, and none to go back to",
+            )
     for record, check, host in _watched(facts):
         if host.instance_id and check.address == host.public and not host.elastic:
-            yield _not_elastic(record, check, host)
+            associate = CommandLine(f"aws ec2 associate-address --instance-id {host.instance_id}")
+            yield find(
+                "address-not-elastic",
+                subject=record.label,
+                proof=f"{check.address} of {host.name} was assigned automatically",
+                fix=CommandLine("aws ec2 allocate-address")
+                + ", "
+                + associate
+                + ", and put the new address into the record and the check",
+            )
 
 
-def _not_running(facts: Facts, record: Record, host: Host) -> Finding:
-    second = record.failover == "SECONDARY"
-    return Finding(
-        id="not-running",
-        severity="prevents" if second else "risk",
-        subject=record.label,
-        title=f"its machine is {host.state}",
-        cause="there is nothing to fail over to" if second else "there is no PRIMARY to lose, and none to go back to",
-        proof=f"{host.name} is {host.state}",
-        fix=facts.fix(CommandLine(f"aws ec2 start-instances --instance-ids {host.instance_id}")),
-        source=ZONES,
+def attributes(facts: Facts, _: Objectives) -> Iterator[Finding]:
+    """Both DNS attributes of every VPC of a private zone are on."""
+    options = {"enableDnsSupport": "--enable-dns-support", "enableDnsHostnames": "--enable-dns-hostnames"}
+    for vpc in facts.vpcs.values() if facts.zone.private else ():
+        for name, value in vpc.attributes.items():
+            if not value:
+                fix = CommandLine(f"aws ec2 modify-vpc-attribute --vpc-id {vpc.id} {options[name]}")
+                yield find(
+                    "dns-attribute-off", subject=vpc.id, proof=f"{vpc.id}: {name} false", fix=fix, attribute=name
+                )
+
+
+def associated(facts: Facts, _: Objectives) -> Iterator[Finding]:
+    """A private zone answers in the VPC of its machines, where the clients are taken to be."""
+    zone = facts.zone
+    homes = {host.vpc_id for host in facts.hosts.values() if host.vpc_id} if zone.private else set()
+    for vpc_id in sorted(homes - set(zone.vpcs)):
+        yield find(
+            "zone-not-associated",
+            subject=zone.label,
+            proof=f"{zone.id} is associated with {', '.join((*zone.vpcs, *zone.elsewhere)) or 'nothing'}",
+            fix=facts.fix(
+                CommandLine(
+                    f"aws route53 associate-vpc-with-hosted-zone --hosted-zone-id {zone.id} "
+                    f"--vpc VPCRegion={facts.region},VPCId={vpc_id}"
+                )
+            ),
+            severity="prevents" if facts.stack else "risk",
+            vpc=vpc_id,
+        )
+    last = not zone.elsewhere and not any(one.exists for one in facts.vpcs.values())
+    for vpc in facts.vpcs.values() if zone.private else ():
+        if not vpc.exists:
+            yield find(
+                "vpc-gone",
+                subject=zone.label,
+                proof=f"DescribeVpcs does not show {vpc.id}",
+                fix=_disassociate("zone", zone.id, vpc.id, facts.region),
+                severity="prevents" if last else "risk",
+                vpc=vpc.id,
+            )
+
+
+def unrivalled(facts: Facts, _: Objectives) -> Iterator[Finding]:
+    """Nothing more specific answers for the name: a match never falls through to a wider zone."""
+    for rival in facts.rivals:
+        for pair in facts.pairs:
+            if covers(rival.name, pair.name):
+                yield find(
+                    "name-answered-elsewhere",
+                    subject=pair.label,
+                    proof=f"{rival.kind} {rival.id} for {rival.name.rstrip('.')} in {rival.vpc_id}",
+                    fix=_disassociate(rival.kind, rival.id, rival.vpc_id, facts.region),
+                    rival=rival.kind,
+                )
+
+
+def _disassociate(kind: str, id: str, vpc_id: str, region: str) -> CommandLine:  # noqa: A002 - AWS calls it an id
+    if kind == "forwarding rule":
+        return CommandLine(f"aws route53resolver disassociate-resolver-rule --resolver-rule-id {id} --vpc-id {vpc_id}")
+    return CommandLine(
+        f"aws route53 disassociate-vpc-from-hosted-zone --hosted-zone-id {id} --vpc VPCRegion={region},VPCId={vpc_id}"
     )
 
 
-def _not_elastic(record: Record, check: HealthCheck, host: Host) -> Finding:
-    return Finding(
-        id="address-not-elastic",
-        severity="risk",
-        subject=record.label,
-        title="the checked address is not an Elastic IP",
-        cause="a stop gives it up: the check then probes the next owner, and failback never comes",
-        proof=f"{check.address} of {host.name} was assigned automatically",
-        fix=CommandLine("aws ec2 allocate-address")
-        + ", "
-        + CommandLine(f"aws ec2 associate-address --instance-id {host.instance_id}")
-        + ", and put the new address into the record and the check",
-        source=ADDRESSES,
-    )
+def unicast(facts: Facts, _: Objectives) -> Iterator[Finding]:
+    """Machines whose resolver takes .local for multicast DNS are told of the zone."""
+    zone, hosts = facts.zone.label, facts.hosts.values()
+    untold = ", ".join(sorted({host.name for host in hosts if host.resolves is False}))
+    unknown = all(host.resolves is None for host in hosts)
+    if covers("local", zone) and (untold or unknown):
+        yield find(
+            "local-is-multicast",
+            subject=zone,
+            proof=f"no {DROP_IN} file for the zone in the user data of {untold}"
+            if untold
+            else "no machine is known whose user data could be read",
+            fix=f"on every client: printf '[Resolve]\\nDNS=169.254.169.253\\nDomains=~{zone}\\n' > {DROP_IN}zone.conf; "
+            "systemctl restart systemd-resolved",
+        )
+
+
+def permitted(facts: Facts, _: Objectives) -> Iterator[Finding]:
+    """The nodes may use the table, and take a drill's commands."""
+    stack = facts.stack
+    if stack is None or stack.policies is None:
+        return
+    for kind, actions, resource in (
+        ("role-lacks-table", TABLE_ACTIONS, stack.table_arn),
+        ("role-lacks-agent", AGENT_ACTIONS, "*"),
+    ):
+        if lacking := [action for action in actions if not allows(stack.policies, action, resource)]:
+            proof = f"no policy of {stack.role} allows {', '.join(lacking)} on {resource}"
+            yield find(kind, subject=stack.role, proof=proof, fix=CommandLine("srekv up"))
+
+
+def undisturbed(facts: Facts, _: Objectives) -> Iterator[Finding]:
+    """No drill left its fault in the primary."""
+    if facts.stack and facts.stack.fault:
+        proof = f"the tag srekv:fault of the primary: {facts.stack.fault}"
+        yield find("drill-fault", subject=facts.stack.name, proof=proof, fix=CommandLine("srekv up"))

@@ -28,6 +28,18 @@ TIMEOUT_S = 300
 (aws-facts 4.9)."""
 
 
+def observation(report: Mapping[str, Any]) -> Observation:
+    """One checker's report; only the prefix of its status text is meaningful (aws-facts 1.2)."""
+    status = report["StatusReport"]["Status"]
+    return Observation(
+        checker=report.get("IPAddress", ""),
+        region=report.get("Region", ""),
+        healthy=status.startswith("Success"),
+        status=status,
+        at=report["StatusReport"]["CheckedTime"],
+    )
+
+
 class AwsFaultTarget:
     """Stops, starts, inverts, looks, and runs commands inside the VPC by SSM Run Command; SSH is not needed."""
 
@@ -133,18 +145,9 @@ class AwsFaultTarget:
         return True
 
     def observations(self, check: Check) -> tuple[Observation, ...]:
-        """The checkers' last reports; only the prefix of the status text is meaningful (aws-facts 1.2)."""
+        """The checkers' last reports."""
         answer = self._call(f"asking for {check.name}", self._route53.get_health_check_status, HealthCheckId=check.id)
-        return tuple(
-            Observation(
-                checker=one.get("IPAddress", ""),
-                region=one.get("Region", ""),
-                healthy=one["StatusReport"]["Status"].startswith("Success"),
-                status=one["StatusReport"]["Status"],
-                at=one["StatusReport"]["CheckedTime"],
-            )
-            for one in answer["HealthCheckObservations"]
-        )
+        return tuple(observation(one) for one in answer["HealthCheckObservations"])
 
     def await_commands(self, nodes: Sequence[Place]) -> None:
         """Wait until the SSM agents of these nodes are online (aws-facts 4.9).

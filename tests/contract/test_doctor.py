@@ -10,36 +10,20 @@ from typing import Any
 import pytest
 
 from srekv.doctor import preflight
-from srekv.doctor.facts import Facts
-from srekv.doctor.gather import gather
-from srekv.doctor.model import Diagnosis, Finding, Wishes
+from srekv.doctor.model import Finding
 from srekv.doctor.permissions import permission_findings, read_permissions
 from srekv.doctor.reader import Reader
-from srekv.doctor.rules import diagnose
 from srekv.errors import SrekvError, UsageError
 from srekv.provision.steps.collection import Steps
 from srekv.provision.steps.firewall import RANGES
+from tests.support.doctor import diagnose_zone, read_facts
 
 READING = ("Describe", "Get", "List", "Simulate")
 Hand = Callable[[], object]
 
 
-def _pause(_: float) -> None:
-    """No test waits for a token bucket: the layer's clock is not the wall's."""
-
-
-def _facts(world: Any, **which: Any) -> Facts:
-    stack, _ = world.stack()
-    role = None if "zone_id" in which else stack.role
-    return gather(stack.run, role=role, pause=_pause, **which)
-
-
-def _diagnose(world: Any, **which: Any) -> Diagnosis:
-    return diagnose(_facts(world, **which), Wishes(bound=lambda interval, threshold, ttl: threshold * interval + ttl))
-
-
 def _found(world: Any, **which: Any) -> set[tuple[str, str]]:
-    return {(one.id, one.severity) for one in _diagnose(world, **which).findings}
+    return {(one.id, one.severity) for one in diagnose_zone(world, **which).findings}
 
 
 class Scene:
@@ -268,10 +252,10 @@ def test_any_zone_can_be_looked_at(world: Any) -> None:
     assert _found(world, zone_id=zone, record="www") == found
     assert _found(world, zone_id=zone, record="www.example.com.") == found
     with pytest.raises(UsageError, match="no failover record") as caught:
-        _facts(world, zone_id=zone, record="api")
+        read_facts(world, zone_id=zone, record="api")
     assert "www.example.com" in caught.value.why
     with pytest.raises(UsageError, match="no hosted zone"):
-        _facts(world, zone_id="Z0000000000000")
+        read_facts(world, zone_id="Z0000000000000")
 
 
 def _interface(world: Any, vpc: str, number: int, group: str) -> tuple[str, str]:
@@ -319,7 +303,7 @@ def _balanced(world: Any) -> tuple[str, str]:
 def test_whatever_has_the_address_is_looked_at(world: Any) -> None:
     """Load balancers' interfaces as well as instances; a prefix list of the user's own counts by its entries."""
     zone, vpc = _balanced(world)
-    facts = _facts(world, zone_id=zone)
+    facts = read_facts(world, zone_id=zone)
     assert {host.zone for host in facts.hosts.values()} == {"us-east-1a", "us-east-1b"}
     assert _found(world, zone_id=zone) == {("no-internet-route", "prevents")}
 
@@ -341,7 +325,7 @@ def test_whatever_has_the_address_is_looked_at(world: Any) -> None:
             TargetIps=[{"Ip": "10.3.0.9", "Port": 53}],
         )["ResolverRule"]["Id"]
         resolver.associate_resolver_rule(ResolverRuleId=rule, Name=name.replace(".", "-"), VPCId=vpc)
-    rivals = [one for one in _diagnose(world, zone_id=zone).findings if one.id == "name-answered-elsewhere"]
+    rivals = [one for one in diagnose_zone(world, zone_id=zone).findings if one.id == "name-answered-elsewhere"]
     assert [one.subject for one in rivals] == ["svc.example.internal"]
     assert "forwarding rule" in rivals[0].proof
     assert "for example.internal" in rivals[0].proof
@@ -353,7 +337,7 @@ def test_what_may_not_be_read_is_said(world: Any) -> None:
     denied = "User is not authorized"
     world.account.fail("ListHealthChecks", "AccessDenied", denied, status=403)
     world.account.fail("DescribeAddresses", "UnauthorizedOperation", denied, status=403)
-    diagnosis = _diagnose(world, zone_id=zone)
+    diagnosis = diagnose_zone(world, zone_id=zone)
     unchecked = {one.subject for one in diagnosis.findings if one.severity == "unchecked"}
     assert unchecked == {"route53:ListHealthChecks", "ec2:DescribeAddresses"}
     assert diagnosis.verdict == "unknown"

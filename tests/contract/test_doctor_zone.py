@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from srekv.doctor.gather import gather
-from srekv.doctor.model import Diagnosis, Wishes
-from srekv.doctor.rules import diagnose
+from tests.support.doctor import diagnose_zone
 
 ZONE = "example.internal"
 
@@ -173,17 +171,11 @@ TRUTH = {
 """Name -> its verdict, and what was not examined."""
 
 
-def _diagnose(world: Any, zone: str) -> Diagnosis:
-    stack, _ = world.stack()
-    facts = gather(stack.run, zone_id=zone, pause=lambda _: None)
-    return diagnose(facts, Wishes(bound=lambda interval, threshold, ttl: threshold * interval + ttl))
-
-
 def test_every_name_of_a_zone_has_its_verdict(world: Any) -> None:
     """Automatically assigned addresses are public; what is not followed leaves its name unknown, and it alone."""
     zone = Zone(world.by_hand("route53"), _machines(world.by_hand("ec2")))
     _fill(zone)
-    diagnosis = _diagnose(world, zone.id)
+    diagnosis = diagnose_zone(world, zone_id=zone.id)
     found = {one.name.removesuffix(f".{ZONE}"): one for one in diagnosis.names}
     assert {name: one.verdict for name, one in found.items()} == {name: verdict for name, (verdict, _) in TRUTH.items()}
     for name, (_, gap) in TRUTH.items():

@@ -15,11 +15,9 @@ import pytest
 
 from srekv.commands.status import look
 from srekv.doctor import preflight
-from srekv.doctor.gather import gather
-from srekv.doctor.model import Wishes
-from srekv.doctor.rules import diagnose
 from srekv.provision.naming import Names
 from srekv.ui.console import Screen
+from tests.support.doctor import diagnose_zone
 
 READING = ("Describe", "List")
 SELECTING = {
@@ -131,8 +129,7 @@ def _life(world: Any, folder: Path) -> dict[str, Any]:
     world.calls.answers["SendCommand"] = lambda _: world.refusal("InvalidInstanceId")
     with screen.progress() as narration:
         seen = look(stack, narration)
-    facts = gather(stack.run, role=stack.role, pause=lambda _: None)
-    diagnosis = diagnose(facts, Wishes(bound=lambda interval, threshold, ttl: threshold * interval + ttl))
+    diagnosis = diagnose_zone(world)
     primary = stack.hands.deployment().node("primary")
     stranger = next(one for one in world.listing()["instances"] if "PublicIpAddress" in one and "Tags" not in one)
     stack.hands.dismiss(stack.hands.admit(stranger["InstanceId"]))

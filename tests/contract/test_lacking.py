@@ -13,11 +13,10 @@ import pytest
 
 from srekv.commands.status import look
 from srekv.doctor import preflight
-from srekv.doctor.gather import gather
-from srekv.doctor.model import Diagnosis, Wishes
-from srekv.doctor.rules import diagnose
+from srekv.doctor.model import Diagnosis
 from srekv.errors import SrekvError
 from srekv.ui.console import Screen
+from tests.support.doctor import diagnose_zone
 
 FORMS = (
     ("InvalidAction", "The action DoIt is not valid for this web service.", 400),
@@ -64,9 +63,7 @@ class Commands:
         return {**known, "healthy": seen.healthy, "problem": seen.problem and str(seen.problem)}
 
     def _doctor(self) -> Diagnosis:
-        stack = self._world.stack()[0]
-        facts = gather(stack.run, role=stack.role, pause=lambda _: None)
-        return diagnose(facts, Wishes(bound=lambda interval, threshold, ttl: threshold * interval + ttl))
+        return diagnose_zone(self._world)
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,7 @@ RECORDS = [
 )
 def test_a_name_is_found_as_it_is_written(asked: str | None, found: list[str]) -> None:
     """Listed with octal escapes, asked for with or without, with the zone's name or not: it is shown without."""
-    pages: Any = SimpleNamespace(paginate=lambda **_: [{"ResourceRecordSets": RECORDS}])
-    clients: Any = SimpleNamespace(route53=SimpleNamespace(get_paginator=lambda _: pages))
+    answer = {"ResourceRecordSets": RECORDS}
+    route53 = SimpleNamespace(can_paginate=lambda _: False, list_resource_record_sets=lambda **_: answer)
+    clients: Any = SimpleNamespace(route53=route53)
     assert [one.name for one in read_records(clients, ZONE, asked)] == [f"{name}.example.internal." for name in found]

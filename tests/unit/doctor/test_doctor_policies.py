@@ -46,9 +46,10 @@ def test_documents_allow_or_not(documents: list[Any], allowed: bool) -> None:
 def test_every_action_is_put_to_iam_with_a_context_that_fits() -> None:
     """No wildcard is left inside an ARN, and every condition's key has a value of its kind."""
     asked = list(questions(operator_policy(account="123456789012", region="eu-west-1", stack="blue")))
-    assert {action for one in asked for action in one.actions} == set(operator_actions()) - {"ec2:ModifyVpcAttribute"}
-    assert all(resource == "*" or "*" not in resource for one in asked for resource in one.resources)
-    entries = {entry["ContextKeyName"]: entry for one in asked for entry in one.context}
+    actions = {action for one in asked for action in one["ActionNames"]}
+    assert actions == set(operator_actions()) - {"ec2:ModifyVpcAttribute"}
+    assert all(resource == "*" or "*" not in resource for one in asked for resource in one["ResourceArns"])
+    entries = {entry["ContextKeyName"]: entry for one in asked for entry in one["ContextEntries"]}
     assert entries["aws:RequestTag/srekv:stack"]["ContextKeyValues"] == ["blue"]
     assert entries["route53:VPCs"]["ContextKeyType"] == "stringList"
 

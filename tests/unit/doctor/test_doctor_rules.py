@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from srekv.doctor.cures import new_check
 from srekv.doctor.facts import (
     REPORTS,
     AclEntry,
@@ -19,7 +18,6 @@ from srekv.doctor.facts import (
     GroupRule,
     HealthCheck,
     Host,
-    Pair,
     Record,
     Rival,
     StackFacts,
@@ -28,8 +26,9 @@ from srekv.doctor.facts import (
     Vpc,
     Zone,
 )
-from srekv.doctor.model import Diagnosis, Wishes
+from srekv.doctor.model import Diagnosis, Objectives
 from srekv.doctor.rules import QUESTIONS, diagnose
+from srekv.doctor.rules_records import new_check
 from srekv.provision.model import Observation
 from srekv.provision.permissions import node_policy
 from srekv.provision.steps.firewall import RANGES
@@ -116,31 +115,31 @@ def _healthy() -> Facts:
     return Facts(
         region="us-east-1",
         zone=Zone(id="Z1", name="example.internal.", private=True, vpcs=("vpc-1",)),
-        pairs=(Pair(name="svc.example.internal.", kind="A", primary=_record(0), secondary=_record(1)),),
+        pairs=(Group(name="svc.example.internal.", kind="A", records=(_record(0), _record(1))),),
         checks={"check0": _check(0), "check1": _check(1)},
         reports={"check0": _reports(16), "check1": _reports(16)},
         hosts={ONE: _host(0), TWO: _host(1)},
         public=frozenset({ONE, TWO}),
         groups={"sg-1": (GroupRule(protocol="tcp", low=80, high=80, cidrs=RANGES),)},
         subnets={"subnet-0": _subnet(0), "subnet-1": _subnet(1)},
-        vpcs={"vpc-1": Vpc(id="vpc-1", dns_support=True, dns_hostnames=True)},
+        vpcs={"vpc-1": Vpc(id="vpc-1", attributes={"enableDnsSupport": True, "enableDnsHostnames": True})},
         checkers=Checkers(prefix_lists=(), ranges=RANGES),
     )
 
 
-def _diagnose(facts: Facts, **wishes: float) -> Diagnosis:
-    return diagnose(facts, Wishes(bound=lambda interval, threshold, ttl: threshold * (interval + 4) + ttl, **wishes))
+def _diagnose(facts: Facts, **wanted: float) -> Diagnosis:
+    return diagnose(
+        facts, Objectives(bound=lambda interval, threshold, ttl: threshold * (interval + 4) + ttl, **wanted)
+    )
 
 
 def _records(**more: Any) -> Alteration:
     """Alter records: `primary` and `secondary` are values to change; None takes the record away."""
 
     def alter(facts: Facts) -> Facts:
-        pair = facts.pairs[0]
-        changed = {
-            role: None if values is None else replace(getattr(pair, role), **values) for role, values in more.items()
-        }
-        return replace(facts, pairs=(replace(pair, **changed),))
+        changes = ((record, more.get(record.failover.lower(), {})) for record in facts.pairs[0].records)
+        records = tuple(replace(record, **values) for record, values in changes if values is not None)
+        return replace(facts, pairs=(replace(facts.pairs[0], records=records),))
 
     return alter
 
@@ -191,7 +190,7 @@ NO_AGENT = {"Statement": node_policy(TABLE)["Statement"][:1]}
 LOCAL = _set(zone=Zone(id="Z1", name="sre-test.local.", private=True, vpcs=("vpc-1",)))
 PRIVATE = "10.0.0.5"
 ELSEWHERE = Zone(id="Z1", name="example.internal.", private=True, vpcs=("vpc-2",))
-DEAD = Vpc(id="vpc-9", dns_support=None, dns_hostnames=None, exists=False)
+DEAD = Vpc(id="vpc-9", attributes={}, exists=False)
 
 TRUTH: dict[str, tuple[Alteration, str, str, str]] = {
     "no failover": (_set(pairs=()), "no-failover-record", "prevents", "UPSERT"),
@@ -340,13 +339,13 @@ TRUTH: dict[str, tuple[Alteration, str, str, str]] = {
         "create-route",
     ),
     "no DNS support": (
-        _set(vpcs={"vpc-1": Vpc(id="vpc-1", dns_support=False, dns_hostnames=True)}),
+        _set(vpcs={"vpc-1": Vpc(id="vpc-1", attributes={"enableDnsSupport": False})}),
         "dns-attribute-off",
         "prevents",
         "--enable-dns-support",
     ),
     "no DNS hostnames": (
-        _set(vpcs={"vpc-1": Vpc(id="vpc-1", dns_support=True, dns_hostnames=False)}),
+        _set(vpcs={"vpc-1": Vpc(id="vpc-1", attributes={"enableDnsHostnames": False})}),
         "dns-attribute-off",
         "prevents",
         "--enable-dns-hostnames",
@@ -474,7 +473,7 @@ def test_a_missing_check_is_made_like_the_other(like: dict[str, Any], asks: str)
 
 
 @pytest.mark.parametrize(
-    ("wishes", "found"),
+    ("wanted", "found"),
     [
         ({"target_s": 52.0}, set()),
         ({"target_s": 51.9}, {("over-target", "prevents")}),
@@ -482,9 +481,9 @@ def test_a_missing_check_is_made_like_the_other(like: dict[str, Any], asks: str)
         ({"client_timeout_s": 53.0}, {("patient-clients", "delays")}),
     ],
 )
-def test_settings_are_held_to_what_is_wanted(wishes: dict[str, float], found: set[tuple[str, str]]) -> None:
+def test_settings_are_held_to_what_is_wanted(wanted: dict[str, float], found: set[tuple[str, str]]) -> None:
     """The bound of 10 s x 3 and TTL 10 is 52 s: a longer target is met, a longer client time-out is not."""
-    assert {(one.id, one.severity) for one in _diagnose(_healthy(), **wishes).findings} == found
+    assert {(one.id, one.severity) for one in _diagnose(_healthy(), **wanted).findings} == found
 
 
 def test_the_worst_comes_first_and_decides() -> None:
@@ -641,11 +640,7 @@ def test_each_record_lists_what_was_examined() -> None:
 
 def test_a_name_is_judged_by_its_own_records() -> None:
     """What is wrong with one name leaves the verdict for another alone."""
-    other = Pair(
-        name="www.example.internal.",
-        kind="A",
-        primary=_record(0, name="www.example.internal.", check_id=""),
-        secondary=_record(1, name="www.example.internal."),
-    )
+    name = "www.example.internal."
+    other = Group(name=name, kind="A", records=(_record(0, name=name, check_id=""), _record(1, name=name)))
     diagnosis = _diagnose(replace(_healthy(), pairs=(*_healthy().pairs, other)))
     assert [one.verdict for one in diagnosis.names] == ["will fail over", "will not fail over"]
