@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reference.markdown import page, quoted, table
 from srekv.drill.catalogue import BREAKS, CATALOGUE, Entry
-from srekv.drill.model import HEADLINE, ZOO
+from srekv.drill.model import HEADLINE, POLICIES
 
 HEAD = """\
 `srekv failover-test --fault NAME` does this to the stack, watches what clients see, and heals it, also after Ctrl-C or
@@ -38,7 +38,7 @@ SWITCHES = {True: "switches and comes back", False: "must not switch", None: "ma
 
 def faults() -> str:
     """The page."""
-    kinds = table(("kind", "how it finds the service"), ((f"`{kind}`", KINDS[kind]) for kind in ZOO))
+    kinds = table(("kind", "how it finds the service"), ((f"`{kind}`", KINDS[kind]) for kind in POLICIES))
     return page("Faults", HEAD, *map(_section, CATALOGUE), CLIENTS, kinds, BROKEN)
 
 

@@ -16,12 +16,12 @@ from srekv.check.model import WORST_FIRST, History, Judgement, Operation, Ruling
 from srekv.check.steady import doubt, in_doubt, judge_steady
 from srekv.check.timing import judge_timing, measure
 from srekv.drill.events import FORMAT
-from srekv.drill.model import Promises
+from srekv.drill.model import Objectives
 
 _IS_FINAL = attrgetter("final")
 
 
-def judge_file(source: Path | str | Iterable[str | bytes], *, objectives: Promises | None = None) -> Verdict:
+def judge_file(source: Path | str | Iterable[str | bytes], *, objectives: Objectives | None = None) -> Verdict:
     """Judge a history file: its path, or its lines. Without `objectives` those count that the history carries."""
     if isinstance(source, Path | str):
         return judge_history(read(Path(source)), objectives=objectives)
@@ -44,12 +44,12 @@ def judge_operations(operations: Iterable[Operation]) -> Verdict:
 
 @paused_collector()
 def judge_history(
-    history: History, *, objectives: Promises | None = None, progress: Callable[[str], object] = str
+    history: History, *, objectives: Objectives | None = None, progress: Callable[[str], object] = str
 ) -> Verdict:
     """Judge a parsed history with every checker that applies to it; `progress` takes how many keys are judged."""
     if objectives is None:
         recorded = history.members("drill").get("promises") or {}
-        objectives = Promises(**{name: recorded.get(name) for name in Promises().to_json()})
+        objectives = Objectives(**{name: recorded.get(name) for name in vars(Objectives())})
     # our own load reads every key in the end, unless it was killed
     finals = objectives.max_lost is not None or history.first("start") or any(map(_IS_FINAL, history.operations))
     keys = by_key(history.operations)
@@ -80,7 +80,7 @@ def judge_history(
     )
 
 
-def _judge_times(history: History, timing: Timing | None, objectives: Promises) -> list[Judgement]:
+def _judge_times(history: History, timing: Timing | None, objectives: Objectives) -> list[Judgement]:
     """What depends on how long something took: proven only by a steady drill on a machine that keeps up."""
     held_to = _judge_objectives(objectives, timing)
     if timing is None:
@@ -91,7 +91,7 @@ def _judge_times(history: History, timing: Timing | None, objectives: Promises) 
     return [steady, *(in_doubt(one, cause, fix=fix) if cause else one for one in found)]
 
 
-def _judge_objectives(objectives: Promises, timing: Timing | None) -> list[Judgement]:
+def _judge_objectives(objectives: Objectives, timing: Timing | None) -> list[Judgement]:
     """One finding for each objective about time; `lost` judges the one about writes. Unknown without a fault."""
     longest, least = objectives.max_outage_s, objectives.min_availability
     outage_s, share = (timing.outage_s, timing.availability) if timing else (None, None)

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from srekv.check.formats import FORMATS, Format
-from srekv.commands.history import Objectives, conclude, history_file, read_and_judge, read_history, sealed
+from srekv.commands.history import ObjectiveOptions, conclude, history_file, read_and_judge, read_history, sealed
 from srekv.commands.session import pass_invocation
 from srekv.errors import SrekvError, UsageError
 from srekv.ui.console import Screen
@@ -19,7 +19,7 @@ from srekv.ui.options import OneOf, argument, click_command, option
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Objectives):
+class Options(ObjectiveOptions):
     """The options of `check`."""
 
     file: Path = argument(type=click.Path(exists=True, path_type=Path))

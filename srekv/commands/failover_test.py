@@ -21,7 +21,7 @@ from srekv.commands.session import drill_settings, open_stack, pass_invocation
 from srekv.config import Config
 from srekv.drill.catalogue import BREAKS, CATALOGUE, entry
 from srekv.drill.events import RATES
-from srekv.drill.model import FORMER_KINDS, ZOO, DrillResult, Promises
+from srekv.drill.model import FORMER_KINDS, POLICIES, DrillResult, Objectives
 from srekv.errors import CommandLine, UsageError, none_of
 from srekv.provision.model import Watcher
 from srekv.ui.console import Narration, Screen, grid, plain_table
@@ -83,7 +83,7 @@ class Options:
         callback=as_parts,
         metavar="KIND,...",
         help="The kinds of clients.  [default: all six]",
-        shell_complete=proposing(lambda: [(kind, "") for kind in ZOO]),
+        shell_complete=proposing(lambda: [(kind, "") for kind in POLICIES]),
     )
     vantage: str | None = option(
         "--vantage",
@@ -117,9 +117,9 @@ class Options:
     )
 
     @property
-    def promises(self) -> Promises:
+    def promises(self) -> Objectives:
         """What the drill is held to."""
-        return Promises(max_outage_s=self.max_outage, max_lost=self.max_lost, min_availability=self.min_availability)
+        return Objectives(max_outage_s=self.max_outage, max_lost=self.max_lost, min_availability=self.min_availability)
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -130,9 +130,9 @@ class Options:
         """
         kinds = tuple(FORMER_KINDS.get(one, one) for one in self.clients)
         for one in kinds:
-            if one not in ZOO:
-                raise none_of("--clients", one, ZOO)
-        return kinds or ZOO
+            if one not in POLICIES:
+                raise none_of("--clients", one, POLICIES)
+        return kinds or POLICIES
 
     def refuse_places(self) -> None:
         """Refuse a directory that cannot be made or written: after the drill would be too late."""
@@ -166,7 +166,7 @@ def command(invocation: Invocation, options: Options) -> None:
     from srekv.drill.shield import interruptible
 
     options.refuse_places()
-    settings = {"zoo": options.kinds, "rate": options.rate}
+    settings = {"policies": options.kinds, "rate": options.rate}
     with open_stack(invocation) as (stack, narration), interruptible():
         judged = _resume(stack, options, narration) if options.resume else _drill(stack, options, settings, narration)
     _show(invocation.screen, judged, rounds=1 if options.resume else options.rounds)
@@ -197,15 +197,15 @@ def _drill(stack: Stack, options: Options, more: dict[str, Any], narration: Narr
     """Drill as often as asked, up to the first round that is violated, and judge each."""
     from srekv.drill import runner
     from srekv.drill.catalogue import fault
+    from srekv.drill.context import Order
     from srekv.drill.repair import heal_left_behind
-    from srekv.drill.scene import Order
 
     found = entry(options.fault)
     judged: list[JudgedDrill] = []
     warn_of_lease(stack.run.config, narration, rounds=options.rounds, now=datetime.now(UTC))
     first_seed = secrets.randbelow(2**31) if options.seed is None else options.seed
     heal_left_behind(stack.hands, drill_settings(stack), narration)
-    order = Order(fault=fault(found, wrong=options.wrong or ""), promises=options.promises, vantage=options.vantage)
+    order = Order(fault=fault(found, wrong=options.wrong or ""), objectives=options.promises, vantage=options.vantage)
     shortest_s = SHORTEST_TIMEOUT_S if found.expectation.outage else UNSEEN_TIMEOUT_S
     for number in range(options.rounds):
         if options.rounds > 1:

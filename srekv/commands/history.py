@@ -9,7 +9,7 @@ import click
 
 from srekv.check.formats import Format
 from srekv.check.model import History, Verdict
-from srekv.drill.model import Promises
+from srekv.drill.model import Objectives
 from srekv.errors import FindingError, UnknownError, UsageError
 from srekv.ui.console import Screen
 from srekv.ui.options import Number, option
@@ -21,7 +21,7 @@ BEAT_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Objectives:
+class ObjectiveOptions:
     """What a recorded run is held to, instead of what it was held to when it ran."""
 
     max_outage: float | None = option(
@@ -35,14 +35,14 @@ class Objectives:
     )
 
     @property
-    def objectives(self) -> Promises | None:
+    def objectives(self) -> Objectives | None:
         """The objectives that were given; None: those that the history carries."""
-        found = Promises(max_outage_s=self.max_outage, max_lost=self.max_lost, min_availability=self.min_availability)
-        return None if found == Promises() else found
+        found = Objectives(max_outage_s=self.max_outage, max_lost=self.max_lost, min_availability=self.min_availability)
+        return None if found == Objectives() else found
 
 
 def read_and_judge(
-    screen: Screen, path: Path, objectives: Promises | None, *, format_: Format | None = None
+    screen: Screen, path: Path, objectives: Objectives | None, *, format_: Format | None = None
 ) -> tuple[History, Verdict]:
     """The history in a file and the verdict over it, with progress on the screen.
 

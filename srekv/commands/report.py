@@ -9,16 +9,16 @@ from typing import Any
 import click
 
 from srekv.check.model import History, Verdict
-from srekv.commands.history import Objectives, conclude, history_file, read_and_judge, sealed
+from srekv.commands.history import ObjectiveOptions, conclude, history_file, read_and_judge, sealed
 from srekv.commands.session import pass_invocation
-from srekv.drill.model import Promises
+from srekv.drill.model import Objectives
 from srekv.ui.context import Invocation
 from srekv.ui.options import argument, click_command, option
 from srekv.ui.text import Text
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Objectives):
+class Options(ObjectiveOptions):
     """The options of `report`."""
 
     file: Path = argument(type=click.Path(exists=True, path_type=Path))
@@ -56,7 +56,7 @@ class Report:
     page: Path
 
 
-def write_report(directory: Path, file: Path, *, objectives: Promises | None = None) -> Report:
+def write_report(directory: Path, file: Path, *, objectives: Objectives | None = None) -> Report:
     """Judge a history and write the report over it; every figure comes from the history alone.
 
     The directory is made if it is not there, the file copied to it. None: the objectives that the history carries.

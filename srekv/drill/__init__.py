@@ -1,1 +1,1 @@
-"""Drills: the model of a failover test, and the runner that carries one out through the hands it is given."""
+"""Drills: the model of a failover test, and the runner that carries one out on the fault target it is given."""

@@ -9,20 +9,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from srekv.drill.model import Finding, Hands, Settings
-from srekv.drill.vantage import Response, Vantage
-from srekv.provision.model import Deployment, Node, Place
+from srekv.drill.model import FaultTarget, Finding, Settings
+from srekv.drill.vantage import Response, Vantage, vantage
+from srekv.provision.model import Deployment, Node
 
 WRITTEN = b'{"status": "written"}'
 """What the lab's /write answers, to the byte."""
 
 
-def vantage(hands: Hands, settings: Settings, deployment: Deployment, node: Place) -> Vantage:
-    """That instance as a place to look from."""
-    return Vantage(hands, node, deployment.name, settings.resolver, settings.port, settings.speed)
-
-
-def acceptance(hands: Hands, settings: Settings) -> tuple[Finding, ...]:
+def acceptance(target: FaultTarget, settings: Settings) -> tuple[Finding, ...]:
     """Test the deployment from both nodes; a finding for each expectation, in the lab's order.
 
     Test keys are removed again, whatever the outcome.
@@ -30,9 +25,9 @@ def acceptance(hands: Hands, settings: Settings) -> tuple[Finding, ...]:
     Raises:
         SrekvError: the stack is not complete, or a node does not take commands.
     """
-    deployment = hands.deployment()
+    deployment = target.deployment()
     inspections = [
-        Inspection(vantage(hands, settings, deployment, node), deployment, f"srekv-test-{settings.run_id}-{node.name}")
+        Inspection(vantage(target, settings, deployment, node), deployment, f"srekv-test-{settings.run_id}-{node.name}")
         for node in sorted(deployment.nodes, key=lambda node: node.role)
     ]
     with ThreadPoolExecutor(len(inspections)) as pool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from srekv.drill.faults import BOTH, Act, Flap, Invert, Misbehave, StopInstance, StopService, attempt_all
-from srekv.drill.model import Expectation, Hands
+from srekv.drill.model import Expectation, FaultTarget
 from srekv.errors import none_of
 from srekv.provision.model import Deployment, Role
 
@@ -42,7 +43,7 @@ class Entry:
             "hypothesis": self.hypothesis,
             "rule": self.rule,
             "needs": list(self.needs),
-            "expect": self.expectation.to_json(),
+            "expect": vars(self.expectation),
         }
 
 
@@ -80,7 +81,7 @@ CATALOGUE = (
         rule="as stop",
         needs=("SSM",),
         expectation=SWITCHES,
-        act=Misbehave(words={"primary": ("hang",)}, silences=True),
+        act=Misbehave(words={"primary": "hang"}, silences=True),
     ),
     Entry(
         name="unhealthy",
@@ -89,7 +90,7 @@ CATALOGUE = (
         rule="switched and came back, no operation failed, nothing lost, linearizable",
         needs=("SSM",),
         expectation=SWITCHES_UNSEEN,
-        act=Misbehave(words={"primary": ("unhealthy",)}),
+        act=Misbehave(words={"primary": "unhealthy"}),
     ),
     Entry(
         name="gray-failure",
@@ -99,7 +100,7 @@ CATALOGUE = (
         rule="no switch; the outage is the cost of a shallow health check and is reported; recovered, nothing lost",
         needs=("SSM",),
         expectation=STAYS,
-        act=Misbehave(words={"primary": ("lying",)}),
+        act=Misbehave(words={"primary": "lying"}),
         former="lying",
     ),
     Entry(
@@ -130,7 +131,7 @@ CATALOGUE = (
         rule="no switch; the outage is reported; recovered, nothing lost, linearizable",
         needs=("SSM",),
         expectation=STAYS,
-        act=Misbehave(words=dict.fromkeys(BOTH, ("no-table",))),
+        act=Misbehave(words=dict.fromkeys(BOTH, "no-table"), roles=BOTH),
     ),
     Entry(
         name="manual-failover",
@@ -164,7 +165,7 @@ def entry(name: str) -> Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """A fault as it is carried out: the acts in their order; `words` also make the service wrong on purpose."""
+    """A fault as it is carried out: the acts in their order, the fault's own last."""
 
     entry: Entry
     acts: tuple[Act, ...]
@@ -179,33 +180,18 @@ class Fault:
         """Whether those nodes answer nothing at all meanwhile."""
         return any(act.silences for act in self.acts)
 
-    @property
-    def flap(self) -> Flap | None:
-        """The act that has to be repeated, if it is such a fault."""
-        return next((act for act in self.acts if isinstance(act, Flap)), None)
-
-    def inject(self, hands: Hands, deployment: Deployment) -> None:
+    def inject(self, target: FaultTarget, deployment: Deployment) -> None:
         """Every act, in order."""
         for act in self.acts:
-            act.inject(hands, deployment)
+            act.inject(target, deployment)
 
-    def heal(self, hands: Hands, deployment: Deployment) -> None:
+    def heal(self, target: FaultTarget, deployment: Deployment) -> None:
         """Every act backwards; an act that cannot be healed does not keep the others from it.
 
         Raises:
             SrekvError: the first that could not be healed.
         """
-        attempt_all([_Healing(act, hands, deployment) for act in reversed(self.acts)])
-
-
-@dataclass(frozen=True)
-class _Healing:
-    act: Act
-    hands: Hands
-    deployment: Deployment
-
-    def __call__(self) -> None:
-        self.act.heal(self.hands, self.deployment)
+        attempt_all([partial(act.heal, target, deployment) for act in reversed(self.acts)])
 
 
 def fault(entry: Entry, *, wrong: str = "") -> Fault:
@@ -214,6 +200,6 @@ def fault(entry: Entry, *, wrong: str = "") -> Fault:
     if not wrong:
         return Fault(entry=entry, acts=(act,))
     if isinstance(act, Misbehave):
-        words = {role: (wrong, *act.words.get(role, ())) for role in BOTH}
-        return Fault(entry=entry, acts=(Misbehave(words=words, silences=act.silences),))
-    return Fault(entry=entry, acts=(Misbehave(words=dict.fromkeys(BOTH, (wrong,))), act))
+        words = {role: f"{wrong} {act.words.get(role, '')}".rstrip() for role in BOTH}
+        return Fault(entry=entry, acts=(replace(act, words=words, roles=BOTH),))
+    return Fault(entry=entry, acts=(Misbehave(words=dict.fromkeys(BOTH, wrong), roles=BOTH), act))

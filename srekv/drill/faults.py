@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
 
-from srekv.drill.model import Hands
+from srekv.drill.model import FaultTarget
 from srekv.errors import CommandLine, SrekvError
 from srekv.provision.model import Deployment, Node, Role
 
 FAULT_FILE = "/run/srekv/fault"
-"""What the service looks at for every request; systemd removes its directory with the service (srekv/app/README.md)."""
+"""What the service reads for every request; systemd removes its directory with the service (srekv/app/README.md)."""
 
 COMMAND_S = 60.0
 """How long one command on a node may take, wall-clock seconds."""
@@ -24,140 +24,125 @@ START = "systemctl start srekv"
 _STOP = "systemctl stop srekv"
 
 
-class Act(Protocol):
-    """One thing done to a deployment, and its inverse. Both may be repeated."""
+@dataclass(frozen=True, kw_only=True)
+class Act:
+    """One thing done to a deployment, and its inverse. Both may be repeated.
 
-    @property
-    def roles(self) -> tuple[Role, ...]:
-        """To which nodes."""
+    Attributes:
+        roles: to which nodes.
+        silences: whether the nodes answer nothing at all meanwhile, so that their return is to be awaited.
+    """
 
-    @property
-    def silences(self) -> bool:
-        """Whether the nodes answer nothing at all meanwhile, so that their return is to be awaited."""
+    roles: tuple[Role, ...] = ("primary",)
+    silences: bool = False
 
-    def inject(self, hands: Hands, deployment: Deployment) -> None:
+    def inject(self, target: FaultTarget, deployment: Deployment) -> None:
         """Do it."""
+        raise NotImplementedError
 
-    def heal(self, hands: Hands, deployment: Deployment) -> None:
+    def heal(self, target: FaultTarget, deployment: Deployment) -> None:
         """Undo it; `deployment` is as it was before."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
-class StopInstance:
+class StopInstance(Act):
     """The primary's instance stops, with or without an OS shutdown."""
 
     hard: bool
-    roles: tuple[Role, ...] = ("primary",)
     silences: bool = True
 
-    def inject(self, hands: Hands, deployment: Deployment) -> None:
+    def inject(self, target: FaultTarget, deployment: Deployment) -> None:
         """StopInstances."""
-        hands.stop(deployment.node("primary"), skip_os_shutdown=self.hard)
+        target.stop(deployment.node("primary"), skip_os_shutdown=self.hard)
 
-    def heal(self, hands: Hands, deployment: Deployment) -> None:
+    def heal(self, target: FaultTarget, deployment: Deployment) -> None:
         """StartInstances; EC2 leaves a running one alone."""
-        hands.start(deployment.node("primary"))
+        target.start(deployment.node("primary"))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Misbehave:
-    """The service does what these words say, each node its own."""
+class Misbehave(Act):
+    """The service does what these words mean, each of the nodes its own."""
 
-    words: dict[Role, tuple[str, ...]]
-    silences: bool = False
+    words: dict[Role, str]
 
-    @property
-    def roles(self) -> tuple[Role, ...]:
-        """Those with words."""
-        return tuple(self.words)
-
-    def inject(self, hands: Hands, deployment: Deployment) -> None:
-        """Write the words; a rename, so that nobody reads half of them."""
+    def inject(self, target: FaultTarget, deployment: Deployment) -> None:
+        """Write the words; a rename, so that no request reads half of them."""
         scripts = {
             deployment.node(role): (
-                f"set -eu\numask 022\nprintf '%s\\n' '{' '.join(words)}' >{FAULT_FILE}.new\n"
+                f"set -eu\numask 022\nprintf '%s\\n' '{self.words[role]}' >{FAULT_FILE}.new\n"
                 f"mv {FAULT_FILE}.new {FAULT_FILE}"
             )
-            for role, words in self.words.items()
+            for role in self.roles
         }
-        run_all(hands, scripts)
+        run_all(target, scripts)
 
-    def heal(self, hands: Hands, deployment: Deployment) -> None:
+    def heal(self, target: FaultTarget, deployment: Deployment) -> None:
         """Remove the file where there can be one: a node that does not run has lost it with its /run."""
-        running = {node.name for node in hands.deployment().nodes if node.state == "running"}
-        nodes = [deployment.node(role) for role in self.words]
-        run_all(hands, {node: CLEAR for node in nodes if node.name in running})
+        running = {node.name for node in target.deployment().nodes if node.state == "running"}
+        nodes = [deployment.node(role) for role in self.roles]
+        run_all(target, {node: CLEAR for node in nodes if node.name in running})
 
 
 @dataclass(frozen=True, kw_only=True)
-class StopService:
+class StopService(Act):
     """systemd stops the service; the instances go on."""
 
-    roles: tuple[Role, ...]
     silences: bool = True
 
-    def inject(self, hands: Hands, deployment: Deployment) -> None:
+    def inject(self, target: FaultTarget, deployment: Deployment) -> None:
         """Stop it on every node at once."""
-        run_all(hands, {deployment.node(role): _STOP for role in self.roles})
+        run_all(target, {deployment.node(role): _STOP for role in self.roles})
 
-    def heal(self, hands: Hands, deployment: Deployment) -> None:
+    def heal(self, target: FaultTarget, deployment: Deployment) -> None:
         """Start it; systemd leaves a running one alone."""
-        run_all(hands, {deployment.node(role): START for role in self.roles})
+        run_all(target, {deployment.node(role): START for role in self.roles})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Invert:
-    """The primary's health check says the opposite of what its checkers see."""
-
-    roles: tuple[Role, ...] = ("primary",)
-    silences: bool = False
-
-    def inject(self, hands: Hands, deployment: Deployment) -> None:
-        """Set the flag."""
-        hands.invert(deployment.check("primary"), inverted=True)
-
-    def heal(self, hands: Hands, deployment: Deployment) -> None:
-        """Clear the flag."""
-        hands.invert(deployment.check("primary"), inverted=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Flap:
+class Flap(StopService):
     """The primary's service stops and comes back, again and again; `blink` is one time, and ends with it started."""
 
-    roles: tuple[Role, ...] = ("primary",)
-    silences: bool = True
-
-    def inject(self, hands: Hands, deployment: Deployment) -> None:
+    def inject(self, target: FaultTarget, deployment: Deployment) -> None:
         """The first time is as the others."""
 
-    def blink(self, hands: Hands, deployment: Deployment, *, seconds: float) -> None:
-        """Stop the service for so many wall-clock seconds; the node starts it again even if nobody waits for that."""
+    def blink(self, target: FaultTarget, deployment: Deployment, *, seconds: float) -> None:
+        """Stop the service for so many wall-clock seconds; the node itself starts it again."""
         script = f"trap '{START}' EXIT\n{_STOP}\nsleep {seconds:.3f}"
-        run_all(hands, {deployment.node("primary"): script}, timeout_s=COMMAND_S + seconds)
-
-    def heal(self, hands: Hands, deployment: Deployment) -> None:
-        """Start it."""
-        run_all(hands, {deployment.node("primary"): START})
+        run_all(target, {deployment.node("primary"): script}, timeout_s=COMMAND_S + seconds)
 
 
-def run_all(hands: Hands, scripts: dict[Node, str], *, timeout_s: float = COMMAND_S) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Invert(Act):
+    """The primary's health check reports the opposite of what its checkers see."""
+
+    def inject(self, target: FaultTarget, deployment: Deployment) -> None:
+        """Set the flag."""
+        target.invert(deployment.check("primary"), inverted=True)
+
+    def heal(self, target: FaultTarget, deployment: Deployment) -> None:
+        """Clear the flag."""
+        target.invert(deployment.check("primary"), inverted=False)
+
+
+def run_all(target: FaultTarget, scripts: dict[Node, str], *, timeout_s: float = COMMAND_S) -> None:
     """Run each node's script, all at once.
 
     Raises:
         SrekvError: one did not run or did not succeed; the others have ended by then.
     """
-    if len(scripts) < 2:
-        for node, script in scripts.items():
-            _run(hands, node, script, timeout_s)
-        return
-    with ThreadPoolExecutor(len(scripts)) as pool:
-        jobs = [pool.submit(_run, hands, node, script, timeout_s) for node, script in scripts.items()]
-    attempt_all([job.result for job in jobs])
+    calls: list[Callable[[], object]] = [
+        partial(_run, target, node, script, timeout_s) for node, script in scripts.items()
+    ]
+    if len(calls) > 1:
+        with ThreadPoolExecutor(len(calls)) as pool:
+            calls = [job.result for job in [pool.submit(call) for call in calls]]
+    attempt_all(calls)
 
 
-def _run(hands: Hands, node: Node, script: str, timeout_s: float) -> None:
-    result = hands.run(node, script, timeout_s=timeout_s)
+def _run(target: FaultTarget, node: Node, script: str, timeout_s: float) -> None:
+    result = target.run(node, script, timeout_s=timeout_s)
     if result.code != 0:
         raise SrekvError(
             f"a command failed on {node.name} ({node.instance_id})",
@@ -172,11 +157,11 @@ def attempt_all(calls: Sequence[Callable[[], object]]) -> None:
     Raises:
         Exception: the first that was raised.
     """
-    first: Exception | None = None
+    errors: list[Exception] = []
     for call in calls:
         try:
             call()
         except Exception as error:  # noqa: BLE001 - raised below, after the others had their chance
-            first = first or error
-    if first is not None:
-        raise first
+            errors.append(error)
+    if errors:
+        raise errors[0]

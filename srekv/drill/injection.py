@@ -4,82 +4,69 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from srekv.drill.note import Note, here
-from srekv.drill.process import birth
-from srekv.drill.scene import Scene
+from srekv.drill.context import DrillContext
+from srekv.drill.note import Note, birth, here
 from srekv.drill.shield import shielded
 from srekv.errors import CommandLine
 
 
-@dataclass(frozen=True, kw_only=True)
-class Injection:
-    """The fault of a drill. `admitted` is the address that was let in for its vantage point, "" if none was."""
+def carry_out(context: DrillContext, endure: Callable[[], None]) -> None:
+    """Inject the fault, endure it, and heal it, whatever happens: a signal at any moment ends it, and heals first.
 
-    scene: Scene
-    admitted: str
+    An error of the healing itself is raised only when nothing else is; otherwise the narrator is warned.
 
-    def carry_out(self, endure: Callable[[], None]) -> None:
-        """Inject the fault, endure it, and heal it, whatever happens: a signal at any moment ends it, and heals first.
-
-        An error of the healing itself is raised only when nothing else is; otherwise the watcher is warned.
-
-        Raises:
-            KeyboardInterrupt: a signal came.
-        """
-        with shielded(self._ask_for_patience) as shield:
+    Raises:
+        KeyboardInterrupt: a signal came.
+    """
+    patience = (
+        f"healing {context.title} first; kill -9 ends this at once, and " + CommandLine("srekv up") + " heals then"
+    )
+    with shielded(lambda: context.narrator.warn(patience)) as shield:
+        try:
+            with shield.lowered():
+                _inject(context)
+                endure()
+        except BaseException:
             try:
-                with shield.lowered():
-                    self._inject()
-                    endure()
-            except BaseException:
-                try:
-                    self._heal()
-                except Exception as error:  # noqa: BLE001 - whatever it is, it must not hide the error on its way
-                    self.scene.watcher.warn(
-                        f"{self.scene.title} may still be in the stack; "
-                        + CommandLine("srekv up")
-                        + f" heals it: {error}"
-                    )
-                raise
-            self._heal()
+                _heal(context)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it must not hide the error on its way
+                left = f"{context.title} may still be in the stack; " + CommandLine("srekv up")
+                context.narrator.warn(left + f" heals it: {error}")
+            raise
+        _heal(context)
 
-    def _inject(self) -> None:
-        """Note what is to be undone, then do it."""
-        scene = self.scene
-        with scene.phase(f"fault: {scene.title}"):
-            scene.hands.remember(scene.primary, self._note().text())
-            scene.timeline.record("fault", fault=scene.entry.name, node=scene.primary.name, what=scene.title)
-            scene.order.fault.inject(scene.hands, scene.deployment)
-            if scene.entry.name == "manual-failover":
-                scene.observer.inverted("primary", inverted=True)
 
-    def _note(self) -> Note:
-        scene = self.scene
-        now = int(scene.clock.time())
-        return Note(
-            fault=scene.entry.name,
-            run_id=scene.settings.run_id,
-            started=now,
-            expires=now + int(scene.longest_s),
-            host=here(),
-            pid=os.getpid(),
-            born=birth(os.getpid()) or "",
-            admitted=self.admitted,
-        )
+def _inject(context: DrillContext) -> None:
+    """Note what is to be undone, then do it."""
+    now = int(context.clock.time())
+    note = Note(
+        fault=context.entry.name,
+        run_id=context.settings.run_id,
+        started=now,
+        expires=now + int(context.longest_s),
+        host=here(),
+        pid=os.getpid(),
+        born=birth(os.getpid()) or "",
+        admitted=context.admitted,
+    )
+    with context.phase(f"fault: {context.title}"):
+        context.fault_target.remember(context.primary, note.text())
+        context.timeline.record("fault", fault=note.fault, node=context.primary.name, what=context.title)
+        context.order.fault.inject(context.fault_target, context.deployment)
+        _declare_inverted(context, inverted=True)
 
-    def _heal(self) -> None:
-        """Undo the fault, then remove the note."""
-        scene = self.scene
-        with scene.phase(f"heal: {scene.title}"):
-            begin = scene.clock.time()
-            scene.order.fault.heal(scene.hands, scene.deployment)
-            scene.timeline.record("heal", at=begin, fault=scene.entry.name, node=scene.primary.name, what=scene.title)
-            if scene.entry.name == "manual-failover":
-                scene.observer.inverted("primary", inverted=False)
-            scene.hands.forget(scene.primary)
 
-    def _ask_for_patience(self) -> None:
-        end = f"healing {self.scene.title} first; kill -9 ends this at once, and "
-        self.scene.watcher.warn(end + CommandLine("srekv up") + " heals then")
+def _heal(context: DrillContext) -> None:
+    """Undo the fault, then remove the note."""
+    with context.phase(f"heal: {context.title}"):
+        begin, primary = context.clock.time(), context.primary
+        context.order.fault.heal(context.fault_target, context.deployment)
+        context.timeline.record("heal", at=begin, fault=context.entry.name, node=primary.name, what=context.title)
+        _declare_inverted(context, inverted=False)
+        context.fault_target.forget(primary)
+
+
+def _declare_inverted(context: DrillContext, *, inverted: bool) -> None:
+    if context.entry.name == "manual-failover":
+        context.observer.inverted("primary", inverted=inverted)

@@ -22,13 +22,13 @@ FORMER_KINDS = {
 }
 """What kinds of clients were called before, in histories and on command lines that are kept."""
 
-ZOO = ("no-cache", HEADLINE, "keep-alive", "cache-forever", "cache-10s", "retry")
+POLICIES = ("no-cache", HEADLINE, "keep-alive", "cache-forever", "cache-10s", "retry")
 """The kinds of clients that a load may have, one closed-loop client each: they resolve the name for each operation,
 when its TTL has passed, only after their connection broke, once in their life, every 10 s; the last one as the second,
 with retries."""
 
 
-class Hands(Protocol):
+class FaultTarget(Protocol):
     """What a drill may do to a deployment. `srekv.provision.target` fulfils it; tests bring fakes."""
 
     def deployment(self) -> Deployment:
@@ -71,7 +71,7 @@ class Hands(Protocol):
 
 
 class Narrator(Protocol):
-    """Whom a drill tells what it does, as it does it."""
+    """Gets what a drill does, as it does it."""
 
     def started(self, phase: str) -> None:
         """A phase of the drill began, for example "steady state"."""
@@ -87,12 +87,12 @@ class Narrator(Protocol):
 
 
 class Clock(Protocol):
-    """The tool's own clock, in wall-clock seconds; tests bring one that does not wait."""
+    """The tool's own clock, in wall-clock seconds: the module `time`; tests bring one that does not wait."""
 
     def time(self) -> float:
         """Seconds since the epoch."""
 
-    def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float, /) -> None:
         """Let that much time pass."""
 
 
@@ -107,7 +107,7 @@ class Settings:
         speed: AWS-equivalent seconds in one wall-clock second.
         rate: operations a second over all clients.
         keys: how many keys the clients share.
-        zoo: the kinds of clients, see ZOO.
+        policies: the kinds of clients, see POLICIES.
         clients: how many clients of each kind operate at once.
         seed: decides the clients' choices.
         op_timeout_s: a client's time-out for one operation.
@@ -123,7 +123,7 @@ class Settings:
     speed: float = 1.0
     rate: float = 20.0
     keys: int = 20
-    zoo: tuple[str, ...] = ZOO
+    policies: tuple[str, ...] = POLICIES
     clients: int = 1
     seed: int = 1
     op_timeout_s: float = 2.0
@@ -151,14 +151,10 @@ class Expectation:
     outage: bool
     lost: int = 0
 
-    def to_json(self) -> dict[str, bool | int | None]:
-        """As the member `expect` of a history's `drill` event."""
-        return {"switch": self.switch, "outage": self.outage, "lost": self.lost}
-
 
 @dataclass(frozen=True, kw_only=True)
-class Promises:
-    """What a run is held to, for the clients that honour the TTL; None: nothing was promised.
+class Objectives:
+    """What a run is held to, for the clients that honour the TTL; None: no objective.
 
     Attributes:
         max_outage_s: the longest outage allowed, AWS-equivalent seconds.
@@ -169,14 +165,6 @@ class Promises:
     max_outage_s: float | None = None
     max_lost: int | None = None
     min_availability: float | None = None
-
-    def to_json(self) -> dict[str, float | int | None]:
-        """As the member `promises` of a history's `drill` event."""
-        return {
-            "max_outage_s": self.max_outage_s,
-            "max_lost": self.max_lost,
-            "min_availability": self.min_availability,
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,5 +239,5 @@ def outage_bound_s(check: Check, *, ttl: int, settings: Settings) -> float:
     one pause between two operations before the stop. How fast a verdict reaches the name servers is not published
     (aws-facts 1.3) and counts as nothing here.
     """
-    pause = len(settings.zoo) * settings.clients / settings.rate
+    pause = len(settings.policies) * settings.clients / settings.rate
     return detection_bound_s(check) + ttl + settings.op_timeout_s + pause

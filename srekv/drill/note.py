@@ -6,12 +6,14 @@ of letters, digits, spaces and + - = . _ : / @.
 
 from __future__ import annotations
 
+import os
 import re
 import socket
+import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
-from srekv.drill.process import lives
 from srekv.errors import Advice, CommandLine, SrekvError
 
 UNSAFE = re.compile(r"[^A-Za-z0-9+\-=._:/@]+")
@@ -19,6 +21,8 @@ UNSAFE = re.compile(r"[^A-Za-z0-9+\-=._:/@]+")
 
 LONGEST = 256
 """Characters of a tag's value (EC2's limit)."""
+
+PROC = Path("/proc")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +36,7 @@ class Note:
         expires: when that drill has ended, whatever happened.
         host: the computer that the drill runs on.
         pid: its process there.
-        born: when that process started, as `process.birth` has it; "" if that is not known.
+        born: when that process started, as `birth` has it; "" if that is not known.
         admitted: the address that was let in for the vantage point, "" if none was.
     """
 
@@ -53,14 +57,15 @@ class Note:
             "at": self.started,
             "until": self.expires,
             "by": f"{self.host[:64]}/{self.pid}",
-            **({"born": self.born} if self.born else {}),
-            **({"in": self.admitted} if self.admitted else {}),
+            "born": self.born,
+            "in": self.admitted,
         }
-        return " ".join(f"{name}={UNSAFE.sub('-', str(value))}" for name, value in words.items())[:LONGEST]
+        known = (f"{name}={UNSAFE.sub('-', str(value))}" for name, value in words.items() if value != "")
+        return " ".join(known)[:LONGEST]
 
     def under_way(self, now: float) -> bool:
         """Whether the drill may still be going on: its time is not over and its process not known to have ended."""
-        return now < self.expires and (self.host != here() or lives(self.pid, self.born))
+        return now < self.expires and (self.host != here() or _lives(self.pid, self.born))
 
     def since(self) -> str:
         """When it started, for a person."""
@@ -68,7 +73,7 @@ class Note:
 
 
 def parse(text: str) -> Note | None:
-    """The note in a tag's value, None in an empty one. One that nobody understands is a fault that has expired."""
+    """The note in a tag's value, None in an empty one. One that cannot be read is a fault that has expired."""
     if not text:
         return None
     words = dict(word.partition("=")[::2] for word in text.split())
@@ -119,3 +124,38 @@ def left_behind(text: str) -> Advice:
 def here() -> str:
     """This computer's name as notes have it."""
     return UNSAFE.sub("-", socket.gethostname())[:64]
+
+
+def _lives(pid: int, born: str) -> bool:
+    """Whether the process with that number runs and was born then: the number may be another's, or a zombie's, by now.
+
+    One that cannot be seen counts as running; "" as its birth means that this is not known.
+    """
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OverflowError, PermissionError):
+        pass
+    now = birth(pid)
+    return now is None or (now != "" and born in {"", now})
+
+
+def birth(pid: int, *, proc: Path = PROC) -> str | None:
+    """When a process started, in its system's own words; "" for a zombie, None for one that cannot be seen.
+
+    Linux counts clock ticks since the boot (proc_pid_stat(5), field 22); elsewhere `ps` prints a date.
+    """
+    try:
+        if proc.joinpath("self/stat").exists():
+            state, *fields = proc.joinpath(f"{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+            started = fields[18:19]
+        else:
+            command = ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)]
+            printed = subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603 - a number
+            state, *started = printed.split() or [""]
+    except OSError:
+        return None
+    if not state:
+        return None
+    return "" if state[0] in "ZX" else "-".join(started)

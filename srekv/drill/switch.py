@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from srekv.drill.acceptance import vantage
-from srekv.drill.clock import Deadline, SystemClock
-from srekv.drill.model import Clock, Hands, Narrator, Settings, Switch, outage_bound_s
-from srekv.drill.vantage import Vantage
-from srekv.errors import CommandLine, FindingError
+import time
+from collections.abc import Callable
+
+from srekv.drill.model import Clock, FaultTarget, Narrator, Settings, Switch, outage_bound_s
+from srekv.drill.vantage import Vantage, vantage
+from srekv.errors import Advice, CommandLine, FindingError, TimeoutExceeded
 from srekv.provision.model import Deployment, Node
 
 HEALTH_POLL_S = 2.0
 """How often a booting node is asked for /health, AWS-equivalent seconds."""
 
 
-def fail_over(hands: Hands, settings: Settings, narrator: Narrator, *, clock: Clock | None = None) -> Switch:
+def fail_over(target: FaultTarget, settings: Settings, narrator: Narrator, *, clock: Clock = time) -> Switch:
     """Stop the primary and wait until the name answers the secondary.
 
     The primary stays stopped; `fail_back` starts it again.
@@ -21,37 +22,58 @@ def fail_over(hands: Hands, settings: Settings, narrator: Narrator, *, clock: Cl
     Raises:
         FindingError: the name did not switch in time.
     """
-    clock = clock or SystemClock()
-    deployment = hands.deployment()
+    deployment = target.deployment()
     primary, secondary = deployment.node("primary"), deployment.node("secondary")
-    view = vantage(hands, settings, deployment, secondary)
     narrator.started(f"stop {primary.name}")
     begin = clock.time()
-    hands.stop(primary)
+    target.stop(primary)
     narrator.finished(f"stop {primary.name}", f"{primary.instance_id} is stopping")
-    await_answer(view, secondary, settings, deployment, narrator)
+    await_answer(vantage(target, settings, deployment, secondary), secondary, settings, deployment, narrator)
     return Switch(address=secondary.address, ready_s=None, switched_s=(clock.time() - begin) * settings.speed)
 
 
-def fail_back(hands: Hands, settings: Settings, narrator: Narrator, *, clock: Clock | None = None) -> Switch:
+def fail_back(target: FaultTarget, settings: Settings, narrator: Narrator, *, clock: Clock = time) -> Switch:
     """Start the primary and wait until it answers /health, then until the name answers it.
 
     Raises:
         TimeoutExceeded: the node did not answer /health in time.
         FindingError: the name did not switch back in time.
     """
-    clock = clock or SystemClock()
-    deployment = hands.deployment()
+    deployment = target.deployment()
     primary = deployment.node("primary")
-    view = vantage(hands, settings, deployment, deployment.node("secondary"))
+    view = vantage(target, settings, deployment, deployment.node("secondary"))
     begin = clock.time()
     narrator.started(f"start {primary.name}")
-    hands.start(primary)
+    target.start(primary)
     await_health(view, primary, settings, clock)
     ready_s = (clock.time() - begin) * settings.speed
     narrator.finished(f"start {primary.name}", f"/health answers after {ready_s:.0f} s")
     await_answer(view, primary, settings, deployment, narrator)
     return Switch(address=primary.address, ready_s=ready_s, switched_s=(clock.time() - begin) * settings.speed)
+
+
+def poll(
+    clock: Clock, what: str, complaint: Callable[[], str], *, every_s: float, wait_s: float, next_step: Advice = ""
+) -> None:
+    """Wait until there is no complaint any more.
+
+    Args:
+        clock: whose seconds count.
+        what: what is waited for, for the error.
+        complaint: what still keeps it from being so, "" when nothing does.
+        every_s: between two questions, wall-clock seconds.
+        wait_s: for how long, wall-clock seconds.
+        next_step: of the error.
+
+    Raises:
+        TimeoutExceeded: there still is one, and the time is over.
+    """
+    end = clock.time() + wait_s
+    while last := complaint():
+        left_s = end - clock.time()
+        if left_s <= 0:
+            raise TimeoutExceeded(f"{what}: not within {wait_s:.0f} s", why=f"last seen: {last}", next_step=next_step)
+        clock.sleep(min(every_s, left_s))
 
 
 def await_health(view: Vantage, node: Node, settings: Settings, clock: Clock) -> None:
@@ -60,16 +82,19 @@ def await_health(view: Vantage, node: Node, settings: Settings, clock: Clock) ->
     Raises:
         TimeoutExceeded: not within settings.boot_wait_s.
     """
-    deadline = Deadline(clock, f"{node.name} answers /health", settings.wall(settings.boot_wait_s))
-    while True:
+
+    def complaint() -> str:
         response = view.request("GET", "/health", address=node.address, timeout_s=settings.wall(settings.op_timeout_s))
-        if response.status == 200:
-            return
-        deadline.pause(
-            settings.wall(HEALTH_POLL_S),
-            last=response.error or f"HTTP {response.status}",
-            next_step=f"read the console output of {node.instance_id}",
-        )
+        return "" if response.status == 200 else response.error or f"HTTP {response.status}"
+
+    poll(
+        clock,
+        f"{node.name} answers /health",
+        complaint,
+        every_s=settings.wall(HEALTH_POLL_S),
+        wait_s=settings.wall(settings.boot_wait_s),
+        next_step=f"read the console output of {node.instance_id}",
+    )
 
 
 def await_answer(view: Vantage, node: Node, settings: Settings, deployment: Deployment, narrator: Narrator) -> None:

@@ -6,6 +6,7 @@ What the probe measures it measures there, by that node's resolver, network and 
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import re
@@ -14,10 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from srekv.drill.model import Hands, Settings
+from srekv.drill.model import FaultTarget, Settings
 from srekv.drill.parcel import ABSENT, Parcel, parcel
 from srekv.errors import CommandLine, SrekvError
-from srekv.provision.model import CommandResult, Place
+from srekv.provision.model import CommandResult, Deployment, Place
 
 MARGIN_S = 60.0
 """Wall-clock seconds that a command may need on top of its own work: Run Command's way there and back."""
@@ -28,45 +29,40 @@ CONCLUDE_S = 60.0
 RUN_ID = re.compile("[a-z0-9-]+")
 """What a run's name consists of; it becomes part of a word of the shell."""
 
-_DIRECTORY = '"$d/"'
 _PIECE = 12_000  # bytes, 16,000 characters in base64: with the probe itself well below a parameter's 64 KB
 _UNPACKED = 1 << 20  # bytes of a file that the probe packs into one answer at most
-_STDERR_SHOWN = 400
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resolution:
-    """What the resolver says of a name. `ttl` is as on the wire; `system` is getaddrinfo's answer, None: it failed."""
+    """The resolver's answer for a name. `ttl` is as on the wire; `system` is getaddrinfo's answer, None: it failed."""
 
     rcode: str
     addresses: tuple[str, ...]
     ttl: int
     system: tuple[str, ...] | None
     system_error: str
-    elapsed_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Transition:
-    """The name's answer changed: when by the node's clock (seconds since the epoch), and to what."""
+    """The name's answer changed to this."""
 
-    epoch: float
     addresses: tuple[str, ...]
     rcode: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Watched:
-    """A wait for an answer: whether it came, and every change seen on the way. `elapsed_s` is wall-clock."""
+    """A wait for an answer: whether it came, and every change seen on the way."""
 
     matched: bool
     transitions: tuple[Transition, ...]
-    elapsed_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """One HTTP exchange. `status` None: no whole answer, `error` says why. `elapsed_s` is wall-clock."""
+    """One HTTP exchange. `status` None: no whole answer, `error` is the reason. `elapsed_s` is wall-clock."""
 
     status: int | None
     node: str | None
@@ -87,9 +83,11 @@ class Glance:
 
 @dataclass(frozen=True, kw_only=True)
 class LoadStatus:
-    """How far a load has come. `now` is the node's wall clock, seconds since the epoch."""
+    """How far a load has come: bytes of history, whether it runs, whether its final reads are made.
 
-    exists: bool
+    `now` is the node's wall clock, seconds since the epoch.
+    """
+
     size: int
     running: bool
     done: bool
@@ -98,10 +96,9 @@ class LoadStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A run whose history lies on the vantage point; `written` is when it last grew, seconds since the epoch."""
+    """A run whose history is on the vantage point."""
 
     run_id: str
-    written: float
     status: LoadStatus
 
 
@@ -114,7 +111,7 @@ class Vantage:
     Every function raises SrekvError when the node does not take commands or the probe does not run there.
     """
 
-    hands: Hands
+    fault_target: FaultTarget
     node: Place
     name: str
     resolver: tuple[str, int]
@@ -136,11 +133,8 @@ class Vantage:
             *("--timeout", f"{wall_s:.3f}", "--interval", f"{interval_s / self.speed:.3f}"),
             work_s=wall_s,
         )
-        transitions = tuple(
-            Transition(epoch=item["epoch"], addresses=tuple(item["answer"]), rcode=item["rcode"])
-            for item in document["transitions"]
-        )
-        return Watched(matched=document["matched"], transitions=transitions, elapsed_s=document["elapsed_s"])
+        seen = [Transition(addresses=tuple(one["answer"]), rcode=one["rcode"]) for one in document["transitions"]]
+        return Watched(matched=document["matched"], transitions=tuple(seen))
 
     def request(
         self,
@@ -177,7 +171,7 @@ class Vantage:
         choices = {
             "--run": settings.run_id,
             "--keys": settings.keys,
-            "--clients": ",".join(settings.zoo),
+            "--clients": ",".join(settings.policies),
             "--each": settings.clients,
             "--rate": settings.rate,
             "--seconds": seconds,
@@ -218,8 +212,8 @@ class Vantage:
     def runs(self) -> tuple[Run, ...]:
         """The runs whose histories are still there, the latest first."""
         return tuple(
-            Run(run_id=one["run"], written=one["written"], status=_load_status(one))
-            for one in self._probe("runs", _DIRECTORY)["runs"]
+            Run(run_id=one["run"], status=_load_status(one))
+            for one in self._probe("runs", '"$d/"')["runs"]
             if RUN_ID.fullmatch(one["run"])
         )
 
@@ -244,54 +238,54 @@ class Vantage:
 
     def _fetch(self, file: str) -> bytes | None:
         pieces: list[bytes] = []
-        offset = 0
-        while True:
+        offset, document = 0, {"eof": False, "size": 1}
+        while document["size"] and not document["eof"]:
             document = self._probe("fetch", file, "--offset", str(offset))
             if not document["exists"]:
                 return None
             pieces.append(_piece(document))
             offset += document["size"]
-            if document["eof"] or not document["size"]:
-                return b"".join(pieces)
+        return b"".join(pieces)
 
     @property
     def _resolver(self) -> str:
-        address, port = self.resolver
-        return f"{address}:{port}"
+        return "{}:{}".format(*self.resolver)
 
     def _target(self) -> tuple[str, ...]:
         return ("--name", self.name, "--port", str(self.port), "--resolver", self._resolver)
 
     def _probe(self, *arguments: str, work_s: float = 5.0) -> dict[str, Any]:
         result = self._run(*arguments, work_s=work_s)
-        try:
+        with contextlib.suppress(ValueError):
             document = json.loads(result.stdout)
-        except ValueError:
-            document = None
-        if not isinstance(document, dict):
-            raise self._failed(arguments[0], result)
-        return document
+            if isinstance(document, dict):
+                return document
+        raise self._failed(arguments[0], result)
 
     def _run(self, *arguments: str, work_s: float = 5.0, background: bool = False) -> CommandResult:
         """Run the probe, bringing it along the first time, and again where it has vanished (hosts clear away)."""
-        timeout_s = work_s + MARGIN_S
-        script = self.parcel.script(*arguments, ship=not self._shipped, background=background)
-        result = self.hands.run(self.node, script, timeout_s=timeout_s)
-        if result.code == ABSENT:
-            script = self.parcel.script(*arguments, ship=True, background=background)
-            result = self.hands.run(self.node, script, timeout_s=timeout_s)
+        for ship in (not self._shipped, True):
+            script = self.parcel.script(*arguments, ship=ship, background=background)
+            result = self.fault_target.run(self.node, script, timeout_s=work_s + MARGIN_S)
+            if result.code != ABSENT:
+                break
         if result.code != 0:
             raise self._failed(arguments[0], result)
         self._shipped = True
         return result
 
     def _failed(self, subcommand: str, result: CommandResult) -> SrekvError:
-        said = (result.stderr.strip() or result.stdout.strip())[-_STDERR_SHOWN:]
+        said = (result.stderr.strip() or result.stdout.strip())[-400:]
         return SrekvError(
             f"the probe could not {subcommand} on {self.node.name} ({self.node.instance_id})",
             why=f"{result.status}, exit code {result.code}: {said or 'no output'}",
             next_step=CommandLine("srekv status") + " shows whether the node is up",
         )
+
+
+def vantage(target: FaultTarget, settings: Settings, deployment: Deployment, place: Place) -> Vantage:
+    """That instance as a vantage point."""
+    return Vantage(target, place, deployment.name, settings.resolver, settings.port, settings.speed)
 
 
 def _history(run_id: str) -> str:
@@ -311,7 +305,6 @@ def _resolution(document: dict[str, Any]) -> Resolution:
         ttl=min((answer["ttl"] for answer in document["answers"]), default=0),
         system=tuple(asked) if isinstance(asked, list) else None,
         system_error=asked["error"] if isinstance(asked, dict) else "",
-        elapsed_s=document["elapsed_s"],
     )
 
 
@@ -328,7 +321,7 @@ def _response(document: dict[str, Any]) -> Response:
 
 
 def _load_status(document: dict[str, Any]) -> LoadStatus:
-    return LoadStatus(**{name: document[name] for name in ("exists", "size", "running", "done", "now")})
+    return LoadStatus(**{name: document[name] for name in ("size", "running", "done", "now")})
 
 
 def _piece(document: dict[str, Any]) -> bytes:

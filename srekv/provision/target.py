@@ -1,4 +1,4 @@
-"""What a drill may do to a deployment, done with the AWS API: it fulfils `srekv.drill.model.Hands`."""
+"""What a drill may do to a deployment, done with the AWS API: it fulfils `srekv.drill.model.FaultTarget`."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pytest
 
 from srekv.check.model import Judgement, Ruling, Verdict
 from srekv.check.verdict import judge_file
-from srekv.drill.model import Promises
+from srekv.drill.model import Objectives
 
 FAULT_AT = 100.0
 TIMEOUT = "GET /v1/keys/k: timed out"
@@ -116,14 +116,14 @@ def test_cause_and_fix(speed: float, timeout_s: float, error: str, cause: str, f
     assert fix in str(found.fix)
 
 
-@pytest.mark.parametrize("promises", [Promises(), Promises(max_outage_s=5), Promises(min_availability=0.99)])
+@pytest.mark.parametrize("promises", [Objectives(), Objectives(max_outage_s=5), Objectives(min_availability=0.99)])
 @pytest.mark.parametrize("recovers", [True, False])
-def test_an_unsteady_drill_proves_nothing_about_times(promises: Promises, recovers: bool) -> None:
+def test_an_unsteady_drill_proves_nothing_about_times(promises: Objectives, recovers: bool) -> None:
     """What takes too long on a machine that is too busy is inconclusive, not violated."""
     steady, unsteady = (
         judge_file([*drill(recovers=recovers), *before(40, failed)], objectives=promises) for failed in (0, 20)
     )
-    assert steady.verdict == ("held" if recovers and promises == Promises() else "violated")
+    assert steady.verdict == ("held" if recovers and promises == Objectives() else "violated")
     assert unsteady.verdict == "unknown"
 
 

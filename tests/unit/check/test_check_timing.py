@@ -11,7 +11,7 @@ from srekv.check.history import parse
 from srekv.check.model import Timing, Verdict
 from srekv.check.timing import measure
 from srekv.check.verdict import judge_file
-from srekv.drill.model import Promises
+from srekv.drill.model import Objectives
 
 PRIMARY = {"node": "az1", "address": "192.0.2.1", "check": "hc-az1"}
 SECONDARY = {"node": "az2", "address": "192.0.2.2", "check": "hc-az2"}
@@ -204,13 +204,13 @@ def test_a_fault_that_must_not_move_the_name_just_lasts() -> None:
 @pytest.mark.parametrize(
     ("promises", "held"),
     [
-        (Promises(max_outage_s=60, min_availability=0.4), True),
-        (Promises(max_outage_s=47), False),
-        (Promises(min_availability=0.99), False),
-        (Promises(), True),
+        (Objectives(max_outage_s=60, min_availability=0.4), True),
+        (Objectives(max_outage_s=47), False),
+        (Objectives(min_availability=0.99), False),
+        (Objectives(), True),
     ],
 )
-def test_promises_are_kept_or_not(promises: Promises, held: bool) -> None:
+def test_promises_are_kept_or_not(promises: Objectives, held: bool) -> None:
     """A run is held to what was promised, by the clients that honour the TTL."""
     verdict = judge_file(
         [*events(), *client("honor-ttl", out=(10, 57)), *client("cache-forever", out=(10, 90))], objectives=promises
@@ -226,9 +226,9 @@ def test_promises_travel_with_the_history() -> None:
     ]
 
     assert ruling(judge_file(lines), "max-outage") == "violated"
-    assert judge_file(lines, objectives=Promises()).verdict == "held"
+    assert judge_file(lines, objectives=Objectives()).verdict == "held"
 
 
 def test_a_promise_without_a_measurement_is_unknown() -> None:
     """Nobody can say whether an outage stayed short when no fault was recorded."""
-    assert judge_file(client("honor-ttl", out=None), objectives=Promises(max_outage_s=5)).verdict == "unknown"
+    assert judge_file(client("honor-ttl", out=None), objectives=Objectives(max_outage_s=5)).verdict == "unknown"

@@ -16,7 +16,7 @@ from srekv.check.lost import losses
 from srekv.check.model import by_key
 from srekv.check.timing import measure
 from srekv.check.verdict import judge_file, worst
-from srekv.drill.model import Promises
+from srekv.drill.model import Objectives
 
 PRIMARY, SECONDARY = "192.0.2.1", "192.0.2.2"
 
@@ -98,7 +98,7 @@ CAUGHT = {
     "min-availability": drill(),
 }
 """Checker -> a history that it must not let pass, judged by the promises of STRICT."""
-STRICT = Promises(max_outage_s=1, min_availability=1)
+STRICT = Objectives(max_outage_s=1, min_availability=1)
 
 
 def test_every_checker_catches_something() -> None:

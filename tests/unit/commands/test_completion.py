@@ -18,10 +18,10 @@ import pytest
 from srekv.cli import main_group
 from srekv.commands.completion import SHELLS, VARIABLE, proposing
 from srekv.drill.catalogue import NAMES
-from srekv.drill.model import ZOO
+from srekv.drill.model import POLICIES
 
 DEADLINE_S = 60
-FIRST, *_ = ZOO
+FIRST, *_ = POLICIES
 
 
 def proposed(*words: str) -> list[str]:
@@ -36,7 +36,7 @@ def proposed(*words: str) -> list[str]:
         (("failover-test", "--fault", ""), list(NAMES)),
         (("failover-test", "--fault", "gr"), ["gray-failure"]),
         (("failover-test", "--break", "lost"), ["lost-writes"]),
-        (("failover-test", "--clients", f"{FIRST},"), [f"{FIRST},{kind}" for kind in ZOO if kind != FIRST]),
+        (("failover-test", "--clients", f"{FIRST},"), [f"{FIRST},{kind}" for kind in POLICIES if kind != FIRST]),
         (("--region", "eu-nor"), ["eu-north-1"]),
         (("--region=eu-nor",), ["--region=eu-north-1"]),
         (("--region", "=", "eu-nor"), ["eu-north-1"]),

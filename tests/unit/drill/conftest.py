@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from srekv.drill.catalogue import entry, fault
+from srekv.drill.context import Order
 from srekv.drill.model import Settings
 from srekv.drill.parcel import ABSENT
-from srekv.drill.scene import Order
 from srekv.errors import SrekvError
 from srekv.provision.model import Check, CommandResult, Deployment, Node, Observation
 

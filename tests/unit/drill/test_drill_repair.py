@@ -11,8 +11,7 @@ import pytest
 
 from srekv.drill.catalogue import NAMES, entry, fault
 from srekv.drill.model import Settings
-from srekv.drill.note import LONGEST, UNSAFE, Note, here, left_behind, parse
-from srekv.drill.process import PROC, birth
+from srekv.drill.note import LONGEST, PROC, UNSAFE, Note, birth, here, left_behind, parse
 from srekv.drill.repair import heal_left_behind
 from srekv.errors import SrekvError
 

@@ -13,7 +13,7 @@ import pytest
 
 from srekv.check.verdict import judge_file
 from srekv.commands.report import write_report
-from srekv.drill.model import Promises
+from srekv.drill.model import Objectives
 from srekv.report.seal import digest, judge_seal
 
 
@@ -117,7 +117,7 @@ def test_a_history_that_was_never_judged_has_no_seal(drill_file: Path) -> None:
 @pytest.mark.parametrize(("limit", "attribute"), [(5.0, "failures"), (None, None)])
 def test_junit_has_a_case_for_each_finding(drill_file: Path, limit: float | None, attribute: str | None) -> None:
     """What was not kept is a failure; the counts add up."""
-    written = write_report(drill_file.parent, drill_file, objectives=Promises(max_outage_s=limit))
+    written = write_report(drill_file.parent, drill_file, objectives=Objectives(max_outage_s=limit))
     suite = ET.parse(drill_file.parent / "junit.xml").getroot()[0]
 
     assert [case.get("name") for case in suite] == [one.checker for one in written.verdict.findings]

@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from srekv.commands.report import write_report
-from srekv.drill.model import Promises
+from srekv.drill.model import Objectives
 from srekv.report.terminal import verdict_view
 
 Lines = list[dict[str, Any]]
@@ -77,25 +77,25 @@ def damaged(lines: Lines) -> Lines:
 @pytest.mark.parametrize(
     ("change", "promises", "word", "losses", "reason"),
     [
-        (unchanged, Promises(), "HELD", "0 lost", ""),
-        (gone, Promises(max_lost=1), "VIOLATED", "1 lost", "linear: no order of the operations"),
-        (gone, Promises(), "VIOLATED", "1 lost", "lost: 1 acknowledged change gone at the end"),
-        (covered, Promises(), "VIOLATED", "", "linear: no order of the operations"),
-        (stale, Promises(), "VIOLATED", "", "linear: no order of the operations"),
-        (invented, Promises(), "VIOLATED", "", "lost: 1 reads found a value that was never written"),
-        (unanswered, Promises(), "VIOLATED", "0 lost", "timing: clients never recovered: honor-ttl"),
-        (unchanged, Promises(max_outage_s=5), "VIOLATED", "0 lost", "max-outage:"),
-        (unchanged, Promises(min_availability=1), "VIOLATED", "0 lost", "min-availability:"),
-        (unread, Promises(), "INCONCLUSIVE", "", "lost:"),
-        (unsteady, Promises(), "INCONCLUSIVE", "0 lost", "steady:"),
-        (damaged, Promises(), "INCONCLUSIVE", "0 lost", "history: 1 lines could not be understood"),
+        (unchanged, Objectives(), "HELD", "0 lost", ""),
+        (gone, Objectives(max_lost=1), "VIOLATED", "1 lost", "linear: no order of the operations"),
+        (gone, Objectives(), "VIOLATED", "1 lost", "lost: 1 acknowledged change gone at the end"),
+        (covered, Objectives(), "VIOLATED", "", "linear: no order of the operations"),
+        (stale, Objectives(), "VIOLATED", "", "linear: no order of the operations"),
+        (invented, Objectives(), "VIOLATED", "", "lost: 1 reads found a value that was never written"),
+        (unanswered, Objectives(), "VIOLATED", "0 lost", "timing: clients never recovered: honor-ttl"),
+        (unchanged, Objectives(max_outage_s=5), "VIOLATED", "0 lost", "max-outage:"),
+        (unchanged, Objectives(min_availability=1), "VIOLATED", "0 lost", "min-availability:"),
+        (unread, Objectives(), "INCONCLUSIVE", "", "lost:"),
+        (unsteady, Objectives(), "INCONCLUSIVE", "0 lost", "steady:"),
+        (damaged, Objectives(), "INCONCLUSIVE", "0 lost", "history: 1 lines could not be understood"),
     ],
 )
 def test_the_headline_does_not_contradict_the_verdict(
     drill_file: Path,
     *,
     change: Callable[[Lines], Lines],
-    promises: Promises,
+    promises: Objectives,
     word: str,
     losses: str,
     reason: str,

@@ -1,4 +1,4 @@
-"""What the steps of one drill share: the deployment, the place to look from, the timeline, and how to wait."""
+"""What the steps of one drill share: the deployment, the vantage point, the timeline, and how to wait."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from srekv.drill.catalogue import Entry, Fault
-from srekv.drill.clock import Deadline
-from srekv.drill.model import Clock, Hands, Narrator, Promises, Settings, detection_bound_s, outage_bound_s
+from srekv.drill.model import Clock, FaultTarget, Narrator, Objectives, Settings, detection_bound_s, outage_bound_s
 from srekv.drill.observer import CHECK_POLL_S, Observer
-from srekv.drill.switch import switch_wait_s
+from srekv.drill.switch import poll, switch_wait_s
 from srekv.drill.timeline import Timeline
 from srekv.drill.vantage import Vantage
-from srekv.errors import Advice, TimeoutExceeded
+from srekv.errors import TimeoutExceeded
 from srekv.provision.model import Check, Deployment, Node, Role
 
 API_WAIT_S = 420.0
@@ -26,28 +25,32 @@ class Order:
 
     Attributes:
         fault: what to do to the stack.
-        promises: what the run is held to; they go into the history.
+        objectives: what the run is held to; they go into the history.
         vantage: the id of the instance that the load runs on; None: the node that survives.
     """
 
     fault: Fault
-    promises: Promises = field(default_factory=Promises)
+    objectives: Objectives = field(default_factory=Objectives)
     vantage: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
-    """One drill's surroundings. A wait that is not rewarded is left to the verdict: the watcher is warned."""
+class DrillContext:
+    """One drill's surroundings. A wait that is in vain is left to the verdict: the narrator is warned.
 
-    hands: Hands
+    `admitted` is the address that was let in for the vantage point, "" if none was.
+    """
+
+    fault_target: FaultTarget
     settings: Settings
-    watcher: Narrator
+    narrator: Narrator
     clock: Clock
     deployment: Deployment
     view: Vantage
     timeline: Timeline
     observer: Observer
     order: Order
+    admitted: str
 
     @property
     def entry(self) -> Entry:
@@ -85,16 +88,16 @@ class Scene:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Tell the watcher of a phase that needs no wait of its own."""
-        self.watcher.started(name)
+        """Narrate a phase that needs no wait of its own."""
+        self.narrator.started(name)
         yield
-        self.watcher.finished(name, "done")
+        self.narrator.finished(name, "done")
 
     def last(self, seconds: float) -> None:
-        """Let so many AWS-equivalent seconds pass, looking at the checks."""
+        """Let so many AWS-equivalent seconds pass, polling the checks."""
         end = self.clock.time() + self.settings.wall(seconds)
         while (left := end - self.clock.time()) > 0:
-            self.observer.look()
+            self.observer.poll()
             self.clock.sleep(min(self.settings.wall(CHECK_POLL_S / 2), left))
 
     def settle(self) -> None:
@@ -106,36 +109,33 @@ class Scene:
         check = self.deployment.check(role)
         word = "healthy" if healthy else "unhealthy"
         phase = f"{check.name} becomes {word}"
-        self.watcher.started(phase)
-        deadline = Deadline(self.clock, phase, self.settings.wall(_verdict_wait_s(check)))
-        begin = self.clock.time()
-        self.observer.look()
-        while self.observer.healthy(role) != healthy:
-            try:
-                self.pause(CHECK_POLL_S / 2, deadline, last=f"it is not {word}")
-            except TimeoutExceeded as error:
-                self.watcher.warn(error.what)
-                return
-            self.observer.look()
-        self.watcher.finished(phase, f"after {(self.clock.time() - begin) * self.settings.speed:.1f} s")
+
+        def complaint() -> str:
+            self.observer.poll()
+            return "" if self.observer.healthy(role) == healthy else f"it is not {word}"
+
+        self.narrator.started(phase)
+        begin, wall = self.clock.time(), self.settings.wall
+        try:
+            poll(self.clock, phase, complaint, every_s=wall(CHECK_POLL_S / 2), wait_s=wall(_verdict_wait_s(check)))
+        except TimeoutExceeded as error:
+            self.narrator.warn(error.what)
+        else:
+            self.narrator.finished(phase, f"after {(self.clock.time() - begin) * self.settings.speed:.1f} s")
 
     def await_answer(self, node: Node) -> None:
         """Wait until the name answers that node; a name that never does is left to the verdict."""
         phase = f"the name answers {node.name}"
-        self.watcher.started(phase)
+        self.narrator.started(phase)
         end = self.clock.time() + self.settings.wall(switch_wait_s(self.settings, self.deployment))
         while not self.view.watch((node.address,), timeout_s=2 * CHECK_POLL_S).matched:
             if self.clock.time() >= end:
-                self.watcher.warn(f"{self.deployment.name} did not switch to {node.name} ({node.address})")
+                self.narrator.warn(f"{self.deployment.name} did not switch to {node.name} ({node.address})")
                 return
-            self.observer.look()
-        self.watcher.finished(phase, f"{self.deployment.name} answers {node.address}")
-
-    def pause(self, seconds: float, deadline: Deadline, *, last: str, next_step: Advice = "") -> None:
-        """Sleep so many AWS-equivalent seconds, or raise TimeoutExceeded."""
-        deadline.pause(self.settings.wall(seconds), last=last, next_step=next_step)
+            self.observer.poll()
+        self.narrator.finished(phase, f"{self.deployment.name} answers {node.address}")
 
 
 def _verdict_wait_s(check: Check) -> float:
-    """How long a check may take to change its verdict before nobody waits any more."""
+    """How long a check may take to change its verdict before the wait is given up."""
     return 2 * detection_bound_s(check) + 30
