@@ -20,20 +20,20 @@ from srekv.ui.console import Screen
 from srekv.ui.context import Invocation
 from srekv.watch.document import document
 from srekv.watch.draw import frame, plain
-from srekv.watch.events import told
-from srekv.watch.eyes import Eyes
-from srekv.watch.model import Event, Look, Story
+from srekv.watch.events import extend
+from srekv.watch.model import Event, Snapshot, Timeline
+from srekv.watch.poller import Poller
 
 PULSE_S = 0.25
-"""How often the eyes are asked for news and the screen is drawn, wall-clock seconds."""
+"""How often the poller is asked for news and the screen is drawn, wall-clock seconds."""
 
 SHORTEST_PAUSE_S = 1.0
-"""Between two looks, wall-clock seconds: each starts a process on a node, which would disturb what it watches."""
+"""Between two polls, wall-clock seconds: each starts a process on a node, which would disturb what it watches."""
 
 FIRST_S = 10.0
-"""How long a first document waits for every kind of look, wall-clock seconds."""
+"""How long a first document waits for every source, wall-clock seconds."""
 
-Show = Callable[[Story], None]
+Show = Callable[[Timeline], None]
 
 
 def watch(invocation: Invocation, *, every_s: float) -> None:
@@ -43,7 +43,7 @@ def watch(invocation: Invocation, *, every_s: float) -> None:
 
     Args:
         invocation: which stack, and for whom.
-        every_s: between two looks, AWS-equivalent seconds.
+        every_s: between two polls, AWS-equivalent seconds.
 
     Raises:
         SrekvError: there is no stack to begin with, or a part of it is missing.
@@ -67,7 +67,7 @@ def watch(invocation: Invocation, *, every_s: float) -> None:
     config, hands = stack.run.config, stack.hands
     pause_s = max(SHORTEST_PAUSE_S, config.wall(every_s))
     facts = {"stack": config.stack, "target": config.target, "region": config.region, "speed": config.speed}
-    eyes = Eyes(
+    poller = Poller(
         hands,
         lambda deployment, node: vantage(stack, deployment, node),
         hands.deployment(),
@@ -80,28 +80,28 @@ def watch(invocation: Invocation, *, every_s: float) -> None:
         found = control.find(invocation.home)
         return runtime is not None and (found is None or found.cloud_id != runtime.cloud_id)
 
-    with eyes, _shown(screen, facts) as show:
+    with poller, _shown(screen, facts) as show:
         if screen.as_json:
-            eyes.await_first(FIRST_S)
-        follow(eyes.look, show, pause_s=pause_s if screen.as_json else PULSE_S, has_stopped=has_stopped)
+            poller.await_first(FIRST_S)
+        follow(poller.snapshot, show, pause_s=pause_s if screen.as_json else PULSE_S, has_stopped=has_stopped)
 
 
-def follow(look: Callable[[], Look], show: Show, *, pause_s: float, has_stopped: Callable[[], bool]) -> None:
-    """Show one look after the other until there is nothing left to look at.
+def follow(snapshot: Callable[[], Snapshot], show: Show, *, pause_s: float, has_stopped: Callable[[], bool]) -> None:
+    """Show one snapshot after the other until there is nothing left to poll.
 
     Args:
-        look: what has been seen by now.
-        show: is given the story with each look.
+        snapshot: what has been seen by now.
+        show: is given the timeline with each snapshot.
         pause_s: between two, wall-clock seconds.
         has_stopped: whether the cloud is gone for good; asked when something cannot be seen.
     """
-    story, ended = Story(), False
+    timeline, ended = Timeline(), False
     while not ended:
-        seen = look()
+        seen = snapshot()
         ended = bool(seen.problems) and has_stopped()
         end = Event(at=seen.at, subject="stack", text="the local cloud has stopped: the watch ends", tone="bad")
-        story = told(story, seen, *([end] if ended else []))
-        show(story)
+        timeline = extend(timeline, seen, *([end] if ended else []))
+        show(timeline)
         if not ended:
             time.sleep(pause_s)
 
@@ -110,12 +110,12 @@ def follow(look: Callable[[], Look], show: Show, *, pause_s: float, has_stopped:
 def _shown(screen: Screen, facts: Mapping[str, Any]) -> Iterator[Show]:
     """How polls are shown, as long as the watch lasts: documents, a live screen, or events as lines."""
 
-    def print_events(story: Story) -> None:
-        for event in story.news:
+    def print_events(timeline: Timeline) -> None:
+        for event in timeline.news:
             screen.line(plain(event))
 
     if screen.as_json:
-        yield lambda story: screen.document({**facts, **document(story)}, indent=None)
+        yield lambda timeline: screen.document({**facts, **document(timeline)}, indent=None)
     elif screen.moves:
         with _live(screen, facts) as show:
             yield show
@@ -126,11 +126,11 @@ def _shown(screen: Screen, facts: Mapping[str, Any]) -> Iterator[Show]:
 @contextmanager
 def _live(screen: Screen, facts: Mapping[str, Any]) -> Iterator[Show]:
     """The whole screen, drawn anew all the time; the last picture stays when the watch has ended."""
-    last = Story()
+    last = Timeline()
 
-    def show(story: Story) -> None:
+    def show(timeline: Timeline) -> None:
         nonlocal last
-        last = story
+        last = timeline
 
     def drawn() -> RenderableType:
         stack = "{stack} on {target}, {region}".format_map(facts)

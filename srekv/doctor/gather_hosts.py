@@ -86,8 +86,8 @@ class Hosts:
 
     def _described(self, *queries: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """Each instance that these queries find, once."""
-        groups = [group for query in queries for group in self._pages("describe_instances", "Reservations", **query)]
-        return list({one["InstanceId"]: one for group in groups for one in group["Instances"]}.values())
+        found = [one for query in queries for one in self._pages("describe_instances", "Reservations", **query)]
+        return list({one["InstanceId"]: one for one in found}.values())
 
     def _pages(self, operation: str, member: str, **query: Any) -> list[Any]:
         answer = self._reader.pages(WHO, self._ec2, operation, member, **query)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from srekv.drill.context import DrillContext
 from srekv.drill.note import Note, birth, here
 from srekv.drill.shield import shielded
-from srekv.errors import CommandLine
+from srekv.errors import Advice, CommandLine
 
 
 def carry_out(context: DrillContext, endure: Callable[[], None]) -> None:
@@ -19,9 +19,8 @@ def carry_out(context: DrillContext, endure: Callable[[], None]) -> None:
     Raises:
         KeyboardInterrupt: a signal came.
     """
-    patience = (
-        f"healing {context.title} first; kill -9 ends this at once, and " + CommandLine("srekv up") + " heals then"
-    )
+    patience: Advice = f"healing {context.title} first; kill -9 ends this at once, and "
+    patience += CommandLine("srekv up") + " heals then"
     with shielded(lambda: context.narrator.warn(patience)) as shield:
         try:
             with shield.lowered():

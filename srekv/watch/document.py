@@ -1,4 +1,4 @@
-"""A look as a script reads it. Pure."""
+"""A snapshot as a script reads it. Pure."""
 
 from __future__ import annotations
 
@@ -6,49 +6,46 @@ from datetime import datetime
 from typing import Any
 
 from srekv.ui.console import nodes_json
-from srekv.watch.model import CheckSight, Look, Request, Story
+from srekv.watch.model import CheckSample, Snapshot, Timeline
 
 
-def document(story: Story) -> dict[str, Any]:
-    """The last look: the members of `status` as far as they are looked at, how old each is, and the news.
+def document(timeline: Timeline) -> dict[str, Any]:
+    """The last snapshot: the members of `status` as far as they are polled, how old each is, and the news.
 
     Times are ISO 8601; `ttl_s` is in AWS-equivalent seconds, `elapsed_s` in wall-clock seconds.
     """
-    look = story.look
-    if look is None:
+    last = timeline.last
+    if last is None:
         return {}
-    deployment, service = look.stack.value, look.service.value
-    answer = {
+    deployment, service = last.stack.value, last.service.value
+    return {
+        "at": last.at.isoformat(),
+        "name": deployment.name if deployment else None,
+        "url": deployment.url if deployment else None,
         "answer": list(service.addresses) if service else [],
         "rcode": service.rcode if service else None,
         "ttl_s": service.ttl_s if service else None,
-        "answer_since": story.answers[-1].at.isoformat() if story.answers else None,
+        "answer_since": timeline.answers[-1].at.isoformat() if timeline.answers else None,
         "asked_from": service.asked_from if service else None,
-    }
-    return {
-        "at": look.at.isoformat(),
-        "name": deployment.name if deployment else None,
-        "url": deployment.url if deployment else None,
-        **answer,
-        "nodes": _nodes(look),
-        "checks": [_check(one) for one in look.health.value or ()],
-        "requests": [_request(one) for one in service.requests] if service else [],
-        "seen_at": {"nodes": _iso(look.stack.at), "checks": _iso(look.health.at), "answer": _iso(look.service.at)},
+        "nodes": _nodes(last),
+        "checks": [_check(one) for one in last.health.value or ()],
+        "requests": [vars(one) for one in service.requests] if service else [],
+        "seen_at": {"nodes": _iso(last.stack.at), "checks": _iso(last.health.at), "answer": _iso(last.service.at)},
         "fault": deployment.fault or None if deployment else None,
-        "problems": list(look.problems),
-        "events": [{"at": one.at.isoformat(), "subject": one.subject, "text": one.text} for one in story.news],
+        "problems": list(last.problems),
+        "events": [{"at": one.at.isoformat(), "subject": one.subject, "text": one.text} for one in timeline.news],
     }
 
 
-def _nodes(look: Look) -> list[dict[str, Any]]:
-    deployment = look.stack.value
+def _nodes(last: Snapshot) -> list[dict[str, Any]]:
+    deployment = last.stack.value
     if deployment is None:
         return []
-    checks = {node.name: look.check_of(node.address) for node in deployment.nodes}
-    return nodes_json(deployment, {name: check.healthy if check else None for name, check in checks.items()})
+    checks = {node.name: last.check_of(node.address) for node in deployment.nodes}
+    return nodes_json(deployment, {name: one.healthy if one else None for name, one in checks.items()})
 
 
-def _check(one: CheckSight) -> dict[str, Any]:
+def _check(one: CheckSample) -> dict[str, Any]:
     return {
         "name": one.check.name,
         "id": one.check.id,
@@ -58,19 +55,6 @@ def _check(one: CheckSight) -> dict[str, Any]:
         "failed_reports": one.failed_reports,
         "reason": one.reason or None,
         "reason_at": _iso(one.reason_at),
-    }
-
-
-def _request(one: Request) -> dict[str, Any]:
-    return {
-        "name": one.name,
-        "path": one.path,
-        "ok": one.ok,
-        "status": one.status,
-        "node": one.node or None,
-        "address": one.address or None,
-        "error": one.error or None,
-        "elapsed_s": one.elapsed_s,
     }
 
 

@@ -1,4 +1,4 @@
-"""A story as a person sees it, on a screen of any size. Pure: values in, a renderable out."""
+"""A timeline as a person sees it, on a screen of any size. Pure: values in, a renderable out."""
 
 from __future__ import annotations
 
@@ -10,48 +10,48 @@ from rich.console import Group, RenderableType
 from srekv.provision.model import Deployment
 from srekv.ui.text import Text
 from srekv.watch.events import drill_text
-from srekv.watch.model import CheckSight, Event, Look, Request, ServiceSight, Story
+from srekv.watch.model import CheckSample, Event, Request, ServiceSample, Snapshot, Timeline
 
 STYLES = {"good": "green", "bad": "bold red", "plain": ""}
 AROUND = 3
 """Lines that are always there below the tables: a heading each for requests and events, the ages."""
 
 
-def frame(story: Story, *, now: datetime, stack: str, speed: float, lines: int) -> RenderableType:
+def frame(timeline: Timeline, *, now: datetime, stack: str, speed: float, lines: int) -> RenderableType:
     """The whole screen.
 
     Args:
-        story: what has been seen.
+        timeline: what has been seen.
         now: for the header and the ages.
         stack: how the header calls what is watched, for example "srekv on aws, us-east-1".
         speed: AWS-equivalent seconds in one wall-clock second.
         lines: the screen's height; the oldest requests and events give way.
     """
-    look = story.look or Look(at=now)
-    top = [_header(now, stack, speed), *_answer_lines(story, look), *_problems(look), Text()]
-    if look.stack.value:
-        top += [*_node_lines(look.stack.value, look), Text()]
-    if look.health.value:
-        top += [*_check_lines(look.health.value), Text()]
+    last = timeline.last or Snapshot(at=now)
+    faster = "" if speed == 1 else f", speed {speed:g} (TTLs in AWS's seconds)"
+    header = _cut((clock(now), "bold"), f"  {stack}", (faster, "dim"))
+    top = [header, *_answer_lines(timeline, last), *_problems(last), Text()]
+    if last.stack.value:
+        top += [*_node_lines(last.stack.value, last), Text()]
+    if last.health.value:
+        top += [*_check_lines(last.health.value), Text()]
     left = max(1, lines - len(top) - AROUND)
-    shown = min(len(story.seen), max(1, left // 3), left - 1)
-    requests = [_request_line(one) for one in story.seen[-shown:]] if shown else []
-    events = [line(one) for one in story.events[-(left - shown) :]]
+    shown = min(len(timeline.seen), max(1, left // 3), left - 1)
+    requests = [_request_line(one) for one in timeline.seen[-shown:]] if shown else []
+    asked = f", asked by {timeline.seen[-1].asked_from}; read: of an absent key" if timeline.seen else ""
     return Group(
         *top,
-        _cut((f"requests through the name{_from(story)}", "dim")),
+        _cut((f"requests through the name{asked}", "dim")),
         *requests,
         Text("events", "dim"),
-        *events,
-        _cut((_ages(look, now), "dim")),
+        *[line(one) for one in timeline.events[-(left - shown) :]],
+        _cut((_ages(last, now), "dim")),
     )
 
 
 def line(event: Event) -> Text:
     """An event, in one line that is never broken."""
-    text = Text.assemble(clock(event.at), "  ", (event.text, STYLES[event.tone]))
-    text.no_wrap, text.overflow = True, "ellipsis"
-    return text
+    return _cut(clock(event.at), "  ", (event.text, STYLES[event.tone]))
 
 
 def plain(event: Event) -> str:
@@ -64,32 +64,6 @@ def clock(at: datetime) -> str:
     return at.astimezone().strftime("%H:%M:%S")
 
 
-def _header(now: datetime, stack: str, speed: float) -> Text:
-    faster = "" if speed == 1 else f", speed {speed:g} (TTLs in AWS's seconds)"
-    return _cut((clock(now), "bold"), f"  {stack}", (faster, "dim"))
-
-
-def _answer_lines(story: Story, look: Look) -> list[Text]:
-    """What the name answers, since when, and what it answered before."""
-    name = look.stack.value.name if look.stack.value else "the name"
-    service = look.service.value
-    if service is None:
-        return [_cut(f"{name}: not asked yet")]
-    answer = look.called(service.addresses) or f"nothing: {service.rcode}"
-    since = f" since {clock(story.answers[-1].at)}" if story.answers else ""
-    ttl = f", TTL left {service.ttl_s:g} s" if service.addresses else ""
-    lines = [_cut(f"{name} answers ", (answer, "bold" if service.addresses else "bold red"), since, (ttl, "dim"))]
-    before = [f"{clock(one.at)} {one.text.removeprefix('the name answers ')}" for one in story.answers[-4:-1]]
-    return [*lines, _cut((f"before: {'; '.join(reversed(before))}", "dim"))] if before else lines
-
-
-def _problems(look: Look) -> list[Text]:
-    """What is wrong on purpose, and what cannot be seen."""
-    drill = drill_text(look.stack.value) if look.stack.value else ""
-    noted = [_cut((drill, "bold yellow"))] if drill else []
-    return [*noted, *(_cut((problem, "bold red")) for problem in look.problems)]
-
-
 def _cut(*parts: str | Text | tuple[str, str]) -> Text:
     """One line, cut at the screen's edge."""
     text = Text.assemble(*parts)
@@ -97,13 +71,34 @@ def _cut(*parts: str | Text | tuple[str, str]) -> Text:
     return text
 
 
-def _node_lines(deployment: Deployment, look: Look) -> list[Text]:
+def _answer_lines(timeline: Timeline, last: Snapshot) -> list[Text]:
+    """What the name answers, since when, and what it answered before."""
+    name = last.stack.value.name if last.stack.value else "the name"
+    service = last.service.value
+    if service is None:
+        return [_cut(f"{name}: not asked yet")]
+    answer = last.called(service.addresses) or f"nothing: {service.rcode}"
+    since = f" since {clock(timeline.answers[-1].at)}" if timeline.answers else ""
+    ttl = f", TTL left {service.ttl_s:g} s" if service.addresses else ""
+    lines = [_cut(f"{name} answers ", (answer, "bold" if service.addresses else "bold red"), since, (ttl, "dim"))]
+    before = [f"{clock(one.at)} {one.text.removeprefix('the name answers ')}" for one in timeline.answers[-4:-1]]
+    return [*lines, _cut((f"before: {'; '.join(reversed(before))}", "dim"))] if before else lines
+
+
+def _problems(last: Snapshot) -> list[Text]:
+    """What is wrong on purpose, and what cannot be seen."""
+    drill = drill_text(last.stack.value) if last.stack.value else ""
+    noted = [_cut((drill, "bold yellow"))] if drill else []
+    return [*noted, *(_cut((problem, "bold red")) for problem in last.problems)]
+
+
+def _node_lines(deployment: Deployment, last: Snapshot) -> list[Text]:
     rows = [
         (
             Text(node.name),
             Text(node.role),
             Text(node.state, "" if node.state == "running" else "bold red"),
-            _health(look.check_of(node.address)),
+            _health(last.check_of(node.address)),
             Text(node.address),
             Text(node.zone),
         )
@@ -112,22 +107,24 @@ def _node_lines(deployment: Deployment, look: Look) -> list[Text]:
     return _aligned(("node", "role", "state", "health", "address", "zone"), rows)
 
 
-def _health(check: CheckSight | None) -> Text:
+def _health(check: CheckSample | None) -> Text:
     if check is None:
         return Text("unknown", "dim")
     return Text("healthy", "green") if check.healthy else Text("unhealthy", "bold red")
 
 
-def _check_lines(checks: tuple[CheckSight, ...]) -> list[Text]:
-    rows = [
-        (
-            Text(one.check.name + _flags(one)),
-            Text(f"{one.passing} of {one.checkers}"),
-            Text(f"{one.failed_reports} of {one.checkers}", "bold red" if one.failed_reports else ""),
-            Text(f"{clock(one.reason_at)} {one.reason}" if one.reason_at else "none", "dim"),
+def _check_lines(checks: tuple[CheckSample, ...]) -> list[Text]:
+    rows = []
+    for one in checks:
+        flags = [word for word, holds in (("inverted", one.check.inverted), ("disabled", one.check.disabled)) if holds]
+        rows.append(
+            (
+                Text(one.check.name + (f" ({', '.join(flags)})" if flags else "")),
+                Text(f"{one.passing} of {one.checkers}"),
+                Text(f"{one.failed_reports} of {one.checkers}", "bold red" if one.failed_reports else ""),
+                Text(f"{clock(one.reason_at)} {one.reason}" if one.reason_at else "none", "dim"),
+            )
         )
-        for one in checks
-    ]
     return _aligned(("check", "healthy checkers", "last check failed", "last failure seen"), rows)
 
 
@@ -142,18 +139,12 @@ def _aligned(headings: Sequence[str], rows: Sequence[Sequence[Text]]) -> list[Te
     return lines
 
 
-def _flags(one: CheckSight) -> str:
-    flags = [word for word, holds in (("inverted", one.check.inverted), ("disabled", one.check.disabled)) if holds]
-    return f" ({', '.join(flags)})" if flags else ""
-
-
-def _request_line(seen: ServiceSight) -> Text:
-    """All requests of one look."""
-    text = Text.assemble(clock(seen.at), no_wrap=True, overflow="ellipsis")
+def _request_line(seen: ServiceSample) -> Text:
+    """All requests of one poll."""
+    parts: list[str | tuple[str, str]] = [clock(seen.at)]
     for request in seen.requests:
-        text.append(f"  {request.name} ")
-        text.append(*_outcome(request))
-    return text
+        parts += [f"  {request.name} ", _outcome(request)]
+    return _cut(*parts)
 
 
 def _outcome(request: Request) -> tuple[str, str]:
@@ -163,16 +154,10 @@ def _outcome(request: Request) -> tuple[str, str]:
     return f"{request.error or request.status} {took}", "bold red"
 
 
-def _from(story: Story) -> str:
-    return f", asked by {story.seen[-1].asked_from}; read: of an absent key" if story.seen else ""
-
-
-def _ages(look: Look, now: datetime) -> str:
-    """How old what is shown is; a number that grows tells of a look that hangs."""
-    checks = min((one.at for one in look.health.value or ()), default=None)
-    seen = (("name", look.service.at), ("stack", look.stack.at), ("checks", checks))
-    return f"seen: {', '.join(f'{what} {_age(at, now)}' for what, at in seen)}; Ctrl-C ends"
-
-
-def _age(at: datetime | None, now: datetime) -> str:
-    return "not yet" if at is None else f"{max(0.0, (now - at).total_seconds()):.0f} s ago"
+def _ages(last: Snapshot, now: datetime) -> str:
+    """How old what is shown is; a number that grows shows a poll that hangs."""
+    checks = min((one.at for one in last.health.value or ()), default=None)
+    ages = []
+    for what, at in (("name", last.service.at), ("stack", last.stack.at), ("checks", checks)):
+        ages.append(f"{what} not yet" if at is None else f"{what} {max(0.0, (now - at).total_seconds()):.0f} s ago")
+    return f"seen: {', '.join(ages)}; Ctrl-C ends"

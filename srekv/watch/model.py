@@ -1,9 +1,9 @@
-"""What a watcher has seen of a stack: plain frozen data, and the story that grows out of one look after the other."""
+"""What `status --watch` has seen of a stack: plain frozen data, and the timeline that grows with each snapshot."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, Literal, TypeVar
 
@@ -12,20 +12,20 @@ from srekv.provision.model import Check, Deployment
 T = TypeVar("T")
 
 KEPT = 200
-"""How many events and requests a story remembers."""
+"""How many events and requests a timeline remembers."""
 
 Subject = Literal["stack", "health", "name", "requests"]
 Tone = Literal["good", "bad", "plain"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sight(Generic[T]):
-    """What one kind of look has shown.
+class Sample(Generic[T]):
+    """What one source has returned.
 
     Attributes:
-        value: what was seen last; None: nothing yet.
-        at: when; an older one than the rest's means that looking takes long, or fails.
-        problem: why looking has failed since then; "" when it has not.
+        value: what it returned last; None: nothing yet.
+        at: when; an older one than the rest's means that a poll takes long, or fails.
+        problem: why polling has failed since then; "" when it has not.
     """
 
     value: T | None = None
@@ -34,7 +34,7 @@ class Sight(Generic[T]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckSight:
+class CheckSample:
     """One health check, and what its checkers make of the endpoint.
 
     Attributes:
@@ -43,7 +43,7 @@ class CheckSight:
         checkers: how many have reported.
         failing: how many of them hold the endpoint for unhealthy.
         failed_reports: how many of their last reports are failures; a checker needs several in a row.
-        reason: what the last failed report said, "" when none was seen.
+        reason: the text of the last failed report, "" when none was seen.
         reason_at: when that checker asked.
         at: when the reports were asked for.
     """
@@ -65,23 +65,23 @@ class CheckSight:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One request through the name, called "health" or "read".
+    """One request through the name, called "health" or "read"; as a member of the JSON document, too.
 
-    `status` None: no whole answer, `error` says why. `elapsed_s` is wall-clock.
+    `status` None: no whole answer, `error` is the reason. `elapsed_s` is wall-clock.
     """
 
     name: str
     path: str
     ok: bool
     status: int | None
-    node: str
-    address: str
-    error: str
+    node: str | None
+    address: str | None
+    error: str | None
     elapsed_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServiceSight:
+class ServiceSample:
     """What the name answers inside the VPC, and the service behind it.
 
     Attributes:
@@ -102,21 +102,21 @@ class ServiceSight:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
-    """Everything at one moment; each sight says how old it is."""
+class Snapshot:
+    """Everything at one moment; each sample has its age."""
 
     at: datetime
-    stack: Sight[Deployment] = field(default_factory=Sight)
-    health: Sight[tuple[CheckSight, ...]] = field(default_factory=Sight)
-    service: Sight[ServiceSight] = field(default_factory=Sight)
+    stack: Sample[Deployment] = field(default_factory=Sample)
+    health: Sample[tuple[CheckSample, ...]] = field(default_factory=Sample)
+    service: Sample[ServiceSample] = field(default_factory=Sample)
 
     @property
     def problems(self) -> tuple[str, ...]:
         """What cannot be seen now, and why."""
         named = (("the stack", self.stack), ("the health checks", self.health), ("the name", self.service))
-        return tuple(f"cannot see {what}: {sight.problem}" for what, sight in named if sight.problem)
+        return tuple(f"cannot see {what}: {sample.problem}" for what, sample in named if sample.problem)
 
-    def check_of(self, address: str) -> CheckSight | None:
+    def check_of(self, address: str) -> CheckSample | None:
         """What is known of the check that watches this address."""
         return next((one for one in self.health.value or () if one.check.address == address), None)
 
@@ -137,29 +137,22 @@ class Event:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Story:
-    """The last look and what came before it, the latest at the end.
+class Timeline:
+    """The last snapshot and what came before it, the latest at the end.
 
     Attributes:
-        look: the last one; None before the first.
-        news: the events that the last look brought.
+        last: the last snapshot; None before the first.
+        news: the events that it brought.
         events: all of them, at most KEPT.
-        seen: what the name and the service answered, look by look, at most KEPT.
+        seen: what the name and the service answered, poll by poll, at most KEPT.
     """
 
-    look: Look | None = None
+    last: Snapshot | None = None
     news: tuple[Event, ...] = ()
     events: tuple[Event, ...] = ()
-    seen: tuple[ServiceSight, ...] = ()
+    seen: tuple[ServiceSample, ...] = ()
 
     @property
     def answers(self) -> tuple[Event, ...]:
         """The events in which the name changed its answer."""
         return tuple(one for one in self.events if one.subject == "name")
-
-    def after(self, look: Look, news: tuple[Event, ...]) -> Story:
-        """The story with one more look and the events that it brought."""
-        service = look.service.value
-        is_new = service is not None and (not self.seen or service.at != self.seen[-1].at)
-        seen = (*self.seen, service) if service is not None and is_new else self.seen
-        return replace(self, look=look, news=news, events=(*self.events, *news)[-KEPT:], seen=seen[-KEPT:])

@@ -10,9 +10,9 @@ import pytest
 
 from srekv.drill.vantage import Vantage
 from srekv.provision.model import Deployment, Node
-from srekv.watch.events import told
-from srekv.watch.eyes import Eyes
-from srekv.watch.model import Story
+from srekv.watch.events import extend
+from srekv.watch.model import Timeline
+from srekv.watch.poller import Poller
 
 pytestmark = pytest.mark.local
 
@@ -26,12 +26,12 @@ def test_a_switch_is_told_as_it_happens(site: Any) -> None:
         return Vantage(site, node, deployment.name, site.dns.endpoint, deployment.port)
 
     primary, secondary = site.addresses
-    with Eyes(site, view, site.deployment(), speed=1, pause_s=0.05) as eyes:
-        first = _follow(eyes, Story(), until={"health works, from az1", "read works, from az1"})
+    with Poller(site, view, site.deployment(), speed=1, pause_s=0.05) as poller:
+        first = _follow(poller, Timeline(), until={"health works, from az1", "read works, from az1"})
         site.webs.pop(primary).end()
-        failing = _follow(eyes, first, until={"health fails", "read fails"})
+        failing = _follow(poller, first, until={"health fails", "read fails"})
         site.dns.addresses = [secondary]
-        switched = _follow(eyes, failing, until={"health works, from az2", "read works, from az2"})
+        switched = _follow(poller, failing, until={"health works, from az2", "read works, from az2"})
     assert [one.text for one in switched.answers] == [
         f"the name answers az1 ({primary})",
         f"the name answers az2 ({secondary})",
@@ -42,10 +42,10 @@ def test_a_switch_is_told_as_it_happens(site: Any) -> None:
     assert {one.asked_from for one in switched.seen} == {"az2"}
 
 
-def _follow(eyes: Eyes, story: Story, *, until: set[str]) -> Story:
+def _follow(poller: Poller, timeline: Timeline, *, until: set[str]) -> Timeline:
     pause, end = threading.Event(), time.monotonic() + DEADLINE_S
-    while not until <= {one.text.partition(":")[0] for one in story.events}:
-        assert time.monotonic() < end, story.events
+    while not until <= {one.text.partition(":")[0] for one in timeline.events}:
+        assert time.monotonic() < end, timeline.events
         pause.wait(0.01)
-        story = told(story, eyes.look())
-    return story
+        timeline = extend(timeline, poller.snapshot())
+    return timeline

@@ -9,7 +9,7 @@ import pytest
 
 from srekv.cli import run
 from srekv.commands.watch import follow
-from srekv.watch.model import Look, Sight, Story
+from srekv.watch.model import Sample, Snapshot, Timeline
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -18,11 +18,11 @@ def test_a_watch_outlives_what_it_cannot_see_and_ends_with_its_cloud() -> None:
     """A problem is told once and waited out; when the cloud is gone too, that is the last word."""
     problems = ["", "no answer", "no answer", "", "gone"]
     looks = iter(
-        Look(at=NOON + timedelta(seconds=second), stack=Sight(problem=problem))
+        Snapshot(at=NOON + timedelta(seconds=second), stack=Sample(problem=problem))
         for second, problem in enumerate(problems)
     )
     answers = iter([False, False, True])
-    shown: list[Story] = []
+    shown: list[Timeline] = []
 
     follow(lambda: next(looks), shown.append, pause_s=0, has_stopped=lambda: next(answers))
 

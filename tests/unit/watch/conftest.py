@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from srekv.provision.model import Check, Deployment, Node
-from srekv.watch.model import CheckSight, Look, Request, ServiceSight, Sight
+from srekv.watch.model import CheckSample, Request, Sample, ServiceSample, Snapshot
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ADDRESSES = {"az1": "192.0.2.1", "az2": "192.0.2.2"}
@@ -57,7 +57,7 @@ def deployment() -> Deployment:
 
 
 @pytest.fixture
-def look(deployment: Deployment) -> Callable[..., Look]:
+def look(deployment: Deployment) -> Callable[..., Snapshot]:
     """Makes a look at a stack that is well, but for what is said; `s` seconds after noon."""
 
     def make(
@@ -70,22 +70,22 @@ def look(deployment: Deployment) -> Callable[..., Look]:
         answer: str = "az1",
         error: str = "",
         problem: str = "",
-    ) -> Look:
+    ) -> Snapshot:
         at = NOON + timedelta(seconds=s)
         nodes = (replace(deployment.nodes[0], state=state), deployment.nodes[1])
         checks = (_sight("az1", at, failing, failed), _sight("az2", at, 0, 0))
-        return Look(
+        return Snapshot(
             at=at,
-            stack=Sight(value=replace(deployment, nodes=nodes, fault=fault), at=at, problem=problem),
-            health=Sight(value=checks, at=at),
-            service=Sight(value=_service(answer, at, error), at=at),
+            stack=Sample(value=replace(deployment, nodes=nodes, fault=fault), at=at, problem=problem),
+            health=Sample(value=checks, at=at),
+            service=Sample(value=_service(answer, at, error), at=at),
         )
 
     return make
 
 
-def _sight(name: str, at: datetime, failing: int, failed: int) -> CheckSight:
-    return CheckSight(
+def _sight(name: str, at: datetime, failing: int, failed: int) -> CheckSample:
+    return CheckSample(
         check=_check(name),
         healthy=failing < 14,
         checkers=16,
@@ -97,7 +97,7 @@ def _sight(name: str, at: datetime, failing: int, failed: int) -> CheckSight:
     )
 
 
-def _service(answer: str, at: datetime, error: str) -> ServiceSight:
+def _service(answer: str, at: datetime, error: str) -> ServiceSample:
     address = ADDRESSES.get(answer, "")
     request = Request(
         name="health",
@@ -109,7 +109,7 @@ def _service(answer: str, at: datetime, error: str) -> ServiceSight:
         error=error,
         elapsed_s=0.004,
     )
-    return ServiceSight(
+    return ServiceSample(
         asked_from="az2",
         addresses=(address,) if address else (),
         rcode="NOERROR" if address else "NXDOMAIN",

@@ -13,22 +13,22 @@ from rich.console import Console
 
 from srekv.watch.document import document
 from srekv.watch.draw import clock, frame, plain
-from srekv.watch.events import told
-from srekv.watch.model import Look, Story
+from srekv.watch.events import extend
+from srekv.watch.model import Snapshot, Timeline
 
-Make = Callable[..., Look]
+Make = Callable[..., Snapshot]
 ROOT = Path(__file__).parents[3]
 
 
-def _told(*looks: Look) -> Story:
-    story = Story()
+def _told(*looks: Snapshot) -> Timeline:
+    story = Timeline()
     for one in looks:
-        story = told(story, one)
+        story = extend(story, one)
     return story
 
 
-def _drawn(story: Story, *, columns: int = 80, lines: int = 24, **console: Any) -> list[str]:
-    look = story.look
+def _drawn(story: Timeline, *, columns: int = 80, lines: int = 24, **console: Any) -> list[str]:
+    look = story.last
     assert look is not None
     out = io.StringIO()
     paper = Console(file=out, width=columns, height=lines, **console)
@@ -37,7 +37,7 @@ def _drawn(story: Story, *, columns: int = 80, lines: int = 24, **console: Any) 
 
 
 @pytest.fixture
-def failed_over(look: Make) -> Story:
+def failed_over(look: Make) -> Timeline:
     """A primary that has stopped; the name has switched."""
     return _told(
         look(0),
@@ -47,7 +47,7 @@ def failed_over(look: Make) -> Story:
     )
 
 
-def test_everything_is_there_at_a_glance(failed_over: Story, look: Make) -> None:
+def test_everything_is_there_at_a_glance(failed_over: Timeline, look: Make) -> None:
     """Answer with its history, nodes, checkers, requests and events, in 80 columns and 24 lines."""
     drawn = _drawn(failed_over)
     text = "\n".join(drawn)
@@ -71,9 +71,9 @@ def test_a_drill_that_is_at_work_is_named(look: Make) -> None:
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 200])
 @pytest.mark.parametrize("lines", [18, 24, 60])
-def test_it_fits(failed_over: Story, look: Make, columns: int, lines: int) -> None:
+def test_it_fits(failed_over: Timeline, look: Make, columns: int, lines: int) -> None:
     """Nothing wraps and nothing is pushed off the screen: the latest event and the last line are always there."""
-    story = told(failed_over, look(60, state="stopped", failing=16, failed=16, answer="az2", problem="no answer"))
+    story = extend(failed_over, look(60, state="stopped", failing=16, failed=16, answer="az2", problem="no answer"))
     drawn = _drawn(story, columns=columns, lines=lines)
     assert len(drawn) <= lines
     assert max(map(len, drawn)) <= columns
@@ -82,12 +82,12 @@ def test_it_fits(failed_over: Story, look: Make, columns: int, lines: int) -> No
     assert any(line.startswith("cannot see the stack: no answer"[:columns]) for line in drawn)
 
 
-def test_a_screen_that_is_too_low_for_all_does_not_fail(failed_over: Story) -> None:
+def test_a_screen_that_is_too_low_for_all_does_not_fail(failed_over: Timeline) -> None:
     """The live screen cuts what is too much."""
     assert _drawn(failed_over, lines=5)[0].endswith("srekv on aws, us-east-1")
 
 
-def test_colours_only_repeat_what_words_say(failed_over: Story) -> None:
+def test_colours_only_repeat_what_words_say(failed_over: Timeline) -> None:
     """With and without colours the same words; without a terminal, or with NO_COLOR, no escape for a colour."""
     coloured = "\n".join(_drawn(failed_over, force_terminal=True, color_system="truecolor"))
     assert "\x1b[" in coloured
@@ -100,18 +100,18 @@ def test_colours_only_repeat_what_words_say(failed_over: Story) -> None:
 
 def test_before_anything_was_seen(look: Make) -> None:
     """The first picture says so."""
-    empty = Story(look=Look(at=look(0).at))
+    empty = Timeline(last=Snapshot(at=look(0).at))
     drawn = _drawn(empty)
     assert drawn[1] == "the name: not asked yet"
     assert drawn[-1] == "seen: name not yet, stack not yet, checks not yet; Ctrl-C ends"
 
 
-def test_a_line_of_a_log(failed_over: Story, look: Make) -> None:
+def test_a_line_of_a_log(failed_over: Timeline, look: Make) -> None:
     """Time and text."""
     assert plain(failed_over.answers[-1]) == f"{clock(look(45).at)}  the name answers az2 (192.0.2.2)"
 
 
-def test_the_document_has_the_members_of_status(failed_over: Story, look: Make) -> None:
+def test_the_document_has_the_members_of_status(failed_over: Timeline, look: Make) -> None:
     """As `status` names them, with what is known of each check, and the news of this look alone."""
     found = document(failed_over)
     assert found["answer"] == ["192.0.2.2"]
@@ -130,7 +130,7 @@ def test_the_document_has_the_members_of_status(failed_over: Story, look: Make) 
     assert found["problems"] == []
 
 
-def test_the_manual_names_every_member(failed_over: Story) -> None:
+def test_the_manual_names_every_member(failed_over: Timeline) -> None:
     """The reference's section has the members of a document, and no others but those that say which stack it is."""
     page = (ROOT / "docs" / "reference" / "documents.md").read_text()
     section = page.partition("\n## srekv status --watch\n")[2].partition("\n## ")[0]
@@ -149,6 +149,6 @@ def _members(found: dict[str, Any], within: str = "") -> Iterator[str]:
 
 def test_a_document_of_nothing_yet(look: Make) -> None:
     """What is not known is null or empty."""
-    found = document(Story(look=Look(at=look(0).at)))
+    found = document(Timeline(last=Snapshot(at=look(0).at)))
     assert (found["name"], found["answer"], found["nodes"], found["checks"]) == (None, [], [], [])
-    assert document(Story()) == {}
+    assert document(Timeline()) == {}

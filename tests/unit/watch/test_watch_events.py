@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-from srekv.watch.events import events, told
-from srekv.watch.model import KEPT, Look, Sight, Story
+from srekv.watch.events import diff, extend
+from srekv.watch.model import KEPT, Sample, Snapshot, Timeline
 
-Make = Callable[..., Look]
+Make = Callable[..., Snapshot]
 
 
-def _texts(before: Look | None, after: Look) -> list[str]:
-    return [one.text for one in events(before, after)]
+def _texts(before: Snapshot | None, after: Snapshot) -> list[str]:
+    return [one.text for one in diff(before, after)]
 
 
 def test_the_first_look_tells_how_things_stand(look: Make) -> None:
     """Nodes, health, answer and requests, none of them as news that is good or bad."""
-    first = events(None, look())
+    first = diff(None, look())
     assert [one.text for one in first] == [
         "az1 (primary, us-east-1a) is running",
         "az2 (secondary, us-east-1b) is running",
@@ -35,7 +35,7 @@ def test_the_first_look_tells_how_things_stand(look: Make) -> None:
 
 def test_what_is_wrong_from_the_beginning_is_told_as_such(look: Make) -> None:
     """A first look at a stack that is not well is no plain one."""
-    first = events(None, look(state="stopped", failing=16, error="timed out"))
+    first = diff(None, look(state="stopped", failing=16, error="timed out"))
     assert [one.text for one in first if one.tone == "bad"] == [
         "az1 (primary, us-east-1a) is stopped",
         "az1 unhealthy, by 16 of 16 checkers",
@@ -86,7 +86,7 @@ def test_a_change_is_told_once(
     look: Make, was: dict[str, Any], now: dict[str, Any], texts: list[str], tone: str | None
 ) -> None:
     """Each kind of change has its words, and what stays as it is has none."""
-    found = events(look(0, **was), look(1, **now))
+    found = diff(look(0, **was), look(1, **now))
     assert [one.text for one in found] == texts
     assert {one.tone for one in found} == ({tone} if tone else set())
     assert _texts(look(1, **now), look(2, **now)) == []
@@ -97,7 +97,7 @@ def test_another_instance_is_told(look: Make) -> None:
     before, after = look(0), look(1)
     assert after.stack.value is not None
     nodes = (replace(after.stack.value.nodes[0], instance_id="i-new"), after.stack.value.nodes[1])
-    stack: Sight[Any] = replace(after.stack, value=replace(after.stack.value, nodes=nodes))
+    stack: Sample[Any] = replace(after.stack, value=replace(after.stack.value, nodes=nodes))
     assert _texts(before, replace(after, stack=stack)) == ["az1 is another instance, i-new: running"]
 
 
@@ -107,7 +107,7 @@ def test_events_come_in_the_order_of_their_times(look: Make) -> None:
     seen_earlier = after.at - timedelta(seconds=5)
     assert after.service.value is not None
     service = replace(after.service, value=replace(after.service.value, at=seen_earlier), at=seen_earlier)
-    found = events(before, replace(after, service=service))
+    found = diff(before, replace(after, service=service))
     assert [one.text for one in found] == [
         "the name answers az2 (192.0.2.2)",
         "health works, from az2",
@@ -118,9 +118,9 @@ def test_events_come_in_the_order_of_their_times(look: Make) -> None:
 
 def test_a_story_remembers(look: Make) -> None:
     """Answers in their order, a line for each look at the service and none for one that brought nothing new."""
-    story = Story()
+    story = Timeline()
     for one in (look(0), look(0), look(1, answer="az2"), look(2, answer="az1")):
-        story = told(story, one)
+        story = extend(story, one)
     assert [one.text for one in story.answers] == [
         "the name answers az1 (192.0.2.1)",
         "the name answers az2 (192.0.2.2)",
@@ -132,8 +132,8 @@ def test_a_story_remembers(look: Make) -> None:
 
 def test_a_story_does_not_grow_for_ever(look: Make) -> None:
     """Whoever watches for days keeps the latest."""
-    story = Story()
+    story = Timeline()
     for second in range(2 * KEPT):
-        story = told(story, look(second, answer="az1" if second % 2 else "az2"))
+        story = extend(story, look(second, answer="az1" if second % 2 else "az2"))
     assert (len(story.seen), len(story.events)) == (KEPT, KEPT)
     assert story.seen[-1].at == look(2 * KEPT - 1).at
