@@ -22,7 +22,7 @@ REPLACED = re.compile(
 def _texts(path: Path) -> Iterator[str]:
     """The texts of a module that users may read: strings of several words, and the help of commands."""
     if path.suffix == ".toml":
-        yield from path.read_text().splitlines()
+        yield from (line.partition(" = ")[2] for line in path.read_text().splitlines())
         return
     tree = ast.parse(path.read_text())
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}

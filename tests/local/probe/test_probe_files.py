@@ -36,7 +36,13 @@ def _view(site: Any) -> Vantage:
 
 def _settings(site: Any, run_id: str) -> Settings:
     return Settings(
-        resolver=site.dns.endpoint, port=site.port, run_id=run_id, speed=20, keys=4, op_timeout_s=40, zoo=("honor-ttl",)
+        resolver=site.dns.endpoint,
+        port=site.port,
+        run_id=run_id,
+        speed=20,
+        keys=4,
+        op_timeout_s=40,
+        policies=("honor-ttl",),
     )
 
 

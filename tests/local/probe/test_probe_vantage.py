@@ -298,7 +298,7 @@ def test_the_load_ends_when_its_machine_tells_it(site: Any, tmp_path: Path) -> N
     words += ["--resolver", f"127.0.0.1:{site.dns.endpoint[1]}", "--seconds", "600", "--timeout", "5"]
     with subprocess.Popen(["python3", str(probe), *words], stdout=subprocess.PIPE) as load:
         view = _view(site)
-        while not view.hands.run(view.node, f"cat {out} 2>/dev/null || true", timeout_s=20).stdout.count("\n"):
+        while not view.fault_target.run(view.node, f"cat {out} 2>/dev/null || true", timeout_s=20).stdout.count("\n"):
             pass
         load.terminate()
         load.communicate(timeout=30)
