@@ -55,13 +55,13 @@ def watch(invocation: Invocation, *, every_s: float) -> None:
             "--verbose would write over the live screen of --watch",
             next_step=CommandLine("srekv -v status --watch") + " 2> calls.log",
         )
-    from srekv.provision.drift import Listener
+    from srekv.provision.drift import Plan
     from srekv.provision.engine.run import Run
     from srekv.provision.stack import connect
 
     runtime = require_runtime(invocation)
     target = target_config(invocation, runtime)
-    stack = connect(target, {}, Listener(), session=session_of(invocation, target))
+    stack = connect(target, {}, Plan(), session=session_of(invocation, target))
     # by clients that give up soon: a poll that hangs is worth less than the next one
     stack = replace(stack, run=Run(stack.run.config, stack.run.clients.brisk(), stack.run.watcher))
     config, hands = stack.run.config, stack.hands

@@ -10,27 +10,14 @@ from srekv.errors import Advice
 from srekv.provision.model import Change, Watcher
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """A dry run of `up`.
+@dataclass
+class Plan(Watcher):
+    """A dry run of `up`: what it listens to. Lists grow in one step, so threads may share it.
 
     Attributes:
         changes: every resource, in no particular order.
-        warnings: what needs attention and `up` leaves as it is.
+        warnings: what needs attention and `up` leaves unchanged.
     """
-
-    changes: tuple[Change, ...]
-    warnings: tuple[Advice, ...]
-
-    @property
-    def drift(self) -> tuple[Change, ...]:
-        """What differs."""
-        return tuple(change for change in self.changes if change.action != "leave")
-
-
-@dataclass
-class Listener(Watcher):
-    """Remembers and prints nothing. Lists grow in one step, so threads may share it."""
 
     changes: list[Change] = field(default_factory=list)
     warnings: list[Advice] = field(default_factory=list)
@@ -43,9 +30,10 @@ class Listener(Watcher):
         """Something needs attention."""
         self.warnings.append(message)
 
-    def plan(self) -> Plan:
-        """What was heard."""
-        return Plan(changes=tuple(self.changes), warnings=tuple(self.warnings))
+    @property
+    def drift(self) -> tuple[Change, ...]:
+        """What differs."""
+        return tuple(change for change in self.changes if change.action != "leave")
 
 
 def difference(have: Mapping[str, Any], want: Mapping[str, Any]) -> str:

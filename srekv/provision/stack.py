@@ -16,7 +16,7 @@ from srekv.provision import lease
 from srekv.provision.converge import ensure_whole
 from srekv.provision.data import Holding, holding
 from srekv.provision.deployment import noted_fault
-from srekv.provision.drift import Listener, Plan
+from srekv.provision.drift import Plan
 from srekv.provision.engine.answers import explained
 from srekv.provision.engine.clients import Clients
 from srekv.provision.engine.run import Run
@@ -118,9 +118,9 @@ class Stack:
         Raises:
             SrekvError: `up` would refuse to begin.
         """
-        listener = Listener()
-        Stack(Run(self.run.config, self.run.clients, listener, dry=True), self.role).up(wait=False)
-        return listener.plan()
+        plan = Plan()
+        Stack(Run(self.run.config, self.run.clients, plan, dry=True), self.role).up(wait=False)
+        return plan
 
     def _refuse_elsewhere(self, steps: Steps) -> None:
         """Where no role tells the Region, what else shows in every Region must: somebody may have removed the role."""

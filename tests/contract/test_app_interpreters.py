@@ -170,10 +170,10 @@ class Client:
 def test_the_payload_works(version: str, endpoint: str, tmp_path: Path, reserve_port: Callable[[], int]) -> None:
     """The lab's routes, one key's life at /v1, and a clean stop, with the pins of that Python."""
     python = cached_venv(version, interpreters()[version])
-    packed = userdata.render(
+    payload = userdata.UserData(
         table="SREKeyValue", region="us-east-1", port=80, node="az1", zone="sre-test.local", os="al2023"
     )
-    folder = unpack(packed, tmp_path, python)
+    folder = unpack(payload.packed(None), tmp_path, python)
     port = reserve_port()
     service = subprocess.Popen(
         [python, "-m", "srekv.app"],

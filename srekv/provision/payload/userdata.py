@@ -19,6 +19,7 @@ import operator
 import re
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib import resources
@@ -78,40 +79,108 @@ _SAFE = {
 }
 
 
-def render(
-    *, table: str, region: str, port: int, node: str, zone: str, os: str, lease: datetime | None = None
-) -> bytes:
-    """The user data of one node, packed: the same bytes for the same arguments, package and zlib.
+@dataclass(frozen=True, kw_only=True)
+class UserData:
+    """What one node's user data is made of.
 
-    Args:
+    Attributes:
         table: the DynamoDB table's name.
         region: its Region.
         port: the TCP port to serve.
         node: the name that comes back in X-Srekv-Node.
         zone: the private zone, without the trailing dot; the node's resolver must not take it for multicast DNS.
         os: "al2023" or "al2".
-        lease: when the node ends itself, an aware time; None: never.
 
     Raises:
-        UsageError: an argument that cannot stand in a unit file.
-        SrekvError: the result is larger than EC2 accepts.
+        UsageError: one of them cannot stand in a unit file.
     """
-    for name, value in (("table", table), ("region", region), ("node", node), ("zone", zone)):
-        if not _SAFE[name].fullmatch(value):
-            raise UsageError(f"{name} {value!r} cannot go into user data", why=f"expected {_SAFE[name].pattern}")
-    files = _archived(table=table, region=region, port=port, node=node, os=os)
-    archive = bz2.compress(b"\f".join(f"{name}\n{content}".encode() for name, content in files))
-    plain = {RESOLVER_FILE: _resolver(zone)}
-    if lease is not None:
-        plain[LEASE_FILE] = f"{epoch(lease)}\n"
-    commands = (f"cd {HOME} && mkdir -p srekv/app && {_SYSTEMS[os].present} -c '{UNPACK}'", *COMMANDS)
-    text = "#cloud-config\nruncmd:\n" + "".join(f"- {command}\n" for command in commands)
-    text += "write_files:\n"
-    for path, content in plain.items():
-        text += f"- path: {path}\n  content: |\n" + "".join(f"    {line}\n" for line in content.splitlines())
-    text += f"- path: {ARCHIVE}\n  encoding: b64\n  content: "
-    packed = _gzip(text.encode(), zlib.Z_DEFAULT_STRATEGY)
-    return fitting(packed + _gzip(base64.b64encode(archive), zlib.Z_HUFFMAN_ONLY))
+
+    table: str
+    region: str
+    port: int
+    node: str
+    zone: str
+    os: str
+
+    def __post_init__(self) -> None:
+        for name, safe in _SAFE.items():
+            value = getattr(self, name)
+            if not safe.fullmatch(value):
+                raise UsageError(f"{name} {value!r} cannot go into user data", why=f"expected {safe.pattern}")
+
+    def packed(self, lease: datetime | None) -> bytes:
+        """The same bytes for the same node, package and zlib; `lease`: when the node ends itself, an aware time.
+
+        Raises:
+            SrekvError: they are more than EC2 accepts.
+        """
+        archive = bz2.compress(b"\f".join(f"{name}\n{content}".encode() for name, content in self._archived()))
+        plain = {RESOLVER_FILE: _resolver(self.zone)}
+        if lease is not None:
+            plain[LEASE_FILE] = f"{epoch(lease)}\n"
+        commands = (f"cd {HOME} && mkdir -p srekv/app && {_SYSTEMS[self.os].present} -c '{UNPACK}'", *COMMANDS)
+        text = "#cloud-config\nruncmd:\n" + "".join(f"- {command}\n" for command in commands)
+        text += "write_files:\n"
+        for path, content in plain.items():
+            text += f"- path: {path}\n  content: |\n" + "".join(f"    {line}\n" for line in content.splitlines())
+        text += f"- path: {ARCHIVE}\n  encoding: b64\n  content: "
+        packed = _gzip(text.encode(), zlib.Z_DEFAULT_STRATEGY)
+        return fitting(packed + _gzip(base64.b64encode(archive), zlib.Z_HUFFMAN_ONLY))
+
+    def fingerprint(self) -> str:
+        """A digest of what is carried, the lease's end excepted; it does not depend on this machine's zlib."""
+        content = hashlib.sha256("\n".join((UNPACK, *COMMANDS, _resolver(self.zone))).encode())
+        for name, text in self._archived():
+            content.update(f"{name} {len(text)}\n{text}".encode())
+        return content.hexdigest()[:16]
+
+    def _archived(self) -> Iterator[tuple[str, str]]:
+        """Every file of the archive: its path from HOME and its text."""
+        system, units = _SYSTEMS[self.os], "../../etc/systemd/system"
+        for module in _read("app.payload").split("\f")[1:]:
+            name, _, text = module.partition("\n")
+            yield name, text
+        yield "srekv/__init__.py", ""
+        yield "requirements.txt", _pins(_read("requirements.txt"), system.python)
+        yield "install", _install(f"python{system.python}", system.packages)
+        yield f"{units}/srekv.service", self._unit(system.root)
+        yield "lease", _LEASE_SCRIPT
+        yield f"{units}/{LEASE_UNIT}", _LEASE_SERVICE
+
+    def _unit(self, root: str) -> str:
+        # AL2's systemd 219 knows neither DynamicUser nor AmbientCapabilities and serves as root, as the lab does. Its
+        # StartLimitInterval is StartLimitIntervalSec of the section [Unit] by now, and newer ones accept both.
+        privilege = "AmbientCapabilities=CAP_NET_BIND_SERVICE\n" if self.port < 1024 else ""
+        return f"""\
+[Unit]
+Description=srekv key-value service
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Environment=SREKV_TABLE={self.table}
+Environment=SREKV_PORT={self.port}
+Environment=SREKV_NODE={self.node}
+Environment=SREKV_FAULT_FILE=/run/srekv/fault
+Environment=AWS_REGION={self.region}
+WorkingDirectory={HOME}
+ExecStartPre={root}/bin/sh install
+TimeoutStartSec=900
+ExecStart={HOME}/venv/bin/python -m srekv.app
+Restart=always
+RestartSec=1
+StartLimitInterval=0
+TimeoutStopSec=5
+DynamicUser=yes
+{privilege}RuntimeDirectory=srekv
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+
+[Install]
+WantedBy=multi-user.target
+"""
 
 
 def _gzip(data: bytes, strategy: int) -> bytes:
@@ -126,40 +195,11 @@ def epoch(moment: datetime) -> int:
 
 
 def fitting(packed: bytes) -> bytes:
-    """The user data itself, if EC2 accepts so much.
-
-    Raises:
-        SrekvError: it is too large.
-    """
+    """The user data unchanged, if EC2 accepts that many bytes; raises SrekvError otherwise."""
     if len(packed) > LIMIT:
-        raise SrekvError(
-            f"the user data has {len(packed)} bytes",
-            why=f"EC2 accepts {LIMIT}",
-            next_step="shorten the names, or the files in srekv/app",
-        )
+        what, next_step = f"the user data has {len(packed)} bytes", "shorten the names, or the files in srekv/app"
+        raise SrekvError(what, why=f"EC2 accepts {LIMIT}", next_step=next_step)
     return packed
-
-
-def fingerprint(*, table: str, region: str, port: int, node: str, zone: str, os: str) -> str:
-    """A digest of what `render` would carry, the lease's end excepted; it does not depend on this machine's zlib."""
-    content = hashlib.sha256("\n".join((UNPACK, *COMMANDS, _resolver(zone))).encode())
-    for name, text in _archived(table=table, region=region, port=port, node=node, os=os):
-        content.update(f"{name} {len(text)}\n{text}".encode())
-    return content.hexdigest()[:16]
-
-
-def _archived(*, table: str, region: str, port: int, node: str, os: str) -> Iterator[tuple[str, str]]:
-    """Every file of the archive: its path from HOME and its text."""
-    system, units = _SYSTEMS[os], "../../etc/systemd/system"
-    for module in _read("app.payload").split("\f")[1:]:
-        name, _, text = module.partition("\n")
-        yield name, text
-    yield "srekv/__init__.py", ""
-    yield "requirements.txt", _pins(_read("requirements.txt"), system.python)
-    yield "install", _install(f"python{system.python}", system.packages)
-    yield f"{units}/srekv.service", _unit(table=table, region=region, port=port, node=node, root=system.root)
-    yield "lease", _LEASE_SCRIPT
-    yield f"{units}/{LEASE_UNIT}", _LEASE_SERVICE
 
 
 def _resolver(zone: str) -> str:
@@ -190,42 +230,6 @@ def _pins(requirements: str, version: str) -> str:
         if condition is None or compare[condition[1]](number(version), number(condition[2])):
             lines.append(pin if condition else line)
     return "\n".join(lines) + "\n"
-
-
-def _unit(*, table: str, region: str, port: int, node: str, root: str) -> str:
-    # AL2's systemd 219 knows neither DynamicUser nor AmbientCapabilities and serves as root, as the lab does. Its
-    # StartLimitInterval is StartLimitIntervalSec of the section [Unit] by now, and newer ones accept both.
-    privilege = "AmbientCapabilities=CAP_NET_BIND_SERVICE\n" if port < 1024 else ""
-    return f"""\
-[Unit]
-Description=srekv key-value service
-Wants=network-online.target
-After=network-online.target
-
-[Service]
-Environment=SREKV_TABLE={table}
-Environment=SREKV_PORT={port}
-Environment=SREKV_NODE={node}
-Environment=SREKV_FAULT_FILE=/run/srekv/fault
-Environment=AWS_REGION={region}
-WorkingDirectory={HOME}
-ExecStartPre={root}/bin/sh install
-TimeoutStartSec=900
-ExecStart={HOME}/venv/bin/python -m srekv.app
-Restart=always
-RestartSec=1
-StartLimitInterval=0
-TimeoutStopSec=5
-DynamicUser=yes
-{privilege}RuntimeDirectory=srekv
-NoNewPrivileges=yes
-ProtectSystem=strict
-ProtectHome=yes
-PrivateTmp=yes
-
-[Install]
-WantedBy=multi-user.target
-"""
 
 
 def _install(python: str, packages: str) -> str:

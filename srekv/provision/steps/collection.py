@@ -18,9 +18,8 @@ from srekv.provision.steps.dns import PrivateZone
 from srekv.provision.steps.firewall import Firewall
 from srekv.provision.steps.health import HealthChecks
 from srekv.provision.steps.iam import Identity
-from srekv.provision.steps.images import Images
 from srekv.provision.steps.keypair import KeyPair
-from srekv.provision.steps.launch import Launcher
+from srekv.provision.steps.launch import Images, Launcher
 from srekv.provision.steps.leasing import Leasing
 from srekv.provision.steps.network import Network
 from srekv.provision.steps.nodes import Nodes

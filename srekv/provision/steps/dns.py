@@ -16,7 +16,7 @@ from srekv.provision.engine.generation import REFERENCES, used_up
 from srekv.provision.engine.run import HeldError
 from srekv.provision.inventory.marks import Described, each, route53_tags
 from srekv.provision.model import Action, Resource
-from srekv.provision.naming import NODES, lost_tags
+from srekv.provision.naming import NODES, lost_tags, origin_of
 from srekv.provision.queries import hosted_zones, label, readable, region_of_zone, removable_records, strip_prefix
 from srekv.provision.step import Op, Ops, anew, cannot, change, change_or_leave, create, delete, leave
 from srekv.provision.steps.addresses import Addresses
@@ -31,13 +31,7 @@ BUSY = frozenset({"PriorRequestNotComplete"})
 FRESH = BUSY | {"NoSuchHostedZone", "NoSuchHealthCheck"}
 """What Route 53's parts may say of each other's resources for a moment."""
 
-TAKEN = frozenset({"HostedZoneAlreadyExists", "ConflictingDomainExists"})
-"""The reference is used up, or the VPC has a zone of that name (R6, R8)."""
-
-ADDRESS_TYPES = frozenset({"A", "CNAME"})
-"""A CNAME beside A records of the same name is impossible."""
-
-FILLED = frozenset({"HostedZoneNotEmpty"})
+FILLED = "HostedZoneNotEmpty"
 CHANGED = "InvalidChangeBatch"
 """A record set of the batch is not as the batch has it, or Route 53 does not let it go (R32)."""
 
@@ -105,12 +99,10 @@ class PrivateZone(StackStep):
 
     def _rivals(self) -> Iterator[tuple[str, str]]:
         """The zones that answer in our VPC for the record's name, the zone's own name first: id and name."""
-        covering = [
-            (strip_prefix(one), name) for one, name in self._private() if f".{self._record_name}".endswith(f".{name}")
-        ]
-        for zone_id, name in sorted(covering, key=lambda one: len(one[1])):
-            if len(name) >= len(self._zone_name) and self._is_foreign(zone_id):
-                yield zone_id, name
+        for zone_id, name in sorted(self._private(), key=lambda one: len(one[1])):
+            covers = f".{self._record_name}".endswith(f".{name}") and len(name) >= len(self._zone_name)
+            if covers and self._is_foreign(strip_prefix(zone_id)):
+                yield strip_prefix(zone_id), name
 
     def _private(self) -> list[tuple[str, str]]:
         """The private zones of the VPC, other accounts' too; the account's where they cannot be told by VPC."""
@@ -140,8 +132,7 @@ class PrivateZone(StackStep):
             if code_of(error) not in DENIED:
                 raise
             return True
-        ours = self.names.reference_prefix("zone")
-        if answer is None or answer["HostedZone"]["CallerReference"].startswith(ours):
+        if answer is None or origin_of(answer["HostedZone"]["CallerReference"]) == (self.names.stack, "zone"):
             return False
         return self.network.vpc_id in {vpc.get("VPCId") for vpc in answer.get("VPCs", ())}
 
@@ -178,21 +169,22 @@ class PrivateZone(StackStep):
 
     def settle(self) -> Ops:
         """Wait until Route 53's servers have the change; resolvers may still cache (aws-facts 2.4)."""
-        if self._change_id:
-            self._wait("the records to be INSYNC", self._is_insync, timeout_s=180)
-        return iter(())
 
-    def _is_insync(self) -> bool | None:
-        try:
-            answer = self.route53.get_change(Id=self._change_id)
-        except ClientError as error:
-            if not is_unknown_operation(error):
-                raise
-            self.run.watcher.warn(
-                f"cannot learn whether the records are INSYNC: the endpoint does not have {error.operation_name}"
-            )
-            return True
-        return answer["ChangeInfo"]["Status"] == "INSYNC" or None
+        def is_insync() -> bool | None:
+            try:
+                answer = self.route53.get_change(Id=self._change_id)
+            except ClientError as error:
+                if not is_unknown_operation(error):
+                    raise
+                self.run.watcher.warn(
+                    f"cannot learn whether the records are INSYNC: the endpoint does not have {error.operation_name}"
+                )
+                return True
+            return answer["ChangeInfo"]["Status"] == "INSYNC" or None
+
+        if self._change_id:
+            self._wait("the records to be INSYNC", is_insync, timeout_s=180)
+        return iter(())
 
     def destroy(self) -> Ops:
         """Records first, then the zone: only SOA and NS may remain in a zone that is deleted (R14)."""
@@ -207,13 +199,10 @@ class PrivateZone(StackStep):
             yield replace(op, detail=f"{len(records)} record sets")
         yield delete(ZONE, zone["Name"], zone_id, "present", self._delete_zone, zone=zone)
 
-    @cached_property
-    def _at_first(self) -> list[Described]:
-        """Our zones when they were first asked for."""
-        return self._ours()
-
     def _ours(self) -> list[Described]:
         return [zone for stack, zone in hosted_zones(self.route53) if stack == self.names.stack]
+
+    _at_first = cached_property(_ours)
 
     def _create(self) -> str:
         for ordinal in range(REFERENCES):
@@ -234,7 +223,8 @@ class PrivateZone(StackStep):
                 HostedZoneConfig={"Comment": f"srekv stack {self.names.stack}", "PrivateZone": True},
             )
         except ClientError as error:
-            if code_of(error) not in TAKEN:
+            # The reference is used up, or the VPC has a zone of that name (R6, R8).
+            if code_of(error) not in {"HostedZoneAlreadyExists", "ConflictingDomainExists"}:
                 raise
             zone = self._poll_briefly(f"the zone {self._zone_name}", lambda: next(iter(self._ours()), None))
             if zone is None and code_of(error) == "ConflictingDomainExists":
@@ -297,9 +287,9 @@ class PrivateZone(StackStep):
         )
 
     def _same_name(self) -> list[dict[str, Any]]:
-        """The records of our name that stand for an address."""
+        """The records of our name that stand for an address; a CNAME cannot exist with A records of the same name."""
         listed = each(self.route53, "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=self.zone_id)
-        return [dict(one) for one in listed if one["Name"] == self._record_name and one["Type"] in ADDRESS_TYPES]
+        return [dict(one) for one in listed if one["Name"] == self._record_name and one["Type"] in {"A", "CNAME"}]
 
     def _change(self, remove: Sequence[Described], put: Sequence[Described]) -> str:
         """One batch, all or nothing: a record of another policy under this name must go in the same change (R26).
@@ -365,8 +355,8 @@ class PrivateZone(StackStep):
             try:
                 gone(self.route53.delete_hosted_zone, Id=zone["Id"])
             except ClientError as error:
-                if code_of(error) in FILLED:
+                if code_of(error) == FILLED:
                     self._delete_records(zone, removable_records(self.route53, zone))
                 raise
 
-        self._retry_while(BUSY | FILLED, f"the zone {strip_prefix(zone['Id'])} to take its deletion", delete_zone)
+        self._retry_while(BUSY | {FILLED}, f"the zone {strip_prefix(zone['Id'])} to take its deletion", delete_zone)

@@ -6,21 +6,24 @@ happen (aws-facts 10 a). Rules that srekv made carry its mark in their descripti
 
 from __future__ import annotations
 
+import ipaddress
+import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 from botocore.exceptions import ClientError
 
-from srekv.errors import CommandLine, NotOursError
+from srekv.config import Config
+from srekv.errors import CommandLine, NotOursError, SrekvError
 from srekv.provision.engine.answers import code_of, gone, message_of
 from srekv.provision.engine.run import HeldError
 from srekv.provision.inventory.holders import group_holders
 from srekv.provision.inventory.marks import each, tags_of
 from srekv.provision.naming import STACK_TAG, Names
-from srekv.provision.operator import operator_cidrs
 from srekv.provision.step import Ops, change_or_leave, create, delete, leave
 from srekv.provision.steps.addresses import Addresses
 from srekv.provision.steps.base import StackStep
@@ -49,6 +52,9 @@ RANGES = (
 )
 """Service ROUTE53_HEALTHCHECKS of ip-ranges.json: every checker Region and GLOBAL (aws-facts 3), for endpoints that
 cannot tell them. Put together on the day COLLECTED from public copies that agree with each other."""
+
+ECHO_URL = "https://checkip.amazonaws.com"
+"""Answers with the address that it sees the request come from."""
 
 UNSEEN_TIMEOUT_S = 30
 """How long EC2's parts may disagree about what it no longer lists; what it never lists, such as the group's association
@@ -145,11 +151,6 @@ class Firewall(StackStep):
             yield delete(GROUP, group["GroupName"], group["GroupId"], "present", self._delete, group=group)
 
     @cached_property
-    def _at_first(self) -> Mapping[str, Any] | None:
-        """The group in the VPC when it was first asked for."""
-        return self._in_vpc()
-
-    @cached_property
     def _sources(self) -> tuple[str, ...]:
         """The operator's CIDR blocks; to learn them the network may be asked."""
         url = self.ec2.meta.endpoint_url
@@ -173,6 +174,8 @@ class Firewall(StackStep):
                 next_step="choose another stack name (--stack NAME), or rename that group",
             )
         return group
+
+    _at_first = cached_property(_in_vpc)
 
     def _create(self) -> str:
         def create_group() -> str:
@@ -335,3 +338,41 @@ def _rules(permissions: Iterable[Mapping[str, Any]]) -> Iterable[tuple[Rule, str
             for peer in permission.get(kind, ()):
                 rule = Rule(*ports, str(peer.get(member, "")), str(permission["IpProtocol"]))
                 yield rule, peer.get("Description", "")
+
+
+def operator_cidrs(config: Config, endpoint: str | None) -> tuple[str, ...]:
+    """The operator's CIDR blocks: those given, else this machine's own address.
+
+    Args:
+        config: allow_cidrs wins.
+        endpoint: the URL that boto3 was told to use in place of AWS's, or None. Seen from such an endpoint the operator
+            is the address that this machine reaches it from; seen from AWS it is the public address.
+
+    Raises:
+        SrekvError: the address cannot be learned.
+    """
+    if config.allow_cidrs:
+        # As EC2 writes them: it takes neither an address without its /32 nor a netmask.
+        return tuple(str(ipaddress.ip_network(cidr)) for cidr in config.allow_cidrs)
+    try:
+        address = _address_towards(endpoint) if endpoint else _public_address()
+    except (OSError, ValueError) as error:
+        raise SrekvError(
+            "cannot learn this machine's public address",
+            why=f"no route to {endpoint}: {error}" if endpoint else f"{ECHO_URL}: {error}",
+            next_step="give it with --allow-cidr, e.g. 203.0.113.7/32",
+        ) from error
+    return (f"{address}/32",)
+
+
+def _address_towards(endpoint: str) -> str:
+    """The local address of a route to the endpoint; a UDP socket's connect sends nothing."""
+    parts = urlsplit(endpoint)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((parts.hostname or "", parts.port or 443))
+        return str(probe.getsockname()[0])
+
+
+def _public_address() -> str:
+    with urlopen(ECHO_URL, timeout=5) as answer:
+        return str(ipaddress.IPv4Address(answer.read(64).decode("ascii", "replace").strip()))

@@ -206,14 +206,11 @@ class Identity(StackStep):
         policies = answer["AttachedPolicies"] if answer else []
         return {policy["PolicyArn"]: policy["PolicyName"] for policy in policies}
 
-    @cached_property
-    def _profile_at_first(self) -> Described | None:
-        """The profile when it was first asked for."""
-        return self._find_profile()
-
     def _find_profile(self) -> Described | None:
         answer = found(self.iam.get_instance_profile, InstanceProfileName=self.profile)
         return answer["InstanceProfile"] if answer else None
+
+    _profile_at_first = cached_property(_find_profile)
 
     def _profile_drift(self, profile: Described | None) -> Ops:
         """The tags and the role of a profile, also of one that is just being created."""

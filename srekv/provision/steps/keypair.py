@@ -61,15 +61,13 @@ class KeyPair(StackStep):
     def _is_ours(self, pair: Described) -> bool:
         return tags_of(pair).get(STACK_TAG) == self.names.stack
 
-    @cached_property
-    def _at_first(self) -> list[Described]:
-        """The key pair of our name when it was first asked for, whoever's it is."""
-        return self._named()
-
     def _named(self) -> list[Described]:
+        """The key pair of our name, whoever's it is."""
         name = self.names.key_pair
         listed = each(self.ec2, "describe_key_pairs", "KeyPairs", Filters=[{"Name": "key-name", "Values": [name]}])
         return [one for one in listed if one["KeyName"] == name]
+
+    _at_first = cached_property(_named)
 
     @cached_property
     def _known(self) -> set[str]:

@@ -1,27 +1,42 @@
-"""Launches a node: what RunInstances is asked for, with which token, and what its refusals mean."""
+"""Launches a node: from which image, what RunInstances is asked for, with which token, what its refusals mean."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from srekv.errors import CommandLine, SrekvError
+from srekv.errors import CommandLine, SrekvError, UsageError
 from srekv.provision import lease
-from srekv.provision.engine.answers import QUOTA_NEXT, code_of, message_of
+from srekv.provision.engine.answers import DENIED, QUOTA_NEXT, code_of, message_of
 from srekv.provision.engine.run import Run
 from srekv.provision.inventory.existing import Existing, of_node
 from srekv.provision.inventory.marks import Described
-from srekv.provision.naming import LEASE_TAG, PAYLOAD_TAG
-from srekv.provision.payload import userdata
+from srekv.provision.naming import LEASE_TAG, NODES, PAYLOAD_TAG
+from srekv.provision.payload.userdata import UserData
+from srekv.provision.steps.base import StackStep
 from srekv.provision.steps.firewall import Firewall
 from srekv.provision.steps.iam import Identity
-from srekv.provision.steps.images import Images
 from srekv.provision.steps.keypair import KeyPair
-from srekv.provision.steps.network import Place
+from srekv.provision.steps.network import Place, is_arm
+
+PARAMETERS = {
+    ("al2023", "x86_64"): "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64",
+    ("al2023", "arm64"): "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64",
+    ("al2", "x86_64"): "/aws/service/ami-amazon-linux-latest/amzn2-ami-hvm-x86_64-gp2",
+    ("al2", "arm64"): "/aws/service/ami-amazon-linux-latest/amzn2-ami-hvm-arm64-gp2",
+}
+"""aws-facts 4.8."""
+
+AMAZON_ROOT = "/dev/xvda"
+"""Amazon Linux's root device."""
+
+AMAZON_ROOT_GIB = 8
+"""The size of Amazon Linux's root snapshot; a volume may not be smaller than its snapshot."""
 
 PROFILE_TIMEOUT_S = 150
 """Terraform and kops wait two minutes for EC2 to see a new instance profile (aws-facts 4.2, E1)."""
@@ -39,6 +54,76 @@ ENDED = frozenset({"shutting-down", "terminated"})
 
 
 @dataclass(frozen=True)
+class Image:
+    """A machine image, the name of its root device and that device's size in GiB."""
+
+    id: str
+    root_device: str = AMAZON_ROOT
+    root_gib: int = AMAZON_ROOT_GIB
+
+
+class Images(StackStep):
+    """The image of new nodes; the parameter moves, so instances that exist are never compared with it."""
+
+    section = "EC2"
+    checking = "finding the machine image"
+
+    def fit(self) -> None:
+        """Look it up beforehand if a node is missing."""
+        if not all(of_node(self.existing.instances, node) for node in NODES):
+            _ = self.image
+
+    @cached_property
+    def image(self) -> Image:
+        """The image for new nodes.
+
+        Raises:
+            UsageError: --ami names an image that is not there.
+            SrekvError: the public parameter cannot be read.
+        """
+        config = self.config
+        if config.ami:
+            return self._given(config.ami)
+        parameter = PARAMETERS[config.os, self._processor]
+        try:
+            return Image(self.run.clients.ssm.get_parameter(Name=parameter)["Parameter"]["Value"])
+        except ClientError as error:
+            if code_of(error) in DENIED:
+                raise
+            raise SrekvError(
+                f"cannot learn the newest image of {config.os}",
+                why=f"{error.operation_name} {parameter}: {code_of(error)}: {message_of(error)}",
+                next_step="give one with --ami",
+            ) from error
+
+    @property
+    def _processor(self) -> str:
+        return "arm64" if is_arm(self.config.instance_type) else "x86_64"
+
+    def _given(self, ami: str) -> Image:
+        try:
+            images = self.ec2.describe_images(ImageIds=[ami])["Images"]
+        except ClientError as error:
+            if not code_of(error).startswith("InvalidAMIID"):
+                raise
+            images = []
+        image = next((one for one in images if one["ImageId"] == ami), None)
+        if image is None:
+            raise UsageError(
+                f"there is no image {ami} in {self.config.region}", next_step="leave --ami out for the newest one"
+            )
+        have, want = image.get("Architecture"), self._processor
+        if have and have != want:
+            raise UsageError(
+                f"the image {ami} is for {have}, and {self.config.instance_type} has {want}",
+                next_step=f"choose an image for {want}, or another --instance-type",
+            )
+        root = image.get("RootDeviceName") or AMAZON_ROOT
+        disks = [one.get("Ebs", {}) for one in image.get("BlockDeviceMappings", ()) if one.get("DeviceName") == root]
+        return Image(ami, root, max([AMAZON_ROOT_GIB, *(disk.get("VolumeSize", 0) for disk in disks)]))
+
+
+@dataclass(frozen=True)
 class Launcher:
     """What a new node is made of; `lease_at_launch` is the one that its user data names."""
 
@@ -50,17 +135,12 @@ class Launcher:
     images: Images
     lease_at_launch: datetime | None
 
-    def payload(self, node: str) -> dict[str, Any]:
-        """The arguments of a node's user data."""
-        config = self.run.config
-        return {
-            "table": self.run.names.table,
-            "region": config.region,
-            "port": config.port,
-            "node": node,
-            "zone": config.zone_name,
-            "os": config.os,
-        }
+    def user_data(self, node: str) -> UserData:
+        """What a node boots with."""
+        config, table = self.run.config, self.run.names.table
+        return UserData(
+            table=table, region=config.region, port=config.port, node=node, zone=config.zone_name, os=config.os
+        )
 
     def launch(self, node: str, place: Place) -> Described:
         """Launch a node with this life's next unused token.
@@ -116,7 +196,7 @@ class Launcher:
     def _arguments(self, node: str, place: Place) -> dict[str, Any]:
         names, image, until = self.run.names, self.images.image, self.lease_at_launch
         tags = names.tags(names.instance(node), node=node)
-        machine_tags = [*tags, {"Key": PAYLOAD_TAG, "Value": userdata.fingerprint(**self.payload(node))}]
+        machine_tags = [*tags, {"Key": PAYLOAD_TAG, "Value": self.user_data(node).fingerprint()}]
         optional: dict[str, Any] = {"KeyName": self.keys.name} if self.keys.name else {}
         if until:
             machine_tags.append({"Key": LEASE_TAG, "Value": lease.as_text(until)})
@@ -144,7 +224,7 @@ class Launcher:
                 {"ResourceType": "network-interface", "Tags": tags},
                 {"ResourceType": "volume", "Tags": tags},
             ],
-            "UserData": userdata.render(**self.payload(node), lease=until),
+            "UserData": self.user_data(node).packed(until),
             **optional,
         }
 

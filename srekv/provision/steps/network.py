@@ -6,6 +6,7 @@ Nothing here is created: the VPC and its subnets belong to the user. With --fix-
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -21,7 +22,6 @@ from srekv.provision.inventory.marks import Described, each
 from srekv.provision.naming import NODES
 from srekv.provision.step import Ops, anew, cannot, change
 from srekv.provision.steps.base import StackStep
-from srekv.provision.steps.images import is_arm
 
 DNS_ATTRIBUTES = (
     ("enableDnsSupport", "EnableDnsSupport", "--enable-dns-support"),
@@ -259,6 +259,11 @@ class Network(StackStep):
         if self.waits_for_health:
             raise SrekvError(what, why=why, next_step="give public subnets (--subnet twice), or add the route")
         self.run.watcher.warn(f"{what}: {why}")
+
+
+def is_arm(instance_type: str) -> bool:
+    """Whether the type has a Graviton processor: the first one, a1, or a "g" after the generation, as in t4g.micro."""
+    return bool(re.match(r"(a1|[a-z]+\d+[a-z]*g[a-z]*)\.", instance_type))
 
 
 def _full(subnet: Described) -> bool:

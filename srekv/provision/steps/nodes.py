@@ -17,7 +17,6 @@ from srekv.provision.engine.run import HeldError
 from srekv.provision.inventory.existing import of_node
 from srekv.provision.inventory.marks import Described, instance, tags_of
 from srekv.provision.naming import LEASE_TAG, NODES, PAYLOAD_TAG
-from srekv.provision.payload import userdata
 from srekv.provision.step import Op, Ops, anew, cannot, change, change_or_leave, create, delete
 from srekv.provision.steps.addresses import Addresses
 from srekv.provision.steps.base import StackStep
@@ -62,7 +61,7 @@ class Nodes(StackStep):
         """Refuse user data that is too large for a new node."""
         for node in NODES:
             if not of_node(self.existing.instances, node):
-                userdata.render(**self.launcher.payload(node), lease=self.config.lease)
+                self.launcher.user_data(node).packed(self.config.lease)
 
     def limits(self) -> Ops:
         """The type of an instance stays what it is, and so does the port that its user data named."""
@@ -191,7 +190,7 @@ class Nodes(StackStep):
         if state in STOPPED:
             changes.append(change(*what, "stopped -> running", self._start, node=node))
         yield from change_or_leave(*what, changes, instance["Placement"]["AvailabilityZone"])
-        if tags_of(instance).get(PAYLOAD_TAG) != userdata.fingerprint(**self.launcher.payload(node)):
+        if tags_of(instance).get(PAYLOAD_TAG) != self.launcher.user_data(node).fingerprint():
             self.run.watcher.warn(
                 f"{what[1]} booted with other user data than this version would give it, and that cannot change on an "
                 "instance; to replace it: "

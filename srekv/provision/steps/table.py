@@ -119,14 +119,11 @@ class Table(StackStep):
             next_step=CommandLine("srekv up --no-deletion-protection") + ", then down again",
         )
 
-    @cached_property
-    def _at_first(self) -> Described | None:
-        """The table when it was first asked for."""
-        return self._find()
-
     def _find(self) -> Described | None:
         answer = found(self.dynamodb.describe_table, TableName=self._name)
         return answer["Table"] if answer else None
+
+    _at_first = cached_property(_find)
 
     def find_ours(self) -> Described | None:
         """The table now, if it is ours."""
@@ -169,26 +166,24 @@ class Table(StackStep):
         )
 
     def _create(self) -> str:
-        def create_table() -> str:
-            answer = self.dynamodb.create_table(
+        def create_table() -> Described:
+            return self.dynamodb.create_table(
                 TableName=self._name,
                 KeySchema=KEY_SCHEMA,
                 AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
                 BillingMode="PAY_PER_REQUEST",
                 DeletionProtectionEnabled=self.config.deletion_protection,
                 Tags=self.names.tags(self._name),
-            )
-            return answer["TableDescription"]["TableArn"]
+            )["TableDescription"]
 
-        def adopt() -> str | None:
+        def adopt() -> Described | None:
             table = self._find()
-            if table is None:
-                return None
-            self._refuse_foreign(table)
-            return str(table["TableArn"])
+            if table:
+                self._refuse_foreign(table)
+            return table
 
-        what = f"the table {self._name}"
-        return self._create_or_adopt(what, create_table, exists="ResourceInUseException", look=adopt)
+        what, exists = f"the table {self._name}", "ResourceInUseException"
+        return str(self._create_or_adopt(what, create_table, exists=exists, look=adopt)["TableArn"])
 
     def _drift(self, table: Described) -> Ops:
         arn, tags = table["TableArn"], self.names.tags(self._name)

@@ -14,7 +14,7 @@ from srekv.commands.failover_test import command, place_report, spread, warn_of_
 from srekv.config import Config
 from srekv.drill.catalogue import CATALOGUE, NAMES, Entry
 from srekv.drill.model import DrillResult
-from srekv.provision.drift import Listener
+from srekv.provision.drift import Plan
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_spread_of_nothing() -> None:
 )
 def test_a_drill_that_outlasts_the_lease_warns(left_s: int | None, speed: float, rounds: int, warned: bool) -> None:
     """By the drill's usual length times its rounds, on the target's clock; the warning says how to renew the lease."""
-    now, listener = datetime(2026, 11, 23, tzinfo=UTC), Listener()
+    now, listener = datetime(2026, 11, 23, tzinfo=UTC), Plan()
     end = None if left_s is None else now + timedelta(seconds=left_s)
     warn_of_lease(Config(lease=end, speed=speed), listener, rounds=rounds, now=now)
     assert ["srekv up --lease" in str(message) for message in listener.warnings] == [True] * warned

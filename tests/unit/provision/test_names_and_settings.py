@@ -14,9 +14,9 @@ from srekv.config import Config
 from srekv.errors import SrekvError
 from srekv.provision.model import Observation
 from srekv.provision.naming import NODES, Names, tag_map
-from srekv.provision.operator import operator_cidrs
 from srekv.provision.ready import Streaks
-from srekv.provision.steps.images import is_arm
+from srekv.provision.steps.firewall import operator_cidrs
+from srekv.provision.steps.network import is_arm
 from srekv.provision.steps.settings import as_tags, stored
 
 STACKS = st.from_regex(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,19}", fullmatch=True)

@@ -48,9 +48,14 @@ def render(**changes: Any) -> str:
     return gzip.decompress(packed(**changes)).decode()
 
 
-def packed(**changes: Any) -> bytes:
+def packed(lease: datetime | None = None, **changes: Any) -> bytes:
     """The same as EC2 gets it."""
-    return userdata.render(**{**ARGUMENTS, **changes})
+    return userdata.UserData(**{**ARGUMENTS, **changes}).packed(lease)
+
+
+def fingerprint(**changes: Any) -> str:
+    """The digest that tells it apart."""
+    return userdata.UserData(**{**ARGUMENTS, **changes}).fingerprint()
 
 
 def files(text: str) -> dict[str, bytes]:
@@ -233,10 +238,10 @@ def test_each_system_gets_a_python_that_its_pins_know() -> None:
 
 def test_a_fingerprint_tells_what_is_carried() -> None:
     """Equal for equal arguments, different for each other one: an outdated node can be told apart."""
-    assert userdata.fingerprint(**ARGUMENTS) == userdata.fingerprint(**ARGUMENTS)
+    assert fingerprint() == fingerprint()
     others = {"table": "Other", "region": "eu-west-1", "port": 81, "node": "az2", "zone": "other.local", "os": "al2"}
-    digests = {userdata.fingerprint(**{**ARGUMENTS, name: value}) for name, value in others.items()}
-    assert len(digests | {userdata.fingerprint(**ARGUMENTS)}) == len(others) + 1
+    digests = {fingerprint(**{name: value}) for name, value in others.items()}
+    assert len(digests | {fingerprint()}) == len(others) + 1
 
 
 def test_a_lease_is_a_file_and_nothing_else() -> None:
@@ -355,7 +360,7 @@ def test_an_installed_wheel_renders_the_same(tmp_path: Path) -> None:
     script = (
         "import sys; sys.path.insert(0, sys.argv[1]); from srekv.provision.payload import userdata\n"
         "assert userdata.__file__.startswith(sys.argv[1])\n"
-        f"sys.stdout.buffer.write(userdata.render(**{ARGUMENTS!r}))"
+        f"sys.stdout.buffer.write(userdata.UserData(**{ARGUMENTS!r}).packed(None))"
     )
     run = subprocess.run(
         [sys.executable, "-c", script, target], cwd=tmp_path, check=True, capture_output=True, timeout=60
