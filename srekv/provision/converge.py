@@ -93,5 +93,5 @@ def _alone(steps: Steps) -> tuple[Instances, bool]:
         ids = {one["InstanceId"] for one in instances} | {one["AllocationId"] for one in addresses}
         return mine <= ids or None
 
-    steps.run.sought("Network", "everything of this run", look)
+    steps.addresses.poll_briefly("everything of this run", look)
     return instances, ids == mine

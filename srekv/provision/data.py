@@ -10,6 +10,7 @@ from typing import Any
 from srekv.errors import CommandLine, UsageError
 from srekv.provision.engine.answers import explained, gone
 from srekv.provision.engine.clients import Clients
+from srekv.provision.engine.retries import Retrying
 from srekv.provision.inventory.marks import each
 from srekv.provision.step import Ops, create
 from srekv.provision.steps.table import Table
@@ -59,15 +60,15 @@ def check_name(name: str) -> None:
         )
 
 
-class Backup:
+class Backup(Retrying):
     """One on-demand backup of the stack's table: of the whole table, and it stays when the table goes."""
 
     section = "DynamoDB"
 
     def __init__(self, table: Table, name: str) -> None:
         check_name(name)
+        self.run = table.run
         self._table = table
-        self._of = table.names.table
         self._given = name
         self._name = table.names.backup(name)
 
@@ -90,37 +91,28 @@ class Backup:
 
     def _create(self) -> str:
         """CreateBackup takes no token, and names need not be unique."""
-        run = self._table.run
-        arguments: Any = {"TableName": self._of, "BackupName": self._name}
+        table = self._table.names.table
 
-        def create_backup() -> str:
-            call: Any = run.clients.dynamodb_once.create_backup
-            answer = run.persist(self.section, f"the table {self._of} to take a backup", call, on=BUSY, **arguments)
-            return str(answer["BackupDetails"]["BackupArn"])
+        def create_backup() -> Mapping[str, Any]:
+            what, call = f"the table {table} to take a backup", self.run.clients.dynamodb_once.create_backup
+            answer = self.retry_while(BUSY, what, call, TableName=table, BackupName=self._name)
+            return answer["BackupDetails"]
 
-        def adopt() -> str | None:
-            taken = self._find()
-            return str(taken["BackupArn"]) if taken else None
-
-        arn = run.unsure(self.section, f"the backup {self._name}", create_backup, look=adopt)
+        what = f"the backup {self._name}"
+        arn = str(self.create_without_token(what, create_backup, find=self._find)["BackupArn"])
 
         def is_available() -> bool | None:
             answer = self._table.dynamodb.describe_backup(BackupArn=arn)
             return answer["BackupDescription"]["BackupDetails"]["BackupStatus"] == "AVAILABLE" or None
 
-        run.wait(
-            self.section,
-            f"the backup {self._name} to be AVAILABLE",
-            is_available,
-            timeout_s=AVAILABLE_TIMEOUT_S,
-            next_step=CommandLine("srekv down") + " without --backup continues; the backup stays",
-        )
+        next_step = CommandLine("srekv down") + " without --backup continues; the backup stays"
+        self.wait(f"{what} to be AVAILABLE", is_available, timeout_s=AVAILABLE_TIMEOUT_S, next_step=next_step)
         return arn
 
     def _find(self) -> Mapping[str, Any] | None:
-        of_table = {"TableName": self._of, "BackupType": "USER"}
-        backups = each(self._table.dynamodb, "list_backups", "BackupSummaries", **of_table)
-        mine = (self._of, self._name)
+        table = self._table.names.table
+        backups = each(self._table.dynamodb, "list_backups", "BackupSummaries", TableName=table, BackupType="USER")
+        mine = (table, self._name)
         return next((one for one in backups if (one["TableName"], one["BackupName"]) == mine), None)
 
 

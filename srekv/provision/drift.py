@@ -83,6 +83,5 @@ def _statements(policy: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _said(statement: Mapping[str, Any]) -> str:
-    """A statement for a person."""
     what = _brief(statement.get("Action", statement.get("NotAction")))
     return f"{statement.get('Effect', '')} {what} on {_brief(statement.get('Resource', 'this role'))}"

@@ -106,7 +106,6 @@ def describe(end: datetime, *, now: datetime) -> str:
 
 
 def _span(seconds: float) -> str:
-    """A duration in its two largest units."""
     parts: list[str] = []
     rest = int(seconds)
     for unit, length in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):

@@ -135,7 +135,6 @@ class Stack:
             return noted_fault(steps.existing.instances)
 
     def _lacks_nodes(self, steps: Steps) -> bool:
-        """Whether a node, or its address, is not there."""
         with explained(f"reading the stack {self.run.config.stack}"):
             listings = (steps.existing.instances, steps.existing.addresses)
         return any(not of_node(listed, node) for listed in listings for node in NODES)

@@ -79,7 +79,6 @@ class AwsFaultTarget:
         self._call(f"starting {node.name}", self._ec2.start_instances, InstanceIds=[node.instance_id])
 
     def _instance(self, instance_id: str, name: str) -> Mapping[str, Any]:
-        """As EC2 describes it; empty if it does not."""
         return self._call(f"reading {name}", instance, ec2=self._ec2, instance_id=instance_id) or {}
 
     def invert(self, check: Check, *, inverted: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,15 +15,8 @@ from botocore.exceptions import ClientError
 from srekv.config import Config
 from srekv.errors import Advice, SrekvError, TimeoutExceeded
 from srekv.provision.engine.answers import (
-    ABSENT,
-    FAILURES,
-    THROTTLED,
-    code_of,
     explain,
     is_about_one,
-    is_absent,
-    is_lost,
-    message_of,
 )
 from srekv.provision.engine.clients import Clients
 from srekv.provision.engine.generation import FIRST_LOOK_S, Generation
@@ -37,9 +30,6 @@ FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 0.5
 PAUSE_GROWTH = 1.4
 """Between two looks: FIRST_PAUSE_S, then PAUSE_GROWTH times as long, up to LONGEST_PAUSE_S; wall-clock seconds."""
-
-SHOWN_TIMEOUT_S = 20
-SOUGHT_TIMEOUT_S = 3
 
 
 class CancelledError(SrekvError):
@@ -241,126 +231,3 @@ class Run:
         finally:
             if told:
                 self.watcher.waited(section, what)
-
-    def persist(
-        self,
-        section: str,
-        what: str,
-        call: Callable[..., T],
-        *,
-        on: frozenset[str],
-        saying: Mapping[str, tuple[str, ...]] | None = None,
-        timeout_s: float = 60,
-        **arguments: Any,
-    ) -> T:
-        """Make a call again while AWS's parts do not agree yet that its arguments exist; see `wait`.
-
-        Args:
-            section: who calls.
-            what: what is waited for meanwhile.
-            call: the API call, which gets the `arguments`.
-            on: the error codes that mean "not yet".
-            saying: for codes that mean other things as well: what the message must contain, one of several.
-            timeout_s: how long to try.
-            arguments: the call's.
-
-        Raises:
-            TimeoutExceeded: still "not yet" after timeout_s; its cause is the last refusal.
-            ClientError: any other refusal.
-        """
-        refused: ClientError | None = None
-
-        def attempt() -> tuple[T] | None:
-            nonlocal refused
-            try:
-                return (call(**arguments),)
-            except ClientError as error:
-                code, message = code_of(error), message_of(error)
-                if code not in on or not any(part in message for part in (saying or {}).get(code, ("",))):
-                    raise
-                refused = error
-                return None
-
-        def last_said() -> str:
-            return f"{code_of(refused)}: {message_of(refused)}" if refused else ""
-
-        try:
-            return self.wait(section, what, attempt, timeout_s=timeout_s, last_seen=last_said)[0]
-        except TimeoutExceeded as error:
-            raise error from refused
-
-    def remove(
-        self,
-        section: str,
-        what: str,
-        call: Callable[[], object],
-        *,
-        listed: Callable[[], bool],
-        on: frozenset[str] = frozenset(),
-        timeout_s: float = 60,
-    ) -> None:
-        """Make a deleting call, again while it says "not there" of something that is listed.
-
-        A service that does not see a new thing yet says the same of it as of one that is gone (E15, E27, E35).
-        `listed`: whether the thing is; `on`: other error codes that mean "not yet"; the rest is `persist`'s.
-        """
-
-        def attempt() -> None:
-            try:
-                call()
-            except ClientError as error:
-                if not is_absent(error) or listed():
-                    raise
-
-        self.persist(section, what, attempt, on=on | ABSENT, timeout_s=timeout_s)
-
-    def made(self, section: str, what: str, call: Callable[[], T], *, exists: str, look: Callable[[], T | None]) -> T:
-        """Create something; if it exists by now, an answer was lost, or another run was faster: then take that one.
-
-        `exists`: the error code for that; `look`: finds it and refuses it if it is not ours; None while it does not
-        show, or when it is gone again.
-        """
-
-        def attempt() -> T | None:
-            try:
-                return call()
-            except ClientError as error:
-                if code_of(error) != exists:
-                    raise
-            return look()
-
-        return self.wait(section, f"{what} to show", attempt, timeout_s=SHOWN_TIMEOUT_S)
-
-    def unsure(
-        self,
-        section: str,
-        what: str,
-        call: Callable[[], T],
-        *,
-        look: Callable[[], T | None],
-        full: frozenset[str] = frozenset(),
-        attempts: int = 3,
-    ) -> T:
-        """Create something that takes no token, with a client that retries nothing: look first, then ask again.
-
-        `look`: finds what this call, or another run, has made; None while nothing shows; `full`: the error codes of a
-        quota that another run may have used up for the very same thing; `attempts`: how often to ask at most.
-        """
-        try:
-            return self.persist(section, f"the service to take the call for {what}", call, on=THROTTLED)
-        except FAILURES as error:
-            if not is_lost(error) and code_of(error) not in full:
-                raise
-            there = self.sought(section, what, look)
-            if there is not None:
-                return there
-            if attempts == 1 or not is_lost(error):
-                raise
-        return self.unsure(section, what, call, look=look, full=full, attempts=attempts - 1)
-
-    def sought(self, section: str, what: str, look: Callable[[], T | None]) -> T | None:
-        """Look for something that may be there and not show yet, for a few seconds; None if it does not."""
-        try:
-            return self.wait(section, f"{what} to show", look, timeout_s=SOUGHT_TIMEOUT_S)
-        except TimeoutExceeded:
-            return None

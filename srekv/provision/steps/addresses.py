@@ -94,10 +94,10 @@ class Addresses(StackStep):
             specification: Any = [{"ResourceType": "elastic-ip", "Tags": self._tags(node)}]
             return self.run.clients.ec2_once.allocate_address(Domain="vpc", TagSpecifications=specification)
 
-        address = self._create_without_token(
+        address = self.create_without_token(
             f"an address for {node}",
             allocate,
-            look=lambda: min(of_node(self.existing.fresh_addresses(), node), key=_usefulness, default=None),
+            find=lambda: min(of_node(self.existing.fresh_addresses(), node), key=_usefulness, default=None),
             full=frozenset({"AddressLimitExceeded"}),
         )
         self._keep(node, address)
@@ -108,7 +108,7 @@ class Addresses(StackStep):
 
         def release() -> None:
             self._disassociate(address)
-            self._remove(
+            self.remove(
                 f"{public} to be let go",
                 partial(self._release, allocation),
                 listed=lambda: bool(self._shown(allocation)),

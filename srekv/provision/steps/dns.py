@@ -183,7 +183,7 @@ class PrivateZone(StackStep):
             return answer["ChangeInfo"]["Status"] == "INSYNC" or None
 
         if self._change_id:
-            self._wait("the records to be INSYNC", is_insync, timeout_s=180)
+            self.wait("the records to be INSYNC", is_insync, timeout_s=180)
         return iter(())
 
     def destroy(self) -> Ops:
@@ -226,7 +226,7 @@ class PrivateZone(StackStep):
             # The reference is used up, or the VPC has a zone of that name (R6, R8).
             if code_of(error) not in {"HostedZoneAlreadyExists", "ConflictingDomainExists"}:
                 raise
-            zone = self._poll_briefly(f"the zone {self._zone_name}", lambda: next(iter(self._ours()), None))
+            zone = self.poll_briefly(f"the zone {self._zone_name}", lambda: next(iter(self._ours()), None))
             if zone is None and code_of(error) == "ConflictingDomainExists":
                 raise self._taken(message_of(error)) from error
             return strip_prefix(zone["Id"]) if zone else ""
@@ -303,7 +303,7 @@ class PrivateZone(StackStep):
             action = "CREATE" if record["SetIdentifier"] in removed else "UPSERT"
             changes.append({"Action": action, "ResourceRecordSet": record})
         try:
-            answer = self._retry_while(
+            answer = self.retry_while(
                 FRESH,
                 "the new zone and checks",
                 self.route53.change_resource_record_sets,
@@ -346,7 +346,7 @@ class PrivateZone(StackStep):
                     ) from error
                 raise
 
-        self._retry_while(BUSY | {CHANGED}, f"the zone {zone_id} to take a change", delete_left)
+        self.retry_while(BUSY | {CHANGED}, f"the zone {zone_id} to take a change", delete_left)
 
     def _delete_zone(self, zone: Described) -> None:
         """Delete it; records that a concurrent `up` puts into it meanwhile are taken out again."""
@@ -359,4 +359,4 @@ class PrivateZone(StackStep):
                     self._delete_records(zone, removable_records(self.route53, zone))
                 raise
 
-        self._retry_while(BUSY | {FILLED}, f"the zone {strip_prefix(zone['Id'])} to take its deletion", delete_zone)
+        self.retry_while(BUSY | {FILLED}, f"the zone {strip_prefix(zone['Id'])} to take its deletion", delete_zone)

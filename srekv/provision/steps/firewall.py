@@ -41,8 +41,6 @@ PEERS = {
 
 GROUP, RULES = "security group", "security group rules"
 
-IN_USE = frozenset({"DependencyViolation", "InvalidGroup.InUse"})
-FRESH = frozenset({"InvalidGroup.NotFound", "InvalidGroupId.NotFound"})
 COLLECTED = "2026-11-23"
 RANGES = (
     *("15.177.0.0/18", "54.183.255.128/26", "54.228.16.0/26", "54.232.40.64/26", "54.241.32.64/26", "54.243.31.192/26"),
@@ -56,6 +54,7 @@ cannot tell them. Put together on the day COLLECTED from public copies that agre
 ECHO_URL = "https://checkip.amazonaws.com"
 """Answers with the address that it sees the request come from."""
 
+IN_USE = frozenset({"DependencyViolation", "InvalidGroup.InUse"})
 UNSEEN_TIMEOUT_S = 30
 """How long EC2's parts may disagree about what it no longer lists; what it never lists, such as the group's association
 with another VPC, does not go by itself."""
@@ -178,25 +177,20 @@ class Firewall(StackStep):
     _at_first = cached_property(_in_vpc)
 
     def _create(self) -> str:
-        def create_group() -> str:
+        def create_group() -> Mapping[str, Any]:
             specification: Any = [{"ResourceType": "security-group", "Tags": self.names.tags(self._name)}]
             return self.ec2.create_security_group(
                 GroupName=self._name,
                 Description=self.names.group_description,
                 VpcId=self.network.vpc_id,
                 TagSpecifications=specification,
-            )["GroupId"]
+            )
 
-        self.group_id = self._create_or_adopt(
-            f"the security group {self._name}",
-            create_group,
-            exists="InvalidGroup.Duplicate",
-            look=lambda: (self._in_vpc() or {}).get("GroupId"),
-        )
+        what, exists = f"the security group {self._name}", "InvalidGroup.Duplicate"
+        self.group_id = self.create_or_adopt(what, create_group, exists=exists, find=self._in_vpc)["GroupId"]
         return self.group_id
 
     def _wanted(self) -> dict[Rule, str]:
-        """Every rule and the description that says why it is there."""
         config, operator = self.config, self._sources
         rules = {tcp(config.port, cidr): MARK + "operator" for cidr in operator}
         if config.key_name or config.create_key:
@@ -240,13 +234,9 @@ class Firewall(StackStep):
     def _added(self, permissions: Any) -> bool:
         """Add all of them, or none when one exists: then False."""
         try:
-            self._retry_while(
-                FRESH,
-                f"the new security group {self._name}",
-                self.ec2.authorize_security_group_ingress,
-                GroupId=self.group_id,
-                IpPermissions=permissions,
-            )
+            fresh = frozenset({"InvalidGroup.NotFound", "InvalidGroupId.NotFound"})
+            what, call = f"the new security group {self._name}", self.ec2.authorize_security_group_ingress
+            self.retry_while(fresh, what, call, GroupId=self.group_id, IpPermissions=permissions)
         except ClientError as error:
             if code_of(error) != "InvalidPermission.Duplicate":
                 raise
@@ -278,7 +268,7 @@ class Firewall(StackStep):
                     raise _held_unseen(group_id, error) from error
                 raise
 
-        self._remove(
+        self.remove(
             f"network interfaces to let go of {group_id}",
             delete_group,
             listed=lambda: group_id in {group["GroupId"] for group in our_groups(self.ec2, self.names)},

@@ -116,7 +116,7 @@ class HealthChecks(StackStep):
 
     def _took(self, node: str) -> bool:
         """Take and repair the node's check that another run has made; False if the reference was a deleted one's."""
-        checks = self._poll_briefly(self.names.check(node), lambda: self.existing.fresh_checks().get(node))
+        checks = self.poll_briefly(self.names.check(node), lambda: self.existing.fresh_checks().get(node))
         if not checks:
             return False
         self.check_id[node] = checks[0]["Id"]

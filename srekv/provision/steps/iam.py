@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -23,6 +22,7 @@ from srekv.provision.steps.base import StackStep
 from srekv.provision.steps.settings import as_tags
 
 POLICY = "srekv-node"
+EXISTS = "EntityAlreadyExists"
 FRESH = frozenset({"NoSuchEntity"})
 """What IAM says for a moment about a role it has just created (I7)."""
 
@@ -106,7 +106,7 @@ class Identity(StackStep):
         self._warn_of_others()
 
         def put() -> str:
-            self._retry_while(
+            self.retry_while(
                 FRESH,
                 f"the new role {self._name}",
                 self.iam.put_role_policy,
@@ -163,22 +163,11 @@ class Identity(StackStep):
                 Tags=[*self.names.tags(self._name), *settings],
             )["Role"]
 
-        what, look = f"the role {self._name}", self._adoptable(ROLE, self._find_role)
-        role = self._create_or_adopt(what, create_role, exists="EntityAlreadyExists", look=look)
+        what, refuse = f"the role {self._name}", partial(self._refuse_foreign, ROLE)
+        role = self.create_or_adopt(what, create_role, exists=EXISTS, find=self._find_role, refuse=refuse)
         self._arn = role["Arn"]
         self.run.generation.begin(role, young=True)
         return self._arn
-
-    def _adoptable(self, kind: str, find: Callable[[], Described | None]) -> Callable[[], Described | None]:
-        """Finds the one that there is, and refuses another's."""
-
-        def look() -> Described | None:
-            there = find()
-            if there is not None:
-                self._refuse_foreign(kind, there)
-            return there
-
-        return look
 
     def _find_role(self) -> Described | None:
         answer = found(self.iam.get_role, RoleName=self._name)
@@ -196,7 +185,6 @@ class Identity(StackStep):
                 )
 
     def _inline(self) -> list[str]:
-        """The names of the role's inline policies."""
         answer = found(self.iam.list_role_policies, RoleName=self._name)
         return list(answer["PolicyNames"]) if answer else []
 
@@ -231,8 +219,9 @@ class Identity(StackStep):
                 InstanceProfileName=self.profile, Path=self.names.path, Tags=self.run.placed_tags(self.profile)
             )["InstanceProfile"]
 
-        what, look = f"the instance profile {self.profile}", self._adoptable(PROFILE, self._find_profile)
-        return str(self._create_or_adopt(what, create_profile, exists="EntityAlreadyExists", look=look)["Arn"])
+        what, refuse = f"the instance profile {self.profile}", partial(self._refuse_foreign, PROFILE)
+        profile = self.create_or_adopt(what, create_profile, exists=EXISTS, find=self._find_profile, refuse=refuse)
+        return str(profile["Arn"])
 
     def is_held_by(self, instance: Described) -> bool:
         """Whether the instance has this profile, once it is ensured, and not a deleted one that had the same name.
@@ -251,7 +240,7 @@ class Identity(StackStep):
     def _put_in(self) -> None:
         """A profile takes one role (I6): if it has ours already, an answer was lost or another run put it in."""
         try:
-            self._retry_while(
+            self.retry_while(
                 FRESH,
                 f"the new role {self._name}",
                 self.iam.add_role_to_instance_profile,
@@ -259,7 +248,7 @@ class Identity(StackStep):
                 RoleName=self._name,
             )
         except ClientError as error:
-            full = code_of(error) in {"LimitExceeded", "EntityAlreadyExists"}
+            full = code_of(error) in {"LimitExceeded", EXISTS}
             if not full or self._name not in _roles(self._find_profile()):
                 raise
 
@@ -272,7 +261,7 @@ class Identity(StackStep):
             if profile:
                 gone(self.iam.delete_instance_profile, InstanceProfileName=self.profile)
 
-        self._retry_while(HELD, f"the profile {self.profile} to be empty", drop)
+        self.retry_while(HELD, f"the profile {self.profile} to be empty", drop)
 
     def _drop_role(self) -> None:
         """Bare it and delete it; what a concurrent `up` puts back meanwhile is taken off again."""
@@ -289,7 +278,7 @@ class Identity(StackStep):
                     self._free_role()
                 raise
 
-        self._retry_while(HELD, f"the role {self._name} to be bare", drop)
+        self.retry_while(HELD, f"the role {self._name} to be bare", drop)
 
     def _free_role(self) -> None:
         """Take it out of our profile; no wait helps while another's has it."""

@@ -120,7 +120,7 @@ class KeyPair(StackStep):
 
         with _opened_alone(file) as handle:
             try:
-                pair = self._create_without_token(f"the key pair {self.name}", create_key_pair, look=discard_lost)
+                pair = self.create_without_token(f"the key pair {self.name}", create_key_pair, find=discard_lost)
             except BaseException as error:
                 file.unlink()
                 if isinstance(error, ClientError) and code_of(error) == "InvalidKeyPair.Duplicate":

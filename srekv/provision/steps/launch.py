@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from srekv.errors import CommandLine, SrekvError, UsageError
 from srekv.provision import lease
 from srekv.provision.engine.answers import DENIED, QUOTA_NEXT, code_of, message_of
+from srekv.provision.engine.retries import Retrying
 from srekv.provision.engine.run import Run
 from srekv.provision.inventory.existing import Existing, of_node
 from srekv.provision.inventory.marks import Described
@@ -123,10 +124,11 @@ class Images(StackStep):
         return Image(ami, root, max([AMAZON_ROOT_GIB, *(disk.get("VolumeSize", 0) for disk in disks)]))
 
 
-@dataclass(frozen=True)
-class Launcher:
+@dataclass
+class Launcher(Retrying):
     """What a new node is made of; `lease_at_launch` is the one that its user data names."""
 
+    section = "EC2"
     run: Run
     existing: Existing
     identity: Identity
@@ -153,6 +155,11 @@ class Launcher:
         # What cannot change between a crash and the next `up`; image, user data and lease can.
         lasting = (self.run.config.instance_type, {"Name": self.identity.profile})
         placed = (place.subnet_id, [self.firewall.group_id], self.keys.name)
+        what = f"the instance of {node}"
+
+        def find() -> Described | None:
+            return next(iter(of_node(self.existing.fresh_instances(), node)), None)
+
         for ordinal in range(TOKENS):
             token = self.run.generation.token(node, *lasting, *placed, ordinal=ordinal)
             try:
@@ -161,7 +168,7 @@ class Launcher:
             except ClientError as error:
                 if code_of(error) not in USED_TOKEN:
                     raise explain_launch(error) from error
-                if code_of(error) == OTHER_PARAMETERS and (there := self._poll_briefly(node)):
+                if code_of(error) == OTHER_PARAMETERS and (there := self.poll_briefly(what, find)):
                     return there
                 continue
             if launched["State"]["Name"] not in ENDED:
@@ -172,26 +179,12 @@ class Launcher:
             next_step=CommandLine("srekv down") + ", then up: a new stack has new tokens",
         )
 
-    def _poll_briefly(self, node: str) -> Described | None:
-        """The node's instance, found by its tag; None if it does not show for a few seconds."""
-        return self.run.sought(
-            "EC2",
-            f"the instance of {node}",
-            lambda: next(iter(of_node(self.existing.fresh_instances(), node)), None),
-        )
-
     def with_profile(self, call: Callable[..., Any], **arguments: Any) -> Any:
         """A call that gives an instance its profile, made again while EC2 does not see a new one."""
-        return self.run.persist(
-            "EC2",
-            f"EC2 to see the instance profile {self.identity.profile}",
-            call,
-            on=NOT_SEEN_YET,
-            saying=PROFILE_UNSEEN,
-            timeout_s=PROFILE_TIMEOUT_S,
-            IamInstanceProfile={"Name": self.identity.profile},
-            **arguments,
-        )
+        profile = self.identity.profile
+        waiting: dict[str, Any] = {"saying": PROFILE_UNSEEN, "timeout_s": PROFILE_TIMEOUT_S}
+        what, arguments["IamInstanceProfile"] = f"EC2 to see the instance profile {profile}", {"Name": profile}
+        return self.retry_while(NOT_SEEN_YET, what, call, **waiting, **arguments)
 
     def _arguments(self, node: str, place: Place) -> dict[str, Any]:
         names, image, until = self.run.names, self.images.image, self.lease_at_launch

@@ -104,7 +104,6 @@ class Leasing(StackStep):
             self.ec2.delete_tags(Resources=[instance_id], Tags=[{"Key": LEASE_TAG}])
 
     def _holds(self, node: str, instance_id: str) -> bool:
-        """Whether the node and its tag both have the lease that is wanted."""
         told = self._command(node, instance_id, f"cat {userdata.LEASE_FILE} 2>/dev/null || :").strip()
         if told != (str(userdata.epoch(self.config.lease)) if self.config.lease else ""):
             return False

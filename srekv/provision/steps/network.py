@@ -67,7 +67,6 @@ class Network(StackStep):
 
     @property
     def _lived_in(self) -> str:
-        """The VPC in which a node lives, "" while there is none."""
         return str(self.existing.instances[0]["VpcId"]) if self.existing.instances else ""
 
     def fit(self) -> None:
@@ -95,7 +94,6 @@ class Network(StackStep):
         return [attribute.result() for attribute in attributes]
 
     def _of_vpc(self, operation: str, member: str, vpc_id: str) -> list[Described]:
-        """What a listing has in a VPC."""
         listed = each(self.ec2, operation, member, Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])
         return [one for one in listed if one["VpcId"] == vpc_id]
 
@@ -162,7 +160,6 @@ class Network(StackStep):
             yield change("VPC", vpc_id, vpc_id, f"{attribute} on", call, **{"VpcId": vpc_id, member: {"Value": True}})
 
     def _kept(self) -> dict[str, Place]:
-        """The places of the nodes that exist."""
         return {
             node_of(one): Place(one["Placement"]["AvailabilityZone"], one["SubnetId"])
             for one in self.existing.instances

@@ -70,7 +70,6 @@ class Nodes(StackStep):
                 yield from self._limit(self.names.instance(node), kept)
 
     def _by_age(self, node: str) -> list[Described]:
-        """The instances of a node, the oldest first."""
         return sorted(of_node(self.existing.instances, node), key=lambda one: (one["LaunchTime"], one["InstanceId"]))
 
     def ensure(self) -> Ops:
@@ -101,7 +100,7 @@ class Nodes(StackStep):
                 yield create("address association", name, partial(self._associate, instance_id, allocation), detail)
 
     def _associate(self, instance_id: str | None, allocation: str) -> str:
-        answer: Described = self._retry_while(
+        answer: Described = self.retry_while(
             NOT_RUNNING_YET,
             f"{instance_id} to take its address",
             self.ec2.associate_address,
@@ -122,7 +121,7 @@ class Nodes(StackStep):
             yield self._terminate_op(one)
         ending = [one["InstanceId"] for one in instances if one["InstanceId"] in self.run.deleted]
         if ending:
-            self._wait(
+            self.wait(
                 "the instances to be terminated",
                 lambda: self._have_ended(ending) or None,
                 timeout_s=600,
@@ -145,7 +144,7 @@ class Nodes(StackStep):
 
         def terminate() -> None:
             try:
-                self._remove(
+                self.remove(
                     f"EC2 to see {instance_id}",
                     lambda: self.ec2.terminate_instances(InstanceIds=[instance_id]),
                     listed=lambda: instance_id in {one["InstanceId"] for one in self.existing.fresh_instances()},
@@ -182,7 +181,6 @@ class Nodes(StackStep):
         )
 
     def _repair(self, node: str, instance: Described) -> Ops:
-        """Bring a live instance to what was asked, or say what cannot be changed."""
         what, state = (KIND, self.names.instance(node), instance["InstanceId"]), instance["State"]["Name"]
         changes = [*self._limit(what[1], instance), *self._drift(node, instance)]
         if state == "running":
@@ -259,7 +257,7 @@ class Nodes(StackStep):
                 )
             return True if seen in states else None
 
-        self._wait(
+        self.wait(
             f"{self.names.instance(node)} to be {states[0]}",
             look,
             timeout_s=300,
@@ -268,6 +266,5 @@ class Nodes(StackStep):
 
 
 def _groups(instance: Described) -> set[str]:
-    """The security groups of the instance's network interfaces."""
     interfaces = instance.get("NetworkInterfaces", ())
     return {group["GroupId"] for interface in interfaces for group in interface.get("Groups", ())}

@@ -79,7 +79,7 @@ class Table(StackStep):
     def settle(self) -> Ops:
         """Wait for ACTIVE, then switch point-in-time recovery on: not possible earlier (aws-facts 5)."""
         if not self._active and not self.run.dry:
-            self._wait(
+            self.wait(
                 f"the table {self._name} to be ACTIVE",
                 lambda: (self._find() or {}).get("TableStatus") == "ACTIVE" or None,
                 timeout_s=TIMEOUT_S,
@@ -138,7 +138,7 @@ class Table(StackStep):
         if created is None or datetime.now(UTC) - created > timedelta(minutes=1):
             return False
         try:
-            return self._wait("the new table's tags", lambda: self._tagged(table) or None, timeout_s=2)
+            return self.wait("the new table's tags", lambda: self._tagged(table) or None, timeout_s=2)
         except TimeoutExceeded:
             return False
 
@@ -176,14 +176,9 @@ class Table(StackStep):
                 Tags=self.names.tags(self._name),
             )["TableDescription"]
 
-        def adopt() -> Described | None:
-            table = self._find()
-            if table:
-                self._refuse_foreign(table)
-            return table
-
-        what, exists = f"the table {self._name}", "ResourceInUseException"
-        return str(self._create_or_adopt(what, create_table, exists=exists, look=adopt)["TableArn"])
+        what, exists, refuse = f"the table {self._name}", "ResourceInUseException", self._refuse_foreign
+        table = self.create_or_adopt(what, create_table, exists=exists, find=self._find, refuse=refuse)
+        return str(table["TableArn"])
 
     def _drift(self, table: Described) -> Ops:
         arn, tags = table["TableArn"], self.names.tags(self._name)
@@ -200,11 +195,11 @@ class Table(StackStep):
     def _update(self, arn: str, detail: str, **fields: Any) -> Op:
         arguments = {"TableName": self._name, **fields}
         taking = f"the table {self._name} to take changes"
-        call = partial(self._retry_while, BUSY, taking, self.dynamodb.update_table)
+        call = partial(self.retry_while, BUSY, taking, self.dynamodb.update_table)
         return change("table", self._name, arn, detail, call, **arguments)
 
     def _switch_recovery_on(self) -> str:
-        self._retry_while(
+        self.retry_while(
             TOO_EARLY,
             f"{RECOVERY} to be possible",
             self.dynamodb.update_continuous_backups,
@@ -227,7 +222,7 @@ class Table(StackStep):
                 raise
 
         taking = f"the table {self._name} to take a deletion"
-        self._retry_while(BUSY, taking, delete_table, timeout_s=TIMEOUT_S)
+        self.retry_while(BUSY, taking, delete_table, timeout_s=TIMEOUT_S)
 
     def _wait_gone(self, old: Described) -> None:
         """Until this one is: a concurrent `up` may have made another one of that name."""
@@ -239,4 +234,4 @@ class Table(StackStep):
             told = [key for key in ("TableId", "CreationDateTime") if key in table and key in old]
             return (bool(told) and table[told[0]] != old[told[0]]) or None
 
-        self._wait(f"the table {self._name} to be gone", look, timeout_s=TIMEOUT_S)
+        self.wait(f"the table {self._name} to be gone", look, timeout_s=TIMEOUT_S)

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from srekv.config import Config
 from srekv.errors import ImmutableError, SrekvError, TimeoutExceeded
+from srekv.provision.engine.retries import Retrying
 from srekv.provision.engine.run import CancelledError, Run
 from srekv.provision.engine.scheduler import destroy_all, ensure_all, observe_all, refuse_what_cannot_change
 from srekv.provision.step import Op, Ops, Step, cannot, leave
@@ -264,15 +265,24 @@ def _refusing(*codes: str) -> Callable[..., str]:
     return call
 
 
-def test_persist_asks_again_while_it_is_not_yet_there(run: Run) -> None:
+@dataclass
+class Caller(Retrying):
+    """Makes calls for a section of the run."""
+
+    run: Run
+    section: str = "S"
+
+
+def test_a_call_is_made_again_while_something_is_not_yet_there(run: Run) -> None:
     """The codes that mean "not yet" are waited out; others and other messages are not."""
-    assert run.persist("S", "x", _refusing("Fresh", "Fresh"), on=frozenset({"Fresh"}), Name="n") == "n"
+    retry_while, fresh = Caller(run).retry_while, frozenset({"Fresh"})
+    assert retry_while(fresh, "x", _refusing("Fresh", "Fresh"), Name="n") == "n"
     with pytest.raises(ClientError):
-        run.persist("S", "x", _refusing("Other"), on=frozenset({"Fresh"}), Name="n")
+        retry_while(fresh, "x", _refusing("Other"), Name="n")
     with pytest.raises(ClientError):
-        run.persist("S", "x", _refusing("Fresh"), on=frozenset({"Fresh"}), saying={"Fresh": ("profile",)}, Name="n")
+        retry_while(fresh, "x", _refusing("Fresh"), saying={"Fresh": ("profile",)}, Name="n")
     with pytest.raises(TimeoutExceeded):
-        run.persist("S", "x", _refusing(*["Fresh"] * 99), on=frozenset({"Fresh"}), timeout_s=0.2, Name="n")
+        retry_while(fresh, "x", _refusing(*["Fresh"] * 99), timeout_s=0.2, Name="n")
 
 
 @dataclass(eq=False)
