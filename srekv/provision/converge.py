@@ -36,7 +36,6 @@ def ensure_whole(steps: Steps, make: Make) -> tuple[Steps, Instances | None]:
 
     Raises:
         EndedError: a `down` came between; what this run had made is removed.
-        SrekvError: the first failure.
     """
     for _ in range(ROUNDS - 1):
         instances, role = _round(steps, make, tolerant=True)

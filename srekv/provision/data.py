@@ -39,9 +39,6 @@ def holding(table: Table) -> Holding | None:
 
     DescribeTable's count is up to six hours old: a table filled this morning would seem empty. So the first page of a
     consistent scan is counted, a megabyte at most.
-
-    Raises:
-        SrekvError: DynamoDB does not tell.
     """
     with explained(f"counting the items of {table.names.table}"):
         if not table.find_ours():
@@ -117,10 +114,6 @@ class Backup(Retrying):
 
 
 def delete_backup(clients: Clients, arn: str) -> None:
-    """Delete a backup; one that is gone is fine.
-
-    Raises:
-        SrekvError: DynamoDB refuses.
-    """
+    """Delete a backup; one that is gone is fine."""
     with explained(f"deleting the backup {arn}"):
         gone(clients.dynamodb.delete_backup, BackupArn=arn)

@@ -20,11 +20,7 @@ ROLES: dict[str, Role] = {"az1": "primary", "az2": "secondary"}
 
 
 def read(run: Run) -> Deployment:
-    """The stack as it is now, with at least one call to each service.
-
-    Raises:
-        SrekvError: a part is missing; it says which, and `up` repairs it.
-    """
+    """The stack as it is now; raises SrekvError if a part is missing, which `up` repairs."""
     existing = Existing(run.clients, run.names)
     with ThreadPoolExecutor(4, thread_name_prefix="read") as pool:
         instances = pool.submit(existing.fresh_instances)
@@ -50,11 +46,7 @@ def assemble(
 ) -> Deployment:
     """The stack that `up` has just made sure of, from what its steps know: no need to ask for it again.
 
-    Args:
-        run: the settings.
-        instances: the live instances as EC2 describes them.
-        addresses: each node's Elastic IP.
-        checks: the id of each node's health check.
+    `instances` are EC2's descriptions; `addresses` and `checks` have each node's Elastic IP and health check's id.
     """
     config = run.config
     given = [{"PublicIp": address, "Tags": [{"Key": NODE_TAG, "Value": node}]} for node, address in addresses.items()]

@@ -31,11 +31,7 @@ def as_text(end: datetime | None) -> str:
 
 
 def from_text(text: str) -> datetime | None:
-    """The inverse of as_text.
-
-    Raises:
-        SrekvError: somebody wrote something else into the tag.
-    """
+    """The inverse of as_text; raises SrekvError for anything else, which somebody wrote into the tag."""
     if text in {"", PENDING}:
         return None
     try:

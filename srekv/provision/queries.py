@@ -83,10 +83,7 @@ def stack_of_alarm(cloudwatch: Any, alarm: Described) -> str:
 
 
 def stack_of_dashboard(body: str) -> str:
-    """The stack that the first widget names; "" for anybody else's, whatever it looks like.
-
-    A dashboard takes tags at its creation only (aws-facts 8).
-    """
+    """The stack that the first widget names, as a dashboard takes tags at its creation only (aws-facts 8); "" else."""
     try:
         return stack_of_title(json.loads(body)["widgets"][0]["properties"]["markdown"])
     except (ValueError, LookupError, TypeError):

@@ -36,12 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stack:
-    """One stack on one target, ready to be worked on.
-
-    Attributes:
-        run: what the steps share.
-        role: the stack's role as it was when the command began, None when there was none.
-    """
+    """One stack on one target, ready to be worked on; `role` is its role as it was when the command started."""
 
     run: Run
     role: Mapping[str, Any] | None
@@ -113,11 +108,7 @@ class Stack:
         return tag_map(tags).get(STACK_TAG) != self.run.config.stack
 
     def plan(self) -> Plan:
-        """What `up` would do now; reads only, and tells nobody.
-
-        Raises:
-            SrekvError: `up` would refuse to begin.
-        """
+        """What `up` would do now; reads only, and prints nothing. Raises SrekvError if `up` would refuse to start."""
         plan = Plan()
         Stack(Run(self.run.config, self.run.clients, plan, dry=True), self.role).up(wait=False)
         return plan
@@ -140,11 +131,7 @@ class Stack:
         return any(not of_node(listed, node) for listed in listings for node in NODES)
 
     def down(self, *, keep_table: bool = False, backup: str = "") -> Removal:
-        """Remove everything, then list every kind again; see removal.remove.
-
-        Raises:
-            UsageError: the stack is in another Region; see also removal.remove.
-        """
+        """Remove everything, then list every kind again, as `removal.remove` does; refuse a stack of another Region."""
         steps = Steps(self.run, self.role)
         self._refuse_elsewhere(steps)
         return remove(self.run, steps, keep_table=keep_table, backup=backup)
@@ -176,12 +163,12 @@ def connect(
     Args:
         config: the target and the defaults.
         given: the settings given on the command line; they win over those the stack was made with.
-        watcher: whom to tell.
+        watcher: gets what is done.
         dry: show, do not do.
-        session: makes the clients, in place of a new session.
+        session: makes the clients, instead of a new session.
 
     Raises:
-        UsageError: a given setting is impossible; nothing was called.
+        UsageError: a given setting is invalid; nothing was called.
         SrekvError: no credentials, no answer, or not permitted.
     """
     dataclasses.replace(config, **given)

@@ -54,11 +54,7 @@ class AwsFaultTarget:
         self._run.cancelled.set()
 
     def deployment(self) -> Deployment:
-        """The stack as it is now.
-
-        Raises:
-            SrekvError: it is not complete, or could not be read.
-        """
+        """The stack as it is now; raises SrekvError if it is not complete, or could not be read."""
         with explained(f"reading the stack {self._run.config.stack}"):
             return read(self._run)
 
@@ -100,13 +96,9 @@ class AwsFaultTarget:
     def admit(self, instance_id: str) -> str:
         """Open the service's port to an instance's public address: that is where it comes from to an Elastic IP.
 
-        The rule carries srekv's mark, so that `up` takes it away should nobody else have done so.
-
-        Returns:
-            the address; "" when it was let in already, so that nothing needs to be taken back.
-
-        Raises:
-            SrekvError: the instance has no public address.
+        The rule carries srekv's mark, so that `up` takes it away if nothing else has. Returns the address; "" when it
+        was let in already, so that nothing needs to be taken back. Raises SrekvError if the instance has no public
+        address.
         """
         address = str(self._instance(instance_id, instance_id).get("PublicIpAddress", ""))
         if not address:
@@ -120,11 +112,7 @@ class AwsFaultTarget:
         return address if self._change_rule(doing, authorize, address, unless=present) else ""
 
     def dismiss(self, address: str) -> None:
-        """Close the port to that address again.
-
-        Raises:
-            SrekvError: EC2 refuses; a rule that is gone is fine.
-        """
+        """Close the port to that address again; a rule that is gone is fine."""
         if address:
             revoke = self._ec2.revoke_security_group_ingress
             self._change_rule(f"closing the port to {address}", revoke, address, unless="InvalidPermission.NotFound")
@@ -149,12 +137,7 @@ class AwsFaultTarget:
         return tuple(observation(one) for one in answer["HealthCheckObservations"])
 
     def await_commands(self, nodes: Sequence[Place]) -> None:
-        """Wait until the SSM agents of these nodes are online (aws-facts 4.9).
-
-        Raises:
-            TimeoutExceeded: one is not within TIMEOUT_S.
-            SrekvError: SSM could not be asked.
-        """
+        """Wait until the SSM agents of these nodes are online (aws-facts 4.9), TIMEOUT_S at most."""
         ids = {node.instance_id for node in nodes}
         seen: set[str] = set()
 

@@ -109,10 +109,9 @@ class UserData:
                 raise UsageError(f"{name} {value!r} cannot go into user data", why=f"expected {safe.pattern}")
 
     def packed(self, lease: datetime | None) -> bytes:
-        """The same bytes for the same node, package and zlib; `lease`: when the node ends itself, an aware time.
+        """The same bytes for the same node, package and zlib; raises SrekvError if EC2 does not accept that many.
 
-        Raises:
-            SrekvError: they are more than EC2 accepts.
+        `lease` is when the node ends itself, an aware time.
         """
         archive = bz2.compress(b"\f".join(f"{name}\n{content}".encode() for name, content in self._archived()))
         plain = {RESOLVER_FILE: _resolver(self.zone)}

@@ -135,11 +135,7 @@ class Addresses(StackStep):
                 raise
 
     def _disassociate(self, address: Described) -> None:
-        """Take it off what it is on.
-
-        Raises:
-            HeldError: that is a service's interface, such as a NAT gateway's, and only the service lets go.
-        """
+        """Take it off what it is on; raises HeldError if that is a service's, such as a NAT gateway's."""
         if not address.get("AssociationId"):
             return
         try:

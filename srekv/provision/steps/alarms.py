@@ -26,9 +26,7 @@ class Alarms(StackStep):
     """Three alarms and a dashboard when --alarms was given; looked for and removed in any case.
 
     They are found by name, so an alarm counts as ours only with our tag, and a dashboard only with our first widget.
-
-    Attributes:
-        wanted_before: whether the stack was made with alarms.
+    `wanted_before`: whether the stack was made with alarms.
     """
 
     section = "CloudWatch"

@@ -29,12 +29,10 @@ from srekv.provision.steps.volumes import Volumes
 
 
 class Steps:
-    """Every step of a stack, in the order of the lab's sections. Nothing is called yet.
+    """Every step of a stack, in the order of the lab's sections; nothing is called yet.
 
-    Args:
-        run: what they share.
-        role: the stack's role as it was at the beginning of the run, None when there was none.
-        waits_for_health: whether a node that cannot become healthy is an error.
+    `role` is the stack's as it was at the beginning of the run; with `waits_for_health` a node that cannot become
+    healthy is an error.
     """
 
     def __init__(self, run: Run, role: Mapping[str, Any] | None, *, waits_for_health: bool = False) -> None:

@@ -323,8 +323,7 @@ class PrivateZone(StackStep):
     def _delete_records(self, zone: Described, records: Sequence[Described]) -> None:
         """Delete these record sets; when another run has changed or deleted one of them (R32), those that are left.
 
-        Raises:
-            HeldError: Route 53 refuses although all of them are there unchanged.
+        Raises HeldError if Route 53 refuses although all of them are there unchanged.
         """
         zone_id, left = strip_prefix(zone["Id"]), records
 

@@ -279,8 +279,7 @@ class Firewall(StackStep):
     def _ends_soon(self, group: Mapping[str, Any]) -> bool:
         """Whether interfaces of ending instances hold it, as nothing else goes by itself; False if nothing is shown.
 
-        Raises:
-            HeldError: something else uses it, perhaps an instance that a concurrent `up` launched: a later round's.
+        Raises HeldError for any other holder, perhaps an instance that a concurrent `up` launched: a later round's.
         """
         holders = group_holders(self.run.clients, [group], self.names.stack)[group["GroupId"]]
         if any(holder.stays for holder in holders):
@@ -333,13 +332,8 @@ def _rules(permissions: Iterable[Mapping[str, Any]]) -> Iterable[tuple[Rule, str
 def operator_cidrs(config: Config, endpoint: str | None) -> tuple[str, ...]:
     """The operator's CIDR blocks: those given, else this machine's own address.
 
-    Args:
-        config: allow_cidrs wins.
-        endpoint: the URL that boto3 was told to use in place of AWS's, or None. Seen from such an endpoint the operator
-            is the address that this machine reaches it from; seen from AWS it is the public address.
-
-    Raises:
-        SrekvError: the address cannot be learned.
+    Seen from an endpoint that boto3 was told to use instead of AWS's, that is the address that this machine reaches it
+    from; seen from AWS (None) it is the public address.
     """
     if config.allow_cidrs:
         # As EC2 writes them: it takes neither an address without its /32 nor a netmask.

@@ -46,8 +46,7 @@ def table_arn(role_arn: str, region: str, table: str) -> str:
 class Identity(StackStep):
     """Role, inline policy and instance profile; a new role's tags also hold the stack's settings.
 
-    Attributes:
-        role: GetRole's answer at the beginning of the run, None when there was none.
+    `role` is GetRole's answer at the beginning of the run, None when there was none.
     """
 
     section = "IAM"

@@ -158,11 +158,7 @@ def _holds_something(file: Path) -> bool:
 
 @contextmanager
 def _opened_alone(file: Path) -> Iterator[TextIO]:
-    """The file for writing, readable by its owner only; no other process has it open like this.
-
-    Raises:
-        UsageError: it cannot be written, or somebody else writes it.
-    """
+    """The file for writing, readable by its owner only; no other process has it open like this."""
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT, 0o600)
     except OSError as error:

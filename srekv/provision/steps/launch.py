@@ -76,12 +76,7 @@ class Images(StackStep):
 
     @cached_property
     def image(self) -> Image:
-        """The image for new nodes.
-
-        Raises:
-            UsageError: --ami names an image that is not there.
-            SrekvError: the public parameter cannot be read.
-        """
+        """The image for new nodes; raises SrekvError if --ami names none, or the parameter cannot be read."""
         config = self.config
         if config.ami:
             return self._given(config.ami)

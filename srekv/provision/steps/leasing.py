@@ -77,10 +77,7 @@ class Leasing(StackStep):
     def _give(self, node: str, instance_id: str) -> None:
         """Tell the node, then tag it; again if another `up` came between.
 
-        A node that takes no commands keeps the lease it has, and its tag.
-
-        Raises:
-            SrekvError: the node does not take commands, or another `up` goes on telling it something else.
+        A node that takes no commands keeps the lease it has, and its tag, and is an error.
         """
         with self._explained(node, instance_id):
             AwsFaultTarget(self.run).await_commands([Instance(instance_id=instance_id)])
@@ -111,11 +108,7 @@ class Leasing(StackStep):
         return found is not None and tags_of(found).get(LEASE_TAG, "") == self._want
 
     def _command(self, node: str, instance_id: str, script: str) -> str:
-        """Run it on the node; what it printed.
-
-        Raises:
-            SrekvError: the node does not take commands, or did not carry this one out.
-        """
+        """Run it on the node and return what it printed; raises SrekvError if it was not carried out."""
         with self._explained(node, instance_id):
             where = Instance(instance_id=instance_id)
             result = AwsFaultTarget(self.run).run(where, script, timeout_s=COMMAND_TIMEOUT_S)

@@ -88,11 +88,7 @@ def _key(name: str) -> str:
 def resolve(config: Config, given: Mapping[str, Any], clients: Clients) -> tuple[Config, Mapping[str, Any] | None]:
     """The Config that counts: `given` over what the stack was made with over the defaults in `config`.
 
-    Returns:
-        the Config, and the role as GetRole showed it (None when there is none), so that nobody needs to ask again.
-
-    Raises:
-        UsageError: the stack is in another Region; nothing but its role was looked at.
+    Returns it with the role as GetRole showed it, None when there is none. Refuses a stack of another Region.
     """
     answer = found(clients.iam_first.get_role, RoleName=Names(config.stack).role)
     role = answer["Role"] if answer else None
@@ -114,14 +110,9 @@ def region_of(role: Mapping[str, Any] | None) -> str:
 
 
 def refuse_elsewhere(config: Config, told: Collection[str]) -> None:
-    """Half of a stack is the same in every Region: `down` in a wrong one would take that half and prove nothing.
+    """Refuse a command in another Region than all of those that things of the stack say they are in (`told`).
 
-    Args:
-        config: the Region that the command is about.
-        told: the Regions that things of the stack say it is in.
-
-    Raises:
-        UsageError: all of them say another one.
+    Half of a stack is the same in every Region: `down` in a wrong one would take that half and prove nothing.
     """
     if told and config.region not in told:
         home = min(told)
@@ -138,9 +129,6 @@ class Settings(StackStep):
 
     Earlier would be wrong: a setting that another step refuses (a field that cannot change, a key that is not there)
     would stay, and every later `up` would ask for it again. A new role is born with its settings.
-
-    Attributes:
-        role: GetRole's answer at the beginning of the run, None when there was none.
     """
 
     section = "IAM"

@@ -29,11 +29,7 @@ RECOVERY = "point-in-time recovery"
 
 @dataclass(eq=False)
 class Table(StackStep):
-    """The table that holds the state of the service.
-
-    Attributes:
-        created: whether this run has made it, or is going to.
-    """
+    """The table that holds the service's state; `created`: whether this run has made it, or is going to."""
 
     section = "DynamoDB"
     checking = "checking the table"
