@@ -10,7 +10,7 @@ import click
 from rich.table import Table
 
 from srekv.check.compare import Difference, Measures
-from srekv.commands.history import HISTORY, parse_history, sealed
+from srekv.commands.history import HISTORY, read_history, sealed
 from srekv.commands.session import pass_invocation
 from srekv.errors import FindingError, UnknownError, UsageError
 from srekv.ui.console import plain_table
@@ -97,7 +97,10 @@ def _side(path: Path) -> list[Measures]:
             f"there is no {HISTORY} and no {VERDICT} in {path}", next_step="name a history file or a directory of runs"
         )
     return [
-        *(Measures.of(sealed(judge_history(parse_history(one)), one), name=str(one)) for one in histories),
+        *(
+            Measures.of(sealed(judge_history(read_history(one, must_be_one=False)), one), name=str(one))
+            for one in histories
+        ),
         *map(_recorded, verdicts),
     ]
 

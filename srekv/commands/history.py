@@ -84,38 +84,28 @@ def history_file(path: Path) -> Path:
     return history
 
 
-def read_history(path: Path, format_: Format | None = None) -> History:
+def read_history(path: Path, format_: Format | None = None, *, must_be_one: bool = True) -> History:
     """The history in a file.
 
     Raises:
-        UsageError: none of its lines is an operation or an event, or one is an operation that srekv cannot judge.
+        UsageError: a line holds an operation that srekv cannot judge; or, if it must be a history, none of its lines is
+            an operation or an event.
     """
-    from srekv.check.formats import FORMATS
+    from srekv.check.formats import FORMATS, FormatError, read
 
-    history = parse_history(path, format_)
-    if history.damaged and not history.is_history:
+    try:
+        history = read(path, format_)
+    except FormatError as error:
+        raise UsageError(
+            f"{path} cannot be judged", why=str(error), next_step="srekv judges reads and changes of single registers"
+        ) from error
+    if must_be_one and history.damaged and not history.is_history:
         raise UsageError(
             f"{path} is no history",
             why=f"none of its lines is an operation or an event; {history.damaged[0]}",
             next_step=f"name the {HISTORY} of a run, or another format with --format: {', '.join(FORMATS)}",
         )
     return history
-
-
-def parse_history(path: Path, format_: Format | None = None) -> History:
-    """What a file holds, be it a history or not.
-
-    Raises:
-        UsageError: a line holds an operation that srekv cannot judge.
-    """
-    from srekv.check.formats import FormatError, read
-
-    try:
-        return read(path, format_)
-    except FormatError as error:
-        raise UsageError(
-            f"{path} cannot be judged", why=str(error), next_step="srekv judges reads and changes of single registers"
-        ) from error
 
 
 def conclude(verdict: Verdict) -> None:
