@@ -18,6 +18,9 @@ from srekv.ui.context import Invocation
 LONG = f"aws route53 change-resource-record-sets --hosted-zone-id Z1 --change-batch '{'x' * 200}[y]'"
 
 
+RISK = Finding(id="i", severity="risk", subject="s", title="t", cause="c", proof="p", fix="f")
+
+
 def _invocation(*, target: str = "aws", region: str | None = None, profile: str | None = None) -> Invocation:
     screen = Screen(as_json=False)
     return Invocation(target=target, stack="blue", region=region, profile=profile, home=Path("/nowhere"), screen=screen)
@@ -49,20 +52,14 @@ def test_a_region_that_was_given_is_given_again() -> None:
 
 def test_a_finding_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
     """Verdict, severity, title, id, cause, proof with its brackets; the fix in one line, however long."""
-    finding = Finding(
-        id="some-id", severity="prevents", subject="s", title="it is wrong", cause="why", proof="[a] 1", fix=LONG
-    )
+    finding = replace(RISK, severity="prevents", title="it is wrong", proof="[a] 1", fix=LONG)
     show(_invocation(), Diagnosis.of("example.com", [finding, finding], ["q1", "q2"]), before_up=False)
     out = capsys.readouterr().out
     assert out.startswith("example.com: will not fail over\n")
-    assert out.count("prevents  it is wrong  [some-id]") == 1
-    assert "proof  [a] 1" in out
-    assert f"fix    {LONG}\n" in out
-    assert "examined: q1, q2" in out
-
-
-def test_before_up_has_words_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
-    """A stack that does not exist cannot fail over: the verdict is about its first `up`."""
+    assert out.count("prevents  it is wrong  [i]") == 1
+    for words in ("proof  [a] 1", f"fix    {LONG}\n", "examined: q1, q2"):
+        assert words in out
+    # A stack that does not exist cannot fail over: the verdict is about its first `up`.
     show(_invocation(target="local"), Diagnosis.of("the first up of blue", [], ["q"]), before_up=True)
     assert "the first up of blue: nothing is in its way" in capsys.readouterr().out
 
@@ -77,12 +74,11 @@ def test_each_name_is_shown_with_what_was_examined(capsys: pytest.CaptureFixture
     show(_invocation(), Diagnosis.of("x", [], [], names=[_name(not_examined=("the zone",))], fixed=2), before_up=False)
     out = capsys.readouterr().out
     assert out.startswith("x: unknown\n  svc.x  A  failover  unknown\n")
-    assert "svc.x A: not examined: the zone" in out
-    assert "PRIMARY svc.x A: health check; not examined: the alias target y" in out
+    for words in ("svc.x A: not examined: the zone", "PRIMARY svc.x A: health check; not examined: the alias target y"):
+        assert words in out
     assert "2 other record sets" in out
 
 
-RISK = Finding(id="i", severity="risk", subject="s", title="t", cause="c", proof="p", fix="f")
 OPEN = replace(RISK, severity="unchecked")
 WRONG = replace(RISK, severity="prevents")
 

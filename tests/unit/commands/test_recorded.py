@@ -100,25 +100,19 @@ def test_a_report_beside_a_history_of_another_name(tmp_path: Path, capsys: pytes
     assert (tmp_path / "history.jsonl").read_bytes() == kept
 
 
-def test_check_says_that_a_history_is_the_judged_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A seal that held is told; of a history that was never judged nothing is said."""
-    file = history(tmp_path / "history.jsonl")
+def test_a_history_is_held_to_its_seal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A seal that held is reported, none is not; a history that was changed after it was judged fails every command."""
+    file, other = history(tmp_path / "history.jsonl"), history(tmp_path / "other" / "history.jsonl")
     before = answer(capsys, "check", file)[1]
-    answer(capsys, "report", file)
+    assert answer(capsys, "report", file)[0] == 0
     after = answer(capsys, "check", file)[1]
-
     assert "seal" not in {one["checker"] for one in before["findings"]}
     assert [one["verdict"] for one in after["findings"] if one["checker"] == "seal"] == ["held"]
+    assert answer(capsys, "compare", other, file)[0] == 0
 
-
-def test_a_changed_history_fails_check_and_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What was judged and what is there now must be the same file."""
-    file = history(tmp_path / "history.jsonl")
-    assert answer(capsys, "report", file)[0] == 0
     history(file, back=49)
-
-    assert answer(capsys, "check", file)[0] == 1
-    assert answer(capsys, "report", file)[0] == 1
+    for words in (("check", file), ("report", file), ("compare", other, file)):
+        assert answer(capsys, *words)[0] == 1
 
 
 def test_compare_tells_by_its_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -203,28 +197,14 @@ def test_compare_refuses_a_tolerance_that_lets_everything_pass(
     assert answer(capsys, "compare", file, file, "--tolerance", tolerance) == (2, None)
 
 
-def test_compare_holds_a_run_to_its_seal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A history that was changed after it was judged is violated, here as in check."""
-    a, b = history(tmp_path / "a" / "history.jsonl"), history(tmp_path / "b" / "history.jsonl")
-    answer(capsys, "report", b)
-    assert answer(capsys, "compare", a, b)[0] == 0
-    history(b, back=49)
-
-    assert answer(capsys, "compare", a, b)[0] == 1
-
-
 @pytest.mark.parametrize("text", ["[]", "{}", "no json", "[" * 100_000])
-def test_compare_refuses_what_is_no_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
-    """A usage error, not a guess."""
+def test_what_is_nothing_to_judge(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    """A usage error, not a guess: an empty directory for each command, and what is no verdict.json."""
+    for words in (("check", tmp_path), ("report", tmp_path), ("compare", tmp_path, tmp_path)):
+        assert answer(capsys, *words)[0] == 2
     file = tmp_path / "verdict.json"
     file.write_text(text)
     assert answer(capsys, "compare", file, file) == (2, None)
-
-
-def test_an_empty_directory_has_nothing_to_judge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit 2 for each command."""
-    for command in (["check", tmp_path], ["report", tmp_path], ["compare", tmp_path, tmp_path]):
-        assert answer(capsys, *command)[0] == 2
 
 
 @pytest.mark.parametrize(
@@ -247,8 +227,7 @@ def test_predict(capsys: pytest.CaptureFixture[str], arguments: list[str], code:
 
 def test_predict_names_cheap_settings(capsys: pytest.CaptureFixture[str]) -> None:
     """The cheapest first; the text names them as options."""
-    _, document = answer(capsys, "predict", "--target", "60")
-    assert document["cheapest"]["interval"] == 30
+    assert answer(capsys, "predict", "--target", "60")[1]["cheapest"]["interval"] == 30
     assert run(["predict", "--target", "60"]) == 0
     assert "--interval 10 --threshold 3 --ttl 10" in " ".join(capsys.readouterr().out.split())
 
