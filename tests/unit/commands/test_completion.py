@@ -93,10 +93,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def _installed(shell: str) -> str:
-    found = shutil.which(shell)
-    if found is None:
-        pytest.skip(f"{shell} is not installed here")
-    return found
+    return shutil.which(shell) or pytest.skip(f"{shell} is not installed here")
 
 
 SESSIONS = {
