@@ -33,7 +33,7 @@ READING = ("Describe", "Get", "List")
 """How the names of operations start that change nothing."""
 
 _CALL = "srekv_call"
-_SERVICES = (Credentials, Addresses, Iam, Route53, Route53Timing, Tables, Ssm, Tagging)
+_SERVICES = (Credentials, Addresses, Iam, Route53Timing, Tables, Ssm, Tagging)
 
 
 class RuleSet:
@@ -50,7 +50,7 @@ class RuleSet:
             machines,
             *(of_machines(machines) for of_machines in (Launches, Profiles, Groups)),
             *(service(conditions) for service in _SERVICES),
-            *(Images(), Alarms(), Inputs()),
+            *(Route53(), Images(), Alarms(), Inputs()),
         )
         order = {rule: number for number, rule in enumerate(RULES)}
         rules = (one for service in self._services for one in service.rules)

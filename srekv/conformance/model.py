@@ -105,7 +105,6 @@ class Conditions:
         vcpu_quota: vCPUs that may run at once; None for no limit.
         without_capacity: zones where EC2 has no stock, for a launch and for a start (E3).
         not_offered: (instance type, zone) that EC2 does not offer (E4), for example ("t2.micro", "us-east-1e").
-        public_network: addresses that count as public though no router would carry them: an emulator's.
         keys: the access keys that the account knows.
         credentials: what it thinks of its callers' credentials (C1 to C4): valid, expired, invalid, skewed or
             not-subscribed.
@@ -119,7 +118,6 @@ class Conditions:
     without_capacity: set[str] = field(default_factory=set)
     not_offered: set[tuple[str, str]] = field(default_factory=set)
     offerings_agree: bool = True
-    public_network: str = "127.0.0.0/8"
     keys: set[str] = field(default_factory=set)
     credentials: str = "valid"
     clock: Callable[[], float] = time.monotonic

@@ -42,6 +42,7 @@ class Case:
     needs: str = ""
     expensive: bool = False
     unknown_key: bool = False
+    first: Sequence[tuple[str, Mapping[str, Any]]] = ()
     call: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
     changes: Sequence[tuple[str, Mapping[str, Any]]] = ()

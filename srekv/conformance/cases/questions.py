@@ -12,23 +12,16 @@ from srekv.conformance.cases import resources
 from srekv.conformance.cases.catalogue import Answer, Case
 from srekv.conformance.cases.context import TAG, CaseContext, code_of, fill, success
 
-_POLICY = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Action": "dynamodb:GetItem", "Resource": "*"}],
-    }
-)
-_INSTANCE = {"InstanceType": "t2.micro", "MinCount": 1, "MaxCount": 1}
-
 
 def ask(case: Case, context: CaseContext) -> Answer:
     """Put the question of a case."""
     values = resources.Values(context)
+    for call, params in fill(case.first, values):
+        context.call_with_retries(call, **params)
     if case.changes:
         return _change(context, values["zone_id"], *fill(case.changes, values))
     if case.call:
-        params = fill(case.params, values)
-        return context.ask(case.call, unknown_key=case.unknown_key, **params)
+        return context.ask(case.call, unknown_key=case.unknown_key, **fill(case.params, values))
     function: Callable[[CaseContext], Answer] = globals()[f"_{case.id.replace('-', '_')}"]
     return function(context)
 
@@ -104,12 +97,6 @@ def _check_reference_deleted(context: CaseContext) -> Answer:
     return _create_check(context, reference)
 
 
-def _check_deleted_once(context: CaseContext) -> Answer:
-    check = resources.new_check(context)
-    context.call_with_retries("route53.delete_health_check", HealthCheckId=check)
-    return context.ask("route53.delete_health_check", HealthCheckId=check)
-
-
 def _check_defaults(context: CaseContext) -> Answer:
     answer = context.call_with_retries("route53.get_health_check", HealthCheckId=resources.check(context))
     check = answer["HealthCheck"]
@@ -129,58 +116,11 @@ def _check_deleted_in_use(context: CaseContext) -> Answer:
 def _user_data_limit(context: CaseContext) -> Answer:
     tags = [{"ResourceType": "instance", "Tags": context.tags}]
     data = {"ImageId": resources.image(context), "UserData": "#" * 16385}
-    return context.ask("ec2.run_instances", **_INSTANCE, **data, TagSpecifications=tags)
-
-
-def _allocate(context: CaseContext) -> Any:
-    """A new Elastic IP."""
-    tags = [{"ResourceType": "elastic-ip", "Tags": context.tags}]
-    return context.call("ec2.allocate_address", Domain="vpc", TagSpecifications=tags)
+    return context.ask("ec2.run_instances", **resources.INSTANCE, **data, TagSpecifications=tags)
 
 
 def _release_by_address(context: CaseContext) -> Answer:
-    return context.ask("ec2.release_address", PublicIp=_allocate(context)["PublicIp"])
-
-
-def _rule_exists(context: CaseContext) -> Answer:
-    rule = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "IpRanges": [{"CidrIp": "10.9.8.0/24"}]}
-    params = {"GroupId": resources.group(context)[0], "IpPermissions": [rule]}
-    context.call_with_retries("ec2.authorize_security_group_ingress", **params)
-    return context.ask("ec2.authorize_security_group_ingress", **params)
-
-
-def _put_policy(context: CaseContext, role: str) -> None:
-    names = {"RoleName": role, "PolicyName": "srekv-conformance"}
-    context.call_with_retries("iam.put_role_policy", PolicyDocument=_POLICY, **names)
-
-
-def _role_with_policy(context: CaseContext) -> Answer:
-    role = resources.new_role(context)
-    _put_policy(context, role)
-    return context.ask("iam.delete_role", RoleName=role)
-
-
-def _role_with_attached_policy(context: CaseContext) -> Answer:
-    role, name = resources.new_role(context), context.name("policy")
-    made = context.call_with_retries("iam.create_policy", PolicyName=name, PolicyDocument=_POLICY, Tags=context.tags)
-    context.call_with_retries("iam.attach_role_policy", RoleName=role, PolicyArn=made["Policy"]["Arn"])
-    return context.ask("iam.delete_role", RoleName=role)
-
-
-def _role_in_profile(context: CaseContext) -> Answer:
-    role = resources.new_role(context)
-    resources.new_profile(context, role)
-    return context.ask("iam.delete_role", RoleName=role)
-
-
-def _profile_with_role(context: CaseContext) -> Answer:
-    profile = resources.new_profile(context, resources.new_role(context))
-    return context.ask("iam.delete_instance_profile", InstanceProfileName=profile)
-
-
-def _profile_one_role(context: CaseContext) -> Answer:
-    names = {"InstanceProfileName": resources.new_profile(context, resources.new_role(context))}
-    return context.ask("iam.add_role_to_instance_profile", RoleName=resources.role(context), **names)
+    return context.ask("ec2.release_address", PublicIp=resources.new_address(context)["PublicIp"])
 
 
 def _table_creating(context: CaseContext) -> Answer:
@@ -268,36 +208,14 @@ def _tagging_last_page(context: CaseContext) -> Answer:
     return success(answer, repr(answer.get("PaginationToken")))
 
 
-def _launch(context: CaseContext, **more: Any) -> str:
-    """The id of a new instance in the shared security group, pending."""
-    answer = context.call_with_retries(
-        "ec2.run_instances",
-        ImageId=resources.image(context),
-        **_INSTANCE,
-        SecurityGroupIds=[resources.group(context)[0]],
-        TagSpecifications=[{"ResourceType": "instance", "Tags": context.tags}],
-        **more,
-    )
-    return str(answer["Instances"][0]["InstanceId"])
-
-
 def _launch_and_wait(context: CaseContext) -> str:
-    instance = _launch(context)
+    instance = resources.new_instance(context)
     context.wait_for_instance(instance, "run", "running")
     return instance
 
 
-def _stop_never_ran(context: CaseContext) -> Answer:
-    return context.ask("ec2.stop_instances", InstanceIds=[_launch(context)])
-
-
-def _associate_not_running(context: CaseContext) -> Answer:
-    address = _allocate(context)["AllocationId"]
-    return context.ask("ec2.associate_address", AllocationId=address, InstanceId=_launch(context))
-
-
 def _release_in_use(context: CaseContext) -> Answer:
-    address, instance = _allocate(context), _launch_and_wait(context)
+    address, instance = resources.new_address(context), _launch_and_wait(context)
     names = {"AllocationId": address["AllocationId"]}
     made = context.call_with_retries("ec2.associate_address", **names, InstanceId=instance)
     association = {"AssociationId": made["AssociationId"]}
@@ -307,8 +225,8 @@ def _release_in_use(context: CaseContext) -> Answer:
 
 def _client_token_mismatch(context: CaseContext) -> Answer:
     token = context.name("token")
-    _launch(context, ClientToken=token)
-    params = {**_INSTANCE, "ImageId": resources.image(context), "InstanceType": "t3.micro"}
+    resources.new_instance(context, ClientToken=token)
+    params = {**resources.INSTANCE, "ImageId": resources.image(context), "InstanceType": "t3.micro"}
     return context.ask("ec2.run_instances", **params, ClientToken=token)
 
 

@@ -26,8 +26,13 @@ KEY = {
 CHECK = {"Type": "HTTP", "FullyQualifiedDomainName": "example.com", "Disabled": True}
 """The configuration of a health check; a disabled one never asks its host (aws-facts 1.1)."""
 
+POLICY = json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "dynamodb:GetItem", "Resource": "*"}]}
+)
+INSTANCE = {"InstanceType": "t2.micro", "MinCount": 1, "MaxCount": 1}
+
 ADDRESS = {"Type": "A", "TTL": 10, "ResourceRecords": [{"Value": "192.0.2.1"}]}
-"""What a record is unless a case says more."""
+"""What a record is unless a case gives more."""
 
 _IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
 
@@ -135,12 +140,16 @@ def role(context: CaseContext) -> str:
     return context.once("role", new_role)
 
 
-def new_profile(context: CaseContext, *roles: str) -> str:
-    """The name of an instance profile with these roles, made for one question."""
+def new_policy(context: CaseContext) -> str:
+    """The ARN of a managed policy made for one question; nothing assumes it."""
+    params = {"PolicyName": context.name("policy"), "PolicyDocument": POLICY, "Tags": context.tags}
+    return str(context.call_with_retries("iam.create_policy", **params)["Policy"]["Arn"])
+
+
+def new_profile(context: CaseContext) -> str:
+    """The name of an instance profile without a role, made for one question."""
     name = context.name("profile")
     context.call_with_retries("iam.create_instance_profile", InstanceProfileName=name, Tags=context.tags)
-    for one in roles:
-        context.call_with_retries("iam.add_role_to_instance_profile", InstanceProfileName=name, RoleName=one)
     return name
 
 
@@ -166,11 +175,31 @@ def image(context: CaseContext) -> str:
     return context.once("image", lambda home: str(home.call("ssm.get_parameter", Name=_IMAGE)["Parameter"]["Value"]))
 
 
+def new_address(context: CaseContext) -> Any:
+    """A new Elastic IP, as it was answered."""
+    tags = [{"ResourceType": "elastic-ip", "Tags": context.tags}]
+    return context.call("ec2.allocate_address", Domain="vpc", TagSpecifications=tags)
+
+
+def new_instance(context: CaseContext, **more: Any) -> str:
+    """The id of a new instance in the shared security group, pending."""
+    answer = context.call_with_retries(
+        "ec2.run_instances",
+        ImageId=image(context),
+        **INSTANCE,
+        SecurityGroupIds=[group(context)[0]],
+        TagSpecifications=[{"ResourceType": "instance", "Tags": context.tags}],
+        **more,
+    )
+    return str(answer["Instances"][0]["InstanceId"])
+
+
 _VALUES: dict[str, Callable[[CaseContext], Any]] = {
     "new": CaseContext.name,
     "region": lambda context: context.region,
     "tags": lambda context: context.tags,
     "trust": lambda _: TRUST,
+    "policy": lambda _: POLICY,
     "vpc": vpc,
     "zone_id": lambda context: zone(context)[0],
     "zone": lambda context: zone(context)[1],
@@ -178,19 +207,27 @@ _VALUES: dict[str, Callable[[CaseContext], Any]] = {
     "group": lambda context: group(context)[0],
     "group_name": lambda context: group(context)[1],
     "role": role,
+    "new_check": new_check,
+    "new_role": new_role,
+    "new_policy": new_policy,
     "new_profile": new_profile,
+    "new_address": lambda context: new_address(context)["AllocationId"],
+    "new_instance": new_instance,
     "table": table,
     "image": image,
 }
 
 
 class Values(dict[str, Any]):
-    """The values of cases.toml, each made when it is first needed: once a run, unless its name says "new"."""
+    """The values of cases.toml, each made when it is first needed: once a run, or once a case if it is a "new" one."""
 
     def __init__(self, context: CaseContext) -> None:
         super().__init__()
         self._context = context
 
     def __missing__(self, name: str) -> Any:
-        """Make it."""
-        return _VALUES[name](self._context)
+        """Make it; $new is another name each time."""
+        value = _VALUES[name](self._context)
+        if name != "new":
+            self[name] = value
+        return value
