@@ -15,10 +15,7 @@ class AsyncLink(BaseLink):
     """Runs its handlers, functions and coroutine functions, on the loop that it is made on.
 
     They start in the order in which their messages were sent, and run concurrently. Sending waits for the other side to
-    read: it always does, in a thread of its own.
-
-    Attributes:
-        ended: done once the other side has gone and no handler runs any more.
+    read: it always does, in a thread of its own. `ended` is done once it has gone and no handler runs any more.
     """
 
     def __init__(self, sock: socket.socket, handlers: Mapping[str, Handler]) -> None:
@@ -36,7 +33,7 @@ class AsyncLink(BaseLink):
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def call(self, method: str, /, **params: Any) -> Any:
-        """Ask the other side and wait for its answer. Raises LinkError and LinkClosedError, as ThreadLink.call."""
+        """Ask the other side and wait for its answer, as ThreadLink.call."""
         return await asyncio.wrap_future(self.ask(method, **params))
 
     def _receive(self, message: dict[str, Any]) -> None:

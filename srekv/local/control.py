@@ -119,8 +119,7 @@ def ensure(
 def stop(directory: Path) -> bool:
     """End the cloud and everything in it; False when none ran. Takes some seconds at most.
 
-    Raises:
-        SrekvError: it is starting or ending, and not done with that in time; or nothing proves which process it is.
+    Raises SrekvError when it does not end starting or ending in time, or when nothing proves which process it is.
     """
     _settled(directory, _STOP_S)
     runtime = read(directory)

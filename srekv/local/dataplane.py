@@ -18,13 +18,7 @@ from srekv.local.runtime import Runtime
 
 
 class DataPlane:
-    """The parts that follow the cloud's clock, on one event loop.
-
-    Args:
-        runtime: what the cloud is known by; its speed is settled, its directory is the one that machines use.
-        on_state: receives a machine's id and new state.
-        credentials: gives the credentials of a machine's role.
-    """
+    """The parts that follow the cloud's clock, on one event loop. Arguments are those of `Machines`."""
 
     def __init__(
         self,
@@ -62,11 +56,7 @@ class DataPlane:
         }
 
     async def start(self) -> None:
-        """Answer for names; everything else waits for what the control plane applies.
-
-        Raises:
-            SrekvError: the name servers cannot listen.
-        """
+        """Answer for names; the rest waits for what the control plane applies. Raises SrekvError: it cannot listen."""
         await self._names.start()
 
     async def close(self) -> None:

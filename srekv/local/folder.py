@@ -15,9 +15,7 @@ from srekv.errors import SrekvError
 def make_private(directory: Path) -> None:
     """Make the folder, and those above it that are missing, for their owner alone, whatever the umask.
 
-    Raises:
-        OSError: it cannot be made.
-        SrekvError: as `refuse_shared`.
+    Raises OSError when it cannot be made, and what `refuse_shared` raises.
     """
     missing = [folder for folder in (directory, *directory.parents) if not folder.exists()]
     for folder in reversed(missing):

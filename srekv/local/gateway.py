@@ -208,13 +208,7 @@ def _close_with_reset(sock: socket.socket) -> None:
 
 
 class _Relay:
-    """Joins an accepted client to a machine; all methods belong to the event loop's thread.
-
-    Args:
-        client: the accepted connection.
-        machine: address and port of the machine.
-        on_end: called with this relay once it is over and its sockets are closed; not after silence().
-    """
+    """Joins an accepted client to a machine; `on_end` is called once its sockets are closed, not after silence()."""
 
     def __init__(self, client: socket.socket, machine: Place, on_end: Callable[[_Relay], None]) -> None:
         self._loop = asyncio.get_running_loop()

@@ -12,12 +12,7 @@ class TooLargeError(ValueError):
 
 
 def gunzip(packed: bytes, limit: int) -> bytes:
-    """What is packed.
-
-    Raises:
-        TooLargeError: it unpacks to more than `limit` bytes.
-        ValueError: it is no gzip, or damaged.
-    """
+    """What is packed. Raises TooLargeError beyond `limit` bytes, ValueError when it is no gzip, or damaged."""
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(packed)) as stream:
             data = stream.read(limit + 1)

@@ -53,12 +53,7 @@ class Response(NamedTuple):
 
 
 class MetadataService:
-    """Answers for one machine.
-
-    Args:
-        machine: the machine as it is now; asked for every request, because addresses change.
-        credentials: fresh credentials of its role, or None without a role.
-    """
+    """Answers for one machine, as it is when a request comes: addresses change. Without a role it has no credentials."""
 
     def __init__(
         self, *, machine: Callable[[], Machine], credentials: Callable[[], Awaitable[Credentials | None]]

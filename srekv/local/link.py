@@ -67,7 +67,10 @@ class BaseLink:
         self._reader.start()
 
     def ask(self, method: str, /, **params: Any) -> Future[Any]:
-        """Send a request; its future gets the answer, LinkError or LinkClosedError. Raises LinkClosedError."""
+        """Send a request. Raises LinkClosedError.
+
+        The future gets the answer; LinkError with the text of the handler that failed; or LinkClosedError.
+        """
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()  # from now on it cannot be cancelled, only answered
         with self._state_lock:
@@ -155,12 +158,7 @@ class ThreadLink(BaseLink):
         self._notices = ThreadPoolExecutor(1, thread_name_prefix="link-notice")
 
     def call(self, method: str, /, **params: Any) -> Any:
-        """Ask the other side and wait for its answer.
-
-        Raises:
-            LinkError: its handler failed; the text is its own.
-            LinkClosedError: it has gone.
-        """
+        """Ask the other side and wait for its answer. Raises what `ask` does, and what its future gets."""
         return self.ask(method, **params).result()
 
     def close(self) -> None:

@@ -54,9 +54,9 @@ class Machines:
 
     Args:
         runtime: the cloud that they belong to; its directory is the one that machines use.
-        on_state: told a machine's id and new state.
-        on_uplinks: told that `uplinks()` changed.
-        credentials: asks for fresh credentials of a machine's role, by its id.
+        on_state: receives a machine's id and new state.
+        on_uplinks: called when `uplinks()` changed.
+        credentials: returns fresh credentials of a machine's role, by its id.
     """
 
     def __init__(
@@ -140,11 +140,7 @@ class Machines:
 
 
 class _Runner:
-    """One machine: its wanted states, its init process, its metadata service.
-
-    Attributes:
-        link: to its init, while it is on.
-    """
+    """One machine: its wanted states, its init process with the link to it, its metadata service."""
 
     def __init__(
         self,

@@ -1,7 +1,4 @@
-"""The runtime directory of a local cloud.
-
-Where it is, what lies in it, and the description of the cloud that runs there.
-"""
+"""The runtime directory of a local cloud: where it is, what lies in it, and which cloud runs there."""
 
 from __future__ import annotations
 

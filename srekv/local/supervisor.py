@@ -58,10 +58,8 @@ _log = logging.getLogger("srekv.local.supervisor")
 def claimed_network() -> Iterator[tuple[str, socket.socket]]:
     """The first free 127.53.N, and a listening API socket; the network is claimed until everything of it has ended.
 
-    A datagram socket is the claim: nobody asks it, and it does not end with the control plane, as the listener does.
-
-    Raises:
-        SrekvError: the addresses do not exist here, or every network is taken.
+    A datagram socket is the claim: it does not end with the control plane, as the listener does. Raises SrekvError when
+    the addresses do not exist here, or every network is taken.
     """
     for number in range(NETWORKS):
         subnet = f"{runtimes.NETWORKS}.{number}"
@@ -96,16 +94,9 @@ def _no_aliases(subnet: str) -> SrekvError:
 
 
 async def run(runtime: Runtime, listener: socket.socket, directory: Path, pipe: IO[str]) -> None:
-    """Live until a signal asks for the end, or until the control plane ends.
+    """Live until a signal asks for the end. Raises SrekvError when a part does not come up, or the control plane ends.
 
-    Args:
-        runtime: what the cloud will be known by; without a speed, the one that this machine keeps is measured.
-        listener: the API's socket; the control plane inherits it.
-        directory: what machines call the runtime directory.
-        pipe: see `_report`.
-
-    Raises:
-        SrekvError: the name servers or the control plane do not come up, or it ended by itself.
+    The control plane inherits `listener`; machines call the runtime directory `directory`; `pipe` is that of `_report`.
     """
     ready, stop = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

@@ -224,11 +224,7 @@ def _is_true(entry: Mapping[str, Any], name: str) -> bool:
 
 
 def _mergers_of(config: dict[str, Any], header: str) -> tuple[_Merger, ...]:
-    """Those that a part names itself, which are taken out of it, and in its header Merge-Type.
-
-    Raises:
-        ValueError, TypeError, KeyError: they are not of the form that cloud-init knows.
-    """
+    """Those that a part names itself, which are taken out of it, and in its header. Raises ValueError and others."""
     how = config.pop("merge_how", None)
     if how is None:
         how = config.pop("merge_type", None)

@@ -51,13 +51,7 @@ class Init:
         self._systemctl: Systemctl | None = None
 
     def boot(self, directory: str, user_data: str, **settings: Any) -> None:
-        """Prepare the root and start everything; the rest of the boot goes on in the background.
-
-        Args:
-            directory: the machine's own.
-            user_data: base64.
-            settings: see `Host`.
-        """
+        """Prepare the root and start everything; user data (base64) is run in the background. `settings`: see Host."""
         host = Host(Path(directory), **settings)
         console = host.directory / CONSOLE
         if console.exists() and console.stat().st_size > CONSOLE_LIMIT:
@@ -156,10 +150,7 @@ def _write_script(host: Host, path: Path, body: str) -> list[str]:
 
 
 def _run_command(host: Host, command: str, script: str, timeout_s: float) -> dict[str, Any]:
-    """Run a script as AWS-RunShellScript does, with its output in files, as a daemon may keep writing to it.
-
-    The answer of the link's `run`. Raises OSError when the machine goes off.
-    """
+    """Run a script as AWS-RunShellScript does. Its output goes to files: a daemon may keep writing to it."""
     place = host.root / "var/lib/amazon/ssm" / command
     words = _write_script(host, place / "_script.sh", script)
     outputs = [place / "stdout", place / "stderr"]

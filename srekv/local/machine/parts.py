@@ -80,11 +80,7 @@ def kind_of(text: str) -> str | None:
 
 
 def split(raw: bytes, room: Room) -> list[Part]:
-    """Every part in order.
-
-    Raises:
-        StopError: cloud-init would use nothing of it.
-    """
+    """Every part in order. Raises StopError when cloud-init would use nothing of it."""
     with suppress(ValueError):
         raw = room.gunzip(raw) if raw.startswith(b"\x1f\x8b") else raw
     if b"mime-version:" not in raw[:4096].lower():
@@ -146,11 +142,7 @@ def _entry(entry: Mapping[str, Any]) -> Part:
 
 
 def load_yaml(text: str) -> Any:
-    """A document, None for what is none.
-
-    Raises:
-        StopError: it is too large, by itself or with what its aliases stand for.
-    """
+    """A document, None for what is none. Raises StopError when it is too large, with what its aliases stand for."""
     if len(text) > LARGEST_YAML:
         raise StopError(f"a document of it has {len(text)} characters, and the local cloud reads {LARGEST_YAML}")
     import yaml  # a machine without cloud-config boots without it

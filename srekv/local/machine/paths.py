@@ -36,13 +36,7 @@ _SYSTEM_BIN = r"/(?:usr/)?s?bin/"
 
 
 class Rewriter:
-    """Moves absolute paths below a machine's root.
-
-    Args:
-        root: the machine's root directory.
-        shims: the directory of the commands that replace the system's.
-        names: those commands' names; /usr/bin/NAME becomes the shim.
-    """
+    """Moves absolute paths below a machine's root, and /usr/bin/NAME to the directory of shims for these names."""
 
     def __init__(self, root: Path, *, shims: Path, names: Iterable[str]) -> None:
         self.root = root

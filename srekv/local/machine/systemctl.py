@@ -54,12 +54,7 @@ class _Call(NamedTuple):
 
 
 class Systemctl:
-    """The units of one machine.
-
-    Args:
-        host: the machine.
-        power_off: ends it, orderly; called in a thread of its own, so that the command that asked gets its answer.
-    """
+    """The units of one machine, which `power_off` ends in order."""
 
     def __init__(self, host: Host, power_off: Callable[[], None]) -> None:
         self._host = host
@@ -85,7 +80,7 @@ class Systemctl:
             return Answer()
         if call.verb == "poweroff":
             self._host.log("systemd", "Powering off.")
-            threading.Thread(target=self._power_off, daemon=True).start()
+            threading.Thread(target=self._power_off, daemon=True).start()  # the command gets its answer
             return Answer()
         if call.verb not in self._verbs:
             return Answer(1, err=f"Unknown command verb {call.verb}.\n")

@@ -122,10 +122,7 @@ def environment_file(text: str) -> dict[str, str]:
 
 
 def _values(text: str) -> dict[str, list[str]]:
-    """Every key with its values in order.
-
-    An empty value clears the list before it. Sections do not share keys that matter here.
-    """
+    """Every key with its values in order; an empty one clears them. Sections do not share keys that matter here."""
     values: dict[str, list[str]] = {}
     for key, value in _assignments(re.sub(r"\\\n\s*", " ", text)):
         values[key] = [*values.get(key, ()), value] if value else []

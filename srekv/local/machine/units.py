@@ -28,12 +28,7 @@ SHORTEST_STOP_S = 2.0
 
 
 class Service:
-    """A unit that was started at least once.
-
-    Attributes:
-        state: systemd's word: inactive, activating, active, deactivating or failed.
-        result: why it failed, in systemd's words, "" otherwise.
-    """
+    """A unit: its state (inactive, activating, active, deactivating, failed) and why it failed, in systemd's words."""
 
     def __init__(self, name: str, host: Host) -> None:
         self.name = name
