@@ -35,11 +35,8 @@ from srekv.local.runtime import (
 
 __all__ = ["DNS_PORT", "Runtime", "ensure", "environment", "find", "home", "logs", "release", "status", "stop"]
 
-DNS_PORT = 5300
-"""Of a local cloud that is started without a wish."""
-
-LOG_LIMIT = 8 * 1024 * 1024
-"""A longer supervisor log starts anew with the next cloud."""
+DNS_PORT = 5300  # of a local cloud that is started without a wish
+LOG_LIMIT = 8 * 1024 * 1024  # a longer supervisor log starts anew with the next cloud
 
 _PING_S = 5.0
 _STOP_S = 15.0

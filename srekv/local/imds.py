@@ -24,18 +24,14 @@ from srekv.local.loopback import host_of, is_loopback, is_ours
 from srekv.local.model import Machine
 from srekv.local.runtime import ACCOUNT
 
-PORT = 1338
-"""Where it listens on a machine's private address (the real one is port 80 of 169.254.169.254)."""
-
-ADDRESS = "169.254.169.254"
-"""Its address on EC2, which a machine's programs use."""
+PORT = 1338  # where it listens on a machine's private address (the real one is port 80 of 169.254.169.254)
+ADDRESS = "169.254.169.254"  # its address on EC2, which a machine's programs use
 
 VPC_CIDR = "172.31.0.0/16"
 TOKEN_PATH = "/latest/api/token"  # noqa: S105 - a path
 TTL_HEADER = "x-aws-ec2-metadata-token-ttl-seconds"
 LONGEST_TTL_S = 21600
-REFRESH_S = 300
-"""Credentials are renewed when they have less than this left, wall-clock seconds."""
+REFRESH_S = 300  # credentials are renewed when they have less than this left, wall-clock seconds
 
 _ROLES = "/latest/meta-data/iam/security-credentials"
 _REQUEST_LIMIT = 16 * 1024
@@ -53,7 +49,7 @@ class Response(NamedTuple):
 
 
 class MetadataService:
-    """Answers for one machine, as it is when a request comes: addresses change. Without a role it has no credentials."""
+    """Answers for one machine, as it is when a request comes: addresses change. Without a role: no credentials."""
 
     def __init__(
         self, *, machine: Callable[[], Machine], credentials: Callable[[], Awaitable[Credentials | None]]

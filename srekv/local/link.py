@@ -21,8 +21,7 @@ from typing import Any
 
 from srekv.errors import SrekvError
 
-FD_VARIABLE = "SREKV_LINK_FD"
-"""The environment variable with the number of the inherited socket."""
+FD_VARIABLE = "SREKV_LINK_FD"  # the environment variable with the number of the inherited socket
 
 Handler = Callable[..., Any]
 

@@ -11,8 +11,7 @@ import struct
 import sys
 from pathlib import Path
 
-Place = tuple[str, int]
-"""An IPv4 address and a TCP port."""
+Place = tuple[str, int]  # an IPv4 address and a TCP port
 
 _HOST = re.compile(r"(\[[\da-fA-F:]+\]|[\w.-]+)(?::\d+)?", re.ASCII)
 _NETLINK_SOCK_DIAG = 4

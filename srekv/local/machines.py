@@ -34,17 +34,10 @@ from srekv.local.runtime import MACHINE_HOSTS, MACHINES, PACKAGE_ROOT, SHIMS, Ru
 
 State = Literal["pending", "running", "stopping", "stopped", "terminated"]
 
-CONSOLE_TAIL = 64 * 1024
-"""Bytes of the console that GetConsoleOutput shows."""
-
-SHUTDOWN_S = 10.0
-"""Longest orderly shutdown, wall-clock seconds; then the plug is pulled."""
-
-LAST_PATIENCE_S = 2.0
-"""The same when the whole cloud ends."""
-
-INIT_END_S = 2.0
-"""Longest end of a machine's init once its link is closed, wall-clock seconds."""
+CONSOLE_TAIL = 64 * 1024  # bytes of the console that GetConsoleOutput shows
+SHUTDOWN_S = 10.0  # longest orderly shutdown, wall-clock seconds; then the plug is pulled
+LAST_PATIENCE_S = 2.0  # the same when the whole cloud ends
+INIT_END_S = 2.0  # longest end of a machine's init once its link is closed, wall-clock seconds
 
 Credentials = Callable[[str], Awaitable[dict[str, str] | None]]
 

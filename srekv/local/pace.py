@@ -13,14 +13,9 @@ from collections.abc import Callable, Sequence
 
 from srekv.config import SPEEDS
 
-ROUNDS = 150_000
-"""Of the piece of work: 6 to 10 ms on a core of its own, in 2026."""
-
-PAUSE_S = 0.05
-"""Between two pieces: the machine is for what starts."""
-
-BUDGET_S = 0.4
-"""A machine keeps the speed at which the piece takes no longer than this on the fast clock."""
+ROUNDS = 150_000  # of the piece of work: 6 to 10 ms on a core of its own, in 2026
+PAUSE_S = 0.05  # between two pieces: the machine is for what starts
+BUDGET_S = 0.4  # a machine keeps the speed at which the piece takes no longer than this on the fast clock
 
 
 async def measure(report: Callable[[float], object]) -> None:

@@ -23,16 +23,12 @@ SHIMS = "shims"
 LIFE_LOCK is held by the supervisor for as long as it lives, and holds its process id; START_LOCK by who starts one.
 """
 
-NETWORKS = "127.53"
-"""The first two bytes of every local cloud's addresses."""
+NETWORKS = "127.53"  # the first two bytes of every local cloud's addresses
 
 ACCOUNT = "123456789012"
 API_PORT = 8000
-MACHINE_HOSTS = range(64, 128)
-"""Last bytes of the machines' private addresses."""
-
-PACKAGE_ROOT = Path(__file__).resolve().parents[2]
-"""The directory that `import srekv` finds the package in."""
+MACHINE_HOSTS = range(64, 128)  # last bytes of the machines' private addresses
+PACKAGE_ROOT = Path(__file__).resolve().parents[2]  # the directory that `import srekv` finds the package in
 
 
 @dataclass(frozen=True, kw_only=True)

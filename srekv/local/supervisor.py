@@ -42,8 +42,7 @@ if TYPE_CHECKING:
     from srekv.local.dataplane import DataPlane
     from srekv.local.machines import State
 
-REGION = "us-east-1"
-"""The control plane's Region for requests that name none."""
+REGION = "us-east-1"  # the control plane's Region for requests that name none
 
 NETWORKS = 256
 _NEEDED_HOSTS = (1, 2, 3, 64, 65, 128, 129, 130, 131)

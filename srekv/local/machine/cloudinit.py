@@ -33,8 +33,7 @@ _KNOWN = ("write_files", "bootcmd", "runcmd", "cloud_final_modules")
 _TRUE = ("true", "1", "on", "yes")
 _IN_NAMES = frozenset(f"_-.(){string.ascii_letters}{string.digits}")
 
-_Merger = tuple[str, Collection[str]]
-"""The type that it merges, and its options."""
+_Merger = tuple[str, Collection[str]]  # the type that it merges, and its options
 
 _DEFAULT_MERGERS: tuple[_Merger, ...] = (("dict", ("replace",)), ("list", ()), ("str", ()))
 

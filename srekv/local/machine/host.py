@@ -14,8 +14,7 @@ from typing import IO, Any
 from srekv.local.machine import shims
 from srekv.local.machine.paths import Rewriter
 
-CONSOLE = "console.log"
-"""Its name in a machine's directory."""
+CONSOLE = "console.log"  # its name in a machine's directory
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

@@ -27,18 +27,12 @@ from srekv.local.machine.paths import SKELETON, is_shell
 from srekv.local.machine.processes import TOKEN, adopt_orphans, kill_all
 from srekv.local.machine.systemctl import Systemctl
 
-OUTPUT_LIMIT = 1024 * 1024
-"""Most bytes that are returned of each output stream."""
-
-TIMED_OUT_CODE = 137
-"""Exit code of a script that was killed at its deadline (128 + SIGKILL)."""
+OUTPUT_LIMIT = 1024 * 1024  # most bytes that are returned of each output stream
+TIMED_OUT_CODE = 137  # exit code of a script that was killed at its deadline (128 + SIGKILL)
 
 FIRST_BOOT_MARK = "var/lib/cloud/instance/boot-finished"
-CONSOLE_LIMIT = 4 * 1024 * 1024
-"""A longer console log starts anew at the next boot."""
-
-_VOLATILE = ("run", "tmp")
-"""Directories that are empty after a boot: they are tmpfs on Amazon Linux 2023."""
+CONSOLE_LIMIT = 4 * 1024 * 1024  # a longer console log starts anew at the next boot
+_VOLATILE = ("run", "tmp")  # directories that are empty after a boot: they are tmpfs on Amazon Linux 2023
 
 _REAP_S = 2.0
 

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 LIMIT = 16 * 1024 * 1024
 """Bytes that everything in one user data may have, unpacked. A loopback machine need not fall for a gzip bomb."""
 
-LARGEST_YAML = 1024 * 1024
-"""Characters of one document; its tree takes 200 times that of memory."""
+LARGEST_YAML = 1024 * 1024  # characters of one document; its tree takes 200 times that of memory
 
 CONFIG, SCRIPT, HOOK = "text/cloud-config", "text/x-shellscript", "text/cloud-boothook"
 ARCHIVE = "text/cloud-config-archive"

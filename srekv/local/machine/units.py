@@ -20,11 +20,8 @@ from srekv.local.machine.unitfile import Unit, UnitError, command, environment_f
 CLEAN_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
 """Deaths that systemd counts as success."""
 
-SHORTEST_PAUSE_S = 0.1
-"""Wall-clock floor of RestartSec: on a fast clock a broken unit must not eat the laptop."""
-
-SHORTEST_STOP_S = 2.0
-"""Wall-clock floor of TimeoutStopSec: programs do not end faster because the clock does."""
+SHORTEST_PAUSE_S = 0.1  # wall-clock floor of RestartSec: on a fast clock a broken unit must not eat the laptop
+SHORTEST_STOP_S = 2.0  # wall-clock floor of TimeoutStopSec: programs do not end faster because the clock does
 
 
 class Service:
