@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from srekv.errors import SrekvError, TimeoutExceeded, UsageError
-from srekv.local.folder import make_private
 from srekv.local.runtime import (
     LIFE_LOCK,
     LOG,
@@ -30,6 +29,7 @@ from srekv.local.runtime import (
     home,
     is_alive,
     locked,
+    make_private,
     read,
 )
 

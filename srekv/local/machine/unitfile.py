@@ -47,7 +47,9 @@ class Unit(NamedTuple):
 
 def parse(name: str, text: str) -> Unit:
     """The unit in a file's text. Raises UnitError when systemd would refuse to load it."""
-    values = _values(text)
+    values: dict[str, list[str]] = {}  # sections do not share keys that matter here
+    for key, value in _assignments(re.sub(r"\\\n\s*", " ", text)):
+        values[key] = [*values.get(key, ()), value] if value else []
 
     def last(key: str, default: str) -> str:
         given = values.get(key)
@@ -119,14 +121,6 @@ def environment_file(text: str) -> dict[str, str]:
         quoted = len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'"
         pairs[key] = value[1:-1] if quoted else value
     return pairs
-
-
-def _values(text: str) -> dict[str, list[str]]:
-    """Every key with its values in order; an empty one clears them. Sections do not share keys that matter here."""
-    values: dict[str, list[str]] = {}
-    for key, value in _assignments(re.sub(r"\\\n\s*", " ", text)):
-        values[key] = [*values.get(key, ()), value] if value else []
-    return values
 
 
 def _assignments(text: str) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from srekv.errors import SrekvError
-from srekv.local.folder import make_private, refuse_shared
+from srekv.local.runtime import make_private, refuse_shared
 
 OTHER = 65534
 """Another user's id."""
