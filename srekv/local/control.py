@@ -251,9 +251,8 @@ def _start(
             _launch(directory, options, writing)
         finally:
             os.close(writing)
-        deadline = time.monotonic() + timeout_s
         meanwhile()
-        if not select.select([answer], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        if not select.select([answer], [], [], timeout_s)[0]:
             raise TimeoutExceeded(
                 f"the local cloud did not serve within {timeout_s:g} s", why=_tail(log), next_step="srekv local logs"
             )
