@@ -8,6 +8,7 @@ import urllib.parse
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from srekv.drill.model import FaultTarget, Finding, Settings
 from srekv.drill.vantage import Response, Vantage, vantage
@@ -42,31 +43,26 @@ class Inspection:
     deployment: Deployment
     key: str
 
-    def findings(self) -> tuple[Finding, ...]:
+    def findings(self) -> list[Finding]:
         """Every test, then the test keys removed."""
-        primary = self.deployment.node("primary")
-        secondary = self.deployment.node("secondary")
+        one, two = self.deployment.node("primary"), self.deployment.node("secondary")
+        tests: dict[str, Callable[[], tuple[bool, str]]] = {
+            f"the resolver answers {one.address} first": self._resolver_answers,
+            f"getaddrinfo answers {one.address} first": self._system_answers,
+            "write and read through the name": partial(self._round_trip, None, None),
+            f"{two.name} reads what {one.name} wrote": partial(self._round_trip, one, two),
+            f"{one.name} reads what {two.name} wrote": partial(self._round_trip, two, one),
+        }
+        found = []
         try:
-            return (
-                self._timed(f"the resolver answers {primary.address} first", self._resolver_answers),
-                self._timed(f"getaddrinfo answers {primary.address} first", self._system_answers),
-                self._timed("write and read through the name", lambda: self._round_trip(None, None)),
-                self._timed(
-                    f"{secondary.name} reads what {primary.name} wrote", lambda: self._round_trip(primary, secondary)
-                ),
-                self._timed(
-                    f"{primary.name} reads what {secondary.name} wrote", lambda: self._round_trip(secondary, primary)
-                ),
-            )
+            for name, test in tests.items():
+                begin = time.monotonic()
+                passed, detail = test()
+                elapsed_s, where = time.monotonic() - begin, self.view.node.name
+                found.append(Finding(name=f"{where}: {name}", passed=passed, detail=detail, elapsed_s=elapsed_s))
         finally:
             self.view.request("DELETE", f"/v1/keys/{self.key}")
-
-    def _timed(self, name: str, test: Callable[[], tuple[bool, str]]) -> Finding:
-        begin = time.monotonic()
-        passed, detail = test()
-        return Finding(
-            name=f"{self.view.node.name}: {name}", passed=passed, detail=detail, elapsed_s=time.monotonic() - begin
-        )
+        return found
 
     def _resolver_answers(self) -> tuple[bool, str]:
         seen = self.view.resolve(system=False)
@@ -83,37 +79,29 @@ class Inspection:
     def _round_trip(self, writer: Node | None, reader: Node | None) -> tuple[bool, str]:
         """Write through one node and read through another; None: whichever the name answers, which is the primary."""
         value = f"{writer.name if writer else 'name'}-{self.view.node.name}-{time.time_ns()}"
-        query = urllib.parse.urlencode({"key": self.key, "value": value})
-        wrote = self._request(f"/write?{query}", writer)
-        fault = self._fault(wrote, writer, lambda body: body == WRITTEN, f"expected {WRITTEN.decode()}")
-        if fault:
-            return False, f"write: {fault}"
-        read = self._request(f"/read?{urllib.parse.urlencode({'key': self.key})}", reader)
         want = {"key": self.key, "value": value}
-        fault = self._fault(read, reader, lambda body: _decoded(body) == want, f"expected {json.dumps(want)}")
+        wrote = self._get("/write", writer, **want)
+        if fault := self._fault(wrote, writer, WRITTEN.decode(), right=wrote.body == WRITTEN):
+            return False, f"write: {fault}"
+        read = self._get("/read", reader, key=self.key)
+        try:
+            right = json.loads(read.body) == want
+        except ValueError:
+            right = False
+        fault = self._fault(read, reader, json.dumps(want), right=right)
         return not fault, f"read: {fault}" if fault else f"wrote through {wrote.node}, read through {read.node}"
 
-    def _request(self, path: str, node: Node | None) -> Response:
-        return self.view.request("GET", path, address=node.address if node else None)
+    def _get(self, path: str, node: Node | None, **query: str) -> Response:
+        address = node.address if node else None
+        return self.view.request("GET", f"{path}?{urllib.parse.urlencode(query)}", address=address)
 
-    def _fault(self, response: Response, node: Node | None, right: Callable[[bytes], bool], expectation: str) -> str:
+    def _fault(self, response: Response, node: Node | None, want: str, *, right: bool) -> str:
         """What is wrong with an answer, "" when nothing is: its status, its body, the node that gave it."""
-        expected = node or self.deployment.node("primary")
+        expected, shown = node or self.deployment.node("primary"), response.body[:200].decode("utf-8", "replace")
         if response.status != 200:
-            return response.error or f"HTTP {response.status} {_shown(response.body)}"
-        if not right(response.body):
-            return f"{_shown(response.body)}, {expectation}"
+            return response.error or f"HTTP {response.status} {shown}"
+        if not right:
+            return f"{shown}, expected {want}"
         if response.node != expected.name:
             return f"answered by {response.node}, expected {expected.name}"
         return ""
-
-
-def _decoded(body: bytes) -> object:
-    try:
-        return json.loads(body)
-    except ValueError:
-        return None
-
-
-def _shown(body: bytes) -> str:
-    return body[:200].decode("utf-8", "replace")

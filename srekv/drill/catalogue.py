@@ -1,9 +1,12 @@
-"""The faults that a drill knows: what each does, what must happen, how that is judged, and the act that it is."""
+"""The faults that a drill knows: the rows of faults.toml, and the act that each is."""
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import resources
+from typing import Any
 
 from srekv.drill.faults import BOTH, Act, Flap, Invert, Misbehave, StopInstance, StopService, attempt_all
 from srekv.drill.model import Expectation, FaultTarget
@@ -37,113 +40,30 @@ class Entry:
 
     def to_json(self) -> dict[str, object]:
         """As an item of `failover-test --list`."""
-        return {
-            "name": self.name,
-            "title": self.title,
-            "hypothesis": self.hypothesis,
-            "rule": self.rule,
-            "needs": list(self.needs),
-            "expect": vars(self.expectation),
-        }
+        members = {name: getattr(self, name) for name in ("name", "title", "hypothesis", "rule", "needs")}
+        return {**members, "expect": vars(self.expectation)}
 
 
-SWITCHES = Expectation(switch=True, outage=True)
-SWITCHES_UNSEEN = Expectation(switch=True, outage=False)
-STAYS = Expectation(switch=False, outage=True)
-EITHER = Expectation(switch=None, outage=True)
+ACTS: dict[str, Act] = {
+    "stop": StopInstance(hard=False),
+    "power-loss": StopInstance(hard=True),
+    "hang": Misbehave(words={"primary": "hang"}, silences=True),
+    "unhealthy": Misbehave(words={"primary": "unhealthy"}),
+    "gray-failure": Misbehave(words={"primary": "lying"}),
+    "both-nodes": StopService(roles=BOTH),
+    "flap": Flap(),
+    "dynamodb": Misbehave(words=dict.fromkeys(BOTH, "no-table"), roles=BOTH),
+    "manual-failover": Invert(),
+}
 
-CATALOGUE = (
-    Entry(
-        name="stop",
-        title="stop the primary's instance",
-        hypothesis="The checkers notice after threshold x interval, the name switches to the secondary, "
-        "clients follow within the TTL; the started primary takes over again.",
-        rule="switched and came back, every client recovered, nothing lost, linearizable",
-        needs=("EC2",),
-        expectation=SWITCHES,
-        act=StopInstance(hard=False),
-    ),
-    Entry(
-        name="power-loss",
-        title="cut the primary's power: no OS shutdown",
-        hypothesis="As stop, but no connection is closed: its client waits for its own timeout.",
-        rule="as stop",
-        needs=("EC2",),
-        expectation=SWITCHES,
-        act=StopInstance(hard=True),
-        former="power",
-    ),
-    Entry(
-        name="hang",
-        title="the primary's process hangs: its port accepts, nothing answers",
-        hypothesis="Connecting still works, so only the checkers' response time-out (2 s) can notice; the name "
-        "switches, and comes back when the process wakes up.",
-        rule="as stop",
-        needs=("SSM",),
-        expectation=SWITCHES,
-        act=Misbehave(words={"primary": "hang"}, silences=True),
-    ),
-    Entry(
-        name="unhealthy",
-        title="the primary's /health answers 500, its data is fine",
-        hypothesis="The name switches although clients are served all the time, without noticing.",
-        rule="switched and came back, no operation failed, nothing lost, linearizable",
-        needs=("SSM",),
-        expectation=SWITCHES_UNSEEN,
-        act=Misbehave(words={"primary": "unhealthy"}),
-    ),
-    Entry(
-        name="gray-failure",
-        title="the primary's /health answers OK, every data request fails",
-        hypothesis="A check knows only what it asks: Route 53 must not switch, and the outage lasts as long as "
-        "the fault.",
-        rule="no switch; the outage is the cost of a shallow health check and is reported; recovered, nothing lost",
-        needs=("SSM",),
-        expectation=STAYS,
-        act=Misbehave(words={"primary": "lying"}),
-        former="lying",
-    ),
-    Entry(
-        name="both-nodes",
-        title="stop the service on both nodes, not the instances",
-        hypothesis="Once both checks are down the PRIMARY is answered, never nothing: an outage until the healing.",
-        rule="the outage is reported; a switch may or may not come before the second check fails; recovered, nothing "
-        "lost, linearizable",
-        needs=("SSM",),
-        expectation=EITHER,
-        act=StopService(roles=BOTH),
-        former="both",
-    ),
-    Entry(
-        name="flap",
-        title="stop and start the primary's service faster than the threshold",
-        hypothesis="No checker fails threshold times in a row, so the name must not switch.",
-        rule="no switch; the short outages are reported; recovered, nothing lost, linearizable",
-        needs=("SSM",),
-        expectation=STAYS,
-        act=Flap(),
-    ),
-    Entry(
-        name="dynamodb",
-        title="the table is out of reach of both nodes",
-        hypothesis="Both nodes are as bad: /health does not ask the table, so the name must not switch for nothing; "
-        "requests get 503, and no acknowledged write is lost.",
-        rule="no switch; the outage is reported; recovered, nothing lost, linearizable",
-        needs=("SSM",),
-        expectation=STAYS,
-        act=Misbehave(words=dict.fromkeys(BOTH, "no-table"), roles=BOTH),
-    ),
-    Entry(
-        name="manual-failover",
-        title="invert the primary's health check",
-        hypothesis="A planned switch: both nodes serve, so clients move without noticing.",
-        rule="switched and came back, no operation failed, nothing lost, linearizable",
-        needs=("Route 53",),
-        expectation=SWITCHES_UNSEEN,
-        act=Invert(),
-        former="planned",
-    ),
-)
+
+def _entry(name: str, row: dict[str, Any]) -> Entry:
+    expectation = Expectation(switch=row.pop("switch", None), outage=row.pop("outage"))
+    return Entry(name=name, expectation=expectation, act=ACTS[name], **row | {"needs": tuple(row["needs"])})
+
+
+_ROWS = tomllib.loads(resources.files("srekv.drill").joinpath("faults.toml").read_text())
+CATALOGUE = tuple(_entry(name, row) for name, row in _ROWS.items())
 
 NAMES = tuple(entry.name for entry in CATALOGUE)
 

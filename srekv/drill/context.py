@@ -15,6 +15,9 @@ from srekv.drill.vantage import Vantage
 from srekv.errors import TimeoutExceeded
 from srekv.provision.model import Check, Deployment, Node, Role
 
+STEADY_S = 8.0
+"""How long the load runs before the fault, and after each switch, AWS-equivalent seconds."""
+
 API_WAIT_S = 420.0
 """Wall-clock seconds that a drill may need on top of its own waits: an instance that stops, calls that are retried."""
 
@@ -77,13 +80,13 @@ class DrillContext:
     @property
     def hold_s(self) -> float:
         """How long a fault lasts that must not make the name switch: as long as a switch would take at most."""
-        return detection_bound_s(self.deployment.check("primary")) + self.deployment.ttl + self.settings.steady_s
+        return detection_bound_s(self.deployment.check("primary")) + self.deployment.ttl + STEADY_S
 
     @property
     def longest_s(self) -> float:
         """After how many wall-clock seconds the fault has certainly been healed, if this process lives."""
         verdicts = sum(_verdict_wait_s(check) for check in self.deployment.checks)
-        waits = verdicts + switch_wait_s(self.settings, self.deployment) + 2 * self.hold_s + self.settings.steady_s
+        waits = verdicts + switch_wait_s(self.settings, self.deployment) + 2 * self.hold_s + STEADY_S
         return self.settings.wall(waits) + API_WAIT_S
 
     @contextmanager
@@ -102,7 +105,7 @@ class DrillContext:
 
     def settle(self) -> None:
         """Let the load run on for a while."""
-        self.last(self.settings.steady_s)
+        self.last(STEADY_S)
 
     def await_verdict(self, role: Role, *, healthy: bool) -> None:
         """Wait until that node's check is healthy, or unhealthy; one that never is is left to the verdict."""

@@ -111,10 +111,6 @@ class Settings:
         clients: how many clients of each kind operate at once.
         seed: decides the clients' choices.
         op_timeout_s: a client's time-out for one operation.
-        steady_s: how long the load runs before the fault, and after each switch.
-        steady_wait_s: how long to wait for the steady state before refusing to start.
-        boot_wait_s: how long a started node may take until it answers /health.
-        switch_wait_s: how long the name may take to switch; None: twice the worst case, and 30 s.
     """
 
     resolver: tuple[str, int]
@@ -127,10 +123,6 @@ class Settings:
     clients: int = 1
     seed: int = 1
     op_timeout_s: float = 2.0
-    steady_s: float = 8.0
-    steady_wait_s: float = 60.0
-    boot_wait_s: float = 600.0
-    switch_wait_s: float | None = None
 
     def wall(self, seconds: float) -> float:
         """AWS-equivalent seconds as wall-clock seconds."""

@@ -99,8 +99,7 @@ def refuse_under_way(text: str, now: float | None = None) -> Note | None:
     Raises:
         SrekvError: its drill is still going on, and heals it itself.
     """
-    now = time.time() if now is None else now
-    note = parse(text)
+    now, note = time.time() if now is None else now, parse(text)
     if note is None or not note.under_way(now):
         return note
     raise SrekvError(

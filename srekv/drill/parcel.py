@@ -15,8 +15,6 @@ from importlib import resources
 ABSENT = 97
 """Exit code of a script that finds no probe on its node."""
 
-_EPOCH = (1980, 1, 1, 0, 0, 0)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Parcel:
@@ -44,26 +42,26 @@ class Parcel:
         run = f'"$python" "$probe" {words}'
         if background:
             run = f'nohup {run} </dev/null >/dev/null 2>"$d/background.err" &'
-        return "\n".join((_PREAMBLE.format(name=self.name), self._bring() if ship else _DEMAND, _PYTHON, run, ""))
-
-    def _bring(self) -> str:
-        encoded = "\n".join(textwrap.wrap(base64.b64encode(self.data).decode(), 120))
-        return (
-            f'if [ ! -e "$probe" ]; then\nbase64 -d >"$probe.$$" <<\'EOF\'\n{encoded}\nEOF\nmv "$probe.$$" "$probe"\nfi'
-        )
+        bring = f"exit {ABSENT}"
+        if ship:
+            encoded = "\n".join(textwrap.wrap(base64.b64encode(self.data).decode(), 120))
+            bring = f'base64 -d >"$probe.$$" <<\'EOF\'\n{encoded}\nEOF\nmv "$probe.$$" "$probe"'
+        return _SCRIPT.format(name=self.name, bring=bring, run=run)
 
 
-_PREAMBLE = """set -eu
+_SCRIPT = """set -eu
 umask 077
 d="${{TMPDIR:-/var/tmp}}/srekv-probe-$(id -u)"
 mkdir -p "$d"
 test -n "$(find "$d" -prune -user "$(id -u)")"
-probe="$d/{name}.pyz\""""
-
-_DEMAND = f'[ -e "$probe" ] || exit {ABSENT}'
-
-_PYTHON = """python=/opt/srekv/venv/bin/python
-[ -x "$python" ] || python=python3"""
+probe="$d/{name}.pyz"
+if [ ! -e "$probe" ]; then
+{bring}
+fi
+python=/opt/srekv/venv/bin/python
+[ -x "$python" ] || python=python3
+{run}
+"""
 
 
 @functools.cache
@@ -76,5 +74,5 @@ def parcel() -> Parcel:
     files["__main__.py"] = files["srekv/probe/__main__.py"]
     with zipfile.ZipFile(buffer, "w") as archive:
         for name in sorted(files):
-            archive.writestr(zipfile.ZipInfo(name, _EPOCH), files[name], zipfile.ZIP_DEFLATED, 9)
+            archive.writestr(zipfile.ZipInfo(name), files[name], zipfile.ZIP_DEFLATED, 9)
     return Parcel(data=buffer.getvalue())

@@ -23,6 +23,9 @@ from srekv.provision.model import Instance, Role
 EVENTS = "events.jsonl"
 HISTORY = "history.jsonl"
 
+STEADY_WAIT_S = 60.0
+"""How long to wait for the steady state before refusing to start, AWS-equivalent seconds."""
+
 
 def failover_test(
     target: FaultTarget, settings: Settings, narrator: Narrator, *, order: Order, workdir: Path, clock: Clock = time
@@ -92,7 +95,7 @@ def _await_steady_state(context: DrillContext) -> None:
     """No fault noted, both checks healthy, the name answers the primary, a write is read back.
 
     Raises:
-        SrekvError: it is not so, after settings.steady_wait_s.
+        SrekvError: it is not so, after STEADY_WAIT_S.
     """
     if context.deployment.fault:
         raise SrekvError(
@@ -105,7 +108,7 @@ def _await_steady_state(context: DrillContext) -> None:
         "a steady state",
         partial(_unsteady, context),
         every_s=context.settings.wall(CHECK_POLL_S),
-        wait_s=context.settings.wall(context.settings.steady_wait_s),
+        wait_s=context.settings.wall(STEADY_WAIT_S),
         next_step=CommandLine("srekv up") + " repairs the stack; " + CommandLine("srekv status") + " shows it",
     )
 

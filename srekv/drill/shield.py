@@ -10,18 +10,23 @@ from types import FrameType
 
 ENDINGS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
-Handler = Callable[[int, FrameType | None], object]
-
 
 @contextmanager
 def interruptible() -> Iterator[None]:
     """SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does, so that everything is healed on the way out."""
-    with _handled(_interrupt):
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    with _handled(interrupt):
         yield
 
 
 class Shield:
-    """Holds the signals back, but for one: the first that comes while the shield is lowered, which raises it."""
+    """Holds the signals back, but for one: the first that comes while the shield is lowered, which raises it.
+
+    `warn` is called for each that is held back; it names what the user is waiting for.
+    """
 
     def __init__(self, warn: Callable[[], object]) -> None:
         self._warn = warn
@@ -53,11 +58,7 @@ class Shield:
 
 @contextmanager
 def shielded(warn: Callable[[], object]) -> Iterator[Shield]:
-    """Hold these signals back; one that came and was not raised is answered with KeyboardInterrupt at the end.
-
-    Args:
-        warn: called for each that is held back; says what the user is waiting for.
-    """
+    """Hold these signals back; one that came and was not raised is answered with KeyboardInterrupt at the end."""
     shield = Shield(warn)
     with _handled(shield.handle):
         yield shield
@@ -65,12 +66,8 @@ def shielded(warn: Callable[[], object]) -> Iterator[Shield]:
         raise KeyboardInterrupt
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 @contextmanager
-def _handled(handler: Handler) -> Iterator[None]:
+def _handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
     """The endings handled like this; only the main thread gets signals, elsewhere nothing changes."""
     if threading.current_thread() is not threading.main_thread():
         yield

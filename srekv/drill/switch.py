@@ -13,6 +13,9 @@ from srekv.provision.model import Deployment, Node
 HEALTH_POLL_S = 2.0
 """How often a booting node is asked for /health, AWS-equivalent seconds."""
 
+BOOT_WAIT_S = 600.0
+"""How long a started node may take until it answers /health, AWS-equivalent seconds."""
+
 
 def fail_over(target: FaultTarget, settings: Settings, narrator: Narrator, *, clock: Clock = time) -> Switch:
     """Stop the primary and wait until the name answers the secondary.
@@ -80,7 +83,7 @@ def await_health(view: Vantage, node: Node, settings: Settings, clock: Clock) ->
     """Wait until the node itself answers /health with 200, asked from the vantage point by its public address.
 
     Raises:
-        TimeoutExceeded: not within settings.boot_wait_s.
+        TimeoutExceeded: not within BOOT_WAIT_S.
     """
 
     def complaint() -> str:
@@ -92,7 +95,7 @@ def await_health(view: Vantage, node: Node, settings: Settings, clock: Clock) ->
         f"{node.name} answers /health",
         complaint,
         every_s=settings.wall(HEALTH_POLL_S),
-        wait_s=settings.wall(settings.boot_wait_s),
+        wait_s=settings.wall(BOOT_WAIT_S),
         next_step=f"read the console output of {node.instance_id}",
     )
 
@@ -101,7 +104,7 @@ def await_answer(view: Vantage, node: Node, settings: Settings, deployment: Depl
     """Wait until the name answers that node's address and nothing else.
 
     Raises:
-        FindingError: it did not within settings.switch_wait_s.
+        FindingError: it did not in time.
     """
     phase = f"the name switches to {node.name}"
     narrator.started(phase)
@@ -118,8 +121,6 @@ def await_answer(view: Vantage, node: Node, settings: Settings, deployment: Depl
 
 
 def switch_wait_s(settings: Settings, deployment: Deployment) -> float:
-    """How long to wait for a switch: what the settings say, else twice the worst case and 30 s."""
-    if settings.switch_wait_s is not None:
-        return settings.switch_wait_s
+    """How long to wait for a switch: twice the worst case and 30 s."""
     worst = max(outage_bound_s(check, ttl=deployment.ttl, settings=settings) for check in deployment.checks)
     return 2 * worst + 30

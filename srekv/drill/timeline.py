@@ -30,18 +30,15 @@ class ClockOffset:
 
     def measured(self, *, sent: float, theirs: float, received: float) -> None:
         """Learn from one round trip: they looked at their clock after we sent and before we received."""
-        low, high = max(self.low, theirs - received), min(self.high, theirs - sent)
-        if low <= high + RESOLUTION_S:  # else a clock was set meanwhile: believe the latest round trip
-            self.low, self.high = low, high
-        else:
-            self.low, self.high = theirs - received, theirs - sent
+        low, high = theirs - received, theirs - sent
+        if max(self.low, low) <= min(self.high, high) + RESOLUTION_S:
+            low, high = max(self.low, low), min(self.high, high)
+        self.low, self.high = low, high  # a clock that was set meanwhile: believe the latest round trip
 
     @property
     def seconds(self) -> float:
         """0 while nothing contradicts that both clocks agree (NTP keeps them so), else the middle of the bounds."""
-        if self.low <= 0 <= self.high:
-            return 0.0
-        return (self.low + self.high) / 2
+        return 0.0 if self.low <= 0 <= self.high else (self.low + self.high) / 2
 
 
 @dataclass
@@ -59,16 +56,18 @@ class Timeline:
 
     def record(self, event: str, *, at: float | None = None, **members: Any) -> None:
         """Remember an event; `at` is our wall clock's time, now by default."""
-        when = self.clock.time() if at is None else at
-        self._events.append((when, {"event": event, **members}))
+        self._events.append((self.clock.time() if at is None else at, {"event": event, **members}))
         if self.journal is not None:
             with self.journal.open("ab") as file:
-                file.write(_line({"epoch": when, "event": event, **members}))
+                file.write(self._journaled(self._events[-1:]))
 
     @property
     def data(self) -> bytes:
         """Every event as `recall` takes it."""
-        return b"".join(_line({"epoch": when, **members}) for when, members in self._events)
+        return self._journaled(self._events)
+
+    def _journaled(self, events: list[tuple[float, dict[str, Any]]]) -> bytes:
+        return b"".join(_line({"epoch": when, **members}) for when, members in events)
 
     def recall(self, data: bytes) -> None:
         """Take the events of an earlier process, from its journal; what is damaged is left out."""
@@ -94,16 +93,15 @@ class Timeline:
             SrekvError: the history has no beginning.
         """
         start = _start(history)
-        lines = [self._placed(at, members, start) for at, members in self._events]
+        lines = []
+        for at, members in self._events:
+            # one of AWS's needs no offset, as AWS keeps its instances' clocks
+            offset = 0.0 if members.get("clock") == AWS else self.offset.seconds
+            lines.append({**members, "at": round((at + offset - start["epoch"]) * start["speed"], 4)})
         recorded = [text for text in history.split(b"\n") if text.strip()]
         end = {"event": "eof", "at": max((line["at"] for line in lines), default=0.0)}
         lines.append({**end, "lines": len(recorded) + len(lines) + 1})
         return b"".join((*(text + b"\n" for text in recorded), *map(_line, lines)))
-
-    def _placed(self, at: float, members: dict[str, Any], start: dict[str, Any]) -> dict[str, Any]:
-        """An event on the history's clock; one of AWS's needs no offset, as AWS keeps its instances' clocks."""
-        offset = 0.0 if members.get("clock") == AWS else self.offset.seconds
-        return {**members, "at": round((at + offset - start["epoch"]) * start["speed"], 4)}
 
 
 def _line(members: dict[str, Any]) -> bytes:
