@@ -14,7 +14,6 @@ import shutil
 import signal
 import socket
 import socketserver
-import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -150,14 +149,16 @@ def _run_command(host: Host, command: str, script: str, timeout_s: float) -> dic
     outputs = [place / "stdout", place / "stderr"]
     with outputs[0].open("wb") as stdout, outputs[1].open("wb") as stderr:
         process = host.spawn(words, directory=Path(host.environment["HOME"]), output=stdout, errors=stderr)
-    try:
-        code = process.wait(timeout_s)
-        status = "Failed" if code else "Success"
-    except subprocess.TimeoutExpired:
+    ended = threading.Thread(target=process.wait, daemon=True)  # wait() with a limit only looks every 50 ms
+    ended.start()
+    ended.join(timeout_s)
+    if ended.is_alive():
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        ended.join()
         code, status = TIMED_OUT_CODE, "TimedOut"
+    else:
+        code, status = process.returncode, "Failed" if process.returncode else "Success"
     texts = [_start_of(path) for path in outputs]
     return {"code": code if code >= 0 else 128 - code, "stdout": texts[0], "stderr": texts[1], "status": status}
 
