@@ -128,6 +128,11 @@ def _lease(tags: Mapping[str, str]) -> datetime | None:
         return None
 
 
+def _pick(one: Described, **members: str) -> dict[str, Any]:
+    """Our members by AWS's names for them; those that an answer has."""
+    return {ours: one[theirs] for ours, theirs in members.items() if theirs in one}
+
+
 def _ec2(
     operation: str,
     member: str,
@@ -227,34 +232,19 @@ def _tables(clients: Clients) -> Iterator[Leftover]:
         # A protected table cannot be deleted, nor one that is being changed: to take the protection away is a change.
         protected = bool(table.get("DeletionProtectionEnabled"))
         changes = protected or table["TableStatus"] in CHANGING
-        yield Leftover(
-            kind="table",
-            id=table["TableArn"],
-            name=name,
-            stack=stack,
-            state=table["TableStatus"],
-            region=clients.region,
-            created=table.get("CreationDateTime"),
-            gib=table.get("TableSizeBytes", 0) / GIB,
-            ties=(*((("protection", ""),) if protected else ()), *((("change", ""),) if changes else ())),
-        )
+        ties = (*((("protection", ""),) if protected else ()), *((("change", ""),) if changes else ()))
+        own = _pick(table, id="TableArn", name="TableName", state="TableStatus", created="CreationDateTime")
+        gib = table.get("TableSizeBytes", 0) / GIB
+        yield Leftover(kind="table", stack=stack, region=clients.region, gib=gib, ties=ties, **own)
 
 
 def _backups(clients: Clients) -> Iterator[Leftover]:
     for one in each(clients.dynamodb, "list_backups", "BackupSummaries", BackupType="USER"):
         stack = stack_of_backup(one["BackupName"])
         if stack:
-            yield Leftover(
-                kind="backup",
-                id=one["BackupArn"],
-                name=one["BackupName"],
-                stack=stack,
-                state=one.get("BackupStatus", ""),
-                region=clients.region,
-                created=one.get("BackupCreationDateTime"),
-                gib=one.get("BackupSizeBytes", 0) / GIB,
-                note=f"of the table {one['TableName']}",
-            )
+            own = _pick(one, id="BackupArn", name="BackupName", state="BackupStatus", created="BackupCreationDateTime")
+            gib, note = one.get("BackupSizeBytes", 0) / GIB, f"of the table {one['TableName']}"
+            yield Leftover(kind="backup", stack=stack, region=clients.region, gib=gib, note=note, **own)
 
 
 def _roles(clients: Clients) -> Iterator[Leftover]:
@@ -272,45 +262,27 @@ def _roles(clients: Clients) -> Iterator[Leftover]:
         tags = tag_map(tagging.get("Tags"))
         ties = [("inline policy", policy) for policy in inline.get("PolicyNames", ())]
         ties += [("attached policy", policy["PolicyArn"]) for policy in attached.get("AttachedPolicies", ())]
-        yield Leftover(
-            kind="role",
-            id=one["Arn"],
-            name=name,
-            stack=stack,
-            region=tags.get(REGION_TAG, ""),
-            created=one.get("CreateDate"),
-            lease=_lease(tags),
-            ties=tuple(ties),
-        )
+        where: Any = {"stack": stack, "region": tags.get(REGION_TAG, ""), "lease": _lease(tags)}
+        own = _pick(one, id="Arn", name="RoleName", created="CreateDate")
+        yield Leftover(kind="role", ties=tuple(ties), **where, **own)
 
 
 def _profiles(clients: Clients) -> Iterator[Leftover]:
     for one in each(clients.iam, "list_instance_profiles", "InstanceProfiles", PathPrefix=PATH):
         stack = stack_of_path(one["Path"])
         if stack:
-            yield Leftover(
-                kind="instance profile",
-                id=one["Arn"],
-                name=one["InstanceProfileName"],
-                stack=stack,
-                created=one.get("CreateDate"),
-                ties=tuple(("role in profile", role["RoleName"]) for role in one["Roles"]),
-            )
+            ties = tuple(("role in profile", role["RoleName"]) for role in one["Roles"])
+            own = _pick(one, id="Arn", name="InstanceProfileName", created="CreateDate")
+            yield Leftover(kind="instance profile", stack=stack, ties=ties, **own)
 
 
 def _alarms(client: Any, region: str) -> Iterator[Leftover]:
     for one in each(client, "describe_alarms", "MetricAlarms", AlarmNamePrefix=ALARM, AlarmTypes=["MetricAlarm"]):
         stack = stack_of_alarm(client, one) if one["AlarmName"].startswith(ALARM) else ""
         if stack:
-            yield Leftover(
-                kind="alarm",
-                id=one["AlarmArn"],
-                name=one["AlarmName"],
-                stack=stack,
-                state=one.get("StateValue", ""),
-                region=region,
-                created=one.get("AlarmConfigurationUpdatedTimestamp"),
-            )
+            own = _pick(one, id="AlarmArn", name="AlarmName", state="StateValue")
+            created = one.get("AlarmConfigurationUpdatedTimestamp")
+            yield Leftover(kind="alarm", stack=stack, region=region, created=created, **own)
 
 
 def _regional_alarms(clients: Clients) -> Iterable[Leftover]:
