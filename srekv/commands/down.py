@@ -61,7 +61,50 @@ def command(invocation: Invocation, options: Options) -> None:
     $ srekv down --yes
     $ srekv down --backup before-the-change
     """
-    down(invocation, options)
+    dry_run, keep_table, backup = options.dry_run, options.keep_table, options.backup
+    if backup:
+        from srekv.provision.data import check_name
+
+        check_name(backup)
+    if nothing_runs(invocation, {"stack": invocation.stack, "dry_run": dry_run, "changes": []}):
+        return
+    with open_stack(invocation, dry=dry_run) as (stack, narration):
+        with narration.busy("reading the table"):
+            held = stack.holding()
+        if not dry_run and not options.yes:
+            with narration.still():
+                _ask(stack, held, options)
+        try:
+            removal = stack.down(keep_table=keep_table, backup=backup)
+        except KeyboardInterrupt:
+            if narration.changes:
+                done = tally(narration.changes, dry=dry_run)
+                continued = CommandLine("srekv down") + " continues"
+                narration.warn(f"interrupted; {done} so far, the rest exists: " + continued)
+            raise
+        changes, elapsed = narration.changes, narration.elapsed_s
+    screen = invocation.screen
+    if dry_run:
+        screen.show(plan_table(changes))
+    screen.show(f"\n{tally(changes, dry=dry_run)} in {elapsed:.1f} s")
+    screen.document(
+        {
+            "stack": invocation.stack,
+            "dry_run": dry_run,
+            "changes": changes_json(changes),
+            "items": held.items if held else None,
+            "left": leftovers_json(removal.left, profile=invocation.profile),
+            "kept": leftovers_json(removal.kept, profile=invocation.profile),
+            "others": list(removal.others),
+            "proof": list(removal.calls),
+            "elapsed_s": round(elapsed, 3),
+        }
+    )
+    if held and held.items and not keep_table:
+        fate = "would go" if dry_run else "went"
+        screen.show(f"{held} {fate} with the table, " + ("and are in the backup" if backup else "without a backup"))
+    if not dry_run:
+        conclude(invocation, removal)
 
 
 def month_usd(leftovers: Iterable[Leftover]) -> tuple[float, bool]:
@@ -130,58 +173,6 @@ def _show_kept(invocation: Invocation, kept: Sequence[Leftover]) -> None:
         screen.line(f"  to restore it: {restore}")
         screen.line(f"  then, once the table is ACTIVE: {tag}")
         screen.line(f"  to delete it: {' && '.join(by_hand(one, profile=invocation.profile))}")
-
-
-def down(invocation: Invocation, options: Options) -> None:
-    """Remove everything and prove it; stop the local cloud when nothing is left in it.
-
-    Raises:
-        FindingError: something is left.
-    """
-    dry_run, keep_table, backup = options.dry_run, options.keep_table, options.backup
-    if backup:
-        from srekv.provision.data import check_name
-
-        check_name(backup)
-    if nothing_runs(invocation, {"stack": invocation.stack, "dry_run": dry_run, "changes": []}):
-        return
-    with open_stack(invocation, dry=dry_run) as (stack, narration):
-        with narration.busy("reading the table"):
-            held = stack.holding()
-        if not dry_run and not options.yes:
-            with narration.still():
-                _ask(stack, held, options)
-        try:
-            removal = stack.down(keep_table=keep_table, backup=backup)
-        except KeyboardInterrupt:
-            if narration.changes:
-                done = tally(narration.changes, dry=dry_run)
-                continued = CommandLine("srekv down") + " continues"
-                narration.warn(f"interrupted; {done} so far, the rest exists: " + continued)
-            raise
-        changes, elapsed = narration.changes, narration.elapsed_s
-    screen = invocation.screen
-    if dry_run:
-        screen.show(plan_table(changes))
-    screen.show(f"\n{tally(changes, dry=dry_run)} in {elapsed:.1f} s")
-    screen.document(
-        {
-            "stack": invocation.stack,
-            "dry_run": dry_run,
-            "changes": changes_json(changes),
-            "items": held.items if held else None,
-            "left": leftovers_json(removal.left, profile=invocation.profile),
-            "kept": leftovers_json(removal.kept, profile=invocation.profile),
-            "others": list(removal.others),
-            "proof": list(removal.calls),
-            "elapsed_s": round(elapsed, 3),
-        }
-    )
-    if held and held.items and not keep_table:
-        fate = "would go" if dry_run else "went"
-        screen.show(f"{held} {fate} with the table, " + ("and are in the backup" if backup else "without a backup"))
-    if not dry_run:
-        conclude(invocation, removal)
 
 
 def nothing_runs(invocation: Invocation, document: dict[str, Any]) -> bool:

@@ -69,16 +69,6 @@ def command(invocation: Invocation, options: Options) -> None:
     $ srekv sweep --dry-run
     $ srekv --target aws sweep --all-regions --older-than 3d
     """
-    sweep(invocation, options)
-
-
-def sweep(invocation: Invocation, options: Options) -> None:
-    """Find what is left of any stack of the account, remove what is due after asking, and prove it.
-
-    Raises:
-        FindingError: something is due and there still.
-        UsageError: the user declined.
-    """
     from srekv.provision.inventory.account import Account
 
     if nothing_runs(invocation, {"dry_run": options.dry_run, "stacks": []}):
