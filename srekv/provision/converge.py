@@ -76,7 +76,7 @@ def _role_still_there(steps: Steps, make: Make, failure: SrekvError | None) -> R
         return role
     again = steps.run.again()
     # A table that this run has not made may hold data, and whoever kept it had a reason.
-    removal = remove(again, make(again, None), keep_table=not steps.table.created)
+    removal = remove(make(again, None), keep_table=not steps.table.created)
     raise life.ended(left=len(removal.left)) from failure
 
 

@@ -46,19 +46,17 @@ class Removal:
     calls: tuple[str, ...] = ()
 
 
-def remove(run: Run, steps: Steps, *, keep_table: bool = False, backup: str = "") -> Removal:
+def remove(steps: Steps, *, keep_table: bool = False, backup: str = "") -> Removal:
     """Remove everything of a stack, in order, then prove it.
 
-    Args:
-        run: the stack.
-        steps: its steps.
-        keep_table: leave the table and what is in it; the next `up` takes it.
-        backup: back the table up under this name first, "" for no backup.
+    `keep_table`: leave the table and what is in it; the next `up` takes it; `backup`: back the table up under this name
+    first, "" for no backup.
 
     Raises:
         UsageError: there is no table to back up, or the name is no good; nothing was removed.
         SrekvError: the table is protected, nothing was removed; or no call is answered, or none permitted.
     """
+    run = steps.run
     saved = Backup(steps.table, backup) if backup else None
     with explained("listing the instances"):  # while what they hang on to is there: an address' instance, its check
         _ = steps.existing.stray_instances, steps.existing.stray_addresses

@@ -134,7 +134,7 @@ class Stack:
         """Remove everything, then list every kind again, as `removal.remove` does; refuse a stack of another Region."""
         steps = Steps(self.run, self.role)
         self._refuse_elsewhere(steps)
-        return remove(self.run, steps, keep_table=keep_table, backup=backup)
+        return remove(steps, keep_table=keep_table, backup=backup)
 
     def resources(self) -> tuple[Resource, ...]:
         """Everything of the stack that exists, by native listings."""
