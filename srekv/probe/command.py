@@ -76,13 +76,12 @@ def _request(
     name: str, port: int, resolver: tuple[str, int], *, timeout: float, address: str | None, **request: Any
 ) -> dict[str, Any]:
     from srekv.probe import exchange
-    from srekv.probe.names import Name, Target
 
     begin = time.monotonic()
-    target = Target(name, port, resolver)
+    target = exchange.Target(name, port, resolver)
     request["headers"] = dict(header.split(":", 1) for header in request["headers"])
     try:
-        address = address or Name(target).address(timeout)
+        address = address or exchange.Name(target).address(timeout)
     except exchange.NotSentError as error:
         return _unanswered(None, str(error), begin)
     return _exchanged(exchange.Request(host=target.host, **request), address, port, timeout_s=timeout, begin=begin)
@@ -113,9 +112,8 @@ def _unanswered(address: Any, error: str, begin: float) -> dict[str, Any]:
 def _look(name: str, port: int, resolver: tuple[str, int], paths: list[str], timeout: float) -> dict[str, Any]:
     """What the name answers now, and what the service answers there; each request has the whole timeout."""
     from srekv.probe import exchange
-    from srekv.probe.names import Target
 
-    host = Target(name, port, resolver).host
+    host = exchange.Target(name, port, resolver).host
     answer = wire.resolve(name, resolver, timeout_s=timeout)
     responses = []
     for path in paths:
@@ -129,10 +127,9 @@ def _look(name: str, port: int, resolver: tuple[str, int], paths: list[str], tim
 
 
 def _load(name: str, port: int, resolver: tuple[str, int], **settings: Any) -> dict[str, Any]:
-    from srekv.probe import load
-    from srekv.probe.names import Target
+    from srekv.probe import exchange, load
 
-    load.run(load.Plan(target=Target(name, port, resolver), **settings))
+    load.run(load.Plan(target=exchange.Target(name, port, resolver), **settings))
     return {"out": settings["out"]}
 
 

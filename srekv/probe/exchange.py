@@ -1,4 +1,4 @@
-"""HTTP requests over connections, telling apart what was never sent from what was sent and not answered.
+"""HTTP requests to where a name leads, telling apart what was never sent from what was sent and not answered.
 
 The difference decides what a drill may conclude: a write that was never sent certainly did not take effect, a write
 that was sent and not answered may have taken effect at any time after.
@@ -9,7 +9,12 @@ from __future__ import annotations
 import http.client
 import select
 import time
-from typing import Mapping, NamedTuple
+from typing import Callable, Mapping, NamedTuple
+
+from srekv.probe import wire
+
+_KEPT_S = {"no-cache": 0.0, "keep-alive": 0.0, "cache-forever": float("inf"), "cache-10s": 10.0}
+"""AWS-equivalent seconds for which a kind of client keeps an answer, where the TTL does not decide."""
 
 
 class NotSentError(Exception):
@@ -18,6 +23,55 @@ class NotSentError(Exception):
 
 class BrokenError(Exception):
     """The request may have reached the service; no whole answer came back."""
+
+
+class Target(NamedTuple):
+    """Where the service is: its name, its port, and the resolver to ask for the name."""
+
+    name: str
+    port: int
+    resolver: tuple[str, int]
+
+    @property
+    def host(self) -> str:
+        """The Host header."""
+        return self.name if self.port == 80 else "%s:%d" % (self.name, self.port)
+
+
+class Name:
+    """The service's name as a client of this kind, one of srekv.probe.KINDS, knows it.
+
+    `speed` is AWS-equivalent seconds in one wall-clock second: TTLs on the wire are wall-clock already. `clock` tells
+    monotonic wall-clock seconds.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        kind: str = "honor-ttl",
+        *,
+        speed: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._target = target
+        self._kept_s = _KEPT_S[kind] / speed if kind in _KEPT_S else None
+        self._clock = clock
+        self._address = ""
+        self._until = float("-inf")
+
+    def address(self, timeout_s: float) -> str:
+        """The first address of the name, asked for within timeout_s (wall-clock) if none is kept.
+
+        Raises:
+            NotSentError: the name has none.
+        """
+        if self._clock() >= self._until:
+            answer = wire.resolve(self._target.name, self._target.resolver, timeout_s=timeout_s)
+            if not answer.addresses:
+                raise NotSentError("%s: %s" % (self._target.name, answer.rcode))
+            self._address = answer.names[0]
+            self._until = self._clock() + (answer.ttl if self._kept_s is None else self._kept_s)
+        return self._address
 
 
 class Reply(NamedTuple):

@@ -7,6 +7,7 @@ then every key is read once more ("final": true) and removed, and FILE.done appe
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pathlib
 import random
@@ -15,11 +16,11 @@ import threading
 import time
 from typing import Any, Callable, NamedTuple
 
-from srekv.probe import lag, wire
+from srekv.probe import wire
+from srekv.probe.exchange import Target
 from srekv.probe.journal import Clock, Journal, rounded
-from srekv.probe.names import Target
 from srekv.probe.retry import Retrying
-from srekv.probe.service import Operations, Outcome, Service
+from srekv.probe.service import Outcome, Service
 
 CONCLUDE_S = 45.0
 """How long final reads and removing the keys may take together, wall-clock seconds."""
@@ -29,6 +30,12 @@ FORMAT = 2
 
 OBSERVE_S = 1.0
 """How often the name is asked for, AWS-equivalent seconds."""
+
+LAG_S = 1.0
+"""From one piece of work that measures the machine's lag to the next, AWS-equivalent seconds."""
+
+PIECE = 20_000
+"""Rounds of a hash function in such a piece: some 5 ms, in which the other threads of this process can run."""
 
 FINAL_TRIES = 8
 """How often a final read is tried: it must tell whether an acknowledged write is lost, not whether a packet was."""
@@ -57,7 +64,7 @@ class Plan(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The keys of this run; nobody else writes them."""
+        """The keys of this run; no other load writes them."""
         return tuple("srekv-drill-%s-%d" % (self.run, number) for number in range(self.keys))
 
     @property
@@ -90,7 +97,7 @@ class Client:
         self._clock = clock
         self._journal = journal
         self._random = random.Random("%d/%s" % (plan.seed, name))  # noqa: S311 - choices of a load, not secrets
-        self._service: Operations = Service(plan.target, kind, timeout_s=plan.wall_timeout_s, speed=plan.speed)
+        self._service: Service | Retrying = Service(plan.target, kind, timeout_s=plan.wall_timeout_s, speed=plan.speed)
         if kind == "retry":
             pauses = random.Random("%d/%s/pauses" % (plan.seed, name))  # noqa: S311 - as above
             self._service = Retrying(self._service, pauses, speed=plan.speed)
@@ -155,7 +162,7 @@ class Client:
         return self._complete(entry, self._service.delete(key))
 
     def _value(self) -> str:
-        """A value that nobody wrote before."""
+        """A value that was never written before."""
         return "%s.%s.%d" % (self._plan.run, self._name, self._count)
 
     def _invoke(self, op: str, key: str, **members: Any) -> dict[str, Any]:
@@ -209,7 +216,10 @@ def conclude(out: str) -> None:
     Raises:
         OSError: there is no such history, it has no beginning, or a load still writes it.
     """
-    plan, epoch = _started(out)
+    try:
+        plan, epoch = _plan_of(out)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        raise OSError("the history has no beginning: %s" % error) from error
     journal = Journal(out)
     try:
         clock = Clock(plan.speed, epoch)
@@ -220,17 +230,10 @@ def conclude(out: str) -> None:
     pathlib.Path(out + ".done").touch()
 
 
-def _started(out: str) -> tuple[Plan, float]:
-    """The plan that a history's first line tells, and when it began, seconds since the epoch."""
+def _plan_of(out: str) -> tuple[Plan, float]:
+    """The plan that a history's first line holds, and when it began, seconds since the epoch."""
     with open(out, "rb") as lines:  # noqa: PTH123 - as everywhere in the probe
-        line = lines.readline()
-    try:
-        return _plan_of(json.loads(line), out)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-        raise OSError("the history has no beginning: %s" % error) from error
-
-
-def _plan_of(start: dict[str, Any], out: str) -> tuple[Plan, float]:
+        start = json.loads(lines.readline())
     epoch, speed, limit = float(start["epoch"]), float(start["speed"]), float(start["timeout_s"])
     if not all(0 < one < float("inf") for one in (epoch, speed, limit)):
         raise ValueError("a time that is none")
@@ -273,7 +276,7 @@ def _start(plan: Plan, clock: Clock) -> dict[str, Any]:
 def _drive(plan: Plan, clock: Clock, journal: Journal, stop: threading.Event) -> None:
     jobs: list[Callable[[threading.Event], None]] = [
         lambda stop: _observe(plan, clock, journal, stop),
-        lambda stop: lag.watch(clock, journal, stop),
+        lambda stop: watch_lag(clock, journal, stop),
     ]
     jobs += [Client(plan, kind, name, clock, journal).loop for kind, name in plan.clients]
     broken: list[BaseException] = []
@@ -310,6 +313,23 @@ def _observe(plan: Plan, clock: Clock, journal: Journal, stop: threading.Event) 
         answer = wire.resolve(plan.target.name, plan.target.resolver, timeout_s=plan.wall_timeout_s)
         more = {"answer": list(answer.names), "ttl": answer.ttl, "rcode": answer.rcode}
         journal.line(event="dns", at=rounded(clock.now()), asked=asked, **more)
+
+
+def watch_lag(clock: Clock, journal: Journal, stop: threading.Event) -> None:
+    """Write how late a small piece of work was done, again and again, in AWS-equivalent seconds.
+
+    What it takes beyond its own processor time, and what its timer was late, is time in which the machine did something
+    else: a client's timeout is over while its request waits for a processor.
+    """
+    every = LAG_S / clock.speed
+    while True:
+        due = time.monotonic() + every
+        if stop.wait(every):
+            return
+        spent = time.thread_time()
+        hashlib.pbkdf2_hmac("sha256", b"srekv", b"lag", PIECE)
+        late = time.monotonic() - due - (time.thread_time() - spent)
+        journal.line(event="lag", at=rounded(clock.now()), late=rounded(max(0.0, late) * clock.speed))
 
 
 def _conclude(plan: Plan, clock: Clock, journal: Journal, name: str = "final") -> None:

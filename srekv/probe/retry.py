@@ -15,7 +15,7 @@ import random
 import time
 from typing import Callable, Iterator
 
-from srekv.probe.service import Operations, Outcome
+from srekv.probe.service import Outcome, Service
 
 ATTEMPTS = 5
 BUDGET_S = 10.0
@@ -27,7 +27,7 @@ CAP_S = 4.0
 
 
 class Retrying:
-    """Operations, each with as many attempts as it takes and its budget allows.
+    """The operations of a Service, each with as many attempts as it takes and its budget allows.
 
     Args:
         service: makes one attempt for each call.
@@ -39,7 +39,7 @@ class Retrying:
 
     def __init__(
         self,
-        service: Operations,
+        service: Service,
         dice: random.Random,
         *,
         speed: float = 1.0,
@@ -55,39 +55,40 @@ class Retrying:
         self._attempts = 0
 
     def read(self, key: str) -> Outcome:
-        """See Operations."""
-        self._begin()
-        return self._end(self._read(key))
+        """See Service."""
+        return self._tried(lambda: self._read(key))
 
     def write(self, key: str, value: str) -> Outcome:
-        """See Operations; somebody else's change between its read and its write is no failure but a reason to go on."""
-        self._begin()
+        """See Service; another client's change between its read and its write is no failure but a reason to repeat."""
 
         def attempt(seen: Outcome) -> Outcome:
             if seen.etag is None and seen.value is not None:  # a service without versions
                 return self._service.write(key, value)
             return self._service.cas(key, value, etag=seen.etag)
 
-        return self._end(self._on_version(key, attempt, value))
+        return self._tried(lambda: self._on_version(key, attempt, value))
 
     def cas(self, key: str, value: str, *, etag: str | None) -> Outcome:
-        """See Operations."""
-        self._begin()
-        return self._end(self._change(key, etag, lambda: self._service.cas(key, value, etag=etag), value))
+        """See Service."""
+        return self._tried(lambda: self._change(key, etag, lambda: self._service.cas(key, value, etag=etag), value))
 
     def delete(self, key: str, *, etag: str | None = None) -> Outcome:
-        """See Operations."""
-        self._begin()
+        """See Service."""
         if etag is None:
-            return self._end(self._on_version(key, lambda seen: self._service.delete(key, etag=seen.etag)))
-        return self._end(self._change(key, etag, lambda: self._service.delete(key, etag=etag)))
+            return self._tried(lambda: self._on_version(key, lambda seen: self._service.delete(key, etag=seen.etag)))
+        return self._tried(lambda: self._change(key, etag, lambda: self._service.delete(key, etag=etag)))
 
     def close(self) -> None:
-        """See Operations."""
+        """See Service."""
         self._service.close()
 
+    def _tried(self, operate: Callable[[], Outcome]) -> Outcome:
+        self._deadline = self._clock() + BUDGET_S / self._speed
+        self._attempts = 0
+        return operate()._replace(attempts=self._attempts)
+
     def _on_version(self, key: str, attempt: Callable[[Outcome], Outcome], value: str | None = None) -> Outcome:
-        """Read the key and change what was seen, again when somebody else was faster."""
+        """Read the key and change what was seen, again when another client was faster."""
         for _ in self._turns():
             seen = self._read(key)
             if seen.outcome != "ok":
@@ -135,16 +136,9 @@ class Retrying:
                 return
             self._sleep(pause)
 
-    def _begin(self) -> None:
-        self._deadline = self._clock() + BUDGET_S / self._speed
-        self._attempts = 0
-
     def _count(self, outcome: Outcome) -> Outcome:
         self._attempts += 1
         return outcome
-
-    def _end(self, outcome: Outcome) -> Outcome:
-        return outcome._replace(attempts=self._attempts)
 
 
 def _refused(outcome: Outcome) -> bool:

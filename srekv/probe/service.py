@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import time
 import urllib.parse
-from typing import Mapping, NamedTuple, Protocol
+from typing import Mapping, NamedTuple
 
 from srekv.probe import exchange
-from srekv.probe.names import Name, Target
 
 
 class Outcome(NamedTuple):
@@ -31,64 +30,44 @@ class Outcome(NamedTuple):
     attempts: int = 1
 
 
-class Operations(Protocol):
-    """What a client can do with keys."""
-
-    def read(self, key: str) -> Outcome:
-        """The key's value, None when there is no such key. A failed read is `fail`: it has no effect to doubt."""
-
-    def write(self, key: str, value: str) -> Outcome:
-        """Set the key, whatever it was."""
-
-    def cas(self, key: str, value: str, *, etag: str | None) -> Outcome:
-        """Set the key if it still has that version; None: if it is still absent."""
-
-    def delete(self, key: str, *, etag: str | None = None) -> Outcome:
-        """Remove the key if it is there, and if it still has that version; None: whatever it is."""
-
-    def close(self) -> None:
-        """Close the connection that is kept, if one is."""
-
-
 class Service:
     """Operations on keys through the name; one for each client, not shared between threads.
 
-    Args:
-        target: where the service is.
-        kind: what the client does with addresses and connections, one of srekv.probe.KINDS.
-        timeout_s: how long one operation may take, resolving and connecting included; wall-clock.
-        speed: AWS-equivalent seconds in one wall-clock second.
+    `kind`, one of srekv.probe.KINDS, decides what the client does with addresses and connections; `speed` is
+    AWS-equivalent seconds in one wall-clock second. An operation, resolving and connecting included, may take timeout_s
+    wall-clock seconds.
     """
 
-    def __init__(self, target: Target, kind: str = "honor-ttl", *, timeout_s: float, speed: float = 1.0) -> None:
+    def __init__(
+        self, target: exchange.Target, kind: str = "honor-ttl", *, timeout_s: float, speed: float = 1.0
+    ) -> None:
         self._target = target
         self._timeout_s = timeout_s
-        self._name = Name(target, kind, speed=speed)
+        self._name = exchange.Name(target, kind, speed=speed)
         self._keep = kind == "keep-alive"
         self._pinned: exchange.Connection | None = None
 
     def read(self, key: str) -> Outcome:
-        """See Operations."""
+        """The key's value, None when there is no such key. A failed read is `fail`: it has no effect to doubt."""
         outcome = self._call("GET", key)
         if outcome.status == 404:
             return outcome._replace(outcome="ok", value=None, error=None)
         return outcome if outcome.outcome == "ok" else outcome._replace(outcome="fail")
 
     def write(self, key: str, value: str) -> Outcome:
-        """See Operations."""
+        """Set the key, whatever it was."""
         return self._call("PUT", key, value)
 
     def cas(self, key: str, value: str, *, etag: str | None) -> Outcome:
-        """See Operations."""
-        condition = {"If-None-Match": "*"} if etag is None else {"If-Match": etag}
-        return _conditional(self._call("PUT", key, value, condition))
+        """Set the key if it still has that version; None: if it is still absent."""
+        return self._call("PUT", key, value, {"If-None-Match": "*"} if etag is None else {"If-Match": etag})
 
     def delete(self, key: str, *, etag: str | None = None) -> Outcome:
-        """See Operations."""
-        return _conditional(self._call("DELETE", key, headers={} if etag is None else {"If-Match": etag}))
+        """Remove the key if it is there, and if it still has that version; None: whatever it is."""
+        return self._call("DELETE", key, headers={} if etag is None else {"If-Match": etag})
 
     def close(self) -> None:
-        """See Operations."""
+        """Close the connection that is kept, if one is."""
         if self._pinned is not None:
             self._pinned.close()
             self._pinned = None
@@ -100,12 +79,14 @@ class Service:
         address = None
         try:
             address = self._address()
-            reply = self._send(request, address, deadline)
+            outcome = _judge(self._send(request, address, deadline), address)
         except exchange.NotSentError as error:
             return Outcome("fail", address=address, error=str(error))
         except exchange.BrokenError as error:
             return Outcome("unknown", address=address, error=str(error))
-        return _judge(reply, address)
+        if headers and outcome.status == 412:  # the expectation did not hold, which is an answer and not an error
+            return outcome._replace(outcome="conflict", error=None)
+        return outcome
 
     def _address(self) -> str:
         """Where the kept connection leads while it works, else where the name does."""
@@ -115,27 +96,20 @@ class Service:
         return self._name.address(self._timeout_s)
 
     def _send(self, request: exchange.Request, address: str, deadline: float) -> exchange.Reply:
-        if self._pinned is not None:
-            return self._pinned.send(request, timeout_s=deadline - time.monotonic(), keep=True)
-        left = max(0.001, deadline - time.monotonic())
-        connection = exchange.Connection(address, self._target.port, timeout_s=left)
-        self._pinned = connection if self._keep else None
-        try:
-            return connection.send(request, timeout_s=deadline - time.monotonic(), keep=self._keep)
-        finally:
-            if not self._keep:
-                connection.close()
-
-
-def _conditional(outcome: Outcome) -> Outcome:
-    """412 says that the expectation did not hold, which is an answer and not an error."""
-    return outcome._replace(outcome="conflict", error=None) if outcome.status == 412 else outcome
+        if not self._keep:
+            left = max(0.001, deadline - time.monotonic())
+            return exchange.send(request, address, self._target.port, timeout_s=left)
+        if self._pinned is None:
+            left = max(0.001, deadline - time.monotonic())
+            self._pinned = exchange.Connection(address, self._target.port, timeout_s=left)
+        return self._pinned.send(request, timeout_s=deadline - time.monotonic(), keep=True)
 
 
 def _judge(reply: exchange.Reply, address: str) -> Outcome:
     """What an answer says about the operation's effect."""
+    failed = reply.status < 500 or _says_failed(reply.body)  # below 500 it was refused before anything was done
     return Outcome(
-        _effect(reply),
+        "ok" if reply.status < 300 else "fail" if failed else "unknown",
         value=reply.body.decode("utf-8", "replace") if reply.status == 200 else None,
         etag=reply.headers.get("etag"),
         status=reply.status,
@@ -143,14 +117,6 @@ def _judge(reply: exchange.Reply, address: str) -> Outcome:
         address=address,
         error=None if reply.status < 400 else "HTTP %d" % reply.status,
     )
-
-
-def _effect(reply: exchange.Reply) -> str:
-    if reply.status < 300:
-        return "ok"
-    if reply.status < 500:  # refused before anything was done
-        return "fail"
-    return "fail" if _says_failed(reply.body) else "unknown"
 
 
 def _says_failed(body: bytes) -> bool:

@@ -15,9 +15,9 @@ import pytest
 
 from srekv.check.verdict import judge_file
 from srekv.probe import KINDS
+from srekv.probe.exchange import Name, Target
 from srekv.probe.journal import Clock, Journal
 from srekv.probe.load import Client, Plan, run
-from srekv.probe.names import Name, Target
 from srekv.probe.service import Service
 
 pytestmark = pytest.mark.local

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from srekv.probe import lag
 from srekv.probe.journal import Clock, Journal
+from srekv.probe.load import watch_lag
 
 
 class Late(threading.Event):
@@ -30,7 +30,7 @@ class Late(threading.Event):
 def watched(path: Path, stop: threading.Event, *, speed: float) -> list[float]:
     """What is written until the stop comes."""
     journal = Journal(str(path))
-    lag.watch(Clock(speed), journal, stop)
+    watch_lag(Clock(speed), journal, stop)
     journal.close()
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert {line["event"] for line in lines} <= {"lag"}

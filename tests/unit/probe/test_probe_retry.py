@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -112,7 +112,7 @@ class FakeClock:
 
 def _client(table: Table, seed: int = 1) -> Retrying:
     fake = FakeClock()
-    return Retrying(table, random.Random(seed), clock=fake.clock, sleep=fake.sleep)
+    return Retrying(cast("Any", table), random.Random(seed), clock=fake.clock, sleep=fake.sleep)
 
 
 def _truthful(outcome: Outcome, table: Table, value: str | None, *, removed: bool) -> None:
@@ -212,7 +212,7 @@ def test_pauses_are_jittered_and_bounded() -> None:
 
     def ends(seed: int) -> tuple[float, int]:
         fake, table = FakeClock(), Table(["not sent"] * 99)
-        said = Retrying(table, random.Random(seed), clock=fake.clock, sleep=fake.sleep).read(KEY)
+        said = Retrying(cast("Any", table), random.Random(seed), clock=fake.clock, sleep=fake.sleep).read(KEY)
         return fake.now, said.attempts
 
     seen = [ends(seed) for seed in range(200)]
@@ -229,5 +229,5 @@ def test_the_budget_ends_a_slow_operation() -> None:
             fake.sleep(6)
             return super().read(key)
 
-    said = Retrying(Slow(["not sent"] * 9), random.Random(1), clock=fake.clock, sleep=fake.sleep).read(KEY)
+    said = Retrying(cast("Any", Slow(["not sent"] * 9)), random.Random(1), clock=fake.clock, sleep=fake.sleep).read(KEY)
     assert said.attempts == 2

@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from srekv.check.model import History, Operation
-from srekv.probe.names import Target
+from srekv.probe.exchange import Target
 from srekv.probe.service import Outcome, Service
 
 HERE = Path(__file__).parent
