@@ -85,7 +85,7 @@ def _side(path: Path) -> list[Measures]:
     """
     from srekv.check.formats import format_of
     from srekv.check.verdict import judge_history
-    from srekv.report.seal import VERDICT
+    from srekv.report.folder import VERDICT
 
     if path.suffix == ".json" and format_of(path) == "srekv":
         return [_recorded(path)]

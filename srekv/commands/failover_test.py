@@ -273,13 +273,13 @@ def place_report(directory: Path, result: DrillResult, *, rounds: int) -> Path:
 def _show(screen: Screen, judged: Sequence[JudgedDrill], *, rounds: int) -> None:
     from srekv.check.verdict import worst
     from srekv.report.data import failover_document
-    from srekv.report.terminal import drill_view
+    from srekv.report.terminal import verdict_view
 
     last = judged[-1]
     verdict = worst(one.verdict.verdict for one in judged)
     document = failover_document(last.result, last.verdict, report=str(last.report) if last.report else None)
     document |= {"fault": last.result.fault, "verdict": verdict}
-    screen.show("", drill_view(last.result, last.verdict), *_timeline(last))
+    screen.show("", verdict_view(last.verdict, last.result), *_timeline(last))
     if last.report:
         screen.show(f"report: {last.report}")
     if rounds > 1:
@@ -293,7 +293,7 @@ def _timeline(one: JudgedDrill) -> tuple[RenderableType, ...]:
     """The drill's timeline for a terminal; nothing when there was no fault to draw it around."""
     from srekv.check.history import read
     from srekv.report.page import timeline
-    from srekv.report.strip import strip
+    from srekv.report.terminal import strip
 
     if one.verdict.timing is None:
         return ()

@@ -67,7 +67,7 @@ def sealed(verdict: Verdict, file: Path, *, told: bool = False) -> Verdict:
         told: a finding also says that it still is that one; a report drawn again is to be the same report.
     """
     from srekv.check.verdict import worst
-    from srekv.report.seal import judge_seal
+    from srekv.report.folder import judge_seal
 
     seal = judge_seal(file)
     if seal is None or (seal.verdict == "held" and not told):

@@ -1,4 +1,4 @@
-"""A verdict as one HTML file that carries all it needs: opened offline, it asks nobody for anything."""
+"""A verdict as one HTML file that carries all it needs: opened offline, it loads nothing."""
 
 from __future__ import annotations
 
@@ -27,13 +27,7 @@ EXPLAINED = {
 
 
 def html(document: dict[str, Any], history: History, verdict: Verdict) -> str:
-    """The report of a judged history.
-
-    Args:
-        document: what verdict.json holds; every figure on the page comes from it.
-        history: drawn as the timeline.
-        verdict: the proofs and the waterfall.
-    """
+    """The report of a judged history; every figure on the page comes from `document`, what verdict.json holds."""
     timing = verdict.timing
     drawn = {
         "timeline": timeline(history, timing) if timing else None,
@@ -47,7 +41,12 @@ def html(document: dict[str, Any], history: History, verdict: Verdict) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"seconds": _seconds, "percent": _percent, "setting": _setting, "called": CALLED.get}
+    environment.filters |= {
+        "seconds": lambda value: "never" if value is None else f"{value:.1f} s",
+        "percent": lambda value: "not measured" if value is None else f"{100 * value:.2f} %",
+        "setting": _setting,
+        "called": CALLED.get,
+    }
     return environment.get_template("report.html.j2").render(
         one=document,
         losses=verdict.losses,
@@ -74,22 +73,10 @@ def _embedded(value: object) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026").replace("\u2028", "\\u2028")
 
 
-def _seconds(value: float | None) -> str:
-    return "never" if value is None else f"{value:.1f} s"
-
-
-def _percent(value: float | None) -> str:
-    return "not measured" if value is None else f"{100 * value:.2f} %"
-
-
 def _setting(value: object) -> str:
     """A setting for a person: an object as its members."""
     if isinstance(value, dict):
         return ", ".join(f"{name} {_setting(member)}" for name, member in value.items())
     if isinstance(value, list):
         return ", ".join(_setting(member) for member in value)
-    return (
-        {None: "none", True: "yes", False: "no"}.get(value, str(value))
-        if isinstance(value, bool | None)
-        else str(value)
-    )
+    return {None: "none", True: "yes", False: "no"}[value] if isinstance(value, bool | None) else str(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET  # written here, never parsed
 
-from srekv.check.model import Judgement, Verdict
+from srekv.check.model import Verdict
 from srekv.ui.visible import visible
 
 
@@ -17,21 +17,17 @@ def junit(verdict: Verdict, *, name: str) -> bytes:
     if verdict.timing is not None and verdict.timing.outage_s is not None:
         suite.set("time", str(verdict.timing.outage_s))
     for finding in verdict.findings:
-        _case(suite, name, finding)
+        case = ET.SubElement(suite, "testcase", classname=name, name=finding.checker)
+        if finding.verdict == "held":
+            ET.SubElement(case, "system-out").text = _printable(finding.summary)
+            continue
+        kind = "failure" if finding.verdict == "violated" else "error"
+        element = ET.SubElement(case, kind, message=_printable(finding.summary))
+        element.text = _printable("\n".join(str(one.to_json()) for one in finding.proof))
     root = ET.Element("testsuites")
     root.append(suite)
     ET.indent(root)
     return b"<?xml version='1.0' encoding='utf-8'?>\n" + ET.tostring(root, encoding="unicode").encode() + b"\n"
-
-
-def _case(suite: ET.Element, name: str, finding: Judgement) -> None:
-    case = ET.SubElement(suite, "testcase", classname=name, name=finding.checker)
-    if finding.verdict != "held":
-        kind = "failure" if finding.verdict == "violated" else "error"
-        element = ET.SubElement(case, kind, message=_printable(finding.summary))
-        element.text = _printable("\n".join(str(one.to_json()) for one in finding.proof))
-    else:
-        ET.SubElement(case, "system-out").text = _printable(finding.summary)
 
 
 def _printable(text: str) -> str:

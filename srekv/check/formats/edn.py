@@ -36,10 +36,6 @@ class Name(str):
     __slots__ = ()
 
 
-class _EdnError(ValueError):
-    """Text that is no EDN."""
-
-
 def read(lines: Iterable[tuple[int, str | Damage]]) -> Iterator[tuple[int, object]]:
     """Each form of a file, or of the one list or vector in it, with the number of the line on which it begins.
 
@@ -80,8 +76,7 @@ def value(text: str) -> object:
 class _Reader:
     """Reads line by line. The collections that are open stand in a stack, the innermost last.
 
-    Args:
-        encloses: whether a list or vector that holds everything is only a wrapper.
+    With `encloses` a list or vector that holds everything is only a wrapper.
     """
 
     def __init__(self, *, encloses: bool = True) -> None:
@@ -135,7 +130,7 @@ class _Reader:
                 self.enclosed += 1
                 return
         if len(self._stack) >= DEEPEST:
-            raise _EdnError("nested too deep")
+            raise ValueError("nested too deep")
         self._stack.append((word, []))
 
     def _close(self, word: str) -> object:
@@ -143,40 +138,36 @@ class _Reader:
         if opening == "#{" and word == "}":
             return items
         if opening != _CLOSES[word]:
-            raise _EdnError(f"{word} closes nothing")
+            raise ValueError(f"{word} closes nothing")
         return _map(items) if opening == "{" else items
 
     def _atom(self, word: str) -> object:
         if word[0] == '"':
-            return _string(word)
+            try:
+                text: str = json.loads(word, strict=False)
+                text.encode()
+            except ValueError:
+                raise ValueError(f"{short(word)} is no string") from None
+            return text
         if _WHOLE.fullmatch(word):
             return int(word.rstrip("N"))
         if _FLOAT.fullmatch(word):
             return float(word.rstrip("M"))
         if word in {"#_", ":"}:
-            raise _EdnError(f"{word} is not supported")
+            raise ValueError(f"{word} is not supported")
         return self._known.setdefault(word, Name(word.removeprefix(":")))
-
-
-def _string(word: str) -> str:
-    try:
-        text: str = json.loads(word, strict=False)
-        text.encode()
-    except ValueError:
-        raise _EdnError(f"{short(word)} is no string") from None
-    return text
 
 
 def _map(items: list[object]) -> dict[object, object]:
     if len(items) % 2:
-        raise _EdnError("a map with a key and no value")
+        raise ValueError("a map with a key and no value")
     pairs = iter(items)
     try:
         found = dict(zip(pairs, pairs, strict=True))
     except TypeError:  # a collection as a key
         found = {repr(key): one for key, one in zip(items[::2], items[1::2], strict=True)}
     if 2 * len(found) < len(items):
-        raise _EdnError("a map with one key twice")
+        raise ValueError("a map with one key twice")
     return found
 
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 from srekv.check.formats import edn
 from srekv.check.formats.lines import Damage, DamagedError, FormatError, numbered, short
@@ -34,11 +34,8 @@ LONGEST_NS = 10**19
 _OUTCOMES: dict[str, Outcome] = {"ok": "ok", "fail": "fail", "info": "unknown"}
 _KINDS: dict[str, Kind] = {"read": "read", "write": "write", "cas": "cas", "delete": "delete"}
 _MICRO: dict[str, Kind] = {"r": "read", "read": "read", "w": "write", "write": "write"}
-_JUDGED = (*_KINDS, "txn")
 _BETWEEN = re.compile(r"[\s,\[\]]*")
 _NOT_JUDGED = "srekv judges each register by itself"
-
-Shape = Literal["register", "tuple", "map"]
 
 
 def parse_edn(lines: Iterable[bytes]) -> History:
@@ -115,64 +112,63 @@ def history(rows: Iterable[tuple[int, object]], *, refusals: bool = False) -> Hi
     Raises:
         FormatError: an operation that srekv does not judge.
     """
-    calls = _Calls()
+    reader = _Reader(refusals=refusals)
     for number, row in rows:
-        calls.take(number, row)
-    operations = _Operations(calls, refusals=refusals)
-    found = tuple(operations.all())
-    return History(
-        operations=found,
-        events=(),
-        damaged=tuple(f"line {number}: {why}" for number, why in sorted(calls.damaged.items())),
-        is_history=bool(calls.made),
-    )
+        try:
+            reader.take(number, row)
+        except DamagedError as error:
+            reader.damaged.setdefault(number, str(error))
+    operations = tuple(reader.operations())
+    damaged = tuple(f"line {number}: {why}" for number, why in sorted(reader.damaged.items()))
+    return History(operations=operations, events=(), damaged=damaged, is_history=bool(reader.calls))
 
 
-@dataclass
-class _Calls:
-    """Pairs invocations and completions: a process does one thing at a time."""
+class _Reader:
+    """Pairs invocations and completions, as a process does one thing at a time, and makes operations of them.
 
-    made: list[_Call] = field(default_factory=list)
-    damaged: dict[int, str] = field(default_factory=dict)
-    _open: dict[int, _Call] = field(default_factory=dict)
-    _last: float = -1.0
+    Only all calls together show where the keys stand.
+    """
+
+    def __init__(self, *, refusals: bool) -> None:
+        self.calls: list[_Call] = []
+        self.damaged: dict[int, str] = {}
+        self._refusals = refusals
+        self._open: dict[int, _Call] = {}
+        self._last = -1.0
+        self._types: dict[str, type] = {}
+        self._shape = "register"
 
     def take(self, number: int, row: object) -> None:
         """One map of the file."""
-        try:
-            self._take(number, _members(row))
-        except DamagedError as error:
-            self.damaged.setdefault(number, str(error))
-
-    def _take(self, number: int, row: Mapping[str, Any]) -> None:
+        if isinstance(row, Damage):
+            raise DamagedError(row.why)
+        if not isinstance(row, dict):
+            raise DamagedError(f"{short(row)} is no operation")
         kind, process, f = row.get("type"), row.get("process"), row.get("f")
         if process == "nemesis":
             return
         if type(process) is not int:
             raise DamagedError(f"process is {short(process)}, neither a whole number nor nemesis")
         at = self._moment(row.get("time"))
-        if f not in _JUDGED:
-            raise FormatError(number, f"operation {short(f)} is none of {', '.join(_JUDGED)}")
+        if f not in (*_KINDS, "txn"):
+            raise FormatError(number, f"operation {short(f)} is none of {', '.join(_KINDS)}, txn")
         if kind == "invoke":
             before = self._open.get(process)
             call = _Call(number, process, f, row.get("value"), at, row.get("final?") is True)
             self._open[process] = call
-            self.made.append(call)
+            self.calls.append(call)
             if before is not None:
                 raise DamagedError(f"process {process} invokes while its operation of line {before.line} is open")
         elif isinstance(kind, str) and kind in _OUTCOMES:
-            self._complete(row, _OUTCOMES[kind], at)
+            done = self._open.pop(process, None)
+            if done is None or done.f != f:
+                raise DamagedError(f"process {process} completes a {f} that it did not invoke")
+            done.outcome, done.result, done.error = _OUTCOMES[kind], row.get("value"), row.get("error")
+            done.complete = None if done.outcome == "unknown" else at
+            node = row.get("node")
+            done.node = _printable(node) if isinstance(node, str) else ""
         else:
             raise DamagedError(f"type is {short(kind)}, none of invoke, ok, fail, info")
-
-    def _complete(self, row: Mapping[str, Any], outcome: Outcome, at: float) -> None:
-        call = self._open.pop(row["process"], None)
-        if call is None or call.f != row["f"]:
-            raise DamagedError(f"process {row['process']} completes a {row['f']} that it did not invoke")
-        call.outcome, call.result, call.error = outcome, row.get("value"), row.get("error")
-        call.complete = None if outcome == "unknown" else at
-        node = row.get("node")
-        call.node = _printable(node) if isinstance(node, str) else ""
 
     def _moment(self, time: object) -> float:
         """Seconds since the start, always after the line before; a second later where the line has no time."""
@@ -185,31 +181,14 @@ class _Calls:
         self._last = at if at > self._last else math.nextafter(self._last, math.inf)
         return self._last
 
-
-def _members(row: object) -> Mapping[str, Any]:
-    if isinstance(row, Damage):
-        raise DamagedError(row.why)
-    if not isinstance(row, dict):
-        raise DamagedError(f"{short(row)} is no operation")
-    return row
-
-
-class _Operations:
-    """Makes operations of calls, once all of them are known: only together they show where the keys stand."""
-
-    def __init__(self, calls: _Calls, *, refusals: bool) -> None:
-        self._calls = calls
-        self._refusals = refusals
-        self._types: dict[str, type] = {}
-        self._shape = _shape_of([call for call in calls.made if call.f != "txn"])
-
-    def all(self) -> Iterator[Operation]:
+    def operations(self) -> Iterator[Operation]:
         """Every operation, in the order of invocation; what cannot be one becomes damage."""
-        for call in self._calls.made:
+        self._shape = _shape_of([call for call in self.calls if call.f != "txn"])
+        for call in self.calls:
             try:
                 yield self._operation(call)
             except DamagedError as error:
-                self._calls.damaged.setdefault(call.line, str(error))
+                self.damaged.setdefault(call.line, str(error))
 
     def _operation(self, call: _Call) -> Operation:
         op, key, argument = self._parts(call, call.value)
@@ -272,7 +251,7 @@ class _Operations:
         return text
 
 
-def _shape_of(calls: list[_Call]) -> Shape:
+def _shape_of(calls: list[_Call]) -> str:
     """Where keys stand: `[k v]`, as jepsen.independent writes them, `{k v}`, or nowhere, with one register only."""
     if calls and all(isinstance(call.value, dict) for call in calls):
         return "map"

@@ -14,7 +14,7 @@ import pytest
 from srekv.check.verdict import judge_file
 from srekv.commands.report import write_report
 from srekv.drill.model import Objectives
-from srekv.report.seal import digest, judge_seal
+from srekv.report.folder import digest, judge_seal
 
 
 class Page(html.parser.HTMLParser):

@@ -19,8 +19,7 @@ from srekv.report.data import history_document
 from srekv.report.html import html
 from srekv.report.junit import junit
 from srekv.report.page import distribution, timeline
-from srekv.report.strip import strip
-from srekv.report.terminal import verdict_view
+from srekv.report.terminal import strip, verdict_view
 
 SCALARS = (
     st.none()

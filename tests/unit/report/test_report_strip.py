@@ -11,7 +11,7 @@ from rich.console import Console
 from srekv.check.history import parse
 from srekv.check.timing import measure
 from srekv.report.page import timeline
-from srekv.report.strip import NAME_WIDTH, WIDTH, strip
+from srekv.report.terminal import NAME_WIDTH, WIDTH, strip
 
 
 def printed(drawn: dict[str, object]) -> list[str]:

@@ -13,7 +13,7 @@ from rich.console import Console, RenderableType
 from srekv.check.model import ClientOutage, Judgement, Operation, Step, Timing, Verdict
 from srekv.drill.model import DrillResult, Finding
 from srekv.report.data import failover_document
-from srekv.report.terminal import BAR_WIDTH, acceptance_table, bar, drill_view, verdict_view
+from srekv.report.terminal import BAR_WIDTH, acceptance_table, bar, verdict_view
 
 TIMING = Timing(
     fault="stop az1",
@@ -58,7 +58,7 @@ def shown(renderable: RenderableType) -> list[str]:
 
 def test_a_drill_reads_verdict_first() -> None:
     """The first line is the verdict, the second the outage; every phase has its seconds; nothing is wider than 80."""
-    lines = shown(drill_view(RESULT, HELD))
+    lines = shown(verdict_view(HELD, RESULT))
 
     assert lines[0].startswith("HELD")
     assert "49.5 s" in lines[1]
@@ -82,7 +82,7 @@ def test_a_switch_that_never_came_is_an_arrow() -> None:
     stuck = replace(
         HELD, verdict="violated", timing=replace(TIMING, switch_s=None, recovery_s=None, heal_at=None, steps=stuck_at)
     )
-    lines = shown(drill_view(RESULT, stuck))
+    lines = shown(verdict_view(stuck, RESULT))
 
     assert lines[0].startswith("VIOLATED")
     assert any("never" in line and line.rstrip().endswith(">") for line in lines)
