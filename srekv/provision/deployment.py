@@ -12,9 +12,8 @@ from srekv.provision.inventory.existing import Existing, of_node
 from srekv.provision.inventory.marks import Described, each
 from srekv.provision.lease import explain_end
 from srekv.provision.model import Check, Deployment, Node, Role
-from srekv.provision.naming import FAULT_TAG, NODE_TAG, NODES, tag_map
+from srekv.provision.naming import FAULT_TAG, NODES, tag_map
 from srekv.provision.queries import hosted_zones
-from srekv.provision.steps.health import PATH
 
 ROLES: dict[str, Role] = {"az1": "primary", "az2": "secondary"}
 
@@ -27,12 +26,9 @@ def read(run: Run) -> Deployment:
         addresses = pool.submit(existing.fresh_addresses)
         checks = pool.submit(existing.fresh_checks)
         zone = pool.submit(_zone, run)
-        nodes = _nodes(instances.result(), addresses.result())
-        zone_name, records = zone.result()
-        fault = noted_fault(instances.result())
-        found = checks.result()
-        asking = [_check(run.names.check(node), found[node][0]) for node in NODES if node in found]
-        return _complete(run, nodes, asking, zone_name=zone_name, records=records, fault=fault)
+    public = {node: one["PublicIp"] for node in NODES for one in of_node(addresses.result(), node)[:1]}
+    first = {node: listed[0] for node, listed in checks.result().items()}
+    return describe(run, instances.result(), public, first, zone.result())
 
 
 def noted_fault(instances: Sequence[Described]) -> str:
@@ -41,57 +37,29 @@ def noted_fault(instances: Sequence[Described]) -> str:
     return next((note for note in notes if note), "")
 
 
-def assemble(
-    run: Run, instances: Sequence[Described], *, addresses: Mapping[str, str], checks: Mapping[str, str]
-) -> Deployment:
-    """The stack that `up` has just made sure of, from what its steps know: no need to ask for it again.
-
-    `instances` are EC2's descriptions; `addresses` and `checks` have each node's Elastic IP and health check's id.
-    """
-    config = run.config
-    given = [{"PublicIp": address, "Tags": [{"Key": NODE_TAG, "Value": node}]} for node, address in addresses.items()]
-    return Deployment(
-        stack=config.stack,
-        region=config.region,
-        zone_name=config.zone_name,
-        name=config.name,
-        port=config.port,
-        ttl=config.ttl,
-        table=run.names.table,
-        nodes=_nodes(instances, given),
-        checks=tuple(
-            Check(
-                name=run.names.check(node),
-                id=checks[node],
-                address=addresses[node],
-                port=config.port,
-                path=PATH,
-                interval=config.interval,
-                threshold=config.threshold,
-            )
-            for node in NODES
-        ),
-        fault=noted_fault(instances),
-    )
-
-
-def _complete(
+def describe(
     run: Run,
-    nodes: Sequence[Node],
-    checks: Sequence[Check],
-    *,
-    zone_name: str,
-    records: Sequence[Described],
-    fault: str,
+    instances: Sequence[Described],
+    addresses: Mapping[str, str],
+    checks: Mapping[str, Described],
+    zone: tuple[str, Sequence[Described]],
 ) -> Deployment:
+    """A stack from AWS's descriptions: live instances, each node's Elastic IP and health check, the zone's records.
+
+    Raises:
+        SrekvError: a part is missing.
+    """
+    zone_name, records = zone
+    nodes = [_node(name, one, addresses.get(name, "")) for name in NODES for one in of_node(instances, name)[:1]]
+    asking = [_check(run.names.check(name), checks[name]) for name in NODES if name in checks]
     missing = [f"instance {name}" for name in NODES if name not in {node.name for node in nodes}]
     missing += [f"address of {node.name}" for node in nodes if not node.address]
-    missing += [] if len(checks) == len(NODES) else ["health checks"]
+    missing += [] if len(asking) == len(NODES) else ["health checks"]
     missing += [] if zone_name else ["hosted zone"]
     missing += [] if len(records) == len(NODES) or not zone_name else ["failover records"]
     if missing:
         what, why = f"the stack {run.config.stack} is not complete", f"missing: {', '.join(missing)}"
-        if not nodes and not checks and not zone_name:
+        if not nodes and not asking and not zone_name:
             what, why = f"there is no stack {run.config.stack} in {run.config.region}", ""
         ended = explain_end(run.config.lease, now=datetime.now(UTC))
         raise ended or SrekvError(what, why=why, next_step=CommandLine("srekv up"))
@@ -100,32 +68,25 @@ def _complete(
         region=run.config.region,
         zone_name=zone_name,
         name=records[0]["Name"].rstrip("."),
-        port=checks[0].port,
+        port=asking[0].port,
         ttl=max(int(record.get("TTL", 0)) for record in records),
         table=run.names.table,
         nodes=tuple(nodes),
-        checks=tuple(checks),
-        fault=fault,
+        checks=tuple(asking),
+        fault=noted_fault(instances),
     )
 
 
-def _nodes(instances: Sequence[Described], addresses: Sequence[Described]) -> tuple[Node, ...]:
-    nodes = []
-    for name in NODES:
-        for instance in of_node(instances, name)[:1]:
-            public = [one["PublicIp"] for one in of_node(addresses, name)]
-            nodes.append(
-                Node(
-                    name=name,
-                    role=ROLES[name],
-                    zone=instance["Placement"]["AvailabilityZone"],
-                    instance_id=instance["InstanceId"],
-                    address=public[0] if public else "",
-                    private_address=instance.get("PrivateIpAddress", ""),
-                    state=instance["State"]["Name"],
-                )
-            )
-    return tuple(nodes)
+def _node(name: str, instance: Described, address: str) -> Node:
+    return Node(
+        name=name,
+        role=ROLES[name],
+        zone=instance["Placement"]["AvailabilityZone"],
+        instance_id=instance["InstanceId"],
+        address=address,
+        private_address=instance.get("PrivateIpAddress", ""),
+        state=instance["State"]["Name"],
+    )
 
 
 def _check(name: str, check: Described) -> Check:

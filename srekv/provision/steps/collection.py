@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from srekv.provision import lease
-from srekv.provision.deployment import assemble
+from srekv.provision.deployment import describe
 from srekv.provision.engine.run import Run
 from srekv.provision.inventory.existing import Existing
 from srekv.provision.model import Deployment
+from srekv.provision.naming import NODES
 from srekv.provision.step import Step
 from srekv.provision.steps.addresses import Addresses
 from srekv.provision.steps.alarms import Alarms
@@ -71,4 +72,6 @@ class Steps:
     def deployment(self, instances: Sequence[Mapping[str, Any]] | None) -> Deployment:
         """What has been ensured, as one Deployment; `instances` are the live ones where they were just listed."""
         live = self.existing.fresh_instances() if instances is None else instances
-        return assemble(self.run, live, addresses=self.addresses.public, checks=self.checks.check_id)
+        checks = {node: self.checks.described(node) for node in NODES}
+        records = [self.zone.wanted(node) for node in NODES]
+        return describe(self.run, live, self.addresses.public, checks, (self.run.config.zone_name, records))

@@ -249,7 +249,8 @@ class PrivateZone(StackStep):
             detail = f"associated with {self.network.vpc_id}"
             yield change(*what, detail, call, HostedZoneId=self.zone_id, VPC=self._vpc)
 
-    def _wanted(self, node: str) -> dict[str, Any]:
+    def wanted(self, node: str) -> dict[str, Any]:
+        """A node's failover record."""
         return {
             "Name": self._record_name,
             "Type": "A",
@@ -267,7 +268,7 @@ class PrivateZone(StackStep):
         strangers = [record for record in have if record.get("SetIdentifier") not in ids]
         drifted, details = [], []
         for node in NODES:
-            want = self._wanted(node)
+            want = self.wanted(node)
             old = by_id.get(want["SetIdentifier"])
             if old == want:
                 yield leave(RECORD, f"{FAILOVER[node]} {self._record_name}", want["SetIdentifier"])

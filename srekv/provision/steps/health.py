@@ -95,6 +95,11 @@ class HealthChecks(StackStep):
             "Disabled": False,
         }
 
+    def described(self, node: str) -> Described:
+        """A node's check as Route 53 describes it, once it is ensured."""
+        config = {"RequestInterval": self.config.interval, **self._wanted(node)}
+        return {"Id": self.check_id[node], "HealthCheckConfig": config}
+
     def _create(self, node: str) -> str:
         """Create it with this life's next unused reference; the same reference returns the same check (R41)."""
         config: Any = {"Type": "HTTP", "RequestInterval": self.config.interval, **self._wanted(node)}
