@@ -15,7 +15,6 @@ from srekv.provision.inventory.marks import each
 from srekv.provision.step import Ops, create
 from srekv.provision.steps.table import Table
 
-AVAILABLE_TIMEOUT_S = 900
 BUSY = frozenset({"BackupInUseException", "TableInUseException", "LimitExceededException"})
 """While another operation of the table's control plane is under way (API reference, CreateBackup)."""
 
@@ -103,7 +102,7 @@ class Backup(Retrying):
             return answer["BackupDescription"]["BackupDetails"]["BackupStatus"] == "AVAILABLE" or None
 
         next_step = CommandLine("srekv down") + " without --backup continues; the backup stays"
-        self.wait(f"{what} to be AVAILABLE", is_available, timeout_s=AVAILABLE_TIMEOUT_S, next_step=next_step)
+        self.wait(f"{what} to be AVAILABLE", is_available, timeout_s=900, next_step=next_step)
         return arn
 
     def _find(self) -> Mapping[str, Any] | None:

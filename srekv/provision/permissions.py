@@ -27,12 +27,6 @@ VERSION = "2012-10-17"
 LARGEST_POLICY = 6144
 """Characters of a managed policy, white space not counted (IAM's quota)."""
 
-IMAGES = "parameter/aws/service/ami-amazon-linux-latest/*"
-"""The public parameters that name the newest Amazon Linux (aws-facts 4.8)."""
-
-PARTITIONS = {"cn": "aws-cn", "us-gov": "aws-us-gov"}
-"""How the names of Regions begin that are not in the partition `aws`."""
-
 READING = ("Describe", "Get", "List", "Scan", "Simulate")
 """How the names of actions begin that change nothing."""
 
@@ -251,7 +245,8 @@ def _bounds(scope: Scope, ebs_key: str | None) -> Iterator[tuple[str, Sequence[s
     # Shell commands on our instances; and AWS's own document and parameters, which belong to no account: "*" fits the
     # empty field, and the operator's own account, which AWS also checks (S5).
     yield "Command", scope.arn("ec2", "instance/*"), scope.tagged("ssm:resourceTag")
-    yield "CommandBy", scope.arn("ssm", "document/AWS-RunShellScript", IMAGES, account="*"), None
+    images = "parameter/aws/service/ami-amazon-linux-latest/*"  # name the newest Amazon Linux (aws-facts 4.8)
+    yield "CommandBy", scope.arn("ssm", "document/AWS-RunShellScript", images, account="*"), None
 
     yield "ReadAlarms", [*every.alarms(), *every.dashboards()], None
     yield "Alarms", [*scope.alarms(), *scope.dashboards()], None
@@ -279,7 +274,7 @@ def reads(action: str) -> bool:
 
 def partition_of(region: str) -> str:
     """The partition that a Region is in; "*" counts as `aws`."""
-    return next((name for prefix, name in PARTITIONS.items() if region.startswith(f"{prefix}-")), "aws")
+    return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
 
 
 def size(policy: Mapping[str, Any]) -> int:

@@ -13,8 +13,6 @@ from srekv.provision.engine.answers import code_of, found
 from srekv.provision.inventory.marks import Described, each, route53_tags
 from srekv.provision.naming import NODES, REGION_TAG, STACK_TAG, origin_of, stack_of_title, tag_map
 
-APEX_TYPES = frozenset({"SOA", "NS"})
-
 
 def health_checks(route53: Any) -> Iterator[tuple[str, str, Described]]:
     """The health checks that srekv made, each with its stack and node, by CallerReference: a crash cannot lose it."""
@@ -49,7 +47,7 @@ def removable_records(route53: Any, zone: Described) -> list[dict[str, Any]]:
         if code_of(error) == "NoSuchHostedZone":
             return []
         raise
-    return [record for record in records if not (record["Name"] == zone["Name"] and record["Type"] in APEX_TYPES)]
+    return [record for record in records if not (record["Name"] == zone["Name"] and record["Type"] in {"SOA", "NS"})]
 
 
 def strip_prefix(resource_id: str) -> str:

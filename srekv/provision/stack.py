@@ -71,7 +71,9 @@ class Stack:
         steps = Steps(self.run, self.role, waits_for_health=wait)
         with self.run.busy("listing what exists"):
             if guard is not None:
-                guard(self._noted(steps))
+                with explained(f"reading the stack {self.run.config.stack}"):
+                    fault = noted_fault(steps.existing.instances)
+                guard(fault)
             if not self.run.dry:
                 refuse_what_cannot_change(steps.all)
             self._refuse_elsewhere(steps)
@@ -120,10 +122,6 @@ class Stack:
         with explained(f"finding the Region of the stack {self.run.config.stack}"):
             told = {region for step in steps.all for region in step.regions()}
         refuse_elsewhere(self.run.config, told)
-
-    def _noted(self, steps: Steps) -> str:
-        with explained(f"reading the stack {self.run.config.stack}"):
-            return noted_fault(steps.existing.instances)
 
     def _lacks_nodes(self, steps: Steps) -> bool:
         with explained(f"reading the stack {self.run.config.stack}"):

@@ -21,12 +21,6 @@ from srekv.provision.steps.base import StackStep
 HELD = frozenset({"InvalidIPAddress.InUse", "AuthFailure"})
 """While a holder that was just deleted still has the address (E23, E24)."""
 
-NOT_OURS = frozenset({"AuthFailure", "OperationNotPermitted"})
-"""What DisassociateAddress says of a service's interface (E24)."""
-
-UNKNOWN = "(new address)"
-"""In a dry run, the address that is not allocated."""
-
 
 @dataclass(eq=False)
 class Addresses(StackStep):
@@ -35,11 +29,6 @@ class Addresses(StackStep):
     section = "Network"
     allocation: dict[str, str] = field(default_factory=dict, init=False)
     public: dict[str, str] = field(default_factory=dict, init=False)
-
-    @property
-    def public_addresses(self) -> tuple[str, ...]:
-        """The addresses in the order of the nodes."""
-        return tuple(self.public[node] for node in NODES if node in self.public)
 
     def ensure(self) -> Ops:
         """Keep one address for each node, allocate what is missing, release what is surplus."""
@@ -54,7 +43,7 @@ class Addresses(StackStep):
                 yield from change_or_leave(*what, self._retag(*what, candidates[0], self._tags(node)))
                 continue
             yield create("address", self.names.instance(node), partial(self._allocate, node))
-            self.public.setdefault(node, UNKNOWN)
+            self.public.setdefault(node, "(new address)")  # in a dry run it stays that
             missing.append(node)
         if missing and not self.run.dry:
             yield from self._agree(missing)
@@ -141,7 +130,9 @@ class Addresses(StackStep):
         try:
             gone(self.ec2.disassociate_address, AssociationId=address["AssociationId"])
         except ClientError as error:
-            interface = self._interface(address) if code_of(error) in NOT_OURS else {}
+            # What DisassociateAddress says of a service's interface (E24).
+            foreign = code_of(error) in {"AuthFailure", "OperationNotPermitted"}
+            interface = self._interface(address) if foreign else {}
             if not interface.get("RequesterManaged"):
                 raise
             holder, about = interface["NetworkInterfaceId"], interface.get("Description") or "without a description"

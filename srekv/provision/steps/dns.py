@@ -304,13 +304,9 @@ class PrivateZone(StackStep):
             action = "CREATE" if record["SetIdentifier"] in removed else "UPSERT"
             changes.append({"Action": action, "ResourceRecordSet": record})
         try:
-            answer = self.retry_while(
-                FRESH,
-                "the new zone and checks",
-                self.route53.change_resource_record_sets,
-                HostedZoneId=self.zone_id,
-                ChangeBatch={"Comment": "srekv up", "Changes": changes},
-            )
+            what, call = "the new zone and checks", self.route53.change_resource_record_sets
+            batch = {"Comment": "srekv up", "Changes": changes}
+            answer: Any = self.retry_while(FRESH, what, call, HostedZoneId=self.zone_id, ChangeBatch=batch)
         except ClientError as error:
             # What is to go is not there any more (R32): an answer was lost and this was botocore's retry.
             if code_of(error) == CHANGED and remove:

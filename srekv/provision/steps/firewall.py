@@ -196,7 +196,7 @@ class Firewall(StackStep):
         if config.key_name or config.create_key:
             rules |= {tcp(22, cidr): MARK + "operator SSH" for cidr in operator}
         rules |= {tcp(config.port, source): MARK + "health checkers" for source in self._checkers()}
-        return rules | {tcp(config.port, f"{ip}/32"): MARK + "node" for ip in self.addresses.public_addresses}
+        return rules | {tcp(config.port, f"{ip}/32"): MARK + "node" for ip in self.addresses.public.values()}
 
     def _checkers(self) -> tuple[str, ...]:
         """Where the health checkers come from: AWS's prefix list, else its own answer, else the published ranges."""
@@ -339,7 +339,14 @@ def operator_cidrs(config: Config, endpoint: str | None) -> tuple[str, ...]:
         # As EC2 writes them: it takes neither an address without its /32 nor a netmask.
         return tuple(str(ipaddress.ip_network(cidr)) for cidr in config.allow_cidrs)
     try:
-        address = _address_towards(endpoint) if endpoint else _public_address()
+        if endpoint:
+            parts = urlsplit(endpoint)
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                probe.connect((parts.hostname or "", parts.port or 443))  # of a UDP socket, that sends nothing
+                address = str(probe.getsockname()[0])
+        else:
+            with urlopen(ECHO_URL, timeout=5) as answer:
+                address = str(ipaddress.IPv4Address(answer.read(64).decode("ascii", "replace").strip()))
     except (OSError, ValueError) as error:
         raise SrekvError(
             "cannot learn this machine's public address",
@@ -347,16 +354,3 @@ def operator_cidrs(config: Config, endpoint: str | None) -> tuple[str, ...]:
             next_step="give it with --allow-cidr, e.g. 203.0.113.7/32",
         ) from error
     return (f"{address}/32",)
-
-
-def _address_towards(endpoint: str) -> str:
-    """The local address of a route to the endpoint; a UDP socket's connect sends nothing."""
-    parts = urlsplit(endpoint)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((parts.hostname or "", parts.port or 443))
-        return str(probe.getsockname()[0])
-
-
-def _public_address() -> str:
-    with urlopen(ECHO_URL, timeout=5) as answer:
-        return str(ipaddress.IPv4Address(answer.read(64).decode("ascii", "replace").strip()))

@@ -105,14 +105,8 @@ class Identity(StackStep):
         self._warn_of_others()
 
         def put() -> str:
-            self.retry_while(
-                FRESH,
-                f"the new role {self._name}",
-                self.iam.put_role_policy,
-                RoleName=self._name,
-                PolicyName=POLICY,
-                PolicyDocument=json.dumps(want),
-            )
+            what, call, text = f"the new role {self._name}", self.iam.put_role_policy, json.dumps(want)
+            self.retry_while(FRESH, what, call, RoleName=self._name, PolicyName=POLICY, PolicyDocument=text)
             return self._name
 
         if have is None:
@@ -239,13 +233,8 @@ class Identity(StackStep):
     def _put_in(self) -> None:
         """A profile takes one role (I6): if it has ours already, an answer was lost or another run put it in."""
         try:
-            self.retry_while(
-                FRESH,
-                f"the new role {self._name}",
-                self.iam.add_role_to_instance_profile,
-                InstanceProfileName=self.profile,
-                RoleName=self._name,
-            )
+            what, call = f"the new role {self._name}", self.iam.add_role_to_instance_profile
+            self.retry_while(FRESH, what, call, InstanceProfileName=self.profile, RoleName=self._name)
         except ClientError as error:
             full = code_of(error) in {"LimitExceeded", EXISTS}
             if not full or self._name not in _roles(self._find_profile()):

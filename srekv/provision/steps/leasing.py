@@ -32,13 +32,7 @@ TERMINATE, STOP = "terminate", "stop"
 """What EC2 does with an instance that shuts itself down."""
 
 ATTRIBUTE: Any = "instanceInitiatedShutdownBehavior"
-COMMAND_TIMEOUT_S = 180
-"""A node that is just being started may still be shown as online from before: its agent takes the command later."""
-
 NO_SCRIPT_CODE = 3
-
-ATTEMPTS = 3
-"""How often a node is told while another `up` tells it something else."""
 
 
 @dataclass(eq=False)
@@ -63,13 +57,11 @@ class Leasing(StackStep):
             if have != self._want and instance_id:
                 detail = f"lease {have or 'none'} -> {self._want or 'none'}"
                 yield change(*what, detail, self._give, node=node, instance_id=instance_id)
-            elif self._want and known and self._behavior(instance_id) != TERMINATE:
-                detail = f"at its own shutdown {STOP} -> {TERMINATE}"
-                yield change(*what, detail, self._behave, instance_id=instance_id, value=TERMINATE)
-
-    def _behavior(self, instance_id: str) -> str:
-        answer = self.ec2.describe_instance_attribute(InstanceId=instance_id, Attribute=ATTRIBUTE)
-        return answer["InstanceInitiatedShutdownBehavior"].get("Value", "")
+            elif self._want and known:
+                answer = self.ec2.describe_instance_attribute(InstanceId=instance_id, Attribute=ATTRIBUTE)
+                if answer["InstanceInitiatedShutdownBehavior"].get("Value") != TERMINATE:
+                    detail = f"at its own shutdown {STOP} -> {TERMINATE}"
+                    yield change(*what, detail, self._behave, instance_id=instance_id, value=TERMINATE)
 
     def _behave(self, instance_id: str, value: str) -> None:
         self.ec2.modify_instance_attribute(InstanceId=instance_id, Attribute=ATTRIBUTE, Value=value)
@@ -81,7 +73,7 @@ class Leasing(StackStep):
         """
         with self._explained(node, instance_id):
             AwsFaultTarget(self.run).await_commands([Instance(instance_id=instance_id)])
-        for _ in range(ATTEMPTS):
+        for _ in range(3):  # while another `up` tells it something else
             self._tag(instance_id, lease.PENDING)
             # With a lease, what a shutdown means is set before the node knows when to shut down; without, after.
             if self._want:
@@ -111,7 +103,8 @@ class Leasing(StackStep):
         """Run it on the node and return what it printed; raises SrekvError if it was not carried out."""
         with self._explained(node, instance_id):
             where = Instance(instance_id=instance_id)
-            result = AwsFaultTarget(self.run).run(where, script, timeout_s=COMMAND_TIMEOUT_S)
+            # A node that is just being started may still be shown as online from before: its agent takes it later.
+            result = AwsFaultTarget(self.run).run(where, script, timeout_s=180)
         if result.code == NO_SCRIPT_CODE:
             self._tag(instance_id, "")
             old = "it booted with the user data of an older version, which knows no lease"

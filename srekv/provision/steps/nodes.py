@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -100,16 +99,10 @@ class Nodes(StackStep):
                 yield create("address association", name, partial(self._associate, instance_id, allocation), detail)
 
     def _associate(self, instance_id: str | None, allocation: str) -> str:
-        answer: Described = self.retry_while(
-            NOT_RUNNING_YET,
-            f"{instance_id} to take its address",
-            self.ec2.associate_address,
-            timeout_s=20,  # it runs by now: only EC2's parts have to agree about it, and about the address
-            AllocationId=allocation,
-            InstanceId=instance_id,
-            AllowReassociation=True,
-        )
-        return str(answer["AssociationId"])
+        """It runs by now: only EC2's parts have to agree about it, and about the address."""
+        what, call = f"{instance_id} to take its address", self.ec2.associate_address
+        arguments: Any = {"AllocationId": allocation, "InstanceId": instance_id, "AllowReassociation": True}
+        return str(self.retry_while(NOT_RUNNING_YET, what, call, timeout_s=20, **arguments)["AssociationId"])
 
     def destroy(self) -> Ops:
         """Terminate every instance of ours and wait for it: interfaces and addresses are held until then.
@@ -120,17 +113,15 @@ class Nodes(StackStep):
         for one in instances:
             yield self._terminate_op(one)
         ending = [one["InstanceId"] for one in instances if one["InstanceId"] in self.run.deleted]
-        if ending:
-            self.wait(
-                "the instances to be terminated",
-                lambda: self._have_ended(ending) or None,
-                timeout_s=600,
-            )
 
-    def _have_ended(self, ids: Sequence[str]) -> bool:
-        """Whether these have; a concurrent `up` may have launched others, which are the next round's."""
-        live = {one["InstanceId"] for one in self.existing.fresh_instances()}
-        return live.isdisjoint(ids) and all(self._state(one) in {"", "terminated"} for one in ids)
+        def have_ended() -> bool | None:
+            """A concurrent `up` may have launched others, which are the next round's."""
+            live = {one["InstanceId"] for one in self.existing.fresh_instances()}
+            ended = live.isdisjoint(ending) and all(self._state(one) in {"", "terminated"} for one in ending)
+            return ended or None
+
+        if ending:
+            self.wait("the instances to be terminated", have_ended, timeout_s=600)
 
     def _state(self, instance_id: str) -> str:
         one = self._described(instance_id)
@@ -207,7 +198,8 @@ class Nodes(StackStep):
 
     def _drift(self, node: str, instance: Described) -> Ops:
         name, instance_id, ec2 = self.names.instance(node), instance["InstanceId"], self.ec2
-        what, groups = (KIND, name, instance_id), _groups(instance)
+        what, interfaces = (KIND, name, instance_id), instance.get("NetworkInterfaces", ())
+        groups = {group["GroupId"] for interface in interfaces for group in interface.get("Groups", ())}
         wanted, profile = self.launcher.firewall.group_id, self.launcher.identity.profile
         if not groups:
             self.run.watcher.warn(f"cannot read the security groups of {name}: EC2 shows no interface of it")
@@ -263,8 +255,3 @@ class Nodes(StackStep):
             timeout_s=300,
             last_seen=lambda: seen,
         )
-
-
-def _groups(instance: Described) -> set[str]:
-    interfaces = instance.get("NetworkInterfaces", ())
-    return {group["GroupId"] for interface in interfaces for group in interface.get("Groups", ())}

@@ -30,9 +30,6 @@ STORED: dict[str, Callable[[str], Any]] = {
 }
 """The settings that a stack keeps, each with how its tag is read."""
 
-REMOVABLE = ("lease", "unsupported")
-"""Settings whose absence means something: the tag of one that was taken back is removed."""
-
 
 def stored(role: Mapping[str, Any] | None) -> dict[str, Any]:
     """The settings in the tags of a role as IAM's GetRole shows it; empty without a role."""
@@ -144,7 +141,10 @@ class Settings(StackStep):
             detail = ", ".join(f"{key} {have.get(key, 'missing')} -> {value}" for key, value in wrong.items())
             pairs = [{"Key": key, "Value": value} for key, value in wrong.items()]
             yield change(*what, detail, self.iam.tag_role, RoleName=self.names.role, Tags=pairs)
-        gone = [_key(name) for name in REMOVABLE if _key(name) in have and _value(self.config, name) is None]
+        # Those whose absence means something.
+        gone = [
+            _key(name) for name in ("lease", "unsupported") if _key(name) in have and _value(self.config, name) is None
+        ]
         if gone:
             detail = ", ".join(f"{key} {have[key]} removed" for key in gone)
             yield change(*what, detail, self.iam.untag_role, RoleName=self.names.role, TagKeys=gone)

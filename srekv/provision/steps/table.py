@@ -195,14 +195,9 @@ class Table(StackStep):
         return change("table", self._name, arn, detail, call, **arguments)
 
     def _switch_recovery_on(self) -> str:
-        self.retry_while(
-            TOO_EARLY,
-            f"{RECOVERY} to be possible",
-            self.dynamodb.update_continuous_backups,
-            timeout_s=300,
-            TableName=self._name,
-            PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
-        )
+        what, call = f"{RECOVERY} to be possible", self.dynamodb.update_continuous_backups
+        on: Any = {"PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}}
+        self.retry_while(TOO_EARLY, what, call, timeout_s=300, TableName=self._name, **on)
         return self._name
 
     def _delete(self) -> None:
