@@ -20,7 +20,7 @@ from srekv.provision.steps.firewall import Firewall
 from srekv.provision.steps.health import HealthChecks
 from srekv.provision.steps.iam import Identity
 from srekv.provision.steps.keypair import KeyPair
-from srekv.provision.steps.launch import Images, Launcher
+from srekv.provision.steps.launch import Launcher
 from srekv.provision.steps.leasing import Leasing
 from srekv.provision.steps.network import Network
 from srekv.provision.steps.nodes import Nodes
@@ -43,13 +43,12 @@ class Steps:
         self.network = network = Network(run, existing, waits_for_health)
         self.addresses = addresses = Addresses(run, existing, needs=(identity,))
         self.keys = keys = KeyPair(run, existing, needs=(identity,))
-        self.images = images = Images(run, existing)
         self.firewall = firewall = Firewall(run, existing, network, addresses, needs=(network, addresses))
         self.volumes = volumes = Volumes(run, existing)
         spent_s = config.wall(lease.SPENT_S)
         until = lease.at_launch(kept.get("lease"), config.lease, now=datetime.now(UTC), spent_s=spent_s)
-        launcher = Launcher(run, existing, identity, firewall, keys, images, until)
-        before = (identity, network, firewall, addresses, keys, images, volumes)
+        self.launcher = launcher = Launcher(run, existing, identity, firewall, keys, until)
+        before = (identity, network, firewall, addresses, keys, volumes)
         self.nodes = nodes = Nodes(run, existing, launcher, network, addresses, kept.get("port"), needs=before)
         self.leasing = leasing = Leasing(run, existing, nodes, needs=(nodes,))
         self.table = table = Table(run, existing, needs=(identity,))

@@ -6,16 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
 from srekv.errors import CommandLine, SrekvError, UsageError
 from srekv.provision import lease
 from srekv.provision.engine.answers import DENIED, QUOTA_NEXT, code_of, message_of
-from srekv.provision.engine.retries import Retrying
-from srekv.provision.engine.run import Run
-from srekv.provision.inventory.existing import Existing, of_node
+from srekv.provision.inventory.existing import of_node
 from srekv.provision.inventory.marks import Described
 from srekv.provision.naming import LEASE_TAG, NODES, PAYLOAD_TAG
 from srekv.provision.payload.userdata import UserData
@@ -54,8 +52,7 @@ TOKENS = 20
 ENDED = frozenset({"shutting-down", "terminated"})
 
 
-@dataclass(frozen=True)
-class Image:
+class Image(NamedTuple):
     """A machine image, the name of its root device and that device's size in GiB."""
 
     id: str
@@ -63,14 +60,23 @@ class Image:
     root_gib: int = AMAZON_ROOT_GIB
 
 
-class Images(StackStep):
-    """The image of new nodes; the parameter moves, so instances that exist are never compared with it."""
+@dataclass(eq=False)
+class Launcher(StackStep):
+    """What a new node is made of; `lease_at_launch` is the one that its user data names.
+
+    The image is looked up beforehand if a node is missing: the parameter moves, so instances that exist are never
+    compared with it.
+    """
 
     section = "EC2"
     checking = "finding the machine image"
+    identity: Identity
+    firewall: Firewall
+    keys: KeyPair
+    lease_at_launch: datetime | None
 
     def fit(self) -> None:
-        """Look it up beforehand if a node is missing."""
+        """Refuse an image that is not there."""
         if not all(of_node(self.existing.instances, node) for node in NODES):
             _ = self.image
 
@@ -118,23 +124,9 @@ class Images(StackStep):
         disks = [one.get("Ebs", {}) for one in image.get("BlockDeviceMappings", ()) if one.get("DeviceName") == root]
         return Image(ami, root, max([AMAZON_ROOT_GIB, *(disk.get("VolumeSize", 0) for disk in disks)]))
 
-
-@dataclass
-class Launcher(Retrying):
-    """What a new node is made of; `lease_at_launch` is the one that its user data names."""
-
-    section = "EC2"
-    run: Run
-    existing: Existing
-    identity: Identity
-    firewall: Firewall
-    keys: KeyPair
-    images: Images
-    lease_at_launch: datetime | None
-
     def user_data(self, node: str) -> UserData:
         """What a node boots with."""
-        config, table = self.run.config, self.run.names.table
+        config, table = self.config, self.names.table
         return UserData(
             table=table, region=config.region, port=config.port, node=node, zone=config.zone_name, os=config.os
         )
@@ -148,7 +140,7 @@ class Launcher(Retrying):
         """
         arguments = self._arguments(node, place)
         # What cannot change between a crash and the next `up`; image, user data and lease can.
-        lasting = (self.run.config.instance_type, {"Name": self.identity.profile})
+        lasting = (self.config.instance_type, {"Name": self.identity.profile})
         placed = (place.subnet_id, [self.firewall.group_id], self.keys.name)
         what = f"the instance of {node}"
 
@@ -158,7 +150,7 @@ class Launcher(Retrying):
         for ordinal in range(TOKENS):
             token = self.run.generation.token(node, *lasting, *placed, ordinal=ordinal)
             try:
-                call = self.run.clients.ec2.run_instances
+                call = self.ec2.run_instances
                 launched: Described = self.with_profile(call, ClientToken=token, **arguments)["Instances"][0]
             except ClientError as error:
                 if code_of(error) not in USED_TOKEN:
@@ -182,7 +174,7 @@ class Launcher(Retrying):
         return self.retry_while(NOT_SEEN_YET, what, call, **waiting, **arguments)
 
     def _arguments(self, node: str, place: Place) -> dict[str, Any]:
-        names, image, until = self.run.names, self.images.image, self.lease_at_launch
+        names, image, until = self.names, self.image, self.lease_at_launch
         tags = names.tags(names.instance(node), node=node)
         machine_tags = [*tags, {"Key": PAYLOAD_TAG, "Value": self.user_data(node).fingerprint()}]
         optional: dict[str, Any] = {"KeyName": self.keys.name} if self.keys.name else {}
@@ -192,7 +184,7 @@ class Launcher(Retrying):
         disk = {"Encrypted": True, "VolumeType": "gp3", "VolumeSize": image.root_gib, "DeleteOnTermination": True}
         return {
             "ImageId": image.id,
-            "InstanceType": self.run.config.instance_type,
+            "InstanceType": self.config.instance_type,
             "MinCount": 1,
             "MaxCount": 1,
             "MetadataOptions": {"HttpTokens": "required", "HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 1},

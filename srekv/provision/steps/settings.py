@@ -141,10 +141,9 @@ class Settings(StackStep):
             detail = ", ".join(f"{key} {have.get(key, 'missing')} -> {value}" for key, value in wrong.items())
             pairs = [{"Key": key, "Value": value} for key, value in wrong.items()]
             yield change(*what, detail, self.iam.tag_role, RoleName=self.names.role, Tags=pairs)
-        # Those whose absence means something.
-        gone = [
-            _key(name) for name in ("lease", "unsupported") if _key(name) in have and _value(self.config, name) is None
-        ]
+        # Of these, absence means something.
+        taken_back = [name for name in ("lease", "unsupported") if _value(self.config, name) is None]
+        gone = [_key(name) for name in taken_back if _key(name) in have]
         if gone:
             detail = ", ".join(f"{key} {have[key]} removed" for key in gone)
             yield change(*what, detail, self.iam.untag_role, RoleName=self.names.role, TagKeys=gone)
