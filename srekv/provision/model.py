@@ -17,16 +17,10 @@ Action = Literal["create", "change", "leave", "delete", "cannot change"]
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One thing done (or, in a dry run, to be done) to one resource.
+    """One thing done (or, in a dry run, to be done) to one resource; `id` is "" while the cloud has none.
 
-    Attributes:
-        section: the lab's section, for example "DynamoDB".
-        kind: the kind of resource, for example "table".
-        name: the name a person knows it by.
-        id: the cloud's id, "" while there is none.
-        action: create, change, leave, delete; "cannot change" is in plans only, the command itself refuses.
-        detail: the fields concerned, for a person, for example "ttl 300 -> 10".
-        next_step: what to do about a field that cannot change.
+    "cannot change" is in plans only, the command itself refuses, and `next_step` is what to do about that. `section` is
+    the lab's, `detail` has the fields concerned, for a person, for example "ttl 300 -> 10".
     """
 
     section: str

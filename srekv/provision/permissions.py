@@ -69,9 +69,7 @@ ACTIONS = {
         ec2 ModifyInstanceMetadataOptions ReleaseAddress ReplaceIamInstanceProfileAssociation
         ec2 RevokeSecurityGroupIngress StartInstances StopInstances TerminateInstances RunInstances
     """),
-    "ReadRole": _named(
-        "iam GetInstanceProfile GetRolePolicy ListAttachedRolePolicies ListRolePolicies ListRoleTags",
-    ),
+    "ReadRole": _named("iam GetInstanceProfile GetRolePolicy ListAttachedRolePolicies ListRolePolicies ListRoleTags"),
     "ChangeRole": _named("""
         iam AddRoleToInstanceProfile CreateInstanceProfile CreateRole DeleteInstanceProfile DeleteRole
         iam DeleteRolePolicy DetachRolePolicy PutRolePolicy RemoveRoleFromInstanceProfile TagInstanceProfile

@@ -31,12 +31,9 @@ SHOWN = 3
 class Removal:
     """What the listings showed after a removal.
 
-    Attributes:
-        left: what should be gone and is not.
-        kept: what is there because it was asked for: the table, backups.
-        refused: why something was not deleted, by id; the note of a thing that is left tells it too.
-        others: other stacks of ours in this account.
-        calls: the listing calls that say so, as "service:Operation"; none after a dry run.
+    `left` should be gone and is not; `kept` was asked for: the table, backups; `refused` has by id why something was
+    not deleted; `others` are other stacks of the account; `calls` are the listings that prove it, as
+    "service:Operation", none after a dry run.
     """
 
     left: tuple[Leftover, ...] = ()

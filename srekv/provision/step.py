@@ -15,10 +15,9 @@ from srekv.provision.model import Action, Resource
 class Op:
     """One operation on one resource: what it is, and the call that does it.
 
-    Attributes:
-        state: of what is to be deleted, the service's own word.
-        call: does it and returns the resource's id; None when the resource is left alone.
-        refusal: for a field that cannot change, or what must stay: what to raise in its place, unless the run is dry.
+    `call` returns the resource's id; it is None when the resource is left alone. `refusal` is for a field that cannot
+    change, or what must stay: what to raise instead, unless the run is dry. `state` is the service's own word for what
+    is to be deleted.
     """
 
     kind: str

@@ -81,18 +81,11 @@ _SAFE = {
 
 @dataclass(frozen=True, kw_only=True)
 class UserData:
-    """What one node's user data is made of.
+    """What one node's user data is made of; raises UsageError for what cannot stand in a unit file.
 
-    Attributes:
-        table: the DynamoDB table's name.
-        region: its Region.
-        port: the TCP port to serve.
-        node: the name that comes back in X-Srekv-Node.
-        zone: the private zone, without the trailing dot; the node's resolver must not take it for multicast DNS.
-        os: "al2023" or "al2".
-
-    Raises:
-        UsageError: one of them cannot stand in a unit file.
+    `table` is the DynamoDB table's name and `region` its Region; `node` comes back in X-Srekv-Node; `zone` is the
+    private zone, without the trailing dot, which the node's resolver must not take for multicast DNS; `os` is "al2023"
+    or "al2".
     """
 
     table: str

@@ -31,12 +31,7 @@ from srekv.provision.steps.network import Network
 
 MARK = "srekv: "
 ANY = "-1"
-PEERS = {
-    "IpRanges": "CidrIp",
-    "Ipv6Ranges": "CidrIpv6",
-    "PrefixListIds": "PrefixListId",
-    "UserIdGroupPairs": "GroupId",
-}
+PEERS = {"IpRanges": "CidrIp", "Ipv6Ranges": "CidrIpv6", "PrefixListIds": "PrefixListId", "UserIdGroupPairs": "GroupId"}
 """Where an IpPermission has its sources, and what names one there."""
 
 GROUP, RULES = "security group", "security group rules"
@@ -64,11 +59,8 @@ with another VPC, does not go by itself."""
 class Rule:
     """One inbound rule.
 
-    Attributes:
-        first: the lowest port, -1 for a protocol without ports.
-        last: the highest.
-        source: where from: a CIDR block, a prefix list's id or a security group's.
-        protocol: as EC2 has it, "-1" for any.
+    Ports are -1 for a protocol without them; the source is a CIDR block, a prefix list's id or a security group's; the
+    protocol is as EC2 has it, "-1" for any.
     """
 
     first: int
@@ -160,10 +152,7 @@ class Firewall(StackStep):
     def _in_vpc(self) -> Mapping[str, Any] | None:
         """The group of our name in the VPC; names are unique in a VPC (aws-facts 3)."""
         there = (self._name, self.network.vpc_id)
-        filters = [
-            {"Name": "group-name", "Values": [self._name]},
-            {"Name": "vpc-id", "Values": [self.network.vpc_id]},
-        ]
+        filters = [{"Name": "group-name", "Values": [self._name]}, {"Name": "vpc-id", "Values": [self.network.vpc_id]}]
         listed = each(self.ec2, "describe_security_groups", "SecurityGroups", Filters=filters)
         group = next((one for one in listed if (one["GroupName"], one.get("VpcId")) == there), None)
         if group is not None and not is_ours(group, self.names):

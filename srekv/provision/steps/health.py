@@ -30,10 +30,8 @@ class HealthChecks(StackStep):
     """The two checks; `check_id` is there after ensure, by node.
 
     Found by their CallerReference, because a crash between creation and tagging leaves an untagged one (aws-facts 1.2).
-
-    Attributes:
-        created: the nodes whose check this run has made.
-        changed: the nodes whose check this run has changed: what its checkers said before was about something else.
+    `created` and `changed` are the nodes whose check this run has made, or changed: what its checkers reported before
+    was about something else.
     """
 
     section = "Route 53"

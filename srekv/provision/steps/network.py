@@ -116,8 +116,7 @@ class Network(StackStep):
         vpcs = found(self.ec2.describe_vpcs, VpcIds=[vpc_id])
         if vpcs is None or vpc_id not in {one["VpcId"] for one in vpcs["Vpcs"]}:
             raise UsageError(
-                f"there is no VPC {vpc_id} in {region}",
-                next_step=CommandLine("aws ec2 describe-vpcs") + " shows them",
+                f"there is no VPC {vpc_id} in {region}", next_step=CommandLine("aws ec2 describe-vpcs") + " shows them"
             )
         raise SrekvError(f"the VPC {vpc_id} has no subnets", next_step="create two public subnets, or give --vpc-id")
 

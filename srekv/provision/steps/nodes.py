@@ -249,9 +249,4 @@ class Nodes(StackStep):
                 )
             return True if seen in states else None
 
-        self.wait(
-            f"{self.names.instance(node)} to be {states[0]}",
-            look,
-            timeout_s=300,
-            last_seen=lambda: seen,
-        )
+        self.wait(f"{self.names.instance(node)} to be {states[0]}", look, timeout_s=300, last_seen=lambda: seen)
