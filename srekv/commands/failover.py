@@ -30,10 +30,10 @@ def command(invocation: Invocation, options: Options) -> None:
     from srekv.drill.switch import fail_back, fail_over
 
     with open_stack(invocation) as (stack, narration):
-        heal_left_behind(stack.hands, drill_settings(stack), narration)
+        heal_left_behind(stack.fault_target, drill_settings(stack), narration)
         work = fail_back if options.back else fail_over
         try:
-            switch = work(stack.hands, drill_settings(stack), narration)
+            switch = work(stack.fault_target, drill_settings(stack), narration)
         except KeyboardInterrupt:
             heal = CommandLine("srekv failover --back")
             narration.warn("interrupted: nothing was healed; " + heal + " starts the primary")

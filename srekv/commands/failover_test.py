@@ -204,7 +204,7 @@ def _drill(stack: Stack, options: Options, more: dict[str, Any], narration: Narr
     judged: list[JudgedDrill] = []
     warn_of_lease(stack.run.config, narration, rounds=options.rounds, now=datetime.now(UTC))
     first_seed = secrets.randbelow(2**31) if options.seed is None else options.seed
-    heal_left_behind(stack.hands, drill_settings(stack), narration)
+    heal_left_behind(stack.fault_target, drill_settings(stack), narration)
     order = Order(fault=fault(found, wrong=options.wrong or ""), objectives=options.promises, vantage=options.vantage)
     shortest_s = SHORTEST_TIMEOUT_S if found.expectation.outage else UNSEEN_TIMEOUT_S
     for number in range(options.rounds):
@@ -215,7 +215,7 @@ def _drill(stack: Stack, options: Options, more: dict[str, Any], narration: Narr
         settings = replace(usual, **more, seed=first_seed + number, op_timeout_s=timeout_s)
         workdir = options.directory / settings.run_id
         workdir.mkdir(parents=True, exist_ok=True)
-        result = runner.failover_test(stack.hands, settings, narration, order=order, workdir=workdir)
+        result = runner.failover_test(stack.fault_target, settings, narration, order=order, workdir=workdir)
         judged.append(_judge(result, options, narration))
         if judged[-1].verdict.verdict == "violated" and not options.keep_going:
             break
@@ -232,9 +232,9 @@ def _resume(stack: Stack, options: Options, narration: Narration) -> list[Judged
     from srekv.drill.resume import resume
 
     settings = drill_settings(stack)
-    healed = heal_left_behind(stack.hands, settings, narration)
+    healed = heal_left_behind(stack.fault_target, settings, narration)
     result = resume(
-        stack.hands, settings, narration, directory=options.directory, vantage_id=options.vantage, healed=healed
+        stack.fault_target, settings, narration, directory=options.directory, vantage_id=options.vantage, healed=healed
     )
     return [_judge(result, options, narration)]
 

@@ -95,7 +95,7 @@ def _request(invocation: Invocation, method: str, key: str, value: bytes) -> byt
             + ": the service itself takes up to 400 KiB",
         )
     with open_stack(invocation) as (stack, narration):
-        deployment = stack.hands.deployment()
+        deployment = stack.fault_target.deployment()
         running = [node for node in deployment.nodes if node.state == "running"]
         if not running:
             raise SrekvError("no node runs", next_step=CommandLine("srekv up") + " starts them again")

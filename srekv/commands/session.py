@@ -218,12 +218,12 @@ def _import_provisioning() -> None:
     import srekv.provision.stack  # noqa: F401 - to have it in memory
 
 
-def vantage(stack: Stack, deployment: Deployment, node: Node, hands: AwsFaultTarget | None = None) -> Vantage:
-    """A node as a place inside the VPC to look from; by the stack's own hands, or by these."""
+def vantage(stack: Stack, deployment: Deployment, node: Node, target: AwsFaultTarget | None = None) -> Vantage:
+    """A node as a place inside the VPC to look from; through the stack's own fault target, or this."""
     from srekv.drill.vantage import Vantage
 
     config = stack.run.config
-    return Vantage(hands or stack.hands, node, deployment.name, config.resolver, deployment.port, config.speed)
+    return Vantage(target or stack.fault_target, node, deployment.name, config.resolver, deployment.port, config.speed)
 
 
 def drill_settings(stack: Stack) -> Settings:

@@ -98,7 +98,7 @@ def look(stack: Stack, narration: Narration) -> StackStatus:
 
     deployment, problem = None, None
     try:
-        deployment = stack.hands.deployment()
+        deployment = stack.fault_target.deployment()
     except SrekvError as error:
         problem = error
     with ThreadPoolExecutor(thread_name_prefix="status") as pool:
@@ -177,7 +177,7 @@ def _health(stack: Stack, deployment: Deployment, narration: Narration) -> dict[
         observations: tuple[Observation, ...] = ()
         healthy: bool | None = None
         try:
-            observations = stack.hands.observations(check)
+            observations = stack.fault_target.observations(check)
             healthy = is_healthy(check, observations)
         except SrekvError as error:
             narration.warn(f"the health of {check.name} is unknown: {error.what}: {error.why}")

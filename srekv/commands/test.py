@@ -25,9 +25,9 @@ def command(invocation: Invocation, _: NoOptions) -> None:
     from srekv.report.terminal import acceptance_table
 
     with open_stack(invocation) as (stack, narration):
-        heal_left_behind(stack.hands, drill_settings(stack), narration)
+        heal_left_behind(stack.fault_target, drill_settings(stack), narration)
         with narration.busy("testing from both nodes"):
-            findings = acceptance(stack.hands, drill_settings(stack))
+            findings = acceptance(stack.fault_target, drill_settings(stack))
     screen = invocation.screen
     screen.show(acceptance_table(findings))
     failed = [finding for finding in findings if not finding.passed]

@@ -130,10 +130,10 @@ def up(invocation: Invocation, options: Options) -> None:
         def heal(deployment: Deployment) -> None:
             from srekv.drill.repair import undo_noted
 
-            undo_noted(stack.hands, deployment, narration)
+            undo_noted(stack.fault_target, deployment, narration)
 
-        def answer(hands: AwsFaultTarget, deployment: Deployment) -> None:
-            _await_answer(stack, hands, deployment, narration)
+        def answer(target: AwsFaultTarget, deployment: Deployment) -> None:
+            _await_answer(stack, target, deployment, narration)
 
         with _what_exists(narration):
             deployment = stack.up(
@@ -244,11 +244,11 @@ def _what_exists(narration: Narration) -> Iterator[None]:
         raise
 
 
-def _await_answer(stack: Stack, hands: AwsFaultTarget, deployment: Deployment, narration: Narration) -> None:
+def _await_answer(stack: Stack, target: AwsFaultTarget, deployment: Deployment, narration: Narration) -> None:
     """Wait until the name answers the primary, asked from inside the VPC."""
-    hands.await_commands(deployment.nodes)
+    target.await_commands(deployment.nodes)
     primary = deployment.node("primary")
-    view = vantage(stack, deployment, deployment.node("secondary"), hands)
+    view = vantage(stack, deployment, deployment.node("secondary"), target)
     with narration.busy(f"waiting until {deployment.name} answers {primary.address}"):
         watched = view.watch((primary.address,), timeout_s=120)
     if not watched.matched:

@@ -64,13 +64,13 @@ def watch(invocation: Invocation, *, every_s: float) -> None:
     stack = connect(target, {}, Plan(), session=session_of(invocation, target))
     # by clients that give up soon: a poll that hangs is worth less than the next one
     stack = replace(stack, run=Run(stack.run.config, stack.run.clients.brisk(), stack.run.watcher))
-    config, hands = stack.run.config, stack.hands
+    config, fault_target = stack.run.config, stack.fault_target
     pause_s = max(SHORTEST_PAUSE_S, config.wall(every_s))
     facts = {"stack": config.stack, "target": config.target, "region": config.region, "speed": config.speed}
     poller = Poller(
-        hands,
+        fault_target,
         lambda deployment, node: vantage(stack, deployment, node),
-        hands.deployment(),
+        fault_target.deployment(),
         speed=config.speed,
         pause_s=pause_s,
     )

@@ -1,1 +1,1 @@
-"""Provisioning: one step per section of the lab, an engine that runs them, and the hands that a drill borrows."""
+"""Provisioning: one step per section of the lab, an engine that runs them, and the fault target of drills."""

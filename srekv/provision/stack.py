@@ -49,7 +49,7 @@ class Stack:
         guard: Callable[[str], object] | None = None,
         preflight: Callable[[Steps], object] | None = None,
         heal: Callable[[Deployment], object] | None = None,
-        answer: Callable[[AwsFaultTarget, Deployment], object] = lambda _hands, _deployment: None,
+        answer: Callable[[AwsFaultTarget, Deployment], object] = lambda _target, _deployment: None,
     ) -> Deployment | None:
         """Create or repair everything; with `wait` until both checks pass on observations newer than this call.
 
@@ -91,16 +91,16 @@ class Stack:
             heal(deployment)
             doubtful = frozenset(steps.addresses.public.values())
         if wait:
-            hands = self.hands
+            target = self.fault_target
             with ThreadPoolExecutor(1, thread_name_prefix="answer") as pool:
-                early = None if steps.run.changed.is_set() or doubtful else pool.submit(answer, hands, deployment)
+                early = None if steps.run.changed.is_set() or doubtful else pool.submit(answer, target, deployment)
                 try:
-                    steady = await_healthy(steps.run, hands, deployment, since=since, doubtful=doubtful)
+                    steady = await_healthy(steps.run, target, deployment, since=since, doubtful=doubtful)
                 except BaseException:
-                    hands.cancel()
+                    target.cancel()
                     raise
             if early is None or not steady or early.exception():  # of a name that moved, the answer may be too old
-                answer(hands, deployment)
+                answer(target, deployment)
         return deployment
 
     @property
@@ -143,7 +143,7 @@ class Stack:
         return holding(Steps(self.run, self.role).table)
 
     @property
-    def hands(self) -> AwsFaultTarget:
+    def fault_target(self) -> AwsFaultTarget:
         """What a drill may do to this stack; they work on after a round of `up` that another run has cut short."""
         return AwsFaultTarget(self.run.again())
 

@@ -130,12 +130,12 @@ def _life(world: Any, folder: Path) -> dict[str, Any]:
     with screen.progress() as narration:
         seen = look(stack, narration)
     diagnosis = diagnose_zone(world)
-    primary = stack.hands.deployment().node("primary")
+    primary = stack.fault_target.deployment().node("primary")
     stranger = next(one for one in world.listing()["instances"] if "PublicIpAddress" in one and "Tags" not in one)
-    stack.hands.dismiss(stack.hands.admit(stranger["InstanceId"]))
-    stack.hands.stop(primary)
-    stopped = stack.hands.deployment().node("primary").state
-    stack.hands.start(primary)
+    stack.fault_target.dismiss(stack.fault_target.admit(stranger["InstanceId"]))
+    stack.fault_target.stop(primary)
+    stopped = stack.fault_target.deployment().node("primary").state
+    stack.fault_target.start(primary)
     there = world.all_stacks().name_holders(world.take().of("srekv"))
     listed = sorted((one.kind, one.state, one.held, len(one.holders)) for one in there)
     left, gone = world.down()

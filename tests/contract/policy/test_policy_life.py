@@ -164,20 +164,20 @@ def _drill(world: Any) -> None:
         "GetHealthCheckStatus": lambda _: world.success(HealthCheckObservations=[report]),
         "GetConsoleOutput": lambda _: world.success(Output=""),
     }
-    hands = world.stack()[0].hands
-    deployment = hands.deployment()
+    target = world.stack()[0].fault_target
+    deployment = target.deployment()
     primary, check = deployment.node("primary"), deployment.check("primary")
-    hands.await_commands(deployment.nodes)
-    hands.remember(primary, "stop")
-    hands.run(primary, "true", timeout_s=1)
-    hands.stop(primary)
-    hands.start(primary)
-    hands.forget(primary)
-    hands.invert(check, inverted=True)
-    hands.observations(check)
-    hands.console(primary)
-    hands.dismiss(hands.admit(primary.instance_id))
-    hands.invert(check, inverted=False)
+    target.await_commands(deployment.nodes)
+    target.remember(primary, "stop")
+    target.run(primary, "true", timeout_s=1)
+    target.stop(primary)
+    target.start(primary)
+    target.forget(primary)
+    target.invert(check, inverted=True)
+    target.observations(check)
+    target.console(primary)
+    target.dismiss(target.admit(primary.instance_id))
+    target.invert(check, inverted=False)
 
 
 def _diagnose(world: Any) -> None:

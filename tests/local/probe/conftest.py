@@ -1,4 +1,4 @@
-"""A service on two loopback addresses, a DNS server, and hands that run scripts with /bin/sh: all real, all small."""
+"""A service on two loopback addresses, a DNS server, a fault target that runs scripts with /bin/sh: all are real."""
 
 from __future__ import annotations
 

@@ -93,8 +93,8 @@ def test_any_instance_is_a_vantage_point(site: Any) -> None:
             return site.run(site.deployment().node("secondary"), script, timeout_s=timeout_s)
 
     deployment = site.deployment()
-    hands: Any = Elsewhere()
-    view = Vantage(hands, Instance(instance_id="i-0123"), deployment.name, site.dns.endpoint, site.port)
+    target: Any = Elsewhere()
+    view = Vantage(target, Instance(instance_id="i-0123"), deployment.name, site.dns.endpoint, site.port)
     assert view.request("GET", "/health").status == 200
 
 
@@ -120,8 +120,8 @@ def test_every_command_stays_below_what_ssm_takes(site: Any) -> None:
             sizes.append(len(json.dumps(script)))
             return site.run(node, script, timeout_s=timeout_s)
 
-    hands: Any = Measuring()
-    view = Vantage(hands, site.deployment().node("secondary"), "n", site.dns.endpoint, site.port)
+    target: Any = Measuring()
+    view = Vantage(target, site.deployment().node("secondary"), "n", site.dns.endpoint, site.port)
     view.save_events("r5", random.Random(2).randbytes(30_000))
     assert len(parcel().data) < 24_000
     assert max(sizes) < 52_000

@@ -31,8 +31,8 @@ def drill(world: Any, log: Any, settings: Settings, order: Callable[..., Any], t
     """Carries out a drill of a fault in the world."""
 
     def run(name: str = "stop", **more: Any) -> Any:
-        hands = more.pop("hands", world)
-        return failover_test(hands, settings, log, order=order(name, **more), workdir=tmp_path, clock=hands.clock)
+        target = more.pop("target", world)
+        return failover_test(target, settings, log, order=order(name, **more), workdir=tmp_path, clock=target.clock)
 
     return run
 
@@ -201,7 +201,7 @@ def test_heals_after_a_stop_whose_answer_was_lost(world: Any, drill: Callable[..
 
     lossy = Lossy()
     with pytest.raises(SrekvError, match="no answer"):
-        drill(hands=lossy)
+        drill(target=lossy)
 
     assert lossy.whole
 
@@ -254,7 +254,7 @@ def test_ctrl_c_at_any_line_heals(world: Any, drill: Callable[..., Any]) -> None
         for again in (0, *random.sample(range(1, 100), 4)):
             fresh = type(world)()
             with _Signals(fresh, at=at, again=again), pytest.raises(KeyboardInterrupt):
-                drill(hands=fresh)
+                drill(target=fresh)
             assert fresh.whole, f"line {at}, again {again} calls later"
 
 

@@ -21,21 +21,21 @@ COMMAND = "c" * 36
 
 
 @pytest.fixture
-def hands(world: Any) -> AwsFaultTarget:
-    """The hands of a whole stack."""
+def target(world: Any) -> AwsFaultTarget:
+    """The target of a whole stack."""
     world.up()
     opened, _ = world.stack()
     world.calls.log.clear()
-    return opened.hands
+    return opened.fault_target
 
 
-def _node(hands: AwsFaultTarget) -> Node:
-    return hands.deployment().node("primary")
+def _node(target: AwsFaultTarget) -> Node:
+    return target.deployment().node("primary")
 
 
-def test_reads_the_whole_stack(world: Any, hands: AwsFaultTarget) -> None:
+def test_reads_the_whole_stack(world: Any, target: AwsFaultTarget) -> None:
     """What `up` returns is what is read back: nodes with roles and addresses, each watched by its check."""
-    deployment = hands.deployment()
+    deployment = target.deployment()
     assert world.stack()[0].up(wait=False) == deployment
     assert [(node.name, node.role, node.zone) for node in deployment.nodes] == [
         ("az1", "primary", "us-east-1a"),
@@ -49,17 +49,17 @@ def test_reads_the_whole_stack(world: Any, hands: AwsFaultTarget) -> None:
 def test_no_stack(world: Any) -> None:
     """Without any part of it, there is no stack of that name."""
     with pytest.raises(SrekvError, match="there is no stack srekv in us-east-1") as caught:
-        world.stack()[0].hands.deployment()
+        world.stack()[0].fault_target.deployment()
     assert str(caught.value.next_step) == "srekv up"
 
 
 @pytest.mark.parametrize(
     "missing", ["instance az2", "address of az1", "health checks", "hosted zone", "failover records"]
 )
-def test_an_incomplete_stack_says_what_is_missing(world: Any, hands: AwsFaultTarget, missing: str) -> None:
+def test_an_incomplete_stack_says_what_is_missing(world: Any, target: AwsFaultTarget, missing: str) -> None:
     """One part lost: it is named, and `up` is the next step."""
     ec2, route53 = world.by_hand("ec2"), world.by_hand("route53")
-    deployment, zone = hands.deployment(), route53.list_hosted_zones()["HostedZones"][0]["Id"]
+    deployment, zone = target.deployment(), route53.list_hosted_zones()["HostedZones"][0]["Id"]
     records = [one for one in world.listing()["records"] if "Failover" in one]
     if missing == "instance az2":
         ec2.terminate_instances(InstanceIds=[deployment.node("secondary").instance_id])
@@ -77,25 +77,25 @@ def test_an_incomplete_stack_says_what_is_missing(world: Any, hands: AwsFaultTar
             route53.delete_hosted_zone(Id=zone)
 
     with pytest.raises(SrekvError, match="not complete") as caught:
-        hands.deployment()
+        target.deployment()
     assert caught.value.why == f"missing: {missing}"
     assert str(caught.value.next_step) == "srekv up"
 
 
-def test_stop_and_start(hands: AwsFaultTarget) -> None:
+def test_stop_and_start(target: AwsFaultTarget) -> None:
     """A stopped node keeps its address; starting it brings it back."""
-    node = _node(hands)
-    hands.stop(node)
-    stopped = _node(hands)
+    node = _node(target)
+    target.stop(node)
+    stopped = _node(target)
     assert (stopped.state, stopped.address) == ("stopped", node.address)
-    hands.start(stopped)
-    assert _node(hands).state == "running"
+    target.start(stopped)
+    assert _node(target).state == "running"
 
 
-def test_start_waits_for_a_stop_to_end(world: Any, hands: AwsFaultTarget) -> None:
+def test_start_waits_for_a_stop_to_end(world: Any, target: AwsFaultTarget) -> None:
     """An instance that is still stopping cannot be started: the start comes after "stopped"."""
-    node = _node(hands)
-    hands.stop(node)
+    node = _node(target)
+    target.stop(node)
     states = itertools.chain(["stopping", "stopping"], itertools.repeat("stopped"))
 
     def describe(_: Any) -> Any:
@@ -104,19 +104,19 @@ def test_start_waits_for_a_stop_to_end(world: Any, hands: AwsFaultTarget) -> Non
 
     world.calls.log.clear()
     world.calls.answers["DescribeInstances"] = describe
-    hands.start(node)
+    target.start(node)
     assert world.calls.log == ["DescribeInstances"] * 3 + ["StartInstances"]
 
 
-def test_invert(hands: AwsFaultTarget) -> None:
+def test_invert(target: AwsFaultTarget) -> None:
     """The flag is set and cleared; `up` would clear it too."""
-    hands.invert(hands.deployment().check("primary"), inverted=True)
-    assert hands.deployment().check("primary").inverted
-    hands.invert(hands.deployment().check("primary"), inverted=False)
-    assert not hands.deployment().check("primary").inverted
+    target.invert(target.deployment().check("primary"), inverted=True)
+    assert target.deployment().check("primary").inverted
+    target.invert(target.deployment().check("primary"), inverted=False)
+    assert not target.deployment().check("primary").inverted
 
 
-def test_a_command_that_ends(world: Any, hands: AwsFaultTarget) -> None:
+def test_a_command_that_ends(world: Any, target: AwsFaultTarget) -> None:
     """Right after SendCommand there may be no invocation (S2), then it runs, then it has ended: all is waited out."""
     answers = iter(
         [
@@ -133,8 +133,8 @@ def test_a_command_that_ends(world: Any, hands: AwsFaultTarget) -> None:
         return world.success(Command={"CommandId": COMMAND})
 
     world.calls.answers |= {"SendCommand": send, "GetCommandInvocation": lambda _: next(answers)}
-    node = _node(hands)
-    result = hands.run(node, "exit 3", timeout_s=2.5)
+    node = _node(target)
+    result = target.run(node, "exit 3", timeout_s=2.5)
 
     assert (result.status, result.code, result.stdout, result.stderr) == ("Failed", 3, "out", "err")
     assert sent[0]["InstanceIds"] == [node.instance_id]
@@ -143,25 +143,25 @@ def test_a_command_that_ends(world: Any, hands: AwsFaultTarget) -> None:
     assert sent[0]["TimeoutSeconds"] == 30, "SSM's least"
 
 
-def test_a_node_that_takes_no_commands(world: Any, hands: AwsFaultTarget) -> None:
+def test_a_node_that_takes_no_commands(world: Any, target: AwsFaultTarget) -> None:
     """SSM's InvalidInstanceId, with or without a message (S1), is explained."""
     world.calls.answers["SendCommand"] = lambda _: world.refusal("InvalidInstanceId")
     with pytest.raises(SrekvError, match="does not take commands") as caught:
-        hands.run(_node(hands), "true", timeout_s=1)
+        target.run(_node(target), "true", timeout_s=1)
     assert caught.value.next_step
 
 
 @pytest.mark.parametrize("operation", ["SendCommand", "GetCommandInvocation"])
-def test_a_command_that_is_denied(world: Any, hands: AwsFaultTarget, operation: str) -> None:
+def test_a_command_that_is_denied(world: Any, target: AwsFaultTarget, operation: str) -> None:
     """Any other refusal names the operation."""
     world.calls.answers["SendCommand"] = lambda _: world.success(Command={"CommandId": COMMAND})
     world.calls.answers[operation] = lambda _: world.refusal("AccessDeniedException", "no")
     with pytest.raises(SrekvError, match="not permitted") as caught:
-        hands.run(_node(hands), "true", timeout_s=1)
+        target.run(_node(target), "true", timeout_s=1)
     assert operation in caught.value.why
 
 
-def test_a_command_whose_end_cannot_be_asked_for(world: Any, hands: AwsFaultTarget) -> None:
+def test_a_command_whose_end_cannot_be_asked_for(world: Any, target: AwsFaultTarget) -> None:
     """A network that fails while a command runs is told as an error for a person."""
 
     def fail(_: Any) -> Any:
@@ -170,12 +170,12 @@ def test_a_command_whose_end_cannot_be_asked_for(world: Any, hands: AwsFaultTarg
     world.calls.answers["SendCommand"] = lambda _: world.success(Command={"CommandId": COMMAND})
     world.calls.answers["GetCommandInvocation"] = fail
     with pytest.raises(SrekvError, match="no answer from AWS"):
-        hands.run(_node(hands), "true", timeout_s=1)
+        target.run(_node(target), "true", timeout_s=1)
 
 
-def test_waits_for_the_agents(world: Any, hands: AwsFaultTarget) -> None:
+def test_waits_for_the_agents(world: Any, target: AwsFaultTarget) -> None:
     """A node that has been seen online counts, the others are waited for."""
-    first, second = hands.deployment().nodes
+    first, second = target.deployment().nodes
     seen = iter(
         [
             [],
@@ -185,7 +185,7 @@ def test_waits_for_the_agents(world: Any, hands: AwsFaultTarget) -> None:
         ]
     )
     world.calls.answers["DescribeInstanceInformation"] = lambda _: world.success(InstanceInformationList=next(seen))
-    hands.await_commands((first, second))
+    target.await_commands((first, second))
     assert next(seen, None) is None
 
 
@@ -199,20 +199,20 @@ def _reports(world: Any, good: int, bad: int, at: datetime) -> Any:
     )
 
 
-def test_observations(world: Any, hands: AwsFaultTarget) -> None:
+def test_observations(world: Any, target: AwsFaultTarget) -> None:
     """Only the first word of a checker's report is meaningful."""
     now = datetime.now(UTC)
     world.calls.answers["GetHealthCheckStatus"] = lambda _: _reports(world, 1, 2, now)
-    observations = hands.observations(hands.deployment().check("primary"))
+    observations = target.observations(target.deployment().check("primary"))
     assert [one.healthy for one in observations] == [True, False, False]
     assert {one.at for one in observations} == {now}
 
 
-def test_up_waits_for_observations_newer_than_itself(world: Any, hands: AwsFaultTarget) -> None:
+def test_up_waits_for_observations_newer_than_itself(world: Any, target: AwsFaultTarget) -> None:
     """Old successes and too few new ones prove nothing; more than 18 % of the checkers after the beginning do."""
     begin = datetime(2026, 1, 1, tzinfo=UTC)
-    reports = {check.id: iter([(16, begin), (2, None), (3, None)]) for check in hands.deployment().checks}
-    asked = itertools.cycle(hands.deployment().checks)
+    reports = {check.id: iter([(16, begin), (2, None), (3, None)]) for check in target.deployment().checks}
+    asked = itertools.cycle(target.deployment().checks)
 
     def answer(_: Any) -> Any:
         good, at = next(reports[next(asked).id])
@@ -220,11 +220,11 @@ def test_up_waits_for_observations_newer_than_itself(world: Any, hands: AwsFault
 
     world.calls.answers["GetHealthCheckStatus"] = answer
     opened, _ = world.stack(speed=50.0)
-    await_healthy(opened.run, opened.hands, hands.deployment(), since=datetime.now(UTC).timestamp() - 5)
+    await_healthy(opened.run, opened.fault_target, target.deployment(), since=datetime.now(UTC).timestamp() - 5)
     assert all(next(left, None) is None for left in reports.values())
 
 
-def test_a_node_that_never_becomes_healthy(world: Any, hands: AwsFaultTarget) -> None:
+def test_a_node_that_never_becomes_healthy(world: Any, target: AwsFaultTarget) -> None:
     """The error names node and check, what the checkers said, and the end of the console output."""
     at = datetime.now(UTC)
     world.calls.answers |= {
@@ -232,10 +232,10 @@ def test_a_node_that_never_becomes_healthy(world: Any, hands: AwsFaultTarget) ->
         "GetConsoleOutput": lambda _: world.success(Output="boot\npanic: no service\n"),
     }
     opened, _ = world.stack(speed=100.0)
-    deployment = hands.deployment()
+    deployment = target.deployment()
     checks: tuple[Check, ...] = deployment.checks
     with pytest.raises(SrekvError, match=r"az1 .* never became healthy") as caught:
-        await_healthy(opened.run, opened.hands, deployment, since=at.timestamp(), timeout_s=0.2)
+        await_healthy(opened.run, opened.fault_target, deployment, since=at.timestamp(), timeout_s=0.2)
     assert checks[0].name in caught.value.what
     assert "Failure: Connection timed out." in caught.value.why
     assert "panic: no service" in caught.value.why
@@ -243,7 +243,7 @@ def test_a_node_that_never_becomes_healthy(world: Any, hands: AwsFaultTarget) ->
 
 
 @pytest.fixture
-def up_again(world: Any, hands: AwsFaultTarget) -> Any:  # noqa: ARG001 - a whole stack
+def up_again(world: Any, target: AwsFaultTarget) -> Any:  # noqa: ARG001 - a whole stack
     """A second `up`, which finds everything as it should be, to the name's answer."""
     ec2 = world.by_hand("ec2")
     table = ec2.describe_route_tables()["RouteTables"][0]
@@ -305,4 +305,4 @@ def test_unhealthy_nodes_end_the_question_for_the_name(world: Any, up_again: Any
         "GetCommandInvocation": lambda _: world.success(Status="InProgress"),
     }
     with pytest.raises(SrekvError, match="not permitted"):
-        up_again(lambda hands, deployment: hands.run(deployment.nodes[0], "true", timeout_s=3600))
+        up_again(lambda target, deployment: target.run(deployment.nodes[0], "true", timeout_s=3600))
