@@ -220,7 +220,7 @@ def test_an_elastic_ip_stays_over_stop_and_start_until_it_is_taken_off(cloud: An
 
 
 def test_an_elastic_ip_moves_between_instances(cloud: Any) -> None:
-    """Associating it elsewhere takes it off silently; the old holder has its automatic address again."""
+    """Associating it elsewhere takes it off silently; who had it has an automatic address of this cloud again."""
     ec2 = cloud.client("ec2")
     one, two = cloud.launch(), cloud.launch()
     cloud.report("running")
@@ -229,6 +229,9 @@ def test_an_elastic_ip_moves_between_instances(cloud: Any) -> None:
         ec2.associate_address(InstanceId=instance, AllocationId=address["AllocationId"])
     assert cloud.instance(two)["PublicIpAddress"] == address["PublicIp"]
     assert cloud.instance(one)["PublicIpAddress"] not in ("", address["PublicIp"])
+    ec2.disassociate_address(PublicIp=address["PublicIp"])
+    assert cloud.instance(two)["PublicIpAddress"].startswith("127.53.0.")
+    assert cloud.instance(two)["PublicIpAddress"] != address["PublicIp"]
 
 
 def test_a_region_has_five_elastic_ips(cloud: Any, refusal: Any) -> None:
