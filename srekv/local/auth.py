@@ -14,7 +14,6 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from operator import attrgetter
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -109,12 +108,12 @@ class Keyring:
 
     def verify(self, request: HttpRequest, scope: Scope) -> Caller:
         """Who signed; raises Refusal for an unknown or expired key, a wrong signature, a clock too far off."""
-        claimed = request.headers.get("x-amz-content-sha256")  # the signer takes its word for the body
-        if claimed is not None and claimed != hashlib.sha256(request.body).hexdigest():
+        digest = hashlib.sha256(request.body).hexdigest()
+        if request.headers.get("x-amz-content-sha256", digest) != digest:
             raise Refusal("missing")
         secret, caller = self._secret_of(scope, request.headers.get("x-amz-security-token", ""))
         self._check_clock(request.headers.get("x-amz-date", ""), scope)
-        if not hmac.compare_digest(_signature(request, scope, secret).encode(), scope.signature.encode()):
+        if not hmac.compare_digest(_signature(request, digest, scope, secret).encode(), scope.signature.encode()):
             raise Refusal("mismatch")
         return caller
 
@@ -168,23 +167,24 @@ def parse_authorization(header: str) -> Scope:
     )
 
 
-def _signature(request: HttpRequest, scope: Scope, secret: str) -> str:
-    """What botocore's signer makes of the request with the claimed date and signed headers.
+def _signature(request: HttpRequest, digest: str, scope: Scope, secret: str) -> str:
+    """What botocore's signer makes of the request, its body's digest, and the claimed date and signed headers.
 
     Raises Refusal when a URL cannot hold its path and query unchanged: part of them would not be signed.
     """
     from botocore.auth import SigV4Auth  # a tenth of a second, which the start of a local cloud need not wait for
     from botocore.awsrequest import AWSRequest
+    from botocore.compat import HTTPHeaders
     from botocore.credentials import Credentials
 
     url = f"http://localhost{request.path}" + (f"?{request.query}" if request.query else "")
     parts = urlsplit(url)
     if (parts.path, parts.query) != (request.path, request.query):
         raise Refusal("mismatch")
-    headers = {name: request.headers.get(name, "") for name in scope.signed_headers}
-    signed = AWSRequest(method=request.method, url=url, headers=headers, data=request.body)
+    signed = AWSRequest(method=request.method, url=url, headers={"X-Amz-Content-SHA256": digest})
     signed.context["timestamp"] = request.headers["x-amz-date"]
+    claimed = HTTPHeaders.from_dict({name: request.headers.get(name, "") for name in scope.signed_headers})
     signer = SigV4Auth(Credentials(scope.access_key, secret), scope.service, scope.region)
-    # As they are claimed: botocore itself leaves User-Agent and others out, which other clients sign.
-    signer.headers_to_sign = attrgetter("headers")  # type: ignore[assignment,method-assign]
+    # Not its own choice of headers: botocore leaves User-Agent and others out, which other clients sign.
+    signer.headers_to_sign = lambda _: claimed  # type: ignore[assignment,method-assign]
     return signer.signature(signer.string_to_sign(signed, signer.canonical_request(signed)), signed)
