@@ -9,7 +9,7 @@ import shutil
 import socket
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 
 import dns.asyncquery
 import dns.flags
@@ -95,6 +95,12 @@ async def cloud(*zones: Zone, speed: float = 1) -> AsyncIterator[Cloud]:
         await running.servers.close()
 
 
+@pytest.fixture
+def running() -> AbstractAsyncContextManager[Cloud]:
+    """Serving the lab's zone, for as long as a test runs."""
+    return cloud()
+
+
 async def ask(
     server: tuple[str, int], name: str = "svc.sre-test.local.", kind: str = "A", *, tcp: bool = False, edns: bool = True
 ) -> dns.message.Message:
@@ -112,15 +118,14 @@ async def address(server: tuple[str, int], name: str = "svc.sre-test.local.") ->
 
 
 @pytest.mark.parametrize("tcp", [False, True])
-async def test_both_servers_answer_on_udp_and_tcp(tcp: bool) -> None:
+async def test_both_servers_answer_on_udp_and_tcp(tcp: bool, running: Cloud) -> None:
     """The name server authoritatively, the resolver recursively, both with the record's TTL."""
-    async with cloud() as running:
-        own = await ask(running.authoritative, tcp=tcp)
-        cached = await ask(running.resolver, tcp=tcp)
-        assert own.flags & (dns.flags.AA | dns.flags.RA) == dns.flags.AA
-        assert cached.flags & (dns.flags.AA | dns.flags.RA) == dns.flags.RA
-        assert own.answer == cached.answer
-        assert own.answer[0].ttl == cached.answer[0].ttl == 60
+    own = await ask(running.authoritative, tcp=tcp)
+    cached = await ask(running.resolver, tcp=tcp)
+    assert own.flags & (dns.flags.AA | dns.flags.RA) == dns.flags.AA
+    assert cached.flags & (dns.flags.AA | dns.flags.RA) == dns.flags.RA
+    assert own.answer == cached.answer
+    assert own.answer[0].ttl == cached.answer[0].ttl == 60
 
 
 @pytest.mark.parametrize(
@@ -132,13 +137,12 @@ async def test_both_servers_answer_on_udp_and_tcp(tcp: bool) -> None:
         (("hc-az1", "hc-az2"), PRIMARY),
     ],
 )
-async def test_the_name_server_follows_health_at_once(dead: tuple[str, ...], answer: str) -> None:
+async def test_the_name_server_follows_health_at_once(dead: tuple[str, ...], answer: str, running: Cloud) -> None:
     """The failover truth table on the wire, there and back."""
-    async with cloud() as running:
-        running.fail(*dead)
-        assert await address(running.authoritative) == answer
-        running.fail()
-        assert await address(running.authoritative) == PRIMARY
+    running.fail(*dead)
+    assert await address(running.authoritative) == answer
+    running.fail()
+    assert await address(running.authoritative) == PRIMARY
 
 
 async def test_a_secondary_without_a_check_is_answered_even_when_everything_is_dead() -> None:
@@ -158,74 +162,68 @@ async def test_ttls_on_the_wire_are_wall_clock_seconds() -> None:
             assert (await ask(running.authoritative, "zero.sre-test.local.")).answer[0].ttl == 0
 
 
-async def test_no_such_name_and_no_such_type_differ() -> None:
+async def test_no_such_name_and_no_such_type_differ(running: Cloud) -> None:
     """NXDOMAIN and NODATA, each with the SOA that bounds its life; outside the zones REFUSED."""
-    async with cloud() as running:
-        for server, ttl in ((running.authoritative, 900), (running.resolver, 300)):
-            nobody = await ask(server, "nobody.sre-test.local.")
-            nothing = await ask(server, kind="AAAA")
-            assert (nobody.rcode(), nothing.rcode()) == (dns.rcode.NXDOMAIN, dns.rcode.NOERROR)
-            assert nobody.answer == nothing.answer == []
-            assert nobody.authority[0].ttl == nothing.authority[0].ttl == ttl
-            assert (await ask(server, "example.com.")).rcode() == dns.rcode.REFUSED
+    for server, ttl in ((running.authoritative, 900), (running.resolver, 300)):
+        nobody = await ask(server, "nobody.sre-test.local.")
+        nothing = await ask(server, kind="AAAA")
+        assert (nobody.rcode(), nothing.rcode()) == (dns.rcode.NXDOMAIN, dns.rcode.NOERROR)
+        assert nobody.answer == nothing.answer == []
+        assert nobody.authority[0].ttl == nothing.authority[0].ttl == ttl
+        assert (await ask(server, "example.com.")).rcode() == dns.rcode.REFUSED
 
 
-async def test_a_cname_out_of_the_zones_is_the_name_servers_answer_and_the_resolvers_failure() -> None:
+async def test_a_cname_out_of_the_zones_is_the_name_servers_answer_and_the_resolvers_failure(running: Cloud) -> None:
     """The name server knows no more; the resolver does not pass half an answer on, and its error says why."""
-    async with cloud() as running:
-        own = await ask(running.authoritative, "out.sre-test.local.")
-        assert (own.rcode(), [str(one) for one in own.answer]) == (
-            dns.rcode.NOERROR,
-            ["out.sre-test.local. 60 IN CNAME www.example.com."],
-        )
-        cached = await ask(running.resolver, "out.sre-test.local.")
-        assert (cached.rcode(), cached.answer, cached.authority) == (dns.rcode.SERVFAIL, [], [])
-        assert "www.example.com. is outside every hosted zone" in str(cached.options[0])
-        assert not (await ask(running.resolver, "out.sre-test.local.", edns=False)).options
+    own = await ask(running.authoritative, "out.sre-test.local.")
+    assert (own.rcode(), [str(one) for one in own.answer]) == (
+        dns.rcode.NOERROR,
+        ["out.sre-test.local. 60 IN CNAME www.example.com."],
+    )
+    cached = await ask(running.resolver, "out.sre-test.local.")
+    assert (cached.rcode(), cached.answer, cached.authority) == (dns.rcode.SERVFAIL, [], [])
+    assert "www.example.com. is outside every hosted zone" in str(cached.options[0])
+    assert not (await ask(running.resolver, "out.sre-test.local.", edns=False)).options
 
 
-async def test_the_name_server_chooses_for_each_query_and_the_resolver_keeps_the_choice() -> None:
+async def test_the_name_server_chooses_for_each_query_and_the_resolver_keeps_the_choice(running: Cloud) -> None:
     """A weighted name, and an alias of it: one address an answer; each name keeps its own at the resolver for a TTL."""
-    async with cloud() as running:
-        for name in ("w.sre-test.local.", "sre-test.local."):
-            assert {await address(running.authoritative, name) for _ in range(40)} == {PRIMARY, SECONDARY}
-            assert len({await address(running.resolver, name) for _ in range(40)}) == 1
+    for name in ("w.sre-test.local.", "sre-test.local."):
+        assert {await address(running.authoritative, name) for _ in range(40)} == {PRIMARY, SECONDARY}
+        assert len({await address(running.resolver, name) for _ in range(40)}) == 1
 
 
-async def test_a_policy_that_is_not_emulated_is_an_error_with_its_name() -> None:
+async def test_a_policy_that_is_not_emulated_is_an_error_with_its_name(running: Cloud) -> None:
     """Both servers answer SERVFAIL and say why."""
-    async with cloud() as running:
-        for server in (running.authoritative, running.resolver):
-            response = await ask(server, "eu.sre-test.local.")
-            assert (response.rcode(), response.answer) == (dns.rcode.SERVFAIL, [])
-            assert not response.flags & dns.flags.AA
-            assert "GeoLocation of eu.sre-test.local. is not emulated" in str(response.options[0])
+    for server in (running.authoritative, running.resolver):
+        response = await ask(server, "eu.sre-test.local.")
+        assert (response.rcode(), response.answer) == (dns.rcode.SERVFAIL, [])
+        assert not response.flags & dns.flags.AA
+        assert "GeoLocation of eu.sre-test.local. is not emulated" in str(response.options[0])
 
 
-async def test_a_large_answer_is_truncated_on_udp_and_whole_on_tcp() -> None:
+async def test_a_large_answer_is_truncated_on_udp_and_whole_on_tcp(running: Cloud) -> None:
     """TC and nothing else, then everything."""
-    async with cloud() as running:
-        cut = await ask(running.authoritative, "big.sre-test.local.", "TXT")
-        whole = await ask(running.authoritative, "big.sre-test.local.", "TXT", tcp=True)
-        assert cut.flags & dns.flags.TC
-        assert cut.answer == []
-        assert len(whole.answer[0]) == 40
+    cut = await ask(running.authoritative, "big.sre-test.local.", "TXT")
+    whole = await ask(running.authoritative, "big.sre-test.local.", "TXT", tcp=True)
+    assert cut.flags & dns.flags.TC
+    assert cut.answer == []
+    assert len(whole.answer[0]) == 40
 
 
-async def test_several_queries_on_one_tcp_connection() -> None:
+async def test_several_queries_on_one_tcp_connection(running: Cloud) -> None:
     """A client may send the next query before it has read the last answer, in whatever pieces."""
-    async with cloud() as running:
-        reader, writer = await asyncio.open_connection(*running.authoritative)
-        queries = [dns.message.make_query("svc.sre-test.local.", "A") for _ in range(5)]
-        stream = b"".join(struct.pack("!H", len(query.to_wire())) + query.to_wire() for query in queries)
-        with closing(writer):
-            for cut in (stream[:1], stream[1:40], stream[40:]):
-                writer.write(cut)
-                await writer.drain()
-            async with asyncio.timeout(SOON):
-                for query in queries:
-                    (size,) = struct.unpack("!H", await reader.readexactly(2))
-                    assert query.is_response(dns.message.from_wire(await reader.readexactly(size)))
+    reader, writer = await asyncio.open_connection(*running.authoritative)
+    queries = [dns.message.make_query("svc.sre-test.local.", "A") for _ in range(5)]
+    stream = b"".join(struct.pack("!H", len(query.to_wire())) + query.to_wire() for query in queries)
+    with closing(writer):
+        for cut in (stream[:1], stream[1:40], stream[40:]):
+            writer.write(cut)
+            await writer.drain()
+        async with asyncio.timeout(SOON):
+            for query in queries:
+                (size,) = struct.unpack("!H", await reader.readexactly(2))
+                assert query.is_response(dns.message.from_wire(await reader.readexactly(size)))
 
 
 async def test_noise_does_not_stop_a_server() -> None:
