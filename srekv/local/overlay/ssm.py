@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -19,54 +17,25 @@ from srekv.local.overlay.world import World
 from srekv.local.snapshot import role_of
 
 DOCUMENT = "AWS-RunShellScript"
+_TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 STDOUT_LIMIT, STDERR_LIMIT = 24_000, 8_000
 """Characters of output that GetCommandInvocation returns (aws-facts 4.10)."""
 
 LEAST_DELIVERY = 30
-DEFAULT_DELIVERY = 3600
 DEFAULT_EXECUTION = 3600
-"""Seconds: the least TimeoutSeconds, its default, and the document's executionTimeout."""
+"""Seconds: the least TimeoutSeconds, and the document's executionTimeout."""
 
-
-@dataclass(kw_only=True)
-class Invocation:
-    """One command on one instance, as moto's answers read it. `response_code` is -1 until it has ended."""
-
-    command_id: str
-    instance_id: str
-    comment: str
-    requested_date_time: datetime
-    document_name: str = DOCUMENT
-    document_version: str = "$DEFAULT"
-    plugin_name: str = "aws:runShellScript"
-    status: str = "Pending"
-    response_code: int = -1
-    standard_output_content: str = ""
-    standard_output_url: str = ""
-    standard_error_content: str = ""
-    standard_error_url: str = ""
-    started: datetime | None = None
-    ended: datetime | None = None
-
-    @property
-    def status_details(self) -> str:
-        """The status in more words."""
-        return "Execution Timed Out" if self.status == "TimedOut" else self.status
-
-    @property
-    def execution_start_date_time(self) -> str:
-        """In ISO 8601; "" before."""
-        return _text(self.started)
-
-    @property
-    def execution_end_date_time(self) -> str:
-        """In ISO 8601; "" before."""
-        return _text(self.ended)
-
-    @property
-    def execution_elapsed_time(self) -> str:
-        """In ISO 8601; "" before the end."""
-        return f"PT{(self.ended - self.started).total_seconds():.3f}S" if self.started and self.ended else ""
+_PENDING = {
+    "Status": "Pending",
+    "StatusDetails": "Pending",
+    "ResponseCode": -1,
+    "ExecutionStartDateTime": "",
+    "ExecutionEndDateTime": "",
+    "ExecutionElapsedTime": "",
+    "StandardErrorUrl": "",
+    "DocumentVersion": "$DEFAULT",
+}
+"""A command that has not begun on an instance; to moto it has succeeded at once."""
 
 
 class Ssm(SimpleSystemManagerResponse):
@@ -104,91 +73,84 @@ class Ssm(SimpleSystemManagerResponse):
 
     def send_command(self) -> ActionResult:
         """Start a shell script on instances, or row S1 when one of them takes no commands."""
-        instances: list[str] = self._get_param("InstanceIds") or []
+        instances = list(self._get_param("InstanceIds") or [])
         parameters: dict[str, list[str]] = self._get_param("Parameters") or {}
-        delivery = self._checked_request(instances, parameters)
+        self._check_request(instances, parameters)
         online = {instance.id for instance in self._online()}
         if missing := [instance for instance in instances if instance not in online]:
             text = f"Instances [[{', '.join(missing)}]] not in a valid state for account {self.current_account}"
             raise ApiError("InvalidInstanceId", text)
-        command, comment, now = str(uuid.uuid4()), self._get_param("Comment") or "", datetime.now(UTC)
+        result: Any = super().send_command().result
+        command = self.ssm_backend.get_command_by_id(result["Command"]["CommandId"])
+        command.status, command.status_details, command.completed_count = "Pending", "Pending", 0
+        # Without targets moto adds every instance there is.
+        command.instance_ids, command.target_count = instances, len(instances)
+        command.invocations = [one for one in command.invocations if one["InstanceId"] in instances]
         script = "\n".join(parameters["commands"])
         seconds = float((parameters.get("executionTimeout") or [str(DEFAULT_EXECUTION)])[0])
-        for instance in instances:
-            invocation = Invocation(command_id=command, instance_id=instance, comment=comment, requested_date_time=now)
-            self.world.memory.invocations[command, instance] = invocation
+        for invocation in command.invocations:
+            invocation.update({**_PENDING, "RequestedDateTime": command.requested_date_time})
             threading.Thread(
-                target=_execute, args=(self.world, invocation, script, seconds), name=f"command-{command}", daemon=True
+                target=_execute,
+                args=(self.world, invocation, script, seconds),
+                name=f"command-{command.command_id}",
+                daemon=True,
             ).start()
-        answer = {
-            "CommandId": command,
-            "DocumentName": DOCUMENT,
-            "DocumentVersion": "$DEFAULT",
-            "Comment": comment,
-            "Parameters": parameters,
-            "InstanceIds": instances,
-            "Targets": [],
-            "RequestedDateTime": now,
-            "ExpiresAfter": now + timedelta(seconds=delivery),
-            "Status": "Pending",
-            "StatusDetails": "Pending",
-            "TimeoutSeconds": delivery,
-            "TargetCount": len(instances),
-            "CompletedCount": 0,
-            "ErrorCount": 0,
-        }
-        return ActionResult({"Command": answer})
+        return ActionResult({"Command": {**command.response_object(), "DocumentVersion": "$DEFAULT"}})
 
-    def _checked_request(self, instances: list[str], parameters: dict[str, list[str]]) -> int:
-        """The delivery time-out of a request that is well formed."""
+    def _check_request(self, instances: list[str], parameters: dict[str, list[str]]) -> None:
         if (name := self._get_param("DocumentName")) != DOCUMENT:
             raise ApiError("InvalidDocument", f"Document {name} does not exist in your account.")
         if not instances:
             raise ApiError("ValidationException", "InstanceIds: the local cloud takes commands for instance ids")
         if not parameters.get("commands"):
             raise ApiError("InvalidParameters", "Parameters without commands")
-        delivery = int(self._get_param("TimeoutSeconds") or DEFAULT_DELIVERY)
-        if delivery < LEAST_DELIVERY:
+        delivery = self._get_param("TimeoutSeconds")
+        if delivery and int(delivery) < LEAST_DELIVERY:
             demand = f"have value greater than or equal to {LEAST_DELIVERY}"
             raise ApiError("ValidationException", broken_constraint(delivery, "timeoutSeconds", demand))
-        return delivery
 
     def get_command_invocation(self) -> ActionResult:
         """How a command stands on one instance, with output once it has ended; row S2 for an unknown command."""
-        place = (self._get_param("CommandId"), self._get_param("InstanceId"))
-        if place not in self.world.memory.invocations:
+        found = self._invocations()
+        if not found:
             raise ApiError("InvocationDoesNotExist", "")
-        return ActionResult(self.world.memory.invocations[place])
+        return ActionResult(found[0])
 
     def list_command_invocations(self) -> ActionResult:
         """Commands by command id, by instance id, or all."""
-        wanted = (self._get_param("CommandId"), self._get_param("InstanceId"))
-        listed = [
-            invocation
-            for place, invocation in self.world.memory.invocations.items()
-            if all(want in (None, have) for want, have in zip(wanted, place, strict=True))
-        ]
-        return ActionResult({"CommandInvocations": listed})
+        return ActionResult({"CommandInvocations": self._invocations()})
+
+    def _invocations(self) -> list[dict[str, Any]]:
+        members = ("CommandId", "InstanceId")
+        wanted = {member: self._get_param(member) for member in members if self._get_param(member)}
+        invocations = (one for command in self.ssm_backend.list_commands(None, None) for one in command.invocations)
+        return [one for one in invocations if wanted.items() <= {member: one[member] for member in members}.items()]
 
 
-def _execute(world: World, invocation: Invocation, script: str, timeout_s: float) -> None:
+def _execute(world: World, invocation: dict[str, Any], script: str, timeout_s: float) -> None:
     """Run a command on its machine, on a thread of its own: it may take as long as its time-out.
 
     That is wall-clock time whatever the cloud's speed: what a command does takes real time.
     """
+    started = datetime.now(UTC)
     with world.lock:
-        invocation.status, invocation.started = "InProgress", datetime.now(UTC)
-    machine, command = invocation.instance_id, invocation.command_id
+        invocation.update(
+            Status="InProgress", StatusDetails="InProgress", ExecutionStartDateTime=started.strftime(_TIME_FORMAT)
+        )
+    machine, command = invocation["InstanceId"], invocation["CommandId"]
     try:
         result = world.link.call("run", machine=machine, command=command, script=script, timeout_s=timeout_s)
     except SrekvError as error:
         result = {"status": "Undeliverable", "code": -1, "stdout": "", "stderr": error.what}
+    ended, status = datetime.now(UTC), result["status"]
     with world.lock:
-        invocation.standard_output_content = result["stdout"][:STDOUT_LIMIT]
-        invocation.standard_error_content = result["stderr"][:STDERR_LIMIT]
-        invocation.response_code, invocation.ended = result["code"], datetime.now(UTC)
-        invocation.status = result["status"]
-
-
-def _text(moment: datetime | None) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if moment else ""
+        invocation.update(
+            Status=status,
+            StatusDetails="Execution Timed Out" if status == "TimedOut" else status,
+            ResponseCode=result["code"],
+            ExecutionEndDateTime=ended.strftime(_TIME_FORMAT),
+            ExecutionElapsedTime=f"PT{(ended - started).total_seconds():.3f}S",
+            StandardOutputContent=result["stdout"][:STDOUT_LIMIT],
+            StandardErrorContent=result["stderr"][:STDERR_LIMIT],
+        )

@@ -85,7 +85,6 @@ class Memory:
         check_references: caller reference -> health check, also of deleted ones.
         zone_references: caller references of hosted zones, also of deleted ones.
         failures: health check -> checker address -> the last failure it reported.
-        invocations: command and instance -> how the command stands there, see `ssm`.
         transactions: Region and client request token -> transaction of DynamoDB, guarded by DynamoDB's own lock.
     """
 
@@ -98,7 +97,6 @@ class Memory:
     check_references: dict[str, CheckReference] = field(default_factory=dict)
     zone_references: set[str] = field(default_factory=set)
     failures: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
-    invocations: dict[tuple[str, str], Any] = field(default_factory=dict)
     transactions: dict[tuple[str, str], Transaction] = field(default_factory=dict)
 
 

@@ -160,6 +160,22 @@ def test_a_command_runs_on_the_machine(cloud: Any, node: str) -> None:
     assert [(one["InstanceId"], one["Status"]) for one in listed] == [(node, "Failed")]
 
 
+def test_a_command_runs_nowhere_else(cloud: Any, node: str) -> None:
+    """Of two machines that take commands only the one that is named is sent it."""
+    other = cloud.launch(IamInstanceProfile={"Name": "node"})
+    cloud.report("running")
+    ssm = cloud.client("ssm")
+    command = ssm.send_command(
+        InstanceIds=[other], DocumentName="AWS-RunShellScript", Parameters={"commands": ["true"]}
+    )["Command"]
+    cloud.finish_commands()
+    assert (command["InstanceIds"], command["TargetCount"], command["Targets"]) == ([other], 1, [])
+    assert [sent["machine"] for sent in cloud.data.commands] == [other]
+    listed = ssm.list_command_invocations(CommandId=command["CommandId"])["CommandInvocations"]
+    assert [one["InstanceId"] for one in listed] == [other]
+    assert ssm.list_command_invocations(InstanceId=node)["CommandInvocations"] == []
+
+
 def test_only_running_machines_with_a_role_take_commands(cloud: Any, node: str, refusal: Any) -> None:
     """Rows S1, S2: listed and accepted while running, neither afterwards."""
     ssm, ec2 = cloud.client("ssm"), cloud.client("ec2")
