@@ -15,26 +15,17 @@ MachineState = Literal["running", "stopped", "terminated"]
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """An EC2 instance as the data plane must run it.
-
-    Attributes:
-        private_address: its private IPv4 address as EC2 shows it.
-        public_address: the loopback address that clients reach it by (Elastic IP or automatic), or None.
-        ports: TCP ports that its security groups open to anyone.
-        user_data: base64 of what RunInstances received, "" for none.
-        hard: stop without a graceful shutdown (StopInstances with SkipOsShutdown).
-        role: the name of the role in its instance profile, or None.
-    """
+    """An EC2 instance as the data plane must run it."""
 
     id: str
     zone: str
-    private_address: str
-    public_address: str | None
-    ports: tuple[int, ...]
-    user_data: str
+    private_address: str  # its private IPv4 address as EC2 shows it
+    public_address: str | None  # the loopback address that clients reach it by (Elastic IP or automatic), or None
+    ports: tuple[int, ...]  # TCP ports that its security groups open to anyone
+    user_data: str  # base64 of what RunInstances received, "" for none
     state: MachineState
-    hard: bool = False
-    role: str | None = None
+    hard: bool = False  # stop without a graceful shutdown (StopInstances with SkipOsShutdown)
+    role: str | None = None  # the name of the role in its instance profile, or None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,56 +47,39 @@ class HealthCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class Alias:
-    """What an alias record stands for.
+    """What an alias record stands for."""
 
-    Attributes:
-        zone: the id of the hosted zone that its target is in; AWS resources have zones of their own.
-        name: the target, absolute, in lower case.
-        evaluate: EvaluateTargetHealth: the alias is as healthy as its target.
-    """
-
-    zone: str
-    name: str
-    evaluate: bool
+    zone: str  # the id of the hosted zone that its target is in; AWS resources have zones of their own
+    name: str  # the target, absolute, in lower case
+    evaluate: bool  # EvaluateTargetHealth: the alias is as healthy as its target
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One resource record set.
-
-    Attributes:
-        ttl: AWS-equivalent seconds; of no meaning for an alias, which has its target's.
-        values: as the API takes them; none for an alias.
-        unemulated: the member that holds a routing policy which the local cloud does not have, GeoLocation for example.
-    """
+    """One resource record set."""
 
     name: str
     type: str
-    ttl: int = 0
-    values: tuple[str, ...] = ()
+    ttl: int = 0  # AWS-equivalent seconds; of no meaning for an alias, which has its target's
+    values: tuple[str, ...] = ()  # as the API takes them; none for an alias
     set_identifier: str | None = None
     failover: str | None = None
     health_check: str | None = None
     weight: int | None = None
     region: str | None = None
     multivalue: bool = False
-    unemulated: str | None = None
+    unemulated: str | None = None  # the member with a routing policy that is not emulated, GeoLocation for one
     alias: Alias | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Zone:
-    """A hosted zone with all its records, SOA and NS too.
-
-    Attributes:
-        name: absolute, in lower case, like every name in it.
-        region: the Region of the VPC that asks: a latency record's distance is counted from there.
-    """
+    """A hosted zone with all its records, SOA and NS too."""
 
     id: str
-    name: str
+    name: str  # absolute, in lower case, like every name in it
     records: tuple[Record, ...]
-    region: str = ""
+    region: str = ""  # the Region of the VPC that asks: a latency record's distance is counted from there
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,19 +57,12 @@ class UnemulatedError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Routes:
-    """What a choice depends on besides the records.
+    """What a choice depends on besides the records."""
 
-    Attributes:
-        targets: where aliases lead.
-        health: of every record that can be met, from `judge`.
-        region: the asking VPC's.
-        dice: the randomness of weighted and multivalue answers.
-    """
-
-    targets: Targets
-    health: Mapping[Record, Health]
-    region: str
-    dice: random.Random
+    targets: Targets  # where aliases lead
+    health: Mapping[Record, Health]  # of every record that can be met, from `judge`
+    region: str  # the asking VPC's
+    dice: random.Random  # the randomness of weighted and multivalue answers
 
 
 def choose(records: Sequence[Record], routes: Routes, *, depth: int = 0) -> tuple[Record, ...]:

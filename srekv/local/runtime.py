@@ -37,36 +37,21 @@ PACKAGE_ROOT = Path(__file__).resolve().parents[2]  # the directory that `import
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """A running local cloud.
+    """A running local cloud."""
 
-    Attributes:
-        pid: of its supervisor.
-        cloud_id: its random name.
-        endpoint: URL of every AWS service.
-        access_key: key id of the operator; `secret_key` is the secret.
-        resolver: address and port of the caching resolver, what clients ask.
-        authoritative: address and port of the zones' name server.
-        speed: AWS-equivalent seconds per wall-clock second; 0 until it is settled.
-        subnet: the first three bytes of its addresses.
-        directory: its runtime directory.
-        started_at: Unix time.
-        dynamodb: URL of the database that its tables live in; "" for its own.
-        keeps: the speed that this machine kept when it started.
-    """
-
-    pid: int
-    cloud_id: str
-    endpoint: str
-    access_key: str
+    pid: int  # of its supervisor
+    cloud_id: str  # its random name
+    endpoint: str  # URL of every AWS service
+    access_key: str  # key id of the operator; `secret_key` is the secret
     secret_key: str = field(repr=False)
-    resolver: tuple[str, int]
-    authoritative: tuple[str, int]
-    speed: float
-    subnet: str
-    directory: Path
-    started_at: float
-    dynamodb: str = ""
-    keeps: float = 0.0
+    resolver: tuple[str, int]  # address and port of the caching resolver, what clients ask
+    authoritative: tuple[str, int]  # address and port of the zones' name server
+    speed: float  # AWS-equivalent seconds per wall-clock second; 0 until it is settled
+    subnet: str  # the first three bytes of its addresses
+    directory: Path  # its runtime directory
+    started_at: float  # Unix time
+    dynamodb: str = ""  # URL of the database that its tables live in; "" for its own
+    keeps: float = 0.0  # the speed that this machine kept when it started
 
     def token(self, machine: str) -> str:
         """What a machine's processes carry in their environment; unique among the machines of all clouds."""

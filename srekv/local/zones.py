@@ -47,21 +47,13 @@ class RecordSet:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The outcome of a lookup.
+    """The outcome of a lookup."""
 
-    Attributes:
-        rcode: NOERROR, NXDOMAIN, REFUSED for a name outside every zone, SERVFAIL.
-        answer: the records asked for, with the CNAMEs that lead to them.
-        authority: the zone's SOA when the answer is negative, its TTL being how long that may be cached.
-        zone: the id of the hosted zone that the last name is in.
-        incomplete: why the answer does not lead to its end, "" for one that does.
-    """
-
-    rcode: dns.rcode.Rcode
-    answer: tuple[RecordSet, ...] = ()
-    authority: tuple[RecordSet, ...] = ()
-    zone: str | None = None
-    incomplete: str = ""
+    rcode: dns.rcode.Rcode  # NOERROR, NXDOMAIN, REFUSED for a name outside every zone, SERVFAIL
+    answer: tuple[RecordSet, ...] = ()  # the records asked for, with the CNAMEs that lead to them
+    authority: tuple[RecordSet, ...] = ()  # of a negative answer: the SOA, its TTL being how long that may be cached
+    zone: str | None = None  # the id of the hosted zone that the last name is in
+    incomplete: str = ""  # why the answer does not lead to its end, "" for one that does
 
 
 Lookup = Callable[[dns.name.Name, dns.rdatatype.RdataType], Answer]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -46,6 +46,8 @@ class HealthCheck:
     caller_reference: str
     health_check_config: dict[str, Any]
     health_check_version: int = 1
+    failures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Checker -> the last failure that it reported."""
 
 
 class Route53(MotoRoute53):
@@ -213,7 +215,6 @@ class Route53(MotoRoute53):
         check = self._check()
         self.backend.delete_health_check(check.id)
         self.backend.resource_tags.pop(check.id, None)
-        self.world.memory.failures.pop(check.id, None)
         return EmptyResult()
 
     def get_health_check_status(self) -> ActionResult:
@@ -227,12 +228,11 @@ class Route53(MotoRoute53):
     def _observe(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """What each checker reports now, and the last failure of each; the lock is not held while they are asked."""
         with self.world.lock:
-            check = self._check().id
-        reports: list[dict[str, Any]] = self.world.link.call("observations", check_id=check) or []
+            check = self._check()
+        reports: list[dict[str, Any]] = self.world.link.call("observations", check_id=check.id) or []
         with self.world.lock:
-            failures = self.world.memory.failures.setdefault(check, {})
-            failures.update({one["checker"]: one for one in reports if not one["status"].startswith("Success")})
-            return reports, list(failures.values())
+            check.failures.update({one["checker"]: one for one in reports if not one["status"].startswith("Success")})
+            return reports, list(check.failures.values())
 
     def get_checker_ip_ranges(self) -> ActionResult:
         """Where this cloud's checkers call from."""

@@ -27,23 +27,14 @@ class Link(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What is fixed for the life of a local cloud.
+    """What is fixed for the life of a local cloud."""
 
-    Attributes:
-        account: the AWS account id that it plays.
-        region: the Region prepared in advance; every other one works as well.
-        subnet: the first three octets of the /24 it owns, for example "127.53.0".
-        speed: AWS-equivalent seconds in a wall-clock second; the data plane settles it once the control plane serves.
-        cloud_id: what its ping answers.
-        database: URL of the DynamoDB that its tables live in; "" for moto's.
-    """
-
-    account: str
-    region: str
-    subnet: str
-    speed: float = 1.0
-    cloud_id: str = ""
-    database: str = ""
+    account: str  # the AWS account id that it plays
+    region: str  # the Region prepared in advance; every other one works as well
+    subnet: str  # the first three octets of the /24 it owns, for example "127.53.0"
+    speed: float = 1.0  # AWS-equivalent seconds in a wall-clock second, once the data plane has settled it
+    cloud_id: str = ""  # what its ping answers
+    database: str = ""  # URL of the DynamoDB that its tables live in; "" for moto's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,31 +64,17 @@ class Transaction:
 
 @dataclass(kw_only=True)
 class Memory:
-    """Everything the overlay remembers between requests.
+    """Everything the overlay remembers between requests."""
 
-    Attributes:
-        prepared: Regions whose default VPC has got what AWS gives it.
-        launches: Region and client token -> launch.
-        ran: instances that have reached "running" at least once.
-        hard: instances whose last stop skipped the OS shutdown.
-        automatic: instance -> its automatic public address.
-        last_address: last octet given out last; addresses go round, so a stopped instance comes back with another.
-        check_references: caller reference -> health check, also of deleted ones.
-        zone_references: caller references of hosted zones, also of deleted ones.
-        failures: health check -> checker address -> the last failure it reported.
-        transactions: Region and client request token -> transaction of DynamoDB, guarded by DynamoDB's own lock.
-    """
-
-    prepared: set[str] = field(default_factory=set)
-    launches: dict[tuple[str, str], Launch] = field(default_factory=dict)
-    ran: set[str] = field(default_factory=set)
-    hard: set[str] = field(default_factory=set)
-    automatic: dict[str, str] = field(default_factory=dict)
-    last_address: int = 127
-    check_references: dict[str, CheckReference] = field(default_factory=dict)
-    zone_references: set[str] = field(default_factory=set)
-    failures: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
-    transactions: dict[tuple[str, str], Transaction] = field(default_factory=dict)
+    prepared: set[str] = field(default_factory=set)  # Regions whose default VPC has got what AWS gives it
+    launches: dict[tuple[str, str], Launch] = field(default_factory=dict)  # by Region and client token
+    ran: set[str] = field(default_factory=set)  # instances that have reached "running" at least once
+    hard: set[str] = field(default_factory=set)  # instances whose last stop skipped the OS shutdown
+    automatic: dict[str, str] = field(default_factory=dict)  # instance -> its automatic public address
+    last_address: int = 127  # last octet given out last; they go round: a stopped instance comes back with another
+    check_references: dict[str, CheckReference] = field(default_factory=dict)  # also of deleted checks
+    zone_references: set[str] = field(default_factory=set)  # also of deleted zones
+    transactions: dict[tuple[str, str], Transaction] = field(default_factory=dict)  # guarded by DynamoDB's lock
 
 
 @dataclass(kw_only=True)
