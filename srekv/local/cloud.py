@@ -13,56 +13,19 @@ import socket
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from waitress.server import create_server
 
-from srekv.local.auth import Keyring
 from srekv.local.link import FD_VARIABLE, Handler, ThreadLink
-from srekv.local.overlay.application import Application
+from srekv.local.overlay.application import ControlPlane
 from srekv.local.overlay.input import LARGEST_REQUEST
-from srekv.local.overlay.services import Services
-from srekv.local.overlay.world import Link, Settings, World
-from srekv.local.snapshot import Publisher, role_of
+from srekv.local.overlay.world import Settings
 
 WORKERS = 16
 """Threads that serve requests: both nodes' item calls, and some that wait for the data plane."""
 
 CONNECTIONS = 500
 """Clients keep theirs open; waitress stops accepting at its limit."""
-
-
-class ControlPlane:
-    """A control plane put together: the application and the handlers that its end of the link needs.
-
-    Nothing is imported or started yet. `key` and `secret` are the operator's.
-    """
-
-    def __init__(self, settings: Settings, link: Link, *, key: str, secret: str) -> None:
-        self.world = World(settings=settings, link=link)
-        self.keyring = Keyring(key, secret)
-        self.services = Services(self.world)
-        self._publisher = Publisher(self.world)
-        self.application = Application(self.world, self.keyring, self.services, self._publisher)
-
-    def credentials(self, machine: str) -> dict[str, str] | None:
-        """Fresh credentials of a machine's role, or None without a role."""
-        with self.world.lock:
-            instances = (backend.get_instance_by_id(machine) for backend in self.world.backends("ec2").values())
-            role = next((role_of(self.world, instance) for instance in instances if instance), None)
-        return self.keyring.mint(role, machine) if role else None
-
-    def settle(self, speed: float) -> None:
-        """The clock's speed, for this cloud's life."""
-        self.world.settings = replace(self.world.settings, speed=speed)
-
-    def machine_state(self, machine: str, state: str) -> None:
-        """A machine reports its state; what follows from that may concern the data plane again."""
-        self.services.get("ec2")
-        from srekv.local.overlay.ec2 import follow
-
-        follow(self.world, machine, state)
-        self._publisher.publish()
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -84,7 +47,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     handlers.update(credentials=plane.credentials, machine_state=plane.machine_state, settle=plane.settle)
     link.start()
     server = create_server(
-        plane.application,
+        plane,
         sockets=[socket.socket(fileno=int(environ["SREKV_API_FD"]))],
         threads=WORKERS,
         connection_limit=CONNECTIONS,

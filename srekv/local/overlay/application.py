@@ -1,4 +1,4 @@
-"""The WSGI application: let in, dispatch to the service that the signature names, publish what changed."""
+"""The control plane: let in, dispatch to the service that the signature names, publish what changed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from srekv.local.auth import Caller, HttpRequest, Keyring, Refusal, Scope, parse_authorization
@@ -14,9 +15,9 @@ from srekv.local.overlay.errors import Answer, Fault, Protocol, denial_fault, re
 from srekv.local.overlay.input import as_xml, refuse_unreadable
 from srekv.local.overlay.permissions import denial
 from srekv.local.overlay.services import Service, Services
-from srekv.local.overlay.world import World
+from srekv.local.overlay.world import Link, Settings, World
 from srekv.local.runtime import API_PORT
-from srekv.local.snapshot import Publisher, leftovers
+from srekv.local.snapshot import Publisher, leftovers, role_of
 
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
@@ -27,15 +28,41 @@ _READS = ("BatchGet", "Describe", "Get", "List", "Lookup", "Query", "Scan")
 _log = logging.getLogger(__name__)
 
 
-class Application:
-    """Everything that the API endpoint answers."""
+class ControlPlane:
+    """Everything that the API endpoint answers (WSGI), and the handlers that its end of the link needs.
 
-    def __init__(self, world: World, keyring: Keyring, services: Services, publisher: Publisher) -> None:
-        self._world = world
-        self._keyring = keyring
-        self._services = services
-        self._publisher = publisher
+    Nothing is imported or started yet. `key` and `secret` are the operator's.
+    """
+
+    def __init__(self, settings: Settings, link: Link, *, key: str, secret: str) -> None:
+        self.world = World(settings=settings, link=link)
+        self.keyring = Keyring(key, secret)
+        self.services = Services(self.world)
+        self._publisher = Publisher(self.world)
         self._others: Callable[[Environ, StartResponse], Iterable[bytes]] | None = None
+
+    # For the data plane
+
+    def credentials(self, machine: str) -> dict[str, str] | None:
+        """Fresh credentials of a machine's role, or None without a role."""
+        with self.world.lock:
+            instances = (backend.get_instance_by_id(machine) for backend in self.world.backends("ec2").values())
+            role = next((role_of(self.world, instance) for instance in instances if instance), None)
+        return self.keyring.mint(role, machine) if role else None
+
+    def settle(self, speed: float) -> None:
+        """The clock's speed, for this cloud's life."""
+        self.world.settings = replace(self.world.settings, speed=speed)
+
+    def machine_state(self, machine: str, state: str) -> None:
+        """A machine reports its state; what follows from that may concern the data plane again."""
+        self.services.get("ec2")
+        from srekv.local.overlay.ec2 import follow
+
+        follow(self.world, machine, state)
+        self._publisher.publish()
+
+    # For clients
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (WSGI)."""
@@ -49,24 +76,24 @@ class Application:
     def _answer(self, environ: Environ, request: HttpRequest) -> Answer:
         protocol = _guess_protocol(request)
         if not is_loopback(host_of(request.headers.get("host", ""))):  # as by DNS rebinding (RFC 9110, 15.5.20)
-            place = f"http://{self._world.settings.subnet}.1:{API_PORT}"
+            place = f"http://{self.world.settings.subnet}.1:{API_PORT}"
             text = f"the Host header names no address of this cloud, {place}"
             return render(protocol, Fault(421, "MisdirectedRequest", text))
         if request.path == "/_srekv/ping":
-            return _json({"cloud": self._world.settings.cloud_id})
+            return _json({"cloud": self.world.settings.cloud_id})
         try:
             scope = parse_authorization(request.headers.get("authorization", ""))
-            service = self._services.get(scope.service)
+            service = self.services.get(scope.service)
             if service is not None and protocol != "json":  # CloudWatch speaks JSON as well as the query protocol
                 protocol = service.protocol
-            caller = self._keyring.verify(request, scope)
+            caller = self.keyring.verify(request, scope)
         except Refusal as refusal:
             return render(protocol, refusal_fault(protocol, refusal))
         if request.path == "/_srekv/empty" and caller.role is None:
-            with self._world.lock:
-                resources = leftovers(self._world)
+            with self.world.lock:
+                resources = leftovers(self.world)
             return _json({"empty": not resources, "resources": resources})
-        environ["HTTP_X_MOTO_ACCOUNT_ID"] = self._world.settings.account  # moto asks this header whose backends to use
+        environ["HTTP_X_MOTO_ACCOUNT_ID"] = self.world.settings.account  # moto asks this header whose backends to use
         if scope.service != "s3" and (unreadable := refuse_unreadable(environ, request, protocol)):
             return render(protocol, unreadable)
         try:
@@ -89,7 +116,7 @@ class Application:
         response.setup_class(request)
         action = response._get_action() or ""  # noqa: SLF001 - moto's own dispatch asks the same
         params = getattr(response, "params", {})
-        refused = denial(self._world, caller, service=scope.service, region=scope.region, action=action, params=params)
+        refused = denial(self.world, caller, service=scope.service, region=scope.region, action=action, params=params)
         if refused:
             return render(service.protocol, denial_fault(service.protocol, refused))
         if action in service.unlocked:
@@ -110,7 +137,7 @@ class Application:
         """
         if caller.role is not None:
             return render(protocol, denial_fault(protocol, f"{caller.role} is not authorized to use {scope.service}"))
-        with self._world.importing:
+        with self.world.importing:
             if self._others is None:
                 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 

@@ -23,7 +23,7 @@ import pytest
 from botocore.config import Config
 
 from srekv.app.clients import KINDS, connect
-from srekv.local.cloud import ControlPlane
+from srekv.local.overlay.application import ControlPlane
 from srekv.local.overlay.world import Settings
 from tests.support.moto import serve
 
@@ -132,7 +132,7 @@ class Silence:
 def serving(settings: Settings, key: str = KEY, secret: str = SECRET) -> Iterator[tuple[ControlPlane, str]]:
     """A control plane on loopback, and its URL."""
     plane = ControlPlane(settings, Silence(), key=key, secret=secret)
-    with serve(plane.application) as url:
+    with serve(plane) as url:
         yield plane, url
 
 

@@ -21,9 +21,9 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from srekv.local.cloud import ControlPlane
 from srekv.local.link import LinkError
 from srekv.local.model import Snapshot
+from srekv.local.overlay.application import ControlPlane
 from srekv.local.overlay.world import Settings
 
 KEY, SECRET = "AKIALOCALLOCALLOCAL1", "the operator's secret"
@@ -123,9 +123,7 @@ class Cloud:
         body = body.encode() if isinstance(body, str) else bytes(body)
         environ = _environ(method, url, headers, body)
         started: list[tuple[int, dict[str, str]]] = []
-        answer = self.plane.application(
-            environ, lambda status, headers: started.append((int(status[:3]), dict(headers)))
-        )
+        answer = self.plane(environ, lambda status, headers: started.append((int(status[:3]), dict(headers))))
         status, answered = started[0]
         return status, answered, b"".join(answer)
 

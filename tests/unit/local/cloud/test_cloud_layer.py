@@ -28,7 +28,7 @@ def client(cloud: Any) -> Iterator[Callable[[str], Any]]:
             made[service] = session.client(service, endpoint_url=url)
         return made[service]
 
-    with serve(cloud.plane.application) as url:
+    with serve(cloud.plane) as url:
         yield client
         for one in made.values():
             one.close()
