@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,8 +24,6 @@ BUILT_IN = frozenset(
 
 UNIT_DIRECTORIES = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
 """Where units lie below the root, first match wins."""
-
-DEFAULT_TARGET = "multi-user.target"
 
 _QUERIES = ("is-active", "status", "show")
 _VALUED = ("-p", "--property", "-n", "--lines", "-o", "--output", "-t")
@@ -61,16 +61,14 @@ class Systemctl:
         self._power_off = power_off
         self._lock = threading.Lock()
         self._services: dict[str, Service] = {}
-        self._verbs: dict[str, Callable[[str, _Call], Answer]] = {
+        self._verbs: dict[str, Callable[[str, _Call], Answer | None]] = {
             "start": self._start,
             "stop": self._stop,
             "restart": self._restart,
             "try-restart": self._restart,
             "enable": self._enable,
             "disable": self._disable,
-            "is-active": self._is_active,
-            "status": self._status,
-            "show": self._show,
+            **dict.fromkeys(_QUERIES, self._query),
         }
 
     def handle(self, words: list[str]) -> Answer:
@@ -94,29 +92,28 @@ class Systemctl:
     def start_enabled(self) -> None:
         """What happens at boot: every enabled unit starts; none waits for another."""
         for wants in sorted(self._host.root.glob("etc/systemd/system/*.wants/*.service")):
-            threading.Thread(target=self.handle, args=(["start", wants.name],), daemon=True).start()
+            self.handle(["start", "--no-block", wants.name])
 
     def stop_all(self) -> None:
         """What happens at shutdown: every service stops, all at the same time."""
         with self._lock:
             services = list(self._services.values())
-        threads = [threading.Thread(target=service.stop, daemon=True) for service in services]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(len(services) or 1) as threads:
+            for service in services:
+                threads.submit(service.stop)
 
     def _run(self, call: _Call) -> Answer:
         answers = []
         for name in call.names:
+            answer = None
             try:
-                known = name in BUILT_IN and call.verb not in _QUERIES
-                answers.append(Answer() if known else self._verbs[call.verb](name, call))
+                if name not in BUILT_IN or call.verb in _QUERIES:
+                    answer = self._verbs[call.verb](name, call)
             except _FailedError as failed:
-                answers.append(failed.answer)
+                answer = failed.answer
+            answers.append(answer or Answer())
         codes, outputs, errors = zip(*answers, strict=True)
-        quiet = call.verb == "is-active" and call.options.keys() & {"-q", "--quiet"}
-        return Answer(max(codes), "" if quiet else "".join(outputs), "".join(errors))
+        return Answer(max(codes), "".join(outputs), "".join(errors))
 
     def _service(self, name: str) -> Service:
         with self._lock:
@@ -146,74 +143,66 @@ class Systemctl:
             line = f"Failed to start {name}: Unit {name} has a bad unit file setting.\n{error}"
             raise _FailedError(1, line) from None
 
-    def _start(self, name: str, _call: _Call) -> Answer:
+    def _start(self, name: str, _call: _Call) -> None:
         if reason := self._service(name).start(self._load(name)):
             line = f'Job for {name} failed with result "{reason}".\nSee "systemctl status {name}" for details.'
             raise _FailedError(1, line)
-        return Answer()
 
-    def _stop(self, name: str, _call: _Call) -> Answer:
+    def _stop(self, name: str, _call: _Call) -> None:
         if self._file(name) is None and name not in self._services:
             raise _FailedError(5, f"Failed to stop {name}: Unit {name} not loaded.")
         self._service(name).stop()
-        return Answer()
 
-    def _restart(self, name: str, call: _Call) -> Answer:
+    def _restart(self, name: str, call: _Call) -> None:
         service = self._service(name)
-        if call.verb == "try-restart" and not service.pid:
-            return Answer()
-        self._load(name)  # one that cannot start goes on running
-        service.stop()
-        return self._start(name, call)
+        if service.pid or call.verb == "restart":
+            self._load(name)  # one that cannot start goes on running
+            service.stop()
+            self._start(name, call)
 
-    def _enable(self, name: str, call: _Call) -> Answer:
+    def _enable(self, name: str, call: _Call) -> None:
         path = self._file(name)
         if path is None:
             raise _FailedError(1, f"Failed to enable unit: Unit file {name} does not exist.")
-        try:
-            targets = self._parse(path).wanted_by or (DEFAULT_TARGET,)
-        except (UnitError, ValueError):
-            targets = (DEFAULT_TARGET,)  # enabling does not judge the [Service] section
-        for target in targets:
+        targets: tuple[str, ...] = ()
+        with contextlib.suppress(UnitError, ValueError):  # enabling does not judge the [Service] section
+            targets = self._parse(path).wanted_by
+        for target in targets or ("multi-user.target",):
             link = self._host.root / "etc/systemd/system" / f"{target}.wants" / name
             link.parent.mkdir(parents=True, exist_ok=True)
             if not link.is_symlink():
                 link.symlink_to(path)
-        return self._start(name, call) if "--now" in call.options else Answer()
+        if "--now" in call.options:
+            self._start(name, call)
 
-    def _disable(self, name: str, call: _Call) -> Answer:
+    def _disable(self, name: str, call: _Call) -> None:
         if self._file(name) is None:
             raise _FailedError(1, f"Failed to disable unit: Unit file {name} does not exist.")
         for link in self._wants(name):
             link.unlink()
-        return self._stop(name, call) if "--now" in call.options else Answer()
+        if "--now" in call.options:
+            self._stop(name, call)
 
     def _wants(self, name: str) -> list[Path]:
         return list(self._host.root.glob(f"etc/systemd/system/*.wants/{name}"))
 
-    def _state(self, name: str) -> str:
-        return "active" if name in BUILT_IN else self._service(name).state
-
-    def _is_active(self, name: str, _call: _Call) -> Answer:
-        state = self._state(name)
-        return Answer(0 if state == "active" else 3, f"{state}\n")
-
-    def _status(self, name: str, _call: _Call) -> Answer:
-        path, service, state = self._file(name), self._service(name), self._state(name)
-        if path is None and name not in BUILT_IN:
-            raise _FailedError(4, f"Unit {name} could not be found.")
-        why = f" (Result: {service.result})" if service.result else ""
-        lines = [f"● {name}", f"     Loaded: loaded ({path or 'built in'})", f"     Active: {state}{why}"]
-        if service.pid:
-            lines.append(f"   Main PID: {service.pid}")
-        return Answer(0 if state == "active" else 3, "\n".join(lines) + "\n")
-
-    def _show(self, name: str, call: _Call) -> Answer:
-        service, built_in = self._service(name), name in BUILT_IN
+    def _query(self, name: str, call: _Call) -> Answer:
+        service, built_in, path = self._service(name), name in BUILT_IN, self._file(name)
+        state = "active" if built_in else service.state
+        code = 0 if state == "active" else 3
+        if call.verb == "is-active":
+            return Answer(code, "" if call.options.keys() & {"-q", "--quiet"} else f"{state}\n")
+        if call.verb == "status":
+            if path is None and not built_in:
+                raise _FailedError(4, f"Unit {name} could not be found.")
+            why = f" (Result: {service.result})" if service.result else ""
+            lines = [f"● {name}", f"     Loaded: loaded ({path or 'built in'})", f"     Active: {state}{why}"]
+            lines += [f"   Main PID: {service.pid}"] if service.pid else []
+            return Answer(code, "\n".join(lines) + "\n")
         known = {
             "Id": name,
-            "LoadState": "loaded" if built_in or self._file(name) else "not-found",
-            "ActiveState": self._state(name),
+            "LoadState": "loaded" if built_in or path else "not-found",
+            "ActiveState": state,
             "MainPID": str(service.pid),
             "Result": service.result or "success",
             "UnitFileState": "enabled" if built_in or self._wants(name) else "disabled",
