@@ -2,72 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import msgspec
 
+from srekv.local.asynclink import AsyncLink
 from srekv.local.checkers import Checkers
 from srekv.local.dns import NameServers
 from srekv.local.gateway import Gateway
-from srekv.local.link import Handler
+from srekv.local.link import Handler, LinkClosedError
 from srekv.local.machines import Machines, State
 from srekv.local.model import Snapshot
 from srekv.local.runtime import Runtime
 
+_log = logging.getLogger("srekv.local.supervisor")
 
-class DataPlane:
-    """The parts that follow the cloud's clock, on one event loop. Arguments are those of `Machines`."""
 
-    def __init__(
-        self,
-        runtime: Runtime,
-        *,
-        on_state: Callable[[str, State], None],
-        credentials: Callable[[str], Awaitable[dict[str, str] | None]],
-    ) -> None:
-        gateway = Gateway()
-        self._checkers = Checkers(speed=runtime.speed, on_change=self._health_changed)
-        self._names = NameServers(
-            authoritative=runtime.authoritative,
-            resolver=runtime.resolver,
-            speed=runtime.speed,
-            healthy=self._checkers.healthy,
-        )
-        self._machines = Machines(
-            runtime,
-            on_state=on_state,
-            on_uplinks=lambda: gateway.apply(self._machines.uplinks()),
-            credentials=credentials,
-        )
-        self._parts = AsyncExitStack()  # each is closed before those that it needs
-        for part in (self._names, gateway, self._checkers, self._machines):
-            self._parts.push_async_callback(part.close)
+@asynccontextmanager
+async def data_plane(runtime: Runtime, link: AsyncLink) -> AsyncIterator[dict[str, Handler]]:
+    """Run the parts that follow the cloud's clock; the value is what the control plane may ask, by the calls' names.
 
-    @property
-    def handlers(self) -> Mapping[str, Handler]:
-        """What the control plane may ask, by the names of the link's calls."""
-        return {
-            "apply": self._apply,
-            "observations": self._checkers.observations,
-            "run": self._machines.run,
-            "console": self._machines.console,
-        }
+    Names are answered from the start, the rest waits for what the control plane applies. The runtime's speed is
+    settled, its directory is the one that machines use. Raises SrekvError when the name servers cannot listen.
+    """
 
-    async def start(self) -> None:
-        """Answer for names; the rest waits for what the control plane applies. Raises SrekvError: it cannot listen."""
-        await self._names.start()
+    def change_health() -> None:
+        names.health_changed()
 
-    async def close(self) -> None:
-        """End every machine and every server."""
-        await self._parts.aclose()
+    def report_state(machine: str, state: State) -> None:
+        _log.info("%s is %s", machine, state)
+        with suppress(LinkClosedError):
+            link.notify("machine_state", machine=machine, state=state)
 
-    def _health_changed(self) -> None:
-        self._names.health_changed()
-
-    def _apply(self, snapshot: dict[str, Any]) -> None:
+    def apply(snapshot: dict[str, Any]) -> None:
         wanted = msgspec.convert(snapshot, Snapshot)
-        self._machines.apply(wanted.machines)
-        self._checkers.apply(wanted.checks)
-        self._names.apply(wanted.zones)
+        machines.apply(wanted.machines)
+        checkers.apply(wanted.checks)
+        names.apply(wanted.zones)
+
+    gateway = Gateway()
+    checkers = Checkers(speed=runtime.speed, on_change=change_health)
+    names = NameServers(
+        authoritative=runtime.authoritative,
+        resolver=runtime.resolver,
+        speed=runtime.speed,
+        healthy=checkers.healthy,
+    )
+    machines = Machines(
+        runtime,
+        on_state=report_state,
+        on_uplinks=lambda: gateway.apply(machines.uplinks()),
+        credentials=lambda machine: link.call("credentials", machine=machine),
+    )
+    async with AsyncExitStack() as parts:  # each is closed before those that it needs
+        for part in (names, gateway, checkers, machines):
+            parts.push_async_callback(part.close)
+        await names.start()
+        yield {
+            "apply": apply,
+            "observations": checkers.observations,
+            "run": machines.run,
+            "console": machines.console,
+        }

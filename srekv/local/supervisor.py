@@ -27,20 +27,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from srekv.config import SPEEDS, fastest
 from srekv.errors import SrekvError
 from srekv.local import runtime as runtimes
 from srekv.local.asynclink import AsyncLink
-from srekv.local.link import FD_VARIABLE, Handler, LinkClosedError
+from srekv.local.link import FD_VARIABLE, Handler
 from srekv.local.machine.processes import die_with_parent, end_process
 from srekv.local.plain import plain_name
 from srekv.local.runtime import API_PORT, Runtime
-
-if TYPE_CHECKING:
-    from srekv.local.dataplane import DataPlane
-    from srekv.local.machines import State
 
 REGION = "us-east-1"  # the control plane's Region for requests that name none
 
@@ -113,43 +109,27 @@ async def run(runtime: Runtime, listener: socket.socket, directory: Path, pipe: 
         child = _start_control_plane(runtime, link=theirs.fileno(), api=listener.fileno())
     link = AsyncLink(ours, handlers)
     try:
-        async with contextlib.AsyncExitStack() as closing:
-            import srekv.local.dataplane  # noqa: F401 - it takes a while: the control plane imports its own meanwhile
+        from srekv.local.dataplane import data_plane  # it takes a while: the control plane imports its own meanwhile
 
-            taken_s: list[float] = []
-            await _first(ready.wait(), link.ended, stop.wait(), measure(taken_s.append))
-            if ready.is_set():
-                keeps = kept(taken_s)
-                runtime = replace(runtime, speed=runtime.speed or fastest(keeps), keeps=round(keeps, 1))
-                _log.info("speed %g; this machine keeps %.1f", runtime.speed, keeps)
-                link.notify("settle", speed=runtime.speed)
-                plane = _make_data_plane(replace(runtime, directory=directory), link)
-                closing.push_async_callback(plane.close)
-                handlers |= plane.handlers
-                await plane.start()
+        taken_s: list[float] = []
+        await _first(ready.wait(), link.ended, stop.wait(), measure(taken_s.append))
+        if ready.is_set():
+            keeps = kept(taken_s)
+            runtime = replace(runtime, speed=runtime.speed or fastest(keeps), keeps=round(keeps, 1))
+            _log.info("speed %g; this machine keeps %.1f", runtime.speed, keeps)
+            link.notify("settle", speed=runtime.speed)
+            async with data_plane(replace(runtime, directory=directory), link) as answers:
+                handlers |= answers
                 runtimes.write(runtime)
                 _report(pipe, {"ready": True})
                 await _first(link.ended, stop.wait())
-            if link.ended.done() and not stop.is_set():
-                raise SrekvError("the control plane ended by itself", next_step="srekv local logs")
+        if link.ended.done() and not stop.is_set():
+            raise SrekvError("the control plane ended by itself", next_step="srekv local logs")
     finally:
         link.close()
         child.terminate()
         await asyncio.to_thread(end_process, child, _CHILD_END_S)
         await link.ended
-
-
-def _make_data_plane(runtime: Runtime, link: AsyncLink) -> DataPlane:
-    from srekv.local.dataplane import DataPlane
-
-    def report_state(machine: str, state: State) -> None:
-        _log.info("%s is %s", machine, state)
-        with contextlib.suppress(LinkClosedError):
-            link.notify("machine_state", machine=machine, state=state)
-
-    return DataPlane(
-        runtime, on_state=report_state, credentials=lambda machine: link.call("credentials", machine=machine)
-    )
 
 
 async def measure(report: Callable[[float], object]) -> None:
