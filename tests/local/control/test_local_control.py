@@ -29,21 +29,15 @@ DEADLINE_S = 30
 
 
 def test_start_join_and_stop(directory: Path) -> None:
-    """The second `ensure` joins the first one's cloud; after `stop` nothing is found and nothing is left to stop."""
-    first = control.ensure(directory)
-    assert control.ensure(directory) == first
+    """The second `ensure` joins the first one's cloud, `meanwhile` is for a start; after `stop` nothing is left."""
+    called: list[int] = []
+    first = control.ensure(directory, meanwhile=lambda: called.append(1))
+    assert control.ensure(directory, meanwhile=lambda: called.append(2)) == first
+    assert called == [1]
     assert control.find(directory) == first
     assert control.stop(directory) is True
     assert control.find(directory) is None
     assert control.stop(directory) is False
-
-
-def test_work_can_be_done_while_it_starts(directory: Path) -> None:
-    """`meanwhile` is called once for a start and not at all for a join."""
-    called: list[int] = []
-    control.ensure(directory, meanwhile=lambda: called.append(1))
-    control.ensure(directory, meanwhile=lambda: called.append(2))
-    assert called == [1]
 
 
 @pytest.mark.parametrize("follow", [control.ensure, control.stop])
@@ -77,12 +71,19 @@ def test_two_clouds_run_beside_each_other(directory: Path, tmp_path: Path) -> No
         control.stop(other)
 
 
-def test_speed_is_fixed_for_life(directory: Path) -> None:
-    """The same speed joins, another one is refused with both numbers."""
-    control.ensure(directory, speed=20)
-    control.ensure(directory, speed=20)
-    with pytest.raises(UsageError, match="runs at speed 20"):
-        control.ensure(directory, speed=5)
+@pytest.mark.parametrize(
+    ("wish", "other", "runs_at"),
+    [({"speed": 20}, {"speed": 5}, "speed 20"), ({"dns_port": 5300}, {"dns_port": 5301}, "DNS port 5300")],
+    ids=["speed", "DNS port"],
+)
+def test_an_option_is_fixed_for_life(
+    directory: Path, wish: dict[str, Any], other: dict[str, Any], runs_at: str
+) -> None:
+    """The same wish joins, and so does none; another one is refused with both numbers."""
+    first = control.ensure(directory, **wish)
+    assert control.ensure(directory, **wish) == control.ensure(directory) == first
+    with pytest.raises(UsageError, match=f"runs at {runs_at}"):
+        control.ensure(directory, **other)
 
 
 def test_without_a_wish_the_speed_is_one_that_the_machine_keeps(directory: Path) -> None:
@@ -99,17 +100,7 @@ def test_without_a_wish_the_speed_is_one_that_the_machine_keeps(directory: Path)
 def test_the_usual_speed_is_for_a_cloud_that_starts(directory: Path) -> None:
     """A machine that does not keep it says so, and it holds all the same."""
     runtime = control.ensure(directory, usual=50)
-
-    assert runtime.speed == 50
-    assert runtime.keeps > 0
-
-
-def test_the_dns_port_is_fixed_for_life(directory: Path) -> None:
-    """The same port joins, and so does no wish; another one is refused with both numbers."""
-    port = control.ensure(directory).resolver[1]
-    control.ensure(directory, dns_port=port)
-    with pytest.raises(UsageError, match=f"runs at DNS port {port}"):
-        control.ensure(directory, dns_port=port + 1)
+    assert (runtime.speed, runtime.keeps > 0) == (50, True)
 
 
 def test_a_stale_description_blocks_nobody(directory: Path) -> None:
@@ -153,11 +144,18 @@ def test_a_damaged_description_is_none(directory: Path, text: str) -> None:
 
 
 def test_the_secret_stays_secret(directory: Path) -> None:
-    """The description is its owner's alone; neither its repr nor the logs nor the status show the secret."""
+    """Neither the description's repr nor logs nor status show it, only the variables that every SDK reads."""
     runtime = control.ensure(directory)
     assert stat.S_IMODE((directory / "runtime.json").stat().st_mode) == 0o600
     shown = repr(runtime) + json.dumps(control.status(runtime)) + "\n".join(control.logs(directory))
     assert runtime.secret_key not in shown
+    assert control.environment(runtime, "eu-central-1") == {
+        "AWS_ACCESS_KEY_ID": runtime.access_key,
+        "AWS_SECRET_ACCESS_KEY": runtime.secret_key,
+        "AWS_ENDPOINT_URL": runtime.endpoint,
+        "AWS_REGION": "eu-central-1",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+    }
 
 
 def test_release_stops_an_empty_cloud_only(directory: Path, client: Any) -> None:
@@ -185,18 +183,6 @@ def test_a_start_that_fails_says_why(directory: Path) -> None:
     assert not is_alive(directory)
     assert caught.value.next_step
     assert control.ensure(directory)
-
-
-def test_the_environment_leads_tools_to_the_cloud(directory: Path) -> None:
-    """The variables are those that every SDK reads."""
-    runtime = control.ensure(directory)
-    assert control.environment(runtime, "eu-central-1") == {
-        "AWS_ACCESS_KEY_ID": runtime.access_key,
-        "AWS_SECRET_ACCESS_KEY": runtime.secret_key,
-        "AWS_ENDPOINT_URL": runtime.endpoint,
-        "AWS_REGION": "eu-central-1",
-        "AWS_DEFAULT_REGION": "eu-central-1",
-    }
 
 
 @pytest.mark.parametrize(
