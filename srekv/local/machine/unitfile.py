@@ -11,7 +11,16 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-RESTARTS = ("no", "always", "on-failure", "on-success", "on-abnormal")
+FAILURES = frozenset({"exit-code", "signal", "resources"})
+RESTARTS = {
+    "no": frozenset[str](),
+    "always": FAILURES | {"success"},
+    "on-failure": FAILURES,
+    "on-success": {"success"},
+    "on-abnormal": {"signal"},
+}
+"""The table of Restart= in systemd.service(5): after which results a service is started again."""
+
 TYPES = ("simple", "exec", "oneshot", "notify", "idle")
 
 _UNITS = {"us": 1e-6, "ms": 1e-3, "": 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hr": 3600, "d": 86400}

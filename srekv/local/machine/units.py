@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from srekv.local.machine.host import Host
-from srekv.local.machine.unitfile import Unit, UnitError, command, environment_file
+from srekv.local.machine.unitfile import RESTARTS, Unit, UnitError, command, environment_file
 
 CLEAN_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
 """Deaths that systemd counts as success."""
@@ -83,16 +83,17 @@ class Service:
     def _keep(self, unit: Unit, first: queue.SimpleQueue[str]) -> None:
         while True:
             if self._is_limited(unit):
-                self._fail("start-limit-hit", "Start request repeated too quickly.")
-                first.put("start-limit-hit")
-                return
+                outcome = "start-limit-hit"
+                self._log("Start request repeated too quickly.")
+                first.put(outcome)
+                break
             self.state = "activating"
             outcome = self._run_once(unit, first)
             first.put("" if outcome == "success" else outcome)
             if self._stopping.is_set() or not unit.preserve_runtime:
                 for name in unit.runtime_directories:
                     shutil.rmtree(self._host.root / "run" / name, ignore_errors=True)
-            if self._stopping.is_set() or not _restarts(unit.restart, outcome):
+            if self._stopping.is_set() or outcome not in RESTARTS[unit.restart]:
                 break
             self.state = "activating"
             if self._stopping.wait(max(unit.restart_s / self._host.speed, SHORTEST_PAUSE_S)):
@@ -101,11 +102,8 @@ class Service:
         if self._stopping.is_set() or outcome == "success":
             self.state = "inactive"
         else:
-            self._fail(outcome, "")
-
-    def _fail(self, result: str, text: str) -> None:
-        self.state, self.result = "failed", result
-        self._log(f"{text} Failed with result '{result}'.".strip())
+            self.state, self.result = "failed", outcome
+            self._log(f"Failed with result '{outcome}'.")
 
     def _is_limited(self, unit: Unit) -> bool:
         """Whether StartLimitBurst starts happened within StartLimitIntervalSec."""
@@ -220,14 +218,3 @@ class Service:
 
     def _log(self, text: str) -> None:
         self._host.log("systemd", f"{self.name}: {text}")
-
-
-def _restarts(policy: str, outcome: str) -> bool:
-    """The table of Restart= in systemd.service(5)."""
-    return {
-        "no": False,
-        "always": True,
-        "on-success": outcome == "success",
-        "on-failure": outcome != "success",
-        "on-abnormal": outcome == "signal",
-    }[policy]
