@@ -17,21 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from srekv.errors import SrekvError, TimeoutExceeded, UsageError
-from srekv.local.runtime import (
-    LIFE_LOCK,
-    LOG,
-    MACHINES,
-    PACKAGE_ROOT,
-    RUNTIME,
-    START_LOCK,
-    Runtime,
-    holder,
-    home,
-    is_alive,
-    locked,
-    make_private,
-    read,
-)
+from srekv.local import runtime as runtimes
+from srekv.local.runtime import LOG, MACHINES, PACKAGE_ROOT, Runtime, home, is_alive
 
 __all__ = ["DNS_PORT", "Runtime", "ensure", "environment", "find", "home", "logs", "release", "status", "stop"]
 
@@ -47,7 +34,7 @@ _LAUNCH = 'log="$1"; shift; exec </dev/null >>"$log" 2>&1; "$@" &'
 
 def find(directory: Path) -> Runtime | None:
     """The cloud that runs in this directory; a stale description counts for nothing."""
-    runtime = read(directory)
+    runtime = runtimes.read(directory)
     if runtime is None or not is_alive(directory):
         return None
     try:
@@ -86,11 +73,11 @@ def ensure(
         TimeoutExceeded: it did not serve in time.
     """
     _make(directory)
-    with locked(directory / START_LOCK, timeout_s=timeout_s) as held:
+    with runtimes.locked(directory / runtimes.START_LOCK, timeout_s=timeout_s) as held:
         if not held:
             raise TimeoutExceeded(
                 "another process has been starting the local cloud for too long",
-                why=f"{directory / START_LOCK} is locked",
+                why=f"{directory / runtimes.START_LOCK} is locked",
                 next_step="srekv local logs",
             )
         running = _settled(directory, timeout_s)
@@ -119,24 +106,24 @@ def stop(directory: Path) -> bool:
     Raises SrekvError when it does not end starting or ending in time, or when nothing proves which process it is.
     """
     _settled(directory, _STOP_S)
-    runtime = read(directory)
+    runtime = runtimes.read(directory)
     if not is_alive(directory):
         if runtime is not None:
             _sweep(runtime)
-            (directory / RUNTIME).unlink(missing_ok=True)
+            (directory / runtimes.RUNTIME).unlink(missing_ok=True)
         return False
     if runtime is None:
         raise SrekvError(
             "the local cloud is starting or ending",
-            why=f"{directory} is locked by its supervisor and has no {RUNTIME}",
+            why=f"{directory} is locked by its supervisor and has no {runtimes.RUNTIME}",
             next_step="try again in a few seconds",
         )
     for number in (signal.SIGTERM, signal.SIGKILL):
-        pid = holder(directory)
+        pid = runtimes.holder(directory)
         if pid is None and is_alive(directory):
             raise SrekvError(
                 "the local cloud cannot be stopped",
-                why=f"{directory / LIFE_LOCK} does not name the process that holds it, as an older srekv left it",
+                why=f"{directory / runtimes.LIFE_LOCK} does not name its holder, as an older srekv left it",
                 next_step=f"kill {runtime.pid}, if that process is srekv.local.supervisor",
             )
         if pid is not None:
@@ -148,7 +135,7 @@ def stop(directory: Path) -> bool:
         if not is_alive(directory):
             break
     _sweep(runtime)
-    (directory / RUNTIME).unlink(missing_ok=True)
+    (directory / runtimes.RUNTIME).unlink(missing_ok=True)
     return True
 
 
@@ -230,7 +217,7 @@ def _joined(running: Runtime, *, speed: float | None, dns_port: int | None, dyna
 
 def _make(directory: Path) -> None:
     try:
-        make_private(directory)
+        runtimes.make_private(directory)
     except OSError as error:
         raise SrekvError(
             f"the local cloud has no place: {directory} cannot be made",

@@ -12,9 +12,11 @@ import asyncio
 import base64
 import contextlib
 import errno
+import fcntl
 import json
 import logging
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -22,6 +24,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,7 +38,6 @@ from srekv.local import runtime as runtimes
 from srekv.local.asynclink import AsyncLink
 from srekv.local.link import FD_VARIABLE, Handler
 from srekv.local.machine.processes import die_with_parent, end_process
-from srekv.local.plain import plain_name
 from srekv.local.runtime import API_PORT, Runtime
 
 REGION = "us-east-1"  # the control plane's Region for requests that name none
@@ -45,6 +47,7 @@ _NEEDED_HOSTS = (1, 2, 3, 64, 65, 128, 129, 130, 131)
 """Addresses that two nodes use; those that a system without a whole 127.0.0.0/8 must be given."""
 
 _CHILD_END_S = 5.0
+_PLAIN = re.compile(r"[\w./+@,=-]+", re.ASCII)
 
 # Which speed this machine keeps follows from how long a small piece of work takes while the local cloud starts. At
 # speed 10 a client's timeout of 2 s is 0.2 s, and 20 requests a second are 200: what counts is how much work the
@@ -93,6 +96,30 @@ def _no_aliases(subnet: str) -> SrekvError:
         why="only 127.0.0.1 is configured on its loopback interface",
         next_step=f"add the addresses that a local cloud needs (until the next restart):\n{commands}",
     )
+
+
+@contextmanager
+def plain_name(directory: Path) -> Iterator[Path]:
+    """The directory's own name if scripts can hold it unquoted; else, for as long as the block lasts, a link to it.
+
+    User data is rewritten for a machine whose root may lie in "/home/Ada Lovelace": inside a user's shell script no
+    quoting is right everywhere.
+
+    The link lies in /tmp, which never has a space, in a directory of its own that no other user can enter. That one is
+    locked: systemd-tmpfiles removes what is old there, and so frees its name, but nothing locked (tmpfiles.d(5)).
+    """
+    if _PLAIN.fullmatch(str(directory)):
+        yield directory
+        return
+    with tempfile.TemporaryDirectory(prefix="srekv-", dir="/tmp") as place:
+        link = Path(place, "home")
+        link.symlink_to(directory)
+        descriptor = os.open(place, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            yield link
+        finally:
+            os.close(descriptor)
 
 
 async def run(runtime: Runtime, listener: socket.socket, directory: Path, pipe: IO[str]) -> None:

@@ -21,8 +21,7 @@ from typing import Any
 
 from srekv.local.link import FD_VARIABLE, ThreadLink
 from srekv.local.machine import cloudinit
-from srekv.local.machine.host import CONSOLE, Host
-from srekv.local.machine.paths import SKELETON, is_shell
+from srekv.local.machine.host import CONSOLE, SKELETON, Host, is_shell
 from srekv.local.machine.processes import TOKEN, adopt_orphans, kill_all
 from srekv.local.machine.systemctl import Systemctl
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from srekv.local.machine.host import Host
-from srekv.local.machine.unitfile import Unit, UnitError, parse
-from srekv.local.machine.units import Service
+from srekv.local.machine.units import Service, Unit, UnitError, parse
 
 BUILT_IN = frozenset(
     f"{name}.service"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from srekv.local.plain import plain_name
+from srekv.local.supervisor import plain_name
 
 
 def test_leaves_a_plain_name_alone() -> None:

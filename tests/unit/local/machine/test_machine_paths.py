@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from srekv.local.machine.paths import Rewriter, is_shell
+from srekv.local.machine.host import Rewriter, is_shell
 
 ROOT = Path("/home/me/state/machines/i-1/root")
 SHIMS = Path("/home/me/state/shims")
