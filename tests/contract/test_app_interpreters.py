@@ -26,23 +26,11 @@ from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from srekv.provision.payload import userdata
+from tests.support.interpreters import interpreters
 
 pytestmark = [pytest.mark.local, pytest.mark.timeout(400)]
 
 PINS = resources.files("srekv.provision.payload").joinpath("requirements.txt").read_bytes()
-
-
-def interpreters() -> dict[str, Path]:
-    """One CPython for each minor version from 3.8 on: pyenv's, else what is on the PATH."""
-    found: dict[str, Path] = {}
-    for minor in range(8, 15):
-        version = f"3.{minor}"
-        on_path = shutil.which(f"python{version}")
-        candidates = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
-        candidates += [Path(on_path)] if on_path and "shims" not in on_path else []
-        if candidates:
-            found[version] = candidates[0]
-    return found
 
 
 def cached_venv(version: str, interpreter: Path) -> Path:

@@ -16,8 +16,11 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.local
 
@@ -73,23 +76,16 @@ class Service:
         self.port = port
         self.process = process
 
-    def body(self, path: str) -> bytes:
-        """What a GET gives."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        with contextlib.closing(connection):
-            connection.request("GET", path)
-            return connection.getresponse().read()
-
-    def get(self, path: str, timeout: float = 10) -> http.client.HTTPResponse:
-        """The answer to a GET on a connection of its own, its body read."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
-        try:
-            connection.request("GET", path)
+    def ask(self, method: str, path: str, body: bytes = b"", timeout: float = 20) -> tuple[Any, bytes]:
+        """The answer on a connection of its own, and its body."""
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)) as connection:
+            connection.request(method, path, body)
             answer = connection.getresponse()
-            answer.read()
-            return answer
-        finally:
-            connection.close()
+            return answer, answer.read()
+
+    def get(self, path: str, timeout: float = 10) -> Any:
+        """The answer to a GET."""
+        return self.ask("GET", path, timeout=timeout)[0]
 
 
 @pytest.fixture
@@ -138,15 +134,7 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def until(holds: Callable[[], bool], seconds: float = 20) -> None:
-    """Until it holds, or an error after that many seconds."""
-    pause, end = threading.Event(), time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it never came true"
-        pause.wait(0.01)
-
-
-def timed(call: Callable[[], http.client.HTTPResponse]) -> tuple[int, float]:
+def timed(call: Callable[[], Any]) -> tuple[int, float]:
     """The status and the seconds that it took."""
     began = time.monotonic()
     return call().status, time.monotonic() - began
@@ -179,7 +167,7 @@ def test_ten_times_the_load(start: Callable[[], Service], table: HangingTable) -
     # Half of them: this machine may be busy with other things.
     assert statistics.median(seconds for _, seconds in probes) < HEALTH_S
     assert {status for status, _ in answers} == {503}
-    refused = re.search(rb"^srekv_refused_total (\d+)", service.body("/metrics"), re.MULTILINE)
+    refused = re.search(rb"^srekv_refused_total (\d+)", service.ask("GET", "/metrics")[1], re.MULTILINE)
     assert refused is not None
     assert 150 <= int(refused[1]) <= 216
     assert service.get("/metrics").headers["X-Request-Id"]
@@ -206,10 +194,7 @@ def test_an_unreachable_table(start: Callable[[], Service], table: HangingTable)
     """Nobody listens at the table's address: 503 with Retry-After, and a write that certainly failed."""
     service = start()
     table.close()
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)) as connection:
-        connection.request("PUT", "/v1/keys/k", b"v")
-        answer = connection.getresponse()
-        body = answer.read()
+    answer, body = service.ask("PUT", "/v1/keys/k", b"v")
     assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
     assert b'"outcome": "failed"' in body
 

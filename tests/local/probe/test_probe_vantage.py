@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import shutil
 import socket
 import subprocess
 import zlib
@@ -22,41 +21,15 @@ from srekv.drill.parcel import Parcel, parcel
 from srekv.drill.runner import Order, failover_test
 from srekv.drill.vantage import Vantage
 from srekv.errors import SrekvError
+from tests.support.drill import Log
+from tests.support.interpreters import interpreters
 
 pytestmark = pytest.mark.local
-
-
-def _interpreters() -> list[str]:
-    """Every CPython from 3.8 on that pyenv or the PATH has."""
-    versions = Path("~/.pyenv/versions").expanduser()
-    installed = {str(path) for glob in ("3.[89].*", "3.1*") for path in versions.glob(f"{glob}/bin/python3")}
-    found = {shutil.which(f"python3.{minor}") for minor in range(8, 15)}
-    return sorted(installed | {path for path in found if path and "shims" not in path})
 
 
 def _view(site: Any) -> Vantage:
     deployment = site.deployment()
     return Vantage(site, deployment.node("secondary"), deployment.name, site.dns.endpoint, site.port)
-
-
-class Quiet:
-    """A Narrator that keeps warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def started(self, phase: str) -> None:
-        """Ignored."""
-
-    def finished(self, phase: str, detail: str) -> None:
-        """Ignored."""
-
-    def note(self, message: str) -> None:
-        """Ignored."""
-
-    def warn(self, message: str) -> None:
-        """Kept."""
-        self.warnings.append(message)
 
 
 def test_resolves_with_ttl(site: Any) -> None:
@@ -190,8 +163,8 @@ def _rulings(verdict: Verdict) -> dict[str, str]:
     return {one.checker: one.verdict for one in verdict.findings}
 
 
-@pytest.mark.parametrize("python", _interpreters())
-def test_every_python(site: Any, tmp_path: Path, python: str) -> None:
+@pytest.mark.parametrize("version", sorted(interpreters()))
+def test_every_python(site: Any, tmp_path: Path, version: str) -> None:
     """The zip runs on every interpreter from 3.8 on: DNS, HTTP, and a short load."""
     probe = tmp_path / "probe.pyz"
     probe.write_bytes(parcel().data)
@@ -201,7 +174,7 @@ def test_every_python(site: Any, tmp_path: Path, python: str) -> None:
     size = ["--run", "r", "--keys", "2", "--rate", "200", "--seconds", "0.3", "--out", str(out)]
 
     def run(*words: str) -> Any:
-        command = [python, "-W", "error", str(probe), *words]
+        command = [interpreters()[version], "-W", "error", str(probe), *words]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert done.stderr == ""
         return json.loads(done.stdout)
@@ -276,9 +249,9 @@ def test_a_whole_drill(site: Any, tmp_path: Path) -> None:
         resolver=site.dns.endpoint, port=site.port, run_id="drill", speed=20, steady_s=8, op_timeout_s=20, rate=5
     )
     site.lag_s = 1.9  # as three failed checks take at that speed: nobody could explain a shorter outage
-    quiet = Quiet()
+    log = Log()
     order = Order(fault=fault(entry("stop")))
-    result = failover_test(site, settings, quiet, order=order, workdir=tmp_path)
+    result = failover_test(site, settings, log, order=order, workdir=tmp_path)
     verdict = judge_file(result.history)
 
     assert verdict.verdict == "held", verdict
@@ -286,7 +259,7 @@ def test_a_whole_drill(site: Any, tmp_path: Path) -> None:
     assert verdict.timing.outage_s > 5
     assert verdict.timing.detection_s is not None
     assert verdict.timing.failback_s is not None
-    assert not quiet.warnings
+    assert not log.warnings
 
 
 def test_the_load_ends_when_its_machine_tells_it(site: Any, tmp_path: Path) -> None:

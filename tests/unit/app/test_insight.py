@@ -15,8 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from srekv.app.faults import Faults
 from srekv.app.metrics import Metrics
-from srekv.app.model import Store, Unavailable
+from srekv.app.model import Unavailable
 from srekv.app.ready import WAIT_S, Readiness
+from tests.support.memory_store import MemoryStore
 
 
 def samples(client: FlaskClient) -> dict[str, float]:
@@ -30,10 +31,10 @@ def samples(client: FlaskClient) -> dict[str, float]:
     }
 
 
-def test_ready_when_the_table_answers(client: FlaskClient, store: Store) -> None:
+def test_ready_when_the_table_answers(client: FlaskClient, store: MemoryStore) -> None:
     """Deep, while /health never looks at the table."""
     assert client.get("/ready").data == b"OK"
-    store.failure = Unavailable("DynamoDB: gone")  # type: ignore[attr-defined] # the fixture's store has it
+    store.failure = Unavailable("DynamoDB: gone")
     answer = client.get("/ready")
     assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
     assert answer.headers["Retry-After"] == "1"
@@ -95,7 +96,7 @@ def test_requests_are_counted_by_route_and_status(client: FlaskClient) -> None:
     assert found["process_open_fds"] > 0
 
 
-def test_metrics_of_others(build: Callable[..., FlaskClient], store: Store) -> None:
+def test_metrics_of_others(build: Callable[..., FlaskClient], store: MemoryStore) -> None:
     """What the store and the server count and watch is shown too."""
     metrics = Metrics()
     metrics.throttles.inc()
@@ -131,14 +132,14 @@ def test_a_request_gets_an_id(client: FlaskClient, wish: str) -> None:
 
 
 def test_failures_are_logged_and_success_is_not(
-    client: FlaskClient, store: Store, caplog: pytest.LogCaptureFixture
+    client: FlaskClient, store: MemoryStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One line with what is needed to find the request again; a line for each would cost more than the request."""
     caplog.set_level(logging.WARNING, "srekv.app")
     client.get("/health")
     client.get("/nope")
     assert caplog.records == []
-    store.failure = Unavailable("DynamoDB: gone", "unknown")  # type: ignore[attr-defined]
+    store.failure = Unavailable("DynamoDB: gone", "unknown")
     client.put("/v1/keys/a%0Ab", data=b"v", headers={"X-Request-Id": "r1"})
     (record,) = caplog.records
     assert isinstance(record.msg, dict)

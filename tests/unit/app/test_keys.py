@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 import pytest
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import NoCredentialsError
 
 from srekv.app.keys import Keys
+from tests.support.waiting import until
 
 DEADLINE_S = 10
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Until it holds, or a failure after the deadline."""
-    pause = threading.Event()
-    for _ in range(DEADLINE_S * 100):
-        if holds():
-            return
-        pause.wait(0.01)
-    pytest.fail("it never came true")
 
 
 class Source:

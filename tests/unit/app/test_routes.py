@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 from flask.testing import FlaskClient
@@ -12,15 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from srekv.app.faults import Faults, FaultyStore
-from srekv.app.model import Item, Store, Unavailable
-
-
-class Memory(Store, Protocol):
-    """The fixture's store."""
-
-    items: dict[str, Item]
-    failure: Exception | None
-    consistent: list[bool]
+from srekv.app.model import Unavailable
+from tests.support.memory_store import MemoryStore
 
 
 def test_lab_answers_to_the_byte(client: FlaskClient) -> None:
@@ -70,7 +62,7 @@ def test_refuses_with_a_reason(client: FlaskClient, path: str, reason: str) -> N
     assert answer.headers["X-Srekv-Node"] == "az1"
 
 
-def test_limits_are_bytes_and_inclusive(client: FlaskClient, store: Memory) -> None:
+def test_limits_are_bytes_and_inclusive(client: FlaskClient, store: MemoryStore) -> None:
     """A key of 2,048 bytes passes; the largest value shrinks by as much as the key grows."""
     key = "ö" * 1024
     assert client.put(f"/v1/keys/{key}", data=b"v" * (409_528 - 2048)).status_code == 200
@@ -84,7 +76,7 @@ def test_put_refuses_an_empty_value(client: FlaskClient, data: bytes | None) -> 
     assert client.put("/v1/keys/k", data=data).status_code == 400
 
 
-def test_reads_are_consistent_unless_relaxed(client: FlaskClient, store: Memory) -> None:
+def test_reads_are_consistent_unless_relaxed(client: FlaskClient, store: MemoryStore) -> None:
     """Both reads ask for a strongly consistent item by default."""
     for path in ("/read?key=k", "/v1/keys/k", "/read?key=k&consistent=false", "/v1/keys/k?consistent=false"):
         client.get(path)
@@ -175,14 +167,16 @@ def test_binary_values_are_not_text(client: FlaskClient) -> None:
         lambda client: client.delete("/v1/keys/k"),
     ],
 )
-def test_unavailable(client: FlaskClient, store: Memory, call: Callable[[FlaskClient], object], outcome: str) -> None:
+def test_unavailable(
+    client: FlaskClient, store: MemoryStore, call: Callable[[FlaskClient], object], outcome: str
+) -> None:
     """A store that fails is a 503 with Retry-After that says what became of the write."""
     store.failure = Unavailable("DynamoDB: throttled", outcome)
     answer = call(client)
-    assert answer.status_code == 503  # type: ignore[attr-defined] # werkzeug's TestResponse, behind a lambda
-    assert answer.headers["Retry-After"] == "1"  # type: ignore[attr-defined]
-    assert answer.mimetype == "application/problem+json"  # type: ignore[attr-defined]
-    assert answer.json == {  # type: ignore[attr-defined]
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "1"
+    assert answer.mimetype == "application/problem+json"
+    assert answer.json == {
         "type": "about:blank",
         "title": "Service Unavailable",
         "status": 503,
@@ -193,7 +187,7 @@ def test_unavailable(client: FlaskClient, store: Memory, call: Callable[[FlaskCl
     }
 
 
-def test_an_own_error_is_not_shown(client: FlaskClient, store: Memory, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_own_error_is_not_shown(client: FlaskClient, store: MemoryStore, caplog: pytest.LogCaptureFixture) -> None:
     """A defect is a signed 500 without its inside, which goes to the log with the traceback."""
     store.failure = KeyError("secret")
     answer = client.get("/read?key=k")
@@ -235,7 +229,7 @@ def test_every_answer_is_kept_from_browsers_and_caches(client: FlaskClient) -> N
     ],
 )
 def test_faults_on_the_wire(
-    tmp_path: Path, store: Memory, words: str, health: int, read: int, *, build: Callable[..., FlaskClient]
+    tmp_path: Path, store: MemoryStore, words: str, health: int, read: int, *, build: Callable[..., FlaskClient]
 ) -> None:
     """Each word breaks what it says and nothing else."""
     file = tmp_path / "fault"
@@ -249,7 +243,7 @@ def test_faults_on_the_wire(
     assert client.get("/read?key=k").status_code == 200
 
 
-def test_stale_reads(tmp_path: Path, store: Memory, build: Callable[..., FlaskClient]) -> None:
+def test_stale_reads(tmp_path: Path, store: MemoryStore, build: Callable[..., FlaskClient]) -> None:
     """A read shows what the key held when the fault first touched it, though writes go through; healed, it is right."""
     file = tmp_path / "fault"
     client = build(FaultyStore(store, Faults(str(file))), Faults(""))
@@ -262,7 +256,7 @@ def test_stale_reads(tmp_path: Path, store: Memory, build: Callable[..., FlaskCl
     assert client.get("/v1/keys/k").data == b"new"
 
 
-def test_lost_writes(tmp_path: Path, store: Memory, build: Callable[..., FlaskClient]) -> None:
+def test_lost_writes(tmp_path: Path, store: MemoryStore, build: Callable[..., FlaskClient]) -> None:
     """Writes and deletes are acknowledged as ever and change nothing."""
     file = tmp_path / "fault"
     client = build(FaultyStore(store, Faults(str(file))), Faults(""))

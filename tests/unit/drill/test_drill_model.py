@@ -19,6 +19,7 @@ from srekv.drill.parcel import parcel
 from srekv.drill.timeline import AWS, ClockOffset, Timeline
 from srekv.errors import SrekvError
 from srekv.provision.model import Check, Observation
+from tests.support.drill import World
 
 
 def _check(**fields: Any) -> Check:
@@ -130,7 +131,7 @@ def test_clocks_that_agree_are_believed() -> None:
     assert measured.seconds == 0
 
 
-def test_times_of_aws_need_no_offset(world: Any) -> None:
+def test_times_of_aws_need_no_offset(world: World) -> None:
     """The tool's clock may be off; AWS's is the vantage point's."""
     timeline = Timeline(world.clock)
     timeline.offset.measured(sent=100, theirs=107, received=100)
@@ -141,7 +142,7 @@ def test_times_of_aws_need_no_offset(world: Any) -> None:
     assert [json.loads(line)["at"] for line in history.splitlines()[:-1]] == [0, 120, 50]
 
 
-def test_a_history_without_a_start(world: Any) -> None:
+def test_a_history_without_a_start(world: World) -> None:
     """A load that never wrote its start cannot be aligned with anything."""
     with pytest.raises(SrekvError, match="no beginning"):
         Timeline(world.clock).merged(b'{"event":"dns","at":1}\n{half')

@@ -14,6 +14,7 @@ from srekv.drill.model import Settings
 from srekv.drill.note import LONGEST, PROC, UNSAFE, Note, birth, here, left_behind, parse
 from srekv.drill.repair import heal_left_behind
 from srekv.errors import SrekvError
+from tests.support.drill import Log, World
 
 NOW = 1_000_000
 
@@ -88,7 +89,7 @@ def test_a_process_is_known_by_its_birth(proc: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("wrong", ["", "lost-writes"])
-def test_heals_any_fault(world: Any, log: Any, settings: Settings, name: str, wrong: str) -> None:
+def test_heals_any_fault(world: World, log: Log, settings: Settings, name: str, wrong: str) -> None:
     """A drill that was killed right after its fault: the next command brings everything back and waits for it."""
     world.note = _note(fault=name).text()
     fault(entry(name), wrong=wrong).inject(world, world.deployment())
@@ -100,7 +101,7 @@ def test_heals_any_fault(world: Any, log: Any, settings: Settings, name: str, wr
     assert any("r0" in line and name in line for line in log.warnings)
 
 
-def test_heals_what_it_does_not_understand(world: Any, log: Any, settings: Settings) -> None:
+def test_heals_what_it_does_not_understand(world: World, log: Log, settings: Settings) -> None:
     """The undo does not depend on the note's words."""
     world.note = "words of a later version"
     world.stop(world.deployment().node("primary"))
@@ -109,14 +110,14 @@ def test_heals_what_it_does_not_understand(world: Any, log: Any, settings: Setti
     assert world.whole
 
 
-def test_a_stack_without_a_note_is_left_alone(world: Any, log: Any, settings: Settings) -> None:
+def test_a_stack_without_a_note_is_left_alone(world: World, log: Log, settings: Settings) -> None:
     """Nothing is done, nothing is said."""
     assert not heal_left_behind(world, settings, log, world.clock)
     assert world.acts == []
     assert log.lines == []
 
 
-def test_a_drill_that_goes_on_is_left_alone(world: Any, log: Any, settings: Settings) -> None:
+def test_a_drill_that_goes_on_is_left_alone(world: World, log: Log, settings: Settings) -> None:
     """Whoever comes across it learns whose it is and since when; nothing is touched."""
     world.note = _note(expires=int(world.clock.now) + 60).text()
     with pytest.raises(SrekvError, match="has been going on since 1970") as caught:
@@ -126,7 +127,7 @@ def test_a_drill_that_goes_on_is_left_alone(world: Any, log: Any, settings: Sett
     assert world.acts == []
 
 
-def test_closes_the_port_to_a_vantage_point(world: Any, log: Any, settings: Settings) -> None:
+def test_closes_the_port_to_a_vantage_point(world: World, log: Log, settings: Settings) -> None:
     """An address that a killed drill had let in is kept out again."""
     world.admit("i-0abc")
     world.note = _note(admitted="192.0.2.7").text()
@@ -136,7 +137,7 @@ def test_closes_the_port_to_a_vantage_point(world: Any, log: Any, settings: Sett
 
 
 @pytest.mark.parametrize("step", ["start az1", "rm on az2", "forget az1"])
-def test_a_healing_that_fails_keeps_the_note(world: Any, log: Any, settings: Settings, step: str) -> None:
+def test_a_healing_that_fails_keeps_the_note(world: World, log: Log, settings: Settings, step: str) -> None:
     """What can be healed is healed, the error is raised, and the next command finds the note."""
 
     def interrupt(act: str) -> None:

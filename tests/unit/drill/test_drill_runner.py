@@ -19,6 +19,7 @@ from srekv.drill.model import Settings
 from srekv.drill.note import parse
 from srekv.drill.runner import failover_test
 from srekv.errors import SrekvError, TimeoutExceeded
+from tests.support.drill import Log, World
 
 TRACED = ("contextlib", "srekv.drill.injection", "srekv.drill.runner", "srekv.drill.shield")
 """The modules in which there must be no moment at which a signal prevents the healing."""
@@ -27,7 +28,7 @@ STEPS_AFTER_FAULT = ("observations hc-az1", "watch on az2", "store on az2")
 
 
 @pytest.fixture
-def drill(world: Any, log: Any, settings: Settings, order: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
+def drill(world: World, log: Log, settings: Settings, order: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
     """Carries out a drill of a fault in the world."""
 
     def run(name: str = "stop", **more: Any) -> Any:
@@ -45,7 +46,7 @@ def _events(path: Path) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def test_runs_to_its_end(world: Any, log: Any, drill: Callable[..., Any]) -> None:
+def test_runs_to_its_end(world: World, log: Log, drill: Callable[..., Any]) -> None:
     """A drill stops the primary, sees the switch, starts it, sees the failback, and leaves its history."""
     result = drill()
 
@@ -94,7 +95,7 @@ def test_a_verdict_changes_when_a_checker_probes(drill: Callable[..., Any]) -> N
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_fault_ends_healed(world: Any, log: Any, drill: Callable[..., Any], name: str) -> None:
+def test_every_fault_ends_healed(world: World, log: Log, drill: Callable[..., Any], name: str) -> None:
     """Each fault of the catalogue runs to its end, leaves nothing behind and warns of nothing."""
     events = _events(drill(name).history)
 
@@ -108,7 +109,7 @@ def test_every_fault_ends_healed(world: Any, log: Any, drill: Callable[..., Any]
 @pytest.mark.parametrize(
     ("name", "switches"), [("unhealthy", True), ("manual-failover", True), ("gray-failure", False), ("flap", False)]
 )
-def test_the_name_switches_where_it_must(world: Any, drill: Callable[..., Any], name: str, switches: bool) -> None:
+def test_the_name_switches_where_it_must(world: World, drill: Callable[..., Any], name: str, switches: bool) -> None:
     """The name answers the secondary during some faults, and never during others."""
     seen: set[str] = set()
     world.interrupt = lambda _: seen.update(world.answer())
@@ -120,7 +121,7 @@ def test_the_name_switches_where_it_must(world: Any, drill: Callable[..., Any], 
 @pytest.mark.parametrize("name", ["stop", "gray-failure", "both-nodes", "manual-failover"])
 @pytest.mark.parametrize("wrong", ["stale-reads", "lost-writes"])
 def test_a_service_that_is_wrong_on_purpose_is_healed(
-    world: Any, drill: Callable[..., Any], name: str, wrong: str
+    world: World, drill: Callable[..., Any], name: str, wrong: str
 ) -> None:
     """The word is in both nodes' fault files beside the fault's own, and gone in the end."""
     seen: list[str] = []
@@ -131,7 +132,7 @@ def test_a_service_that_is_wrong_on_purpose_is_healed(
     assert world.whole
 
 
-def test_each_check_is_polled_slowly(world: Any, drill: Callable[..., Any]) -> None:
+def test_each_check_is_polled_slowly(world: World, drill: Callable[..., Any]) -> None:
     """GetHealthCheckStatus refills at one call a second: no check is asked twice within 2.5 s."""
     asked: dict[str, list[float]] = {}
 
@@ -151,7 +152,7 @@ def test_each_check_is_polled_slowly(world: Any, drill: Callable[..., Any]) -> N
 @pytest.mark.parametrize("error", [SrekvError("gone"), KeyboardInterrupt(), RuntimeError("a bug")], ids=repr)
 @pytest.mark.parametrize("name", NAMES)
 def test_heals_whatever_happens(
-    world: Any, drill: Callable[..., Any], name: str, step: str, error: BaseException
+    world: World, drill: Callable[..., Any], name: str, step: str, error: BaseException
 ) -> None:
     """An error or Ctrl-C at any step while the fault is in: it is healed, the load is stopped, the error stays."""
     raised = []
@@ -174,7 +175,7 @@ def test_heals_whatever_happens(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_kill_at_any_moment_leaves_a_note(world: Any, drill: Callable[..., Any], name: str) -> None:
+def test_a_kill_at_any_moment_leaves_a_note(world: World, drill: Callable[..., Any], name: str) -> None:
     """Whenever anything of a fault is in the stack, the note that names it is there already."""
 
     def look(_: str) -> None:
@@ -191,7 +192,7 @@ def test_a_kill_at_any_moment_leaves_a_note(world: Any, drill: Callable[..., Any
     drill(name)
 
 
-def test_heals_after_a_stop_whose_answer_was_lost(world: Any, drill: Callable[..., Any]) -> None:
+def test_heals_after_a_stop_whose_answer_was_lost(world: World, drill: Callable[..., Any]) -> None:
     """A stop that took effect and failed all the same is healed too."""
 
     class Lossy(type(world)):  # type: ignore[misc] - the fixture's class lives in conftest
@@ -215,7 +216,7 @@ class _Signals:
 
     FILES = frozenset(sys.modules[name].__file__ for name in TRACED)
 
-    def __init__(self, world: Any, *, at: int | None = None, again: int = 0) -> None:
+    def __init__(self, world: World, *, at: int | None = None, again: int = 0) -> None:
         self.lines = 0
         self._world, self._at, self._again = world, at, again
 
@@ -245,7 +246,7 @@ class _Signals:
             signal.raise_signal(signal.SIGINT)
 
 
-def test_ctrl_c_at_any_line_heals(world: Any, drill: Callable[..., Any]) -> None:
+def test_ctrl_c_at_any_line_heals(world: World, drill: Callable[..., Any]) -> None:
     """Ctrl-C, also twice, at any moment at which the fault is in the stack: it is healed, then the drill ends."""
     with _Signals(world) as signals:
         drill()
@@ -258,7 +259,7 @@ def test_ctrl_c_at_any_line_heals(world: Any, drill: Callable[..., Any]) -> None
             assert fresh.whole, f"line {at}, again {again} calls later"
 
 
-def test_says_when_it_could_not_heal(world: Any, log: Any, drill: Callable[..., Any]) -> None:
+def test_says_when_it_could_not_heal(world: World, log: Log, drill: Callable[..., Any]) -> None:
     """If the start fails as well, the first error is raised, the user learns what to do, and the note stays."""
 
     def interrupt(act: str) -> None:
@@ -275,7 +276,7 @@ def test_says_when_it_could_not_heal(world: Any, log: Any, drill: Callable[..., 
     assert world.note
 
 
-def test_refuses_an_unsteady_state(world: Any, drill: Callable[..., Any]) -> None:
+def test_refuses_an_unsteady_state(world: World, drill: Callable[..., Any]) -> None:
     """Without observations nothing is stopped: nobody knows whether the name would switch."""
     world.observed = False
     with pytest.raises(TimeoutExceeded, match="steady state"):
@@ -285,7 +286,7 @@ def test_refuses_an_unsteady_state(world: Any, drill: Callable[..., Any]) -> Non
     assert world.load_since is None
 
 
-def test_refuses_a_stack_with_a_fault_in_it(world: Any, drill: Callable[..., Any]) -> None:
+def test_refuses_a_stack_with_a_fault_in_it(world: World, drill: Callable[..., Any]) -> None:
     """Two faults at once would measure nothing, and the second note would hide the first."""
     world.note = "fault=stop run=other at=1 until=2 by=x/1"
     with pytest.raises(SrekvError, match="still in the stack"):
@@ -294,7 +295,7 @@ def test_refuses_a_stack_with_a_fault_in_it(world: Any, drill: Callable[..., Any
     assert "other" in world.note
 
 
-def test_a_name_that_never_switches_is_healed_and_recorded(world: Any, log: Any, drill: Callable[..., Any]) -> None:
+def test_a_name_that_never_switches_is_healed_and_recorded(world: World, log: Log, drill: Callable[..., Any]) -> None:
     """No switch is a result, not an error: the drill heals, ends, and warns."""
     world.switches = False
     result = drill()
@@ -304,7 +305,7 @@ def test_a_name_that_never_switches_is_healed_and_recorded(world: Any, log: Any,
     assert any("did not switch" in line for line in log.warnings)
 
 
-def test_a_damaged_history_is_an_error(world: Any, drill: Callable[..., Any]) -> None:
+def test_a_damaged_history_is_an_error(world: World, drill: Callable[..., Any]) -> None:
     """A piece whose checksum differs is never judged; the stack is whole all the same."""
     world.damage = True
     with pytest.raises(SrekvError, match="damaged"):
@@ -314,7 +315,7 @@ def test_a_damaged_history_is_an_error(world: Any, drill: Callable[..., Any]) ->
 
 
 @pytest.mark.parametrize("step", ["status on i-0abc", "fetch on i-0abc", "stop az1"])
-def test_another_vantage_point_is_let_in_and_out_again(world: Any, drill: Callable[..., Any], step: str) -> None:
+def test_another_vantage_point_is_let_in_and_out_again(world: World, drill: Callable[..., Any], step: str) -> None:
     """The load runs where it was asked to; the address that was let in is kept out again, also after an error."""
 
     def interrupt(act: str) -> None:

@@ -16,6 +16,7 @@ from srekv.drill.runner import EVENTS
 from srekv.drill.timeline import Timeline, save
 from srekv.errors import SrekvError
 from srekv.probe import load
+from tests.support.drill import Log, World
 
 START = b'{"event": "start", "format": 2, "at": 0, "epoch": 100, "speed": 10}\n'
 
@@ -24,7 +25,7 @@ def _lines(history: bytes) -> list[Any]:
     return [json.loads(line) for line in history.splitlines()]
 
 
-def test_the_last_line_counts_the_lines(world: Any) -> None:
+def test_the_last_line_counts_the_lines(world: World) -> None:
     """Itself included, empty ones not."""
     timeline = Timeline(world.clock)
     timeline.record("fault", at=101)
@@ -35,7 +36,7 @@ def test_the_last_line_counts_the_lines(world: Any) -> None:
     assert _lines(history)[-1] == {"event": "eof", "at": 20.0, "lines": 5}
 
 
-def test_half_a_line_stays_a_line_of_its_own(world: Any) -> None:
+def test_half_a_line_stays_a_line_of_its_own(world: World) -> None:
     """A load that was killed may leave one: the tool's first event is not written behind it."""
     timeline = Timeline(world.clock)
     timeline.record("fault", at=101)
@@ -58,7 +59,7 @@ def test_half_a_line_stays_a_line_of_its_own(world: Any) -> None:
         {"at": "0"},
     ],
 )
-def test_a_start_that_says_no_time_is_no_start(world: Any, member: dict[str, Any]) -> None:
+def test_a_start_that_says_no_time_is_no_start(world: World, member: dict[str, Any]) -> None:
     """Events cannot be put on the history's clock: the drill ends with an error that says so."""
     start = json.dumps({**json.loads(START), **member}).encode()
     with pytest.raises(SrekvError, match="no beginning"):
@@ -83,7 +84,7 @@ JOURNAL = [
 """Lines that a journal of events can hold after an accident."""
 
 
-def test_a_damaged_journal_gives_what_is_sound(world: Any) -> None:
+def test_a_damaged_journal_gives_what_is_sound(world: World) -> None:
     """Events that cannot be read are left out; a history without them is not held."""
     timeline = Timeline(world.clock)
     timeline.recall(b"\n".join([*JOURNAL, b'{"epoch": 101, "event": "heal"}']))
@@ -93,7 +94,7 @@ def test_a_damaged_journal_gives_what_is_sound(world: Any) -> None:
 
 @pytest.mark.parametrize("damaged", [False, True])
 def test_a_drill_is_resumed_from_its_journal(
-    world: Any, log: Any, settings: Settings, tmp_path: Path, damaged: bool
+    world: World, log: Log, settings: Settings, tmp_path: Path, damaged: bool
 ) -> None:
     """Whatever is left of the tool's events, the history ends in order; without them nothing is known of the drill."""
     world.load_since = world.clock.now

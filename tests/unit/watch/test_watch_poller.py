@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -18,6 +17,7 @@ from srekv.provision.engine.clients import Clients
 from srekv.provision.model import Check, Deployment, Node, Observation
 from srekv.watch.model import Sample
 from srekv.watch.poller import PROBES, CheckPoller, ServicePoller, Source
+from tests.support.waiting import until
 
 DEADLINE_S = 30
 AGREED = 3
@@ -190,23 +190,15 @@ def test_what_goes_wrong_is_shown_beside_what_was_seen(error: Exception, problem
     assert (first.value, first.problem) == (1, "")
 
     polls.put(lambda: _raise(error))
-    assert _until(lambda: source.sample != first)
+    until(lambda: source.sample != first)
     assert source.sample == Sample(value=1, at=first.at, problem=problem)
 
     polls.put(lambda: 2)
-    assert _until(lambda: source.sample.value == 2)
+    until(lambda: source.sample.value == 2)
     assert source.sample.problem == ""
     ended.set()
     polls.put(lambda: 3)
     source.join(DEADLINE_S)
-
-
-def _until(seen: Callable[[], bool]) -> bool:
-    """Wait for it; whether it came in time."""
-    pause, end = threading.Event(), time.monotonic() + DEADLINE_S
-    while not seen() and time.monotonic() < end:
-        pause.wait(0.001)
-    return seen()
 
 
 def _raise(error: Exception) -> int:
