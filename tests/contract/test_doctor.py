@@ -30,34 +30,20 @@ class Scene:
     """A healthy stack, and the hand that spoils it."""
 
     def __init__(self, world: Any) -> None:
+        self.world = world
         self.ec2, self.route53, self.iam = (world.by_hand(service) for service in ("ec2", "route53", "iam"))
-        self.open_the_internet()
+        self.route = world.open_internet()
         world.up()
         listing = world.listing()
         self.zone = listing["zones"][0]["HostedZone"]["Id"].rpartition("/")[2]
         self.records = {one["Failover"]: one for one in listing["records"] if "Failover" in one}
-        self.checks = {one["Id"]: one["HealthCheckConfig"] for one in listing["checks"]}
         self.group = next(one["GroupId"] for one in listing["security groups"] if one["GroupName"] == "srekv-web")
         self.instances = {one["PublicIpAddress"]: one for one in listing["instances"]}
         self.vpc = listing["instances"][0]["VpcId"]
 
-    def open_the_internet(self) -> None:
-        """Moto's default VPC has no gateway; AWS's has."""
-        vpc = self.ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
-        gateway = self.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
-        self.ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
-        filters = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "association.main", "Values": ["true"]}]
-        self.table = self.ec2.describe_route_tables(Filters=filters)["RouteTables"][0]["RouteTableId"]
-        self.gateway = gateway
-        self.route()
-
-    def route(self) -> None:
-        """The default route."""
-        self.ec2.create_route(RouteTableId=self.table, DestinationCidrBlock="0.0.0.0/0", GatewayId=self.gateway)
-
-    def instance(self, role: str) -> str:
-        """The instance of a record."""
-        return str(self.instances[self.records[role]["ResourceRecords"][0]["Value"]]["InstanceId"])
+    def address(self, role: str) -> str:
+        """A record's address."""
+        return str(self.records[role]["ResourceRecords"][0]["Value"])
 
     def put(self, role: str, **changes: Any) -> None:
         """Write a record with other values; None takes a member away."""
@@ -69,9 +55,16 @@ class Scene:
         """Change a record's health check."""
         self.route53.update_health_check(HealthCheckId=self.records[role]["HealthCheckId"], **changes)
 
-    def address(self, role: str) -> str:
-        """A record's address."""
-        return str(self.records[role]["ResourceRecords"][0]["Value"])
+    @contextmanager
+    def undone(self, do: Hand, undo: Hand) -> Iterator[None]:
+        """Something, for a while."""
+        do()
+        yield
+        undo()
+
+    def changed(self, change: Callable[..., object], *what: str, to: dict[str, Any], back: dict[str, Any]) -> Any:
+        """Another value, for a while."""
+        return self.undone(lambda: change(*what, **to), lambda: change(*what, **back))
 
     @contextmanager
     def acl(self, *, egress: bool) -> Iterator[None]:
@@ -87,12 +80,8 @@ class Scene:
         """The security group admits the operator and the nodes, as in the original lab."""
         (group,) = self.ec2.describe_security_groups(GroupIds=[self.group])["SecurityGroups"]
         rules = [
-            {
-                "IpProtocol": "tcp",
-                "FromPort": rule["FromPort"],
-                "ToPort": rule["ToPort"],
-                "IpRanges": [one for one in rule["IpRanges"] if "checkers" in one["Description"]],
-            }
+            {name: rule[name] for name in ("IpProtocol", "FromPort", "ToPort")}
+            | {"IpRanges": [one for one in rule["IpRanges"] if "checkers" in one["Description"]]}
             for rule in group["IpPermissions"]
         ]
         self.ec2.revoke_security_group_ingress(GroupId=self.group, IpPermissions=rules)
@@ -100,21 +89,9 @@ class Scene:
         self.ec2.authorize_security_group_ingress(GroupId=self.group, IpPermissions=rules)
 
     @contextmanager
-    def undone(self, do: Hand, undo: Hand) -> Iterator[None]:
-        """Something, for a while."""
-        do()
-        yield
-        undo()
-
-    @contextmanager
     def narrower_zone(self) -> Iterator[None]:
         """A private zone of the record's own name in the same VPC."""
-        zone = self.route53.create_hosted_zone(
-            Name="svc.sre-test.local",
-            VPC={"VPCRegion": "us-east-1", "VPCId": self.vpc},
-            CallerReference="narrower",
-            HostedZoneConfig={"PrivateZone": True},
-        )["HostedZone"]["Id"]
+        zone = self.world.put_zone("svc.sre-test.local", vpc=self.vpc, reference="narrower")
         yield
         self.route53.delete_hosted_zone(Id=zone)
 
@@ -130,49 +107,37 @@ class Scene:
 
 def _damages(scene: Scene) -> dict[str, tuple[Any, set[tuple[str, str]]]]:
     """What a hand does -> the findings."""
-    hostnames = {"VpcId": scene.vpc}
     here, there = scene.address("PRIMARY"), scene.address("SECONDARY")
-    secondary = scene.instance("SECONDARY")
+    secondary = scene.instances[there]["InstanceId"]
+    route = {name: scene.route[name] for name in ("RouteTableId", "DestinationCidrBlock")}
+    off, on = ({"VpcId": scene.vpc, "EnableDnsHostnames": {"Value": value}} for value in (False, True))
     return {
         "group": (scene.closed(), {("group-shuts-checkers-out", "prevents")}),
         "acl in": (scene.acl(egress=False), {("acl-stops-checkers", "prevents")}),
         "acl out": (scene.acl(egress=True), {("acl-stops-answers", "prevents")}),
         "route": (
-            scene.undone(
-                lambda: scene.ec2.delete_route(RouteTableId=scene.table, DestinationCidrBlock="0.0.0.0/0"), scene.route
-            ),
+            scene.undone(lambda: scene.ec2.delete_route(**route), lambda: scene.ec2.create_route(**scene.route)),
             {("no-internet-route", "prevents")},
         ),
         "hostnames": (
-            scene.undone(
-                lambda: scene.ec2.modify_vpc_attribute(**hostnames, EnableDnsHostnames={"Value": False}),
-                lambda: scene.ec2.modify_vpc_attribute(**hostnames, EnableDnsHostnames={"Value": True}),
-            ),
+            scene.changed(scene.ec2.modify_vpc_attribute, to=off, back=on),
             {("dns-attribute-off", "prevents")},
         ),
         "check elsewhere": (
-            scene.undone(
-                lambda: scene.check("PRIMARY", IPAddress=there), lambda: scene.check("PRIMARY", IPAddress=here)
-            ),
+            scene.changed(scene.check, "PRIMARY", to={"IPAddress": there}, back={"IPAddress": here}),
             {("check-elsewhere", "prevents")},
         ),
         "disabled": (
-            scene.undone(lambda: scene.check("PRIMARY", Disabled=True), lambda: scene.check("PRIMARY", Disabled=False)),
+            scene.changed(scene.check, "PRIMARY", to={"Disabled": True}, back={"Disabled": False}),
             {("check-disabled", "prevents")},
         ),
         "path": (
-            scene.undone(
-                lambda: scene.check("SECONDARY", ResourcePath="/"),
-                lambda: scene.check("SECONDARY", ResourcePath="/health"),
-            ),
+            scene.changed(scene.check, "SECONDARY", to={"ResourcePath": "/"}, back={"ResourcePath": "/health"}),
             {("shallow-check", "risk")},
         ),
-        "ttl": (
-            scene.undone(lambda: scene.put("PRIMARY", TTL=300), lambda: scene.put("PRIMARY")),
-            {("ttl-long", "delays")},
-        ),
+        "ttl": (scene.changed(scene.put, "PRIMARY", to={"TTL": 300}, back={}), {("ttl-long", "delays")}),
         "unchecked": (
-            scene.undone(lambda: scene.put("SECONDARY", HealthCheckId=None), lambda: scene.put("SECONDARY")),
+            scene.changed(scene.put, "SECONDARY", to={"HealthCheckId": None}, back={}),
             {("secondary-unchecked", "risk")},
         ),
         "stopped": (
@@ -282,13 +247,7 @@ def _balanced(world: Any) -> tuple[str, str]:
     group = ec2.create_security_group(GroupName="g", Description="g", VpcId=vpc)["GroupId"]
     peer = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "PrefixListIds": [{"PrefixListId": checkers}]}
     ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[peer])
-    zone = route53.create_hosted_zone(
-        Name="example.internal",
-        VPC={"VPCRegion": "us-east-1", "VPCId": vpc},
-        CallerReference="b",
-        HostedZoneConfig={"PrivateZone": True},
-    )["HostedZone"]["Id"]
-    changes = []
+    zone, changes = world.put_zone("example.internal", vpc=vpc), []
     for number, failover in enumerate(("PRIMARY", "SECONDARY")):
         private, public = _interface(world, vpc, number, group)
         config = {"Type": "HTTP", "IPAddress": public, "Port": 80, "ResourcePath": "/health", "RequestInterval": 10}
@@ -412,20 +371,11 @@ def test_a_first_up_asks_three_more_calls(world: Any) -> None:
 def test_doctor_before_the_first_up(world: Any) -> None:
     """Without a stack the same things are findings: here a VPC without gateway and a type that is not offered."""
     assert [one.id for one in _before_up(world)] == ["up-refused"]
-    Scene.open_the_internet(_Hand(world))  # type: ignore[arg-type]
+    world.open_internet()
     assert _before_up(world) == []
     (finding,) = _before_up(world, instance_type="t2.enormous")
     assert "is not offered" in finding.title
     assert finding.fix
-
-
-class _Hand:
-    """As much of a scene as opening the internet needs."""
-
-    def __init__(self, world: Any) -> None:
-        self.ec2 = world.by_hand("ec2")
-
-    route = Scene.route
 
 
 def test_missing_permissions_are_told_by_iam(world: Any) -> None:

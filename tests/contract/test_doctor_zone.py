@@ -14,33 +14,20 @@ ZONE = "example.internal"
 class Machines:
     """Two instances in two zones with automatically assigned public addresses, and their private ones."""
 
-    vpc: str
     public: tuple[str, str]
     private: tuple[str, str]
 
 
-def _machines(ec2: Any) -> Machines:
+def _machines(world: Any) -> Machines:
     """As the lab's console clicks make them: default VPC, one group open to port 80, no Elastic IP."""
-    vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
-    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
-    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
-    (table,) = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"]
-    ec2.create_route(RouteTableId=table["RouteTableId"], DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
-    group = ec2.create_security_group(GroupName="web", Description="web", VpcId=vpc)["GroupId"]
+    ec2, vpc, group = world.by_hand("ec2"), world.vpc(), world.put_group("web")
+    world.open_internet()
     everyone = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
     ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[everyone])
     subnets = {one["AvailabilityZone"]: one["SubnetId"] for one in ec2.describe_subnets()["Subnets"]}
-    image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+    interface = {"DeviceIndex": 0, "Groups": [group], "AssociatePublicIpAddress": True}
     ids = [
-        ec2.run_instances(
-            ImageId=image,
-            InstanceType="t2.micro",
-            MinCount=1,
-            MaxCount=1,
-            NetworkInterfaces=[
-                {"DeviceIndex": 0, "SubnetId": subnets[zone], "Groups": [group], "AssociatePublicIpAddress": True}
-            ],
-        )["Instances"][0]["InstanceId"]
+        world.put_instance(NetworkInterfaces=[{**interface, "SubnetId": subnets[zone]}])
         for zone in ("us-east-1a", "us-east-1b")
     ]
     ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
@@ -48,7 +35,6 @@ def _machines(ec2: Any) -> Machines:
     found = {one["InstanceId"]: one for reservation in described for one in reservation["Instances"]}
     one, two = (found[each] for each in ids)
     return Machines(
-        vpc=vpc,
         public=(one["PublicIpAddress"], two["PublicIpAddress"]),
         private=(one["PrivateIpAddress"], two["PrivateIpAddress"]),
     )
@@ -57,16 +43,10 @@ def _machines(ec2: Any) -> Machines:
 class Zone:
     """A private zone, filled by hand."""
 
-    def __init__(self, route53: Any, machines: Machines) -> None:
-        self.route53, self.machines = route53, machines
-        zone = route53.create_hosted_zone(
-            Name=ZONE,
-            VPC={"VPCRegion": "us-east-1", "VPCId": machines.vpc},
-            CallerReference="zone",
-            HostedZoneConfig={"PrivateZone": True},
-        )
-        self.id = zone["HostedZone"]["Id"].rpartition("/")[2]
-        self.well = tuple(self.check(IPAddress=address) for address in machines.public)
+    def __init__(self, world: Any) -> None:
+        self.route53, self.machines = world.by_hand("route53"), _machines(world)
+        self.id = world.put_zone(ZONE).rpartition("/")[2]
+        self.well = tuple(self.check(IPAddress=address) for address in self.machines.public)
 
     def check(self, kind: str = "HTTP", **config: Any) -> str:
         """A health check; of an endpoint unless the kind says otherwise."""
@@ -173,7 +153,7 @@ TRUTH = {
 
 def test_every_name_of_a_zone_has_its_verdict(world: Any) -> None:
     """Automatically assigned addresses are public; what is not followed leaves its name unknown, and it alone."""
-    zone = Zone(world.by_hand("route53"), _machines(world.by_hand("ec2")))
+    zone = Zone(world)
     _fill(zone)
     diagnosis = diagnose_zone(world, zone_id=zone.id)
     found = {one.name.removesuffix(f".{ZONE}"): one for one in diagnosis.names}

@@ -153,6 +153,17 @@ class World:
         (vpc,) = self.by_hand("ec2").describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
         return str(vpc["VpcId"])
 
+    def open_internet(self) -> dict[str, str]:
+        """The default route, as `create_route` takes it: moto's default VPC has no gateway, AWS's has."""
+        ec2, vpc = self.by_hand("ec2"), self.vpc()
+        gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+        filters = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "association.main", "Values": ["true"]}]
+        table = ec2.describe_route_tables(Filters=filters)["RouteTables"][0]["RouteTableId"]
+        route = {"RouteTableId": table, "DestinationCidrBlock": "0.0.0.0/0", "GatewayId": gateway}
+        ec2.create_route(**route)
+        return route
+
     def put_group(self, name: str, **more: Any) -> str:
         """A security group in the default VPC; its id."""
         given = {"GroupName": name, "Description": "mine", "VpcId": self.vpc(), **more}
