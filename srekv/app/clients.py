@@ -2,6 +2,7 @@
 
 import zlib
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, Mapping
 
 from botocore.config import Config
@@ -22,7 +23,7 @@ def connect(region: str, kind: str = THIN) -> Any:
     """A client, or NoCredentialsError while there are none; behind a proxy always botocore's."""
     session = Session()
     keys = Keys(lambda: Session().get_credentials())
-    session.register_component("credential_provider", _Provider(keys))
+    session.register_component("credential_provider", SimpleNamespace(load_credentials=lambda: keys))
     config = Config(
         connect_timeout=wire.CONNECT_S,
         read_timeout=wire.READ_S,
@@ -35,19 +36,9 @@ def connect(region: str, kind: str = THIN) -> Any:
         authorities = session.get_config_variable("ca_bundle") or get_cert_path(verify=True)
         return thin.Client(client.meta, keys, str(authorities))
     client.meta.events.register("before-parse.dynamodb", partial(_demand_whole, client.meta.endpoint_url + "/"))
-    client.meta.events.register("after-call.dynamodb", partial(_judge, keys))
+    events = "after-call.dynamodb"
+    client.meta.events.register(events, lambda parsed, **_: keys.judge(parsed.get("Error", {}).get("Code", "")))
     return client
-
-
-def _judge(keys: Keys, parsed: Mapping[str, Any], **_: Any) -> None:
-    keys.judge(parsed.get("Error", {}).get("Code", ""))
-
-
-class _Provider:
-    """Gives botocore these credentials."""
-
-    def __init__(self, keys: Keys) -> None:
-        self.load_credentials = lambda: keys
 
 
 def _demand_whole(url: str, response_dict: Mapping[str, Any], **_: Any) -> None:

@@ -162,10 +162,17 @@ class Server:
                         self._close(client)
 
     def _accept(self) -> None:
-        """Everybody who knocks; called by one thread at a time, or when stopping."""
+        """Accept pending connections; called by one thread at a time, or when stopping."""
         try:
             while True:
-                self._welcome(self._listener.accept()[0])
+                sock, _ = self._listener.accept()
+                sock.setblocking(False)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                client = _Connection(sock, self._limits.request_s)
+                self._clients[client.fd] = client
+                self._epoll.register(client.fd, EPOLLIN | EPOLLONESHOT)
+                if len(self._clients) > self._limits.connections:
+                    self._evict()
         except BlockingIOError:
             pass
         except OSError:  # out of files, or stopping has closed the listener
@@ -173,15 +180,6 @@ class Server:
                 self._evict()
         with suppress(OSError, ValueError):  # the same
             self._epoll.modify(self._listener, EPOLLIN | EPOLLONESHOT)
-
-    def _welcome(self, sock: socket.socket) -> None:
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client = _Connection(sock, self._limits.request_s)
-        self._clients[client.fd] = client
-        self._epoll.register(client.fd, EPOLLIN | EPOLLONESHOT)
-        if len(self._clients) > self._limits.connections:
-            self._evict()
 
     def _serve(self, client: _Connection) -> None:
         """Go on with a client that sent something, or can take more."""

@@ -48,7 +48,7 @@ def resume(
             why="every history there has been fetched already, or the load ran on another instance (--vantage)",
             next_step=CommandLine("srekv failover-test"),
         )
-    run_id = runs[0].run_id
+    run_id = runs[0].run
     narrator.started(f"resume {run_id}")
     history, journal = directory / run_id / HISTORY, directory / run_id / EVENTS
     history.parent.mkdir(parents=True, exist_ok=True)

@@ -11,9 +11,8 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from srekv.drill.model import FaultTarget, Settings
 from srekv.drill.parcel import ABSENT, Parcel, parcel
@@ -43,6 +42,18 @@ class Resolution:
     system: tuple[str, ...] | None
     system_error: str
 
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> Self:
+        """From the probe's document."""
+        asked = document.get("system")
+        return cls(
+            rcode=document["rcode"],
+            addresses=tuple(answer["address"] for answer in document["answers"]),
+            ttl=min((answer["ttl"] for answer in document["answers"]), default=0),
+            system=tuple(asked) if isinstance(asked, list) else None,
+            system_error=asked["error"] if isinstance(asked, dict) else "",
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Transition:
@@ -68,9 +79,20 @@ class Response:
     node: str | None
     address: str | None
     body: bytes
-    headers: Mapping[str, str]
     error: str
     elapsed_s: float
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> Self:
+        """From the probe's document."""
+        return cls(
+            status=document["status"],
+            node=document.get("node"),
+            address=document["address"],
+            body=base64.b64decode(document.get("body_b64", "")),
+            error=document.get("error", ""),
+            elapsed_s=document["elapsed_s"],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,21 +107,19 @@ class Glance:
 class LoadStatus:
     """How far a load has come: bytes of history, whether it runs, whether its final reads are made.
 
-    `now` is the node's wall clock, seconds since the epoch.
+    `now` is the node's wall clock, seconds since the epoch; `run` names the load where several are listed.
     """
 
     size: int
     running: bool
     done: bool
     now: float
+    run: str = ""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """A run whose history is on the vantage point."""
-
-    run_id: str
-    status: LoadStatus
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> Self:
+        """From the probe's document."""
+        return cls(**{name: document[name] for name in ("size", "running", "done", "now", "run") if name in document})
 
 
 @dataclass
@@ -123,7 +143,7 @@ class Vantage:
     def resolve(self, *, system: bool = True) -> Resolution:
         """Ask the resolver for the name once, and getaddrinfo if `system`."""
         arguments = ["resolve", self.name, "--resolver", self._resolver, *(["--system"] if system else [])]
-        return _resolution(self._probe(*arguments))
+        return Resolution.of(self._probe(*arguments))
 
     def watch(self, addresses: tuple[str, ...], *, timeout_s: float, interval_s: float = 1.0) -> Watched:
         """Wait until the name answers exactly these addresses, asking each interval_s."""
@@ -143,16 +163,13 @@ class Vantage:
         *,
         address: str | None = None,
         body: bytes = b"",
-        headers: Mapping[str, str] | None = None,
         timeout_s: float = 5.0,
     ) -> Response:
         """Send one HTTP request through the name, or to `address`; timeout_s is wall-clock."""
         arguments = ["request", method, path, *self._target(), "--timeout", str(timeout_s)]
         arguments += ["--body-b64", base64.b64encode(body).decode()] if body else []
         arguments += ["--address", address] if address else []
-        for header, value in (headers or {}).items():
-            arguments += ["--header", f"{header}:{value}"]
-        return _response(self._probe(*arguments, work_s=timeout_s))
+        return Response.of(self._probe(*arguments, work_s=timeout_s))
 
     def look(self, paths: tuple[str, ...], *, timeout_s: float = 2.0) -> Glance:
         """Ask for the name and GET these paths at its first address, in one command.
@@ -163,7 +180,7 @@ class Vantage:
             "look", *paths, *self._target(), "--timeout", f"{timeout_s:.3f}", work_s=timeout_s * (1 + len(paths))
         )
         return Glance(
-            resolution=_resolution(document), responses=tuple(_response(one) for one in document["responses"])
+            resolution=Resolution.of(document), responses=tuple(Response.of(one) for one in document["responses"])
         )
 
     def start_load(self, settings: Settings, *, seconds: float) -> None:
@@ -184,11 +201,11 @@ class Vantage:
 
     def load_status(self, run_id: str) -> LoadStatus:
         """How far the load has come."""
-        return _load_status(self._probe("status", _history(run_id)))
+        return LoadStatus.of(self._probe("status", _history(run_id)))
 
     def stop_load(self, run_id: str, *, wait_s: float) -> LoadStatus:
         """Tell the load to stop and wait for its final reads, at most wait_s wall-clock seconds."""
-        return _load_status(self._probe("status", _history(run_id), "--stop", "--wait", str(wait_s), work_s=wait_s))
+        return LoadStatus.of(self._probe("status", _history(run_id), "--stop", "--wait", str(wait_s), work_s=wait_s))
 
     def conclude(self, run_id: str) -> None:
         """Final reads and tidying up for a load that is neither running nor done: it was killed."""
@@ -209,13 +226,10 @@ class Vantage:
             )
         return history
 
-    def runs(self) -> tuple[Run, ...]:
-        """The runs whose histories are still there, the latest first."""
-        return tuple(
-            Run(run_id=one["run"], status=_load_status(one))
-            for one in self._probe("runs", '"$d/"')["runs"]
-            if RUN_ID.fullmatch(one["run"])
-        )
+    def runs(self) -> tuple[LoadStatus, ...]:
+        """The loads whose histories are still there, the latest first."""
+        found = self._probe("runs", '"$d/"')["runs"]
+        return tuple(LoadStatus.of(one) for one in found if RUN_ID.fullmatch(one["run"]))
 
     def save_events(self, run_id: str, events: bytes) -> None:
         """Leave what a later resume needs to know beside the history, in place of what was there before."""
@@ -295,33 +309,6 @@ def _history(run_id: str) -> str:
 
 def _events(run_id: str) -> str:
     return f'"$d/{run_id}.json"'
-
-
-def _resolution(document: dict[str, Any]) -> Resolution:
-    asked = document.get("system")
-    return Resolution(
-        rcode=document["rcode"],
-        addresses=tuple(answer["address"] for answer in document["answers"]),
-        ttl=min((answer["ttl"] for answer in document["answers"]), default=0),
-        system=tuple(asked) if isinstance(asked, list) else None,
-        system_error=asked["error"] if isinstance(asked, dict) else "",
-    )
-
-
-def _response(document: dict[str, Any]) -> Response:
-    return Response(
-        status=document["status"],
-        node=document.get("node"),
-        address=document["address"],
-        body=base64.b64decode(document.get("body_b64", "")),
-        headers=document.get("headers", {}),
-        error=document.get("error", ""),
-        elapsed_s=document["elapsed_s"],
-    )
-
-
-def _load_status(document: dict[str, Any]) -> LoadStatus:
-    return LoadStatus(**{name: document[name] for name in ("size", "running", "done", "now")})
 
 
 def _piece(document: dict[str, Any]) -> bytes:

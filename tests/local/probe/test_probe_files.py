@@ -66,7 +66,7 @@ def test_another_tool_finds_the_run_and_brings_it_home(site: Any) -> None:
     history, events = later.fetch_history("r1"), later.fetch_events("r1")
     later.remove("r1")
 
-    assert (seen.run_id, seen.status.running, seen.status.done) == ("r1", True, False)
+    assert (seen.run, seen.running, seen.done) == ("r1", True, False)
     assert (ended.running, ended.done) == (False, True)
     assert _lines(history)[-1]["event"] == "end"
     assert events == b'{"event":"drill"}\n'
@@ -80,7 +80,7 @@ def test_a_run_that_nobody_ends_ends_by_itself(site: Any) -> None:
     view.start_load(_settings(site, "r2"), seconds=4)
     while not view.load_status("r2").done:
         pass
-    assert [run.run_id for run in view.runs()] == ["r2"]
+    assert [one.run for one in view.runs()] == ["r2"]
     assert not site.store.items
 
 
@@ -179,7 +179,7 @@ def test_only_names_of_runs_are_runs(site: Any) -> None:
         (home / f"{name}.jsonl").touch()
         os.utime(home / f"{name}.jsonl", (1e9 - age, 1e9 - age))
         (home / f"{name}.jsonl.done").touch()
-    assert [run.run_id for run in view.runs()] == ["b", "a"]
+    assert [one.run for one in view.runs()] == ["b", "a"]
 
 
 def test_a_history_has_one_writer(tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ def test_a_killed_load_can_be_concluded(site: Any) -> None:
     history = view.fetch_history("r7")
     lines = _lines(history)
 
-    assert (killed.status.running, killed.status.done, seen.status.done) == (False, False, True)
+    assert (killed.running, killed.done, seen.done) == (False, False, True)
     assert len({line["key"] for line in lines if line.get("final")}) == 4
     assert all(line["invoke"] > lines[0]["at"] for line in lines if line.get("final"))
     assert max(line["invoke"] for line in lines if "op" in line and not line.get("final")) < lines[-1]["at"]

@@ -115,7 +115,6 @@ class Place:
             node="az1",
             address="192.0.2.1",
             body=b"",
-            headers={},
             error="",
             elapsed_s=0.01,
         )
