@@ -15,16 +15,7 @@ SOURCES = KINDS.pop("sources")
 def find(
     kind: str, *, subject: str, proof: str, fix: Advice, severity: Severity | None = None, **words: object
 ) -> Finding:
-    """A finding of that kind.
-
-    Args:
-        kind: its table in findings.toml.
-        subject: what it is about.
-        proof: the value that was read.
-        fix: the cure.
-        severity: instead of the kind's own.
-        words: fill in the braces of title and cause.
-    """
+    """A finding of that kind, a table of findings.toml; `words` fill in the braces of its title and its cause."""
     row = KINDS[kind]
     return Finding(
         id=row.get("id", kind),

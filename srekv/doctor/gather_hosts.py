@@ -27,15 +27,8 @@ WHO = "what stands behind the addresses"
 class Hosts:
     """Finds the machines behind addresses, by what each answer lists: an endpoint may ignore a filter.
 
-    Args:
-        reader: notes what cannot be read.
-        clients: of the account.
-        vpcs: narrow what a private address means.
-        zone_name: what the machines' resolvers should know.
-
-    Attributes:
-        public: the addresses that an answer lists as public.
-        complete: whether everything could be listed.
+    `vpcs` narrow what a private address means; `zone_name` is what the machines' resolvers should know. `public` are
+    the addresses that an answer lists as public; `complete` is whether everything could be listed.
     """
 
     def __init__(self, reader: Reader, clients: Clients, *, vpcs: Sequence[str], zone_name: str) -> None:

@@ -35,13 +35,7 @@ QUESTIONS: Mapping[str, Callable[[Facts, Objectives], Iterator[Finding]]] = {
 
 
 def diagnose(facts: Facts, objectives: Objectives, *, more: Iterable[Finding] = ()) -> Diagnosis:
-    """Ask every question.
-
-    Args:
-        facts: all that was read.
-        objectives: what the failover is held to.
-        more: findings that follow from something else than these facts.
-    """
+    """Ask every question; `more` are findings that follow from something else than these facts."""
     parts = [facts.of(pair) for pair in facts.pairs] or [facts]
     found = [[finding for rule in QUESTIONS.values() for finding in rule(part, objectives)] for part in parts]
     # Reports are read check by check: each record knows of its own.

@@ -85,9 +85,7 @@ def checked(facts: Facts, _: Objectives) -> Iterator[Finding]:
 def new_check(record: Record, like: HealthCheck | None) -> CommandLine:
     """The command that makes a health check of a page for a record's endpoint; the record then needs its id.
 
-    Args:
-        record: the record.
-        like: another check, whose scheme, port and page are taken as far as it has them.
+    Scheme, port and page are taken from the check `like`, as far as it has them.
     """
     address = next(iter(record.addresses), "PUBLIC_ADDRESS")
     kind, path = "HTTP", "/health"

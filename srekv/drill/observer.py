@@ -29,16 +29,9 @@ class _Watched:
 
 
 class Observer:
-    """Follows both health checks; `poll` as often as you like.
+    """Follows both health checks; `poll` as often as you like, `clock` decides whether a check is due.
 
-    Nothing is written before `record` is called: until then it only learns.
-
-    Args:
-        target: has the checkers' reports.
-        deployment: the checks and their nodes.
-        settings: the speed.
-        timeline: where to write.
-        clock: when a check is due again.
+    Nothing is written to the timeline before `record` is called: until then it only learns.
     """
 
     def __init__(

@@ -28,15 +28,11 @@ class Parcel:
         return hashlib.sha256(self.data).hexdigest()[:16]
 
     def script(self, *arguments: str, ship: bool, background: bool = False) -> str:
-        """A POSIX shell script that runs the probe, for SSM.
+        """A POSIX shell script that runs the probe with these arguments, for SSM.
 
         The directory belongs to the user that runs it alone; files in it can be named "$d/..." in `arguments`, which
-        are quoted unless they start with `"$d/`. Without `ship` it exits ABSENT where the probe is not there yet.
-
-        Args:
-            arguments: the probe's command line.
-            ship: carry the probe along.
-            background: leave it running and return at once; what it says on stderr goes to "$d/background.err".
+        are quoted unless they start with `"$d/`. With `ship` it carries the probe along, else it exits ABSENT where
+        the probe is not there yet. With `background` it returns at once; stderr goes to "$d/background.err".
         """
         words = " ".join(word if word.startswith('"$d/') else shlex.quote(word) for word in arguments)
         run = f'"$python" "$probe" {words}'

@@ -58,18 +58,10 @@ def fail_back(target: FaultTarget, settings: Settings, narrator: Narrator, *, cl
 def poll(
     clock: Clock, what: str, complaint: Callable[[], str], *, every_s: float, wait_s: float, next_step: Advice = ""
 ) -> None:
-    """Wait until there is no complaint any more.
-
-    Args:
-        clock: whose seconds count.
-        what: what is waited for, for the error.
-        complaint: what still keeps it from being so, "" when nothing does.
-        every_s: between two questions, wall-clock seconds.
-        wait_s: for how long, wall-clock seconds.
-        next_step: of the error.
+    """Wait until there is no complaint any more: `complaint` returns what still keeps `what` from being so.
 
     Raises:
-        TimeoutExceeded: there still is one, and the time is over.
+        TimeoutExceeded: there still is one after `wait_s` wall-clock seconds.
     """
     end = clock.time() + wait_s
     while last := complaint():

@@ -18,14 +18,10 @@ AROUND = 3
 
 
 def frame(timeline: Timeline, *, now: datetime, stack: str, speed: float, lines: int) -> RenderableType:
-    """The whole screen.
+    """The whole screen, `lines` high: the oldest requests and events give way.
 
-    Args:
-        timeline: what has been seen.
-        now: for the header and the ages.
-        stack: how the header calls what is watched, for example "srekv on aws, us-east-1".
-        speed: AWS-equivalent seconds in one wall-clock second.
-        lines: the screen's height; the oldest requests and events give way.
+    `stack` is what the header calls it, "srekv on aws, us-east-1"; `speed` is AWS-equivalent seconds in one
+    wall-clock second.
     """
     last = timeline.last or Snapshot(at=now)
     faster = "" if speed == 1 else f", speed {speed:g} (TTLs in AWS's seconds)"

@@ -38,13 +38,7 @@ SHORTEST_TIMEOUT_S = 0.5
 
 
 class Source(Generic[T]):
-    """Polls again and again in a thread until `ended` is set; whatever goes wrong becomes part of its sample.
-
-    Args:
-        poll: returns what there is now.
-        pause_s: between two polls, wall-clock seconds.
-        ended: when to stop.
-    """
+    """Polls each `pause_s` wall-clock seconds in a thread until `ended` is set; what goes wrong is in its sample."""
 
     def __init__(self, poll: Callable[[], T], *, pause_s: float, ended: threading.Event) -> None:
         self._poll = poll
@@ -75,12 +69,8 @@ class Source(Generic[T]):
 class Poller:
     """All sources of `status --watch`; a context manager.
 
-    Args:
-        target: has the stack and its checkers' reports.
-        view: makes a vantage point of a node.
-        deployment: the stack as it was read just now.
-        speed: AWS-equivalent seconds in one wall-clock second.
-        pause_s: between two polls, wall-clock seconds.
+    `view` makes a vantage point of a node; `deployment` is the stack as it was read just now; `speed` is
+    AWS-equivalent seconds in one wall-clock second, `pause_s` wall-clock seconds between two polls.
     """
 
     def __init__(
