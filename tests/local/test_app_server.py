@@ -140,22 +140,11 @@ def timed(call: Callable[[], Any]) -> tuple[int, float]:
     return call().status, time.monotonic() - began
 
 
-def test_health_never_waits_behind_a_hanging_table(start: Callable[[], Service], table: HangingTable) -> None:
-    """64 readers hang or are turned away; 30 health probes are all OK within a checker's patience."""
-    service = start()
-    assert service.get("/health").status == 200
-    with ThreadPoolExecutor(64) as pool:
-        readers = [pool.submit(timed, lambda: service.get("/read?key=k", timeout=20)) for _ in range(64)]
-        table.wait_for(24)
-        probes = [timed(lambda: service.get("/health", timeout=5)) for _ in range(30)]
-        answers = [reader.result() for reader in readers]
-    assert {status for status, _ in probes} == {200}
-    assert max(seconds for _, seconds in probes) < CHECKER_WAITS_S
-    assert {status for status, _ in answers} == {503}
-
-
 def test_ten_times_the_load(start: Callable[[], Service], table: HangingTable) -> None:
-    """240 readers for 24 places at a table that hangs: health at once, the others refused in time, and counted."""
+    """240 readers for 24 places at a table that hangs: health at once, the others refused in time, and counted.
+
+    No health probe takes longer than a checker waits.
+    """
     service = start()
     assert service.get("/health").status == 200
     with ThreadPoolExecutor(240) as pool:
@@ -166,6 +155,7 @@ def test_ten_times_the_load(start: Callable[[], Service], table: HangingTable) -
     assert {status for status, _ in probes} == {200}
     # Half of them: this machine may be busy with other things.
     assert statistics.median(seconds for _, seconds in probes) < HEALTH_S
+    assert max(seconds for _, seconds in probes) < CHECKER_WAITS_S
     assert {status for status, _ in answers} == {503}
     refused = re.search(rb"^srekv_refused_total (\d+)", service.ask("GET", "/metrics")[1], re.MULTILINE)
     assert refused is not None

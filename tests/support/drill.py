@@ -302,14 +302,7 @@ class World:
         node = self.liar or ("az1" if address == PRIMARY else "az2")
         status, said = self._serve(method, path, body)
         data = base64.b64encode(said.encode()).decode()
-        return {
-            "address": address,
-            "status": status,
-            "node": node,
-            "headers": {},
-            "body_b64": data,
-            "elapsed_s": 0.01,
-        }
+        return {"address": address, "status": status, "node": node, "headers": {}, "body_b64": data, "elapsed_s": 0.01}
 
     def _serve(self, method: str, path: str, body: str) -> tuple[int, str]:
         route, _, query = path.partition("?")

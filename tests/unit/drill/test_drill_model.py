@@ -110,10 +110,7 @@ def test_outage_bound_has_every_part() -> None:
     assert outage_bound_s(_check(), ttl=60, settings=settings) == 42 + 60 + 3 + 2
 
 
-@given(
-    offset=st.floats(-100, 100),
-    trips=st.lists(st.tuples(st.floats(0, 5), st.floats(0, 5)), min_size=1, max_size=5),
-)
+@given(offset=st.floats(-100, 100), trips=st.lists(st.tuples(st.floats(0, 5), st.floats(0, 5)), min_size=1, max_size=5))
 def test_offset_is_within_the_round_trips(offset: float, trips: list[tuple[float, float]]) -> None:
     """The offset is never further off than the shortest round trip was long."""
     measured = ClockOffset()

@@ -30,13 +30,7 @@ def _node(name: str, role: Any, state: str) -> Node:
 
 def _check(name: str) -> Check:
     return Check(
-        name=f"hc-{name}",
-        id=f"id-{name}",
-        address=ADDRESSES[name],
-        port=80,
-        path="/health",
-        interval=10,
-        threshold=3,
+        name=f"hc-{name}", id=f"id-{name}", address=ADDRESSES[name], port=80, path="/health", interval=10, threshold=3
     )
 
 

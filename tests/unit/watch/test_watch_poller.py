@@ -111,12 +111,7 @@ class Place:
 
     def _response(self, right: int) -> Response:
         return Response(
-            status=self.status or right,
-            node="az1",
-            address="192.0.2.1",
-            body=b"",
-            error="",
-            elapsed_s=0.01,
+            status=self.status or right, node="az1", address="192.0.2.1", body=b"", error="", elapsed_s=0.01
         )
 
 
