@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from srekv.doctor.catalogue import find
 from srekv.doctor.facts import Facts, HealthCheck, Host, Record
 from srekv.doctor.model import Examination, Finding, Objectives
-from srekv.errors import Advice, CommandLine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,23 +40,17 @@ def followed(facts: Facts, _: Objectives) -> Iterator[Finding]:
             yield from (gap.finding for gap in aspect(facts, record) or () if gap.finding)
 
 
-def _gap(kind: str, record: Record, what: str, *, proof: str, fix: Advice, region: str = "") -> Gap:
-    return Gap(what=what, finding=find(kind, subject=record.label, proof=proof, fix=fix, what=what, region=region))
-
-
-def _by_hand(kind: str, record: Record, what: str, *, proof: str, command: str) -> Gap:
-    """A gap that a person can close."""
-    return _gap(kind, record, what, proof=proof, fix=CommandLine(f"aws route53 {command}") + ", and follow it by hand")
+def _gap(kind: str, record: Record, what: str, **words: Any) -> Gap:
+    return Gap(what=what, finding=find(kind, record.label, what=what, **words))
 
 
 def _policy(facts: Facts, record: Record) -> Sequence[Gap] | None:
     """The doctor knows the decision between PRIMARY and SECONDARY only."""
     if record.failover:
         return ()
-    proof = f"a {record.policy} record set of type {record.kind} with {_health(record)}"
     what = f"the {record.policy} routing policy, and what is behind the record set"
-    command = f"list-resource-record-sets --hosted-zone-id {facts.zone.id}"
-    return (_by_hand("other-policy", record, what, proof=proof, command=command),)
+    about = {"policy": record.policy, "type": record.kind, "health": _health(record)}
+    return (_gap("other-policy", record, what, zone=facts.zone.id, **about),)
 
 
 def _health(record: Record) -> str:
@@ -70,9 +64,7 @@ def _alias(facts: Facts, record: Record) -> Sequence[Gap] | None:
     if not record.alias or not record.failover:
         return None
     what = f"the alias target {record.alias.rstrip('.')}: what it answers, and its health"
-    proof = f"AliasTarget {record.alias}, {_health(record)}"
-    command = f"list-resource-record-sets --hosted-zone-id {facts.zone.id}"
-    return (_by_hand("alias-target", record, what, proof=proof, command=command),)
+    return (_gap("alias-target", record, what, zone=facts.zone.id, alias=record.alias, health=_health(record)),)
 
 
 def _check(facts: Facts, record: Record) -> Sequence[Gap] | None:
@@ -84,40 +76,27 @@ def _check(facts: Facts, record: Record) -> Sequence[Gap] | None:
     check = facts.check_of(record)
     if check is None:
         return ()
-    command = f"get-health-check --health-check-id {check.id}"
     if not check.requests:
         target = check.host or check.address
         seen = f"{check.kind} check of {target}" if target else f"{check.kind} check"
-        what, proof = f"what {check.id} monitors, a {seen}", f"{check.id} is a {seen}"
-        return (_by_hand("indirect-check", record, what, proof=proof, command=command),)
-    inside = []
+        return (_gap("indirect-check", record, f"what {check.id} monitors, a {seen}", check=check.id, seen=seen),)
+    return tuple(_check_gaps(facts, record, check))
+
+
+def _check_gaps(facts: Facts, record: Record, check: HealthCheck) -> Iterator[Gap]:
+    """Checkers in a VPC; a check of another address than the record's, and addresses without a check."""
+    asked = {"check": check.id, "address": check.address}
     if facts.is_inside(check):
         what = f"whether the checkers of {check.id} reach {check.address} from inside their VPC"
-        proof = f"{check.id}: IPAddress {check.address}, EndpointType {check.endpoint or 'not shown'}"
-        inside = [_by_hand("private-endpoint", record, what, proof=proof, command=command)]
-    return (*inside, *_other_addresses(facts, record, check))
-
-
-def _other_addresses(facts: Facts, record: Record, check: HealthCheck) -> Iterator[Gap]:
-    """A check of another address than the record's, with a machine that is not known; addresses without a check."""
+        yield _gap("private-endpoint", record, what, **asked, endpoint=check.endpoint or "not shown")
+    values = ", ".join(record.values)
     known = check.address in facts.hosts and any(one in facts.hosts for one in record.addresses)
     if check.address not in record.values and not known:
-        yield _gap(
-            "check-elsewhere-unknown",
-            record,
-            "whether record and health check are about the same machine",
-            proof=f"the record answers {record.alias or ', '.join(record.values)}, {check.id} checks {check.address}",
-            fix="compare them by hand: " + CommandLine(f"aws route53 get-health-check --health-check-id {check.id}"),
-        )
+        what = "whether record and health check are about the same machine"
+        yield _gap("check-elsewhere-unknown", record, what, **asked, values=record.alias or values)
     others = [one for one in record.values if one != check.address]
     if others and len(record.values) > 1:
-        yield _gap(
-            "value-unchecked",
-            record,
-            f"the health of {', '.join(others)}",
-            proof=f"{check.id} checks {check.address}, the record answers {', '.join(record.values)}",
-            fix="one record set and health check for each address: a multivalue group, the alias of this record",
-        )
+        yield _gap("value-unchecked", record, f"the health of {', '.join(others)}", **asked, values=values)
 
 
 def _reports(facts: Facts, record: Record) -> Sequence[Gap] | None:
@@ -130,8 +109,7 @@ def _reports(facts: Facts, record: Record) -> Sequence[Gap] | None:
         return (Gap(what=what),)
     if facts.reports[check.id]:
         return ()
-    proof, fix = f"GetHealthCheckStatus of {check.id} shows no observation", CommandLine("srekv doctor")
-    return (_gap("check-unproven", record, f"{what}: there are none yet", proof=proof, fix=fix + " again in a minute"),)
+    return (_gap("check-unproven", record, f"{what}: there are none yet", check=check.id),)
 
 
 def _machine(facts: Facts, record: Record) -> Sequence[Gap] | None:
@@ -143,16 +121,8 @@ def _machine(facts: Facts, record: Record) -> Sequence[Gap] | None:
         return ()
     if not facts.hosts_read:
         return (Gap(what=f"what is behind {unknown}"),)
-    return (
-        _gap(
-            "machine-unknown",
-            record,
-            f"what is behind {unknown}, and in which zone",
-            proof=f"the record answers {', '.join(record.values)}",
-            fix="compare by hand: two machines, two Availability Zones, both open to Route 53's health checkers?",
-            region=facts.region,
-        ),
-    )
+    what, values = f"what is behind {unknown}, and in which zone", ", ".join(record.values)
+    return (_gap("machine-unknown", record, what, values=values, region=facts.region),)
 
 
 def _on_machine(what: str, is_read: Callable[[Facts, Host], bool]) -> Aspect:

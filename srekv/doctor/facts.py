@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from srekv.errors import Advice, CommandLine
+from srekv.doctor.catalogue import find
+from srekv.doctor.model import Finding
 from srekv.provision.model import Observation
 
 HTTP = frozenset({"HTTP", "HTTPS", "HTTP_STR_MATCH", "HTTPS_STR_MATCH"})
@@ -321,9 +322,9 @@ class Facts:
         ip = ipaddress.ip_address(address)
         return address in self.hosts or ip.is_multicast or not (ip.is_global or ip.is_loopback)
 
-    def fix(self, command: Advice) -> Advice:
-        """The cure of something that `srekv up` repairs in a stack of ours; elsewhere that command."""
-        return CommandLine("srekv up") if self.stack else command
+    def find(self, kind: str, subject: str, **words: Any) -> Finding:
+        """A finding about this zone, as `catalogue.find` makes them."""
+        return find(kind, subject, in_stack=self.stack is not None, **words)
 
 
 def covers(domain: str, name: str) -> bool:

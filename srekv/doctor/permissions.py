@@ -14,7 +14,6 @@ from srekv.doctor.catalogue import find
 from srekv.doctor.model import Finding, Severity
 from srekv.doctor.policies import listed
 from srekv.doctor.reader import Reader
-from srekv.errors import CommandLine
 from srekv.provision.engine.answers import DENIED, FAILURES, code_of
 from srekv.provision.engine.run import Run
 from srekv.provision.permissions import operator_policy
@@ -128,10 +127,5 @@ def _decisions(result: Mapping[str, Any]) -> Iterator[str]:
 def permission_findings(permissions: Permissions, *, severity: Severity) -> Iterator[Finding]:
     """One finding that names every refused action."""
     if permissions.refused:
-        yield find(
-            "permission-refused",
-            subject=permissions.who,
-            proof=", ".join(f"{action} ({decision})" for action, decision in permissions.refused.items()),
-            fix=CommandLine("srekv policy") + " prints the policy to attach",
-            severity=severity,
-        )
+        actions = ", ".join(f"{action} ({decision})" for action, decision in permissions.refused.items())
+        yield find("permission-refused", permissions.who, severity=severity, actions=actions)

@@ -17,7 +17,7 @@ from srekv.doctor.model import Finding
 from srekv.doctor.reader import Reader
 from srekv.doctor.rules import not_examined
 from srekv.doctor.rules_network import acl_findings
-from srekv.errors import CommandLine, SrekvError
+from srekv.errors import SrekvError
 from srekv.provision.engine.answers import FAILURES, explain
 from srekv.provision.inventory.existing import of_node
 from srekv.provision.naming import NODES
@@ -65,13 +65,8 @@ def findings(steps: Steps) -> Iterator[Finding]:
             step.fit()
         except (SrekvError, *FAILURES) as error:
             refusal = explain(error, step.checking)
-            yield find(
-                "up-refused",
-                subject="srekv up",
-                proof=refusal.why or refusal.what,
-                fix=refusal.next_step,
-                what=refusal.what,
-            )
+            why, fix = refusal.why or refusal.what, refusal.next_step
+            yield find("up-refused", "srekv up", what=refusal.what, why=why, fix=fix)
     yield from _additional(steps)
 
 
@@ -97,18 +92,14 @@ def _room(reader: Reader, steps: Steps, needed: int) -> Iterator[Finding]:
     """Whether the quota leaves an Elastic IP for each node that has none (aws-facts 4.5)."""
     what, ec2 = "room for two addresses", steps.run.clients.ec2
     answer = reader.ask(what, ec2, "describe_account_attributes", AttributeNames=[QUOTA])
-    taken = reader.ask(what, ec2, "describe_addresses")
+    addresses = reader.ask(what, ec2, "describe_addresses")
     attributes = answer["AccountAttributes"] if answer else ()
     values = [value for one in attributes if one["AttributeName"] == QUOTA for value in one["AttributeValues"]]
-    if not values or taken is None:
+    if not values or addresses is None:
         return
     quota = int(values[0]["AttributeValue"])
     # Addresses that a customer brought along are not counted.
-    counted = [one for one in taken["Addresses"] if one.get("PublicIpv4Pool", AMAZON) == AMAZON]
+    counted = [one for one in addresses["Addresses"] if one.get("PublicIpv4Pool", AMAZON) == AMAZON]
     if quota - len(counted) < needed:
-        yield find(
-            "address-quota",
-            subject=steps.run.config.region,
-            proof=f"{QUOTA} is {quota}, {len(counted)} are taken, {needed} are needed",
-            fix=CommandLine("aws ec2 release-address --allocation-id ID") + " of an unused one, or raise the quota",
-        )
+        region, taken = steps.run.config.region, len(counted)
+        yield find("address-quota", region, quota=QUOTA, limit=quota, taken=taken, needed=needed)

@@ -9,7 +9,6 @@ from srekv.doctor import examined, rules_network, rules_records
 from srekv.doctor.catalogue import find
 from srekv.doctor.facts import REPORTS, Facts, Group, Unread
 from srekv.doctor.model import Diagnosis, Finding, NameVerdict, Objectives
-from srekv.errors import CommandLine
 
 QUESTIONS: Mapping[str, Callable[[Facts, Objectives], Iterator[Finding]]] = {
     "a PRIMARY and a SECONDARY": rules_records.complete,
@@ -65,11 +64,5 @@ def _name(facts: Facts, group: Group, *, prevented: bool, not_examined: Iterable
 
 def not_examined(unread: Unread) -> Finding:
     """What could not be read, as a finding that names the permission if that is what lacks."""
-    again = CommandLine("srekv doctor") + " again"
-    return find(
-        "permission-missing" if unread.denied else "not-read",
-        subject=unread.action,
-        proof=unread.why,
-        fix=f"allow {unread.action} for these credentials" if unread.denied else again,
-        what=unread.what,
-    )
+    kind = "permission-missing" if unread.denied else "not-read"
+    return find(kind, unread.action, what=unread.what, why=unread.why, action=unread.action)

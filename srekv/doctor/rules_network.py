@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from srekv.doctor.catalogue import find
-from srekv.doctor.facts import LAST, AclEntry, Checkers, Facts, HealthCheck, Host, Record, Subnet, covers
+from srekv.doctor.facts import LAST, AclEntry, Checkers, Facts, HealthCheck, Host, Record, Rival, Subnet, covers
 from srekv.doctor.model import Finding, Objectives, Severity
 from srekv.doctor.policies import allows
-from srekv.doctor.reach import Passage, inwards, open_ports, outwards, through_groups
+from srekv.doctor.reach import EPHEMERAL, Passage, inwards, open_ports, outwards, through_groups
 from srekv.errors import CommandLine
 from srekv.provision.permissions import AGENT_ACTIONS, TABLE_ACTIONS
 
@@ -37,17 +37,16 @@ def groups_open(facts: Facts, _: Objectives) -> Iterator[Finding]:
         passage = through_groups(rules, checkers, check.port)
         if passage.share == 1.0:
             continue
-        groups, others = ", ".join(host.groups), open_ports(rules, checkers)
-        wrong_port = passage.share <= SLIGHT and others
-        yield find(
-            "wrong-port" if wrong_port else "group-shuts-checkers-out",
-            subject=record.label,
-            proof=f"{groups} open {', '.join(others)} to the checkers"
-            if wrong_port
-            else f"port {check.port} of {groups} is open to {_part(passage)} checkers' addresses",
-            fix=facts.fix(_admit(host.groups[0], check.port, checkers)),
+        groups, others = ", ".join(host.groups), ", ".join(open_ports(rules, checkers))
+        yield facts.find(
+            "wrong-port" if passage.share <= SLIGHT and others else "group-shuts-checkers-out",
+            record.label,
             severity=_severity(passage),
+            fix=_admit(host.groups[0], check.port, checkers),
             port=check.port,
+            groups=groups,
+            others=others,
+            part=_part(passage),
         )
 
 
@@ -85,19 +84,21 @@ def acl_findings(subnet: Subnet, checkers: Checkers, port: int, *, subject: str)
     """What a subnet's network ACL stops of the checkers' traffic."""
     if subnet.acl is None:
         return
-    requests, answers = inwards(subnet.acl, checkers.ranges, port), outwards(subnet.acl, checkers.ranges)
-    for kind, way, passage, what, ports in (
-        ("acl-stops-checkers", "ingress", requests, f"requests to port {port}", (port, port)),
-        ("acl-stops-answers", "egress", answers, "answers to the ports 1024-65535", (1024, 65535)),
+    for kind, way, passage, ports in (
+        ("acl-stops-checkers", "ingress", inwards(subnet.acl, checkers.ranges, port), (port, port)),
+        ("acl-stops-answers", "egress", outwards(subnet.acl, checkers.ranges), EPHEMERAL),
     ):
         if passage.share < 1.0:
-            rule = passage.stopped_by or "no rule allows the others"
             yield find(
                 kind,
-                subject=subject,
-                proof=f"{subnet.acl_id} of {subnet.id} passes {_part(passage)} {what}: {rule}",
-                fix=_allow(subnet, way, ports, passage.stopped_by),
+                subject,
                 severity=_severity(passage),
+                fix=_allow(subnet, way, ports, passage.stopped_by),
+                acl=subnet.acl_id,
+                subnet=subnet.id,
+                part=_part(passage),
+                port=port,
+                rule=passage.stopped_by or "no rule allows the others",
             )
 
 
@@ -120,14 +121,7 @@ def routed(facts: Facts, _: Objectives) -> Iterator[Finding]:
     for record, _check, host in _watched(facts):
         subnet = facts.subnets.get(host.subnet_id)
         if subnet and subnet.is_public is False:
-            yield find(
-                "no-internet-route",
-                subject=record.label,
-                proof=f"the route table of {subnet.id} has no active 0.0.0.0/0 to an igw-",
-                fix=CommandLine(
-                    "aws ec2 create-route --route-table-id TABLE --destination-cidr-block 0.0.0.0/0 --gateway-id IGW"
-                ),
-            )
+            yield facts.find("no-internet-route", record.label, subnet=subnet.id)
 
 
 def lasting(facts: Facts, _: Objectives) -> Iterator[Finding]:
@@ -136,30 +130,19 @@ def lasting(facts: Facts, _: Objectives) -> Iterator[Finding]:
         hosts = facts.hosts_of(record.addresses)
         down = [host for host in hosts if host.instance_id and host.state not in {"running", "pending"}]
         if down and len(down) == len(record.values):
-            second = record.failover == "SECONDARY"
-            yield find(
-                "not-running",
-                subject=record.label,
-                proof=f"{down[0].name} is {down[0].state}",
-                fix=facts.fix(CommandLine(f"aws ec2 start-instances --instance-ids {down[0].instance_id}")),
-                severity="prevents" if second else "risk",
-                state=down[0].state,
-                why="there is nothing to fail over to"
-                if second
-                else "there is no PRIMARY to lose, and none to go back to",
-            )
+            first = {"machine": down[0].name, "state": down[0].state, "instance": down[0].instance_id}
+            if record.failover == "SECONDARY":
+                why = "there is nothing to fail over to"
+                yield facts.find("not-running", record.label, severity="prevents", why=why, **first)
+            else:
+                why = "there is no PRIMARY to lose, and none to go back to"
+                yield facts.find("not-running", record.label, why=why, **first)
     for record, check, host in _watched(facts):
         if host.instance_id and check.address == host.public and not host.elastic:
             associate = CommandLine(f"aws ec2 associate-address --instance-id {host.instance_id}")
-            yield find(
-                "address-not-elastic",
-                subject=record.label,
-                proof=f"{check.address} of {host.name} was assigned automatically",
-                fix=CommandLine("aws ec2 allocate-address")
-                + ", "
-                + associate
-                + ", and put the new address into the record and the check",
-            )
+            fix = CommandLine("aws ec2 allocate-address") + ", " + associate
+            fix += ", and put the new address into the record and the check"
+            yield facts.find("address-not-elastic", record.label, address=check.address, machine=host.name, fix=fix)
 
 
 def attributes(facts: Facts, _: Objectives) -> Iterator[Finding]:
@@ -168,62 +151,42 @@ def attributes(facts: Facts, _: Objectives) -> Iterator[Finding]:
     for vpc in facts.vpcs.values() if facts.zone.private else ():
         for name, value in vpc.attributes.items():
             if not value:
-                fix = CommandLine(f"aws ec2 modify-vpc-attribute --vpc-id {vpc.id} {options[name]}")
-                yield find(
-                    "dns-attribute-off", subject=vpc.id, proof=f"{vpc.id}: {name} false", fix=fix, attribute=name
-                )
+                yield facts.find("dns-attribute-off", vpc.id, vpc=vpc.id, attribute=name, option=options[name])
 
 
 def associated(facts: Facts, _: Objectives) -> Iterator[Finding]:
     """A private zone answers in the VPC of its machines, where the clients are taken to be."""
     zone = facts.zone
-    homes = {host.vpc_id for host in facts.hosts.values() if host.vpc_id} if zone.private else set()
-    for vpc_id in sorted(homes - set(zone.vpcs)):
-        yield find(
-            "zone-not-associated",
-            subject=zone.label,
-            proof=f"{zone.id} is associated with {', '.join((*zone.vpcs, *zone.elsewhere)) or 'nothing'}",
-            fix=facts.fix(
-                CommandLine(
-                    f"aws route53 associate-vpc-with-hosted-zone --hosted-zone-id {zone.id} "
-                    f"--vpc VPCRegion={facts.region},VPCId={vpc_id}"
-                )
-            ),
-            severity="prevents" if facts.stack else "risk",
-            vpc=vpc_id,
-        )
+    if not zone.private:
+        return
+    where = {"zone": zone.id, "region": facts.region, "vpcs": ", ".join((*zone.vpcs, *zone.elsewhere)) or "nothing"}
+    for vpc_id in sorted({host.vpc_id for host in facts.hosts.values() if host.vpc_id} - set(zone.vpcs)):
+        severity = "prevents" if facts.stack else "risk"
+        yield facts.find("zone-not-associated", zone.label, severity=severity, vpc=vpc_id, **where)
     last = not zone.elsewhere and not any(one.exists for one in facts.vpcs.values())
-    for vpc in facts.vpcs.values() if zone.private else ():
+    for vpc in facts.vpcs.values():
         if not vpc.exists:
-            yield find(
-                "vpc-gone",
-                subject=zone.label,
-                proof=f"DescribeVpcs does not show {vpc.id}",
-                fix=_disassociate("zone", zone.id, vpc.id, facts.region),
-                severity="prevents" if last else "risk",
-                vpc=vpc.id,
-            )
+            yield facts.find("vpc-gone", zone.label, severity="prevents" if last else "risk", vpc=vpc.id, **where)
 
 
 def unrivalled(facts: Facts, _: Objectives) -> Iterator[Finding]:
     """Nothing more specific answers for the name: a match never falls through to a wider zone."""
     for rival in facts.rivals:
+        seen = {"rival": rival.kind, "id": rival.id, "domain": rival.name.rstrip("."), "vpc": rival.vpc_id}
         for pair in facts.pairs:
             if covers(rival.name, pair.name):
-                yield find(
-                    "name-answered-elsewhere",
-                    subject=pair.label,
-                    proof=f"{rival.kind} {rival.id} for {rival.name.rstrip('.')} in {rival.vpc_id}",
-                    fix=_disassociate(rival.kind, rival.id, rival.vpc_id, facts.region),
-                    rival=rival.kind,
-                )
+                fix = _disassociate(rival, facts.region)
+                yield facts.find("name-answered-elsewhere", pair.label, fix=fix, **seen)
 
 
-def _disassociate(kind: str, id: str, vpc_id: str, region: str) -> CommandLine:  # noqa: A002 - AWS calls it an id
-    if kind == "forwarding rule":
-        return CommandLine(f"aws route53resolver disassociate-resolver-rule --resolver-rule-id {id} --vpc-id {vpc_id}")
+def _disassociate(rival: Rival, region: str) -> CommandLine:
+    if rival.kind == "forwarding rule":
+        return CommandLine(
+            f"aws route53resolver disassociate-resolver-rule --resolver-rule-id {rival.id} --vpc-id {rival.vpc_id}"
+        )
     return CommandLine(
-        f"aws route53 disassociate-vpc-from-hosted-zone --hosted-zone-id {id} --vpc VPCRegion={region},VPCId={vpc_id}"
+        f"aws route53 disassociate-vpc-from-hosted-zone --hosted-zone-id {rival.id} "
+        f"--vpc VPCRegion={region},VPCId={rival.vpc_id}"
     )
 
 
@@ -231,17 +194,10 @@ def unicast(facts: Facts, _: Objectives) -> Iterator[Finding]:
     """Machines whose resolver takes .local for multicast DNS are told of the zone."""
     zone, hosts = facts.zone.label, facts.hosts.values()
     untold = ", ".join(sorted({host.name for host in hosts if host.resolves is False}))
-    unknown = all(host.resolves is None for host in hosts)
-    if covers("local", zone) and (untold or unknown):
-        yield find(
-            "local-is-multicast",
-            subject=zone,
-            proof=f"no {DROP_IN} file for the zone in the user data of {untold}"
-            if untold
-            else "no machine is known whose user data could be read",
-            fix=f"on every client: printf '[Resolve]\\nDNS=169.254.169.253\\nDomains=~{zone}\\n' > {DROP_IN}zone.conf; "
-            "systemctl restart systemd-resolved",
-        )
+    if covers("local", zone) and (untold or all(host.resolves is None for host in hosts)):
+        seen = f"no {DROP_IN} file for the zone in the user data of {untold}"
+        seen = seen if untold else "no machine is known whose user data could be read"
+        yield facts.find("local-is-multicast", zone, seen=seen, zone=zone, folder=DROP_IN)
 
 
 def permitted(facts: Facts, _: Objectives) -> Iterator[Finding]:
@@ -254,12 +210,10 @@ def permitted(facts: Facts, _: Objectives) -> Iterator[Finding]:
         ("role-lacks-agent", AGENT_ACTIONS, "*"),
     ):
         if lacking := [action for action in actions if not allows(stack.policies, action, resource)]:
-            proof = f"no policy of {stack.role} allows {', '.join(lacking)} on {resource}"
-            yield find(kind, subject=stack.role, proof=proof, fix=CommandLine("srekv up"))
+            yield facts.find(kind, stack.role, role=stack.role, actions=", ".join(lacking), resource=resource)
 
 
 def undisturbed(facts: Facts, _: Objectives) -> Iterator[Finding]:
     """No drill left its fault in the primary."""
     if facts.stack and facts.stack.fault:
-        proof = f"the tag srekv:fault of the primary: {facts.stack.fault}"
-        yield find("drill-fault", subject=facts.stack.name, proof=proof, fix=CommandLine("srekv up"))
+        yield facts.find("drill-fault", facts.stack.name, fault=facts.stack.fault)
