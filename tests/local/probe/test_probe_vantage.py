@@ -242,9 +242,7 @@ def test_a_refused_write_has_the_outcome_that_the_service_says(site: Any, said: 
 
 def test_a_whole_drill(site: Any, tmp_path: Path) -> None:
     """Stop, switch, heal, failback under a real load: the verdict holds and every phase has a length."""
-    settings = Settings(
-        resolver=site.dns.endpoint, port=site.port, run_id="drill", speed=20, steady_s=8, op_timeout_s=20, rate=5
-    )
+    settings = Settings(resolver=site.dns.endpoint, port=site.port, run_id="drill", speed=20, op_timeout_s=20, rate=5)
     site.lag_s = 1.9  # as three failed checks take at that speed: nobody could explain a shorter outage
     log = Log()
     order = Order(fault=fault(entry("stop")))
