@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -216,14 +216,9 @@ class Hand:
 
     def protect_table(self, at: str, number: int) -> str:
         """B5: the table is protected while `down` is at work: when it makes this call for that time."""
-        numbers = itertools.count(1)
-
-        def protect(_: Mapping[str, Any]) -> None:
-            if next(numbers) != number:
-                return
-            self.world.by_hand("dynamodb").update_table(TableName="SREKeyValue", DeletionProtectionEnabled=True)
-
-        self.world.calls.answers[at] = protect
+        update = self.world.by_hand("dynamodb").update_table
+        protect = partial(update, TableName="SREKeyValue", DeletionProtectionEnabled=True)
+        self.world.calls.before(at, number, protect)
         return "protected since"
 
     def gateway(self) -> str:

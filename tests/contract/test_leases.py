@@ -186,19 +186,7 @@ def test_two_ups_with_different_leases(world: Any, call: str, number: int) -> No
     """One comes whole between two calls of the other: each node was told what its tag says, and the role promises."""
     world.up(lease_s=HOUR)
     told = Agents(world)
-    answer, calls = world.calls.answers.get(call), 0
-
-    def interrupted(body: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == number:
-            world.calls.answers.pop(call)
-            if answer:
-                world.calls.answers[call] = answer
-            world.up(lease_s=3 * HOUR)
-        return answer(body) if answer else None
-
-    world.calls.answers[call] = interrupted
+    world.calls.before(call, number, lambda: world.up(lease_s=3 * HOUR))
     world.up(lease_s=2 * HOUR)
     (end,) = _shown(world)
     assert set(told.told.values()) == {str(int(_moment(end).timestamp()))}
@@ -301,16 +289,8 @@ def test_a_killed_up_with_a_lease_ends_in_one_stack(world: Any) -> None:
 
 def test_two_first_ups_with_different_leases(strict: Any) -> None:
     """The nodes are launched once; whoever promised what, the next `up` sees it and makes it true."""
-    told, calls = Agents(strict), 0
-
-    def interrupted(_: Any) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == 1:
-            strict.calls.answers.pop("RunInstances")
-            strict.up(lease_s=3 * HOUR)
-
-    strict.calls.answers["RunInstances"] = interrupted
+    told = Agents(strict)
+    strict.calls.before("RunInstances", 1, lambda: strict.up(lease_s=3 * HOUR))
     strict.up(lease_s=2 * HOUR)
     assert len(_ids(strict)) == 2
 

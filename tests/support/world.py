@@ -81,6 +81,21 @@ class Calls:
         """Let the connection break when that call has taken effect: the process lives and gets no answer."""
         self.account.lose_answer(operation, number)
 
+    def before(self, operation: str, number: int, work: Callable[[], object]) -> None:
+        """Do `work` once, when this operation is about to be called for that time; then it is answered as before."""
+        answer, left = self.answers.get(operation), [*range(number)]
+
+        def interrupted(body: Mapping[str, Any]) -> Any:
+            left.pop()
+            if not left:
+                del self.answers[operation]
+                if answer:
+                    self.answers[operation] = answer
+                work()
+            return answer(body) if answer else None
+
+        self.answers[operation] = interrupted
+
     def _hear(self, event: str, /, **told: Any) -> None:
         if event in self.listeners:
             self.listeners[event](**told)
