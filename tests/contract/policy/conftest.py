@@ -33,6 +33,14 @@ KINDS = {
 }
 """How EC2's ids begin, and what their ARNs call them."""
 
+TAGGING = {
+    "CreateRole": "iam:TagRole",
+    "CreateInstanceProfile": "iam:TagInstanceProfile",
+    "CreateTable": "dynamodb:TagResource",
+    "PutMetricAlarm": "cloudwatch:TagResource",
+}
+"""The action that a creating call asks for besides its own, where it gives tags."""
+
 Context = dict[str, Any]
 
 
@@ -49,10 +57,6 @@ class Question:
         """With lists as tuples, so that equal questions are found to be equal."""
         items = (context or {}).items()
         return cls(action, resource, tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in sorted(items)))
-
-    def as_json(self, policy: int) -> dict[str, Any]:
-        """For the evaluator, to be judged by that policy."""
-        return {"policy": policy, "action": self.action, "resource": self.resource, "context": dict(self.context)}
 
 
 def _requested(tags: Any) -> Context:
@@ -114,8 +118,9 @@ class Call:
             yield from special()
             return
         resources = getattr(self, f"_{self.service}")()
-        for resource, context in resources.items():
-            yield Question.of(self.action, resource, context)
+        for action in filter(None, (self.action, TAGGING.get(self.operation))):
+            for resource, context in resources.items():
+                yield Question.of(action, resource, context)
 
     def _arn(self, resource: str, *, service: str = "", region: str | None = None, account: str = ACCOUNT) -> str:
         where = self.region if region is None else region
@@ -246,16 +251,6 @@ class Call:
         """The role in the profile is passed to EC2 (I8)."""
         return Question.of("iam:PassRole", self._role(profile), {"iam:PassedToService": "ec2.amazonaws.com"})
 
-    def _iam_create_role(self) -> Iterator[Question]:
-        for action in (self.action, "iam:TagRole"):
-            for resource, context in self._iam().items():
-                yield Question.of(action, resource, context)
-
-    def _iam_create_instance_profile(self) -> Iterator[Question]:
-        for action in (self.action, "iam:TagInstanceProfile"):
-            for resource, context in self._iam().items():
-                yield Question.of(action, resource, context)
-
     def _iam_add_role_to_instance_profile(self) -> Iterator[Question]:
         yield Question.of(self.action, self._profile())
         yield self._passing(self.params["RoleName"])
@@ -277,11 +272,6 @@ class Call:
         except dynamodb.exceptions.ResourceNotFoundException:
             tags = {}
         return {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
-
-    def _dynamodb_create_table(self) -> Iterator[Question]:
-        for action in (self.action, "dynamodb:TagResource"):
-            for resource, context in self._dynamodb().items():
-                yield Question.of(action, resource, context)
 
     # Route 53
 
@@ -344,19 +334,13 @@ class Call:
         names = self.params.get("AlarmNames") or [self.params.get("AlarmName", "*")]
         return {self._arn(f"alarm:{name}"): _requested(self.params.get("Tags")) for name in names}
 
-    def _cloudwatch_put_metric_alarm(self) -> Iterator[Question]:
-        for action in (self.action, "cloudwatch:TagResource"):
-            for resource, context in self._cloudwatch().items():
-                yield Question.of(action, resource, context)
-
     # STS, Route 53's resolver
 
     def _sts(self) -> dict[str, Context]:
         assert self.operation == "GetCallerIdentity", "only that needs no permission"
         return {}
 
-    def _route53resolver(self) -> dict[str, Context]:
-        return {"*": {}}
+    _route53resolver = _ssm
 
 
 Evaluate = Callable[[Sequence[tuple[Mapping[str, Any], Question]]], list[str]]
@@ -375,7 +359,10 @@ def evaluate() -> Evaluate:
             if not any(policy is known for known in policies):
                 policies.append(policy)
         number = {id(policy): position for position, policy in enumerate(policies)}
-        questions = [question.as_json(number[id(policy)]) for policy, question in pairs]
+        questions = [
+            {"policy": number[id(policy)], "action": one.action, "resource": one.resource, "context": dict(one.context)}
+            for policy, one in pairs
+        ]
         text = json.dumps({"account": ACCOUNT, "policies": policies, "questions": questions})
         done = subprocess.run(
             [node, HERE / "evaluate.mjs"], input=text, capture_output=True, text=True, check=False, timeout=240
