@@ -78,8 +78,8 @@ def command(invocation: Invocation, options: Options) -> None:
     account = Account(config, session_of(invocation, config))
     with invocation.screen.progress(dry=options.dry_run) as narration:
         regions = account.regions() if options.all_regions else (config.region,)
-        look = partial(_look, account, options, now, narration)
-        inventory, found = look(regions)
+        list_regions = partial(_list, account, options, now, narration)
+        inventory, found = list_regions(regions)
         work = [one for one in found if one.goes]
         held = {one: _held(account, one, narration) for one in work}
         _show_found(invocation, found, held)
@@ -89,7 +89,7 @@ def command(invocation: Invocation, options: Options) -> None:
                 with narration.still():
                     _ask(work, held)
             refused = _carry_out(account, work, narration)
-            proof, rest = look({*(one.region for one in work), min(regions)})
+            proof, rest = list_regions({*(one.region for one in work), min(regions)})
         left = with_reasons(account.name_holders(_left(work, rest)), refused)
         changes = narration.changes
     kept = [thing for one in rest for thing in one.kept]
@@ -115,13 +115,13 @@ def command(invocation: Invocation, options: Options) -> None:
         release(invocation)
 
 
-def _look(
+def _list(
     account: Account, options: Options, now: datetime, narration: Narration, regions: Collection[str]
 ) -> tuple[Inventory, tuple[StackInRegion, ...]]:
     """List these Regions and what is everywhere, and judge it."""
     where = next(iter(regions)) if len(regions) == 1 else f"{len(regions)} Regions"
     with narration.busy(f"listing {where}"):
-        inventory = account.look(sorted(regions))
+        inventory = account.inventory(sorted(regions))
     for region, error in inventory.refused.items():
         narration.warn(f"{region} was not listed: {error.what}: {error.why}")
     return inventory, judge(

@@ -13,7 +13,7 @@ from srekv.provision.engine.run import HeldError, Run
 from srekv.provision.engine.scheduler import destroy_all
 from srekv.provision.inventory.holders import name_holders
 from srekv.provision.inventory.leftover import ENDING, IN_USE, Leftover
-from srekv.provision.inventory.listings import take
+from srekv.provision.inventory.listings import take_inventory
 from srekv.provision.steps.collection import Steps
 
 ROUNDS = 3
@@ -121,7 +121,7 @@ def _prove(run: Run, *, keep_table: bool, patient: bool) -> Removal:
 
     def look() -> bool | None:
         nonlocal seen
-        inventory = take(run.clients)
+        inventory = take_inventory(run.clients)
         mine = inventory.of(stack)
         seen = Removal(
             left=name_holders(run.clients, [one for one in mine if one.kind not in kept]),

@@ -107,7 +107,7 @@ def test_what_a_removal_left_goes_by_hand(strict: Any, reached: str, tmp_path: P
     policy = iam.create_policy(PolicyName="theirs", PolicyDocument=json.dumps(THEIRS))["Policy"]["Arn"]
     iam.attach_role_policy(RoleName="EC2_DynamoDB_Access", PolicyArn=policy)
     if reached:
-        strict.calls.kill_after(reached, 1)
+        strict.account.kill_after(reached, 1)
         with pytest.raises(strict.Killed):
             strict.down()
         strict.calls.clear()

@@ -19,11 +19,11 @@ from tests.support.mutating_calls import DOWN, UP
 def _interrupted(world: Any, mode: str, call: str, work: Any) -> None:
     """Run `work` with that happening at the first such call: at a second one, the next call stands for it."""
     if mode == "killed":
-        world.calls.kill_after(call, 1)
+        world.account.kill_after(call, 1)
         with pytest.raises(world.Killed):
             work()
     else:
-        world.calls.lose_answer(call, 1)
+        world.account.lose_answer(call, 1)
         try:
             work()
         except SrekvError as error:

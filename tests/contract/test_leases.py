@@ -169,7 +169,7 @@ def test_an_up_that_was_cut_off_while_it_told_a_node_leaves_a_mark(world: Any, c
     world.up(lease_s=HOUR)
     (end,) = _shown(world)
     told = Agents(world)
-    world.calls.kill_after(call, 1)
+    world.account.kill_after(call, 1)
     with pytest.raises(world.Killed):
         world.up(lease_s=3 * HOUR)
     world.calls.clear()
@@ -271,7 +271,7 @@ def test_a_killed_up_with_a_lease_ends_in_one_stack(world: Any) -> None:
         tokens.append((body["ClientToken"], body["UserData"]))
 
     world.calls.answers["RunInstances"] = note
-    world.calls.kill_after("RunInstances", 2)
+    world.account.kill_after("RunInstances", 2)
     with pytest.raises(world.Killed):
         world.up(lease_s=HOUR)
     first = set(tokens)

@@ -140,7 +140,7 @@ def test_backup_waits_and_survives_a_lost_answer(world: Any) -> None:
         return world.success(BackupDescription={"BackupDetails": details})
 
     world.calls.answers["DescribeBackup"] = status
-    world.calls.lose_answer("CreateBackup", 1)
+    world.account.lose_answer("CreateBackup", 1)
     removal = world.stack()[0].down(backup="before")
     assert looks == ["CREATING", "AVAILABLE"]
     assert (removal.left, len(removal.kept)) == ((), 1)

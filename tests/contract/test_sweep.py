@@ -69,7 +69,7 @@ def test_halves_of_stacks_go(world: Any, sweep: Sweep) -> None:
     """A stack whose `up` was killed, and things without a role: all goes, and a neighbour's stays."""
     world.put_address()
     before = world.listing()
-    world.calls.kill_after("RunInstances", 1)
+    world.account.kill_after("RunInstances", 1)
     with pytest.raises(world.Killed):
         world.up("killed")
     world.calls.clear()
@@ -143,14 +143,14 @@ def test_other_regions(world: Any) -> None:
     assert {"us-east-1", "eu-west-1"} <= set(account.regions())
 
     later = datetime.now(UTC) + timedelta(days=2)
-    both = account.look(["eu-west-1", "us-east-1"]).leftovers
+    both = account.inventory(["eu-west-1", "us-east-1"]).leftovers
     assert sorted(one.kind for one in both) == ["address", "address", "role"]
     found = judge(both, now=later, older_than=timedelta(days=1), regions=("eu-west-1", "us-east-1"), everywhere=False)
     assert [(one.stack, one.region, one.verdict) for one in found] == [
         ("far", "eu-west-1", "old"),
         ("near", "us-east-1", "old"),
     ]
-    only = account.look(["eu-west-1"]).leftovers
+    only = account.inventory(["eu-west-1"]).leftovers
     alone = judge(only, now=later, older_than=timedelta(days=1), regions=("eu-west-1",), everywhere=False)
     assert [(one.stack, one.verdict) for one in alone] == [("far", "old"), ("near", "elsewhere")]
 
@@ -159,17 +159,17 @@ def test_a_forbidden_region(world: Any) -> None:
     """Another Region that the organisation forbids is named and does not hide the rest; the user's own one must do."""
     _role(world, "near")
     world.calls.answers["DescribeVolumes"] = lambda _: world.refusal("UnauthorizedOperation", "explicit deny")
-    inventory = world.all_stacks().look(["eu-west-1"])
+    inventory = world.all_stacks().inventory(["eu-west-1"])
     assert [one.kind for one in inventory.leftovers] == ["role"]
     assert "DescribeVolumes" in inventory.refused["eu-west-1"].what
     with pytest.raises(SrekvError, match="DescribeVolumes"):
-        world.all_stacks().look(["us-east-1"])
+        world.all_stacks().inventory(["us-east-1"])
 
 
 def _found(world: Any) -> tuple[Any, Any]:
     """The account's stacks, and the only one of them, judged due."""
     account = world.all_stacks()
-    leftovers = account.look(["us-east-1"]).leftovers
+    leftovers = account.inventory(["us-east-1"]).leftovers
     now = datetime.now(UTC) + timedelta(days=2)
     (remains,) = judge(leftovers, now=now, older_than=timedelta(days=1), regions=("us-east-1",), everywhere=False)
     assert remains.is_due

@@ -23,7 +23,7 @@ from srekv.conformance.layer import Account
 from srekv.provision.engine.clients import Clients
 from srekv.provision.inventory.account import Account as EveryStack
 from srekv.provision.inventory.leftover import Leftover
-from srekv.provision.inventory.listings import Inventory, take
+from srekv.provision.inventory.listings import Inventory, take_inventory
 from srekv.provision.removal import Removal
 from srekv.provision.stack import Stack, connect
 from srekv.provision.steps.collection import Steps
@@ -72,14 +72,6 @@ class Calls:
         """Forget what was called; nothing is to happen to any call from now on."""
         self.account.clear()
         self.answers.clear()
-
-    def kill_after(self, operation: str, number: int) -> None:
-        """Let the process die when that call has taken effect and before it has its answer."""
-        self.account.kill_after(operation, number)
-
-    def lose_answer(self, operation: str, number: int) -> None:
-        """Let the connection break when that call has taken effect: the process lives and gets no answer."""
-        self.account.lose_answer(operation, number)
 
     def before(self, operation: str, number: int, work: Callable[[], object]) -> None:
         """Do `work` once, when this operation is about to be called for that time; then it is answered as before."""
@@ -203,15 +195,10 @@ class World:
 
     def put_zone(self, name: str, *, vpc: str = "", reference: str = "mine") -> str:
         """A private zone; its id."""
+        # AWS knows by the VPC that it is private, moto by the configuration.
+        given: Any = {"Name": name, "CallerReference": reference, "HostedZoneConfig": {"PrivateZone": True}}
         where = {"VPCRegion": "us-east-1", "VPCId": vpc or self.vpc()}
-        made = self.by_hand("route53").create_hosted_zone(
-            # AWS knows by the VPC that it is private, moto by the configuration
-            Name=name,
-            VPC=where,
-            CallerReference=reference,
-            HostedZoneConfig={"PrivateZone": True},
-        )
-        return str(made["HostedZone"]["Id"])
+        return str(self.by_hand("route53").create_hosted_zone(**given, VPC=where)["HostedZone"]["Id"])
 
     def put_address(self, *, stack: str = "", region: str = "us-east-1", **tags: str) -> str:
         """An Elastic IP, with a stack's tag and others of ours, or without any; its allocation."""
@@ -238,17 +225,10 @@ class World:
 
     def put_alarm(self, name: str, *, stack: str = "") -> None:
         """An alarm about a metric of somebody's, with or without a stack's tag."""
-        self.by_hand("cloudwatch").put_metric_alarm(
-            AlarmName=name,
-            Namespace="mine",
-            MetricName="mine",
-            Statistic="Sum",
-            Period=60,
-            EvaluationPeriods=1,
-            Threshold=1,
-            ComparisonOperator="LessThanThreshold",
-            Tags=[{"Key": "srekv:stack", "Value": stack}] if stack else [],
-        )
+        metric: Any = {"Namespace": "mine", "MetricName": "mine", "Statistic": "Sum", "Period": 60}
+        limit: Any = {"EvaluationPeriods": 1, "Threshold": 1, "ComparisonOperator": "LessThanThreshold"}
+        tags = [{"Key": "srekv:stack", "Value": stack}] if stack else []
+        self.by_hand("cloudwatch").put_metric_alarm(AlarmName=name, **metric, **limit, Tags=tags)
 
     def put_dashboard(self, name: str, *widgets: Any) -> None:
         """A dashboard with widgets of these properties."""
@@ -293,7 +273,7 @@ class World:
 
     def take(self) -> Inventory:
         """What srekv itself finds of all stacks."""
-        return take(Clients(self.config, self._session))
+        return take_inventory(Clients(self.config, self._session))
 
     def all_stacks(self) -> EveryStack:
         """All stacks of the account."""

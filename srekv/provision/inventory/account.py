@@ -14,7 +14,7 @@ from srekv.provision.engine.answers import explained
 from srekv.provision.engine.clients import Clients
 from srekv.provision.inventory.holders import name_holders
 from srekv.provision.inventory.leftover import Leftover
-from srekv.provision.inventory.listings import Inventory, take
+from srekv.provision.inventory.listings import Inventory, take_inventory
 from srekv.provision.inventory.stacks import StackInRegion
 from srekv.provision.model import Watcher
 from srekv.provision.removal import Removal
@@ -44,7 +44,7 @@ class Account:
         with explained("listing the Regions"):
             return tuple(sorted(region["RegionName"] for region in self._clients.ec2.describe_regions()["Regions"]))
 
-    def look(self, regions: Sequence[str]) -> Inventory:
+    def inventory(self, regions: Sequence[str]) -> Inventory:
         """Everything of ours in these Regions, and what is in all of them.
 
         An organisation may forbid a Region that the account has: then it is in `refused`. The Region that the user
@@ -53,14 +53,14 @@ class Account:
 
         def regional(region: str) -> Inventory:
             try:
-                return take(self._clients.elsewhere(region), "regional")
+                return take_inventory(self._clients.elsewhere(region), "regional")
             except SrekvError as error:
                 if region == self.config.region:
                     raise
                 return Inventory(refused={region: error})
 
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="region") as pool:
-            everywhere = pool.submit(take, self._clients, "global")
+            everywhere = pool.submit(take_inventory, self._clients, "global")
             parts = [*pool.map(regional, regions), everywhere.result()]
         return Inventory(
             tuple(one for part in parts for one in part.leftovers),

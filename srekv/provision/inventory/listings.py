@@ -99,7 +99,7 @@ class Inventory:
         return tuple(sorted({one.stack for one in self.leftovers}))
 
 
-def take(clients: Clients, *where: Where) -> Inventory:
+def take_inventory(clients: Clients, *where: Where) -> Inventory:
     """List everything of ours, side by side.
 
     Args:

@@ -208,11 +208,11 @@ def _remove(world: Any) -> None:
     world.by_hand("ec2").create_volume(AvailabilityZone="us-east-1a", Size=8, TagSpecifications=tags)
     account = Account(world.config, world._session)
     account.regions()
-    account.look(("us-east-1",))
+    account.inventory(("us-east-1",))
     stack, _ = world.stack()
     stack.holding()
     stack.down(backup="before")
-    for left in account.look(("us-east-1",)).of("srekv"):
+    for left in account.inventory(("us-east-1",)).of("srekv"):
         account.delete_backup(left)
 
 
