@@ -133,7 +133,7 @@ def main() -> None:
     # costs a short command a tenth of its time, and looking through all of them at its end a quarter.
     gc.set_threshold(500_000, 20, 100)
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by the shell (>&-): nobody wants to read it
+        if getattr(sys, name) is None:  # closed by the shell (>&-)
             nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open as long as the process lives
             setattr(sys, name, nowhere)
     for stream in (sys.stdout, sys.stderr):

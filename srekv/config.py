@@ -263,7 +263,7 @@ def clock_speed(text: str, option: str) -> float | None:
 
 
 def in_units(seconds: float) -> str:
-    """So many seconds as `duration` reads them, in the largest unit that divides them."""
+    """A duration as `duration` reads it, in the largest unit that divides it."""
     unit = next((one for one in ("d", "h", "m") if seconds and seconds % _UNITS[one] == 0), "s")
     return f"{seconds / _UNITS[unit]:g}{unit}"
 

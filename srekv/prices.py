@@ -44,7 +44,7 @@ class Price:
     note: str = ""
 
     def monthly(self, units: float) -> float:
-        """USD a month for so many units."""
+        """USD a month for a number of units."""
         return self.usd * units * (HOURS if self.unit == "hour" else 1)
 
 
@@ -140,7 +140,7 @@ _EACH = {
 
 
 def costs_of(counts: Mapping[str, int], *, interval: int) -> tuple[Cost, ...]:
-    """What so many of a stack's resources use.
+    """What a number of a stack's resources use.
 
     Args:
         counts: by kind. An instance counts while it runs, its root "volume" also when it is stopped, an address used or

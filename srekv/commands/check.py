@@ -50,7 +50,7 @@ def command(invocation: Invocation, options: Options) -> None:
         _export(screen, path, options)
         return
     _, verdict = read_and_judge(screen, path, options.objectives, format_=options.format_)
-    verdict = sealed(verdict, path, told=True)
+    verdict = sealed(verdict, path, show_held=True)
     screen.show(verdict_view(verdict))
     screen.document(verdict.to_json())
     conclude(verdict)

@@ -19,7 +19,7 @@ from click.shell_completion import (
 from srekv.ui.options import OneOf, argument, as_parts, click_command
 
 VARIABLE = "_SREKV_COMPLETE"
-"""By which Click tells a shell's question from a command; it derives the same name from ours."""
+"""Set by a shell that asks for completions: the name that Click derives from ours."""
 
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
 
@@ -28,7 +28,7 @@ class _Equals(ShellComplete):
     """As Click's, and it completes the value in --option=value too."""
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
-        """What may follow these words, given how the next one begins."""
+        """What may follow these words, given how the next one starts."""
         if incomplete == "=":  # bash takes the sign for a word of its own
             return super().get_completions(args, "")
         if args[-1:] == ["="]:

@@ -28,7 +28,7 @@ SIGNS: Mapping[Severity, tuple[str, str]] = {
 }
 STYLES = {"will fail over": "bold green", "will not fail over": "bold red", "unknown": "bold yellow"}
 BEFORE_UP = {"will fail over": "nothing is in its way", "will not fail over": "would fail", "unknown": "unknown"}
-"""The same verdicts, said of the first `up` of a stack."""
+"""The same verdicts about the first `up` of a stack."""
 
 SHORTEST_S = 0.001
 """A time that nothing can be held to is refused: zero or less."""

@@ -58,19 +58,19 @@ def read_and_judge(
             return history, judge_history(history, objectives=objectives, progress=advance)
 
 
-def sealed(verdict: Verdict, file: Path, *, told: bool = False) -> Verdict:
+def sealed(verdict: Verdict, file: Path, *, show_held: bool = False) -> Verdict:
     """The verdict, and a violation if the file is not the one that was judged before.
 
     Args:
         verdict: about the history in the file.
         file: the history.
-        told: a finding also says that it still is that one; a report drawn again is to be the same report.
+        show_held: a finding also states that it still is that one; a report drawn again is to be the same report.
     """
     from srekv.check.verdict import worst
     from srekv.report.folder import judge_seal
 
     seal = judge_seal(file)
-    if seal is None or (seal.verdict == "held" and not told):
+    if seal is None or (seal.verdict == "held" and not show_held):
         return verdict
     findings = (*verdict.findings, seal)
     return replace(verdict, findings=findings, verdict=worst(one.verdict for one in findings))

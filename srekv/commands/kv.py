@@ -121,12 +121,12 @@ def _request(invocation: Invocation, method: str, key: str, value: bytes) -> byt
 
 def _refuse_failure(response: Response, what: str) -> None:
     """Raise what an answer that is no success means: a request that can never succeed, or a failure."""
-    said = response.error or response.body.decode(errors="replace")
+    cause = response.error or response.body.decode(errors="replace")
     if response.status == 400:
-        raise UsageError(f"{what} was refused", why=said)
+        raise UsageError(f"{what} was refused", why=cause)
     if response.status is None or response.status > 400:
         raise SrekvError(
-            f"{what} failed", why=f"{response.status or 'no answer'}: {said}", next_step=CommandLine("srekv status")
+            f"{what} failed", why=f"{response.status or 'no answer'}: {cause}", next_step=CommandLine("srekv status")
         )
 
 

@@ -1,4 +1,4 @@
-"""The command `local`: look after the local cloud."""
+"""The command `local`: inspect and stop the local cloud."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def _costs(changes: Sequence[Change], config: Config, *, stopped: int = 0) -> tu
 
 
 def drift(stack: Stack, narration: Narration) -> tuple[Change, ...] | None:
-    """What `up` would do to this stack, None if that cannot be told; it tells what it warns of."""
+    """What `up` would do to this stack, None if that cannot be read; its warnings are narrated."""
     try:
         plan = stack.plan()
     except SrekvError as error:
@@ -106,7 +106,7 @@ def show_drift(screen: Screen, drift: Sequence[Change] | None, *, repair: str) -
 
     Args:
         screen: where it goes.
-        drift: what `up` would do, None if nobody can tell.
+        drift: what `up` would do, None if unknown.
         repair: the command that does it.
     """
     if drift is None:

@@ -1,4 +1,4 @@
-"""What every command begins with: the options before it, the target and the stack that they mean."""
+"""What every command starts with: the options before it, the target and the stack that they mean."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def _import_provisioning() -> None:
 
 
 def vantage(stack: Stack, deployment: Deployment, node: Node, target: AwsFaultTarget | None = None) -> Vantage:
-    """A node as a place inside the VPC to look from; through the stack's own fault target, or this."""
+    """A node as a vantage point inside the VPC; through the stack's own fault target, or this."""
     from srekv.drill.vantage import Vantage
 
     config = stack.run.config

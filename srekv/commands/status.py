@@ -8,9 +8,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from srekv.commands import plan as planning
 from srekv.commands.session import open_stack, pass_invocation, vantage
 from srekv.config import Config
 from srekv.errors import CommandLine, SrekvError, UsageError
+from srekv.provision import lease
 from srekv.provision.model import Change, Deployment, Observation, Resource
 from srekv.ui.console import Narration, changes_json, grid, node_table, nodes_json, reach, resource_table
 from srekv.ui.context import Invocation
@@ -58,8 +60,6 @@ def command(invocation: Invocation, options: Options) -> None:
 
 def lease_row(config: Config, now: datetime) -> list[tuple[str, str]]:
     """The lease for a grid; nothing without one."""
-    from srekv.provision import lease
-
     return [("lease", lease.describe(config.lease, now=now))] if config.lease else []
 
 
@@ -69,7 +69,7 @@ class StackStatus:
 
     Attributes:
         resources: everything that exists.
-        drift: what `up` would do, None if nobody can tell.
+        drift: what `up` would do, None if unknown.
         deployment: the whole stack, None if a part is missing.
         problem: why it is None.
         health: by node name: its check, the checkers' reports and the verdict over them.
@@ -91,7 +91,6 @@ class StackStatus:
 
 def look(stack: Stack, narration: Narration) -> StackStatus:
     """See how a stack stands. Reads only, but for a question about the name that a node asks for us."""
-    from srekv.commands import plan as planning
 
     def differences() -> tuple[Change, ...] | None:
         return planning.drift(stack, narration) if resources.result() else ()
@@ -123,9 +122,7 @@ def status(invocation: Invocation) -> None:
     Raises:
         SrekvError: there is no stack, or a part of it is missing.
     """
-    from srekv.commands import plan as planning
     from srekv.drill.note import left_behind
-    from srekv.provision import lease
     from srekv.provision.engine.reading import Reading
 
     with open_stack(invocation) as (stack, narration), narration.busy("reading the stack"):
@@ -147,8 +144,6 @@ def status(invocation: Invocation) -> None:
 
 
 def _status_document(config: Config, seen: StackStatus, now: datetime) -> dict[str, Any]:
-    from srekv.provision import lease
-
     deployment = seen.deployment
     return {
         "stack": config.stack,

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from srekv.commands import plan as planning
 from srekv.commands.session import LocalOptions, ensure_runtime, pass_invocation, session_of, target_config, vantage
 from srekv.commands.status import lease_row
 from srekv.config import OPERATING_SYSTEMS, SPEEDS, fastest, refuse_unsupported
 from srekv.errors import Advice, CommandLine, SrekvError, UsageError
 from srekv.local import control
+from srekv.provision import lease
 from srekv.provision.model import Deployment
 from srekv.ui.console import Narration, changes_json, grid, node_table, nodes_json, reach, tally
 from srekv.ui.context import Invocation
@@ -118,9 +120,8 @@ def up(invocation: Invocation, options: Options) -> None:
     since, wait = time.time(), options.wait
     with invocation.screen.progress() as narration:
         stack = _connect(invocation, options, narration)
-        # Only now: a local cloud that starts does so beside these imports.
+        # Only now: a local cloud starts concurrently with these imports.
         from srekv.drill.note import refuse_under_way
-        from srekv.provision import lease
 
         def preflight(steps: Steps) -> None:
             from srekv.doctor.preflight import refuse
@@ -159,7 +160,6 @@ def _plan(invocation: Invocation, options: Options) -> None:
     Raises:
         SrekvError: a part of the plan cannot be carried out.
     """
-    from srekv.commands import plan as planning
     from srekv.doctor.preflight import refuse
     from srekv.drill.note import refuse_under_way
 

@@ -39,15 +39,15 @@ Show = Callable[[Timeline], None]
 def watch(invocation: Invocation, *, every_s: float) -> None:
     """Show how a stack stands until Ctrl-C, or until the local cloud that it is in has stopped.
 
-    A stack that is removed is told of and waited for: it may come back.
+    A stack that is removed is reported and waited for: it may come back.
 
     Args:
         invocation: which stack, and for whom.
         every_s: between two polls, AWS-equivalent seconds.
 
     Raises:
-        SrekvError: there is no stack to begin with, or a part of it is missing.
-        UsageError: the calls that --verbose tells would be written over the live screen.
+        SrekvError: there is no stack at the start, or a part of it is missing.
+        UsageError: the calls that --verbose reports would be written over the live screen.
     """
     screen = invocation.screen
     if invocation.verbose and screen.shares_terminal and not screen.as_json:
@@ -148,7 +148,7 @@ def _live(screen: Screen, facts: Mapping[str, Any]) -> Iterator[Show]:
 
 @contextmanager
 def _orderly_end() -> Iterator[None]:
-    """Give the terminal back when the process is told to end (`timeout`, `kill`), with the exit code of that."""
+    """Give the terminal back when the process is terminated (`timeout`, `kill`), with the exit code of that."""
 
     def end(number: int, _: object) -> None:
         raise SystemExit(128 + number)

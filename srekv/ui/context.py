@@ -56,7 +56,7 @@ class Invocation(Selection):
     Attributes:
         home: the directory of the local cloud's runtime files.
         speed: of a local cloud that is started without --speed, as SREKV_SPEED has it.
-        verbose: tell of every call to AWS.
+        verbose: report every call to AWS.
     """
 
     home: Path

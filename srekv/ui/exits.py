@@ -26,7 +26,7 @@ def run(group: click.Group, arguments: Sequence[str], *, debug: bool) -> int:
     Args:
         group: the commands.
         arguments: the words after the program's name.
-        debug: show where an error comes from that nobody foresaw.
+        debug: show the traceback of an unexpected error.
     """
     try:
         group.main(args=list(arguments), prog_name="srekv", standalone_mode=False)
@@ -40,7 +40,7 @@ def run(group: click.Group, arguments: Sequence[str], *, debug: bool) -> int:
     except click.ClickException as error:
         return _failed(_refusal(error))
     except (KeyboardInterrupt, click.Abort):
-        with contextlib.suppress(OSError):  # nobody may be there to read it: a terminal that was closed interrupts too
+        with contextlib.suppress(OSError):  # a terminal that was closed interrupts too
             click.echo("interrupted", err=True)
         return INTERRUPTED
     except BrokenPipeError:
@@ -89,7 +89,7 @@ def _refusal(error: click.ClickException) -> UsageError:
 
 
 def _surprise(error: Exception, *, debug: bool) -> SrekvError:
-    """An error nobody foresaw."""
+    """An unexpected error in three parts."""
     if debug:
         import traceback
 
