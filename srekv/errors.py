@@ -55,9 +55,14 @@ class SrekvError(Exception):
         self.why = why
         self.next_step = next_step
 
+    @property
+    def message(self) -> Advice:
+        """What, why, and what next, a line each."""
+        message = f"{self.what}\nwhy: {self.why}" if self.why else self.what
+        return message + "\nnext: " + self.next_step if self.next_step else message
+
     def __str__(self) -> str:
-        labelled = (("", self.what), ("why: ", self.why), ("next: ", str(self.next_step)))
-        return "\n".join(label + text for label, text in labelled if text)
+        return str(self.message)
 
 
 class UsageError(SrekvError):

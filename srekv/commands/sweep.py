@@ -144,12 +144,12 @@ def _carry_out(account: Account, work: Sequence[StackInRegion], narration: Narra
             errors = {one.stack: error}
         refused |= errors
         for reason in errors.values():
-            narration.warn(f"the stack {one.stack} in {one.region}: {reason}")
+            narration.warn(f"the stack {one.stack} in {one.region}: " + reason.message)
     for backup in (backup for one in work for backup in one.backups):
         try:
             account.delete_backup(backup)
         except SrekvError as error:
-            narration.warn(str(error))
+            narration.warn(error.message)
             continue
         deleted = Change(section="DynamoDB", kind="backup", name=backup.name, id=backup.id, action="delete")
         narration.changed(replace(deleted, detail=backup.note))

@@ -18,6 +18,12 @@ def test_three_parts_in_order() -> None:
     assert str(SrekvError("it broke")) == "it broke"
 
 
+def test_a_message_keeps_its_commands() -> None:
+    """A warning of an error has them as values, too."""
+    error = SrekvError("it broke", next_step=CommandLine("srekv up") + " repairs it")
+    assert ("again: " + error.message).render(str.upper) == "again: it broke\nnext: SREKV UP repairs it"
+
+
 def test_immutable_names_field_have_and_want() -> None:
     """The three things that a person must know about a field that cannot change."""
     error = ImmutableError("instance x", field="type", have="t2.micro", want="t3.micro", next_step="srekv down")
