@@ -3,63 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-DEADLINE_S = 60
+from tests.support.command import DEADLINE_S, environment, srekv
+
+On = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> Mapping[str, str]:
-    """A user without any AWS configuration, in an empty home."""
-    return {
-        "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path),
-        "SREKV_HOME": str(tmp_path / "srekv"),
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-
-
-@pytest.fixture
-def srekv(environment: Mapping[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs `srekv ARGUMENTS`; keyword arguments are environment variables."""
-
-    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "srekv.cli", *arguments],
-            env={**environment, **variables},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_S,
-            check=False,
-        )
-
-    return run
-
-
-@pytest.fixture
-def on_moto(world: Any, srekv: Any) -> Callable[..., subprocess.CompletedProcess[str]]:
+def on_moto(world: Any, tmp_path: Path) -> On:
     """Runs `srekv --target aws ARGUMENTS` with a moto server in AWS's place."""
     keys = {"AWS_ACCESS_KEY_ID": "AKIAOPERATOR", "AWS_SECRET_ACCESS_KEY": "secret"}
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        done: subprocess.CompletedProcess[str] = srekv(
-            "--target", "aws", *arguments, AWS_ENDPOINT_URL=world.endpoint, **keys
-        )
-        return done
-
-    return run
+    return lambda *words: srekv("--target", "aws", *words, home=tmp_path, AWS_ENDPOINT_URL=world.endpoint, **keys)
 
 
 def _document(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -220,23 +185,25 @@ def test_a_refusal_has_three_parts(world: Any, on_moto: Any) -> None:
         (("kv", "get", "\udcff"), {}, 2, "the key is not UTF-8"),
     ],
 )
-def test_exit_codes(srekv: Any, arguments: tuple[str, ...], variables: dict[str, str], code: int, said: str) -> None:
+def test_exit_codes(
+    tmp_path: Path, arguments: tuple[str, ...], variables: dict[str, str], code: int, said: str
+) -> None:
     """Each failure has its exit code and its words; none has a traceback, none writes to stdout."""
-    done = srekv(*arguments, **variables)
+    done = srekv(*arguments, home=tmp_path, **variables)
     assert (done.returncode, done.stdout) == (code, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert "internal error" not in done.stderr
 
 
-def test_down_without_a_cloud(srekv: Any) -> None:
+def test_down_without_a_cloud(tmp_path: Path) -> None:
     """There is nothing to remove where no local cloud runs: that is success, in both languages."""
-    assert "0 left" in srekv("down", "--yes").stdout
-    assert _document(srekv("--output", "json", "down", "--yes"))["left"] == []
+    assert "0 left" in srekv("down", "--yes", home=tmp_path).stdout
+    assert _document(srekv("--output", "json", "down", "--yes", home=tmp_path))["left"] == []
 
 
 @contextmanager
-def interrupted(environment: Mapping[str, str], endpoint: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+def interrupted(home: Path, endpoint: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     """An `up --no-wait` on that endpoint that is interrupted in the block: exit 130, no traceback.
 
     The list gets what it printed on standard output and on standard error.
@@ -245,7 +212,7 @@ def interrupted(environment: Mapping[str, str], endpoint: str) -> Iterator[tuple
     printed: list[str] = []
     with subprocess.Popen(
         [sys.executable, "-m", "srekv.cli", "--target", "aws", "up", "--no-wait"],
-        env={**environment, **keys},
+        env=environment(home, **keys),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -256,11 +223,11 @@ def interrupted(environment: Mapping[str, str], endpoint: str) -> Iterator[tuple
     assert "Traceback" not in printed[1]
 
 
-def test_ctrl_c(environment: Mapping[str, str]) -> None:
+def test_ctrl_c(tmp_path: Path) -> None:
     """An interrupt while AWS is being asked, which accepts and never answers: one line."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(DEADLINE_S)
-        with interrupted(environment, f"http://127.0.0.1:{silent.getsockname()[1]}") as (child, printed):
+        with interrupted(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}") as (child, printed):
             connection, _ = silent.accept()
             child.send_signal(signal.SIGINT)
         connection.close()
@@ -268,11 +235,11 @@ def test_ctrl_c(environment: Mapping[str, str]) -> None:
     assert "interrupted" in printed[1]
 
 
-def test_ctrl_c_in_the_middle(world: Any, gate: Any, environment: Mapping[str, str], on_moto: Any) -> None:
+def test_ctrl_c_in_the_middle(world: Any, gate: Any, tmp_path: Path, on_moto: Any) -> None:
     """An interrupt during `up`: the running call ends, what exists is named; then `up` continues, `down` removes it."""
     before = world.listing()
     gate.hold("RunInstances")
-    with interrupted(environment, world.endpoint) as (child, printed):
+    with interrupted(tmp_path, world.endpoint) as (child, printed):
         try:
             assert gate.reached.wait(DEADLINE_S)
             child.send_signal(signal.SIGINT)

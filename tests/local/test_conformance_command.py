@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from srekv.local import control
+from tests.support.command import srekv
 
 
 def run(home: Path, *words: str) -> tuple[int, dict[str, Any], str]:
     """Exit code, JSON document and messages of a command."""
-    mine = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SREKV_"))}
-    done = subprocess.run(
-        [sys.executable, "-m", "srekv.cli", "--output", "json", *words],
-        env=mine | {"SREKV_HOME": str(home)},
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
+    done = srekv("--output", "json", *words, home=home)
     return done.returncode, json.loads(done.stdout) if done.stdout else {}, done.stderr
 
 

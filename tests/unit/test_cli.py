@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 import sys
 from pathlib import Path
-from typing import IO
 
 import click
 import pytest
@@ -17,6 +15,7 @@ from reference.commands import contexts
 from srekv.cli import COMMANDS as LISTED
 from srekv.cli import main_group, run
 from srekv.config import Config
+from tests.support.command import srekv
 
 INTERFACE = {
     "": "--target --stack --region --profile --output",
@@ -210,33 +209,19 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, capsys: pytest.Capt
     assert "internal error" not in err
 
 
-def _srekv(
-    *words: str, home: Path, through: tuple[str, ...] = (), stdout: int | IO[str] = subprocess.PIPE, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*through, sys.executable, "-m", "srekv.cli", *words],
-        env={"PATH": os.environ["PATH"], "HOME": str(home), "SREKV_HOME": str(home), **environment},
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
 def test_a_reader_that_goes_away(tmp_path: Path) -> None:
     """`srekv --help | head -0`: a closed pipe is no error and leaves no noise."""
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as pipe:
         os.close(reading)
-        done = _srekv("--help", home=tmp_path, stdout=pipe)
+        done = srekv("--help", home=tmp_path, stdout=pipe)
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
 
 
 def test_an_output_that_the_shell_closed(tmp_path: Path) -> None:
     """`srekv ... >&-`: the exit code is the command's."""
-    done = _srekv("--output", "json", "predict", home=tmp_path, through=("sh", "-c", 'exec "$@" >&-', "sh"))
+    done = srekv("--output", "json", "predict", home=tmp_path, through=("sh", "-c", 'exec "$@" >&-', "sh"))
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -244,7 +229,7 @@ def test_an_output_that_the_shell_closed(tmp_path: Path) -> None:
 def test_a_full_disk_under_the_output_is_no_defect(tmp_path: Path) -> None:
     """`srekv predict > log` where there is no room: the system's reason, exit 3, and nothing to report."""
     with Path("/dev/full").open("w", encoding="utf-8") as full:
-        done = _srekv("predict", home=tmp_path, stdout=full)
+        done = srekv("predict", home=tmp_path, stdout=full)
     assert done.returncode == 3
     assert "No space left" in done.stderr
     assert "internal error" not in done.stderr
@@ -254,7 +239,7 @@ def test_a_terminal_without_utf_8_gets_what_it_can_show(tmp_path: Path) -> None:
     """A verdict about a key of other letters is the same verdict."""
     (tmp_path / "h.jsonl").write_text(LOST.replace('"k"', '"clé"'), encoding="utf-8")
 
-    done = _srekv("check", str(tmp_path / "h.jsonl"), home=tmp_path, PYTHONIOENCODING="ascii:strict")
+    done = srekv("check", str(tmp_path / "h.jsonl"), home=tmp_path, PYTHONIOENCODING="ascii:strict")
 
     assert done.returncode == 1
     assert "cl?" in done.stdout

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 import pytest
+from tests.support.command import environment
 
 from srekv.cli import main_group
 from srekv.commands.completion import SHELLS, VARIABLE, proposing
@@ -78,18 +79,13 @@ def test_what_cannot_be_read_is_not_proposed(
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """A user in an empty home, who has srekv on the PATH."""
+def variables(tmp_path: Path) -> dict[str, str]:
+    """Of a user in an empty home, who has srekv on the PATH."""
     command = tmp_path / "bin" / "srekv"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m srekv "$@"\n')
     command.chmod(0o755)
-    return {
-        "PATH": f"{command.parent}:{os.environ['PATH']}",
-        "HOME": str(tmp_path),
-        "SREKV_HOME": str(tmp_path),
-        "TERM": "xterm",
-    }
+    return environment(tmp_path, PATH=f"{command.parent}:{os.environ['PATH']}", TERM="xterm")
 
 
 def _installed(shell: str) -> str:
@@ -110,7 +106,7 @@ IN_A_TERMINAL = (
 
 
 @pytest.mark.parametrize("shell", sorted(SESSIONS))
-def test_tab_in_a_shell(shell: str, environment: dict[str, str]) -> None:
+def test_tab_in_a_shell(shell: str, variables: dict[str, str]) -> None:
     """In a terminal, Tab finishes the word."""
     path = _installed(shell)
     options, first = SESSIONS[shell]
@@ -120,7 +116,7 @@ def test_tab_in_a_shell(shell: str, environment: dict[str, str]) -> None:
             stack.callback(os.close, terminal)
             session = subprocess.Popen(
                 [sys.executable, "-c", IN_A_TERMINAL, path, *options],
-                env=environment,
+                env=variables,
                 stdin=shown,
                 stdout=shown,
                 stderr=shown,
@@ -143,13 +139,13 @@ def _type(terminal: int, keys: str, *, until: str) -> None:
         shown += os.read(terminal, 65536).decode(errors="replace")
 
 
-def test_tab_in_fish(environment: dict[str, str]) -> None:
+def test_tab_in_fish(variables: dict[str, str]) -> None:
     """Fish proposes the values with what each is; one with a comma stays whole."""
     path = _installed("fish")
     ask = f"complete -C 'srekv failover-test --fault gr'; complete -C 'srekv failover-test --clients {FIRST},keep'"
     done = subprocess.run(
         [path, "--no-config", "-c", f"srekv completion fish | source; {ask}"],
-        env=environment,
+        env=variables,
         capture_output=True,
         text=True,
         timeout=DEADLINE_S,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from srekv.cli import run
 from srekv.config import Config, duration
 from srekv.errors import SrekvError, UsageError
 from srekv.provision import lease
@@ -147,13 +145,14 @@ def test_a_document_tells_the_end_and_whether_it_has_come() -> None:
     ],
 )
 def test_an_impossible_lease_is_refused_before_anything_starts(
-    words: tuple[str, ...], says: str, tmp_path: Path
+    words: tuple[str, ...],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Exit code 2, and no local cloud was started for it."""
-    environment = {"SREKV_HOME": str(tmp_path / "home"), "PATH": os.defpath}
-    run = subprocess.run(
-        [sys.executable, "-m", "srekv.cli", "up", *words], env=environment, capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 2
-    assert says in " ".join(run.stderr.split())
+    monkeypatch.setenv("SREKV_HOME", str(tmp_path / "home"))
+    assert run(["up", *words]) == 2
+    assert says in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "home").exists()
