@@ -14,12 +14,12 @@ from pathlib import Path
 
 import click
 import pytest
-from tests.support.command import environment
 
 from srekv.cli import main_group
 from srekv.commands.completion import SHELLS, VARIABLE, proposing
 from srekv.drill.catalogue import NAMES
 from srekv.drill.model import POLICIES
+from tests.support.command import environment
 
 DEADLINE_S = 60
 FIRST, *_ = POLICIES

@@ -21,7 +21,7 @@ from srekv.errors import SrekvError
 from srekv.local.control import MACHINES
 from srekv.provision.model import Change, Resource
 from srekv.ui import exits as endings
-from srekv.ui.console import Screen, grid, plain_table, plan_table, resource_table
+from srekv.ui.console import Narration, Screen, grid, plain_table, plan_table, resource_table
 from srekv.ui.text import Text
 from srekv.ui.visible import visible
 from srekv.watch.draw import line
@@ -75,22 +75,22 @@ WAYS: dict[str, Callable[[Screen, str], object]] = {
 }
 
 
-def _narrated(tell: str) -> Callable[[Screen, str], object]:
-    def narrate(screen: Screen, text: str) -> None:
-        with screen.progress() as narration:
-            {
-                "changed": lambda: narration.changed(_change(text)),
-                "note": lambda: narration.note(text),
-                "warn": lambda: narration.warn(text),
-                "waiting": lambda: narration.waiting(text, text),
-                "busy": lambda: narration.busy(text).__enter__(),
-                "finished": lambda: narration.finished(text, text),
-            }[tell]()
-
-    return narrate
+NARRATED: dict[str, Callable[[Narration, str], object]] = {
+    "changed": lambda narration, text: narration.changed(_change(text)),
+    "note": lambda narration, text: narration.note(text),
+    "warn": lambda narration, text: narration.warn(text),
+    "waiting": lambda narration, text: narration.waiting(text, text),
+    "busy": lambda narration, text: narration.busy(text).__enter__(),
+    "finished": lambda narration, text: narration.finished(text, text),
+}
 
 
-WAYS |= {f"narration: {tell}": _narrated(tell) for tell in ("changed", "note", "warn", "waiting", "busy", "finished")}
+def _print(way: str, screen: Screen, text: str) -> None:
+    if way in WAYS:
+        WAYS[way](screen, text)
+        return
+    with screen.progress() as narration:
+        NARRATED[way](narration, text)
 
 
 def _in_a_pipe(say: Callable[[], object]) -> str:
@@ -101,7 +101,7 @@ def _in_a_pipe(say: Callable[[], object]) -> str:
 
 
 @pytest.mark.parametrize("is_terminal", [False, True])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [*WAYS, *NARRATED])
 def test_every_way_to_print(
     way: str,
     is_terminal: bool,
@@ -113,9 +113,9 @@ def test_every_way_to_print(
     for name, value in (("TERM", "xterm"), ("COLUMNS", "9000")):
         monkeypatch.setenv(name, value)
     is_json = way in {"document", "row"}
-    shown = capture(lambda: WAYS[way](Screen(as_json=is_json), MARKED))
+    shown = capture(lambda: _print(way, Screen(as_json=is_json), MARKED))
     assert not [one for one in CONTROLS if f"<{one}>" in shown]
-    if is_terminal or way != "narration: busy":  # in a log it is told only when it lasts
+    if is_terminal or way != "busy":  # in a log it is reported only when it lasts
         escapes = [json.dumps(one)[1:-1] if is_json else visible(one) for one in CONTROLS]
         assert [one for one in escapes if f"<{one}>" not in shown] == []
         assert MARKUP in shown
