@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from srekv.config import Config
-from srekv.errors import SrekvError
+from srekv.errors import CommandLine, SrekvError
 from srekv.prices import HOURS, PRICED_TYPE, REGION, Cost, costs_of, total_usd
 from srekv.provision.model import Change
 from srekv.ui.console import Narration, Screen, grid, plan_table, tally
@@ -22,27 +22,16 @@ STARTED = "stopped -> running"
 
 @dataclass(frozen=True, kw_only=True)
 class Bill:
-    """What a stack costs.
-
-    Attributes:
-        costs: when the plan is carried out.
-        before: now.
-        unpriced: what has no price here, "" when everything has.
-    """
+    """What a stack costs: `costs` once the plan is carried out, `before` now, without what is `unpriced`, if any."""
 
     costs: tuple[Cost, ...]
     before: tuple[Cost, ...]
     unpriced: str
 
     @property
-    def month(self) -> float:
-        """USD a month."""
-        return total_usd(self.costs)
-
-    @property
     def difference(self) -> float:
         """USD a month more than now."""
-        return self.month - total_usd(self.before)
+        return total_usd(self.costs) - total_usd(self.before)
 
     @property
     def read(self) -> str:
@@ -51,9 +40,10 @@ class Bill:
 
     def to_json(self) -> dict[str, Any]:
         """As a member of a JSON document."""
+        month = total_usd(self.costs)
         return {
-            "usd_hour": round(self.month / HOURS, 4),
-            "usd_month": round(self.month, 2),
+            "usd_hour": round(month / HOURS, 4),
+            "usd_month": round(month, 2),
             "usd_month_now": round(total_usd(self.before), 2),
             "unpriced": self.unpriced or None,
             "region": REGION,
@@ -63,8 +53,8 @@ class Bill:
 
     def lines(self) -> tuple[str, ...]:
         """The bill for a person."""
-        without = f", without {self.unpriced}" if self.unpriced else ""
-        total = f"{self.month / HOURS:.4f} USD an hour, {self.month:.2f} USD a month{without}"
+        month, without = total_usd(self.costs), f", without {self.unpriced}" if self.unpriced else ""
+        total = f"{month / HOURS:.4f} USD an hour, {month:.2f} USD a month{without}"
         if self.before:
             total += f"; {self.difference:+.2f} USD a month to now" if abs(self.difference) >= 0.005 else "; as now"
         return (total, f"list prices of {REGION}, on demand, read {self.read}; sources: --output json")
@@ -101,20 +91,12 @@ def drift(stack: Stack, narration: Narration) -> tuple[Change, ...] | None:
     return tuple(replace(one, next_step=narration.screen.render(one.next_step)) for one in plan.drift)
 
 
-def show_drift(screen: Screen, drift: Sequence[Change] | None, *, repair: str) -> None:
-    """What differs, for a person.
-
-    Args:
-        screen: where it goes.
-        drift: what `up` would do, None if unknown.
-        repair: the command that does it.
-    """
-    if drift is None:
-        screen.show("", grid(("drift", "unknown")))
-    elif not drift:
-        screen.show("", grid(("drift", "none: everything is as it was asked for")))
-    else:
-        screen.show("", grid(("drift", f"{tally(drift, dry=True)} by: {repair}")), plan_table(drift))
+def show_drift(screen: Screen, drift: Sequence[Change] | None) -> None:
+    """What differs, for a person, and the command that repairs it; None: unknown."""
+    words = "unknown" if drift is None else "none: everything is as it was asked for"
+    if drift:
+        words = f"{tally(drift, dry=True)} by: {screen.render(CommandLine('srekv up'))}"
+    screen.show("", grid(("drift", words)), *([plan_table(drift)] if drift else []))
 
 
 def show(screen: Screen, changes: Sequence[Change], bill: Bill, *, local: bool, elapsed_s: float) -> None:

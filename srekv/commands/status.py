@@ -138,7 +138,7 @@ def status(invocation: Invocation) -> None:
         screen.show(reach(deployment, resolver=config.resolver), "")
     if seen.resources:
         screen.show(resource_table(seen.resources))
-        planning.show_drift(screen, seen.drift, repair=invocation.command("srekv up"))
+        planning.show_drift(screen, seen.drift)
     if seen.problem:
         raise lease.explain_end(config.lease, now=now) or seen.problem
 

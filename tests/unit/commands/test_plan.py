@@ -91,7 +91,7 @@ def test_what_cannot_change_ends_the_command() -> None:
 )
 def test_drift_is_said(capsys: pytest.CaptureFixture[str], drift: tuple[Change, ...] | None, said: str) -> None:
     """Unknown, none, or the rows and the command that repairs them."""
-    planning.show_drift(Screen(as_json=False), drift, repair="srekv up")
+    planning.show_drift(Screen(as_json=False), drift)
     out = capsys.readouterr().out
     assert said in out
     assert ("ttl 300 -> 10" in out) is bool(drift)
