@@ -19,7 +19,7 @@ from srekv.conformance.cases.context import FAILURES, PREFIX, CaseContext, Retry
 from srekv.conformance.cases.runner import Outcome, put_all
 from srekv.conformance.layer import Account, enforced_rules
 from srekv.conformance.rules import RULES, Rule
-from srekv.errors import FindingError, SrekvError, UsageError
+from srekv.errors import CommandLine, FindingError, SrekvError, UsageError
 from srekv.local import control
 from srekv.provision.engine.answers import explain
 from srekv.ui.console import Narration, Screen, plain_table
@@ -140,7 +140,7 @@ def _refuse_surprises(invocation: Invocation, options: Options, cases: Sequence[
         why=f"{len(put)} cases need: {'; '.join(needs) or 'nothing'}. All of it is named {PREFIX}-..., and in the "
         "default VPC. Expect less than 0.10 USD: checks and alarms by the minute, zones nothing if they go within 12 "
         "hours; with --expensive five t2.micro for some minutes",
-        next_step=f"{invocation.command('srekv conformance --in-my-account')}, or leave --target out",
+        next_step=CommandLine("srekv conformance --in-my-account") + ", or leave --target out",
     )
 
 
