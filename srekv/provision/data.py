@@ -18,8 +18,7 @@ from srekv.provision.steps.table import Table
 BUSY = frozenset({"BackupInUseException", "TableInUseException", "LimitExceededException"})
 """While another operation of the table's control plane is under way (API reference, CreateBackup)."""
 
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,200}")
-"""DynamoDB takes 255 characters of these; the stack's mark needs some."""
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,200}")  # DynamoDB takes 255 characters of these; the stack's mark needs some
 
 
 @dataclass(frozen=True)

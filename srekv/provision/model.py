@@ -67,8 +67,7 @@ class Instance:
         return self.instance_id
 
 
-Place = Node | Instance
-"""An instance that takes commands."""
+Place = Node | Instance  # an instance that takes commands
 
 
 @dataclass(frozen=True, kw_only=True)

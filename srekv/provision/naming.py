@@ -12,41 +12,24 @@ from srekv.config import DEFAULT_STACK
 
 STACK_TAG = "srekv:stack"
 NODE_TAG = "srekv:node"
-FAULT_TAG = "srekv:fault"
-"""On the primary while a drill's fault is in it: what has to be undone."""
+FAULT_TAG = "srekv:fault"  # on the primary while a drill's fault is in it: what has to be undone
 
 PAYLOAD_TAG = "srekv:payload"
 """A digest of the user data an instance booted with, so that an outdated node can be told apart."""
 
-LEASE_TAG = "srekv:lease"
-"""On a leased stack's role and instances: when the lease is over, ISO 8601 with the time zone."""
+LEASE_TAG = "srekv:lease"  # on a leased stack's role and instances: when the lease is over, ISO 8601 with the time zone
 
 REGION_TAG = "srekv:region"
 """On role, profile, zone and checks, which show in every Region: the one that the stack is in."""
 
-PATH = "/srekv/"
-"""The IAM path under which the roles and profiles of all stacks are; the next part is the stack's name."""
-
-REFERENCE = "srekv"
-"""How every Route 53 CallerReference of ours begins; the next part is the stack's name."""
-
-BACKUP = "srekv"
-"""How the names of our table backups begin, which take no tags; the next part is the stack's name."""
-
-TABLE = "SREKeyValue"
-"""The lab's table."""
-
-DASHBOARD = "srekv-dashboard"
-"""The default stack's dashboard; the names of the others begin with it."""
-
-ALARM = "srekv-"
-"""How the names of our alarms begin."""
-
-TITLE = "srekv stack "
-"""How the text of a dashboard's first widget begins; the stack's name follows."""
-
-NODES = ("az1", "az2")
-"""The node names; the first is the primary."""
+PATH = "/srekv/"  # the IAM path under which the roles and profiles of all stacks are; the next part is the stack's name
+REFERENCE = "srekv"  # how every Route 53 CallerReference of ours begins; the next part is the stack's name
+BACKUP = "srekv"  # how the names of our table backups begin, which take no tags; the next part is the stack's name
+TABLE = "SREKeyValue"  # the lab's table
+DASHBOARD = "srekv-dashboard"  # the default stack's dashboard; the names of the others begin with it
+ALARM = "srekv-"  # how the names of our alarms begin
+TITLE = "srekv stack "  # how the text of a dashboard's first widget begins; the stack's name follows
+NODES = ("az1", "az2")  # the node names; the first is the primary
 
 
 class Names:

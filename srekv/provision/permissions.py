@@ -24,11 +24,8 @@ from srekv.config import DEFAULT_STACK
 from srekv.provision.naming import STACK_TAG, Names
 
 VERSION = "2012-10-17"
-LARGEST_POLICY = 6144
-"""Characters of a managed policy, white space not counted (IAM's quota)."""
-
-READING = ("Describe", "Get", "List", "Scan", "Simulate")
-"""How the names of actions begin that change nothing."""
+LARGEST_POLICY = 6144  # characters of a managed policy, white space not counted (IAM's quota)
+READING = ("Describe", "Get", "List", "Scan", "Simulate")  # how the names of actions begin that change nothing
 
 Part = Literal["reading", "changing"]
 

@@ -16,15 +16,13 @@ from srekv.provision.inventory.leftover import ENDING, IN_USE, Leftover
 from srekv.provision.inventory.listings import take_inventory
 from srekv.provision.steps.collection import Steps
 
-ROUNDS = 3
-"""How often everything is removed while an `up` that runs beside this goes on making it."""
+ROUNDS = 3  # how often everything is removed while an `up` that runs beside this goes on making it
 
 LISTINGS_TIMEOUT_S = 15
 LINGERING_TIMEOUT_S = 300
 """How long what is gone may go on being listed; and what hung on an instance, which it may outlive (E30)."""
 
-SHOWN = 3
-"""So many things are named when they are waited for."""
+SHOWN = 3  # so many things are named when they are waited for
 
 
 @dataclass(frozen=True, kw_only=True)

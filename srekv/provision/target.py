@@ -17,8 +17,7 @@ from srekv.provision.naming import FAULT_TAG
 from srekv.provision.steps.firewall import MARK, our_groups, tcp
 
 ENDED = frozenset({"Success", "Failed", "TimedOut", "Cancelled", "Undeliverable", "Terminated"})
-SHORTEST_DELIVERY_S = 30
-"""SSM's least TimeoutSeconds (aws-facts 4.10)."""
+SHORTEST_DELIVERY_S = 30  # SSM's least TimeoutSeconds (aws-facts 4.10)
 
 FIRST_LOOK_S = 0.5
 """Before and between the first looks at a command, AWS-equivalent seconds: SSM takes about a second for one."""

@@ -118,6 +118,16 @@ def _permission(port: int, cidr: str, text: str) -> list[dict[str, Any]]:
     return [{"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": ranges}]
 
 
+def _call(service: str, operation: str, **arguments: Any) -> Damage:
+    """One call past srekv; a function among the arguments is asked for its value."""
+
+    def damage(world: Any) -> None:
+        given = {key: value(world) if callable(value) else value for key, value in arguments.items()}
+        getattr(world.by_hand(service), operation)(**given)
+
+    return damage
+
+
 def _policy(*statements: Any) -> Damage:
     def damage(world: Any) -> None:
         document = json.dumps({"Version": "2012-10-17", "Statement": statements})
@@ -133,25 +143,9 @@ def _actions_widened(world: Any) -> None:
     _policy(*document["Statement"])(world)
 
 
-def _policy_lost(world: Any) -> None:
-    world.by_hand("iam").delete_role_policy(RoleName=ROLE, PolicyName=POLICY)
-
-
 def _trust_changed(world: Any) -> None:
     trust = json.loads(json.dumps(TRUST).replace("ec2.", "lambda."))
     world.by_hand("iam").update_assume_role_policy(RoleName=ROLE, PolicyDocument=json.dumps(trust))
-
-
-def _role_lost(*keys: str) -> Damage:
-    return lambda world: world.by_hand("iam").untag_role(RoleName=ROLE, TagKeys=keys)
-
-
-def _profile_lost(*keys: str) -> Damage:
-    return lambda world: world.by_hand("iam").untag_instance_profile(InstanceProfileName=ROLE, TagKeys=keys)
-
-
-def _profile_emptied(world: Any) -> None:
-    world.by_hand("iam").remove_role_from_instance_profile(InstanceProfileName=ROLE, RoleName=ROLE)
 
 
 def _profile_of_another(world: Any) -> None:
@@ -198,11 +192,7 @@ def _widened(world: Any) -> None:
 
 def _untagged(find: Callable[[Any], str], *keys: str) -> Damage:
     """Something of EC2's loses these tags."""
-
-    def damage(world: Any) -> None:
-        world.by_hand("ec2").delete_tags(Resources=[find(world)], Tags=[{"Key": key} for key in keys])
-
-    return damage
+    return _call("ec2", "delete_tags", Resources=lambda it: [find(it)], Tags=[{"Key": key} for key in keys])
 
 
 def _allocation(world: Any) -> str:
@@ -218,26 +208,10 @@ def _disk(world: Any) -> str:
     return str(found["BlockDeviceMappings"][0]["Ebs"]["VolumeId"])
 
 
-def _stopped(world: Any) -> None:
-    world.by_hand("ec2").stop_instances(InstanceIds=[_node(world)])
-
-
-def _terminated(world: Any) -> None:
-    world.by_hand("ec2").terminate_instances(InstanceIds=[_node(world)])
-
-
-def _association_lost(world: Any) -> None:
-    world.by_hand("ec2").disassociate_address(AssociationId=_address(world)["AssociationId"])
-
-
 def _address_released(world: Any) -> None:
     ec2, address = world.by_hand("ec2"), _address(world)
     ec2.disassociate_address(AssociationId=address["AssociationId"])
     ec2.release_address(AllocationId=address["AllocationId"])
-
-
-def _metadata_open(world: Any) -> None:
-    world.by_hand("ec2").modify_instance_metadata_options(InstanceId=_second(world), HttpTokens="optional")
 
 
 def _other_group(world: Any) -> None:
@@ -250,40 +224,10 @@ def _other_group(world: Any) -> None:
     )
 
 
-def _table(**fields: Any) -> Damage:
-    return lambda world: world.by_hand("dynamodb").update_table(TableName=TABLE, **fields)
-
-
 def _table_name_lost(world: Any) -> None:
     dynamodb = world.by_hand("dynamodb")
     arn = dynamodb.describe_table(TableName=TABLE)["Table"]["TableArn"]
     dynamodb.untag_resource(ResourceArn=arn, TagKeys=["Name"])
-
-
-def _recovery_off(world: Any) -> None:
-    world.by_hand("dynamodb").update_continuous_backups(
-        TableName=TABLE, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": False}
-    )
-
-
-def _check_changed(node: str, **fields: Any) -> Damage:
-    return lambda world: world.by_hand("route53").update_health_check(HealthCheckId=_check(world, node), **fields)
-
-
-def _check_untagged(world: Any) -> None:
-    world.by_hand("route53").change_tags_for_resource(
-        ResourceType="healthcheck", ResourceId=_check(world), RemoveTagKeys=["srekv:stack", "Name"]
-    )
-
-
-def _check_deleted(world: Any) -> None:
-    world.by_hand("route53").delete_health_check(HealthCheckId=_check(world))
-
-
-def _zone_untagged(world: Any) -> None:
-    world.by_hand("route53").change_tags_for_resource(
-        ResourceType="hostedzone", ResourceId=_zone(world).rpartition("/")[2], RemoveTagKeys=["srekv:stack", "Name"]
-    )
 
 
 def _record_changed(**fields: Any) -> Damage:
@@ -343,11 +287,25 @@ def _dashboard_changed(world: Any) -> None:
     cloudwatch.put_dashboard(DashboardName="srekv-dashboard", DashboardBody=json.dumps(body))
 
 
-def _dashboard_deleted(world: Any) -> None:
-    world.by_hand("cloudwatch").delete_dashboards(DashboardNames=["srekv-dashboard"])
+def _role_lost(*keys: str) -> Damage:
+    return _call("iam", "untag_role", RoleName=ROLE, TagKeys=keys)
+
+
+def _route53_untagged(kind: str, find: Callable[[Any], str]) -> Damage:
+    lost = {"ResourceType": kind, "RemoveTagKeys": ["srekv:stack", "Name"]}
+    return _call("route53", "change_tags_for_resource", ResourceId=lambda it: find(it).rpartition("/")[2], **lost)
+
+
+def _check_changed(node: str, **fields: Any) -> Damage:
+    return _call("route53", "update_health_check", HealthCheckId=lambda it: _check(it, node), **fields)
+
+
+def _node_call(operation: str) -> Damage:
+    return _call("ec2", operation, InstanceIds=lambda it: [_node(it)])
 
 
 ASSOCIATION = ("address association", "create", "with srekv-az1")
+RECOVERY_OFF = {"PointInTimeRecoveryEnabled": False}
 GIVEN = {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}
 CASES = (
     _case(
@@ -362,7 +320,12 @@ CASES = (
         ("role policy", "change", "Action dynamodb:* -> dynamodb:DeleteItem, dynamodb:GetItem"),
         on="policy",
     ),
-    _case("policy lost", _policy_lost, ("role policy", "create", ""), on="policy"),
+    _case(
+        "policy lost",
+        _call("iam", "delete_role_policy", RoleName=ROLE, PolicyName=POLICY),
+        ("role policy", "create", ""),
+        on="policy",
+    ),
     _case(
         "trust changed",
         _trust_changed,
@@ -372,7 +335,12 @@ CASES = (
     _case("setting lost", _role_lost("srekv:ttl"), ("role", "change", "srekv:ttl missing -> 10"), on="role"),
     _case("role's name lost", _role_lost("Name"), ("role", "change", "tags: Name lost"), on="role"),
     _case("role's stack lost", _role_lost("srekv:stack"), ("role", "change", "tags: srekv:stack lost"), on="role"),
-    _case("profile emptied", _profile_emptied, ("instance profile", "change", f"role {ROLE} added"), on="profile"),
+    _case(
+        "profile emptied",
+        _call("iam", "remove_role_from_instance_profile", InstanceProfileName=ROLE, RoleName=ROLE),
+        ("instance profile", "change", f"role {ROLE} added"),
+        on="profile",
+    ),
     _case(
         "profile of another",
         _profile_of_another,
@@ -382,7 +350,7 @@ CASES = (
     ),
     _case(
         "profile's tags lost",
-        _profile_lost("srekv:stack", "Name"),
+        _call("iam", "untag_instance_profile", InstanceProfileName=ROLE, TagKeys=["srekv:stack", "Name"]),
         ("instance profile", "change", "tags: srekv:stack lost, Name lost"),
         on="profile",
     ),
@@ -426,14 +394,14 @@ CASES = (
         ("security group", "change", "tags: srekv:stack lost, Name lost"),
         on="group",
     ),
-    _case("instance stopped", _stopped, ("instance", "change", "stopped -> running"), on="az1"),
+    _case("instance stopped", _node_call("stop_instances"), ("instance", "change", "stopped -> running"), on="az1"),
+    _case("instance terminated", _node_call("terminate_instances"), ASSOCIATION, ("instance", "create", "t2.micro")),
     _case(
-        "instance terminated",
-        _terminated,
-        ASSOCIATION,
-        ("instance", "create", "t2.micro"),
+        "metadata open",
+        _call("ec2", "modify_instance_metadata_options", InstanceId=_second, HttpTokens="optional"),
+        ("instance", "change", "IMDSv2 optional -> required"),
+        on="az2",
     ),
-    _case("metadata open", _metadata_open, ("instance", "change", "IMDSv2 optional -> required"), on="az2"),
     _case("instance's name lost", _untagged(_node, "Name"), ("instance", "change", "tags: Name lost"), on="az1"),
     _case(
         "instance's node lost",
@@ -454,7 +422,12 @@ CASES = (
         ("volume", "change", "tags: srekv:stack lost, srekv:node lost"),
         on="disk",
     ),
-    _case("association lost", _association_lost, ASSOCIATION, on="az1 address1"),
+    _case(
+        "association lost",
+        _call("ec2", "disassociate_address", AssociationId=lambda it: _address(it)["AssociationId"]),
+        ASSOCIATION,
+        on="az1 address1",
+    ),
     _case(
         "address's node lost",
         _untagged(_allocation, "srekv:node"),
@@ -479,18 +452,23 @@ CASES = (
     ),
     _case(
         "table protected",
-        _table(DeletionProtectionEnabled=True),
+        _call("dynamodb", "update_table", TableName=TABLE, DeletionProtectionEnabled=True),
         ("table", "change", "deletion protection True -> False"),
         on="table",
     ),
     _case(
         "table provisioned",
-        _table(BillingMode="PROVISIONED", ProvisionedThroughput=GIVEN),
+        _call("dynamodb", "update_table", TableName=TABLE, BillingMode="PROVISIONED", ProvisionedThroughput=GIVEN),
         ("table", "change", "billing PROVISIONED -> PAY_PER_REQUEST"),
         on="table",
     ),
     _case("table's name lost", _table_name_lost, ("table", "change", "tags: Name lost"), on="table"),
-    _case("recovery off", _recovery_off, ("point-in-time recovery", "change", "off -> on"), on="recovery"),
+    _case(
+        "recovery off",
+        _call("dynamodb", "update_continuous_backups", TableName=TABLE, PointInTimeRecoverySpecification=RECOVERY_OFF),
+        ("point-in-time recovery", "change", "off -> on"),
+        on="recovery",
+    ),
     _case("check's port", _check_changed("az1", Port=81), ("health check", "change", "Port 81 -> 80"), on="check1"),
     _case(
         "check's path",
@@ -524,20 +502,23 @@ CASES = (
     ),
     _case(
         "check's tags lost",
-        _check_untagged,
+        _route53_untagged("healthcheck", _check),
         ("health check", "change", "tags: srekv:stack lost, Name lost"),
         on="check1",
     ),
     _case(
         "check deleted",
-        _check_deleted,
+        _call("route53", "delete_health_check", HealthCheckId=_check),
         ("alarm", "change", "Dimensions HealthCheckId"),
         ("dashboard", "change", ""),
         ("health check", "create", ":80/health"),
         ("record", "change", "PRIMARY HealthCheckId"),
     ),
     _case(
-        "zone's tags lost", _zone_untagged, ("hosted zone", "change", "tags: srekv:stack lost, Name lost"), on="zone"
+        "zone's tags lost",
+        _route53_untagged("hostedzone", _zone),
+        ("hosted zone", "change", "tags: srekv:stack lost, Name lost"),
+        on="zone",
     ),
     _case("record's TTL", _record_changed(TTL=300), ("record", "change", "PRIMARY TTL 300 -> 10"), on="records"),
     _case(
@@ -558,7 +539,12 @@ CASES = (
     _case("CNAME", _alias_by_name, ("record", "change", "svc.sre-test.local./CNAME removed"), on="records"),
     _case("alarm changed", _alarm_changed, ("alarm", "change", "Threshold 0.5 -> 1.0"), on="alarm"),
     _case("dashboard changed", _dashboard_changed, ("dashboard", "change", ""), on="dashboard"),
-    _case("dashboard deleted", _dashboard_deleted, ("dashboard", "create", ""), on="dashboard"),
+    _case(
+        "dashboard deleted",
+        _call("cloudwatch", "delete_dashboards", DashboardNames=["srekv-dashboard"]),
+        ("dashboard", "create", ""),
+        on="dashboard",
+    ),
 )
 
 ONE_EACH = (

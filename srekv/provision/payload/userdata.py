@@ -28,14 +28,9 @@ from typing import NamedTuple
 from srekv.config import VPC_RESOLVER
 from srekv.errors import SrekvError, UsageError
 
-LIMIT = 16_384
-"""Bytes of user data that EC2 accepts, before base64 (aws-facts 4.3)."""
-
-HOME = "/opt/srekv"
-"""Where everything lives on a node."""
-
-ARCHIVE = f"{HOME}/files.bz2"
-"""Files: path from HOME, line feed, content; a form feed before the next one."""
+LIMIT = 16_384  # bytes of user data that EC2 accepts, before base64 (aws-facts 4.3)
+HOME = "/opt/srekv"  # where everything lives on a node
+ARCHIVE = f"{HOME}/files.bz2"  # files: path from HOME, line feed, content; a form feed before the next one
 
 UNPACK = (
     'for file in __import__("bz2").BZ2File("files.bz2").read().split(b"\\f"):'
@@ -68,8 +63,7 @@ COMMANDS = (
 RESOLVER_FILE = "/etc/systemd/resolved.conf.d/srekv.conf"
 
 LEASE_UNIT = "srekv-lease.service"
-LEASE_FILE = f"{HOME}/lease-until"
-"""When the node ends itself: seconds since the epoch; no file, no lease."""
+LEASE_FILE = f"{HOME}/lease-until"  # when the node ends itself: seconds since the epoch; no file, no lease
 
 _SAFE = {
     "table": re.compile(r"[A-Za-z0-9_.-]{3,255}"),

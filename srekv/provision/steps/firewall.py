@@ -46,8 +46,7 @@ RANGES = (
 """Service ROUTE53_HEALTHCHECKS of ip-ranges.json: every checker Region and GLOBAL (aws-facts 3), for endpoints that
 cannot tell them. Put together on the day COLLECTED from public copies that agree with each other."""
 
-ECHO_URL = "https://checkip.amazonaws.com"
-"""Answers with the address that it sees the request come from."""
+ECHO_URL = "https://checkip.amazonaws.com"  # answers with the address that it sees the request come from
 
 IN_USE = frozenset({"DependencyViolation", "InvalidGroup.InUse"})
 UNSEEN_TIMEOUT_S = 30

@@ -23,8 +23,7 @@ from srekv.provision.steps.settings import as_tags
 
 POLICY = "srekv-node"
 EXISTS = "EntityAlreadyExists"
-FRESH = frozenset({"NoSuchEntity"})
-"""What IAM says for a moment about a role it has just created (I7)."""
+FRESH = frozenset({"NoSuchEntity"})  # what IAM says for a moment about a role it has just created (I7)
 
 HELD = frozenset({"DeleteConflict"})
 """What IAM says while it still sees what was just taken off a role or out of a profile (I5)."""

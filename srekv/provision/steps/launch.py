@@ -31,14 +31,9 @@ PARAMETERS = {
 }
 """aws-facts 4.8."""
 
-AMAZON_ROOT = "/dev/xvda"
-"""Amazon Linux's root device."""
-
-AMAZON_ROOT_GIB = 8
-"""The size of Amazon Linux's root snapshot; a volume may not be smaller than its snapshot."""
-
-PROFILE_TIMEOUT_S = 150
-"""Terraform and kops wait two minutes for EC2 to see a new instance profile (aws-facts 4.2, E1)."""
+AMAZON_ROOT = "/dev/xvda"  # Amazon Linux's root device
+AMAZON_ROOT_GIB = 8  # the size of Amazon Linux's root snapshot; a volume may not be smaller than its snapshot
+PROFILE_TIMEOUT_S = 150  # Terraform and kops wait two minutes for EC2 to see a new instance profile (aws-facts 4.2, E1)
 
 PROFILE_UNSEEN = {"InvalidParameterValue": ("iamInstanceProfile", "IAM Instance Profile")}
 NOT_SEEN_YET = frozenset({"InvalidParameterValue", "InvalidGroup.NotFound"})
@@ -46,8 +41,7 @@ NOT_SEEN_YET = frozenset({"InvalidParameterValue", "InvalidGroup.NotFound"})
 
 OTHER_PARAMETERS = "IdempotentParameterMismatch"
 USED_TOKEN = frozenset({"IdempotentInstanceTerminated", OTHER_PARAMETERS})
-TOKENS = 20
-"""So many times a node can be launched in one life of a stack: each launch takes a token for a day."""
+TOKENS = 20  # so many times a node can be launched in one life of a stack: each launch takes a token for a day
 
 ENDED = frozenset({"shutting-down", "terminated"})
 

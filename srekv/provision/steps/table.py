@@ -17,8 +17,7 @@ from srekv.provision.step import Op, Ops, cannot, change, change_or_leave, creat
 from srekv.provision.steps.base import StackStep
 
 KEY_SCHEMA: Any = [{"AttributeName": "key", "KeyType": "HASH"}]
-TIMEOUT_S = 180
-"""How long a table may take to be made, or to be deleted."""
+TIMEOUT_S = 180  # how long a table may take to be made, or to be deleted
 
 BUSY = frozenset({"ResourceInUseException"})
 TOO_EARLY = frozenset({"ContinuousBackupsUnavailableException", "TableNotFoundException"})

@@ -10,8 +10,7 @@ from srekv.provision.inventory.marks import each, tagged, tags_of
 from srekv.provision.step import Ops, change_or_leave, delete
 from srekv.provision.steps.base import StackStep
 
-DETACHED = frozenset({"available", "error"})
-"""The states of a volume that is on no instance."""
+DETACHED = frozenset({"available", "error"})  # the states of a volume that is on no instance
 
 
 class Volumes(StackStep):
