@@ -11,7 +11,7 @@ from typing import Any
 from srekv.doctor import gather_hosts, gather_names
 from srekv.doctor.facts import Facts, StackFacts
 from srekv.doctor.reader import Reader
-from srekv.provision.deployment import noted_fault
+from srekv.provision.deployment import fault_note
 from srekv.provision.engine.run import Run
 from srekv.provision.inventory.existing import Existing
 from srekv.provision.steps.iam import table_arn
@@ -85,7 +85,7 @@ def _read_stack(reader: Reader, run: Run, role: Mapping[str, Any]) -> StackFacts
         role=role["RoleName"],
         table_arn=table_arn(role["Arn"], run.config.region, run.names.table),
         policies=_read_policies(reader, run.clients.iam, role["RoleName"]),
-        fault=noted_fault(instances or []),
+        fault=fault_note(instances or []),
     )
 
 

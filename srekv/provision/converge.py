@@ -4,7 +4,7 @@ There is no lock in the cloud. Each create converges by itself (unique names, to
 stack, addresses by their tag), and at its end an `up` that changed something looks twice:
 
 - Is its role still there? `down` removes the role last and lists everything after that. So if the role is there now,
-  a `down` that is at work will see all that this run has made. If it is gone, nobody else will: this run removes it.
+  a `down` that is at work will see all that this run has made. If it is gone, this run removes it.
 - Is there an instance or an address besides its own? Then another `up` was at work; the last one to look repairs it.
 """
 
@@ -74,7 +74,7 @@ def _role_still_there(steps: Steps, make: Make, failure: SrekvError | None) -> R
     if role is not None:
         return role
     again = steps.run.again()
-    # A table that this run has not made may hold data, and whoever kept it had a reason.
+    # A table that this run has not made may hold data, and was kept for a reason.
     removal = remove(make(again, None), keep_table=not steps.table.created)
     raise life.ended(left=len(removal.left)) from failure
 

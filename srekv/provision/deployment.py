@@ -31,7 +31,7 @@ def read(run: Run) -> Deployment:
     return describe(run, instances.result(), public, first, zone.result())
 
 
-def noted_fault(instances: Sequence[Described]) -> str:
+def fault_note(instances: Sequence[Described]) -> str:
     """The note that a drill left on the primary; "" without one."""
     notes = (tag_map(one.get("Tags")).get(FAULT_TAG, "") for one in of_node(instances, NODES[0]))
     return next((note for note in notes if note), "")
@@ -73,7 +73,7 @@ def describe(
         table=run.names.table,
         nodes=tuple(nodes),
         checks=tuple(asking),
-        fault=noted_fault(instances),
+        fault=fault_note(instances),
     )
 
 

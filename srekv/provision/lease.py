@@ -14,7 +14,7 @@ from srekv.provision.naming import LEASE_TAG
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 PENDING = "pending"
-"""In place of a time on an instance that is being told another lease: if it stays, somebody was cut off meanwhile."""
+"""In place of a time on an instance that is being told another lease: if it stays, that was interrupted."""
 
 SPENT_S = 600.0
 """A node whose lease ends within so many AWS-equivalent seconds is not started again: it might end while it boots."""
@@ -31,7 +31,7 @@ def as_text(end: datetime | None) -> str:
 
 
 def from_text(text: str) -> datetime | None:
-    """The inverse of as_text; raises SrekvError for anything else, which somebody wrote into the tag."""
+    """The inverse of as_text; raises SrekvError for anything else."""
     if text in {"", PENDING}:
         return None
     try:
@@ -50,7 +50,7 @@ def is_over(end: datetime | None, *, now: datetime) -> bool:
 
 
 def refuse_over(end: datetime | None, *, now: datetime) -> None:
-    """Raise UsageError when the lease has ended: nobody has said for how long the nodes should run now."""
+    """Raise UsageError when the lease has ended: it is unknown how long the nodes should run now."""
     if end is not None and is_over(end, now=now):
         raise UsageError(
             f"the stack's lease is over: {describe(end, now=now)}",

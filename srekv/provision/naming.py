@@ -66,7 +66,7 @@ class Names:
         return [{"Key": key, "Value": value} for key, value in own.items()]
 
     def owns(self, resource: Mapping[str, Any]) -> bool:
-        """Whether an IAM role or profile is this stack's: by its path, which nobody can change, or by its tag."""
+        """Whether an IAM role or profile is this stack's: by its path, which cannot change, or by its tag."""
         return resource.get("Path") == self.path or tag_map(resource.get("Tags")).get(STACK_TAG) == self.stack
 
     def reference_prefix(self, what: str) -> str:
@@ -102,23 +102,23 @@ def digest(value: object) -> str:
 
 
 def stack_of_path(path: str) -> str:
-    """The stack whose role or profile has this IAM path; "" for anybody else's."""
+    """The stack whose role or profile has this IAM path; "" for any other."""
     return _stack_in(rf"{PATH}([^/]+)/", path)
 
 
 def origin_of(reference: str) -> tuple[str, str]:
-    """The stack that made a zone or a check with this CallerReference, and for what; "" and "" for anybody else's."""
+    """The stack that made a zone or a check with this CallerReference, and for what; "" and "" for any other."""
     match = re.fullmatch(rf"{REFERENCE}:([^:]+):({'|'.join((*NODES, 'zone'))}):.+", reference)
     return (match[1], match[2]) if match else ("", "")
 
 
 def stack_of_backup(name: str) -> str:
-    """The stack that made a backup of this name; "" for anybody else's."""
+    """The stack that made a backup of this name; "" for any other."""
     return _stack_in(rf"{BACKUP}\.([^.]+)\..+", name)
 
 
 def stack_of_title(title: str) -> str:
-    """The stack whose dashboard begins with this text; "" for anybody else's."""
+    """The stack whose dashboard begins with this text; "" for any other."""
     return _stack_in(rf"{TITLE}(\S+)", title)
 
 

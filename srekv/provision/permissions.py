@@ -8,8 +8,8 @@ cannot help, it says so:
   touches only those whose CallerReference it made.
 - DynamoDB looks at tags in most accounts, and in the others as if there were none: the table is bound by its exact
   name, and by its tag where that is seen (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/abac-enable-ddb.html).
-- IAM: the path `/srekv/STACK/` does what a tag would do, and nobody can change it afterwards.
-- Whoever may create a role, give it a policy and pass it to an instance can do what that policy allows: bound the
+- IAM: the path `/srekv/STACK/` does what a tag would do, and cannot be changed afterwards.
+- A role that the operator creates, gives a policy and passes to an instance allows what that policy does: bound the
   operator with a permissions boundary where that matters.
 """
 
@@ -40,7 +40,7 @@ def _named(table: str) -> list[str]:
 
 
 ACTIONS = {
-    # What the services let nobody narrow, and what is read of things that may be anybody's: the account, a VPC, the
+    # What the services do not let an account narrow, and what is read of any owner's things: the account, a VPC, the
     # zone that `doctor` looks at, the operator's own role. All but CreateHealthCheck only read.
     "Everywhere": _named("""
         cloudwatch DescribeAlarms ListDashboards
@@ -203,9 +203,9 @@ def _bounds(scope: Scope, ebs_key: str | None) -> Iterator[tuple[str, Sequence[s
     china = scope.partition == "aws-cn"
     yield "Everywhere", ["*"], None
 
-    # EC2: what is made carries the tag, what is changed has it; what a machine is made of may be anybody's.
+    # EC2: what is made carries the tag, what is changed has it; what a machine is made of may be another's.
     yield "Make", any_kind, new
-    # Without the second condition, whoever may tag could make anything theirs.
+    # Without the second condition, an operator who may tag could make anything the stack's.
     making = [action.removeprefix("ec2:") for action in ACTIONS["Make"]]
     yield "TagWhatIsMade", any_kind, {**new, "StringEquals": {"ec2:CreateAction": making}}
     # An image belongs to no account, as its ARN tells.
@@ -247,7 +247,7 @@ def _bounds(scope: Scope, ebs_key: str | None) -> Iterator[tuple[str, Sequence[s
     yield "Alarms", [*scope.alarms(), *scope.dashboards()], None
     yield "MakeAlarm", scope.alarms(), new
 
-    # The key of the volumes, used through EC2 only: whoever launches or starts an instance must be allowed to use it.
+    # The key of the volumes, used through EC2 only: who launches or starts an instance must be allowed to use it.
     # AWS's own key needs none of it, and any account may choose another as its default (EC2 user guide: requirements
     # for EBS encryption; re-encryption is for images that are encrypted, and Amazon's are not).
     if ebs_key is not None:

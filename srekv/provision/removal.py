@@ -16,7 +16,7 @@ from srekv.provision.inventory.leftover import ENDING, IN_USE, Leftover
 from srekv.provision.inventory.listings import take_inventory
 from srekv.provision.steps.collection import Steps
 
-ROUNDS = 3  # how often everything is removed while an `up` that runs beside this goes on making it
+ROUNDS = 3  # how often everything is removed while a concurrent `up` keeps making it
 
 LISTINGS_TIMEOUT_S = 15
 LINGERING_TIMEOUT_S = 300

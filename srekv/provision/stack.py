@@ -15,7 +15,7 @@ from srekv.config import Config
 from srekv.provision import lease
 from srekv.provision.converge import ensure_whole
 from srekv.provision.data import Holding, holding
-from srekv.provision.deployment import noted_fault
+from srekv.provision.deployment import fault_note
 from srekv.provision.drift import Plan
 from srekv.provision.engine.answers import explained
 from srekv.provision.engine.clients import Clients
@@ -72,7 +72,7 @@ class Stack:
         with self.run.busy("listing what exists"):
             if guard is not None:
                 with explained(f"reading the stack {self.run.config.stack}"):
-                    fault = noted_fault(steps.existing.instances)
+                    fault = fault_note(steps.existing.instances)
                 guard(fault)
             if not self.run.dry:
                 refuse_what_cannot_change(steps.all)
@@ -116,7 +116,7 @@ class Stack:
         return plan
 
     def _refuse_elsewhere(self, steps: Steps) -> None:
-        """Where no role tells the Region, what else shows in every Region must: somebody may have removed the role."""
+        """Where no role tells the Region, what else shows in every Region must: the role may have been removed."""
         if not self.is_new and region_of(self.role):
             return
         with explained(f"finding the Region of the stack {self.run.config.stack}"):

@@ -21,10 +21,10 @@ from srekv.provision.steps.health import HealthChecks
 from srekv.provision.steps.iam import Identity
 from srekv.provision.steps.keypair import KeyPair
 from srekv.provision.steps.launch import Launcher
-from srekv.provision.steps.leasing import Leasing
+from srekv.provision.steps.leases import Leases
 from srekv.provision.steps.network import Network
 from srekv.provision.steps.nodes import Nodes
-from srekv.provision.steps.settings import Settings, stored
+from srekv.provision.steps.settings import Settings, settings_of
 from srekv.provision.steps.table import Table
 from srekv.provision.steps.volumes import Volumes
 
@@ -37,7 +37,7 @@ class Steps:
     """
 
     def __init__(self, run: Run, role: Mapping[str, Any] | None, *, waits_for_health: bool = False) -> None:
-        existing, kept, config = Existing(run.clients, run.names), stored(role), run.config
+        existing, kept, config = Existing(run.clients, run.names), settings_of(role), run.config
         self.run, self.existing = run, existing
         self.identity = identity = Identity(run, existing, role)
         self.network = network = Network(run, existing, waits_for_health)
@@ -50,12 +50,12 @@ class Steps:
         self.launcher = launcher = Launcher(run, existing, identity, firewall, keys, until)
         before = (identity, network, firewall, addresses, keys, volumes)
         self.nodes = nodes = Nodes(run, existing, launcher, network, addresses, kept.get("port"), needs=before)
-        self.leasing = leasing = Leasing(run, existing, nodes, needs=(nodes,))
+        self.leases = leases = Leases(run, existing, nodes, needs=(nodes,))
         self.table = table = Table(run, existing, needs=(identity,))
         self.checks = checks = HealthChecks(run, existing, addresses, needs=(addresses,))
         self.zone = zone = PrivateZone(run, existing, network, addresses, checks, needs=(network, addresses, checks))
         self.alarms = alarms = Alarms(run, existing, checks, bool(kept.get("alarms")), needs=(checks, table))
-        self.settings = Settings(run, existing, role, needs=(identity, nodes, leasing, table, zone, alarms))
+        self.settings = Settings(run, existing, role, needs=(identity, nodes, leases, table, zone, alarms))
 
     @property
     def all(self) -> tuple[Step, ...]:

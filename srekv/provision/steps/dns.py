@@ -124,7 +124,7 @@ class PrivateZone(StackStep):
     def _is_foreign(self, zone_id: str) -> bool:
         """Whether it is the VPC's zone and not ours, as another `up` may just have made it.
 
-        Another account's is not shown to us, but was listed as the VPC's; one that is gone is in nobody's way.
+        Another account's is not shown to us, but was listed as the VPC's; one that is gone does not matter.
         """
         try:
             answer = found(self.route53.get_hosted_zone, Id=zone_id)

@@ -105,7 +105,7 @@ class Firewall(StackStep):
         return self.names.security_group
 
     def fit(self) -> None:
-        """Refuse a group of our name that is another's, and an operator whose address nobody knows."""
+        """Refuse a group of our name that is another's, and an operator whose address is unknown."""
         _ = self._sources
         if self.network.vpc_id:
             _ = self._at_first
@@ -213,13 +213,13 @@ class Firewall(StackStep):
 
     def _authorize(self, rules: Mapping[Rule, str]) -> str:
         permissions = [rule.permission(text) for rule, text in sorted(rules.items())]
-        if not self._added(permissions):
+        if not self._authorize_all(permissions):
             # One of them is there, so EC2 took none.
             for permission in permissions:
-                self._added([permission])
+                self._authorize_all([permission])
         return self.group_id
 
-    def _added(self, permissions: Any) -> bool:
+    def _authorize_all(self, permissions: Any) -> bool:
         """Add all of them, or none when one exists: then False."""
         try:
             fresh = frozenset({"InvalidGroup.NotFound", "InvalidGroupId.NotFound"})
@@ -294,7 +294,7 @@ def our_groups(ec2: Any, names: Names) -> list[Mapping[str, Any]]:
 
 
 def is_ours(group: Mapping[str, Any], names: Names) -> bool:
-    """Whether name and description, which nobody can change, are the stack's, and no tag says that it is another's."""
+    """Whether name and description, which cannot change, are the stack's, and no tag says that it is another's."""
     mine = (names.security_group, names.group_description, names.stack)
     return mine == (group["GroupName"], group.get("Description"), tags_of(group).get(STACK_TAG, names.stack))
 

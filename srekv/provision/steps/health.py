@@ -108,7 +108,7 @@ class HealthChecks(StackStep):
             except ClientError as error:
                 if code_of(error) != "HealthCheckAlreadyExists":
                     raise
-                if self._took(node):
+                if self._adopt(node):
                     return self.check_id[node]
                 continue
             self.check_id[node] = answer["HealthCheck"]["Id"]
@@ -117,7 +117,7 @@ class HealthChecks(StackStep):
             return self.check_id[node]
         raise used_up(KIND, self.names.check(node))
 
-    def _took(self, node: str) -> bool:
+    def _adopt(self, node: str) -> bool:
         """Take and repair the node's check that another run has made; False if the reference was a deleted one's."""
         checks = self.poll_briefly(self.names.check(node), lambda: self.existing.fresh_checks().get(node))
         if not checks:

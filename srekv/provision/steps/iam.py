@@ -166,7 +166,7 @@ class Identity(StackStep):
         return answer["Role"] if answer else None
 
     def _warn_of_others(self) -> None:
-        """Warn of policies that somebody else gave the role. A plan only: `up` leaves them, so it need not ask."""
+        """Warn of other policies of the role. A plan only: `up` leaves them, so it need not ask."""
         if not self.run.dry or self.role is None:
             return
         for name in [*self._inline(), *self._attached().values()]:

@@ -62,7 +62,7 @@ class KeyPair(StackStep):
         return tags_of(pair).get(STACK_TAG) == self.names.stack
 
     def _named(self) -> list[Described]:
-        """The key pair of our name, whoever's it is."""
+        """The key pair of our name, also another's."""
         name = self.names.key_pair
         listed = each(self.ec2, "describe_key_pairs", "KeyPairs", Filters=[{"Name": "key-name", "Values": [name]}])
         return [one for one in listed if one["KeyName"] == name]
@@ -105,8 +105,8 @@ class KeyPair(StackStep):
     def _create(self, file: Path) -> str:
         """Open the file first: a key that cannot be written must not exist.
 
-        The client retries nothing: after a lost answer the name is taken, and the private key has gone by. Nobody can
-        use such a key pair, so it is deleted and made again.
+        The client retries nothing: after a lost answer the name is taken, and the private key is lost with it.
+        Such a key pair is useless, so it is deleted and made again.
         """
         tags: Any = [{"ResourceType": "key-pair", "Tags": self.names.tags(self.names.key_pair)}]
 
@@ -118,7 +118,7 @@ class KeyPair(StackStep):
             for pair in self._ours():
                 self.ec2.delete_key_pair(KeyName=pair["KeyName"])
 
-        with _opened_alone(file) as handle:
+        with _open_exclusively(file) as handle:
             try:
                 pair = self.create_without_token(f"the key pair {self.name}", create_key_pair, find=discard_lost)
             except BaseException as error:
@@ -157,7 +157,7 @@ def _holds_something(file: Path) -> bool:
 
 
 @contextmanager
-def _opened_alone(file: Path) -> Iterator[TextIO]:
+def _open_exclusively(file: Path) -> Iterator[TextIO]:
     """The file for writing, readable by its owner only; no other process has it open like this."""
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT, 0o600)

@@ -79,7 +79,7 @@ class Launcher(StackStep):
         """The image for new nodes; raises SrekvError if --ami names none, or the parameter cannot be read."""
         config = self.config
         if config.ami:
-            return self._given(config.ami)
+            return self._read_image(config.ami)
         parameter = PARAMETERS[config.os, self._processor]
         try:
             return Image(self.run.clients.ssm.get_parameter(Name=parameter)["Parameter"]["Value"])
@@ -96,7 +96,7 @@ class Launcher(StackStep):
     def _processor(self) -> str:
         return "arm64" if is_arm(self.config.instance_type) else "x86_64"
 
-    def _given(self, ami: str) -> Image:
+    def _read_image(self, ami: str) -> Image:
         try:
             images = self.ec2.describe_images(ImageIds=[ami])["Images"]
         except ClientError as error:

@@ -245,7 +245,7 @@ class Network(StackStep):
     def _check_routes(self, tables: Sequence[Described]) -> None:
         """Each subnet needs a default route to an internet gateway: checkers come from outside (aws-facts 2.2).
 
-        With --no-wait nobody promised a healthy node, so there it is a warning.
+        With --no-wait no node need become healthy, so there it is a warning.
         """
         closed = [place.subnet_id for place in self.places if not is_public(place.subnet_id, tables)]
         if not closed:

@@ -165,7 +165,7 @@ class Nodes(StackStep):
         return instance_id
 
     def _is_spent(self, instance: Described) -> bool:
-        """Whether the instance would end as soon as it is started: nobody can renew its lease before it boots."""
+        """Whether the instance would end as soon as it is started: its lease cannot be renewed before it boots."""
         left = timedelta(seconds=self.config.wall(lease.SPENT_S))
         return instance["State"]["Name"] in STOPPED and lease.is_over(
             lease.from_text(tags_of(instance).get(LEASE_TAG, "")), now=datetime.now(UTC) + left

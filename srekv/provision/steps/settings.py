@@ -31,7 +31,7 @@ STORED: dict[str, Callable[[str], Any]] = {
 """The settings that a stack keeps, each with how its tag is read."""
 
 
-def stored(role: Mapping[str, Any] | None) -> dict[str, Any]:
+def settings_of(role: Mapping[str, Any] | None) -> dict[str, Any]:
     """The settings in the tags of a role as IAM's GetRole shows it; empty without a role."""
     tags = tag_map(role.get("Tags")) if role else {}
     values: dict[str, Any] = {}
@@ -91,7 +91,7 @@ def resolve(config: Config, given: Mapping[str, Any], clients: Clients) -> tuple
     role = answer["Role"] if answer else None
     ours = role if role and Names(config.stack).owns(role) else None
     refuse_elsewhere(config, {home} if (home := region_of(ours)) else ())
-    kept = stored(ours)
+    kept = settings_of(ours)
     if given.get("create_key"):
         kept.pop("key_name", None)
     settled = dataclasses.replace(config, **{**kept, **given})

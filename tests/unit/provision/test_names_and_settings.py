@@ -17,7 +17,7 @@ from srekv.provision.naming import NODES, Names, tag_map
 from srekv.provision.ready import Streaks
 from srekv.provision.steps.firewall import operator_cidrs
 from srekv.provision.steps.network import is_arm
-from srekv.provision.steps.settings import as_tags, stored
+from srekv.provision.steps.settings import as_tags, settings_of
 
 STACKS = st.from_regex(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,19}", fullmatch=True)
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -78,7 +78,7 @@ CONFIGS = st.builds(
 def test_settings_survive_a_trip_through_tags(config: Config) -> None:
     """What is stored is what is read, within what IAM accepts as a tag."""
     tags = as_tags(config)
-    read = stored({"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]})
+    read = settings_of({"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]})
     for name, value in read.items():
         assert getattr(config, name) == value
     assert {"interval", "threshold", "ttl", "port", "zone", "alarms", "deletion_protection"} <= set(read)
@@ -89,9 +89,9 @@ def test_settings_survive_a_trip_through_tags(config: Config) -> None:
 
 def test_no_role_no_settings() -> None:
     """Without a role, and without tags, nothing is stored; a spoilt number is an error with the tag's name."""
-    assert stored(None) == stored({}) == {}
+    assert settings_of(None) == settings_of({}) == {}
     with pytest.raises(SrekvError, match="srekv:ttl=soon"):
-        stored({"Tags": [{"Key": "srekv:ttl", "Value": "soon"}]})
+        settings_of({"Tags": [{"Key": "srekv:ttl", "Value": "soon"}]})
 
 
 def test_tags() -> None:

@@ -1,11 +1,11 @@
-"""Gives the nodes that run their lease, moves its end, or takes it back.
+"""Gives the nodes that run their lease, moves its end, or removes it.
 
-A new instance has its lease from its user data. One that runs is told over SSM; then its tag says so. A node that does
-not take the command makes `up` fail: a lease that nobody keeps must not be promised.
+A new instance has its lease from its user data. One that runs gets it over SSM, then its tag. A node that does not take
+the command makes `up` fail: a lease that is not kept must not be reported.
 
-What a node was told and what its tag says must not differ, or no later look would find out. So the tag says "pending"
-from before the node is told until after: whoever is cut off in between leaves that. And when the tag has been set, both
-are read back: if another `up` was at work on the same node, the last to look sees it, and begins again.
+The node's file and its tag must not differ, or no later `up` would notice. So the tag is "pending" from before the node
+gets the command until after, and stays so if that is interrupted. When the tag has been set, both are read back: if
+another `up` was at work on the same node, the last to read sees it and starts again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ NO_SCRIPT_CODE = 3
 
 
 @dataclass(eq=False)
-class Leasing(StackStep):
+class Leases(StackStep):
     """The lease of every node, as its own tag shows it."""
 
     section = "EC2"
@@ -67,7 +67,7 @@ class Leasing(StackStep):
         self.ec2.modify_instance_attribute(InstanceId=instance_id, Attribute=ATTRIBUTE, Value=value)
 
     def _give(self, node: str, instance_id: str) -> None:
-        """Tell the node, then tag it; again if another `up` came between.
+        """Command the node, then tag it; again if another `up` came between.
 
         A node that takes no commands keeps the lease it has, and its tag, and is an error.
         """
