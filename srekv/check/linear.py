@@ -3,15 +3,21 @@
 Keys are judged apart: a history is linearizable when each key's part is (Herlihy and Wing's locality). Where each value
 has one writer, zones decide. Where an answer may show one of several writes, a search chooses the write first; where
 that leaves too many choices, a walk through the states decides.
+
+A contradiction is made small enough to be read. A part of a history proves something about the whole only if the whole
+has at least the part's constraints. So an answer may be left out (a read, a refused cas), and a change may be weakened
+to "unknown", but a change whose effect some remaining answer saw is never left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+
+from msgspec.structs import replace
 
 from srekv.check.budget import BUDGET, Budget, OutOfBudgetError
-from srekv.check.model import Judgement, Operation
-from srekv.check.proof import smaller_parts
+from srekv.check.model import Judgement, Operation, end
 from srekv.check.search import settle
 from srekv.check.states import walk
 from srekv.check.zones import ContradictionError, Register, arrange
@@ -22,6 +28,9 @@ TRIAL = 20
 LEAST, MOST = 12_000, 200_000
 """A proof is made smaller with as many comparisons as the verdict took, within these limits: 0.1 to 2 s. Each
 operation that is read again counts as one."""
+
+MARGINS = (0, 1, 10)
+"""How far around the answers in question the first tries reach, in multiples of the time that they take."""
 
 NEWS = 1_000
 """Progress is reported once for so many operations."""
@@ -91,7 +100,11 @@ def _try(history: Sequence[Operation], register: Register, budget: Budget) -> No
 
 
 def _proof(history: Sequence[Operation], found: ContradictionError, budget: Budget) -> tuple[Operation, ...]:
-    """Operations that contradict each other whatever the others did; few, as far as the reduction comes."""
+    """Operations that contradict each other whatever the others did; few, as far as the budget lasts.
+
+    The first tries are the answers that have no explanation together, with the changes around them; then ever smaller
+    pieces are left out.
+    """
     if found.proven:
         return found.operations
 
@@ -99,10 +112,55 @@ def _proof(history: Sequence[Operation], found: ContradictionError, budget: Budg
         budget.spend(len(part))
         return contradiction(part, budget) is not None
 
-    part: Sequence[Operation] = history
-    try:
-        for part in smaller_parts(history, found.operations, contradicts):  # noqa: B007 - the last one counts
-            pass
-    except OutOfBudgetError:
-        pass
+    part = [one for one in history if one.outcome != "fail" and (one.op != "read" or one.outcome == "ok")]
+    with suppress(OutOfBudgetError):
+        part = next((one for one in _first_tries(part, found.operations) if contradicts(one)), part)
+        size = max(1, len(part) // 2)
+        while size:
+            position, before = 0, len(part)
+            while position < len(part):
+                smaller = without(part, range(position, position + size))
+                if len(smaller) < len(part) and contradicts(smaller):
+                    part = smaller
+                else:
+                    position += size
+            if size > 1 or len(part) == before:  # what was left out last may be what another one depended on
+                size //= 2
     return tuple(part)
+
+
+def _first_tries(part: Sequence[Operation], answers: Sequence[Operation]) -> Iterator[list[Operation]]:
+    in_question = {id(one) for one in answers}
+    others = {place for place, one in enumerate(part) if not one.mutates and id(one) not in in_question}
+    first = min(one.invoke for one in answers)
+    last = max(one.invoke if one.complete is None else one.complete for one in answers)
+    reaches = [margin * (last - first) for margin in MARGINS]
+    far = [
+        {place for place, one in enumerate(part) if one.invoke > last + reach or end(one) < first - reach}
+        for reach in reaches
+    ]
+    for left_out in (*(one | others for one in far), others, *far):
+        yield without(part, left_out)
+
+
+def without(part: Sequence[Operation], chosen: Container[int]) -> list[Operation]:
+    """The part without the chosen answers, and without the chosen changes as far as nothing else depends on them.
+
+    A change that is left out may have been undone by the next one unseen; one that something depends on is weakened.
+    What remains depends on the values that it read or expected, and, where an expectation failed, on every change.
+    """
+    kept = [one for index, one in enumerate(part) if index not in chosen]
+    open_question = [one for index, one in enumerate(part) if index in chosen and one.mutates]
+    conflicts = any(one.outcome == "conflict" for one in kept)
+    needed = _needed(kept)
+    while found := [one for one in open_question if conflicts or one.leaves in needed]:
+        left_out = {id(one) for one in found}
+        open_question = [one for one in open_question if id(one) not in left_out]
+        kept += [replace(one, outcome="unknown", complete=None) for one in found]
+        needed |= _needed(found)
+    return sorted(kept, key=lambda one: one.invoke)
+
+
+def _needed(operations: Iterable[Operation]) -> set[str | None]:
+    """The values that the operations saw or expected."""
+    return {one.value if one.op == "read" else one.expect for one in operations if one.op in {"read", "cas"}}

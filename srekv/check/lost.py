@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from srekv.check.model import Judgement, Operation
+from srekv.check.model import Judgement, Operation, end
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def losses(keys: Mapping[str, Sequence[Operation]]) -> Losses:
                 if one.invoke < begun.get(value, inf):
                     begun[value] = one.invoke
         acknowledged += len(made)
-        phantoms += [one for one in reads if one.value is not None and begun.get(one.value, inf) > _end(one)]
+        phantoms += [one for one in reads if one.value is not None and begun.get(one.value, inf) > end(one)]
         finals = [one for one in reads if one.final]
         if finals:
             last = max(finals, key=lambda one: one.invoke)
@@ -71,13 +71,9 @@ def _lost(made: Iterable[Operation], last: Operation, changes: Iterable[Operatio
 
     It does not if it saw what the change left, or what another change left that may have come later.
     """
-    seen = [one for one in changes if one.leaves == last.value and one.invoke <= _end(last)]
-    latest = max(map(_end, seen), default=-inf)
-    return [one for one in made if _end(one) < last.invoke and one.leaves != last.value and latest < one.invoke]
-
-
-def _end(operation: Operation) -> float:
-    return inf if operation.complete is None else operation.complete
+    seen = [one for one in changes if one.leaves == last.value and one.invoke <= end(last)]
+    latest = max(map(end, seen), default=-inf)
+    return [one for one in made if end(one) < last.invoke and one.leaves != last.value and latest < one.invoke]
 
 
 def judge_lost(found: Losses, *, finals_expected: bool, allowed: int = 0) -> Judgement:

@@ -69,10 +69,7 @@ def _whole(value: object) -> object:
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One operation of one client on one key. Times are seconds since the start of the history.
-
-    A history has up to millions. A struct is made ten times faster than a dataclass, and the garbage collector passes
-    over it.
+    """One operation of one client on one key, one of millions: a struct is made ten times faster than a dataclass.
 
     Attributes:
         client: who did it.
@@ -80,8 +77,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         key: on which key.
         value: what was written, or what a read found; None: no such key.
         expect: what a cas expected; None: no such key.
-        invoke: when it began.
-        complete: when its outcome was known; None for an unknown one, which may take effect at any time after invoke.
+        invoke: when it began, seconds since the start of the history.
+        complete: when its outcome was known; None for an unknown one, which may take effect at any later time.
         outcome: ok, conflict (cas only), fail (certainly no effect), unknown.
         node: which node answered, "" if none did.
         final: a read after the load had ended.
@@ -125,13 +122,18 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     def to_json(self) -> dict[str, Any]:
         """As a line of a history file."""
-        line: dict[str, Any] = {"client": self.client, "op": self.op, "key": self.key, "value": _plain(self.value)}
+        line: dict[str, Any] = {"client": self.client, "op": self.op, "key": self.key, "value": plain(self.value)}
         if self.op == "cas":
-            line["expect"] = _plain(self.expect)
+            line["expect"] = plain(self.expect)
         line |= {"invoke": self.invoke, "complete": self.complete, "outcome": self.outcome}
         more = {"node": self.node, "final": self.final, "error": self.error}
         more["zoo"] = self.policy if self.policy != HEADLINE else ""
         return line | {name: value for name, value in more.items() if value}
+
+
+def end(operation: Operation) -> float:
+    """When it took effect at the latest, in the history's seconds; inf if that is not known."""
+    return inf if operation.complete is None or operation.outcome == "unknown" else operation.complete
 
 
 def by_key(operations: Iterable[Operation]) -> dict[str, list[Operation]]:
@@ -144,11 +146,12 @@ def by_key(operations: Iterable[Operation]) -> dict[str, list[Operation]]:
 
 def impossible(one: Operation) -> str:
     """Why no client can have done such an operation; "" if one can."""
-    members = {"key": one.key, "client": one.client, "value": one.value or "", "expect": one.expect or ""}
-    wrong = next((name for name, value in members.items() if not isinstance(value, str)), "")
     if one.op not in get_args(Kind) or one.outcome not in get_args(Outcome):
         return f"there is no {one.op} with outcome {one.outcome}"
-    return f"{wrong} is {members[wrong]!r}, not a string" if wrong else inconsistency(one)
+    for name, value in (("key", one.key), ("client", one.client), ("value", one.value), ("expect", one.expect)):
+        if not isinstance(value, str) and (value is not None or name in {"key", "client"}):
+            return f"{name} is {value!r}, not a string"
+    return inconsistency(one)
 
 
 def inconsistency(one: Operation) -> str:
@@ -167,7 +170,8 @@ def inconsistency(one: Operation) -> str:
     return "" if invoke <= complete < inf else f"complete is {complete}, invoke {invoke}"
 
 
-def _plain(value: str | None) -> object:
+def plain(value: str | None) -> object:
+    """A value as JSON has it."""
     return json.loads(value) if isinstance(value, Json) else value
 
 
@@ -291,14 +295,9 @@ class Step:
 class Expected:
     """What the stack's settings let expect, AWS-equivalent seconds, and where the measured outage lies in it.
 
-    Attributes:
-        best_s: the shortest simulated outage.
-        p50_s: half of them are shorter.
-        p95_s: nineteen in twenty are shorter.
-        worst_s: the longest that is possible.
-        percentile: the share of simulated outages that are shorter than the measured one, in percent.
-        luck: the same in words.
-        curve: outages and the percent of simulated ones that they are not shorter than, from 0 to 100.
+    The figures are the shortest simulated outage, quantiles, and the longest that is possible; `percentile` is the
+    percent of simulated outages that are shorter than the measured one, `luck` the same in words, `curve` outages and
+    the percent of simulated ones that they are not shorter than, from 0 to 100.
     """
 
     best_s: float

@@ -18,8 +18,8 @@ from operator import attrgetter
 import msgspec
 
 from srekv.check.budget import Budget
-from srekv.check.model import Operation
-from srekv.check.zones import Block, Cluster, ContradictionError, Register, end, lay_out
+from srekv.check.model import Operation, end
+from srekv.check.zones import Block, Cluster, ContradictionError, Register, fits, lay_out
 
 _Zone = tuple[float, float]
 """An earliest completion and a latest invocation."""
@@ -30,13 +30,6 @@ class _Question(msgspec.Struct, eq=False, gc=False):
 
     answer: Operation
     home: int = -1
-
-
-def shows(answer: Operation, writer: Operation) -> bool:
-    """Whether the answer fits the state that the write leaves."""
-    if answer.op == "read":
-        return answer.value == writer.leaves
-    return (answer.expect == writer.leaves) != (answer.outcome == "conflict")
 
 
 def settle(register: Register, budget: Budget) -> None:
@@ -123,7 +116,7 @@ class _Neighbourhood:
         ended = end(answer)
         near = self._shelf(answer).between(least, ended)
         for one in chain(left.clusters, near) if left and left.first < least else near:
-            if one.writer.invoke <= ended and shows(answer, one.writer):
+            if one.writer.invoke <= ended and fits(answer, one.writer.leaves):
                 yield one
 
     def has_room(self, answer: Operation) -> bool:
@@ -228,7 +221,7 @@ class _Choices:
             self._found[question] = list(self._near.writes(question.answer))
         yield from self._found[question]
         for one in self._optional if optional else ():
-            if shows(question.answer, one.writer) and one.writer.invoke <= end(question.answer):
+            if fits(question.answer, one.writer.leaves) and one.writer.invoke <= end(question.answer):
                 yield one
 
     def _is_possible(self, question: _Question, write: Cluster) -> bool:

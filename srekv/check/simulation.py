@@ -126,11 +126,16 @@ def healing(scenario: Scenario, *, seed: int = 1, draws: int = DRAWS) -> Distrib
 
 
 def outage(scenario: Scenario, *, seed: int = 1, draws: int = DRAWS) -> Distribution:
-    """What a client that honours the TTL sees, from its last good answer to its next."""
+    """What a client that honours the TTL sees, from its last good answer to its next.
+
+    To each client's outage belong its idle time before the fault, and the rest of the operation that is under way when
+    the cache empties.
+    """
 
     def draw(rng: random.Random) -> float:
         name = _detection_s(scenario, rng) + scenario.ttl * rng.random()
-        return name + max(_around(scenario, rng) for _ in range(scenario.clients))
+        around = (scenario.pause_s * rng.random() + scenario.turn_s * rng.random() for _ in range(scenario.clients))
+        return name + max(around)
 
     return _distribution(draw, seed, draws)
 
@@ -139,11 +144,6 @@ def _detection_s(scenario: Scenario, rng: random.Random) -> float:
     last = flips_at()
     first = scenario.interval * rng.betavariate(last, CHECKERS + 1 - last)
     return first + (scenario.threshold - 1) * scenario.interval + scenario.threshold * scenario.probe_failure_s
-
-
-def _around(scenario: Scenario, rng: random.Random) -> float:
-    """A client's idle time before the fault, and the rest of the operation that is under way when the cache empties."""
-    return scenario.pause_s * rng.random() + scenario.turn_s * rng.random()
 
 
 def _distribution(draw: Callable[[random.Random], float], seed: int, draws: int) -> Distribution:

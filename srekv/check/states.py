@@ -11,12 +11,11 @@ that the other can.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from math import inf
 
 from srekv.check.budget import Budget
-from srekv.check.model import Operation
-from srekv.check.zones import ContradictionError, end
+from srekv.check.model import Operation, end
+from srekv.check.zones import ContradictionError, fits
 
 _Shape = tuple[str | None, int]
 """A value, and a bit for each open change that has taken place."""
@@ -31,53 +30,31 @@ def walk(history: Iterable[Operation], budget: Budget) -> None:
         ContradictionError: none does; `operations` is the answer at which that shows.
         OutOfBudgetError: it could not be decided within the budget.
     """
-    states = _Walk(budget)
-    for returns, operation in _moments(history):
-        if not returns:
-            states.invoke(operation)
-        elif not states.complete(operation):
-            raise ContradictionError([operation], operation, proven=False)
-
-
-def _moments(history: Iterable[Operation]) -> Iterator[tuple[bool, Operation]]:
-    """Invocations and answers in time; operations that touch at one instant overlap."""
-    moments = []
+    moments = []  # invocations, then answers, in time: operations that touch at one instant overlap
     for one in history:
         if one.outcome != "fail" and (one.op, one.outcome) != ("read", "unknown"):
             moments.append((one.invoke, False, one))
             if end(one) < inf:
                 moments.append((end(one), True, one))
+    states = _Walk(budget)
     for _, returns, one in sorted(moments, key=lambda moment: moment[:2]):
-        yield returns, one
+        if not returns:
+            states.invoke(one)
+        elif not states.complete(one):
+            raise ContradictionError([one], one, proven=False)
 
 
-def needs(operation: Operation, state: str | None) -> bool:
-    """Whether the operation can take place in that state with the answer it got."""
-    if operation.op == "read":
-        return operation.value == state
-    if operation.op == "cas":
-        return (operation.expect == state) != (operation.outcome == "conflict")
+_States = dict[_Shape, list[_Spent]]
+"""The states that are possible; none that another one makes superfluous."""
+
+
+def _add(states: _States, shape: _Shape, spent: _Spent) -> bool:
+    """Add a state; whether it is new."""
+    known = states.get(shape, [])
+    if any(_is_better(other, spent) for other in known):
+        return False
+    states[shape] = [other for other in known if not _is_better(spent, other)] + [spent]
     return True
-
-
-@dataclass(slots=True)
-class _States:
-    """The states that are possible; none that another one makes superfluous."""
-
-    found: dict[_Shape, list[_Spent]] = field(default_factory=dict)
-
-    def add(self, shape: _Shape, spent: _Spent) -> bool:
-        """Whether it is new."""
-        known = self.found.get(shape, [])
-        if any(_is_better(other, spent) for other in known):
-            return False
-        self.found[shape] = [other for other in known if not _is_better(spent, other)] + [spent]
-        return True
-
-    def __iter__(self) -> Iterator[tuple[_Shape, _Spent]]:
-        for shape, spents in self.found.items():
-            for spent in spents:
-                yield shape, spent
 
 
 def _is_better(one: _Spent, other: _Spent) -> bool:
@@ -95,7 +72,7 @@ class _Walk:
         self._changes: dict[int, Operation] = {}
         self._answers: dict[int, Operation] = {}
         self._unknown: dict[int, Operation] = {}
-        self._now = _States({(None, 0): [(0, 0)]})
+        self._now: _States = {(None, 0): [(0, 0)]}
 
     def invoke(self, operation: Operation) -> None:
         """From here on the operation may take its place."""
@@ -109,31 +86,33 @@ class _Walk:
     def complete(self, operation: Operation) -> bool:
         """The answer arrived: the operation has taken its place. False when no state allows that."""
         goal = self._bits.pop(id(operation))
-        seen, results = _States(), _States()
-        stack = [(shape, (explained | self._fits(shape[0]), used)) for shape, (explained, used) in self._now]
+        seen: _States = {}
+        results: _States = {}
+        now = ((shape, spent) for shape, spents in self._now.items() for spent in spents)
+        stack = [(shape, (explained | self._fits(shape[0]), used)) for shape, (explained, used) in now]
         while stack:
             shape, spent = stack.pop()
             (state, done), (explained, used) = shape, spent
-            self._budget.spend(1 + len(seen.found.get(shape, ())))
+            self._budget.spend(1 + len(seen.get(shape, ())))
             if (done | explained) & goal:
-                results.add((state, done & ~goal), (explained & ~goal, used))
-            elif seen.add(shape, spent):
+                _add(results, (state, done & ~goal), (explained & ~goal, used))
+            elif _add(seen, shape, spent):
                 stack += self._next(shape, spent)
         self._changes.pop(goal, None)
         self._answers.pop(goal, None)
         self._free.append(goal)
         self._now = results
-        return bool(results.found)
+        return bool(results)
 
     def _fits(self, state: str | None) -> int:
         """The open answers that the state explains."""
-        return sum(bit for bit, one in self._answers.items() if needs(one, state))
+        return sum(bit for bit, one in self._answers.items() if fits(one, state))
 
     def _next(self, shape: _Shape, spent: _Spent) -> Iterator[tuple[_Shape, _Spent]]:
         """The states that one more change leads to."""
         (state, done), (explained, used) = shape, spent
         for bit, one in self._changes.items():
-            if not done & bit and needs(one, state):
+            if not done & bit and fits(one, state):
                 yield (one.leaves, done | bit), (explained | self._fits(one.leaves), used)
         for bit in self._helpful(state, done, explained, used):
             left = self._unknown[bit].leaves
@@ -152,7 +131,7 @@ class _Walk:
         effects = set()
         for bit, one in unused:
             effect = (one.op, one.expect, one.leaves)
-            if one.leaves == state or not needs(one, state) or effect in effects:
+            if one.leaves == state or not fits(one, state) or effect in effects:
                 continue
             if any_change or one.leaves in wanted:
                 effects.add(effect)

@@ -90,18 +90,13 @@ def in_doubt(finding: Judgement, cause: str, *, fix: Advice = "") -> Judgement:
     return replace(finding, verdict="unknown", summary=f"{finding.summary}; not proven, as {cause}", fix=fix)
 
 
-def _number(settings: dict[str, Any], *names: str) -> float | None:
-    """The first of these settings that is given and not 0."""
-    return next((settings[name] for name in names if settings.get(name)), None)
-
-
 def _timeout_s(settings: dict[str, Any]) -> float:
-    return _number(settings, "op_timeout_s", "timeout_s") or TIMEOUT_S
+    return settings.get("op_timeout_s") or settings.get("timeout_s") or TIMEOUT_S
 
 
 def _explain(settings: dict[str, Any], *, slow: bool) -> tuple[str, Advice]:
     """Cause and fix. A clock that runs fast shortens the timeouts, not what a request takes."""
-    speed = _number(settings, "speed") or 1.0
+    speed = settings.get("speed") or 1.0
     if speed <= 1 or not slow:
         fix = CommandLine("srekv status") + " and " + CommandLine("srekv doctor") + " show why"
         return "the service or the vantage point was not in a steady state", fix
@@ -112,7 +107,7 @@ def _explain(settings: dict[str, Any], *, slow: bool) -> tuple[str, Advice]:
 
 def _relief(settings: dict[str, Any]) -> Advice:
     """What gives a drill the time that it needs."""
-    speed = _number(settings, "speed") or 1.0
+    speed = settings.get("speed") or 1.0
     if speed <= 1:
         return "drill again while the machine that runs the load has less to do"
     slower = next((one for one in SPEEDS if one * SLOWER <= speed), SPEEDS[-1])

@@ -22,7 +22,7 @@ from operator import attrgetter
 
 import msgspec
 
-from srekv.check.model import Operation
+from srekv.check.model import Operation, end
 
 START = Operation(client="", op="delete", key="", invoke=-inf, complete=-inf, outcome="ok")
 """The absence that every key starts with, as an operation."""
@@ -44,9 +44,13 @@ class ContradictionError(Exception):
         self.proven = proven
 
 
-def end(operation: Operation) -> float:
-    """When it took effect at the latest, in the history's seconds."""
-    return inf if operation.complete is None or operation.outcome == "unknown" else operation.complete
+def fits(operation: Operation, state: str | None) -> bool:
+    """Whether the operation can take place in that state with the answer it got."""
+    if operation.op == "read":
+        return operation.value == state
+    if operation.op == "cas":
+        return (operation.expect == state) != (operation.outcome == "conflict")
+    return True
 
 
 class Cluster(msgspec.Struct, eq=False, gc=False):

@@ -52,7 +52,12 @@ def command(invocation: Invocation, options: Options) -> None:
     worse = conclusion(differences)
     gaps = [f"{run.name}: {run.gap}" for side in sides for run in side if run.gap]
     screen = invocation.screen
-    screen.show(_differences(differences), _CONCLUSIONS[worse])
+    conclusions = {
+        True: ("B is worse", "bold red"),
+        None: ("inconclusive: B cannot be compared with A", "bold yellow"),
+        False: ("B is not worse", "bold green"),
+    }
+    screen.show(_differences(differences), Text(*conclusions[worse]))
     for gap in gaps:
         screen.show(gap)
     screen.document(
@@ -106,11 +111,6 @@ def _side(path: Path) -> list[Measures]:
 
 
 def _recorded(path: Path) -> Measures:
-    """What a verdict.json says.
-
-    Raises:
-        UsageError: it is none.
-    """
     try:
         return Measures.from_json(json.loads(path.read_text(encoding="utf-8")), name=str(path))
     except (ValueError, RecursionError) as error:
@@ -126,10 +126,3 @@ def _differences(differences: tuple[Difference, ...]) -> Table:
         figures = ("-" if value is None else f"{value:.4g}" for value in (one.a, one.b))
         table.add_row(one.measure, *figures, Text(*words[one.worse]), Text(one.note, "dim"))
     return table
-
-
-_CONCLUSIONS = {
-    True: Text("B is worse", "bold red"),
-    None: Text("inconclusive: B cannot be compared with A", "bold yellow"),
-    False: Text("B is not worse", "bold green"),
-}

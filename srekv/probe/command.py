@@ -40,7 +40,7 @@ def _resolve(name: str, resolver: tuple[str, int], timeout: float, *, system: bo
     document = _answered(wire.resolve(name, resolver, timeout_s=timeout))
     if system:
         try:
-            document["system"] = list(wire.system(name))
+            document["system"] = wire.system(name)
         except OSError as error:
             document["system"] = {"error": str(error)}
     return document

@@ -15,11 +15,9 @@ from typing import Any
 
 
 class Clock:
-    """AWS-equivalent seconds since the start, from the monotonic clock; `epoch` is the wall-clock time of the start.
+    """AWS-equivalent seconds since the start, from the monotonic clock; `speed` of them are one wall-clock second.
 
-    Args:
-        speed: AWS-equivalent seconds in one wall-clock second.
-        epoch: when it started, if that was in another process.
+    `epoch` is the wall-clock time of the start, given if that was in another process.
     """
 
     def __init__(self, speed: float, epoch: float | None = None) -> None:
@@ -52,8 +50,10 @@ class Journal:
         self._lock = threading.Lock()
         try:
             _claim(self._file.fileno())
-            if _is_cut_off(path):
-                self._file.write(b"\n")
+            with open(path, "rb") as file:  # noqa: PTH123 - as everywhere in the probe
+                file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
+                if file.read(1) not in (b"", b"\n"):
+                    self._file.write(b"\n")
         except OSError:
             self._file.close()
             raise
@@ -69,12 +69,6 @@ class Journal:
         with self._lock:
             os.fsync(self._file.fileno())
             self._file.close()
-
-
-def _is_cut_off(path: str) -> bool:
-    with open(path, "rb") as file:  # noqa: PTH123 - as everywhere in the probe
-        file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
-        return file.read(1) not in (b"", b"\n")
 
 
 def _claim(fileno: int) -> None:

@@ -29,12 +29,7 @@ CAP_S = 4.0
 class Retrying:
     """The operations of a Service, each with as many attempts as it takes and its budget allows.
 
-    Args:
-        service: makes one attempt for each call.
-        dice: decides the pauses.
-        speed: AWS-equivalent seconds in one wall-clock second.
-        clock: monotonic wall-clock seconds.
-        sleep: waits for so many of them.
+    `dice` decides the pauses; `speed` is AWS-equivalent seconds in one wall-clock second, as `clock` and `sleep` have.
     """
 
     def __init__(

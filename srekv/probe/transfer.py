@@ -38,7 +38,10 @@ def fetch(file: str, *, offset: int, limit: int) -> dict[str, Any]:
         size = os.fstat(stream.fileno()).st_size
         stream.seek(offset)
         data = stream.read(limit)
-    data, packed = _fitting(data)
+    packed = zlib.compress(data, 9)
+    while len(packed) * 4 // 3 + 4 > ROOM:
+        data = data[: min(len(data) * 3 // 4, len(data) * ROOM // (len(packed) * 4 // 3))]
+        packed = zlib.compress(data, 9)
     return {
         "exists": size >= 0,
         "size": len(data),
@@ -47,15 +50,6 @@ def fetch(file: str, *, offset: int, limit: int) -> dict[str, Any]:
         "data_b64": base64.b64encode(packed).decode(),
         "eof": offset + len(data) >= size,
     }
-
-
-def _fitting(data: bytes) -> tuple[bytes, bytes]:
-    """The beginning of the data that fits, and that compressed."""
-    packed = zlib.compress(data, 9)
-    while len(packed) * 4 // 3 + 4 > ROOM:
-        data = data[: min(len(data) * 3 // 4, len(data) * ROOM // (len(packed) * 4 // 3))]
-        packed = zlib.compress(data, 9)
-    return data, packed
 
 
 def store(file: str, *, offset: int, data: bytes, sha256: str) -> dict[str, Any]:
@@ -72,20 +66,16 @@ def store(file: str, *, offset: int, data: bytes, sha256: str) -> dict[str, Any]
         stream.truncate()
         stream.write(data)
     if sha256:
-        _unpack(part, pathlib.Path(file), sha256)
+        packed = part.read_bytes()
+        if hashlib.sha256(packed).hexdigest() != sha256:
+            part.unlink()
+            raise OSError("what arrived is damaged")
+        unpacker = zlib.decompressobj()
+        part.write_bytes(unpacker.decompress(packed, LARGEST))
+        if unpacker.unconsumed_tail:
+            raise OSError("what arrived unpacks to more than %d bytes" % LARGEST)
+        part.replace(file)
     return {"stored": offset + len(data)}
-
-
-def _unpack(part: pathlib.Path, path: pathlib.Path, sha256: str) -> None:
-    packed = part.read_bytes()
-    if hashlib.sha256(packed).hexdigest() != sha256:
-        part.unlink()
-        raise OSError("what arrived is damaged")
-    unpacker = zlib.decompressobj()
-    part.write_bytes(unpacker.decompress(packed, LARGEST))
-    if unpacker.unconsumed_tail:
-        raise OSError("what arrived unpacks to more than %d bytes" % LARGEST)
-    part.replace(path)
 
 
 def remove(file: str) -> dict[str, Any]:

@@ -65,39 +65,31 @@ def resolve(name: str, resolver: tuple[str, int], *, timeout_s: float = 3.0) -> 
             return Answer(rcode, addresses, time.monotonic() - begin)
 
 
-def system(name: str) -> tuple[str, ...]:
+def system(name: str) -> list[str]:
     """The IPv4 addresses that getaddrinfo gives for `name`; raises OSError when it gives none."""
     found = socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)
-    return tuple(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
 def _ask(name: str, resolver: tuple[str, int], timeout_s: float) -> tuple[str, tuple[tuple[str, int], ...]]:
     ident = random.SystemRandom().randrange(1 << 16)
-    question = _question(name, ident)
+    labels = [label.encode("ascii") for label in name.rstrip(".").split(".")]
+    encoded = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
+    recursion_desired = 0x0100
+    question = _HEADER.pack(ident, recursion_desired, 1, 0, 0, 0) + encoded + struct.pack(">HH", _TYPE_A, _CLASS_IN)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.settimeout(timeout_s)
         udp.connect(resolver)
         udp.send(question)
         message = udp.recv(4096)
     if len(message) > 2 and message[2] & 0x02:  # TC: the whole answer needs TCP (RFC 7766)
-        message = _ask_tcp(question, resolver, timeout_s)
+        with socket.create_connection(resolver, timeout_s) as tcp, tcp.makefile("rb") as stream:
+            tcp.sendall(struct.pack(">H", len(question)) + question)
+            prefix = stream.read(2)
+            if len(prefix) < 2:
+                raise MalformedError
+            message = stream.read(struct.unpack(">H", prefix)[0])
     return parse(message, ident)
-
-
-def _ask_tcp(question: bytes, resolver: tuple[str, int], timeout_s: float) -> bytes:
-    with socket.create_connection(resolver, timeout_s) as tcp, tcp.makefile("rb") as stream:
-        tcp.sendall(struct.pack(">H", len(question)) + question)
-        prefix = stream.read(2)
-        if len(prefix) < 2:
-            raise MalformedError
-        return stream.read(struct.unpack(">H", prefix)[0])
-
-
-def _question(name: str, ident: int) -> bytes:
-    labels = [label.encode("ascii") for label in name.rstrip(".").split(".")]
-    encoded = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
-    recursion_desired = 0x0100
-    return _HEADER.pack(ident, recursion_desired, 1, 0, 0, 0) + encoded + struct.pack(">HH", _TYPE_A, _CLASS_IN)
 
 
 def parse(message: bytes, ident: int) -> tuple[str, tuple[tuple[str, int], ...]]:

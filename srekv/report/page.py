@@ -86,9 +86,8 @@ def timeline(history: History, timing: Timing) -> dict[str, Any]:
 
 def distribution(timing: Timing) -> dict[str, Any] | None:
     """The simulated outages as a curve of (seconds, percent), the measured one, and the bound."""
-    if timing.expected is None:
-        return None
-    return {"curve": timing.expected.curve, "measured": timing.outage_s, "bound": timing.expected.worst_s}
+    found = timing.expected
+    return {"curve": found.curve, "measured": timing.outage_s, "bound": found.worst_s} if found else None
 
 
 def _roles(drill: dict[str, Any]) -> list[dict[str, Any]]:
@@ -168,15 +167,12 @@ def _runs(samples: Iterable[tuple[float, _State]], end: float) -> Iterator[tuple
 
 
 def _verdicts(polls: Sequence[Event], lane: int, begin: float, end: float) -> Iterable[Bar]:
-    seen = [(max(one.at, begin), (one.members["healthy"], _count(one))) for one in polls]
-    for start, stop, (healthy, count) in _runs([(begin, (True, "")), *seen], end):
+    names = ("healthy", "failing", "checkers")
+    seen = [(max(one.at, begin), tuple(one.members.get(name) for name in names)) for one in polls]
+    for start, stop, (healthy, failing, checkers) in _runs([(begin, (True, None, None)), *seen], end):
         state, word = ("healthy", "healthy") if healthy else (ERROR, "unhealthy")
+        count = "" if failing is None or checkers is None else f", {failing} of {checkers} checkers fail"
         yield Bar(lane=lane, begin=start, end=stop, state=state, label=word + count)
-
-
-def _count(poll: Event) -> str:
-    failing, checkers = poll.members.get("failing"), poll.members.get("checkers")
-    return "" if failing is None or checkers is None else f", {failing} of {checkers} checkers fail"
 
 
 def _checkers(seen: Sequence[Event], lane: int, end: float) -> Iterable[Bar]:

@@ -6,14 +6,13 @@ and kinds of clients, fractions of a nanosecond, and the name of the key where t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from math import inf
 from typing import Any
 
 from srekv.check.formats.edn import Name, written
 from srekv.check.formats.jepsen import CONFLICT
-from srekv.check.model import Json, Operation
+from srekv.check.model import Operation, end, plain
 
 
 def jepsen(operations: Sequence[Operation]) -> Iterator[str]:
@@ -25,21 +24,29 @@ def jepsen(operations: Sequence[Operation]) -> Iterator[str]:
     """
     order = sorted(operations, key=lambda one: one.invoke)
     processes = _processes(order)
-    keyed = len({one.key for one in order}) > 1 or not all(_is_scalar(one) for one in order)
+    values = (plain(value) for one in order for value in (one.value, one.expect))
+    keyed = len({one.key for one in order}) > 1 or any(isinstance(value, list | dict) for value in values)
     moments = [(one.invoke, 0, index) for index, one in enumerate(order)]
-    moments += [(_end(one), 1, index) for index, one in enumerate(order)]
+    moments += [(end(one), 1, index) for index, one in enumerate(order)]
     last = max((at for at, _, _ in moments if at < inf), default=0.0)
     for number, (at, side, index) in enumerate(sorted(moments)):
         one = order[index]
+        outcome = {"ok": "ok", "unknown": "info"}.get(one.outcome, "fail")
         row: dict[Name, Any] = {
-            Name("type"): Name(_type(one) if side else "invoke"),
+            Name("type"): Name(outcome if side else "invoke"),
             Name("f"): Name("write" if one.op == "delete" else one.op),
             Name("value"): _value(one, keyed=keyed, completed=bool(side)),
             Name("time"): round(min(at, last) * 1e9),
             Name("process"): processes[index],
             Name("index"): number,
         }
-        yield written(row | _more(one, completed=bool(side)))
+        if one.final:
+            row[Name("final?")] = True
+        if side and one.node:
+            row[Name("node")] = one.node
+        if side and (one.error or one.outcome == "conflict"):
+            row[Name("error")] = CONFLICT if one.outcome == "conflict" else one.error
+        yield written(row)
 
 
 def _processes(order: Sequence[Operation]) -> list[int]:
@@ -56,42 +63,17 @@ def _processes(order: Sequence[Operation]) -> list[int]:
             free.append(-inf)
             generations.append(0)
         taken.append((thread, generations[thread]))
-        free[thread] = _end(one)
+        free[thread] = end(one)
         if free[thread] == inf:
             free[thread] = -inf
             generations[thread] += 1
     return [thread + generation * len(free) for thread, generation in taken]
 
 
-def _end(one: Operation) -> float:
-    return inf if one.complete is None or one.outcome == "unknown" else one.complete
-
-
-def _type(one: Operation) -> str:
-    return {"ok": "ok", "unknown": "info"}.get(one.outcome, "fail")
-
-
 def _value(one: Operation, *, keyed: bool, completed: bool) -> object:
-    value = _plain(one.value) if one.op != "read" or (completed and one.outcome == "ok") else None
+    value = plain(one.value) if one.op != "read" or (completed and one.outcome == "ok") else None
     if one.op == "delete":
         value = None
     if one.op == "cas":
-        value = [_plain(one.expect), value]
+        value = [plain(one.expect), value]
     return [one.key, value] if keyed else value
-
-
-def _more(one: Operation, *, completed: bool) -> dict[Name, Any]:
-    found: dict[Name, Any] = {Name("final?"): True} if one.final else {}
-    if completed and one.node:
-        found[Name("node")] = one.node
-    if completed and (one.error or one.outcome == "conflict"):
-        found[Name("error")] = CONFLICT if one.outcome == "conflict" else one.error
-    return found
-
-
-def _plain(value: str | None) -> object:
-    return json.loads(value) if isinstance(value, Json) else value
-
-
-def _is_scalar(one: Operation) -> bool:
-    return not any(isinstance(_plain(each), list | dict) for each in (one.value, one.expect))

@@ -45,14 +45,11 @@ def _rows(lines: Iterable[bytes]) -> Iterator[tuple[int, object]]:
         if isinstance(line, Damage):
             yield number, line
         elif _LOGGER.match(line):
-            yield number, _row(line)
+            match = _LINE.fullmatch(line)
+            yield number, _row(*match.groups()) if match else Damage("cut off, or no operation")
 
 
-def _row(line: str) -> object:
-    match = _LINE.fullmatch(line)
-    if match is None:
-        return Damage("cut off, or no operation")
-    process, kind, f, value = match.groups()
+def _row(process: str, kind: str, f: str, value: str) -> object:
     if process == ":nemesis":
         return {"process": "nemesis", "type": kind, "f": f}
     try:

@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from srekv.check.budget import Budget, OutOfBudgetError
-from srekv.check.linear import contradiction, judge_linear
+from srekv.check.linear import contradiction, judge_linear, without
 from srekv.check.model import Judgement, Operation, by_key
-from srekv.check.proof import without
 from srekv.check.states import walk
 from srekv.check.zones import ContradictionError
 

@@ -136,62 +136,6 @@ def test_the_order_of_lines_does_not_matter(lines: list[str]) -> None:
     assert judge_file(lines) == judge_file(drill())
 
 
-def test_the_last_line_of_an_id_wins() -> None:
-    """An announced operation is unknown until its outcome is written; ids may be numbers or strings."""
-    announced = [line("write", "a", 0, None, id="1.1"), line("write", "b", 0, None, id="1.2")]
-    history = parse([*announced, line("write", "a", 0, 1, id="1.1")])
-
-    assert sorted((one.value, one.outcome) for one in history.operations) == [("a", "ok"), ("b", "unknown")]
-
-
-def test_unknown_members_are_ignored_and_values_may_be_any_json() -> None:
-    """What another tool adds does no harm."""
-    history = parse([line("write", {"n": 1}, 0, 1, shoe_size=43)])
-    assert history.damaged == ()
-    assert history.operations[0].value == '{"n": 1}'
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "no json\n",
-        "[]\n",
-        line("scan", "a", 0, 1),
-        line("write", None, 0, 1),
-        line("write", "a", 2, 1),
-        line("write", "a", 0, 1, outcome="conflict"),
-        line("write", "a", True, 1),
-        line("write", "a", 0, None, outcome="ok"),
-        line("write", "a", 0, 1, key=None),
-        event("dns", float("nan")),
-        '{"event": 3}\n',
-    ],
-)
-def test_damage_is_unknown(text: str) -> None:
-    """A line that cannot be understood leaves the verdict open, with the line's number."""
-    verdict = judge_file([line("write", "a", 0, 1), text, line("write", "b", 2, 3)])
-    assert verdict.verdict == "unknown"
-    assert "line 2" in verdict.findings[-1].summary
-
-
-def test_half_a_line_at_the_end_is_no_damage() -> None:
-    """A killed drill leaves half a line: the operation was announced before."""
-    answered, announced = line("write", "a", 0, 1), line("write", "b", 2, None, id=1)
-    assert judge_file([answered, announced, '{"id": 1, "op": "wri']).verdict == "held"
-
-
-def test_half_a_line_alone_proves_nothing() -> None:
-    """A file that holds nothing but one line nobody understands is no history: it does not hold."""
-    assert judge_file(["any text without an end"]).verdict == "unknown"
-
-
-@settings(deadline=None)
-@given(st.lists(st.text(max_size=30)))
-def test_nothing_crashes_the_reader(lines: list[str]) -> None:
-    """Whatever a file holds, there is a verdict."""
-    assert judge_file(lines).verdict in {"held", "unknown"}
-
-
 @pytest.mark.parametrize(
     ("lines", "lost"),
     [
