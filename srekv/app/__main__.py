@@ -16,7 +16,6 @@ class _Lines(logging.Formatter):
     """One JSON object a line, whatever is logged."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """See logging."""
         line = record.msg if isinstance(record.msg, dict) else {"reason": record.getMessage()}
         trace = {"trace": self.formatException(record.exc_info)} if record.exc_info else {}
         return json.dumps({"time": round(record.created, 3), "level": record.levelname, **line, **trace})
@@ -50,7 +49,7 @@ def main(environ: Mapping[str, str]) -> int:
     # Clients may connect from here on; what is slow to import comes now.
     from srekv.app.clients import connect
     from srekv.app.dynamodb import DynamoStore
-    from srekv.app.faults import Faults, FaultyStore
+    from srekv.app.faults import FaultyStore
     from srekv.app.metrics import Metrics
     from srekv.app.routes import create_app
 
@@ -58,11 +57,11 @@ def main(environ: Mapping[str, str]) -> int:
     logging.getLogger().handlers[0].setFormatter(_Lines())
     logging.getLogger("srekv.app").setLevel(logging.INFO if log == "all" else logging.WARNING)
     stopping = threading.Event()
-    faults = Faults(environ.get("SREKV_FAULT_FILE", ""))
     metrics = Metrics()
-    store = FaultyStore(DynamoStore(table, lambda: connect(region, kind), metrics=metrics), faults)
-    app = create_app(store, node, faults, stopping, metrics)
-    serving = server.Server(app, sock, node, stopping, metrics, held=lambda: "hang" in faults.active())
+    real = DynamoStore(table, lambda: connect(region, kind), metrics=metrics)
+    store = FaultyStore(real, environ.get("SREKV_FAULT_FILE", ""))
+    app = create_app(store, node, stopping, metrics)
+    serving = server.Server(app, sock, node, stopping, metrics, held=lambda: "hang" in store.active())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     serving.run()

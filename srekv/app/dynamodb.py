@@ -8,45 +8,19 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tupl
 
 from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
+from botocore.retries.quota import RetryQuota
 
 from srekv.app.metrics import Metrics
 from srekv.app.model import Condition, Conflict, Item, Page, Refused, Unavailable
 
-ATTEMPTS = 3
-BUDGET_S = 2.0
-"""No attempt begins later."""
-
-PAGES, SCANNED = 5, 200
-"""A listing asks for so many pages, and looks at so many items in each, or at `limit` if that is more."""
+ATTEMPTS, BUDGET_S = 3, 2.0  # of a call; no attempt begins later
+PAGES, SCANNED = 5, 200  # a listing asks for so many pages, and for so many items in each, or `limit` if that is more
+QUOTA, COST = 500, 5  # as in botocore's standard mode: an outage ends retries, success brings them back
 
 _THROTTLED = ("ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded")
 _NOT_SENT = (aws.ConnectTimeoutError, aws.EndpointConnectionError, aws.ProxyConnectionError)
 _NO_KEYS = (aws.NoCredentialsError, aws.CredentialRetrievalError)
 _FAILURES = (aws.BotoCoreError, aws.ClientError, ResponseParserError)
-
-
-class Budget:
-    """What retries may cost together, as in botocore's standard mode: an outage ends them, success brings them back."""
-
-    FULL, COST = 500, 5
-
-    def __init__(self) -> None:
-        self._left = self.FULL
-        self._lock = threading.Lock()
-
-    def spend(self) -> bool:
-        """Whether one more retry is due."""
-        with self._lock:
-            if self._left < self.COST:
-                return False
-            self._left -= self.COST
-            return True
-
-    def earn(self, turn: int) -> None:
-        """A call succeeded, in its first turn (0) or after retries."""
-        if self._left < self.FULL:
-            with self._lock:
-                self._left = min(self.FULL, self._left + (self.COST if turn else 1))
 
 
 class DynamoStore:
@@ -59,14 +33,12 @@ class DynamoStore:
         sleep: Callable[[float], None] = time.sleep,
         metrics: Optional[Metrics] = None,
     ) -> None:
+        self._table, self._connect, self._sleep = table, connect, sleep
         self._metrics = metrics or Metrics()
-        self._sleep = sleep
-        self._table = table
-        self._connect = connect
         self._client: Any = None
         self._problem = "no DynamoDB client yet"
         self._ready = threading.Event()
-        self._budget = Budget()
+        self._quota: Any = RetryQuota(QUOTA)
         threading.Thread(target=self._prepare, daemon=True).start()
 
     def get(self, key: str, *, consistent: bool = True) -> Optional[Item]:
@@ -177,7 +149,7 @@ class DynamoStore:
             if error.response["Error"]["Code"] in _THROTTLED:
                 self._metrics.throttles.inc()
             raise
-        self._budget.earn(turn)
+        self._quota.release(COST if turn else 1)
         return answer
 
     def _await_client(self) -> None:
@@ -188,7 +160,7 @@ class DynamoStore:
         """Up to ATTEMPTS turns with jittered pauses, none begun after `end` or beyond the budget."""
         yield 0
         for turn in range(1, ATTEMPTS):
-            if not self._budget.spend():
+            if not self._quota.acquire(COST):
                 return
             self._metrics.retries.inc()
             self._sleep(random.uniform(0, 0.1 * 2**turn))  # noqa: S311 - hides nothing

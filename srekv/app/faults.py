@@ -3,41 +3,33 @@
 import os
 import time
 from pathlib import Path
-from typing import Dict, FrozenSet, Optional
+from typing import Dict, FrozenSet, Optional, Tuple
 
 from srekv.app.model import Condition, Item, Page, Store, Unavailable
 
-_NONE: FrozenSet[str] = frozenset()
+_UNREAD: Tuple[int, int, FrozenSet[str]] = (0, 0, frozenset())
 
 
-class Faults:
-    """The words in a file, read again when it changes; "" or no file: none."""
+class FaultyStore:
+    """A Store that does what the words in the file at `path` say, else what the real one does; a path may be ""."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._cache = (0, 0, _NONE)
+    def __init__(self, store: Store, path: str) -> None:
+        self._store, self._path = store, path
+        self._cache = _UNREAD
+        self._old: Dict[str, Optional[Item]] = {}
 
     def active(self) -> FrozenSet[str]:
-        """The words that hold now."""
+        """The words that hold now: the file is read again when it changes."""
         if not self._path:
-            return _NONE
+            return _UNREAD[2]
         try:
             about = os.stat(self._path)  # noqa: PTH116 - in every request's way
             if self._cache[:2] != (about.st_mtime_ns, about.st_size):
                 words = Path(self._path).read_text("utf-8", "replace").split()
                 self._cache = (about.st_mtime_ns, about.st_size, frozenset(words))
         except OSError:
-            self._cache = (0, 0, _NONE)
+            self._cache = _UNREAD
         return self._cache[2]
-
-
-class FaultyStore:
-    """A Store that does what the faults say, else what the real one does."""
-
-    def __init__(self, store: Store, faults: Faults) -> None:
-        self._store = store
-        self._faults = faults
-        self._old: Dict[str, Optional[Item]] = {}
 
     def get(self, key: str, *, consistent: bool = True) -> Optional[Item]:
         """See Store."""
@@ -61,7 +53,7 @@ class FaultyStore:
         return self._store.keys(prefix, limit, after, consistent=consistent)
 
     def _words(self) -> FrozenSet[str]:
-        words = self._faults.active()
+        words = self.active()
         if "no-table" in words:
             raise Unavailable("a drill put the table out of reach")
         return words

@@ -1,27 +1,16 @@
 """What routes and store share: data, errors, DynamoDB's limits in bytes, and the Store interface."""
 
 import json
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import List, Optional, Protocol, Tuple
+from typing import List, NamedTuple, Optional, Protocol, Tuple
 
-MAX_KEY = 2048
-"""Bytes of a partition key."""
-
-MAX_ITEM = 400 * 1024
-"""Bytes of an item: attribute names and values."""
-
-OVERHEAD = 72
-"""What our items hold beside key and value: the names, a number of at most 21 bytes, a write's id of 32."""
-
-MAX_LIST = 1000
-"""Keys in a page of a listing."""
-
-CALLS, SPARE = 24, 8
-"""Requests that may use the table at a time, and the threads that are left for the others, /health above all."""
-
-QUEUE, PATIENCE_S = 500, 0.25
-"""Requests that may wait for the table, and how long."""
+MAX_KEY = 2048  # bytes of a partition key
+MAX_ITEM = 400 * 1024  # bytes of an item: attribute names and values
+OVERHEAD = 72  # bytes of an item beside key and value: the names, a number of at most 21, a write's id of 32
+MAX_LIST = 1000  # keys in a page of a listing
+CALLS, SPARE = 24, 8  # requests that may use the table at a time; threads left for the others, /health above all
+QUEUE, PATIENCE_S = 500, 0.25  # requests that may wait for the table, and how long
+PROBLEM = "application/problem+json"
 
 
 class ServiceError(Exception):
@@ -53,16 +42,14 @@ class Unavailable(ServiceError):
         self.outcome = outcome
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """A value and its version, which grows with every write of its key, deletes included."""
 
     value: bytes
     version: int
 
 
-@dataclass(frozen=True)
-class Condition:
+class Condition(NamedTuple):
     """What a write demands: this version of the key, or that it exists (True) or does not (False)."""
 
     version: Optional[int] = None
@@ -93,14 +80,3 @@ def problem(status: int, word: str, reason: str, outcome: str = "") -> str:
     members = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": reason}
     members.update({"error": word, "reason": reason, **({"outcome": outcome} if outcome else {})})
     return json.dumps(members)
-
-
-PROBLEM = "application/problem+json"
-
-
-def check(what: str, size: Optional[int], most: int) -> None:
-    """Refuse what is missing (None), empty or larger than `most` bytes."""
-    if not size:
-        raise Refused(f"the {what} is missing" if size is None else f"the {what} is empty")
-    if size > most:
-        raise Refused(f"the {what} has {size} bytes, at most {most} are allowed")

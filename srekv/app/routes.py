@@ -7,36 +7,24 @@ import re
 import threading
 import time
 import zlib
-from typing import Any, Dict, Optional
-from urllib.parse import unquote_plus
+from concurrent import futures
+from typing import Any, Callable, Dict, Optional
+from urllib.parse import parse_qsl
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter, MapAdapter
 
-from srekv.app.faults import Faults
+from srekv.app import model
+from srekv.app.faults import FaultyStore
 from srekv.app.metrics import Metrics
-from srekv.app.model import (
-    MAX_ITEM,
-    MAX_KEY,
-    MAX_LIST,
-    OVERHEAD,
-    PROBLEM,
-    Condition,
-    Conflict,
-    Refused,
-    ServiceError,
-    Store,
-    check,
-    problem,
-)
-from srekv.app.openapi import document
-from srekv.app.ready import Readiness
+from srekv.app.model import Condition, Conflict, Refused, ServiceError, Unavailable, problem
+from srekv.app.openapi import OPERATIONS, document
 
 LOG = logging.getLogger(__name__)
 
-SLOW_S = 1.0
-"""What takes longer is logged."""
+SLOW_S = 1.0  # what takes longer is logged
+WAIT_S = 0.7  # for /ready; with PATIENCE_S, that a request may wait before, under 1 s
 
 _TAG = re.compile(r'(W/)?"(0|[1-9][0-9]{0,19})?[^"]*"')
 
@@ -64,62 +52,63 @@ class _App(Flask):
         return request and MapAdapter(self.url_map, "", "/", None, "http", request.path, request.method)
 
 
-def create_app(store: Store, node: str, faults: Faults, stopping: threading.Event, metrics: Metrics) -> Flask:
+def create_app(store: FaultyStore, node: str, stopping: threading.Event, metrics: Metrics) -> Flask:
     """The application; `node` signs every answer, `stopping` ends what a fault lets hang.
 
     It logs a dict for each failure and slow request, and on level INFO for every one.
     """
     app = _App("srekv.app", static_folder=None)
-    app.url_map.converters["rest"] = _Rest
+    app.url_map.converters["default"] = _Rest
     app.url_map.merge_slashes = False
-    _add_faults(app, faults, stopping)
-    _add_answers(app, node, metrics)
-    _add_lab(app, store)
-    _add_keys(app, store)
-    _add_list(app, store)
-    _add_insight(app, store, metrics)
+    service = _Service(store, node, stopping, metrics)
+    app.before_request(service.misbehave)
+    app.after_request(service.sign)
+    app.register_error_handler(Exception, service.explain)
+    for line in OPERATIONS.splitlines():
+        name, method, path, *_ = line.split()
+        app.add_url_rule(path.replace("{", "<").replace("}", ">"), name, getattr(service, name), methods=[method])
     return app
 
 
-def _add_faults(app: Flask, faults: Faults, stopping: threading.Event) -> None:
-    @app.before_request
-    def misbehave() -> Optional[Response]:
+class _Service:
+    """A view for each of the OPERATIONS, called as it is, and what comes before and after them."""
+
+    def __init__(self, store: FaultyStore, node: str, stopping: threading.Event, metrics: Metrics) -> None:
+        self._store, self._node, self._stopping, self._metrics = store, node, stopping, metrics
+        self._readiness = Readiness(lambda: store.get("ready", consistent=False))
+
+    def misbehave(self) -> Optional[Response]:
         request.environ.setdefault("srekv.began", time.monotonic())
-        words = faults.active()
-        while "hang" in words and not stopping.wait(0.1):
-            words = faults.active()
+        words = self._store.active()
+        while "hang" in words and not self._stopping.wait(0.1):
+            words = self._store.active()
         word = "unhealthy" if words and request.path == "/health" else "lying"
         return _problem(500, word, "injected fault") if word in words else None
 
+    def sign(self, response: Response) -> Response:
+        environ, status = request.environ, response.status_code
+        seconds, identity = time.monotonic() - environ["srekv.began"], self._metrics.identify(environ)
+        self._metrics.answered(request.endpoint or "none", status, seconds)
+        if status >= 500 or seconds > SLOW_S or LOG.isEnabledFor(logging.INFO):
+            self._log(status, seconds, identity)
+        response.headers.add("X-Request-Id", identity)
+        response.headers.add("X-Srekv-Node", self._node)
+        response.headers.add("Cache-Control", "no-store")
+        # Values are anybody's, and the lab's routes serve them as HTML: no browser may run them.
+        response.headers.add("Content-Security-Policy", "sandbox")
+        return response
 
-def _add_answers(app: Flask, node: str, metrics: Metrics) -> None:
-    def log(status: int, seconds: float, identity: str) -> None:
-        environ = request.environ
-        line: Dict[str, Any] = {"node": node, "id": identity, "status": status, "ms": round(seconds * 1000, 1)}
-        line.update(method=environ["REQUEST_METHOD"], path=request.path)
-        failure = environ.get("srekv.failure")
+    def _log(self, status: int, seconds: float, identity: str) -> None:
+        line: Dict[str, Any] = {"node": self._node, "id": identity, "status": status, "ms": round(seconds * 1000, 1)}
+        line.update(method=request.environ["REQUEST_METHOD"], path=request.path)
+        failure = request.environ.get("srekv.failure")
         if failure:
             line["reason"] = str(failure)
         defect = None if isinstance(failure, ServiceError) else failure
         level = logging.ERROR if status >= 500 else logging.WARNING if seconds > SLOW_S else logging.INFO
         LOG.log(level, line, exc_info=defect)
 
-    @app.after_request
-    def sign(response: Response) -> Response:
-        environ, status = request.environ, response.status_code
-        seconds, identity = time.monotonic() - environ["srekv.began"], metrics.identify(environ)
-        metrics.answered(request.endpoint or "none", status, seconds)
-        if status >= 500 or seconds > SLOW_S or LOG.isEnabledFor(logging.INFO):
-            log(status, seconds, identity)
-        response.headers.add("X-Request-Id", identity)
-        response.headers.add("X-Srekv-Node", node)
-        response.headers.add("Cache-Control", "no-store")
-        # Values are anybody's, and the lab's routes serve them as HTML: no browser may run them.
-        response.headers.add("Content-Security-Policy", "sandbox")
-        return response
-
-    @app.errorhandler(Exception)
-    def explain(error: Exception) -> Response:
+    def explain(self, error: Exception) -> Response:
         if isinstance(error, HTTPException):
             response = _problem(error.code or 500, error.name.lower(), str(error.description))
             response.headers.update({name: value for name, value in error.get_headers() if name == "Allow"})
@@ -131,40 +120,36 @@ def _add_answers(app: Flask, node: str, metrics: Metrics) -> None:
             response.headers["Retry-After"] = "1"
         return response
 
-
-def _problem(status: int, word: str, reason: str, outcome: str = "") -> Response:
-    return Response(problem(status, word, reason, outcome), status, mimetype=PROBLEM)
-
-
-def _add_lab(app: Flask, store: Store) -> None:
-    @app.get("/health")
-    def health() -> str:
+    def health(self) -> str:
         return "OK"
 
-    @app.get("/write")
-    def write() -> str:
+    def ready(self) -> str:
+        self._readiness.demand()
+        return "OK"
+
+    def metrics(self) -> Response:
+        return Response(self._metrics.text(), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+    def openapi(self) -> Response:
+        return Response(json.dumps(document()), mimetype="application/json")
+
+    def write(self) -> str:
         arguments = _arguments()
-        key, value = _key(arguments.get("key")), arguments.get("value")
-        data = None if value is None else value.encode()
-        _check_value(key, None if data is None else len(data))
-        store.put(key, data or b"", Condition())
+        key, value = _check_key(arguments.get("key")), arguments.get("value")
+        self._store.put(key, _check_value(key, value if value is None else value.encode()), Condition())
         return '{"status": "written"}'
 
-    @app.get("/read")
-    def read() -> str:
+    def read(self) -> str:
         arguments = _arguments()
-        key = _key(arguments.get("key"))
-        item = store.get(key, consistent=_consistent(arguments))
+        key = _check_key(arguments.get("key"))
+        item = self._store.get(key, consistent=_consistent(arguments))
         try:
             return json.dumps({"key": key, "value": item.value.decode()} if item else {})
         except UnicodeDecodeError:
             raise Refused("the value is not text: read it at /v1/keys/") from None
 
-
-def _add_keys(app: Flask, store: Store) -> None:
-    @app.get("/v1/keys/<rest:key>")
-    def get_key(key: str) -> Response:
-        item = store.get(_path_key(key), consistent=_consistent(_arguments()))
+    def get_key(self, key: str) -> Response:
+        item = self._store.get(_check_path(key), consistent=_consistent(_arguments()))
         if item is None:
             return _problem(404, "not found", "there is no such key")
         tag, known = f'"{item.version}"', request.headers.get("If-None-Match", "")
@@ -177,31 +162,58 @@ def _add_keys(app: Flask, store: Store) -> None:
             kind = "application/octet-stream"
         return Response(item.value, headers={"ETag": tag}, mimetype=kind)
 
-    @app.put("/v1/keys/<rest:key>")
-    def put_key(key: str) -> Response:
-        _check_value(_path_key(key), request.content_length or 0)
-        version = store.put(key, request.get_data(cache=False), _condition())
+    def put_key(self, key: str) -> Response:
+        value = _check_value(_check_path(key), request.get_data(cache=False))
+        version = self._store.put(key, value, _condition())
         return Response('{"status": "written"}', headers={"ETag": f'"{version}"'}, mimetype="application/json")
 
-    @app.delete("/v1/keys/<rest:key>")
-    def delete_key(key: str) -> Response:
-        store.delete(_path_key(key), _condition())
+    def delete_key(self, key: str) -> Response:
+        self._store.delete(_check_path(key), _condition())
         return Response(status=204)
 
-
-def _add_list(app: Flask, store: Store) -> None:
-    @app.get("/v1/keys")
-    def list_keys() -> Response:
+    def list_keys(self) -> Response:
         arguments = _arguments()
         prefix, limit = arguments.get("prefix", ""), arguments.get("limit", "100")
-        check("prefix", len(prefix.encode()) + 1, MAX_KEY + 1)
-        if not re.fullmatch("[1-9][0-9]{0,3}", limit) or int(limit) > MAX_LIST:
-            raise Refused(f"limit must be a number from 1 to {MAX_LIST}")
+        if prefix:
+            _check("prefix", prefix.encode(), model.MAX_KEY)
+        if not re.fullmatch("[1-9][0-9]{0,3}", limit) or int(limit) > model.MAX_LIST:
+            raise Refused(f"limit must be a number from 1 to {model.MAX_LIST}")
         after, consistent = _after(arguments.get("cursor")), _consistent(arguments)
-        found, last = store.keys(prefix, int(limit), after, consistent=consistent)
+        found, last = self._store.keys(prefix, int(limit), after, consistent=consistent)
         keys = [{"key": key, "etag": f'"{version}"'} for key, version in found]
         body = {"keys": keys, "cursor": None if last is None else _cursor(last)}
         return Response(json.dumps(body), mimetype="application/json")
+
+
+class Readiness:
+    """Whether the table answers: `look` raises when it does not, and may take its time; all who ask share one look."""
+
+    def __init__(self, look: Callable[[], object]) -> None:
+        self._look = look
+        self._lock = threading.Lock()
+        self._last: Any = None
+
+    def demand(self) -> None:
+        """Return if the table answers within WAIT_S, else raise what it raises, or Unavailable."""
+        with self._lock:
+            if self._last is None or self._last.done():
+                self._last = futures.Future()
+                threading.Thread(target=self._find_out, args=(self._last,), daemon=True).start()
+            look = self._last
+        try:
+            look.result(WAIT_S)
+        except futures.TimeoutError:
+            raise Unavailable(f"the table has not answered for {WAIT_S} s") from None
+
+    def _find_out(self, look: Any) -> None:
+        try:
+            look.set_result(self._look())
+        except Exception as error:  # noqa: BLE001 - who asked gets it
+            look.set_exception(error)
+
+
+def _problem(status: int, word: str, reason: str, outcome: str = "") -> Response:
+    return Response(problem(status, word, reason, outcome), status, mimetype=model.PROBLEM)
 
 
 def _cursor(key: str) -> str:
@@ -220,50 +232,39 @@ def _after(cursor: Optional[str]) -> Optional[str]:
     return key or None
 
 
-def _add_insight(app: Flask, store: Store, metrics: Metrics) -> None:
-    readiness = Readiness(lambda: store.get("ready", consistent=False))
-
-    @app.get("/ready")
-    def ready() -> str:
-        readiness.demand()
-        return "OK"
-
-    @app.get("/metrics", endpoint="metrics")
-    def show_metrics() -> Response:
-        return Response(metrics.text(), content_type="text/plain; version=0.0.4; charset=utf-8")
-
-    @app.get("/openapi.json")
-    def openapi() -> Response:
-        return Response(json.dumps(document()), mimetype="application/json")
+def _check(what: str, data: Optional[bytes], most: int) -> bytes:
+    """The data; refuses what is missing (None), empty or larger than `most` bytes."""
+    if not data:
+        raise Refused(f"the {what} is missing" if data is None else f"the {what} is empty")
+    if len(data) > most:
+        raise Refused(f"the {what} has {len(data)} bytes, at most {most} are allowed")
+    return data
 
 
-def _key(key: Optional[str]) -> str:
-    check("key", None if key is None else len(key.encode()), MAX_KEY)
+def _check_key(key: Optional[str]) -> str:
+    _check("key", None if key is None else key.encode(), model.MAX_KEY)
     return str(key)
 
 
-def _check_value(key: str, size: Optional[int]) -> None:
-    check("value", size, MAX_ITEM - OVERHEAD - len(key.encode()))
-
-
-def _path_key(key: str) -> str:
+def _check_path(key: str) -> str:
     try:
         request.environ["PATH_INFO"].encode("latin-1").decode()
     except UnicodeDecodeError:
         raise Refused("the path is not UTF-8") from None
-    return _key(key)
+    return _check_key(key)
+
+
+def _check_value(key: str, value: Optional[bytes]) -> bytes:
+    return _check("value", value, model.MAX_ITEM - model.OVERHEAD - len(key.encode()))
 
 
 def _arguments() -> Dict[str, str]:
     """The first query argument of each name; werkzeug's own parser lets broken UTF-8 pass as other text."""
-    found: Dict[str, str] = {}
     try:
-        for pair in request.query_string.decode().split("&"):
-            name, _, value = pair.partition("=")
-            found.setdefault(unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict"))
+        pairs = parse_qsl(request.query_string.decode(), keep_blank_values=True, errors="strict")
     except ValueError as error:
         raise Refused(f"the query is not UTF-8: {error}") from None
-    return found
+    return dict(reversed(pairs))
 
 
 def _consistent(arguments: Dict[str, str]) -> bool:

@@ -18,25 +18,18 @@ if TYPE_CHECKING:  # it takes its time, and clients wait for a socket
 
 _LOG = logging.getLogger(__name__)
 
-DRAIN_S = 1.5
-"""How long a stop waits for what was accepted."""
+DRAIN_S = 1.5  # how long a stop waits for what was accepted
+_TICK_S, _PART = 0.1, 1 << 16
+_FREE = frozenset(["/health", "/metrics", "/openapi.json"])  # never use the table
 
 
 class Limits(NamedTuple):
-    """What a client may take: seconds for a request to arrive and an answer to leave, idle, and to hang up; places.
+    """What clients may take; when all places are, who did nothing for longest goes."""
 
-    When all places are taken, who did nothing for longest goes: systemd lets a service have 1,024 files.
-    """
-
-    request_s: float = 10
+    request_s: float = 10  # for a request to arrive, and an answer to leave
     idle_s: float = 75
-    linger_s: float = 2
-    connections: int = 900
-
-
-_TICK_S, _PART = 0.1, 1 << 16
-_FREE = frozenset(["/health", "/metrics", "/openapi.json"])
-"""Paths that never use the table."""
+    linger_s: float = 2  # to hang up
+    connections: int = 900  # systemd lets a service have 1,024 files
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -71,17 +64,25 @@ class _Connection:
         """From now on the client has so long to do its part."""
         self.since, self.limit = time.monotonic(), seconds
 
-    def add(self, data: bytes) -> Optional[Request]:
-        """The whole request that is here with this, if so; raises Refusal, or OSError when the client is gone."""
-        if not data:
-            raise ConnectionResetError
-        if self.last:  # nobody will read it
-            return None
-        self.data += data
-        return self.take()
+    def receive(self, seconds: float) -> Optional[Request]:
+        """The whole request that is here now, if so, its body still in `data`; it has so long from its first byte.
 
-    def take(self) -> Optional[Request]:
-        """The whole request that is here, if so, its body still in `data`; raises the same."""
+        Raises:
+            Refusal: it is none.
+            OSError: the client is gone.
+        """
+        try:
+            data = self.sock.recv(_PART)
+        except BlockingIOError:  # it is about what is here already
+            pass
+        else:
+            if not data:
+                raise ConnectionResetError
+            if self.last:  # nobody will read it
+                return None
+            if not self.data:
+                self.expect(seconds)
+            self.data += data
         if self.request is None:
             end = self.data.find(b"\r\n\r\n")
             if end < 0 and len(self.data) <= MAX_HEAD:
@@ -109,15 +110,12 @@ class Server:
         held: Callable[[], bool],
         limits: Limits = Limits(),  # noqa: B008 - it never changes
     ) -> None:
-        self._limits = limits
-        self._app, self._listener, self._node = app, sock, node
-        self._stopping, self._held = stopping, held
+        self._app, self._listener, self._node, self._limits = app, sock, node, limits
+        self._stopping, self._held, self._metrics = stopping, held, metrics
         self._epoll, self._lock = epoll(), threading.Lock()
         self._clients: Dict[int, _Connection] = {}
         self._waiting: Deque[Tuple[float, _Connection, Request]] = deque()
-        self._calls = 0
-        self._over = False
-        self._metrics = metrics
+        self._calls, self._over = 0, False
         metrics.watch("calls", lambda: self._calls)
         metrics.watch("waiting", lambda: len(self._waiting))
         metrics.watch("connections", lambda: len(self._clients))
@@ -187,14 +185,7 @@ class Server:
             self._send(client, client.out)
             return
         try:
-            try:
-                data = client.sock.recv(_PART)
-            except BlockingIOError:  # it is about what is here already
-                request = client.take()
-            else:
-                if not (client.data or client.last):
-                    client.expect(self._limits.request_s)
-                request = client.add(data)
+            request = client.receive(self._limits.request_s)
         except OSError:
             self._close(client)
         except Refusal as error:

@@ -16,6 +16,11 @@ def test_what_nodes_get_is_up_to_date() -> None:
     assert PAYLOAD.read_text() == make_payload(), "make payload writes it"
 
 
+def test_flask_may_pass_the_key() -> None:
+    """It calls a view with the parts of the path by keyword: what the view calls them stays."""
+    assert all(f"def {view}(self,key)" in PAYLOAD.read_text() for view in ("get_key", "put_key", "delete_key"))
+
+
 @pytest.mark.parametrize(
     ("source", "small"),
     [

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 
-from srekv.app.faults import Faults
+from srekv.app.faults import FaultyStore
 from srekv.app.metrics import Metrics
 from srekv.app.model import Store
 from srekv.app.routes import create_app
@@ -23,12 +23,12 @@ def store() -> MemoryStore:
 
 @pytest.fixture
 def build() -> Callable[..., FlaskClient]:
-    """Makes a client of the application; the server is stopping already, so that nothing hangs."""
+    """Makes a client of the application, with a file of faults; it is stopping already, so that nothing hangs."""
 
-    def make(store: Store, faults: Faults, metrics: Metrics | None = None) -> FlaskClient:
+    def make(store: Store, faults: str = "", metrics: Metrics | None = None) -> FlaskClient:
         stopping = threading.Event()
         stopping.set()
-        return create_app(store, "az1", faults, stopping, metrics or Metrics()).test_client()
+        return create_app(FaultyStore(store, faults), "az1", stopping, metrics or Metrics()).test_client()
 
     return make
 
@@ -36,4 +36,4 @@ def build() -> Callable[..., FlaskClient]:
 @pytest.fixture
 def client(store: MemoryStore, build: Callable[..., FlaskClient]) -> FlaskClient:
     """A client of the application over that store, without faults."""
-    return build(store, Faults(""))
+    return build(store)

@@ -13,10 +13,9 @@ import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from srekv.app.faults import Faults
 from srekv.app.metrics import Metrics
 from srekv.app.model import Unavailable
-from srekv.app.ready import WAIT_S, Readiness
+from srekv.app.routes import WAIT_S, Readiness
 from tests.support.memory_store import MemoryStore
 
 
@@ -101,7 +100,7 @@ def test_metrics_of_others(build: Callable[..., FlaskClient], store: MemoryStore
     metrics = Metrics()
     metrics.throttles.inc()
     metrics.watch("calls", lambda: 7)
-    found = samples(build(store, Faults(""), metrics))
+    found = samples(build(store, metrics=metrics))
     assert (found["srekv_table_throttles_total"], found["srekv_calls"]) == (1, 7)
     assert found["srekv_table_attempts_total"] == found["srekv_refused_total"] == 0
 

@@ -8,10 +8,15 @@ import pytest
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import NoCredentialsError
 
-from srekv.app.keys import Keys
+from srekv.app.clients import Keys
 from tests.support.waiting import until
 
 DEADLINE_S = 10
+
+
+def refusal(code: str) -> dict[str, dict[str, str]]:
+    """DynamoDB's answer as botocore parses it."""
+    return {"Error": {"Code": code}}
 
 
 class Source:
@@ -53,8 +58,8 @@ def test_refused_keys_are_fetched_anew(code: str) -> None:
     """What AWS says counts, although botocore takes them for good for hours."""
     sources = [Source("old"), Source("new")]
     keys = Keys(lambda: sources.pop(0))
-    keys.judge("ThrottlingException")
-    keys.judge(code)
+    keys.judge(refusal("ThrottlingException"))
+    keys.judge(refusal(code))
     until(lambda: keys.get_frozen_credentials().access_key == "new")
     assert not sources
 
@@ -70,12 +75,12 @@ def test_a_metadata_service_that_fails() -> None:
         return answer
 
     keys = Keys(fetch)
-    keys.judge("ExpiredTokenException")
+    keys.judge(refusal("ExpiredTokenException"))
     until(lambda: len(answers) == 1)
     assert keys.get_frozen_credentials().access_key == "old"
 
     def renewed() -> bool:
-        keys.judge("ExpiredTokenException")  # as every request is told
+        keys.judge(refusal("ExpiredTokenException"))  # as every request is told
         return keys.get_frozen_credentials().access_key == "new"
 
     until(renewed)

@@ -34,7 +34,7 @@ def test_it_is_served(client: FlaskClient) -> None:
 def test_it_names_every_route(client: FlaskClient) -> None:
     """No route is missing, none is made up; the names are those of /metrics."""
     rules = {
-        (rule.endpoint, method.lower(), rule.rule.replace("<rest:", "{").replace(">", "}"))
+        (rule.endpoint, method.lower(), rule.rule.replace("<", "{").replace(">", "}"))
         for rule in client.application.url_map.iter_rules()
         for method in rule.methods or ()
         if method not in {"HEAD", "OPTIONS"}

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from srekv.app.faults import Faults, FaultyStore
+from srekv.app.faults import FaultyStore
 from srekv.app.model import Unavailable
 from tests.support.memory_store import MemoryStore
 
@@ -234,8 +234,7 @@ def test_faults_on_the_wire(
     """Each word breaks what it says and nothing else."""
     file = tmp_path / "fault"
     file.write_text(words)
-    faults = Faults(str(file))
-    client = build(FaultyStore(store, faults), faults)
+    client = build(store, str(file))
     assert client.get("/health").status_code == health
     assert client.get("/read?key=k").status_code == read
     file.unlink()
@@ -246,7 +245,7 @@ def test_faults_on_the_wire(
 def test_stale_reads(tmp_path: Path, store: MemoryStore, build: Callable[..., FlaskClient]) -> None:
     """A read shows what the key held when the fault first touched it, though writes go through; healed, it is right."""
     file = tmp_path / "fault"
-    client = build(FaultyStore(store, Faults(str(file))), Faults(""))
+    client = build(store, str(file))
     client.get("/write?key=k&value=old")
     file.write_text("stale-reads")
     client.get("/write?key=k&value=new")
@@ -259,7 +258,7 @@ def test_stale_reads(tmp_path: Path, store: MemoryStore, build: Callable[..., Fl
 def test_lost_writes(tmp_path: Path, store: MemoryStore, build: Callable[..., FlaskClient]) -> None:
     """Writes and deletes are acknowledged as ever and change nothing."""
     file = tmp_path / "fault"
-    client = build(FaultyStore(store, Faults(str(file))), Faults(""))
+    client = build(store, str(file))
     client.put("/v1/keys/k", data=b"old")
     file.write_text("lost-writes")
     assert client.get("/write?key=k&value=new").data == b'{"status": "written"}'
@@ -268,10 +267,10 @@ def test_lost_writes(tmp_path: Path, store: MemoryStore, build: Callable[..., Fl
     assert client.get("/v1/keys/k").data == b"old"
 
 
-def test_a_changed_fault_file_counts_at_once(tmp_path: Path) -> None:
+def test_a_changed_fault_file_counts_at_once(tmp_path: Path, store: MemoryStore) -> None:
     """The file is looked at for each request: written, replaced and removed while the service runs."""
     file = tmp_path / "fault"
-    faults = Faults(str(file))
+    faults = FaultyStore(store, str(file))
     assert faults.active() == frozenset()
     file.write_text("hang")
     assert faults.active() == {"hang"}
