@@ -26,11 +26,7 @@ class Options:
     a: Path = argument(type=click.Path(exists=True, path_type=Path))
     b: Path = argument(type=click.Path(exists=True, path_type=Path))
     tolerance: float = option(
-        "--tolerance",
-        type=Number(0, 1000),
-        default=0.1,
-        show_default=True,
-        help="How much longer an outage may be: 0.1 is a tenth.",
+        "--tolerance", type=Number(0, 1000), default=0.1, help="How much longer an outage may be: 0.1 is a tenth."
     )
 
 

@@ -58,25 +58,19 @@ class Options:
         "--dir",
         type=click.Path(file_okay=False, path_type=Path),
         default=Path("srekv-drills"),
-        show_default=True,
         help="Where the run's history goes, in a folder of its own.",
     )
     fault: str = option(
         "--fault",
         callback=lambda _context, _parameter, value: entry(value).name,
         default="stop",
-        show_default=True,
         metavar="NAME",
         help="What to do to the stack; see --list.",
         shell_complete=proposing(lambda: [(one.name, one.title) for one in CATALOGUE]),
     )
     explain: bool = option("--list", is_flag=True, help="Explain every fault: its hypothesis and its pass rule.")
     rate: float = option(
-        "--rate",
-        type=Number(*RATES),
-        default=20.0,
-        show_default=True,
-        help="Operations a second over all clients, by the target's clock.",
+        "--rate", type=Number(*RATES), default=20.0, help="Operations a second over all clients, by the target's clock."
     )
     clients: tuple[str, ...] = option(
         "--clients",
@@ -91,20 +85,14 @@ class Options:
         help="Run the load on this instance of the VPC instead of on the secondary node.",
     )
     rounds: int = option(
-        "--rounds",
-        type=click.IntRange(1),
-        default=1,
-        show_default=True,
-        help="How many drills; stops at a violated one.",
+        "--rounds", type=click.IntRange(1), default=1, help="How many drills; stops at a violated one."
     )
     keep_going: bool = option("--keep-going", is_flag=True, help="Do not stop at a violated round.")
     resume: bool = option("--resume", is_flag=True, help="Fetch and judge the latest drill whose srekv was killed.")
     max_outage: float | None = option(
         "--max-outage", type=Number(0), metavar="S", help="Objective: longest outage, AWS-equivalent seconds."
     )
-    max_lost: int = option(
-        "--max-lost", type=click.IntRange(0), default=0, show_default=True, help="Objective: acknowledged writes lost."
-    )
+    max_lost: int = option("--max-lost", type=click.IntRange(0), default=0, help="Objective: acknowledged writes lost.")
     min_availability: float | None = option(
         "--min-availability", type=Number(0, 1), metavar="SHARE", help="Objective: minimum availability, 0-1."
     )

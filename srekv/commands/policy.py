@@ -31,7 +31,7 @@ class Options:
     part: Part | None = option(
         "--part", type=OneOf(["reading", "changing"]), help="Half of it: what only reads, or the rest."
     )
-    account: str = option("--account", default=ANY, show_default=True, metavar="ID", help="Bind it to this account.")
+    account: str = option("--account", default=ANY, metavar="ID", help="Bind it to this account.")
     in_region: str | None = option(
         "--region",
         metavar="R",

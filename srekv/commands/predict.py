@@ -21,11 +21,9 @@ from srekv.ui.text import Text
 class Options:
     """The options of `predict`."""
 
-    interval: int = option(
-        "--interval", type=int, default=10, show_default=True, help="Seconds between a checker's requests."
-    )
-    threshold: int = option("--threshold", type=int, default=3, show_default=True, help="Failures in a row that count.")
-    ttl: int = option("--ttl", type=int, default=10, show_default=True, help="The records' TTL, seconds.")
+    interval: int = option("--interval", type=int, default=10, help="Seconds between a checker's requests.")
+    threshold: int = option("--threshold", type=int, default=3, help="Failures in a row that count.")
+    ttl: int = option("--ttl", type=int, default=10, help="The records' TTL, seconds.")
     target: float | None = option(
         "--target-outage",
         "--target",

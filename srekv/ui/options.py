@@ -26,11 +26,16 @@ def option(*names: str, **settings: Any) -> Any:
 
     Args:
         names: as they are typed.
-        settings: of the Click option; its default is the field's.
+        settings: of the Click option; its default is the field's, and shown.
     """
     several = settings.get("multiple") or settings.get("callback") is as_parts
     default = settings.get("default", () if several else False if settings.get("is_flag") else None)
-    return field(default=default, metadata={"parameter": lambda name: click.Option([name, *names], **settings)})
+    shown = settings.get("default") not in {None, ""} and default is not True
+
+    def parameter(name: str) -> click.Option:
+        return click.Option([name, *names], show_default=shown, **settings)
+
+    return field(default=default, metadata={"parameter": parameter})
 
 
 @dataclass(frozen=True)
