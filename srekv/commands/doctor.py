@@ -30,9 +30,6 @@ STYLES = {"will fail over": "bold green", "will not fail over": "bold red", "unk
 BEFORE_UP = {"will fail over": "nothing is in its way", "will not fail over": "would fail", "unknown": "unknown"}
 """The same verdicts about the first `up` of a stack."""
 
-SHORTEST_S = 0.001
-"""A time that nothing can be held to is refused: zero or less."""
-
 PERMISSIONS = "the credentials' permissions"
 
 
@@ -43,10 +40,10 @@ class Options:
     zone_id: str | None = option("--zone-id", metavar="ID", help="Any hosted zone, instead of the stack's own.")
     record: str | None = option("--record", metavar="NAME", help="One name of the zone.  [default: every name]")
     target_s: float | None = option(
-        "--target-outage", type=Number(SHORTEST_S), metavar="S", help="The longest outage you want, seconds."
+        "--target-outage", type=Number(0, min_open=True), metavar="S", help="The longest outage you want, seconds."
     )
     client_timeout_s: float | None = option(
-        "--client-timeout", type=Number(SHORTEST_S), metavar="S", help="How long your clients wait."
+        "--client-timeout", type=Number(0, min_open=True), metavar="S", help="How long your clients wait."
     )
     vpc_id: str | None = option("--vpc-id", help="Before the first up: the VPC.  [default: the default VPC]")
     azs: tuple[str, ...] = option("--azs", callback=as_parts, help="Before the first up: two Availability Zones.")

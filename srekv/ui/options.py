@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
@@ -79,14 +79,8 @@ class OneOf(click.Choice[str]):
             raise none_of(option, value, tuple(self.choices)) from None
 
 
-class Number(click.types.FloatParamType):
+class Number(click.FloatRange):
     """A finite number in a range: no figure can be held to NaN, and every figure holds against infinity."""
-
-    def __init__(self, low: float | None = None, high: float | None = None) -> None:
-        self._low = -sys.float_info.max if low is None else low
-        self._high = sys.float_info.max if high is None else high
-        limits = [f"{word} {limit:g}" for word, limit in (("from", low), ("to", high)) if limit is not None]
-        self._words = " ".join(("a finite number", *limits))
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The number.
@@ -95,8 +89,8 @@ class Number(click.types.FloatParamType):
             BadParameter: it is none.
         """
         found: float = super().convert(value, param, ctx)
-        if not self._low <= found <= self._high:
-            self.fail(f"{value} is not {self._words}", param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value} is not a finite number", param, ctx)
         return found
 
 

@@ -25,7 +25,7 @@ from srekv.provision.drift import Plan
         ("--clients honor-ttl,browser", "browser"),
         ("--rounds 0", "rounds"),
         ("--rate 0", "rate"),
-        ("--min-availability 99", "0 to 1"),
+        ("--min-availability 99", "0<=x<=1"),
         ("--max-outage -1", "--max-outage"),
         ("--max-outage nan", "--max-outage"),
         ("--max-lost -1", "--max-lost"),
