@@ -151,7 +151,7 @@ def command(invocation: Invocation, options: Options) -> None:
     if options.explain:
         _show_catalogue(invocation.screen)
         return
-    from srekv.drill.shield import interruptible
+    from srekv.drill.signals import interruptible
 
     options.refuse_places()
     settings = {"policies": options.kinds, "rate": options.rate}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from srekv.drill.context import DrillContext
 from srekv.drill.note import Note, birth, here
-from srekv.drill.shield import shielded
+from srekv.drill.signals import guarded
 from srekv.errors import Advice, CommandLine
 
 
@@ -21,9 +21,9 @@ def carry_out(context: DrillContext, endure: Callable[[], None]) -> None:
     """
     patience: Advice = f"healing {context.title} first; kill -9 ends this at once, and "
     patience += CommandLine("srekv up") + " heals then"
-    with shielded(lambda: context.narrator.warn(patience)) as shield:
+    with guarded(lambda: context.narrator.warn(patience)) as guard:
         try:
-            with shield.lowered():
+            with guard.open():
                 _inject(context)
                 endure()
         except BaseException:

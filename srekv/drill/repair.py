@@ -12,7 +12,7 @@ from functools import partial
 from srekv.drill.faults import CLEAR, START, attempt_all, run_all
 from srekv.drill.model import Clock, FaultTarget, Narrator, Settings
 from srekv.drill.note import Note, parse, refuse_under_way
-from srekv.drill.shield import shielded
+from srekv.drill.signals import guarded
 from srekv.drill.switch import await_answer, await_health
 from srekv.drill.vantage import vantage
 from srekv.provision.model import Deployment
@@ -43,7 +43,7 @@ def undo(target: FaultTarget, deployment: Deployment, note: Note, narrator: Narr
     if running:
         acts.append(partial(target.await_commands, running))
         acts.append(partial(run_all, target, dict.fromkeys(running, f"{CLEAR}\n{START}")))
-    with shielded(lambda: narrator.warn("healing first")):
+    with guarded(lambda: narrator.warn("healing first")):
         narrator.started("heal")
         attempt_all(acts)
         target.forget(deployment.node("primary"))

@@ -13,7 +13,7 @@ from srekv.drill.faults import Flap
 from srekv.drill.load import running_load
 from srekv.drill.model import Clock, DrillResult, FaultTarget, Narrator, Settings, is_healthy
 from srekv.drill.observer import CHECK_POLL_S, Observer
-from srekv.drill.shield import shielded
+from srekv.drill.signals import guarded
 from srekv.drill.switch import await_health, poll
 from srekv.drill.timeline import Timeline, save
 from srekv.drill.vantage import vantage
@@ -60,10 +60,10 @@ def failover_test(
 
     if not order.vantage:
         return drill()
-    with shielded(lambda: narrator.warn("closing the port to the vantage point first")) as shield:
+    with guarded(lambda: narrator.warn("closing the port to the vantage point first")) as guard:
         address = target.admit(order.vantage)
         try:
-            with shield.lowered():
+            with guard.open():
                 return drill(address)
         finally:
             target.dismiss(address)

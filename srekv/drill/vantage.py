@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from srekv.drill.model import FaultTarget, Settings
-from srekv.drill.parcel import ABSENT, Parcel, parcel
+from srekv.drill.payload import ABSENT, Payload, payload
 from srekv.errors import CommandLine, SrekvError
 from srekv.provision.model import CommandResult, Deployment, Place
 
@@ -137,7 +137,7 @@ class Vantage:
     resolver: tuple[str, int]
     port: int
     speed: float = 1.0
-    parcel: Parcel = field(default_factory=parcel)
+    payload: Payload = field(default_factory=payload)
     _shipped: bool = field(default=False, init=False)
 
     def resolve(self, *, system: bool = True) -> Resolution:
@@ -279,7 +279,7 @@ class Vantage:
     def _run(self, *arguments: str, work_s: float = 5.0, background: bool = False) -> CommandResult:
         """Run the probe, bringing it along the first time, and again where it has vanished (hosts clear away)."""
         for ship in (not self._shipped, True):
-            script = self.parcel.script(*arguments, ship=ship, background=background)
+            script = self.payload.script(*arguments, ship=ship, background=background)
             result = self.fault_target.run(self.node, script, timeout_s=work_s + MARGIN_S)
             if result.code != ABSENT:
                 break
@@ -303,7 +303,7 @@ def vantage(target: FaultTarget, settings: Settings, deployment: Deployment, pla
 
 
 def _history(run_id: str) -> str:
-    """The history's place on the node, as a word of the shell (see Parcel.script)."""
+    """The history's place on the node, as a word of the shell (see Payload.script)."""
     return f'"$d/{run_id}.jsonl"'
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from srekv.check.verdict import judge_file
 from srekv.drill.model import Settings
-from srekv.drill.parcel import parcel
+from srekv.drill.payload import payload
 from srekv.drill.vantage import Vantage
 from srekv.errors import SrekvError
 from srekv.probe import transfer
@@ -123,7 +123,7 @@ def test_every_command_stays_below_what_ssm_takes(site: Any) -> None:
     target: Any = Measuring()
     view = Vantage(target, site.deployment().node("secondary"), "n", site.dns.endpoint, site.port)
     view.save_events("r5", random.Random(2).randbytes(30_000))
-    assert len(parcel().data) < 24_000
+    assert len(payload().data) < 24_000
     assert max(sizes) < 52_000
 
 

@@ -17,7 +17,7 @@ from srekv.check.model import Verdict
 from srekv.check.verdict import judge_file
 from srekv.drill.catalogue import entry, fault
 from srekv.drill.model import Settings
-from srekv.drill.parcel import Parcel, parcel
+from srekv.drill.payload import Payload, payload
 from srekv.drill.runner import Order, failover_test
 from srekv.drill.vantage import Vantage
 from srekv.errors import SrekvError
@@ -134,14 +134,14 @@ def test_ships_the_probe_once_and_again_when_it_is_gone(site: Any) -> None:
     first[0].unlink()
     view.resolve(system=False)
 
-    assert [path.name for path in first] == [f"{parcel().name}.pyz"]
+    assert [path.name for path in first] == [f"{payload().name}.pyz"]
     assert sorted(site.directory.glob("**/*.pyz")) == first
 
 
 def test_a_probe_that_cannot_run_says_why(site: Any) -> None:
     """An error carries the node, the exit code and what was said on stderr."""
     view = _view(site)
-    view.parcel = Parcel(data=b"not a zip")
+    view.payload = Payload(data=b"not a zip")
     with pytest.raises(SrekvError, match=r"could not resolve on az2 \(i-1\)") as caught:
         view.resolve()
     assert "exit code 1" in caught.value.why
@@ -164,7 +164,7 @@ def _rulings(verdict: Verdict) -> dict[str, str]:
 def test_every_python(site: Any, tmp_path: Path, version: str) -> None:
     """The zip runs on every interpreter from 3.8 on: DNS, HTTP, and a short load."""
     probe = tmp_path / "probe.pyz"
-    probe.write_bytes(parcel().data)
+    probe.write_bytes(payload().data)
     endpoint = f"127.0.0.1:{site.dns.endpoint[1]}"
     target = ["--name", "svc.sre-test.local", "--port", str(site.port), "--resolver", endpoint]
     out = tmp_path / "h.jsonl"
@@ -260,7 +260,7 @@ def test_a_whole_drill(site: Any, tmp_path: Path) -> None:
 def test_the_load_ends_when_its_machine_tells_it(site: Any, tmp_path: Path) -> None:
     """SIGTERM ends a load in order: final reads, then the file that says so."""
     probe = tmp_path / "probe.pyz"
-    probe.write_bytes(parcel().data)
+    probe.write_bytes(payload().data)
     out = tmp_path / "t.jsonl"
     words = ["load", "--name", "svc.sre-test.local", "--port", str(site.port), "--run", "t", "--out", str(out)]
     words += ["--resolver", f"127.0.0.1:{site.dns.endpoint[1]}", "--seconds", "600", "--timeout", "5"]

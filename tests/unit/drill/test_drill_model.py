@@ -1,4 +1,4 @@
-"""The drill's own rules: health, bounds, clocks, the parcel."""
+"""The drill's own rules: health, bounds, clocks, the payload."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from srekv.drill.health import HealthWatch
 from srekv.drill.model import Settings, detection_bound_s, is_healthy, outage_bound_s
-from srekv.drill.parcel import parcel
+from srekv.drill.payload import payload
 from srekv.drill.timeline import AWS, ClockOffset, Timeline
 from srekv.errors import SrekvError
 from srekv.provision.model import Check, Observation
@@ -145,20 +145,20 @@ def test_a_history_without_a_start(world: World) -> None:
         Timeline(world.clock).merged(b'{"event":"dns","at":1}\n{half')
 
 
-def test_parcel_is_deterministic_and_complete() -> None:
+def test_payload_is_deterministic_and_complete() -> None:
     """Built twice it has the same name, and it holds everything that the probe imports."""
-    build = parcel.__wrapped__
+    build = payload.__wrapped__
     assert build().name == build().name
-    names = zipfile.ZipFile(io.BytesIO(parcel().data)).namelist()
+    names = zipfile.ZipFile(io.BytesIO(payload().data)).namelist()
     assert {"__main__.py", "srekv/__init__.py", "srekv/probe/command.py", "srekv/probe/wire.py"} <= set(names)
 
 
 def test_script_quotes_what_it_is_given() -> None:
     """No argument can become shell syntax."""
-    script = parcel().script("request", "GET", "/read?key=$(reboot)&v='; rm", ship=False)
+    script = payload().script("request", "GET", "/read?key=$(reboot)&v='; rm", ship=False)
     assert "'/read?key=$(reboot)&v='\"'\"'; rm'" in script
 
 
 def test_script_fits_into_a_command() -> None:
     """With the probe in it a script stays far below what Run Command takes (64 KiB)."""
-    assert len(parcel().script("status", "x", ship=True)) < 32_000
+    assert len(payload().script("status", "x", ship=True)) < 32_000

@@ -21,7 +21,7 @@ from srekv.drill.runner import failover_test
 from srekv.errors import SrekvError, TimeoutExceeded
 from tests.support.drill import Log, World
 
-TRACED = ("contextlib", "srekv.drill.injection", "srekv.drill.runner", "srekv.drill.shield")
+TRACED = ("contextlib", "srekv.drill.injection", "srekv.drill.runner", "srekv.drill.signals")
 """The modules in which there must be no moment at which a signal prevents the healing."""
 
 STEPS_AFTER_FAULT = ("observations hc-az1", "watch on az2", "store on az2")

@@ -17,7 +17,7 @@ ABSENT = 97
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parcel:
+class Payload:
     """The probe's bytes and their name; equal sources give equal bytes, so a node gets them once."""
 
     data: bytes
@@ -61,7 +61,7 @@ python=/opt/srekv/venv/bin/python
 
 
 @functools.cache
-def parcel() -> Parcel:
+def payload() -> Payload:
     """The probe from this package's own files, whether they lie in a source tree or in an installed wheel."""
     buffer = io.BytesIO()
     probe = resources.files("srekv") / "probe"
@@ -71,4 +71,4 @@ def parcel() -> Parcel:
     with zipfile.ZipFile(buffer, "w") as archive:
         for name in sorted(files):
             archive.writestr(zipfile.ZipInfo(name), files[name], zipfile.ZIP_DEFLATED, 9)
-    return Parcel(data=buffer.getvalue())
+    return Payload(data=buffer.getvalue())

@@ -22,47 +22,47 @@ def interruptible() -> Iterator[None]:
         yield
 
 
-class Shield:
-    """Holds the signals back, but for one: the first that comes while the shield is lowered, which raises it.
+class SignalGuard:
+    """Holds the signals back, but for one: the first that comes while the guard is open, which raises it.
 
     `warn` is called for each that is held back; it names what the user is waiting for.
     """
 
     def __init__(self, warn: Callable[[], object]) -> None:
         self._warn = warn
-        self._is_lowered = False
+        self._is_open = False
         self.came = False
 
     @contextmanager
-    def lowered(self) -> Iterator[None]:
+    def open(self) -> Iterator[None]:
         """Raise KeyboardInterrupt inside, once; also for a signal that came before.
 
-        Whatever has to be undone on an interrupt belongs around this, inside of `shielded`.
+        Whatever has to be undone on an interrupt belongs around this, inside of `guarded`.
         """
         if self.came:
             raise KeyboardInterrupt
-        self._is_lowered = True
+        self._is_open = True
         try:
             yield
         finally:
-            self._is_lowered = False
+            self._is_open = False
 
     def handle(self, _number: int, _frame: FrameType | None) -> None:
         """The handler of the signals."""
         self.came = True
-        if self._is_lowered:
-            self._is_lowered = False
+        if self._is_open:
+            self._is_open = False
             raise KeyboardInterrupt
         self._warn()
 
 
 @contextmanager
-def shielded(warn: Callable[[], object]) -> Iterator[Shield]:
+def guarded(warn: Callable[[], object]) -> Iterator[SignalGuard]:
     """Hold these signals back; one that came and was not raised is answered with KeyboardInterrupt at the end."""
-    shield = Shield(warn)
-    with _handled(shield.handle):
-        yield shield
-    if shield.came:
+    guard = SignalGuard(warn)
+    with _handled(guard.handle):
+        yield guard
+    if guard.came:
         raise KeyboardInterrupt
 
 
