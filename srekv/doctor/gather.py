@@ -39,8 +39,7 @@ def gather(
         SrekvError: the zone or its records cannot be read.
     """
     clients, reader = run.clients, Reader()
-    zone_of_stack = zone_id or gather_names.stack_zone(clients, run.names.reference_prefix("zone"))
-    zone = gather_names.read_zone(clients, zone_of_stack)
+    zone = gather_names.read_zone(clients, zone_id or gather_names.stack_zone(clients, run.names.stack))
     every = gather_names.read_records(clients, zone, record)
     records = [one for one in every if one.failover]
     pairs = gather_names.grouped(records)

@@ -8,11 +8,11 @@ from typing import Any
 from srekv.doctor.facts import Group, HealthCheck, Record, Rival, Zone, covers
 from srekv.doctor.reader import Reader
 from srekv.errors import CommandLine, SrekvError, UsageError
-from srekv.provision.engine.answers import FAILURES, code_of, explain, is_unknown_operation, message_of
+from srekv.provision.engine.answers import FAILURES, code_of, explain, explained, is_unknown_operation, message_of
 from srekv.provision.engine.clients import Clients
 from srekv.provision.inventory.marks import each
 from srekv.provision.model import Observation
-from srekv.provision.queries import readable, strip_prefix
+from srekv.provision.queries import hosted_zones, readable, strip_prefix
 from srekv.provision.target import observation
 
 BURST = 4
@@ -34,19 +34,17 @@ POLICIES = {
 """The member of a record set that its routing policy needs, and the console's word for the policy."""
 
 
-def stack_zone(clients: Clients, prefix: str) -> str:
-    """The id of the zone whose CallerReference begins so.
+def stack_zone(clients: Clients, stack: str) -> str:
+    """The id of the stack's zone.
 
     Raises:
         SrekvError: there is none, or the zones cannot be listed.
     """
-    try:
-        for zone in each(clients.route53, "list_hosted_zones", "HostedZones"):
-            if zone["CallerReference"].startswith(prefix):
-                return strip_prefix(zone["Id"])
-    except FAILURES as error:
-        raise explain(error, "finding the stack's hosted zone") from error
-    raise SrekvError("the stack is not complete", why="missing: hosted zone", next_step=CommandLine("srekv up"))
+    with explained("finding the stack's hosted zone"):
+        ours = [zone["Id"] for owner, zone in hosted_zones(clients.route53) if owner == stack]
+    if not ours:
+        raise SrekvError("the stack is not complete", why="missing: hosted zone", next_step=CommandLine("srekv up"))
+    return strip_prefix(ours[0])
 
 
 def read_zone(clients: Clients, zone_id: str) -> Zone:
@@ -83,11 +81,9 @@ def read_records(clients: Clients, zone: Zone, name: str | None) -> list[Record]
         UsageError: no record set of the name has a routing policy or a health check.
         SrekvError: the records cannot be read.
     """
-    try:
+    with explained(f"reading the records of {zone.id}"):
         sets = each(clients.route53, "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone.id)
         records = [_record(one, zone) for one in sets]
-    except FAILURES as error:
-        raise explain(error, f"reading the records of {zone.id}") from error
     records = [one for one in records if one.name != zone.name or one.kind not in {"NS", "SOA"}]
     if name is None:
         return records
