@@ -17,18 +17,18 @@ ADMIN_TOOLS = (
 )
 """Commands that need root on a real machine and change nothing that matters here."""
 
-PYTHONS = ("python", "python3", *(f"python3.{minor}" for minor in range(8, 16)))
-
-NAMES = (
-    *(*PACKAGE_TOOLS, *ADMIN_TOOLS, *PYTHONS),
-    *("curl", "dig", "journalctl", "poweroff", "shutdown", "sudo", "systemctl"),
-)
-
-_NOTHING = """#!/bin/sh
+_SCRIPTS = {
+    "nothing": """#!/bin/sh
 echo "${0##*/} $*: nothing to do on a local machine" >&2
-"""
-
-_SUDO = """#!/bin/sh
+""",
+    "python3": """#!/bin/sh
+if [ "$1" = -m ] && [ "$2" = venv ]; then
+  shift 2
+  exec @python@ -S -E @client@ venv "$@"
+fi
+exec @python@ "$@"
+""",
+    "sudo": """#!/bin/sh
 # Everything runs as one user; the options that choose another one are dropped.
 while [ $# -gt 0 ]; do
   case "$1" in
@@ -40,32 +40,8 @@ while [ $# -gt 0 ]; do
   esac
 done
 [ $# -eq 0 ] || exec "$@"
-"""
-
-_PYTHON = """#!/bin/sh
-if [ "$1" = -m ] && [ "$2" = venv ]; then
-  shift 2
-  exec {python} -S -E {client} venv "$@"
-fi
-exec {python} "$@"
-"""
-
-_CLIENT = """#!/bin/sh
-exec {python} -S -E {client} {name} "$@"
-"""
-
-_SHUTDOWN = """#!/bin/sh
-# At once or not at all: -h, -P and no option power off, now or in no minutes.
-for word in "$@"; do
-  case "$word" in
-    -h | -P | --poweroff | --no-wall | now | +0) ;;
-    *) echo "shutdown $*: a local machine only knows: shutdown -P now" >&2; exit 1 ;;
-  esac
-done
-exec systemctl poweroff
-"""
-
-_JOURNALCTL = """#!/bin/sh
+""",
+    "journalctl": """#!/bin/sh
 # One log for everything; -n or --lines is the only option that matters.
 lines=1000
 while [ $# -gt 0 ]; do
@@ -77,27 +53,45 @@ while [ $# -gt 0 ]; do
   shift
 done
 exec tail -n "$lines" "$SREKV_MACHINE_DIRECTORY/console.log"
-"""
+""",
+    "poweroff": """#!/bin/sh
+exec systemctl poweroff
+""",
+    "shutdown": """#!/bin/sh
+# At once or not at all: -h, -P and no option power off, now or in no minutes.
+for word in "$@"; do
+  case "$word" in
+    -h | -P | --poweroff | --no-wall | now | +0) ;;
+    *) echo "shutdown $*: a local machine only knows: shutdown -P now" >&2; exit 1 ;;
+  esac
+done
+exec systemctl poweroff
+""",
+    "client": """#!/bin/sh
+exec @python@ -S -E @client@ "${0##*/}" "$@"
+""",
+}
+"""Name -> text, in which @python@ and @client@ are the interpreter and client.py."""
+
+_LINKS = {
+    **dict.fromkeys((*PACKAGE_TOOLS, *ADMIN_TOOLS), "nothing"),
+    **dict.fromkeys(("python", *(f"python3.{minor}" for minor in range(8, 16))), "python3"),
+    **dict.fromkeys(("systemctl", "curl", "dig"), "client"),
+}
+
+NAMES = ("python3", "journalctl", "poweroff", "shutdown", "sudo", *_LINKS)
 
 
 def install(directory: Path, interpreter: str) -> None:
     """Write the commands; `interpreter` is the Python whose packages the machines borrow."""
     directory.mkdir(parents=True, exist_ok=True)
-    client = Path(__file__).with_name("client.py")
-    quoted = {"python": shlex.quote(interpreter), "client": shlex.quote(str(client))}
-    scripts = {
-        "nothing": _NOTHING,
-        "python3": _PYTHON.format(**quoted),
-        "sudo": _SUDO,
-        "journalctl": _JOURNALCTL,
-        "poweroff": "#!/bin/sh\nexec systemctl poweroff\n",
-        "shutdown": _SHUTDOWN,
-        **{name: _CLIENT.format(name=name, **quoted) for name in ("systemctl", "curl", "dig")},
-    }
-    for name, text in scripts.items():
-        (directory / name).write_text(text)
+    paths = {"@python@": interpreter, "@client@": str(Path(__file__).with_name("client.py"))}
+    for name, text in _SCRIPTS.items():
+        script = text
+        for mark, path in paths.items():
+            script = script.replace(mark, shlex.quote(path))
+        (directory / name).write_text(script)
         (directory / name).chmod(0o755)
-    links = dict.fromkeys((*PACKAGE_TOOLS, *ADMIN_TOOLS), "nothing") | dict.fromkeys(PYTHONS, "python3")
-    for name in links.keys() - scripts.keys():
+    for name, target in _LINKS.items():
         if not (directory / name).is_symlink():
-            (directory / name).symlink_to(links[name])
+            (directory / name).symlink_to(target)
