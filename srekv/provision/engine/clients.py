@@ -41,7 +41,7 @@ _PATIENT = BotoConfig(
 )
 
 _FIRST = _PATIENT.merge(BotoConfig(retries={"mode": "standard", "total_max_attempts": 3}, read_timeout=8))
-"""For a command's first call: an endpoint that hangs is told after half a minute, not after three."""
+"""For a command's first call: an endpoint that hangs is reported after half a minute, not after three."""
 
 _BRISK = _PATIENT.merge(
     BotoConfig(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=3, read_timeout=8)
@@ -102,8 +102,8 @@ class Clients:
     A botocore session is not safe between threads, so making a client is serialised; a made client may be shared.
 
     Args:
-        config: where the target is and who asks.
-        session: makes the clients, in place of a new session; whoever brings it can listen to its events.
+        config: the target and the credentials.
+        session: makes the clients, in place of a new session; its events can be listened to.
     """
 
     def __init__(self, config: Config, session: boto3.Session | None = None) -> None:

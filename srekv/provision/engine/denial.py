@@ -1,7 +1,7 @@
 """What IAM's "no" says: which action is missing, on what; and what to do about it. Pure: text in, text out.
 
 AWS names the action and the resource in most services' messages (R17, E14, I8, S5); EC2's old message names nothing,
-and then the operation tells, which in nearly every case has its action's name.
+and then the operation counts, which in nearly every case has its action's name.
 """
 
 from __future__ import annotations

@@ -88,14 +88,14 @@ class Generation:
 
     def ended(self, *, left: int | None = None) -> EndedError:
         """The error when this life is over; `left`: how much of it is listed, None if that is unknown."""
-        told = "" if left is None else f"; {left or 'nothing'} left"
+        rest = "" if left is None else f"; {left or 'nothing'} left"
         down, again = CommandLine("srekv down"), CommandLine("srekv up") + " creates it again"
         next_step: Advice = "what is left is unknown: " + down + " lists and removes it; " + again
         if left is not None:
             next_step = down + " removes what is left" if left else again
         return EndedError(
             f"the stack {self._names.stack} was removed while up was at work",
-            why=f"its role {self._names.role} is gone or another one: srekv down ran concurrently{told}",
+            why=f"its role {self._names.role} is gone or another one: srekv down ran concurrently{rest}",
             next_step=next_step,
         )
 

@@ -1,7 +1,7 @@
 """What a stack has on EC2, and its health checks, asked once per run: several steps look at the same ones.
 
-A tag is all that tells an instance or an address apart from its neighbours', and anybody can remove one. Two other
-signs are asked for together: an instance has our address and our instance profile; an address is on our instance and
+Only a tag marks an instance or an address as the stack's, and a user can remove it. Two other signs are asked for
+together: an instance has our address and our instance profile; an address is on our instance and
 our health check asks it. Nothing is called for that as long as every node has both.
 """
 

@@ -24,9 +24,9 @@ class Leftover:
         kind: as everywhere, for example "address".
         state: the service's own word.
         stack: whose it is.
-        region: where it is; of what is everywhere, where its stack is, "" if it does not tell; of a dashboard, which
-            does not, where it was asked for: its commands need one.
-        created: when, or a later moment that the service tells in its place; None when it tells none.
+        region: where it is; of what is everywhere, where its stack is, "" if that is unknown; of a dashboard, where it
+            was listed: its commands need one.
+        created: when, or a later moment that the service reports instead; None when it reports none.
         lease: when its stack's lease is over.
         variant: what the bill depends on: an instance's type, a check's interval.
         gib: how large it is, where the bill depends on that.
@@ -124,6 +124,6 @@ def restore_by_hand(backup: Leftover, table: str, *, profile: str | None = None)
 
 
 def _aws(command: str, region: str, profile: str | None) -> str:
-    """The whole command; the services that are in no Region take one as well: it tells the partition."""
+    """The whole command; the services that are in no Region take one as well: it fixes the partition."""
     words = f"aws {command}" + (f" --region {region}" if region else "")
     return words + (f" --profile {shlex.quote(profile)}" if profile else "")

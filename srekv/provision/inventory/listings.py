@@ -5,8 +5,8 @@ the service that owns it, every page, in every state that still costs money or i
 carries a mark of ours: on EC2, tables and alarms the stack's tag; on roles and profiles the path; on zones and checks
 the CallerReference, which a crash cannot lose; on backups the name; on dashboards the title.
 
-Not listed: the backup that DynamoDB itself keeps of a deleted table for 35 days. It costs nothing and nobody can remove
-it (aws-facts 5).
+Not listed: the backup that DynamoDB itself keeps of a deleted table for 35 days. It costs nothing and cannot be removed
+(aws-facts 5).
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def _ec2(
     *,
     filters: tuple[Any, ...] = (),
 ) -> Listing:
-    """The listing of a kind of EC2, told by the tag; `describe`: what only this kind has, None to leave one out."""
+    """The listing of a kind of EC2, by the tag; `describe`: what only this kind has, None to leave one out."""
 
     def read(clients: Clients) -> Iterator[Leftover]:
         for one in tagged(clients.ec2, xform_name(operation), member, filters=filters):
@@ -291,7 +291,7 @@ def _regional_alarms(clients: Clients) -> Iterable[Leftover]:
 
 
 def _dashboards(clients: Clients) -> Iterator[Leftover]:
-    """Dashboards are global and told by their first widget, which names the stack."""
+    """Dashboards are global, and their first widget names the stack."""
     for one in each(clients.cloudwatch, "list_dashboards", "DashboardEntries", DashboardNamePrefix=DASHBOARD):
         name = one["DashboardName"]
         if not name.startswith(DASHBOARD):

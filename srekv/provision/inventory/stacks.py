@@ -32,13 +32,12 @@ class StackInRegion:
 
     Attributes:
         stack: its name.
-        region: where; "" if nothing tells.
+        region: where; "" if that is unknown.
         due: what a sweep would remove if the stack is due.
         kept: backups, and a table whose stack has no role: the role is made before the table and goes after it, so
-            `down --keep-table` has left this one, or somebody has taken the role away: either way it may be wanted.
-        age: since the oldest of what is due, or of what is kept where nothing is, of which AWS tells the age; None
-            when it tells none. A stack with a role has one, and every living stack has a role: without an age these
-            are leftovers.
+            `down --keep-table` has left this one, or a user has removed the role: either way it may be wanted.
+        age: of the oldest that is due, or kept where nothing is due, as far as AWS reports ages; None when it reports
+            none. A stack with a role has one, and every living stack has a role: without an age these are leftovers.
         lease: when the stack's lease is over, or was.
         verdict: whether it is to go, and why.
         backups: those of `kept` that go on request.
