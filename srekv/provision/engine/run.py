@@ -14,10 +14,7 @@ from botocore.exceptions import ClientError
 
 from srekv.config import Config
 from srekv.errors import Advice, SrekvError, TimeoutExceeded
-from srekv.provision.engine.answers import (
-    explain,
-    is_about_one,
-)
+from srekv.provision.engine.answers import explain, is_about_one
 from srekv.provision.engine.clients import Clients
 from srekv.provision.engine.generation import FIRST_LOOK_S, Generation
 from srekv.provision.model import Change, Watcher
@@ -29,7 +26,10 @@ T = TypeVar("T")
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 0.5
 PAUSE_GROWTH = 1.4
-"""Between two looks: FIRST_PAUSE_S, then PAUSE_GROWTH times as long, up to LONGEST_PAUSE_S; wall-clock seconds."""
+"""Between two polls: FIRST_PAUSE_S, then PAUSE_GROWTH times as long, up to LONGEST_PAUSE_S; wall-clock seconds."""
+
+SILENT_S = 1.5
+"""A shorter wait is over before a user has read about it."""
 
 
 class CancelledError(SrekvError):
@@ -79,7 +79,6 @@ class Run:
 
     Attributes:
         dry: show operations, carry out none.
-        worth_telling_s: a shorter wait is over before anybody has read about it.
         clock: what waits go by.
         cancelled: set when the rest of the run has become pointless; every wait ends at once.
         changed: set when an operation was carried out.
@@ -92,7 +91,6 @@ class Run:
     clients: Clients
     watcher: Watcher
     dry: bool = False
-    worth_telling_s: float = 1.5
     clock: Clock = field(default_factory=Clock)
     cancelled: threading.Event = field(default_factory=threading.Event)
     changed: threading.Event = field(default_factory=threading.Event)
@@ -113,7 +111,7 @@ class Run:
         return Names(self.config.stack)
 
     def placed_tags(self, name: str) -> list[Any]:
-        """The tags of what shows in every Region alike: they tell which one its stack is in."""
+        """The tags of what shows in every Region alike: they name the one that its stack is in."""
         return self.names.tags(name, region=self.config.region)
 
     @contextmanager
@@ -188,10 +186,10 @@ class Run:
         shortest_pause_s: float = FIRST_PAUSE_S,
         longest_pause_s: float = LONGEST_PAUSE_S,
     ) -> T:
-        """Look again and again, with growing pauses, until there is something.
+        """Poll, with growing pauses, until there is something.
 
         Args:
-            section: who waits.
+            section: what waits.
             what: what for, to be read after "waiting for".
             look: returns something when the wait is over, None while it is not.
             timeout_s: deadline, wall-clock seconds from now.
@@ -208,15 +206,15 @@ class Run:
         begin = self.clock.now()
         deadline = begin + timeout_s
         pause = shortest_pause_s
-        told = False
+        reported = False
         try:
             while True:
                 seen = look()
                 if seen is not None:
                     return seen
-                if not told and self.clock.now() - begin > self.worth_telling_s:
+                if not reported and self.clock.now() - begin > SILENT_S:
                     self.watcher.waiting(section, what)
-                    told = True
+                    reported = True
                 if self.clock.now() - begin > FIRST_LOOK_S:
                     self.generation.watch()
                 if self.clock.now() + pause > deadline:
@@ -229,5 +227,5 @@ class Run:
                     raise CancelledError(f"{section} was interrupted")
                 pause = max(shortest_pause_s, min(pause * PAUSE_GROWTH, longest_pause_s))
         finally:
-            if told:
+            if reported:
                 self.watcher.waited(section, what)

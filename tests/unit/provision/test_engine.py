@@ -17,7 +17,7 @@ from srekv.provision.engine.retries import Retrying
 from srekv.provision.engine.run import CancelledError, Run
 from srekv.provision.engine.scheduler import destroy_all, ensure_all, observe_all, refuse_what_cannot_change
 from srekv.provision.step import Op, Ops, Step, cannot, leave
-from tests.support.watcher import Log
+from tests.support.watcher import LeapingClock, Log
 
 DEADLINE_S = 20
 
@@ -117,11 +117,11 @@ def test_nobody_waits_for_a_settling_step(run: Run) -> None:
 
 def test_a_wait_is_told_from_its_beginning_to_its_end(run: Run, log: Log) -> None:
     """Whoever looks on learns what is waited for, and that it is over, also when it ends badly."""
-    run = dataclasses.replace(run, worth_telling_s=-1)
-    looks = iter((None, True))
+    run = dataclasses.replace(run, clock=LeapingClock())
+    looks = iter((*[None] * 9, True))
     assert run.wait("EC2", "the sun", lambda: next(looks), timeout_s=60)
     with pytest.raises(TimeoutExceeded):
-        run.wait("EC2", "the moon", lambda: None, timeout_s=0)
+        run.wait("EC2", "the moon", lambda: None, timeout_s=2)
     assert log.lines == [
         *("EC2 waits for the sun", "EC2 has waited for the sun"),
         *("EC2 waits for the moon", "EC2 has waited for the moon"),
