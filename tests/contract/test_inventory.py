@@ -134,3 +134,43 @@ def test_a_broken_lease_hides_nothing(world: Any) -> None:
     world.put_address(stack="srekv", lease="soon")
     (found,) = world.take().leftovers
     assert (found.kind, found.lease) == ("address", None)
+
+
+OURS = {"srekv:stack": "srekv", "srekv:node": "az1"}
+THEIRS = {"srekv:stack": "other", "srekv:node": "az1"}
+
+
+def _show(world: Any, tags: dict[str, str], *, hears: bool) -> Any:
+    """The stack's listings, where EC2 has an instance and an address that show these tags.
+
+    `hears`: it honours filters; then both are found under our tag, whatever tags they show.
+    """
+    listed = [{"Key": key, "Value": value} for key, value in tags.items()]
+    instance = {"InstanceId": "i-1", "State": {"Name": "running"}, "Tags": listed}
+    address = {"AllocationId": "eipalloc-1", "PublicIp": "198.51.100.1", "Tags": listed}
+
+    def answer(**members: list[Any]) -> Any:
+        nothing = {member: [] for member in members}
+        return lambda params: world.success(**(members if not hears or "srekv" in params.values() else nothing))
+
+    world.calls.answers["DescribeInstances"] = answer(Reservations=[{"Instances": [instance]}])
+    world.calls.answers["DescribeAddresses"] = answer(Addresses=[address])
+    return world.steps().existing
+
+
+def test_an_answer_without_tags_is_no_missing_node(world: Any) -> None:
+    """A second instance would be launched beside one whose node cannot be told: the run stops and says why."""
+    existing = _show(world, {}, hears=True)
+    with pytest.raises(SrekvError, match="EC2 shows i-1 without its tags") as refused:
+        existing.fresh_instances()
+    assert "srekv:stack" in refused.value.why
+    with pytest.raises(SrekvError, match="EC2 shows eipalloc-1 without its tags"):
+        existing.fresh_addresses()
+
+
+@pytest.mark.parametrize(("tags", "hears"), [({}, False), (THEIRS, False), (OURS, True), (OURS, False)])
+def test_what_does_not_carry_our_tag_is_left_out(world: Any, tags: dict[str, str], *, hears: bool) -> None:
+    """An endpoint that ignores filters shows everybody's."""
+    existing = _show(world, tags, hears=hears)
+    found = ([one["InstanceId"] for one in existing.instances], [one["AllocationId"] for one in existing.addresses])
+    assert found == ((["i-1"], ["eipalloc-1"]) if tags == OURS else ([], []))
