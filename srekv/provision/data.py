@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from srekv.errors import CommandLine, UsageError
-from srekv.provision.engine.answers import explained, gone
+from srekv.provision.engine.answers import explained, ignore_missing
 from srekv.provision.engine.clients import Clients
 from srekv.provision.engine.retries import Retrying
 from srekv.provision.inventory.marks import each
@@ -114,4 +114,4 @@ class Backup(Retrying):
 def delete_backup(clients: Clients, arn: str) -> None:
     """Delete a backup; one that is gone is fine."""
     with explained(f"deleting the backup {arn}"):
-        gone(clients.dynamodb.delete_backup, BackupArn=arn)
+        ignore_missing(clients.dynamodb.delete_backup, BackupArn=arn)

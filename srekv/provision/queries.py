@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from srekv.provision.engine.answers import code_of, found
+from srekv.provision.engine.answers import code_of, or_none
 from srekv.provision.inventory.marks import Described, each, route53_tags
 from srekv.provision.naming import NODES, REGION_TAG, STACK_TAG, origin_of, stack_of_title, tag_map
 
@@ -35,7 +35,7 @@ def region_of_zone(route53: Any, zone_id: str) -> str:
     told = route53_tags(route53, "hostedzone", [zone_id]).get(zone_id, {}).get(REGION_TAG)
     if told:
         return told
-    answer: Any = found(route53.get_hosted_zone, Id=zone_id) or {}
+    answer: Any = or_none(route53.get_hosted_zone, Id=zone_id) or {}
     return next((str(vpc.get("VPCRegion", "")) for vpc in answer.get("VPCs", ())), "")
 
 
@@ -76,7 +76,7 @@ def _unescape(code: re.Match[str]) -> str:
 
 def stack_of_alarm(cloudwatch: Any, alarm: Described) -> str:
     """The stack that an alarm's tag names; "" without one."""
-    answer = found(cloudwatch.list_tags_for_resource, ResourceARN=alarm["AlarmArn"]) or {}
+    answer = or_none(cloudwatch.list_tags_for_resource, ResourceARN=alarm["AlarmArn"]) or {}
     return tag_map(answer.get("Tags")).get(STACK_TAG, "")
 
 

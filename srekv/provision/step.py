@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from srekv.errors import Advice, CommandLine, ImmutableError, SrekvError
-from srekv.provision.engine.answers import gone
+from srekv.provision.engine.answers import ignore_missing
 from srekv.provision.model import Action, Resource
 
 
@@ -94,7 +94,7 @@ def change(kind: str, name: str, id_: str, detail: str, call: Callable[..., obje
 
 def delete(kind: str, name: str, id_: str, state: str, call: Callable[..., object], **arguments: object) -> Op:
     """The Op that deletes something by a call with these arguments; what is gone already is fine."""
-    call = partial(gone, call, **arguments)
+    call = partial(ignore_missing, call, **arguments)
     return Op(kind=kind, name=name, id=id_, action="delete", state=state, call=call)
 
 

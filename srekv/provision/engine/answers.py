@@ -120,7 +120,7 @@ def is_unknown_operation(error: Exception) -> bool:
     )
 
 
-def found(call: Callable[..., T], **arguments: Any) -> T | None:
+def or_none(call: Callable[..., T], **arguments: Any) -> T | None:
     """The call's answer, or None when the thing asked for is not there."""
     try:
         return call(**arguments)
@@ -138,7 +138,7 @@ def is_lost(error: Exception) -> bool:
     return isinstance(error, aws.ConnectionError | aws.HTTPClientError | ResponseParserError)
 
 
-def gone(call: Callable[..., object], **arguments: Any) -> None:
+def ignore_missing(call: Callable[..., object], **arguments: Any) -> None:
     """Make a deleting call; a thing that is already gone is fine."""
     try:
         call(**arguments)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from srekv.errors import Advice, CommandLine, SrekvError
-from srekv.provision.engine.answers import found
+from srekv.provision.engine.answers import or_none
 from srekv.provision.engine.clients import Clients
 from srekv.provision.naming import Names, digest
 
@@ -64,7 +64,7 @@ class Generation:
         """The role as it is now; None when it is gone, or another one: this life is over."""
         for pause in self._pauses_s:
             time.sleep(pause)
-            answer = found(self._clients.iam.get_role, RoleName=self._names.role)
+            answer = or_none(self._clients.iam.get_role, RoleName=self._names.role)
             if answer is not None:
                 self._pauses_s = UNSEEN_PAUSES_S
                 role: Mapping[str, Any] = answer["Role"]

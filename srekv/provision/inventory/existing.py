@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from srekv.provision.engine.answers import found
+from srekv.provision.engine.answers import or_none
 from srekv.provision.engine.clients import Clients
 from srekv.provision.inventory.marks import Described, each, instances, tagged, tags_of
 from srekv.provision.naming import NODE_TAG, NODES, STACK_TAG, Names
@@ -70,7 +70,7 @@ class Existing:
         holders.pop(None, None)
         if not holders:
             return []
-        listed = found(lambda: list(instances(self._ec2, InstanceIds=sorted(holders)))) or ()
+        listed = or_none(lambda: list(instances(self._ec2, InstanceIds=sorted(holders)))) or ()
         profile = f":instance-profile{self._names.path}{self._names.role}"
         return [
             {**one, FOUND_FOR: holders[one["InstanceId"]]}

@@ -21,7 +21,7 @@ from typing import Any, Literal
 from botocore import xform_name
 
 from srekv.errors import SrekvError
-from srekv.provision.engine.answers import explained, found
+from srekv.provision.engine.answers import explained, or_none
 from srekv.provision.engine.clients import Clients
 from srekv.provision.inventory.existing import LIVE
 from srekv.provision.inventory.holders import instances_of
@@ -223,9 +223,9 @@ def _tables(clients: Clients) -> Iterator[Leftover]:
     for name in each(clients.dynamodb, "list_tables", "TableNames"):
         if name != TABLE and not name.startswith(f"{TABLE}-"):
             continue
-        answer: Any = found(clients.dynamodb.describe_table, TableName=name)
+        answer: Any = or_none(clients.dynamodb.describe_table, TableName=name)
         table = answer["Table"] if answer else None
-        tags: Any = found(clients.dynamodb.list_tags_of_resource, ResourceArn=table["TableArn"]) if table else None
+        tags: Any = or_none(clients.dynamodb.list_tags_of_resource, ResourceArn=table["TableArn"]) if table else None
         stack = tag_map(tags["Tags"]).get(STACK_TAG) if tags else None
         if not table or not stack:
             continue
@@ -255,7 +255,7 @@ def _roles(clients: Clients) -> Iterator[Leftover]:
         if not stack:
             continue
         answers: Any = [
-            found(call, RoleName=name) or {}
+            or_none(call, RoleName=name) or {}
             for call in (iam.list_role_tags, iam.list_role_policies, iam.list_attached_role_policies)
         ]
         tagging, inline, attached = answers
@@ -296,7 +296,7 @@ def _dashboards(clients: Clients) -> Iterator[Leftover]:
         name = one["DashboardName"]
         if not name.startswith(DASHBOARD):
             continue
-        answer: Any = found(clients.cloudwatch.get_dashboard, DashboardName=name)
+        answer: Any = or_none(clients.cloudwatch.get_dashboard, DashboardName=name)
         stack = stack_of_dashboard(answer["DashboardBody"]) if answer else ""
         if stack and name == Names(stack).dashboard:
             created = one.get("LastModified")

@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from srekv.errors import SrekvError
-from srekv.provision.engine.answers import found, is_unknown_operation
+from srekv.provision.engine.answers import is_unknown_operation, or_none
 from srekv.provision.naming import STACK_TAG, tag_map
 
 Described = Mapping[str, Any]
@@ -76,12 +76,12 @@ def route53_tags(route53: Any, kind: str, ids: Sequence[str]) -> dict[str, dict[
     """
 
     def single() -> list[Any]:
-        answers = [found(route53.list_tags_for_resource, ResourceType=kind, ResourceId=one) for one in ids]
+        answers = [or_none(route53.list_tags_for_resource, ResourceType=kind, ResourceId=one) for one in ids]
         return [answer["ResourceTagSet"] for answer in answers if answer]
 
     def several() -> list[Any]:
         chunks = [list(ids[begin : begin + 10]) for begin in range(0, len(ids), 10)]  # so many at once (R46)
-        answers = [found(route53.list_tags_for_resources, ResourceType=kind, ResourceIds=some) for some in chunks]
+        answers = [or_none(route53.list_tags_for_resources, ResourceType=kind, ResourceIds=some) for some in chunks]
         return [one for answer in answers if answer for one in answer["ResourceTagSets"]]
 
     first, second = (single, several) if len(ids) == 1 else (several, single)

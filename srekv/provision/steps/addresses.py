@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from srekv.errors import CommandLine
-from srekv.provision.engine.answers import code_of, gone
+from srekv.provision.engine.answers import code_of, ignore_missing
 from srekv.provision.engine.run import HeldError
 from srekv.provision.inventory.existing import of_node
 from srekv.provision.inventory.marks import Described, each
@@ -128,7 +128,7 @@ class Addresses(StackStep):
         if not address.get("AssociationId"):
             return
         try:
-            gone(self.ec2.disassociate_address, AssociationId=address["AssociationId"])
+            ignore_missing(self.ec2.disassociate_address, AssociationId=address["AssociationId"])
         except ClientError as error:
             # What DisassociateAddress says of a service's interface (E24).
             foreign = code_of(error) in {"AuthFailure", "OperationNotPermitted"}

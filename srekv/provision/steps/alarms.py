@@ -10,7 +10,7 @@ from typing import Any
 
 from srekv.errors import NotOursError
 from srekv.provision.drift import difference
-from srekv.provision.engine.answers import found
+from srekv.provision.engine.answers import or_none
 from srekv.provision.inventory.marks import each
 from srekv.provision.naming import NODES, TITLE
 from srekv.provision.queries import stack_of_alarm, stack_of_dashboard
@@ -104,7 +104,7 @@ class Alarms(StackStep):
         listed = each(client, "list_dashboards", "DashboardEntries", DashboardNamePrefix=name)
         if name not in {one["DashboardName"] for one in listed}:
             return None
-        answer = found(client.get_dashboard, DashboardName=name)
+        answer = or_none(client.get_dashboard, DashboardName=name)
         return str(answer["DashboardBody"]) if answer else None
 
     def _check_alarm(self, node: str) -> Alarm:

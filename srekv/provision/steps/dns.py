@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from srekv.errors import NotOursError, SrekvError
 from srekv.provision.drift import difference
-from srekv.provision.engine.answers import DENIED, code_of, found, gone, is_unknown_operation, message_of
+from srekv.provision.engine.answers import DENIED, code_of, ignore_missing, is_unknown_operation, message_of, or_none
 from srekv.provision.engine.generation import REFERENCES, used_up
 from srekv.provision.engine.run import HeldError
 from srekv.provision.inventory.marks import Described, each, route53_tags
@@ -127,7 +127,7 @@ class PrivateZone(StackStep):
         Another account's is not shown to us, but was listed as the VPC's; one that is gone does not matter.
         """
         try:
-            answer = found(self.route53.get_hosted_zone, Id=zone_id)
+            answer = or_none(self.route53.get_hosted_zone, Id=zone_id)
         except ClientError as error:
             if code_of(error) not in DENIED:
                 raise
@@ -330,7 +330,7 @@ class PrivateZone(StackStep):
             batch: Any = {"Comment": "srekv down", "Changes": changes}
             try:
                 if changes:
-                    found(self.route53.change_resource_record_sets, HostedZoneId=zone_id, ChangeBatch=batch)
+                    or_none(self.route53.change_resource_record_sets, HostedZoneId=zone_id, ChangeBatch=batch)
             except ClientError as error:
                 if code_of(error) != CHANGED:
                     raise
@@ -349,7 +349,7 @@ class PrivateZone(StackStep):
 
         def delete_zone() -> None:
             try:
-                gone(self.route53.delete_hosted_zone, Id=zone["Id"])
+                ignore_missing(self.route53.delete_hosted_zone, Id=zone["Id"])
             except ClientError as error:
                 if code_of(error) == FILLED:
                     self._delete_records(zone, removable_records(self.route53, zone))

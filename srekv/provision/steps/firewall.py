@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from srekv.config import Config
 from srekv.errors import CommandLine, NotOursError, SrekvError
-from srekv.provision.engine.answers import code_of, gone, message_of
+from srekv.provision.engine.answers import code_of, ignore_missing, message_of
 from srekv.provision.engine.run import HeldError
 from srekv.provision.inventory.holders import group_holders
 from srekv.provision.inventory.marks import each, tags_of
@@ -235,7 +235,7 @@ class Firewall(StackStep):
         """Each by itself: one that another run has revoked meanwhile does not keep the others in."""
         for rule, text in sorted(rules.items()):
             permissions: Any = [rule.permission(text)]
-            gone(self.ec2.revoke_security_group_ingress, GroupId=self.group_id, IpPermissions=permissions)
+            ignore_missing(self.ec2.revoke_security_group_ingress, GroupId=self.group_id, IpPermissions=permissions)
 
     def _delete(self, group: Mapping[str, Any]) -> None:
         group_id, now = group["GroupId"], self.run.clock.now

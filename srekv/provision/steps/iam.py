@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from srekv.errors import NotOursError
 from srekv.provision.drift import policy_difference
-from srekv.provision.engine.answers import code_of, found, gone
+from srekv.provision.engine.answers import code_of, ignore_missing, or_none
 from srekv.provision.engine.run import HeldError
 from srekv.provision.inventory.holders import foreign_profiles
 from srekv.provision.inventory.marks import Described, each
@@ -100,7 +100,7 @@ class Identity(StackStep):
         # A dry run without a role knows no ARN of the table yet, and has nothing to compare it with.
         arn = table_arn(self._arn, self.config.region, self.names.table) if self._arn else ""
         want = node_policy(arn)
-        have = found(self.iam.get_role_policy, RoleName=self._name, PolicyName=POLICY) if self.role else None
+        have = or_none(self.iam.get_role_policy, RoleName=self._name, PolicyName=POLICY) if self.role else None
         self._warn_of_others()
 
         def put() -> str:
@@ -162,7 +162,7 @@ class Identity(StackStep):
         return self._arn
 
     def _find_role(self) -> Described | None:
-        answer = found(self.iam.get_role, RoleName=self._name)
+        answer = or_none(self.iam.get_role, RoleName=self._name)
         return answer["Role"] if answer else None
 
     def _warn_of_others(self) -> None:
@@ -177,17 +177,17 @@ class Identity(StackStep):
                 )
 
     def _inline(self) -> list[str]:
-        answer = found(self.iam.list_role_policies, RoleName=self._name)
+        answer = or_none(self.iam.list_role_policies, RoleName=self._name)
         return list(answer["PolicyNames"]) if answer else []
 
     def _attached(self) -> dict[str, str]:
         """The names of the role's managed policies by ARN."""
-        answer = found(self.iam.list_attached_role_policies, RoleName=self._name)
+        answer = or_none(self.iam.list_attached_role_policies, RoleName=self._name)
         policies = answer["AttachedPolicies"] if answer else []
         return {policy["PolicyArn"]: policy["PolicyName"] for policy in policies}
 
     def _find_profile(self) -> Described | None:
-        answer = found(self.iam.get_instance_profile, InstanceProfileName=self.profile)
+        answer = or_none(self.iam.get_instance_profile, InstanceProfileName=self.profile)
         return answer["InstanceProfile"] if answer else None
 
     _profile_at_first = cached_property(_find_profile)
@@ -227,7 +227,7 @@ class Identity(StackStep):
         return told == self._profile_id or not told.startswith("AIPA")
 
     def _take_out(self, role: str) -> None:
-        gone(self.iam.remove_role_from_instance_profile, InstanceProfileName=self.profile, RoleName=role)
+        ignore_missing(self.iam.remove_role_from_instance_profile, InstanceProfileName=self.profile, RoleName=role)
 
     def _put_in(self) -> None:
         """A profile takes one role (I6): if it has ours already, an answer was lost or another run put it in."""
@@ -246,7 +246,7 @@ class Identity(StackStep):
                 self._take_out(role)
             # To a call about a profile that is not there IAM applies the policy of another path, and may deny it.
             if profile:
-                gone(self.iam.delete_instance_profile, InstanceProfileName=self.profile)
+                ignore_missing(self.iam.delete_instance_profile, InstanceProfileName=self.profile)
 
         self.retry_while(HELD, f"the profile {self.profile} to be empty", drop)
 
@@ -255,11 +255,11 @@ class Identity(StackStep):
 
         def drop() -> None:
             for name in self._inline():
-                gone(self.iam.delete_role_policy, RoleName=self._name, PolicyName=name)
+                ignore_missing(self.iam.delete_role_policy, RoleName=self._name, PolicyName=name)
             for arn in self._attached():
-                gone(self.iam.detach_role_policy, RoleName=self._name, PolicyArn=arn)
+                ignore_missing(self.iam.detach_role_policy, RoleName=self._name, PolicyArn=arn)
             try:
-                gone(self.iam.delete_role, RoleName=self._name)
+                ignore_missing(self.iam.delete_role, RoleName=self._name)
             except ClientError as error:
                 if code_of(error) in HELD:
                     self._free_role()

@@ -15,7 +15,7 @@ from typing import Any, TextIO
 from botocore.exceptions import ClientError
 
 from srekv.errors import CommandLine, NotOursError, SrekvError, UsageError
-from srekv.provision.engine.answers import code_of, found
+from srekv.provision.engine.answers import code_of, or_none
 from srekv.provision.inventory.marks import Described, each, tags_of
 from srekv.provision.naming import STACK_TAG
 from srekv.provision.step import Op, Ops, create, delete, leave
@@ -72,7 +72,7 @@ class KeyPair(StackStep):
     @cached_property
     def _known(self) -> set[str]:
         """The name of the key pair that was asked for, if it is there."""
-        answer = found(self.ec2.describe_key_pairs, KeyNames=[self.config.key_name or ""])
+        answer = or_none(self.ec2.describe_key_pairs, KeyNames=[self.config.key_name or ""])
         return {one["KeyName"] for one in answer["KeyPairs"]} if answer else set()
 
     def _ensure_own(self, file: Path) -> Ops:

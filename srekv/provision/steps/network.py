@@ -16,7 +16,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from srekv.errors import CommandLine, SrekvError, UsageError
-from srekv.provision.engine.answers import found, message_of
+from srekv.provision.engine.answers import message_of, or_none
 from srekv.provision.inventory.existing import node_of
 from srekv.provision.inventory.marks import Described, each
 from srekv.provision.naming import NODES
@@ -101,7 +101,7 @@ class Network(StackStep):
         """The subnets to choose from: the given ones, or those of the VPC."""
         given, region = self.config.subnets, self.config.region
         if given:
-            answer = found(lambda: list(each(self.ec2, "describe_subnets", "Subnets", SubnetIds=list(given)))) or ()
+            answer = or_none(lambda: list(each(self.ec2, "describe_subnets", "Subnets", SubnetIds=list(given)))) or ()
             subnets = [one for one in answer if one["SubnetId"] in given]
             if len(subnets) < len({*given}):
                 raise UsageError(
@@ -113,7 +113,7 @@ class Network(StackStep):
         subnets = self._of_vpc("describe_subnets", "Subnets", vpc_id)
         if subnets:
             return subnets
-        vpcs = found(self.ec2.describe_vpcs, VpcIds=[vpc_id])
+        vpcs = or_none(self.ec2.describe_vpcs, VpcIds=[vpc_id])
         if vpcs is None or vpc_id not in {one["VpcId"] for one in vpcs["Vpcs"]}:
             raise UsageError(
                 f"there is no VPC {vpc_id} in {region}", next_step=CommandLine("aws ec2 describe-vpcs") + " shows them"

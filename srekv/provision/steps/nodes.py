@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from srekv.errors import CommandLine, SrekvError
 from srekv.provision import lease
-from srekv.provision.engine.answers import code_of, found, message_of
+from srekv.provision.engine.answers import code_of, message_of, or_none
 from srekv.provision.engine.run import HeldError
 from srekv.provision.inventory.existing import of_node
 from srekv.provision.inventory.marks import Described, instance, tags_of
@@ -128,7 +128,7 @@ class Nodes(StackStep):
         return str(one["State"]["Name"]) if one else ""
 
     def _described(self, instance_id: str) -> Described | None:
-        return found(instance, ec2=self.ec2, instance_id=instance_id)
+        return or_none(instance, ec2=self.ec2, instance_id=instance_id)
 
     def _terminate_op(self, instance: Described) -> Op:
         instance_id = instance["InstanceId"]

@@ -15,7 +15,7 @@ from typing import Any
 from srekv.config import Config
 from srekv.errors import CommandLine, SrekvError, UsageError
 from srekv.provision import lease
-from srekv.provision.engine.answers import found
+from srekv.provision.engine.answers import or_none
 from srekv.provision.engine.clients import Clients
 from srekv.provision.naming import REGION_TAG, Names, tag_map
 from srekv.provision.step import Ops, change
@@ -87,7 +87,7 @@ def resolve(config: Config, given: Mapping[str, Any], clients: Clients) -> tuple
 
     Returns it with the role as GetRole showed it, None when there is none. Refuses a stack of another Region.
     """
-    answer = found(clients.iam_first.get_role, RoleName=Names(config.stack).role)
+    answer = or_none(clients.iam_first.get_role, RoleName=Names(config.stack).role)
     role = answer["Role"] if answer else None
     ours = role if role and Names(config.stack).owns(role) else None
     refuse_elsewhere(config, {home} if (home := region_of(ours)) else ())

@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from srekv.errors import CommandLine, NotOursError, SrekvError, TimeoutExceeded
-from srekv.provision.engine.answers import code_of, found, gone
+from srekv.provision.engine.answers import code_of, ignore_missing, or_none
 from srekv.provision.inventory.marks import Described
 from srekv.provision.naming import STACK_TAG, lost_tags, tag_map
 from srekv.provision.step import Op, Ops, cannot, change, change_or_leave, create, delete, leave
@@ -115,7 +115,7 @@ class Table(StackStep):
         )
 
     def _find(self) -> Described | None:
-        answer = found(self.dynamodb.describe_table, TableName=self._name)
+        answer = or_none(self.dynamodb.describe_table, TableName=self._name)
         return answer["Table"] if answer else None
 
     _at_first = cached_property(_find)
@@ -138,7 +138,7 @@ class Table(StackStep):
             return False
 
     def _tagged(self, table: Described) -> bool:
-        answer: Any = found(self.dynamodb.list_tags_of_resource, ResourceArn=table["TableArn"]) or {}
+        answer: Any = or_none(self.dynamodb.list_tags_of_resource, ResourceArn=table["TableArn"]) or {}
         self._tags = tag_map(answer.get("Tags"))
         return self._tags.get(STACK_TAG) == self.names.stack
 
@@ -202,7 +202,7 @@ class Table(StackStep):
     def _delete(self) -> None:
         def delete_table() -> None:
             try:
-                gone(self.dynamodb.delete_table, TableName=self._name)
+                ignore_missing(self.dynamodb.delete_table, TableName=self._name)
             except ClientError as error:
                 # DeleteTable says this of a protected table, and of other things (B5).
                 refused = code_of(error) == "ValidationException"

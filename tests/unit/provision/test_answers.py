@@ -15,12 +15,12 @@ from srekv.errors import SrekvError, UsageError
 from srekv.provision.engine.answers import (
     ABSENT,
     explain,
-    found,
-    gone,
+    ignore_missing,
     is_absent,
     is_lost,
     is_unknown_operation,
     name_foreign_answer,
+    or_none,
 )
 
 
@@ -105,15 +105,15 @@ def test_usage_and_own_errors() -> None:
 
 @pytest.mark.parametrize("code", sorted(ABSENT))
 def test_not_there(code: str) -> None:
-    """Every code that means absence makes `found` answer None and `gone` be content."""
+    """Every code that means absence makes `or_none` answer None and `ignore_missing` be content."""
     assert is_absent(refusal(code))
-    assert found(raising(refusal(code))) is None
-    gone(raising(refusal(code)))
+    assert or_none(raising(refusal(code))) is None
+    ignore_missing(raising(refusal(code)))
 
 
 def test_another_no_is_not_absence() -> None:
     """A denial must never be taken for "it is not there"."""
-    for call in (found, gone):
+    for call in (or_none, ignore_missing):
         with pytest.raises(aws.ClientError):
             call(raising(refusal("AccessDenied")))
 
