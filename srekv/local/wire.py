@@ -25,31 +25,21 @@ from srekv.local.zones import Answer, Lookup
 UDP_PAYLOAD = 1232
 """The largest UDP answer in bytes, also to a client that would take more (DNS flag day 2020)."""
 
-_HEADER_BYTES = 12
 _QR = 0x8000
 _KEPT_FLAGS = 0x7900  # opcode and RD, which an answer repeats
 _FROM_CLASSIC_CLIENTS = 512
-_TCP_LIMIT = 65_535
 _LONGEST_REASON = 200  # characters; with the longest question it fits into the 512 bytes that every client takes
-_TRANSFERS = frozenset({dns.rdatatype.AXFR, dns.rdatatype.IXFR})
 
 
 def respond(
     packet: bytes, *, tcp: bool, recursive: bool, lookup: Lookup, seconds: Callable[[float], int]
 ) -> bytes | None:
-    """Answer one packet.
+    """Answer one packet, which comes without TCP's length prefix; None to stay silent.
 
-    Args:
-        packet: what arrived, without TCP's length prefix.
-        tcp: whether it came over TCP, where the answer may have any size.
-        recursive: answer as a resolver (RA) or as the zone's own name server (AA).
-        lookup: finds the answer.
-        seconds: a record set's TTL as it goes on the wire.
-
-    Returns:
-        The packet to send back, None to stay silent.
+    Over TCP the answer may have any size. It is a resolver's (RA) or the zone's own name server's (AA), from `lookup`,
+    with what `seconds` makes of each TTL.
     """
-    if len(packet) < _HEADER_BYTES:
+    if len(packet) < 12:  # a header
         return None
     number, flags = struct.unpack_from("!HH", packet)
     if flags & _QR:
@@ -61,7 +51,7 @@ def respond(
     refusal = _refusal(query)
     found = Answer(refusal) if refusal else lookup(query.question[0].name, query.question[0].rdtype)
     limit = max(_FROM_CLASSIC_CLIENTS, min(query.payload, UDP_PAYLOAD)) if query.edns >= 0 else _FROM_CLASSIC_CLIENTS
-    return _pack(_response(query, found, seconds, recursive=recursive), _TCP_LIMIT if tcp else limit)
+    return _pack(_response(query, found, seconds, recursive=recursive), 65_535 if tcp else limit)
 
 
 def _refusal(query: dns.message.Message) -> dns.rcode.Rcode | None:
@@ -73,7 +63,7 @@ def _refusal(query: dns.message.Message) -> dns.rcode.Rcode | None:
     if len(query.question) != 1:
         return dns.rcode.FORMERR
     question = query.question[0]
-    if question.rdclass != dns.rdataclass.IN or question.rdtype in _TRANSFERS:
+    if question.rdclass != dns.rdataclass.IN or question.rdtype in (dns.rdatatype.AXFR, dns.rdatatype.IXFR):
         return dns.rcode.REFUSED
     return None
 

@@ -22,9 +22,6 @@ from srekv.local.snapshot import Publisher, leftovers, role_of
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
-_READS = ("BatchGet", "Describe", "Get", "List", "Lookup", "Query", "Scan")
-"""How the names of actions begin that change nothing."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -124,7 +121,8 @@ class ControlPlane:
         else:
             with service.lock:
                 status, headers, body = response.call_action()
-        if service.publishes and not action.startswith(_READS):
+        is_read = action.startswith(("BatchGet", "Describe", "Get", "List", "Lookup", "Query", "Scan"))
+        if service.publishes and not is_read:
             self._publisher.publish()
         kept = {str(name): str(value) for name, value in headers.items()}
         kept = {name: value for name, value in kept.items() if name.lower() not in ("status", "content-length")}

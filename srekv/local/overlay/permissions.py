@@ -38,9 +38,6 @@ _SESSION = json.dumps(
 SendCommand runs commands as the operator, and the caller need not be the operator.
 """
 
-_PARTS = ("Get", "Put", "Update", "Delete", "ConditionCheck")
-"""The parts of transactions, with actions of items; transactions have none of their own."""
-
 _LITERAL = re.compile(r"'(?:[^']|'')*'")
 _STATEMENT = re.compile(
     r"""\s* (?: EXISTS \s* \( \s* )?
@@ -100,8 +97,9 @@ def asked(action: str, request: dict[str, Any], tables: str) -> list[tuple[str, 
 
 def _asked(action: str, request: dict[str, Any], tables: str) -> Iterator[tuple[str, str]]:
     if action in ("TransactWriteItems", "TransactGetItems"):
-        for entry in request.get("TransactItems", ()):
-            parts = {f"{part}Item": entry[part] for part in _PARTS if entry.get(part)}
+        kinds = ("Get", "Put", "Update", "Delete", "ConditionCheck")
+        for entry in request.get("TransactItems", ()):  # transactions have no actions of their own
+            parts = {f"{kind}Item": entry[kind] for kind in kinds if entry.get(kind)}
             yield from ((name, _arn(part.get("TableName"), tables)) for name, part in parts.items())
     elif action in ("BatchGetItem", "BatchWriteItem"):
         yield from ((action, _arn(name, tables)) for name in request.get("RequestItems", ()))

@@ -60,9 +60,8 @@ class Service:
             self._class = getattr(import_module(module), name)
             if self.protocol == "ec2":
                 import_module("moto.core.utils").get_service_model("ec2")
-                _ = import_module("moto.ec2.models").ec2_backends[self._world.settings.account][
-                    self._world.settings.region
-                ]
+                settings = self._world.settings
+                _ = import_module("moto.ec2.models").ec2_backends[settings.account][settings.region]
 
     def make(self) -> Any:
         """A fresh response object of moto's for one request."""
