@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact
 from typing import Any
 
 LARGEST_ITEM = 409_600
@@ -22,6 +22,7 @@ EXACT = 300
 """Digits with which any sum of two numbers is exact: from 1E+125 to 1E-130."""
 
 _LARGEST, _SMALLEST = 125, -130
+_CONTEXT = Context(prec=EXACT, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[Inexact])
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,9})?", re.ASCII)
 _TRIMMED = re.compile(r"0|-?[1-9]\d{0,37}", re.ASCII)
 _SETS = ("SS", "NS", "BS")
@@ -63,28 +64,16 @@ def number(text: str) -> str:
         return text
     if not _NUMBER.fullmatch(text):
         raise InvalidValue(f"The parameter cannot be converted to a numeric value: {text}")
-    sign, digits, exponent = _parts(text)
-    if len(digits) > DIGITS:
+    try:
+        value = _CONTEXT.normalize(Decimal(text))
+    except Inexact:
+        value = None
+    if value is None or len(value.as_tuple().digits) > DIGITS:
         raise InvalidValue(f"Attempting to store more than {DIGITS} significant digits in a Number")
-    for is_beyond, word, than in (
-        (exponent + len(digits) - 1 > _LARGEST, "overflow", "larger"),
-        (exponent + len(digits) - 1 < _SMALLEST, "underflow", "smaller"),
-    ):
-        if digits and is_beyond:
-            raise InvalidValue(
-                f"Number {word}. Attempting to store a number with magnitude {than} than supported range"
-            )
-    return f"{sign}{Decimal(f'{digits}E{exponent}'):f}" if digits else "0"
-
-
-def _parts(text: str) -> tuple[str, str, int]:
-    """Sign, significant digits ("" of zero), and the exponent of the last of them."""
-    mantissa, _, power = text.lower().partition("e")
-    whole, _, fraction = mantissa.lstrip("+-").partition(".")
-    digits = (whole + fraction).lstrip("0")
-    trimmed = digits.rstrip("0")
-    exponent = int(power or 0) - len(fraction) + len(digits) - len(trimmed)
-    return "-" if mantissa.startswith("-") and trimmed else "", trimmed, exponent
+    if value and not _SMALLEST <= value.adjusted() <= _LARGEST:
+        word, than = ("overflow", "larger") if value.adjusted() > 0 else ("underflow", "smaller")
+        raise InvalidValue(f"Number {word}. Attempting to store a number with magnitude {than} than supported range")
+    return f"{value:f}" if value else "0"
 
 
 def item_size(item: Mapping[str, Any]) -> int:
@@ -116,6 +105,7 @@ def _sum_sizes(kind: str, values: Iterable[Any]) -> int:
 
 def _number_size(text: str) -> int:
     """A byte for each two digits, counted in pairs from the decimal point, one for the exponent, one for a minus."""
-    sign, digits, exponent = _parts(text)
-    is_single = (exponent + len(digits) - 1) % 2 == 0  # the first pair holds one digit
-    return 1 + len(sign) + (len(digits) + is_single + 1) // 2 if digits else 1
+    value = _CONTEXT.normalize(Decimal(text))
+    sign, digits, _ = value.as_tuple()
+    is_single = value.adjusted() % 2 == 0  # the first pair holds one digit
+    return 1 + sign + (len(digits) + is_single + 1) // 2 if value else 1
