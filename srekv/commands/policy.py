@@ -62,7 +62,22 @@ def command(context: click.Context, options: Options) -> None:
     given = root.get_parameter_source("stack") is not ParameterSource.DEFAULT
     region = options.in_region or root.params["region"] or ANY
     stack = options.of_stack or (root.params["stack"] if given else None)
-    _refuse_invalid(options, region, stack)
+    if options.account != ANY and not _ACCOUNT.fullmatch(options.account):
+        raise UsageError(
+            f"invalid value for --account: {options.account!r}",
+            why="expected twelve digits, or * for any account",
+            next_step=CommandLine("aws sts get-caller-identity") + " prints yours",
+        )
+    if options.ebs_key is not None and not _KEY.fullmatch(options.ebs_key):
+        raise UsageError(
+            f"invalid value for --ebs-key: {options.ebs_key!r}",
+            why="expected the ARN of a key; a policy cannot name a key by its alias",
+            next_step=CommandLine("aws ec2 get-ebs-default-kms-key-id")
+            + " names it; "
+            + CommandLine("aws kms describe-key --key-id ...")
+            + " prints its ARN",
+        )
+    Config(stack=stack or DEFAULT_STACK, region=DEFAULT_REGION if region == ANY else region)
     click.echo(json.dumps(_policy(options, region, stack), indent=2))
 
 
@@ -97,22 +112,3 @@ def _policy(options: Options, region: str, stack: str | None) -> dict[str, Any]:
             next_step="make two of it: --part reading, then --part changing; or bind it to less",
         )
     return whole
-
-
-def _refuse_invalid(options: Options, region: str, stack: str | None) -> None:
-    if options.account != ANY and not _ACCOUNT.fullmatch(options.account):
-        raise UsageError(
-            f"invalid value for --account: {options.account!r}",
-            why="expected twelve digits, or * for any account",
-            next_step=CommandLine("aws sts get-caller-identity") + " prints yours",
-        )
-    if options.ebs_key is not None and not _KEY.fullmatch(options.ebs_key):
-        raise UsageError(
-            f"invalid value for --ebs-key: {options.ebs_key!r}",
-            why="expected the ARN of a key; a policy cannot name a key by its alias",
-            next_step=CommandLine("aws ec2 get-ebs-default-kms-key-id")
-            + " names it; "
-            + CommandLine("aws kms describe-key --key-id ...")
-            + " prints its ARN",
-        )
-    Config(stack=stack or DEFAULT_STACK, region=DEFAULT_REGION if region == ANY else region)

@@ -136,25 +136,14 @@ def _live(screen: Screen, facts: Mapping[str, Any]) -> Iterator[Show]:
         stack = "{stack} on {target}, {region}".format_map(facts)
         return frame(last, now=datetime.now(UTC), stack=stack, speed=facts["speed"], lines=screen.console.height)
 
-    try:
-        with (
-            _orderly_end(),
-            Live(get_renderable=drawn, console=screen.console, screen=True, refresh_per_second=1 / PULSE_S),
-        ):
-            yield show
-    finally:
-        screen.show(drawn())
-
-
-@contextmanager
-def _orderly_end() -> Iterator[None]:
-    """Give the terminal back when the process is terminated (`timeout`, `kill`), with the exit code of that."""
-
     def end(number: int, _: object) -> None:
+        """Give the terminal back when the process is terminated (`timeout`, `kill`), with the exit code of that."""
         raise SystemExit(128 + number)
 
     before = signal.signal(signal.SIGTERM, end)
     try:
-        yield
+        with Live(get_renderable=drawn, console=screen.console, screen=True, refresh_per_second=1 / PULSE_S):
+            yield show
     finally:
         signal.signal(signal.SIGTERM, before)
+        screen.show(drawn())
