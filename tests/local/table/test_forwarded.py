@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,6 +15,7 @@ from botocore.exceptions import ClientError
 from srekv.errors import SrekvError, UsageError
 from srekv.local.database import ACCESS_KEY, SECRET_KEY, refuse_unusable
 from srekv.local.overlay.forwarded import NOTES
+from tests.support import command
 
 pytestmark = pytest.mark.local
 
@@ -174,11 +172,7 @@ def test_an_endpoint_without_a_database(database: Any, reserve_port: Callable[[]
 
 def srekv(home: Path, *words: str, code: int = 0) -> Any:
     """The JSON document of a command."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SREKV_"))}
-    command = [sys.executable, "-m", "srekv.cli", "--output", "json", *words]
-    ended = subprocess.run(
-        command, env=kept | {"SREKV_HOME": str(home)}, capture_output=True, text=True, timeout=90, check=False
-    )
+    ended = command.srekv("--output", "json", *words, home=home)
     assert ended.returncode == code, ended.stderr
     return json.loads(ended.stdout) if ended.stdout else None
 
