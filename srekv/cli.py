@@ -46,21 +46,12 @@ COMMANDS = {
 
 
 @click.group(
-    cls=LazyGroup,
-    package="srekv.commands",
-    lazy=COMMANDS,
-    context_settings=CONTEXT,
-    invoke_without_command=True,
+    cls=LazyGroup, package="srekv.commands", lazy=COMMANDS, context_settings=CONTEXT, invoke_without_command=True
 )
 @click.option(
     "--target", type=OneOf(["local", "aws"]), default="local", show_default=True, help="This machine, or AWS."
 )
-@click.option(
-    "--stack",
-    default=DEFAULT_STACK,
-    show_default=True,
-    help="The stack's name, in every resource's tags.",
-)
+@click.option("--stack", default=DEFAULT_STACK, show_default=True, help="The stack's name, in every resource's tags.")
 @click.option(
     "--region",
     help="AWS Region.  [default: the environment's or the profile's, else us-east-1]",

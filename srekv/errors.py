@@ -104,9 +104,7 @@ class ImmutableError(SrekvError):
 
     def __init__(self, resource: str, *, field: str, have: object, want: object, next_step: Advice) -> None:
         super().__init__(
-            f"{resource}: {field} cannot be changed",
-            why=f"it is {have}, you asked for {want}",
-            next_step=next_step,
+            f"{resource}: {field} cannot be changed", why=f"it is {have}, you asked for {want}", next_step=next_step
         )
         self.field = field
         self.have = have

@@ -180,10 +180,7 @@ class LocalOptions:
 
 
 def ensure_runtime(
-    invocation: Invocation,
-    given: Mapping[str, Any],
-    local: LocalOptions,
-    on_start: Callable[[control.Runtime], object],
+    invocation: Invocation, given: Mapping[str, Any], local: LocalOptions, on_start: Callable[[control.Runtime], object]
 ) -> control.Runtime | None:
     """The local cloud, started if need be; None for AWS. Invalid settings are refused before it starts."""
     if not invocation.is_local:

@@ -45,15 +45,10 @@ class StackOptions:
     ami: str | None = option("--ami", help="A machine image instead of the newest Amazon Linux.")
     key_name: str | None = option("--key-name", help="An existing key pair; opens port 22 to you.")
     create_key: str | None = option(
-        "--create-key",
-        type=click.Path(),
-        metavar="FILE",
-        help="Create a key pair, write its private key to FILE.",
+        "--create-key", type=click.Path(), metavar="FILE", help="Create a key pair, write its private key to FILE."
     )
     allow_cidrs: tuple[str, ...] = option(
-        "--allow-cidr",
-        multiple=True,
-        help="Who may reach the service; repeatable.  [default: this machine's address]",
+        "--allow-cidr", multiple=True, help="Who may reach the service; repeatable.  [default: this machine's address]"
     )
     zone: str | None = option("--zone", help="The private zone.  [default: sre-test.local]")
     record: str | None = option("--record", help="The service's record in it.  [default: svc]")
