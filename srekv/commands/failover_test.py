@@ -105,11 +105,6 @@ class Options:
     )
 
     @property
-    def promises(self) -> Objectives:
-        """What the drill is held to."""
-        return Objectives(max_outage_s=self.max_outage, max_lost=self.max_lost, min_availability=self.min_availability)
-
-    @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of clients by their names of today.
 
@@ -193,7 +188,10 @@ def _drill(stack: Stack, options: Options, more: dict[str, Any], narration: Narr
     warn_of_lease(stack.run.config, narration, rounds=options.rounds, now=datetime.now(UTC))
     first_seed = secrets.randbelow(2**31) if options.seed is None else options.seed
     heal_left_behind(stack.fault_target, drill_settings(stack), narration)
-    order = Order(fault=fault(found, wrong=options.wrong or ""), objectives=options.promises, vantage=options.vantage)
+    objectives = Objectives(
+        max_outage_s=options.max_outage, max_lost=options.max_lost, min_availability=options.min_availability
+    )
+    order = Order(fault=fault(found, wrong=options.wrong or ""), objectives=objectives, vantage=options.vantage)
     shortest_s = SHORTEST_TIMEOUT_S if found.expectation.outage else UNSEEN_TIMEOUT_S
     for number in range(options.rounds):
         if options.rounds > 1:
