@@ -61,9 +61,9 @@ class MetadataService:
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
 
-    async def start(self, address: str, port: int = PORT) -> None:
+    async def start(self, address: str) -> None:
         """Listen on the machine's private address. Raises OSError."""
-        self._server = await asyncio.start_server(self._converse, address, port, limit=_REQUEST_LIMIT)
+        self._server = await asyncio.start_server(self._converse, address, PORT, limit=_REQUEST_LIMIT)
 
     async def close(self) -> None:
         """Stop listening and drop every connection."""

@@ -40,8 +40,6 @@ from srekv.local.link import FD_VARIABLE, Handler
 from srekv.local.machine.processes import die_with_parent, end_process
 from srekv.local.runtime import API_PORT, Runtime
 
-REGION = "us-east-1"  # the control plane's Region for requests that name none
-
 NETWORKS = 256
 _NEEDED_HOSTS = (1, 2, 3, 64, 65, 128, 129, 130, 131)
 """Addresses that two nodes use; those that a system without a whole 127.0.0.0/8 must be given."""
@@ -191,7 +189,7 @@ def _start_control_plane(runtime: Runtime, *, link: int, api: int) -> subprocess
         "SREKV_API_FD": str(api),
     }
     arguments = {
-        "--region-default": REGION,
+        "--region-default": "us-east-1",  # for requests that name none
         "--account": runtimes.ACCOUNT,
         "--subnet": runtime.subnet,
         "--dynamodb": runtime.dynamodb,
