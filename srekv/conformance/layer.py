@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ConnectionClosedError
 
 from srekv.conformance import wire
 from srekv.conformance.addresses import Addresses
 from srekv.conformance.credentials import Credentials
 from srekv.conformance.dynamodb import Tables
-from srekv.conformance.faults import Fault, FaultInjector, Kind, throttle_of
 from srekv.conformance.groups import Groups
 from srekv.conformance.iam import Iam
 from srekv.conformance.inputs import Alarms, Images, Inputs
@@ -29,10 +28,9 @@ from srekv.conformance.tagging import Tagging
 if TYPE_CHECKING:
     import boto3
 
-READING = ("Describe", "Get", "List")
-"""How the names of operations start that change nothing."""
+CALL = "srekv_call"
+"""Where botocore's context of a call has our `Call`."""
 
-_CALL = "srekv_call"
 _SERVICES = (Credentials, Addresses, Iam, Route53Timing, Tables, Ssm, Tagging)
 
 
@@ -119,18 +117,14 @@ class Account:
 
     Attributes:
         seed: decides how long each delay lasts, and which of two recorded outcomes comes; counts from the next `reset`.
-        calls: (operation, parameters) of every call that was made, in order; a call that is sent again is one call.
-        operations: the same by name.
         conditions: what the account is like; may be changed at any time.
         rule_set: the rules in force.
+        made: how many calls of each operation were made; a call that is sent again is one call.
     """
 
     def __init__(self, rules: Collection[str] | None = None) -> None:
         self.seed = 0
-        self.calls: list[tuple[str, dict[str, Any]]] = []
-        self.operations: list[str] = []
         self._rules = rules
-        self._faults = FaultInjector()
         self._lock = threading.RLock()
         self._current = threading.local()
         self._keys: set[str] = set()
@@ -151,71 +145,25 @@ class Account:
         events.register("after-call", self._ends)
 
     def reset(self) -> None:
-        """The account is empty: forget all that happened, what is to happen, and every condition."""
+        """The account is empty: forget all that happened, and every condition."""
         with self._lock:
             self.conditions = Conditions(seed=self.seed, keys=self._keys)
             self.rule_set = RuleSet(self.conditions, self._rules)
-            self.clear()
-
-    def clear(self) -> None:
-        """Forget the calls and the faults to come; things stay as they are."""
-        with self._lock:
-            self.forget()
-            self._faults = FaultInjector()
-
-    def forget(self) -> None:
-        """Forget the calls: the next one of each operation is number 1."""
-        with self._lock:
-            self.calls.clear()
-            self.operations.clear()
-
-    @property
-    def mutating(self) -> list[str]:
-        """The calls that may have changed something, by name, in order."""
-        return [name for name in self.operations if not name.startswith(READING)]
-
-    def fail(
-        self, operation: str, code: str, message: str = "", status: int = 400, *, times: int = 1, nth: int = 1
-    ) -> None:
-        """Refuse that many attempts of the operation, from its n-th call on."""
-        refusal = Refusal(code, message, status)
-        self._plan("refuse", operation, nth, refusal=lambda _: refusal, left=times)
-
-    def throttle(self, operation: str, nth: int = 1, times: int = 3) -> None:
-        """Refuse that many attempts in the service's own way of saying "too often"."""
-        self._plan("refuse", operation, nth, refusal=lambda call: throttle_of(call.service), left=times)
-
-    def lose_answer(self, operation: str, nth: int = 1) -> None:
-        """The n-th call, or the first later one that is not refused, takes effect, and its connection breaks."""
-        self._plan("lose answer", operation, nth)
-
-    def kill_before(self, operation: str, nth: int = 1) -> None:
-        """The process dies before it makes that call."""
-        self._plan("kill before", operation, nth)
-
-    def kill_after(self, operation: str, nth: int = 1) -> None:
-        """The process dies when that call, or the first later one that is not refused, has taken effect."""
-        self._plan("kill after", operation, nth)
-
-    def _plan(self, kind: Kind, operation: str, nth: int, **more: Any) -> None:
-        with self._lock:
-            self._faults.planned.append(Fault(kind=kind, operation=operation, nth=nth, **more))
+            self.made: Counter[str] = Counter()
 
     def _asks(self, *, params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
         """Listens to before-parameter-build."""
         call = Call(model.service_model.service_name, model.name, context["client_region"], params, model)
-        context[_CALL] = call
+        context[CALL] = call
         with self._lock:
             self.rule_set.ask(call)
 
     def _begins(self, *, context: dict[str, Any], **_: Any) -> None:
         """Listens to before-call."""
-        call = self._current.call = context[_CALL]
+        call = self._current.call = context[CALL]
         with self._lock:
-            call.number = 1 + self.operations.count(call.operation)
-            self._faults.kill("kill before", call)
-            self.calls.append((call.operation, call.params))
-            self.operations.append(call.operation)
+            self.begin(call)
+            self.made[call.operation] = call.number
 
     def _sends(self, *, request: Any, **_: Any) -> AWSResponse | None:
         """Listens to before-send: an answer from here is the attempt's answer."""
@@ -223,25 +171,12 @@ class Account:
         call.attempt += 1
         call.key = wire.access_key(request)
         with self._lock:
-            found = self._faults.refuse(call) or self.rule_set.answer(call)
-            loses = not found and self._faults.loses(call)
+            found = self.answer(call)
         call.refused = found if isinstance(found, Refusal) else None
         call.replayed = isinstance(found, Raw)
         if isinstance(found, Raw):
             return wire.reply(request.url, found)
-        if found:
-            return wire.refuse(request.url, call, found)
-        return self._send_and_lose(call, request) if loses else None
-
-    def _send_and_lose(self, call: Call, request: Any) -> AWSResponse:
-        response = wire.send(request)
-        if response.status_code >= 300:
-            return response
-        call.raw = Raw(response.status_code, dict(response.headers), response.content)
-        with self._lock:
-            self._faults.next("lose answer", call)
-            self.rule_set.change(call, wire.parse(response, call.model))
-        raise ConnectionClosedError(endpoint_url=request.url)
+        return wire.refuse(request.url, call, found) if found else self.send(call, request)
 
     def _hears(self, *, response_dict: dict[str, Any], **_: Any) -> None:
         """Listens to before-parse: keeps the answer as it is on the wire."""
@@ -253,24 +188,39 @@ class Account:
         """Listens to needs-retry: no pause where botocore's standard mode would pause and send again."""
         context = request_dict["context"]
         retries = context["client_config"].retries or {}
-        call: Call = context[_CALL]
+        call: Call = context[CALL]
         if retries.get("mode") != "standard" or attempts >= retries.get("total_max_attempts", 3):
             return None
         return 0 if call.refused and _is_sent_again(call.refused) else None
 
     def _ends(self, *, context: dict[str, Any], parsed: dict[str, Any], http_response: Any, **_: Any) -> None:
         """Listens to after-call."""
-        call: Call = context[_CALL]
+        call: Call = context[CALL]
         took_effect = http_response.status_code < 300
         with self._lock:
             if took_effect:
                 self.rule_set.change(call, parsed)
             elif call.refused is None:
                 self.rule_set.reword(call, parsed.get("Error", {}))
-            self._faults.kill("kill after" if took_effect else None, call)
+            self.end(call, took_effect=took_effect)
+
+    def begin(self, call: Call) -> None:
+        """A call is about to be made: number it."""
+        call.number = 1 + self.made[call.operation]
+
+    def answer(self, call: Call) -> Refusal | Raw | None:
+        """What answers this attempt instead of the backend."""
+        return self.rule_set.answer(call)
+
+    def send(self, _call: Call, _request: Any) -> AWSResponse | None:
+        """Ask the backend; None: botocore does."""
+        return None
+
+    def end(self, call: Call, *, took_effect: bool) -> None:
+        """A call was answered; its caller does not know yet."""
 
 
 def _is_sent_again(refusal: Refusal) -> bool:
     """Whether botocore's standard mode sends a call again that was refused like this."""
-    passing = {throttle_of(service).code for service in ("ec2", "route53", "ssm", "resourcegroupstaggingapi")}
+    passing = {"Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded"}
     return refusal.status in {500, 502, 503, 504} or refusal.code in passing | {"PriorRequestNotComplete"}

@@ -8,9 +8,6 @@ from typing import Any, get_args
 
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
-from botocore.endpoint import convert_to_response_dict
-from botocore.httpsession import URLLib3Session
-from botocore.parsers import create_parser
 
 from srekv.conformance.model import Call, Raw, Refusal
 from srekv.local.overlay.errors import Fault, Protocol, render
@@ -47,21 +44,3 @@ def access_key(request: Any) -> str:
     header = request.headers.get("Authorization", "")
     text = header.decode() if isinstance(header, bytes) else str(header)
     return text.partition("Credential=")[2].partition("/")[0]
-
-
-def send(request: Any) -> AWSResponse:
-    """Send a prepared request to the backend on a connection of its own, and read the whole answer."""
-    http = URLLib3Session()
-    try:
-        response = http.send(request)
-        _ = response.content
-    finally:
-        http.close()
-    return response
-
-
-def parse(response: AWSResponse, model: Any) -> dict[str, Any]:
-    """What botocore makes of the answer to this operation."""
-    parser = create_parser(model.service_model.resolved_protocol)
-    parsed: dict[str, Any] = parser.parse(convert_to_response_dict(response, model), model.output_shape)
-    return parsed

@@ -18,8 +18,6 @@ from click.testing import CliRunner, Result
 
 from srekv.cli import main_group
 from srekv.config import Config
-from srekv.conformance.faults import Killed
-from srekv.conformance.layer import Account
 from srekv.provision.engine.clients import Clients
 from srekv.provision.inventory.account import Account as EveryStack
 from srekv.provision.inventory.leftover import Leftover
@@ -28,6 +26,7 @@ from srekv.provision.removal import Removal
 from srekv.provision.stack import Stack, connect
 from srekv.provision.steps.collection import Steps
 from tests.support import census
+from tests.support.faults import FaultyAccount, Killed
 from tests.support.moto import KEYS, Gate, Session
 from tests.support.watcher import LeapingClock, Log
 
@@ -47,7 +46,7 @@ class Calls:
             tells its events only to those who were there when it was made.
     """
 
-    account: Account
+    account: FaultyAccount
     answers: dict[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
     listeners: dict[str, Callable[..., None]] = field(default_factory=dict)
 
@@ -137,7 +136,7 @@ class World:
     def __init__(self, endpoint: str, gate: Gate, rules: Collection[str] | None = ()) -> None:
         self.endpoint = endpoint
         self.config = Config(target="aws", endpoint=endpoint)
-        self.account = Account(rules=rules)
+        self.account = FaultyAccount(rules=rules)
         self.calls = Calls(self.account)
         self._session = Session(gate)
         self.calls.attach(self._session)

@@ -11,10 +11,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from srekv.conformance.faults import Killed
-from srekv.conformance.layer import Account
 from srekv.conformance.model import Call, Raw, Refusal
 from srekv.conformance.wire import refuse, reply
+from tests.support.faults import FaultyAccount, Killed
 
 ANYWHERE = "http://127.0.0.1:9"
 """Nothing listens there: a call that is not answered by the account fails otherwise."""
@@ -44,7 +43,7 @@ THROTTLES = {
 }
 
 
-def _client(account: Account, service: str, attempts: int = 4) -> Any:
+def _client(account: FaultyAccount, service: str, attempts: int = 4) -> Any:
     core = botocore.session.Session()
     core.register_component("data_loader", LOADER)
     session = boto3.Session("AKIA", "s", region_name="us-east-1", botocore_session=core)
@@ -71,7 +70,7 @@ def _operation(service: str) -> str:
 @pytest.mark.parametrize("service", CALLS)
 def test_every_service_says_it_in_its_own_protocol(service: str) -> None:
     """Code, text and status arrive unchanged, markup included; and once the refusals are used up they end."""
-    account = Account(rules=())
+    account = FaultyAccount(rules=())
     account.fail(_operation(service), "Some.Code", 'a <b> & "c"', 418)
     assert _refused(_client(account, service), service) == (418, "Some.Code", 'a <b> & "c"', 0)
 
@@ -79,7 +78,7 @@ def test_every_service_says_it_in_its_own_protocol(service: str) -> None:
 @pytest.mark.parametrize("service", CALLS)
 def test_every_service_throttles_in_its_own_words(service: str) -> None:
     """The service's own code, which botocore knows: it sends the call again as often as its mode allows, unhurt."""
-    account = Account(rules=())
+    account = FaultyAccount(rules=())
     account.throttle(_operation(service), times=9)
     client = _client(account, service, attempts=8)
     begin = time.monotonic()
@@ -90,14 +89,14 @@ def test_every_service_throttles_in_its_own_words(service: str) -> None:
 
 def test_a_client_that_must_not_ask_again_does_not() -> None:
     """One attempt means one attempt: the account changes pauses, never botocore's decision."""
-    account = Account(rules=())
+    account = FaultyAccount(rules=())
     account.throttle("DescribeVpcs", times=9)
     assert _refused(_client(account, "ec2", attempts=1), "ec2")[3] == 0
 
 
 def test_modelled_exceptions_have_their_class() -> None:
     """A client can catch the exception that the service models."""
-    account = Account(rules=())
+    account = FaultyAccount(rules=())
     account.fail("ListRoles", "ServiceFailure", "x", 400)
     client = _client(account, "iam")
     with pytest.raises(client.exceptions.ServiceFailureException):
@@ -106,7 +105,7 @@ def test_modelled_exceptions_have_their_class() -> None:
 
 def test_an_unknown_protocol_is_told() -> None:
     """A protocol that nobody has taught is an error that names it, not a wrong answer."""
-    client = _client(Account(rules=()), "account")
+    client = _client(FaultyAccount(rules=()), "account")
     model = client.meta.service_model.operation_model("ListRegions")
     with pytest.raises(ValueError, match="rest-json of account"):
         refuse(ANYWHERE, Call("account", "ListRegions", "us-east-1", {}, model), Refusal("A", "b"))
@@ -120,7 +119,7 @@ def test_a_raw_answer_is_what_it_was() -> None:
 
 def test_the_n_th_call_is_refused_and_counting_can_start_anew() -> None:
     """`nth` counts the calls of an operation since `forget`; other operations do not count."""
-    account = Account(rules=())
+    account = FaultyAccount(rules=())
     client = _client(account, "ec2")
     for operation in ("DescribeVpcs", "DescribeVpcs", "DescribeSubnets"):
         account.fail(operation, "First", times=1)
@@ -142,7 +141,7 @@ def test_the_n_th_call_is_refused_and_counting_can_start_anew() -> None:
 
 def test_a_dead_process_makes_no_call() -> None:
     """Killed before a call: neither that one nor any other is made, until the faults are cleared."""
-    account = Account(rules=())
+    account = FaultyAccount(rules=())
     client = _client(account, "ec2")
     account.kill_before("DescribeVpcs")
     for method in (client.describe_vpcs, client.describe_subnets):
