@@ -22,9 +22,9 @@ from srekv.ui.options import click_command, option
 from srekv.ui.visible import visible
 
 if TYPE_CHECKING:
-    from srekv.provision.data import Holding
     from srekv.provision.removal import Removal
     from srekv.provision.stack import Stack
+    from srekv.provision.steps.table import Holding
 
 
 def confirm(question: str) -> bool:
@@ -63,7 +63,7 @@ def command(invocation: Invocation, options: Options) -> None:
     """
     dry_run, keep_table, backup = options.dry_run, options.keep_table, options.backup
     if backup:
-        from srekv.provision.data import check_name
+        from srekv.provision.steps.table import check_name
 
         check_name(backup)
     if nothing_runs(invocation, {"stack": invocation.stack, "dry_run": dry_run, "changes": []}):

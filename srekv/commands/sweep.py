@@ -30,9 +30,9 @@ from srekv.ui.context import Invocation
 from srekv.ui.options import as_seconds, click_command, option
 
 if TYPE_CHECKING:
-    from srekv.provision.data import Holding
     from srekv.provision.inventory.account import Account
     from srekv.provision.inventory.listings import Inventory
+    from srekv.provision.steps.table import Holding
 
 
 @dataclass(frozen=True, kw_only=True)

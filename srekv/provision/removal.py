@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from srekv.errors import SrekvError, TimeoutExceeded
-from srekv.provision.data import Backup
 from srekv.provision.engine.answers import explained
 from srekv.provision.engine.run import HeldError, Run
 from srekv.provision.engine.scheduler import destroy_all
@@ -15,6 +14,7 @@ from srekv.provision.inventory.holders import name_holders
 from srekv.provision.inventory.leftover import ENDING, IN_USE, Leftover
 from srekv.provision.inventory.listings import take_inventory
 from srekv.provision.steps.collection import Steps
+from srekv.provision.steps.table import check_name
 
 ROUNDS = 3  # how often everything is removed while a concurrent `up` keeps making it
 
@@ -52,20 +52,21 @@ def remove(steps: Steps, *, keep_table: bool = False, backup: str = "") -> Remov
         SrekvError: the table is protected, nothing was removed; or no call is answered, or none permitted.
     """
     run = steps.run
-    saved = Backup(steps.table, backup) if backup else None
+    if backup:
+        check_name(backup)
     with explained("listing the instances"):  # while what they hang on to is there: an address' instance, its check
         _ = steps.existing.stray_instances, steps.existing.stray_addresses
     with explained("reading the table"):
         if not keep_table:
             steps.table.refuse_protected()
-    if saved:
-        saved.refuse()
+    if backup:
+        steps.table.refuse_backup(backup)
         # Nothing writes any more when the nodes are gone: what was acknowledged is in the backup.
         destroy_all(run, (steps.nodes,))
         _raise_first(run)
         with explained("backing the table up"):
-            run.carry_out(saved.section, saved.make())
-    shown = (steps.nodes,) if saved and run.dry else ()
+            run.carry_out(steps.table.section, steps.table.back_up(backup))
+    shown = (steps.nodes,) if backup and run.dry else ()
     spared = ((steps.table,) if keep_table else ()) + shown
     seen = Removal()
     for round_ in range(1, ROUNDS + 1):

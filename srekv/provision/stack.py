@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from srekv.config import Config
 from srekv.provision import lease
 from srekv.provision.converge import ensure_whole
-from srekv.provision.data import Holding, holding
 from srekv.provision.deployment import fault_note
 from srekv.provision.drift import Plan
 from srekv.provision.engine.answers import explained
@@ -28,6 +27,7 @@ from srekv.provision.ready import await_healthy
 from srekv.provision.removal import Removal, remove
 from srekv.provision.steps.collection import Steps
 from srekv.provision.steps.settings import refuse_elsewhere, region_of, resolve
+from srekv.provision.steps.table import Holding
 from srekv.provision.target import AwsFaultTarget
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class Stack:
 
     def holding(self) -> Holding | None:
         """How many items the table holds, None without a table."""
-        return holding(Steps(self.run, self.role).table)
+        return Steps(self.run, self.role).table.count()
 
     @property
     def fault_target(self) -> AwsFaultTarget:

@@ -11,8 +11,8 @@ import pytest
 
 from srekv.config import Config
 from srekv.errors import SrekvError, UsageError
-from srekv.provision.data import Holding
 from srekv.provision.stack import Stack, connect
+from srekv.provision.steps.table import Holding
 from tests.support.watcher import Log
 
 ITEM = {"key": {"S": "k"}, "value": {"B": b"v"}}

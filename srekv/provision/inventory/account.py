@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from srekv.config import Config
 from srekv.errors import CommandLine, SrekvError
-from srekv.provision.data import delete_backup
 from srekv.provision.engine.answers import explained
 from srekv.provision.engine.clients import Clients
 from srekv.provision.inventory.holders import name_holders
@@ -19,6 +18,7 @@ from srekv.provision.inventory.stacks import StackInRegion
 from srekv.provision.model import Watcher
 from srekv.provision.removal import Removal
 from srekv.provision.stack import Stack, connect
+from srekv.provision.steps.table import delete_backup
 
 if TYPE_CHECKING:
     import boto3

@@ -1,7 +1,11 @@
-"""The DynamoDB table: on demand, tagged, encrypted at rest (always on), with point-in-time recovery."""
+"""The DynamoDB table: on demand, tagged, encrypted at rest (always on), with point-in-time recovery.
+
+When its stack goes, a backup of the table can outlive it.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
@@ -9,9 +13,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from srekv.errors import CommandLine, NotOursError, SrekvError, TimeoutExceeded
-from srekv.provision.engine.answers import code_of, ignore_missing, or_none
-from srekv.provision.inventory.marks import Described
+from srekv.errors import CommandLine, NotOursError, SrekvError, TimeoutExceeded, UsageError
+from srekv.provision.engine.answers import code_of, explained, ignore_missing, or_none
+from srekv.provision.engine.clients import Clients
+from srekv.provision.inventory.marks import Described, each
 from srekv.provision.naming import STACK_TAG, lost_tags, tag_map
 from srekv.provision.step import Op, Ops, cannot, change, change_or_leave, create, delete, leave
 from srekv.provision.steps.base import StackStep
@@ -23,7 +28,22 @@ BUSY = frozenset({"ResourceInUseException"})
 TOO_EARLY = frozenset({"ContinuousBackupsUnavailableException", "TableNotFoundException"})
 """A table that is ACTIVE may say so for minutes: its backups are being enabled (aws-facts 5)."""
 
+BACKUP_BUSY = frozenset({"BackupInUseException", "TableInUseException", "LimitExceededException"})
+"""While another operation of the table's control plane is under way (API reference, CreateBackup)."""
+
 RECOVERY = "point-in-time recovery"
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,200}")  # DynamoDB takes 255 characters of these; the stack's mark needs some
+
+
+@dataclass(frozen=True)
+class Holding:
+    """How many items a table holds; `more`: it was too large to count them all."""
+
+    items: int
+    more: bool = False
+
+    def __str__(self) -> str:
+        return f"{'more than ' if self.more else ''}{self.items} item{'' if self.items == 1 else 's'}"
 
 
 @dataclass(eq=False)
@@ -225,3 +245,72 @@ class Table(StackStep):
             return (bool(told) and table[told[0]] != old[told[0]]) or None
 
         self.wait(f"the table {self._name} to be gone", look, timeout_s=TIMEOUT_S)
+
+    def count(self) -> Holding | None:
+        """Count the items, None without a table.
+
+        DescribeTable's count is up to six hours old: a table filled this morning would seem empty. So the first page of
+        a consistent scan is counted, a megabyte at most.
+        """
+        with explained(f"counting the items of {self._name}"):
+            if not self.find_ours():
+                return None
+            page = self.dynamodb.scan(TableName=self._name, Select="COUNT", ConsistentRead=True)
+        return Holding(int(page["Count"]), more="LastEvaluatedKey" in page)
+
+    def refuse_backup(self, name: str) -> None:
+        """Raise UsageError if there is nothing to back up, or the name is taken: two backups may share a name."""
+        with explained("reading the table and its backups"):
+            table, taken = self.find_ours(), self._find_backup(self.names.backup(name))
+        without = CommandLine("srekv down") + " without --backup"
+        if not table:
+            raise UsageError(f"the stack {self.names.stack} has no table to back up", next_step=without)
+        if taken is not None:
+            raise UsageError(
+                f"there is a backup {name} already, of {taken['BackupCreationDateTime']:%Y-%m-%d %H:%M}",
+                next_step="choose another name; or, if it is the one you want, " + without,
+            )
+
+    def back_up(self, name: str) -> Ops:
+        """Create an on-demand backup and wait until it can be restored."""
+        own = self.names.backup(name)
+        yield create("backup", own, partial(self._create_backup, own))
+
+    def _create_backup(self, name: str) -> str:
+        """CreateBackup takes no token, and names need not be unique."""
+
+        def create_backup() -> Described:
+            what, call = f"the table {self._name} to take a backup", self.run.clients.dynamodb_once.create_backup
+            answer = self.retry_while(BACKUP_BUSY, what, call, TableName=self._name, BackupName=name)
+            return answer["BackupDetails"]
+
+        what, find = f"the backup {name}", partial(self._find_backup, name)
+        arn = str(self.create_without_token(what, create_backup, find=find)["BackupArn"])
+
+        def is_available() -> bool | None:
+            answer = self.dynamodb.describe_backup(BackupArn=arn)
+            return answer["BackupDescription"]["BackupDetails"]["BackupStatus"] == "AVAILABLE" or None
+
+        next_step = CommandLine("srekv down") + " without --backup continues; the backup stays"
+        self.wait(f"{what} to be AVAILABLE", is_available, timeout_s=900, next_step=next_step)
+        return arn
+
+    def _find_backup(self, name: str) -> Described | None:
+        backups = each(self.dynamodb, "list_backups", "BackupSummaries", TableName=self._name, BackupType="USER")
+        return next((one for one in backups if (one["TableName"], one["BackupName"]) == (self._name, name)), None)
+
+
+def check_name(name: str) -> None:
+    """Raise UsageError for a name that no backup can have."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"invalid value for --backup: {name}",
+            why="a backup's name has letters, digits and _ . - only, at most 200",
+            next_step=f"--backup {re.sub(r'[^A-Za-z0-9_.-]+', '-', name)[:200] or 'before-down'}",
+        )
+
+
+def delete_backup(clients: Clients, arn: str) -> None:
+    """Delete a backup; one that is gone is fine."""
+    with explained(f"deleting the backup {arn}"):
+        ignore_missing(clients.dynamodb.delete_backup, BackupArn=arn)

@@ -14,11 +14,11 @@ from srekv.commands.down import bill, conclude, left_error, leftovers_json, mont
 from srekv.commands.sweep import show_kept
 from srekv.errors import FindingError, SrekvError, UsageError
 from srekv.prices import leftover_costs, total_usd
-from srekv.provision.data import Holding, check_name
 from srekv.provision.engine.run import HeldError
 from srekv.provision.inventory.leftover import BY_HAND, Leftover, by_hand, in_order, restore_by_hand
 from srekv.provision.naming import Names, origin_of, stack_of_backup, stack_of_path, stack_of_title
 from srekv.provision.removal import Removal
+from srekv.provision.steps.table import Holding, check_name
 from srekv.ui.console import Screen, counted
 from srekv.ui.context import Invocation
 
