@@ -148,22 +148,6 @@ def test_a_piece_that_is_sent_twice_counts_once(tmp_path: Path) -> None:
     assert Path(file + ".part").read_bytes() == b"firstsecond"
 
 
-@pytest.mark.parametrize("size", [0, 1, 200_000])
-def test_whatever_the_bytes_a_fetch_is_whole_and_each_answer_small(tmp_path: Path, size: int) -> None:
-    """Bytes that do not compress go home in more pieces, none of them larger than SSM's 24,000 characters."""
-    file = tmp_path / "h.jsonl"
-    file.write_bytes(random.Random(size).randbytes(size))
-    pieces, offset = [], 0
-    while True:
-        piece = transfer.fetch(str(file), offset=offset, limit=1 << 20)
-        pieces.append(piece)
-        offset += piece["size"]
-        if piece["eof"]:
-            break
-    assert offset == size
-    assert all(len(json.dumps(piece)) < 24_000 for piece in pieces)
-
-
 def test_no_history_is_told_apart_from_an_empty_one(site: Any) -> None:
     """Fetching what is not there is an error that says so."""
     with pytest.raises(SrekvError, match="az2 has no history of the run r6"):
