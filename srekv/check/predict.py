@@ -14,18 +14,6 @@ INTERVALS = (30, 10)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outages:
-    """Simulated outages of one kind of fault, AWS-equivalent seconds; `worst_s` is the bound, not the longest draw."""
-
-    best_s: float
-    p50_s: float
-    p95_s: float
-    worst_s: float
-    detection_p50_s: float
-    detection_worst_s: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class Choice:
     """Settings that meet a target, what they cost a month, and their longest outage."""
 
@@ -42,8 +30,9 @@ class Prediction:
 
     Attributes:
         settings: interval, threshold and TTL.
-        silent: the outage when the machine stops and no request is answered.
-        refused: the outage when the port refuses or answers with errors.
+        silent: the outage when the machine stops and no request is answered: best_s, p50_s, p95_s, worst_s (the bound,
+            not the longest draw), detection_p50_s, detection_worst_s.
+        refused: the same when the port refuses or answers with errors.
         healing: how long the check takes to pass again once the primary answers: best_s, p50_s and p95_s.
         costs: what the stack costs.
         target: the longest outage that is wanted, or None.
@@ -51,8 +40,8 @@ class Prediction:
     """
 
     settings: Scenario
-    silent: Outages
-    refused: Outages
+    silent: dict[str, float]
+    refused: dict[str, float]
     healing: dict[str, float]
     costs: tuple[Cost, ...]
     target: float | None
@@ -61,7 +50,7 @@ class Prediction:
     @property
     def meets(self) -> bool | None:
         """Whether even the longest outage stays within the target; None without one."""
-        return None if self.target is None else self.silent.worst_s <= self.target
+        return None if self.target is None else self.silent["worst_s"] <= self.target
 
     def to_json(self) -> dict[str, Any]:
         """The document of `predict --output json`."""
@@ -71,8 +60,8 @@ class Prediction:
             "interval": self.settings.interval,
             "threshold": self.settings.threshold,
             "ttl": self.settings.ttl,
-            "outage": asdict(self.silent),
-            "outage_refused": asdict(self.refused),
+            "outage": self.silent,
+            "outage_refused": self.refused,
             "healing": self.healing,
             "usd_month": round(month, 2),
             "usd_hour": round(month / HOURS, 4),
@@ -99,13 +88,13 @@ def predict(*, interval: int, threshold: int, ttl: int, target: float | None = N
     )
 
 
-def _outages(settings: Scenario) -> Outages:
-    return Outages(
+def _outages(settings: Scenario) -> dict[str, float]:
+    return {
         **outage(settings).summary(),
-        worst_s=round(settings.bound_s, 1),
-        detection_p50_s=detection(settings).summary()["p50_s"],
-        detection_worst_s=round(settings.detection_bound_s, 1),
-    )
+        "worst_s": round(settings.bound_s, 1),
+        "detection_p50_s": detection(settings).summary()["p50_s"],
+        "detection_worst_s": round(settings.detection_bound_s, 1),
+    }
 
 
 def choices(target: float) -> tuple[Choice, ...]:

@@ -62,7 +62,7 @@ def _prediction(prediction: Prediction) -> Lines:
     quantiles = ("best", "p50", "p95", "worst")
     outages = plain_table("outage, s", *quantiles, right=quantiles)
     for name, one in (("the machine stops", prediction.silent), ("the port refuses", prediction.refused)):
-        outages.add_row(name, *(f"{getattr(one, quantile + '_s'):.1f}" for quantile in quantiles))
+        outages.add_row(name, *(f"{one[quantile + '_s']:.1f}" for quantile in quantiles))
     healed, p95 = prediction.healing["p50_s"], prediction.healing["p95_s"]
     back = f"failback: the check passes {healed:.1f} s (p95 {p95:.1f} s) after the primary answers again"
     return Lines(

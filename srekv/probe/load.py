@@ -7,6 +7,7 @@ then every key is read once more ("final": true) and removed, and FILE.done appe
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import pathlib
@@ -14,7 +15,7 @@ import random
 import signal
 import threading
 import time
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, Iterator, NamedTuple
 
 from srekv.probe import wire
 from srekv.probe.exchange import Target
@@ -53,14 +54,14 @@ class Plan(NamedTuple):
     target: Target
     run: str
     keys: int
-    kinds: tuple[str, ...]
-    each: int
-    rate: float
-    seconds: float
     timeout_s: float
     seed: int
     out: str
     speed: float
+    kinds: tuple[str, ...] = ()
+    each: int = 1
+    rate: float = 1.0
+    seconds: float = 0.0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -197,17 +198,26 @@ def run(plan: Plan) -> None:
         OSError: the history cannot be written, or another load writes it.
     """
     stop = threading.Event()
-    journal = Journal(plan.out)
-    previous = signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    try:
-        clock = Clock(plan.speed)
-        journal.line(**_start(plan, clock))
-        _drive(plan, clock, journal, stop)
-        _conclude(plan, clock, journal)
-    finally:
-        journal.close()
-        signal.signal(signal.SIGTERM, previous)
-    pathlib.Path(plan.out + ".done").touch()
+    with _history(plan.out) as journal:
+        previous = signal.signal(signal.SIGTERM, lambda *_: stop.set())
+        try:
+            clock = Clock(plan.speed)
+            settings = {name: getattr(plan, name) for name in ("speed", "run", "seed", "keys", "rate", "timeout_s")}
+            journal.line(
+                event="start",
+                format=FORMAT,
+                at=0.0,
+                epoch=clock.epoch,
+                name=plan.target.name,
+                port=plan.target.port,
+                resolver="%s:%d" % plan.target.resolver,
+                clients=[name for _, name in plan.clients],
+                **settings,
+            )
+            _drive(plan, clock, journal, stop)
+            _conclude(plan, clock, journal)
+        finally:
+            signal.signal(signal.SIGTERM, previous)
 
 
 def conclude(out: str) -> None:
@@ -220,57 +230,30 @@ def conclude(out: str) -> None:
         plan, epoch = _plan_of(out)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise OSError("the history has no beginning: %s" % error) from error
-    journal = Journal(out)
-    try:
+    with _history(out) as journal:
         clock = Clock(plan.speed, epoch)
         journal.line(event="resumed", at=rounded(clock.now()))
         _conclude(plan, clock, journal, name="resumed")
-    finally:
-        journal.close()
+
+
+@contextlib.contextmanager
+def _history(out: str) -> Iterator[Journal]:
+    """The history to write; it is done when nothing fails inside."""
+    with contextlib.closing(Journal(out)) as journal:
+        yield journal
     pathlib.Path(out + ".done").touch()
 
 
 def _plan_of(out: str) -> tuple[Plan, float]:
-    """The plan that a history's first line holds, and when it began, seconds since the epoch."""
+    """The plan that a history's first line holds, as far as final reads need it, and when it began, Unix seconds."""
     with open(out, "rb") as lines:  # noqa: PTH123 - as everywhere in the probe
         start = json.loads(lines.readline())
     epoch, speed, limit = float(start["epoch"]), float(start["speed"]), float(start["timeout_s"])
     if not all(0 < one < float("inf") for one in (epoch, speed, limit)):
         raise ValueError("a time that is none")
     host, _, port = start["resolver"].rpartition(":")
-    plan = Plan(
-        target=Target(start["name"], start["port"], (host, int(port))),
-        run=start["run"],
-        keys=int(start["keys"]),
-        kinds=(),
-        each=0,
-        rate=1.0,
-        seconds=0.0,
-        timeout_s=limit,
-        seed=start["seed"],
-        out=out,
-        speed=speed,
-    )
-    return plan, epoch
-
-
-def _start(plan: Plan, clock: Clock) -> dict[str, Any]:
-    return {
-        "event": "start",
-        "format": FORMAT,
-        "at": 0.0,
-        "epoch": clock.epoch,
-        "speed": plan.speed,
-        "name": plan.target.name,
-        "port": plan.target.port,
-        "resolver": "%s:%d" % plan.target.resolver,
-        "run": plan.run,
-        "seed": plan.seed,
-        "keys": plan.keys,
-        "rate": plan.rate,
-        "timeout_s": plan.timeout_s,
-        "clients": [name for _, name in plan.clients],
-    }
+    target = Target(start["name"], start["port"], (host, int(port)))
+    return Plan(target, start["run"], int(start["keys"]), limit, start["seed"], out, speed), epoch
 
 
 def _drive(plan: Plan, clock: Clock, journal: Journal, stop: threading.Event) -> None:

@@ -18,10 +18,10 @@ def test_the_default_settings() -> None:
     """10 s x 3 with TTL 10: some 46 s, at most 54.5; a refusing port is noticed 12 s sooner."""
     found = predict(interval=10, threshold=3, ttl=10)
 
-    assert found.silent.p50_s == pytest.approx(46.5, abs=0.7)
-    assert found.silent.worst_s == 54.5
-    assert found.silent.worst_s - found.refused.worst_s == pytest.approx(12)
-    assert found.silent.best_s <= found.silent.p50_s <= found.silent.p95_s <= found.silent.worst_s
+    assert found.silent["p50_s"] == pytest.approx(46.5, abs=0.7)
+    assert found.silent["worst_s"] == 54.5
+    assert found.silent["worst_s"] - found.refused["worst_s"] == pytest.approx(12)
+    assert found.silent["best_s"] <= found.silent["p50_s"] <= found.silent["p95_s"] <= found.silent["worst_s"]
     assert found.healing["best_s"] == pytest.approx(20, abs=0.5)  # three passes in a row are two intervals apart
     assert list(found.healing.values()) == sorted(found.healing.values())
     assert found.healing["p95_s"] <= 30
