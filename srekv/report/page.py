@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, TypeVar
@@ -43,29 +43,27 @@ class Bar:
         return short if self.share is None else [*short, round(self.share, 3)]
 
 
-@dataclass
-class _Lanes:
-    """Lanes in the order in which they were asked for."""
+_Lanes = dict[str, int]
+"""Lanes by name, in the order in which they were asked for."""
 
-    names: list[str] = field(default_factory=list)
 
-    def of(self, name: str) -> int:
-        if name not in self.names:
-            self.names.append(name)
-        return self.names.index(name)
+def _lane(lanes: _Lanes, name: str) -> int:
+    return lanes.setdefault(name, len(lanes))
 
 
 def timeline(history: History, timing: Timing) -> dict[str, Any]:
     """Everything that the timeline draws."""
     drill = history.members("drill")
-    nodes = [(node.get("node") or "", node.get("address") or "") for node in _roles(drill)]
+    primary, secondary = (drill.get(role) or {} for role in ("primary", "secondary"))
+    nodes = [(node.get("node") or "", node.get("address") or "") for node in (primary, secondary)]
     names = {address: name for name, address in nodes if address}
     known = [name for name, _ in nodes if name]
-    lanes, zero = _Lanes(), timing.fault_at
+    lanes: _Lanes = {}
+    zero = timing.fault_at
     begin, end = _span(history)
     bars = [
         *_nodes(history, timing, known, lanes, (begin, end)),
-        *_checks(_in_order(history.events, drill, timing), lanes, begin, end),
+        *_checks(_in_order(history.events, primary.get("check"), timing), lanes, begin, end),
         *_answers(history.events, names, lanes, end),
     ]
     requests = list(_requests(history.operations, lanes, timing, drill.get("op_timeout_s", UNANSWERED_S)))
@@ -73,7 +71,7 @@ def timeline(history: History, timing: Timing) -> dict[str, Any]:
     outage = (headline.begin, headline.end) if headline and headline.outage_s else (zero, zero)
     return {
         "span": [round(begin - zero, 3), round(end - zero, 3)],
-        "lanes": lanes.names,
+        "lanes": list(lanes),
         "nodes": known or sorted({one.node for one in history.operations if one.node}),
         "bars": [bar.to_json(zero) for bar in bars],
         "requests": [bar.to_json(zero) for bar in requests],
@@ -88,10 +86,6 @@ def distribution(timing: Timing) -> dict[str, Any] | None:
     """The simulated outages as a curve of (seconds, percent), the measured one, and the bound."""
     found = timing.expected
     return {"curve": found.curve, "measured": timing.outage_s, "bound": found.worst_s} if found else None
-
-
-def _roles(drill: dict[str, Any]) -> list[dict[str, Any]]:
-    return [drill.get(role) or {} for role in ("primary", "secondary")]
 
 
 def _span(history: History) -> tuple[float, float]:
@@ -110,7 +104,7 @@ def _nodes(
     struck = {one.members["node"] for one in history.events if one.event == "fault" and "node" in one.members}
     struck = struck or set(names[:1])
     for name in names:
-        lane = lanes.of(f"node {name}")
+        lane = _lane(lanes, f"node {name}")
         if name not in struck:
             yield Bar(lane=lane, begin=begin, end=end, state=name, label="in service")
             continue
@@ -124,23 +118,21 @@ def _nodes(
             yield Bar(lane=lane, begin=back, end=end, state=name, label="in service")
 
 
-def _in_order(events: Sequence[Event], drill: dict[str, Any], timing: Timing) -> list[Event]:
+def _in_order(events: Sequence[Event], check: object, timing: Timing) -> Sequence[Event]:
     """The events, where the primary's check is seen to change no later than the name that follows it.
 
     A poll that came late saw the check change after its effect: the cause was there when the name switched.
     """
-    check = _roles(drill)[0].get("check")
-    for since, seconds, healthy in (
-        (timing.fault_at, timing.detection_s, False),
-        (timing.heal_at, timing.failback_s, True),
-    ):
-        if since is not None and seconds is not None:
-            events = _no_later(events, check, since, since + seconds, healthy=healthy)
-    return list(events)
+    if timing.detection_s is not None:
+        events = _no_later(events, check, timing.fault_at, timing.detection_s, healthy=False)
+    if timing.heal_at is not None and timing.failback_s is not None:
+        events = _no_later(events, check, timing.heal_at, timing.failback_s, healthy=True)
+    return events
 
 
-def _no_later(events: Sequence[Event], check: object, since: float, limit: float, *, healthy: bool) -> list[Event]:
-    """The events, with those of a check from `since` until it first has that health at `limit` at the latest."""
+def _no_later(events: Sequence[Event], check: object, since: float, took: float, *, healthy: bool) -> list[Event]:
+    """The events, with those of a check from `since` until it first has that health `took` later at the latest."""
+    limit = since + took
     ours = [one for one in events if one.event == "health" and one.members.get("check") == check and one.at >= since]
     last = next((one.at for one in ours if bool(one.members.get("healthy")) == healthy), limit)
     late = [one for one in ours if limit < one.at <= last]
@@ -152,10 +144,10 @@ def _checks(events: Sequence[Event], lanes: _Lanes, begin: float, end: float) ->
     reports = [one for one in events if one.event in {"health", "observation"} and "check" in one.members]
     for name in sorted({one.members["check"] for one in reports}):
         told = [one for one in reports if one.members["check"] == name]
-        yield from _verdicts([one for one in told if one.event == "health"], lanes.of(f"check {name}"), begin, end)
+        yield from _verdicts([one for one in told if one.event == "health"], _lane(lanes, f"check {name}"), begin, end)
         seen = [one for one in told if one.event == "observation" and "checker" in one.members]
         if seen:
-            yield from _checkers(seen, lanes.of(f"checkers of {name}"), end)
+            yield from _checkers(seen, _lane(lanes, f"checkers of {name}"), end)
 
 
 def _runs(samples: Iterable[tuple[float, _State]], end: float) -> Iterator[tuple[float, float, _State]]:
@@ -192,7 +184,7 @@ def _answers(events: Sequence[Event], names: dict[str, str], lanes: _Lanes, end:
         told = [one for one in events if one.event == "dns" and bool(one.members.get("authoritative")) == authoritative]
         if not told:
             continue
-        lane = lanes.of("name server" if authoritative else "DNS answer")
+        lane = _lane(lanes, "name server" if authoritative else "DNS answer")
         for begin, stop, answer in _runs(((one.at, tuple(one.members["answer"])) for one in told), end):
             state = names.get(answer[0], OTHER) if len(answer) == 1 else ERROR
             label = ", ".join(f"{one} ({names[one]})" if one in names else one for one in answer) or "no answer"
@@ -201,11 +193,11 @@ def _answers(events: Sequence[Event], names: dict[str, str], lanes: _Lanes, end:
 
 def _requests(operations: Iterable[Operation], lanes: _Lanes, timing: Timing, limit_s: float) -> Iterable[Bar]:
     for client in timing.clients:
-        lanes.of(client.name)
+        _lane(lanes, client.name)
     for one in operations:
         if one.final:
             continue
         end = one.complete if one.complete is not None else one.invoke + limit_s
         state = one.node or OTHER if one.good else ERROR
         words = f"{one.op}, {one.outcome}" if one.good else f"{one.op}: {one.cause}"
-        yield Bar(lane=lanes.of(one.policy), begin=one.invoke, end=end, state=state, label=words)
+        yield Bar(lane=_lane(lanes, one.policy), begin=one.invoke, end=end, state=state, label=words)
