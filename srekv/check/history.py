@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from srekv.check.formats.lines import DamagedError, short
+from srekv.check.formats.lines import DECODER, DamagedError, short
 from srekv.check.model import Event, History, Json, Kind, Operation, Outcome, inconsistency
 from srekv.drill import events as schema
 from srekv.drill.model import FORMER_KINDS, HEADLINE
@@ -227,20 +227,10 @@ class _Reader:
                 self.damaged.setdefault(self.once["eof"], f"{written} lines were written, {self.lines} are there")
 
 
-def _no_constant(name: str) -> None:
-    raise DamagedError(f"not JSON: {name}")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_no_constant)
-
-
 def _object(text: bytes) -> dict[str, Any]:
-    """The object on a line, of any members."""
     try:
         whole = text.decode().strip(" \t\r\n")
-        line, end = _DECODER.raw_decode(whole)
-    except DamagedError:
-        raise
+        line, end = DECODER.raw_decode(whole)
     except UnicodeDecodeError as error:
         raise DamagedError(f"not UTF-8: {error.reason} at byte {error.start + 1}") from error
     except ValueError as error:

@@ -162,5 +162,4 @@ def without(part: Sequence[Operation], chosen: Container[int]) -> list[Operation
 
 
 def _needed(operations: Iterable[Operation]) -> set[str | None]:
-    """The values that the operations saw or expected."""
     return {one.value if one.op == "read" else one.expect for one in operations if one.op in {"read", "cas"}}

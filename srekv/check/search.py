@@ -231,7 +231,6 @@ class _Choices:
         return possible
 
     def _choose(self, question: _Question, write: Cluster) -> bool:
-        """Make a choice, if it is possible."""
         self._budget.spend()
         mark = self.mark()
         joins = question.home < 0
@@ -330,7 +329,6 @@ class _Choices:
         insort(rows, row)
 
     def _remove(self, home: int) -> None:
-        """Take out a block's zone, if it has one."""
         if home in self._zones:
             self._trail.append((_Choices._insert, (home, self._take_out(home))))
 
@@ -341,6 +339,5 @@ class _Choices:
         return zone
 
     def _row(self, home: int, zone: _Zone) -> tuple[list[tuple[float, float, int]], tuple[float, float, int]]:
-        """The list that a zone belongs to, and how it stands there."""
         first, last = zone
         return (self._lasting, (first, last, home)) if first < last else (self._brief, (last, first, home))

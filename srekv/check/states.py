@@ -49,7 +49,6 @@ _States = dict[_Shape, list[_Spent]]
 
 
 def _add(states: _States, shape: _Shape, spent: _Spent) -> bool:
-    """Add a state; whether it is new."""
     known = states.get(shape, [])
     if any(_is_better(other, spent) for other in known):
         return False

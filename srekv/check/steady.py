@@ -43,7 +43,12 @@ def judge_steady(history: History, fault_at: float) -> Judgement:
     causes = Counter(one.cause for one in failed).most_common()
     kinds = ", ".join(f"{count} x {cause}" for cause, count in causes)
     slow = causes[0][0] == TIMED_OUT and (not _lags(history, -math.inf) or bool(waiting(history, until=fault_at)))
-    cause, fix = _explain(settings, slow=slow)
+    speed, timeout_s = settings.get("speed") or 1.0, _timeout_s(settings)
+    fix: Advice = CommandLine("srekv status") + " and " + CommandLine("srekv doctor") + " show why"
+    cause = "the service or the vantage point was not in a steady state"
+    if slow and speed > 1:  # a clock that runs fast shortens the timeouts, not what a request takes
+        cause = f"machine too busy for speed {speed:g}: a {timeout_s:g} s timeout is {timeout_s / speed:g} s here"
+        fix = _relief(settings)
     return Judgement(checker="steady", verdict="unknown", summary=f"{summary} ({kinds}): {cause}", fix=fix)
 
 
@@ -92,17 +97,6 @@ def in_doubt(finding: Judgement, cause: str, *, fix: Advice = "") -> Judgement:
 
 def _timeout_s(settings: dict[str, Any]) -> float:
     return settings.get("op_timeout_s") or settings.get("timeout_s") or TIMEOUT_S
-
-
-def _explain(settings: dict[str, Any], *, slow: bool) -> tuple[str, Advice]:
-    """Cause and fix. A clock that runs fast shortens the timeouts, not what a request takes."""
-    speed = settings.get("speed") or 1.0
-    if speed <= 1 or not slow:
-        fix = CommandLine("srekv status") + " and " + CommandLine("srekv doctor") + " show why"
-        return "the service or the vantage point was not in a steady state", fix
-    timeout_s = _timeout_s(settings)
-    cause = f"machine too busy for speed {speed:g}: a {timeout_s:g} s timeout is {timeout_s / speed:g} s here"
-    return cause, _relief(settings)
 
 
 def _relief(settings: dict[str, Any]) -> Advice:

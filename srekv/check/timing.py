@@ -313,7 +313,6 @@ def _expected(settings: dict[str, Any], history: History, outage_s: float) -> Ex
 
 
 def _luck(percentile: float, share_of_best: float, span: str) -> str:
-    """Whether a measured outage was luck, in words."""
     if share_of_best < SHORTEST:
         return f"not explained: more than 10 % shorter than every simulated one ({span})"
     if percentile <= 0:
@@ -333,22 +332,17 @@ def judge_timing(timing: Timing) -> Judgement:
     """
     if complaints := _complaints(timing):
         return Judgement(checker="timing", verdict="violated", summary="; ".join(complaints))
-    if missing := _missing(timing):
-        return Judgement(checker="timing", verdict="unknown", summary="; ".join(missing))
-    if timing.expected and timing.outage_s is not None and timing.outage_s < SHORTEST * timing.expected.best_s:
-        fix = "check that nothing else stopped the node or failed its checks before the fault, then drill again"
-        return Judgement(checker="timing", verdict="unknown", summary=_account(timing), fix=fix)
-    return Judgement(checker="timing", verdict="held", summary=_account(timing))
-
-
-def _missing(timing: Timing) -> list[str]:
-    """What the history lacks, without which the drill cannot be judged."""
     missing = [] if timing.headline else ["no client operated after the fault, so no outage was measured"]
     if timing.switch_expected is not None and not timing.asked:
         missing.append("no answer of the name is recorded after the fault, so nothing shows whether it switched")
     if timing.heal_at is None:
         missing.append("no heal is recorded, so recovery and failback are not known")
-    return missing
+    if missing:
+        return Judgement(checker="timing", verdict="unknown", summary="; ".join(missing))
+    if timing.expected and timing.outage_s is not None and timing.outage_s < SHORTEST * timing.expected.best_s:
+        fix = "check that nothing else stopped the node or failed its checks before the fault, then drill again"
+        return Judgement(checker="timing", verdict="unknown", summary=_account(timing), fix=fix)
+    return Judgement(checker="timing", verdict="held", summary=_account(timing))
 
 
 def _complaints(timing: Timing) -> list[str]:

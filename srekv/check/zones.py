@@ -313,7 +313,6 @@ def lay_out(blocks: Iterable[Block]) -> None:
 
 
 def _out_of_order(clusters: list[Cluster], place: int, one: Operation) -> ContradictionError:
-    """The operation of a cluster ended before one that stands before it was invoked."""
     before = [each for cluster in clusters[:place] for each in (cluster.writer, *cluster.reads)]
     before += [clusters[place].writer] * (one is not clusters[place].writer)
     return ContradictionError([*Block(clusters).up_to(one), max(before, key=attrgetter("invoke"))], one)

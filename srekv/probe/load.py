@@ -163,7 +163,6 @@ class Client:
         return self._complete(entry, self._service.delete(key))
 
     def _value(self) -> str:
-        """A value that was never written before."""
         return "%s.%s.%d" % (self._plan.run, self._name, self._count)
 
     def _invoke(self, op: str, key: str, **members: Any) -> dict[str, Any]:

@@ -112,15 +112,13 @@ class Retrying:
                 if etag is None:
                     break
             elif outcome.outcome == "conflict":
-                return outcome if doubt is None else self._settled(key, value, doubt)
+                if doubt is None:
+                    return outcome
+                seen = self._read(key)  # whether the attempt in doubt moved the version, a value of our own can prove
+                return seen if seen.outcome == "ok" and value is not None and seen.value == value else doubt
             elif _refused(outcome):
                 break
         return doubt or outcome
-
-    def _settled(self, key: str, value: str | None, doubt: Outcome) -> Outcome:
-        """The version has moved on since an attempt in doubt: whether that was ours, a value of our own can prove."""
-        seen = self._read(key)
-        return seen if seen.outcome == "ok" and value is not None and seen.value == value else doubt
 
     def _turns(self) -> Iterator[None]:
         """Attempts, with pauses between them, as long as the operation has time."""

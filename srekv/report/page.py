@@ -179,7 +179,6 @@ def _checkers(seen: Sequence[Event], lane: int, end: float) -> Iterable[Bar]:
 
 
 def _answers(events: Sequence[Event], names: dict[str, str], lanes: _Lanes, end: float) -> Iterable[Bar]:
-    """What the name answered."""
     for authoritative in (True, False):
         told = [one for one in events if one.event == "dns" and bool(one.members.get("authoritative")) == authoritative]
         if not told:

@@ -50,7 +50,6 @@ def jepsen(operations: Sequence[Operation]) -> Iterator[str]:
 
 
 def _processes(order: Sequence[Operation]) -> list[int]:
-    """The process of each operation."""
     threads: dict[str, list[int]] = {}
     free: list[float] = []
     taken = []

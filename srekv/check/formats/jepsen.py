@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from srekv.check.formats import edn
-from srekv.check.formats.lines import Damage, DamagedError, FormatError, numbered, short
+from srekv.check.formats.lines import DECODER, Damage, DamagedError, FormatError, numbered, short
 from srekv.check.model import History, Json, Kind, Operation, Outcome
 
 REGISTER = "register"
@@ -59,7 +59,6 @@ def parse_json(lines: Iterable[bytes]) -> History:
 def _objects(data: bytes) -> Iterator[tuple[int, object]]:
     """Each object, or `Damage`, with the number of its line."""
     text = data.decode(errors="surrogateescape")
-    decoder = json.JSONDecoder(parse_constant=_refuse_constant)
     position, number, brackets = 0, 1, 0
     while True:
         between = _BETWEEN.match(text, position)
@@ -70,7 +69,7 @@ def _objects(data: bytes) -> Iterator[tuple[int, object]]:
         if position == len(text):
             break
         try:
-            found, end = decoder.raw_decode(text, position)
+            found, end = DECODER.raw_decode(text, position)
         except (ValueError, RecursionError) as error:
             found, end = Damage(f"not JSON: {short(str(error))}"), text.find("\n", position)
             end = len(text) if end < 0 else end
@@ -79,10 +78,6 @@ def _objects(data: bytes) -> Iterator[tuple[int, object]]:
         position = end
     if brackets > 0:
         yield number, Damage("the end of the file is missing")
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(name)
 
 
 @dataclass(slots=True)
