@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import accumulate, chain, islice
+from itertools import accumulate, islice
 from math import inf
 from operator import attrgetter
 
@@ -62,21 +62,13 @@ def settle(register: Register, budget: Budget) -> None:
 
 
 class _Shelf:
-    """Writes in the order of their invocation."""
+    """Writes in the order of their invocation, with what is asked about each, and about all up to it."""
 
     def __init__(self, writes: Iterable[Cluster], blocks: Sequence[Block]) -> None:
-        self._writes = sorted(writes, key=attrgetter("writer.invoke"))
-        self._invoked = [one.writer.invoke for one in self._writes]
-        self._firsts = [blocks[one.home].first for one in self._writes]
-        self._latest = list(accumulate(self._firsts, max))
-
-    def between(self, first: float, invoked: float) -> Iterator[Cluster]:
-        """Those invoked by then, in blocks that did not end before `first`; the latest first."""
-        position = bisect_right(self._invoked, invoked) - 1
-        while position >= 0 and self._latest[position] >= first:
-            if self._firsts[position] >= first:
-                yield self._writes[position]
-            position -= 1
+        self.writes = sorted(writes, key=attrgetter("writer.invoke"))
+        self.invoked = [one.writer.invoke for one in self.writes]
+        self.firsts = [blocks[one.home].first for one in self.writes]
+        self.latest = list(accumulate(self.firsts, max))
 
 
 def _longer(one: Block, other: Block) -> Block:
@@ -114,10 +106,16 @@ class _Neighbourhood:
         left = self._longest[over - 1] if over else None
         least = left.last if left else -inf
         ended = end(answer)
-        near = self._shelf(answer).between(least, ended)
-        for one in chain(left.clusters, near) if left and left.first < least else near:
+        for one in left.clusters if left and left.first < least else ():
             if one.writer.invoke <= ended and fits(answer, one.writer.leaves):
                 yield one
+        shelf = self._shelf(answer)
+        position = bisect_right(shelf.invoked, ended) - 1
+        while position >= 0 and shelf.latest[position] >= least:
+            one = shelf.writes[position]
+            if shelf.firsts[position] >= least and fits(answer, one.writer.leaves):
+                yield one
+            position -= 1
 
     def has_room(self, answer: Operation) -> bool:
         """Whether the answer fits between those that saw a write: its joining them then moves no other operation."""
