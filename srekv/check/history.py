@@ -103,11 +103,15 @@ def parse(lines: Iterable[str | bytes]) -> History:
     before, it is a note, because the operation counts as unknown; else it is damage.
     """
     reader = _Reader()
+    count, first, last = 0, b"", (0, b"")
     for number, line in enumerate(lines, start=1):
         text = line if isinstance(line, bytes) else line.encode(errors="surrogatepass")
         if text and not text.isspace():
             reader.take(number, text)
-    return reader.history()
+            count, first, last = count + 1, first or text, (number, text)
+    if count > 1 and first.endswith(b"\n") and not last[1].endswith(b"\n"):
+        reader.take_half(*last)
+    return reader.history(count)
 
 
 @dataclass
@@ -124,14 +128,9 @@ class _Reader:
     notes: list[str] = field(default_factory=list)
     once: dict[str, int] = field(default_factory=dict)
     is_history: bool = False
-    lines: int = 0
-    number: int = 0
-    first: bytes = b""
-    last: bytes = b""
 
     def take(self, number: int, text: bytes) -> None:
         """Read a line that is not blank."""
-        self.lines, self.number, self.first, self.last = self.lines + 1, number, self.first or text, text
         try:
             try:
                 line: _Line = _DECODE(text)
@@ -145,9 +144,24 @@ class _Reader:
             self.damaged[number] = str(error)
             self.is_history = self.is_history or bool(_MEMBER.search(text))
 
-    def history(self) -> History:
-        """Everything that was read."""
-        self._judge_the_end()
+    def take_half(self, number: int, text: bytes) -> None:
+        """The last line again, without its end: one that can be read is whole, but for the `eof`, which ends a file."""
+        cut, ident = "the last line is cut off", _half_an_identity(text)
+        place = self.known.get(ident)
+        if number not in self.damaged:
+            if self.once.get("eof") == number:
+                self.damaged[number] = cut
+        elif place is not None and self.operations[place].outcome == "unknown":
+            del self.damaged[number]
+            self.notes.append(f"line {number}: {cut}; the operation {short(ident)} counts as unknown")
+        else:
+            self.damaged[number] = cut
+
+    def history(self, lines: int) -> History:
+        """Everything that was read, of so many lines."""
+        for written in (one.members["lines"] for one in self.events if one.event == "eof"):
+            if written != lines:
+                self.damaged.setdefault(self.once["eof"], f"{written} lines were written, {lines} are there")
         for number, one in zip(self.numbers, self.operations, strict=True) if self.values else ():
             if any(type(value) is str and value in self.values for value in (one.value, one.expect)):
                 self.damaged[number] = "it has a value as a string that another operation has as another JSON value"
@@ -204,27 +218,6 @@ class _Reader:
             raise DamagedError(f"{short(value)} is not a number that JSON can hold") from None
         self.values.add(text)
         return text
-
-    def _judge_the_end(self) -> None:
-        """Whether the last line is whole, and whether as many lines are there as the `eof` counts.
-
-        A last line without its end that can be read is whole, unless it is the `eof`: that one ends with the file.
-        """
-        number, cut = self.number, "the last line is cut off"
-        if self.lines > 1 and self.first.endswith(b"\n") and not self.last.endswith(b"\n"):
-            ident = _half_an_identity(self.last)
-            place = self.known.get(ident)
-            if number not in self.damaged:
-                if self.once.get("eof") == number:
-                    self.damaged[number] = cut
-            elif place is not None and self.operations[place].outcome == "unknown":
-                del self.damaged[number]
-                self.notes.append(f"line {number}: {cut}; the operation {short(ident)} counts as unknown")
-            else:
-                self.damaged[number] = cut
-        for written in (one.members["lines"] for one in self.events if one.event == "eof"):
-            if written != self.lines:
-                self.damaged.setdefault(self.once["eof"], f"{written} lines were written, {self.lines} are there")
 
 
 def _object(text: bytes) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, islice
 from math import inf
 from operator import attrgetter
+from typing import Any
 
 import msgspec
 
@@ -138,7 +139,7 @@ class _Choices:
         self._joined: dict[int, dict[Cluster, _Zone]] = defaultdict(dict)
         self._next: dict[int, int] = {}
         self._previous: dict[int, int] = {}
-        self._trail: list[tuple[Callable[..., object], tuple[object, ...]]] = []
+        self._trail: list[tuple[dict[Any, Any], object, object]] = []
         self._zones = {place: (block.first, block.last) for place, block in enumerate(blocks)}
         rows = [(*zone, place) for place, zone in self._zones.items()]
         self._lasting = sorted(row for row in rows if row[0] < row[1])
@@ -152,8 +153,7 @@ class _Choices:
     def back_to(self, mark: int) -> None:
         """Take back every choice since the mark."""
         while len(self._trail) > mark:
-            undo, given = self._trail.pop()
-            undo(self, *given)
+            self._put(*self._trail.pop())
 
     def decide_plain(self, questions: Iterable[_Question]) -> list[_Question]:
         """Make every choice that has no alternative; the questions that are left.
@@ -245,8 +245,7 @@ class _Choices:
         first, last = end(answer), answer.invoke
         if old is not None:
             first, last = min(first, old[0]), max(last, old[1])
-        joined[write] = first, last
-        self._trail.append((_Choices._rejoin, (write, old)))
+        self._set(joined, write, (first, last))
         before, after = write.before, write.after
         for one, (earliest, latest) in joined.items() if len(joined) > 1 else ():
             if one.place < write.place:
@@ -255,24 +254,15 @@ class _Choices:
                 after = min(after, earliest)
         return before <= first and last <= after
 
-    def _rejoin(self, write: Cluster, old: _Zone | None) -> None:
-        if old is None:
-            del self._joined[write.home][write]
-        else:
-            self._joined[write.home][write] = old
-
     def _link(self, write: Cluster, home: int) -> bool:
         """The first compare-and-set of the block at `home` replaced the write."""
         before = write.home
         is_last = write.place == len(self._blocks[before].clusters) - 1
         if not is_last or before in self._next or home in self._previous or self._first_of(before) == home:
             return False
-        self._next[before], self._previous[home] = home, before
-        self._trail.append((_Choices._unlink, (before, home)))
+        self._set(self._next, before, home)
+        self._set(self._previous, home, before)
         return True
-
-    def _unlink(self, before: int, home: int) -> None:
-        del self._next[before], self._previous[home]
 
     def _first_of(self, home: int) -> int:
         while home in self._previous:
@@ -298,10 +288,9 @@ class _Choices:
         if self._zones.get(first) != zone:
             if self._crosses(earliest, latest, (first, linked)):
                 return False
-            self._remove(first)
-            self._insert(first, zone)
-            self._trail.append((_Choices._take_out, (first,)))
-        self._remove(linked)
+            self._set(self._zones, first, zone)
+        if linked in self._zones:
+            self._set(self._zones, linked, None)
         return True
 
     def _crosses(self, first: float, last: float, own: tuple[int, int]) -> bool:
@@ -321,21 +310,24 @@ class _Choices:
                     return True
         return False
 
-    def _insert(self, home: int, zone: _Zone) -> None:
-        self._zones[home] = zone
-        rows, row = self._row(home, zone)
-        insort(rows, row)
+    def _set(self, mapping: dict[Any, Any], key: object, value: object) -> None:
+        """Change an entry, or remove it (None), and note how it was."""
+        self._trail.append((mapping, key, mapping.get(key)))
+        self._put(mapping, key, value)
 
-    def _remove(self, home: int) -> None:
-        if home in self._zones:
-            self._trail.append((_Choices._insert, (home, self._take_out(home))))
-
-    def _take_out(self, home: int) -> _Zone:
-        zone = self._zones.pop(home)
-        rows, row = self._row(home, zone)
-        del rows[bisect_left(rows, row)]
-        return zone
+    def _put(self, mapping: dict[Any, Any], key: Any, value: Any) -> None:
+        old = mapping.pop(key, None)
+        if value is not None:
+            mapping[key] = value
+        if mapping is self._zones:
+            if old is not None:
+                rows, row = self._row(key, old)
+                del rows[bisect_left(rows, row)]
+            if value is not None:
+                rows, row = self._row(key, value)
+                insort(rows, row)
 
     def _row(self, home: int, zone: _Zone) -> tuple[list[tuple[float, float, int]], tuple[float, float, int]]:
+        """The list that a zone belongs to, and how it stands there."""
         first, last = zone
         return (self._lasting, (first, last, home)) if first < last else (self._brief, (last, first, home))
