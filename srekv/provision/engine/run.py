@@ -39,12 +39,8 @@ class CancelledError(SrekvError):
 class HeldError(SrekvError):
     """Something that does not go by itself keeps what was to be deleted; no wait helps.
 
-    Args:
-        what: what was not deleted.
-        why: what holds it.
-        next_step: what frees it, where no printed command does.
-        ties: what must be undone before, as `Leftover.ties` has them.
-        holders: ids of what must go before, where no command undoes that.
+    `why` has what holds it, `next_step` what frees it where no printed command does, `ties` what must be undone before,
+    as in a `Leftover`, `holders` the ids of what must go before where no command undoes that.
     """
 
     def __init__(

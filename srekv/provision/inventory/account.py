@@ -28,12 +28,7 @@ AT_ONCE = 4
 
 
 class Account:
-    """Every stack of one account on one target.
-
-    Args:
-        config: of any stack there.
-        session: makes the clients, in place of a new session.
-    """
+    """Every stack of one account on one target; `config`: of any stack there."""
 
     def __init__(self, config: Config, session: boto3.Session | None = None) -> None:
         self.config = config

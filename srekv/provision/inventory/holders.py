@@ -26,13 +26,9 @@ ENDED = frozenset({"shutting-down", "terminated"})
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """One thing that uses a resource.
+    """One thing that uses a resource: its ids for a person, and whether it stays, as it does not go by itself.
 
-    Attributes:
-        what: its ids, for a person.
-        first: the id of what must go before the resource can, "" where `command` frees it.
-        stays: whether it does not go by itself.
-        command: takes it off the resource, without the leading "aws".
+    `first` is the id of what must go before the resource can, "" where `command` (without "aws") takes it off that.
     """
 
     what: str

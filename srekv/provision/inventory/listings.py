@@ -78,12 +78,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Inventory:
-    """What was found.
-
-    Attributes:
-        calls: the calls that were made to find it, as "service:Operation".
-        refused: why a Region could not be listed, by Region.
-    """
+    """What was found, by which calls ("service:Operation"), and why a Region could not be listed, by Region."""
 
     leftovers: tuple[Leftover, ...] = ()
     calls: tuple[str, ...] = ()
@@ -100,11 +95,7 @@ class Inventory:
 
 
 def take_inventory(clients: Clients, *where: Where) -> Inventory:
-    """List everything of ours, side by side.
-
-    Args:
-        clients: the account, and the Region of what is regional.
-        where: what is in that Region, what is in all of them, or (the default) both.
+    """List everything of ours, concurrently: what is in the clients' Region, what is in all of them, or both.
 
     Raises:
         SrekvError: a listing was refused: then it is unknown what is left.

@@ -84,13 +84,8 @@ def judge(
 ) -> tuple[StackInRegion, ...]:
     """Sort what exists by stack and Region, expired leases first, then the oldest.
 
-    Args:
-        leftovers: of all stacks, in the Regions that were listed, and what is everywhere.
-        now: an aware time.
-        older_than: a stack without a lease is due from this age on.
-        regions: the Regions that were listed.
-        everywhere: they were all there are.
-        backups: remove backups of that age too.
+    `leftovers` are of all stacks, in the `regions` that were listed, which are all there are if `everywhere`. A stack
+    without a lease is due from the age `older_than` on, and so is a backup if `backups` go. `now` is an aware time.
     """
 
     def urgency(one: StackInRegion) -> tuple[int, bool, float]:
