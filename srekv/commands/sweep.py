@@ -8,16 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from srekv.commands.down import (
-    bill,
-    confirm,
-    leftovers_json,
-    month_usd,
-    nothing_runs,
-    proof_line,
-    release,
-    show_left,
-)
+from srekv.commands import down
 from srekv.commands.session import pass_invocation, require_runtime, session_of, target_config
 from srekv.errors import CommandLine, FindingError, SrekvError, UsageError
 from srekv.prices import REGION
@@ -71,7 +62,7 @@ def command(invocation: Invocation, options: Options) -> None:
     """
     from srekv.provision.inventory.account import Account
 
-    if nothing_runs(invocation, {"dry_run": options.dry_run, "stacks": []}):
+    if down.nothing_runs(invocation, {"dry_run": options.dry_run, "stacks": []}):
         return
     now = datetime.now(UTC)
     config = target_config(invocation, require_runtime(invocation))
@@ -100,19 +91,19 @@ def command(invocation: Invocation, options: Options) -> None:
             "regions": [region for region in regions if region not in inventory.refused],
             "stacks": [_stack_json(one, held.get(one), invocation.profile) for one in found],
             "changes": changes_json(changes),
-            "left": leftovers_json(left, profile=invocation.profile),
-            "kept": leftovers_json(kept, profile=invocation.profile),
+            "left": down.leftovers_json(left, profile=invocation.profile),
+            "kept": down.leftovers_json(kept, profile=invocation.profile),
             "proof": list(proof.calls),
         }
     )
     if not left:
         outcome = "0 left" if work else "nothing to remove"
-        invocation.screen.show(f"{outcome} (verified by {proof_line(proof.calls)})")
+        invocation.screen.show(f"{outcome} (verified by {down.proof_line(proof.calls)})")
     show_kept(invocation, kept)
     if left:
         raise _finding(invocation, left, dry=options.dry_run)
     if not options.dry_run:
-        release(invocation)
+        down.release(invocation)
 
 
 def _list(
@@ -181,7 +172,7 @@ def _ask(work: Sequence[StackInRegion], held: dict[StackInRegion, Holding | None
     kinds = ["stack" for one in work if one.is_due], ["backup" for one in work for _ in one.backups]
     what = " and ".join(counted(kind) for kind in kinds if kind)
     things = [thing for one in work for thing in one.goes]
-    if not confirm(f"Remove {what} ({_things(things)}, {bill(things)}){data}?"):
+    if not down.confirm(f"Remove {what} ({_things(things)}, {down.bill(things)}){data}?"):
         raise UsageError("nothing was removed", next_step="the same command with --yes removes without asking")
 
 
@@ -200,7 +191,7 @@ def _show_found(
         table.add_column(heading, overflow="fold")
     shown = []
     for one in found:
-        usd, known = month_usd([*one.due, *one.kept])
+        usd, known = down.month_usd([*one.due, *one.kept])
         table.add_row(
             one.stack,
             one.region or "unknown",
@@ -232,7 +223,7 @@ def age_text(age: timedelta | None) -> str:
 
 
 def _stack_json(one: StackInRegion, held: Holding | None, profile: str | None) -> dict[str, Any]:
-    usd, known = month_usd([*one.due, *one.kept])
+    usd, known = down.month_usd([*one.due, *one.kept])
     return {
         "stack": one.stack,
         "region": one.region,
@@ -244,7 +235,7 @@ def _stack_json(one: StackInRegion, held: Holding | None, profile: str | None) -
         "expired": one.verdict == "expired",
         "items": held.items if held else None,
         "usd_month": round(usd, 4) if known else None,
-        "resources": leftovers_json((*one.due, *one.kept), profile=profile),
+        "resources": down.leftovers_json((*one.due, *one.kept), profile=profile),
     }
 
 
@@ -252,11 +243,11 @@ def _finding(invocation: Invocation, left: Sequence[Leftover], *, dry: bool) -> 
     """What would be removed; or what is left, which is shown."""
     if dry:
         return FindingError(
-            f"{_things(left)} would be removed: {bill(left)}", next_step="the same command without --dry-run"
+            f"{_things(left)} would be removed: {down.bill(left)}", next_step="the same command without --dry-run"
         )
-    show_left(invocation, left)
+    down.show_left(invocation, left)
     again = CommandLine("srekv sweep") + " again, or the commands above"
-    return FindingError(f"{len(left)} left: {bill(left)}", next_step=again)
+    return FindingError(f"{len(left)} left: {down.bill(left)}", next_step=again)
 
 
 def show_kept(invocation: Invocation, kept: Sequence[Leftover]) -> None:
@@ -264,4 +255,4 @@ def show_kept(invocation: Invocation, kept: Sequence[Leftover]) -> None:
     for one in kept:
         own = replace(invocation, stack=one.stack, region=one.region or invocation.region).command("srekv down")
         command = own if one.kind == "table" else " && ".join(by_hand(one, profile=invocation.profile))
-        invocation.screen.line(f"kept: {one.kind} {one.name}, {bill([one])}; removed by: {command}")
+        invocation.screen.line(f"kept: {one.kind} {one.name}, {down.bill([one])}; removed by: {command}")

@@ -21,6 +21,7 @@ from typing import Any, Literal
 from botocore import xform_name
 
 from srekv.errors import SrekvError
+from srekv.provision import naming, queries
 from srekv.provision.engine.answers import explained, or_none
 from srekv.provision.engine.clients import Clients
 from srekv.provision.inventory.existing import LIVE
@@ -28,30 +29,6 @@ from srekv.provision.inventory.holders import instances_of
 from srekv.provision.inventory.leftover import Leftover
 from srekv.provision.inventory.marks import Described, each, route53_tags, tagged, tags_of
 from srekv.provision.lease import from_text
-from srekv.provision.naming import (
-    ALARM,
-    DASHBOARD,
-    LEASE_TAG,
-    PATH,
-    REGION_TAG,
-    STACK_TAG,
-    TABLE,
-    Names,
-    stack_of_backup,
-    stack_of_path,
-    tag_map,
-)
-from srekv.provision.queries import (
-    health_checks,
-    hosted_zones,
-    label,
-    readable,
-    region_of_zone,
-    removable_records,
-    stack_of_alarm,
-    stack_of_dashboard,
-    strip_prefix,
-)
 
 WORKERS = 8
 """Listings side by side."""
@@ -114,7 +91,7 @@ def take_inventory(clients: Clients, *where: Where) -> Inventory:
 def _lease(tags: Mapping[str, str]) -> datetime | None:
     """The lease's end; a tag that is no time is none: it must not hide what it is on."""
     try:
-        return from_text(tags.get(LEASE_TAG, ""))
+        return from_text(tags.get(naming.LEASE_TAG, ""))
     except SrekvError:
         return None
 
@@ -141,7 +118,7 @@ def _ec2(
             if own is None:
                 continue
             own = {"name": tags.get("Name", ""), "created": one.get("LaunchTime") or one.get("CreateTime"), **own}
-            marks: Any = {"stack": tags[STACK_TAG], "region": clients.region, "lease": _lease(tags)}
+            marks: Any = {"stack": tags[naming.STACK_TAG], "region": clients.region, "lease": _lease(tags)}
             yield Leftover(kind=kind, id=one[id_member], **marks, **own)
 
     return Listing("regional", f"ec2:{operation}", read)
@@ -175,7 +152,7 @@ def _interface(one: Described) -> Members:
 
 
 def _checks(clients: Clients) -> Iterator[Leftover]:
-    ours = {one["Id"]: (stack, one) for stack, _, one in health_checks(clients.route53)}
+    ours = {one["Id"]: (stack, one) for stack, _, one in queries.health_checks(clients.route53)}
     tags = route53_tags(clients.route53, "healthcheck", list(ours))
     for check_id, (stack, one) in ours.items():
         config = one["HealthCheckConfig"]
@@ -184,24 +161,24 @@ def _checks(clients: Clients) -> Iterator[Leftover]:
             id=check_id,
             name=f"{config.get('IPAddress', '')}:{config.get('Port', '')}",
             stack=stack,
-            region=tags.get(check_id, {}).get(REGION_TAG, ""),
+            region=tags.get(check_id, {}).get(naming.REGION_TAG, ""),
             variant=str(config.get("RequestInterval", 30)),
         )
 
 
 def _zones(clients: Clients) -> Iterator[Leftover]:
     """Each zone, and the records in it that are not its own: with them it cannot be deleted (R14)."""
-    for stack, zone in hosted_zones(clients.route53):
-        zone_id = strip_prefix(zone["Id"])
-        region = region_of_zone(clients.route53, zone_id)
+    for stack, zone in queries.hosted_zones(clients.route53):
+        zone_id = queries.strip_prefix(zone["Id"])
+        region = queries.region_of_zone(clients.route53, zone_id)
         yield Leftover(kind="hosted zone", id=zone_id, name=zone["Name"], stack=stack, region=region)
-        for record in removable_records(clients.route53, zone):
+        for record in queries.removable_records(clients.route53, zone):
             # The change that deletes a record set must repeat all of its members (aws-facts 2.4).
             deletion = {"Changes": [{"Action": "DELETE", "ResourceRecordSet": record}]}
             yield Leftover(
                 kind="record",
-                id=f"{zone_id}/{label(record)}",
-                name=readable(record["Name"]),
+                id=f"{zone_id}/{queries.label(record)}",
+                name=queries.readable(record["Name"]),
                 stack=stack,
                 state=record["Type"],
                 region=region,
@@ -212,12 +189,12 @@ def _zones(clients: Clients) -> Iterator[Leftover]:
 def _tables(clients: Clients) -> Iterator[Leftover]:
     """Asked only about names that a table of ours can have: each needs two more calls."""
     for name in each(clients.dynamodb, "list_tables", "TableNames"):
-        if name != TABLE and not name.startswith(f"{TABLE}-"):
+        if name != naming.TABLE and not name.startswith(f"{naming.TABLE}-"):
             continue
         answer: Any = or_none(clients.dynamodb.describe_table, TableName=name)
         table = answer["Table"] if answer else None
         tags: Any = or_none(clients.dynamodb.list_tags_of_resource, ResourceArn=table["TableArn"]) if table else None
-        stack = tag_map(tags["Tags"]).get(STACK_TAG) if tags else None
+        stack = naming.tag_map(tags["Tags"]).get(naming.STACK_TAG) if tags else None
         if not table or not stack:
             continue
         # A protected table cannot be deleted, nor one that is being changed: to take the protection away is a change.
@@ -231,7 +208,7 @@ def _tables(clients: Clients) -> Iterator[Leftover]:
 
 def _backups(clients: Clients) -> Iterator[Leftover]:
     for one in each(clients.dynamodb, "list_backups", "BackupSummaries", BackupType="USER"):
-        stack = stack_of_backup(one["BackupName"])
+        stack = naming.stack_of_backup(one["BackupName"])
         if stack:
             own = _pick(one, id="BackupArn", name="BackupName", state="BackupStatus", created="BackupCreationDateTime")
             gib, note = one.get("BackupSizeBytes", 0) / GIB, f"of the table {one['TableName']}"
@@ -241,8 +218,8 @@ def _backups(clients: Clients) -> Iterator[Leftover]:
 def _roles(clients: Clients) -> Iterator[Leftover]:
     """ListRoles shows no tags (I3), and a role's tell where its stack is; its policies must go before it (I5)."""
     iam = clients.iam
-    for one in each(iam, "list_roles", "Roles", PathPrefix=PATH):
-        stack, name = stack_of_path(one["Path"]), one["RoleName"]
+    for one in each(iam, "list_roles", "Roles", PathPrefix=naming.PATH):
+        stack, name = naming.stack_of_path(one["Path"]), one["RoleName"]
         if not stack:
             continue
         answers: Any = [
@@ -250,17 +227,17 @@ def _roles(clients: Clients) -> Iterator[Leftover]:
             for call in (iam.list_role_tags, iam.list_role_policies, iam.list_attached_role_policies)
         ]
         tagging, inline, attached = answers
-        tags = tag_map(tagging.get("Tags"))
+        tags = naming.tag_map(tagging.get("Tags"))
         ties = [("inline policy", policy) for policy in inline.get("PolicyNames", ())]
         ties += [("attached policy", policy["PolicyArn"]) for policy in attached.get("AttachedPolicies", ())]
-        where: Any = {"stack": stack, "region": tags.get(REGION_TAG, ""), "lease": _lease(tags)}
+        where: Any = {"stack": stack, "region": tags.get(naming.REGION_TAG, ""), "lease": _lease(tags)}
         own = _pick(one, id="Arn", name="RoleName", created="CreateDate")
         yield Leftover(kind="role", ties=tuple(ties), **where, **own)
 
 
 def _profiles(clients: Clients) -> Iterator[Leftover]:
-    for one in each(clients.iam, "list_instance_profiles", "InstanceProfiles", PathPrefix=PATH):
-        stack = stack_of_path(one["Path"])
+    for one in each(clients.iam, "list_instance_profiles", "InstanceProfiles", PathPrefix=naming.PATH):
+        stack = naming.stack_of_path(one["Path"])
         if stack:
             ties = tuple(("role in profile", role["RoleName"]) for role in one["Roles"])
             own = _pick(one, id="Arn", name="InstanceProfileName", created="CreateDate")
@@ -268,8 +245,10 @@ def _profiles(clients: Clients) -> Iterator[Leftover]:
 
 
 def _alarms(client: Any, region: str) -> Iterator[Leftover]:
-    for one in each(client, "describe_alarms", "MetricAlarms", AlarmNamePrefix=ALARM, AlarmTypes=["MetricAlarm"]):
-        stack = stack_of_alarm(client, one) if one["AlarmName"].startswith(ALARM) else ""
+    for one in each(
+        client, "describe_alarms", "MetricAlarms", AlarmNamePrefix=naming.ALARM, AlarmTypes=["MetricAlarm"]
+    ):
+        stack = queries.stack_of_alarm(client, one) if one["AlarmName"].startswith(naming.ALARM) else ""
         if stack:
             own = _pick(one, id="AlarmArn", name="AlarmName", state="StateValue")
             created = one.get("AlarmConfigurationUpdatedTimestamp")
@@ -283,13 +262,13 @@ def _regional_alarms(clients: Clients) -> Iterable[Leftover]:
 
 def _dashboards(clients: Clients) -> Iterator[Leftover]:
     """Dashboards are global, and their first widget names the stack."""
-    for one in each(clients.cloudwatch, "list_dashboards", "DashboardEntries", DashboardNamePrefix=DASHBOARD):
+    for one in each(clients.cloudwatch, "list_dashboards", "DashboardEntries", DashboardNamePrefix=naming.DASHBOARD):
         name = one["DashboardName"]
-        if not name.startswith(DASHBOARD):
+        if not name.startswith(naming.DASHBOARD):
             continue
         answer: Any = or_none(clients.cloudwatch.get_dashboard, DashboardName=name)
-        stack = stack_of_dashboard(answer["DashboardBody"]) if answer else ""
-        if stack and name == Names(stack).dashboard:
+        stack = queries.stack_of_dashboard(answer["DashboardBody"]) if answer else ""
+        if stack and name == naming.Names(stack).dashboard:
             created = one.get("LastModified")
             yield Leftover(kind="dashboard", id=name, name=name, stack=stack, region=clients.region, created=created)
 
