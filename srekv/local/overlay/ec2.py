@@ -226,13 +226,10 @@ class Ec2(Network):
                     f"Modify its '{attribute}' instance attribute and try again.",
                 )
             if instance.state not in allowed:
-                never_ran = instance.state == "pending" and instance.id not in self.world.memory.ran
-                raise ApiError(
-                    "IncorrectInstanceState",
-                    f"Instance '{instance.id}' cannot be stopped as it has never reached the 'running' state."
-                    if verb == "stopped" and never_ran
-                    else f"The instance '{instance.id}' is not in a state from which it can be {verb}.",
-                )
+                text = f"The instance '{instance.id}' is not in a state from which it can be {verb}."
+                if (verb, instance.state) == ("stopped", "pending") and instance.id not in self.world.memory.ran:
+                    text = f"Instance '{instance.id}' cannot be stopped as it has never reached the 'running' state."
+                raise ApiError("IncorrectInstanceState", text)
         return instances
 
     def get_console_output(self) -> ActionResult:

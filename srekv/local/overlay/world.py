@@ -9,7 +9,7 @@ import sys
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from srekv.local.database import Database
@@ -37,24 +37,21 @@ class Settings:
     database: str = ""  # URL of the DynamoDB that its tables live in; "" for moto's
 
 
-@dataclass(frozen=True, kw_only=True)
-class Launch:
+class Launch(NamedTuple):
     """What a client token stands for: the parameters it came with and the reservation it made."""
 
     params: str
     reservation: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class CheckReference:
+class CheckReference(NamedTuple):
     """What a health check's caller reference stands for; it outlives the check."""
 
     config: dict[str, Any]
     check: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Transaction:
+class Transaction(NamedTuple):
     """What a DynamoDB transaction with a token was: a digest of its request, its answer, and when (time.monotonic)."""
 
     request: str
