@@ -11,8 +11,8 @@ from urllib.parse import unquote_to_bytes
 
 from srekv.app.model import PROBLEM, problem
 
-MAX_HEAD, MAX_BODY, MAX_FIELDS = 1_300_000, 1_000_000, 100
-"""Bytes of a head (the lab's /write has the value there, escaped) and of a body; header fields."""
+MAX_HEAD = 1_300_000  # bytes: the lab's /write has the value there, escaped
+MAX_BODY, MAX_FIELDS = 1_000_000, 100
 
 _HEAD = re.compile(
     r"([A-Z]{1,20}) (?:http://[^/? ]*)?([/*][!-~\x80-\xff]*) HTTP/1\.([01])"

@@ -4,6 +4,7 @@ from typing import Any, Dict
 
 from srekv.app.model import MAX_KEY, MAX_LIST, PROBLEM
 
+# Name, method, path, and parameters; with ! required.
 OPERATIONS = """health get /health
 ready get /ready
 metrics get /metrics
@@ -14,8 +15,6 @@ list_keys get /v1/keys prefix limit cursor consistent
 get_key get /v1/keys/{key} key! consistent If-None-Match
 put_key put /v1/keys/{key} key! If-Match If-None-Match
 delete_key delete /v1/keys/{key} key! If-Match"""
-"""Name, method, path, and parameters; with ! required."""
-
 _TEXT = {"type": "string"}
 _SCHEMAS: Dict[str, Any] = {
     "key!": {**_TEXT, "minLength": 1, "maxLength": MAX_KEY},

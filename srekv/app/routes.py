@@ -8,10 +8,11 @@ import threading
 import time
 import zlib
 from concurrent import futures
-from typing import Any, Callable, Dict, Optional
-from urllib.parse import parse_qsl
+from typing import Any, Dict, Optional
+from urllib.parse import unquote_plus
 
 from flask import Flask, Response, request
+from prometheus_client import generate_latest
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter, MapAdapter
 
@@ -75,7 +76,8 @@ class _Service:
 
     def __init__(self, store: FaultyStore, node: str, stopping: threading.Event, metrics: Metrics) -> None:
         self._store, self._node, self._stopping, self._metrics = store, node, stopping, metrics
-        self._readiness = Readiness(lambda: store.get("ready", consistent=False))
+        self._lock = threading.Lock()
+        self._look: Any = None
 
     def misbehave(self) -> Optional[Response]:
         request.environ.setdefault("srekv.began", time.monotonic())
@@ -88,7 +90,7 @@ class _Service:
     def sign(self, response: Response) -> Response:
         environ, status = request.environ, response.status_code
         seconds, identity = time.monotonic() - environ["srekv.began"], self._metrics.identify(environ)
-        self._metrics.answered(request.endpoint or "none", status, seconds)
+        self._metrics.requests(request.endpoint or "none", status).observe(seconds)
         if status >= 500 or seconds > SLOW_S or LOG.isEnabledFor(logging.INFO):
             self._log(status, seconds, identity)
         response.headers.add("X-Request-Id", identity)
@@ -124,11 +126,26 @@ class _Service:
         return "OK"
 
     def ready(self) -> str:
-        self._readiness.demand()
+        with self._lock:  # all who ask share one look at the table
+            if self._look is None or self._look.done():
+                self._look = futures.Future()
+                threading.Thread(target=self._find_out, args=(self._look,), daemon=True).start()
+            look = self._look
+        try:
+            look.result(WAIT_S)
+        except futures.TimeoutError:
+            raise Unavailable(f"the table has not answered for {WAIT_S} s") from None
         return "OK"
 
+    def _find_out(self, look: Any) -> None:
+        try:
+            look.set_result(self._store.get("ready", consistent=False))
+        except Exception as error:  # noqa: BLE001 - who asked gets it
+            look.set_exception(error)
+
     def metrics(self) -> Response:
-        return Response(self._metrics.text(), content_type="text/plain; version=0.0.4; charset=utf-8")
+        text = generate_latest(self._metrics.registry)
+        return Response(text, content_type="text/plain; version=0.0.4; charset=utf-8")
 
     def openapi(self) -> Response:
         return Response(json.dumps(document()), mimetype="application/json")
@@ -185,33 +202,6 @@ class _Service:
         return Response(json.dumps(body), mimetype="application/json")
 
 
-class Readiness:
-    """Whether the table answers: `look` raises when it does not, and may take its time; all who ask share one look."""
-
-    def __init__(self, look: Callable[[], object]) -> None:
-        self._look = look
-        self._lock = threading.Lock()
-        self._last: Any = None
-
-    def demand(self) -> None:
-        """Return if the table answers within WAIT_S, else raise what it raises, or Unavailable."""
-        with self._lock:
-            if self._last is None or self._last.done():
-                self._last = futures.Future()
-                threading.Thread(target=self._find_out, args=(self._last,), daemon=True).start()
-            look = self._last
-        try:
-            look.result(WAIT_S)
-        except futures.TimeoutError:
-            raise Unavailable(f"the table has not answered for {WAIT_S} s") from None
-
-    def _find_out(self, look: Any) -> None:
-        try:
-            look.set_result(self._look())
-        except Exception as error:  # noqa: BLE001 - who asked gets it
-            look.set_exception(error)
-
-
 def _problem(status: int, word: str, reason: str, outcome: str = "") -> Response:
     return Response(problem(status, word, reason, outcome), status, mimetype=model.PROBLEM)
 
@@ -260,11 +250,14 @@ def _check_value(key: str, value: Optional[bytes]) -> bytes:
 
 def _arguments() -> Dict[str, str]:
     """The first query argument of each name; werkzeug's own parser lets broken UTF-8 pass as other text."""
+    found: Dict[str, str] = {}
     try:
-        pairs = parse_qsl(request.query_string.decode(), keep_blank_values=True, errors="strict")
+        for pair in request.query_string.decode().split("&"):
+            name, _, value = pair.partition("=")
+            found.setdefault(unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict"))
     except ValueError as error:
         raise Refused(f"the query is not UTF-8: {error}") from None
-    return dict(reversed(pairs))
+    return found
 
 
 def _consistent(arguments: Dict[str, str]) -> bool:

@@ -238,7 +238,7 @@ class Server:
         if client.request:
             self._finish(client, client.request)
         client.last = client.last or error.status != 503 or environ.get("REQUEST_METHOD") == "HEAD"
-        self._metrics.answered("none", error.status, 0)
+        self._metrics.requests("none", error.status).observe(0)
         if error.status == 503:
             self._metrics.refused.inc()
         identity = self._metrics.identify(environ)

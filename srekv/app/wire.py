@@ -12,8 +12,7 @@ from urllib.parse import urlsplit
 
 from botocore import exceptions as aws
 
-CONNECT_S, READ_S = 1.0, 1.5
-"""Seconds that connecting, TLS included, and a whole answer may take."""
+CONNECT_S, READ_S = 1.0, 1.5  # that connecting, TLS included, and a whole answer may take
 
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([2-5]\d\d)[ \r]")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\s", re.IGNORECASE)
@@ -21,9 +20,7 @@ _CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked\s", re.IGNORECASE)
 _CLOSE = re.compile(rb"\r\nconnection: *close\s", re.IGNORECASE)
 _KEEP = re.compile(rb"\r\nconnection: *keep-alive\s", re.IGNORECASE)
 _PART, _LONGEST_HEAD = 1 << 18, 1 << 16
-
-_LATE = (socket.timeout, BlockingIOError)
-"""What a socket raises when its time is up; the kernel's own time-outs show as the second."""
+_LATE = (socket.timeout, BlockingIOError)  # a socket's time is up; the kernel's own time-outs show as the second
 
 
 class Answer(NamedTuple):
