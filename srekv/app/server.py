@@ -65,11 +65,9 @@ class _Connection:
         self.since, self.limit = time.monotonic(), seconds
 
     def receive(self, seconds: float) -> Optional[Request]:
-        """The whole request that is here now, if so, its body still in `data`; it has so long from its first byte.
+        """The whole request that is here now, if so, its body still in `data`; it has so long from its first byte on.
 
-        Raises:
-            Refusal: it is none.
-            OSError: the client is gone.
+        Raises Refusal, or OSError when the client is gone.
         """
         try:
             data = self.sock.recv(_PART)

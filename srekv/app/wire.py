@@ -76,15 +76,14 @@ class Wire:
 
     def _kept(self) -> "Optional[_Link]":
         """The connection used last that the server has not closed."""
-        while self._idle:
+        while True:
             try:
                 link = self._idle.pop()
-            except IndexError:  # another thread was faster
+            except IndexError:
                 return None
             if not link.poll(0):
                 return link
             link.sock.close()
-        return None
 
     def _fresh(self) -> "_Link":
         try:
