@@ -49,19 +49,15 @@ class FaultyStore:
 
     def keys(self, prefix: str, limit: int, after: Optional[str], *, consistent: bool = True) -> Page:
         """See Store; a listing is never stale."""
-        self._words()
+        self._prepare(None)
         return self._store.keys(prefix, limit, after, consistent=consistent)
 
-    def _words(self) -> FrozenSet[str]:
+    def _prepare(self, key: Optional[str]) -> FrozenSet[str]:
         words = self.active()
         if "no-table" in words:
             raise Unavailable("a drill put the table out of reach")
-        return words
-
-    def _prepare(self, key: str) -> FrozenSet[str]:
-        words = self._words()
         if "stale-reads" not in words:
             self._old = {}
-        elif key not in self._old:
+        elif key is not None and key not in self._old:
             self._old.setdefault(key, self._store.get(key))
         return words

@@ -36,16 +36,8 @@ def listen(host: str, port: int) -> socket.socket:
     """A listening socket; raises ValueError or OSError. Who connects waits until there is a server."""
     if port > 65535:  # getaddrinfo would take it for port 0
         raise ValueError(f"SREKV_PORT={port} is invalid: expected at most 65535")
-    family, kind, _, _, address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
-    sock = socket.socket(family, kind)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(address)
-        sock.listen(1024)
-    except OSError:
-        sock.close()
-        raise
-    return sock
+    family, _, _, _, address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
+    return socket.create_server(address, family=family, backlog=1024, dualstack_ipv6=family == socket.AF_INET6)
 
 
 class _Connection:
