@@ -47,21 +47,17 @@ def main(environ: Mapping[str, str]) -> int:
         sys.stderr.write(f"srekv.app: cannot listen on {host}:{port}: {error}\n")
         return 3
     # Clients may connect from here on; what is slow to import comes now.
-    from srekv.app.clients import connect
-    from srekv.app.dynamodb import DynamoStore
-    from srekv.app.faults import FaultyStore
-    from srekv.app.metrics import Metrics
-    from srekv.app.routes import create_app
+    from srekv.app import clients, dynamodb, faults, metrics, routes
 
     logging.basicConfig(level=logging.ERROR)
     logging.getLogger().handlers[0].setFormatter(_Lines())
     logging.getLogger("srekv.app").setLevel(logging.INFO if log == "all" else logging.WARNING)
     stopping = threading.Event()
-    metrics = Metrics()
-    real = DynamoStore(table, lambda: connect(region, kind), metrics=metrics)
-    store = FaultyStore(real, environ.get("SREKV_FAULT_FILE", ""))
-    app = create_app(store, node, stopping, metrics)
-    serving = server.Server(app, sock, node, stopping, metrics, held=lambda: "hang" in store.active())
+    counts = metrics.Metrics()
+    real = dynamodb.DynamoStore(table, lambda: clients.connect(region, kind), metrics=counts)
+    store = faults.FaultyStore(real, environ.get("SREKV_FAULT_FILE", ""))
+    app = routes.create_app(store, node, stopping, counts)
+    serving = server.Server(app, sock, node, stopping, counts, held=lambda: "hang" in store.active())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     serving.run()

@@ -104,8 +104,7 @@ class _Service:
         line: Dict[str, Any] = {"node": self._node, "id": identity, "status": status, "ms": round(seconds * 1000, 1)}
         line.update(method=request.environ["REQUEST_METHOD"], path=request.path)
         failure = request.environ.get("srekv.failure")
-        if failure:
-            line["reason"] = str(failure)
+        line.update({"reason": str(failure)} if failure else {})
         defect = None if isinstance(failure, ServiceError) else failure
         level = logging.ERROR if status >= 500 else logging.WARNING if seconds > SLOW_S else logging.INFO
         LOG.log(level, line, exc_info=defect)
