@@ -31,17 +31,6 @@ def test_it_is_served(client: FlaskClient) -> None:
     assert answer.json == document()
 
 
-def test_it_names_every_route(client: FlaskClient) -> None:
-    """No route is missing, none is made up; the names are those of /metrics."""
-    rules = {
-        (rule.endpoint, method.lower(), rule.rule.replace("<", "{").replace(">", "}"))
-        for rule in client.application.url_map.iter_rules()
-        for method in rule.methods or ()
-        if method not in {"HEAD", "OPTIONS"}
-    }
-    assert rules == {tuple(line.split()[:3]) for line in OPERATIONS.splitlines()}
-
-
 @pytest.mark.parametrize("kind", ["positive", "negative"])
 def test_answers_are_as_described(client: FlaskClient, kind: str) -> None:
     """What the document allows is served, what it forbids is a 4xx with a problem; never a 5xx."""
