@@ -191,9 +191,7 @@ def _report(note: Callable[[str], None], outcome: Outcome) -> None:
 
 
 def _show(screen: Screen, config: Config, outcomes: Sequence[Outcome], left: Sequence[str], *, layered: bool) -> None:
-    table = plain_table()
-    for heading in ("", "rule", "rows", "seen"):
-        table.add_column(heading, overflow="fold", no_wrap=heading == "rule")
+    table = plain_table("", "rule", "rows", "seen", whole=("rule",))
     for outcome in outcomes:
         rule = outcome.case.rule
         verdict = Text(outcome.verdict, _STYLES[outcome.verdict])

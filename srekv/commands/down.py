@@ -139,9 +139,7 @@ def leftovers_json(leftovers: Sequence[Leftover], *, profile: str | None) -> lis
 
 def show_left(invocation: Invocation, left: Sequence[Leftover]) -> None:
     """Each with its state and its price, then the commands that remove them."""
-    table = plain_table()
-    for heading in ("left", "name", "state", "USD a month"):
-        table.add_column(heading, overflow="fold")
+    table = plain_table("left", "name", "state", "USD a month")
     for one in left:
         usd, known = month_usd([one])
         price = f"{usd:.2f}" if known else "unknown"

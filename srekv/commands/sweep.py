@@ -186,9 +186,7 @@ def _show_found(
     """Each stack with what happens to it and why, then what goes of it: the backups among it only if asked for."""
     if not found:
         return
-    table = plain_table()
-    for heading in ("stack", "Region", "age", "sweep", "why", "things", "USD a month"):
-        table.add_column(heading, overflow="fold")
+    table = plain_table("stack", "Region", "age", "sweep", "why", "things", "USD a month")
     shown = []
     for one in found:
         usd, known = down.month_usd([*one.due, *one.kept])

@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any, Self
@@ -335,11 +335,14 @@ def grid(*rows: tuple[str, RenderableType]) -> Table:
     return table
 
 
-def plain_table(*headings: str, title: str | None = None, right: Collection[str] = ()) -> Table:
-    """A table as every command shows them: headings and columns, no lines; `right`: headings of columns of numbers."""
-    columns = [Column(one, overflow="fold", justify="right" if one in right else "left") for one in headings]
-    settings: dict[str, Any] = {"box": None, "pad_edge": False, "padding": (0, 2, 0, 0), "header_style": "dim"}
-    return Table(*columns, title=title, title_justify="left", **settings)
+def plain_table(
+    *headings: str, title: str | None = None, right: Sequence[str] = (), whole: Sequence[str] = ()
+) -> Table:
+    """Headings and columns, no lines; `right`: headings of columns of numbers, `whole`: of what is never wrapped."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for one in headings:
+        table.add_column(one, overflow="fold", justify="right" if one in right else "left", no_wrap=one in whole)
+    return table
 
 
 def node_table(nodes: Sequence[Node], healthy: Mapping[str, bool | None]) -> Table:
@@ -362,9 +365,7 @@ def resource_table(resources: Sequence[Resource]) -> Table:
 
 def plan_table(changes: Sequence[Change]) -> Table:
     """What a command would do, one row each, in the order of the lab's sections."""
-    table = plain_table("plan", "section", "resource", "fields")
-    for column in table.columns[:2]:
-        column.no_wrap = True
+    table = plain_table("plan", "section", "resource", "fields", whole=("plan", "section"))
     places = {section: place for place, section in enumerate(SECTIONS)}
     for change in sorted(
         changes, key=lambda one: (places.get(one.section, len(places)), one.kind, one.name, one.detail)
