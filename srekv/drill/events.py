@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 FORMAT = 2
 """The `format` that a `start` names: the history ends with an `eof`. Older ones name none and have no `eof`."""
@@ -21,8 +20,7 @@ RATES = (0.001, 1_000_000)
 """The lowest and the highest rate of a load, operations a second."""
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """What a member may hold, and the same in words."""
 
     words: str
@@ -68,42 +66,29 @@ _WORD = {"check": _TEXT, "node": _TEXT, "healthy": _FLAG, "clock": _TEXT}
 
 MEMBERS: dict[str, dict[str, Kind]] = {
     "start": {
-        "format": COUNT,
+        **dict.fromkeys(("name", "resolver", "run"), _TEXT),
+        **dict.fromkeys(("format", "port", "keys"), COUNT),
         "epoch": SECONDS,
         "speed": _SPEED,
-        "name": _TEXT,
-        "port": COUNT,
-        "resolver": _TEXT,
-        "run": _TEXT,
         "seed": _WHOLE,
-        "keys": COUNT,
         "rate": number(*RATES),
         "timeout_s": DURATION,
         "clients": _TEXTS,
     },
     "drill": {
-        "primary": _NODE,
-        "secondary": _NODE,
-        "run": _TEXT,
-        "fault": _TEXT,
-        "title": _TEXT,
+        **dict.fromkeys(("run", "fault", "title", "name", "stack", "region", "vantage"), _TEXT),
+        **dict.fromkeys(("primary", "secondary"), _NODE),
+        **dict.fromkeys(("clients", "keys"), COUNT),
+        **dict.fromkeys(("bound_s", "op_timeout_s"), DURATION),
         "expect": _EXPECT,
         "promises": _PROMISES,
-        "name": _TEXT,
-        "stack": _TEXT,
-        "region": _TEXT,
         "interval": number(1, 86_400, " seconds"),
         "threshold": number(1, 1_000),
         "ttl": _TTL,
-        "bound_s": DURATION,
         "rate": number(*RATES),
-        "clients": COUNT,
         "zoo": _TEXTS,
-        "keys": COUNT,
-        "op_timeout_s": DURATION,
         "seed": _WHOLE,
         "speed": _SPEED,
-        "vantage": _TEXT,
         "versions": _OBJECT,
     },
     "fault": _FAULT,
