@@ -15,6 +15,7 @@ from typing import Any
 from srekv.drill.payload import ABSENT
 from srekv.errors import SrekvError
 from srekv.provision.model import Check, CommandResult, Deployment, Node, Observation
+from tests.support.deployment import make_deployment
 
 PRIMARY, SECONDARY = "127.53.0.128", "127.53.0.129"
 DETECTION_S, SWITCH_S, BOOT_S, RECOVERY_S = 40.0, 5.0, 12.0, 22.0
@@ -65,17 +66,6 @@ class Log:
         return [line for line in self.lines if line.startswith("warning: ")]
 
 
-def _node(name: str, role: Any, address: str) -> Node:
-    ident = f"i-{name}"
-    return Node(
-        name=name, role=role, zone=name, instance_id=ident, address=address, private_address=address, state="running"
-    )
-
-
-def _check(name: str, address: str) -> Check:
-    return Check(name=name, id=f"id-{name}", address=address, port=8080, path="/health", interval=10, threshold=3)
-
-
 def _at(changes: list[tuple[float, bool]], when: float) -> bool:
     """What held then: True, until a change said otherwise."""
     return next((up for since, up in reversed(changes) if since <= when), True)
@@ -109,22 +99,11 @@ class World:
     liar: str | None = None
 
     def deployment(self) -> Deployment:
-        """Two nodes, two checks."""
-        return Deployment(
-            stack="srekv",
-            region="us-east-1",
-            zone_name="sre-test.local",
-            name="svc.sre-test.local",
-            port=8080,
-            ttl=10,
-            table="SREKeyValue",
-            nodes=(
-                replace(_node("az1", "primary", PRIMARY), state=self.states["az1"]),
-                replace(_node("az2", "secondary", SECONDARY), state=self.states["az2"]),
-            ),
-            checks=(replace(_check("hc-az1", PRIMARY), inverted=self.inverted), _check("hc-az2", SECONDARY)),
-            fault=self.note,
-        )
+        """Two nodes, two checks, as they are now."""
+        stack = make_deployment(PRIMARY, SECONDARY, port=8080)
+        nodes = tuple(replace(node, state=self.states[node.name]) for node in stack.nodes)
+        checks = (replace(stack.checks[0], inverted=self.inverted), stack.checks[1])
+        return replace(stack, nodes=nodes, checks=checks, fault=self.note)
 
     @property
     def running(self) -> bool:

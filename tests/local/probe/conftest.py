@@ -22,8 +22,7 @@ import pytest
 
 from srekv.errors import SrekvError
 from srekv.provision.model import Check, CommandResult, Deployment, Node, Observation
-
-NAME = "svc.sre-test.local"
+from tests.support.deployment import make_deployment
 
 
 @dataclass
@@ -197,43 +196,8 @@ class Site:
         self.webs[address] = Web((address, self.port), f"az{number + 1}", self.store)
 
     def deployment(self) -> Deployment:
-        """The Hands' view of it."""
-        roles: tuple[Any, ...] = ("primary", "secondary")
-        nodes = tuple(
-            Node(
-                name=f"az{number + 1}",
-                role=role,
-                zone="",
-                instance_id=f"i-{number}",
-                address=self.addresses[number],
-                private_address=self.addresses[number],
-                state="running",
-            )
-            for number, role in enumerate(roles)
-        )
-        checks = tuple(
-            Check(
-                name=f"hc-{node.name}",
-                id=node.name,
-                address=node.address,
-                port=self.port,
-                path="/health",
-                interval=10,
-                threshold=3,
-            )
-            for node in nodes
-        )
-        return Deployment(
-            stack="srekv",
-            region="us-east-1",
-            zone_name="sre-test.local",
-            name=NAME,
-            port=self.port,
-            ttl=10,
-            table="t",
-            nodes=nodes,
-            checks=checks,
-        )
+        """The fault target's view of it."""
+        return make_deployment(*self.addresses, port=self.port)
 
     def stop(self, node: Node, *, skip_os_shutdown: bool = False) -> None:
         """Stop the web server; later the name switches."""

@@ -142,7 +142,7 @@ def test_a_probe_that_cannot_run_says_why(site: Any) -> None:
     """An error carries the node, the exit code and what was said on stderr."""
     view = _view(site)
     view.payload = Payload(data=b"not a zip")
-    with pytest.raises(SrekvError, match=r"could not resolve on az2 \(i-1\)") as caught:
+    with pytest.raises(SrekvError, match=r"could not resolve on az2 \(i-az2\)") as caught:
         view.resolve()
     assert "exit code 1" in caught.value.why
 

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from srekv.errors import CommandLine, SrekvError
-from srekv.provision.model import Change, Deployment, Node
+from srekv.provision.model import Change, Deployment
 from srekv.ui.console import Narration, Screen, changes_json, plan_table, reach, tally
 from srekv.ui.context import Selection
+from tests.support.deployment import make_deployment
 
 DEADLINE_S = 60
 
@@ -26,15 +27,7 @@ CHANGES = tuple(
     Change(section="DynamoDB", kind="table", name=f"T{number}", id=f"arn:aws:x/T{number}", action=action, detail="why")
     for number, action in enumerate(("create", "create", "leave", "change", "delete"))
 )
-NODE = Node(
-    name="az1",
-    role="primary",
-    zone="us-east-1a",
-    instance_id="i-1",
-    address="192.0.2.1",
-    private_address="10.0.0.1",
-    state="running",
-)
+NODE = make_deployment().nodes[0]
 
 
 def test_json_is_alone_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:

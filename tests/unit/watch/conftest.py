@@ -5,49 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
-from srekv.provision.model import Check, Deployment, Node
+from srekv.provision.model import Deployment
 from srekv.watch.model import CheckSample, Request, Sample, ServiceSample, Snapshot
+from tests.support.deployment import make_deployment
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-ADDRESSES = {"az1": "192.0.2.1", "az2": "192.0.2.2"}
-
-
-def _node(name: str, role: Any, state: str) -> Node:
-    return Node(
-        name=name,
-        role=role,
-        zone=f"us-east-1{'a' if role == 'primary' else 'b'}",
-        instance_id=f"i-{name}",
-        address=ADDRESSES[name],
-        private_address="10.0.0.1",
-        state=state,
-    )
-
-
-def _check(name: str) -> Check:
-    return Check(
-        name=f"hc-{name}", id=f"id-{name}", address=ADDRESSES[name], port=80, path="/health", interval=10, threshold=3
-    )
+STACK = make_deployment()
+ADDRESSES = {node.name: node.address for node in STACK.nodes}
 
 
 @pytest.fixture
 def deployment() -> Deployment:
     """Two nodes that run."""
-    return Deployment(
-        stack="srekv",
-        region="us-east-1",
-        zone_name="sre-test.local",
-        name="svc.sre-test.local",
-        port=80,
-        ttl=10,
-        table="SREKeyValue",
-        nodes=(_node("az1", "primary", "running"), _node("az2", "secondary", "running")),
-        checks=(_check("az1"), _check("az2")),
-    )
+    return STACK
 
 
 @pytest.fixture
@@ -80,7 +53,7 @@ def look(deployment: Deployment) -> Callable[..., Snapshot]:
 
 def _sight(name: str, at: datetime, failing: int, failed: int) -> CheckSample:
     return CheckSample(
-        check=_check(name),
+        check=next(one for one in STACK.checks if one.name == f"hc-{name}"),
         healthy=failing < 14,
         checkers=16,
         failing=failing,
