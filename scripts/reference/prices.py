@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from reference.markdown import page, prose, table
-from srekv import prices as list_prices
 from srekv.config import INTERVALS
-from srekv.prices import HOURS, Cost, Price, stack_costs, total_usd
+from srekv.prices import HOURS, REGION, Cost, Price, price_list, stack_costs, total_usd
 
 HEAD = f"""\
-List prices of {list_prices.REGION}, on demand, in USD, without tax, without what an account has free. `srekv` can ask
+List prices of {REGION}, on demand, in USD, without tax, without what an account has free. `srekv` can ask
 no price list without an account, so these are constants, each with its source and the day it was read; *not confirmed*
 means that no source read on that day quoted AWS's own page or price list. A month has {HOURS} hours.
 
@@ -18,9 +17,8 @@ Where they are used: `srekv up --dry-run` (what this stack will cost), `srekv pr
 
 def prices() -> str:
     """The page."""
-    known = [value for value in vars(list_prices).values() if isinstance(value, Price)]
     head = ("item", "USD", "per", "source", "read", "note")
-    parts = [HEAD, "## The list", table(head, map(_row, known))]
+    parts = [HEAD, "## The list", table(head, map(_row, price_list().values()))]
     for interval in INTERVALS:
         costs = stack_costs(interval=interval)
         parts += [f"## A stack at an interval of {interval} s", _bill(costs)]
