@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from srekv.check.formats.lines import DECODER, DamagedError, short
+from srekv.check.formats.lines import DECODER, Damage, short
 from srekv.check.model import Event, History, Json, Kind, Operation, Outcome, inconsistency
 from srekv.drill import events as schema
 from srekv.drill.model import FORMER_KINDS, HEADLINE
@@ -140,7 +140,7 @@ class _Reader:
                     return self._event(number, members)
                 line = _checked(members)
             self._operation(number, line)
-        except DamagedError as error:
+        except Damage as error:
             self.damaged[number] = str(error)
             self.is_history = self.is_history or bool(_MEMBER.search(text))
 
@@ -175,10 +175,10 @@ class _Reader:
 
     def _event(self, number: int, line: dict[str, Any]) -> None:
         if why := schema.damage(line):
-            raise DamagedError(why)
+            raise Damage(why)
         name = line["event"]
         if name in schema.ONCE and self.once.setdefault(name, number) != number:
-            raise DamagedError(f"a second {name}, the first is line {self.once[name]}: two histories in one file")
+            raise Damage(f"a second {name}, the first is line {self.once[name]}: two histories in one file")
         members = {name: value for name, value in line.items() if name not in {"event", "at"} and value is not None}
         self.events.append(Event(event=name, at=float(line.get("at") or 0.0), members=members))
 
@@ -202,7 +202,7 @@ class _Reader:
             error=line.error or "",
         )
         if why := inconsistency(operation):
-            raise DamagedError(why)
+            raise Damage(why)
         place = None if line.id is None else self.known.setdefault(line.id, len(self.operations))
         if place is None or place == len(self.operations):
             self.operations.append(operation)
@@ -215,7 +215,7 @@ class _Reader:
         try:
             text = Json.of(value)
         except ValueError:
-            raise DamagedError(f"{short(value)} is not a number that JSON can hold") from None
+            raise Damage(f"{short(value)} is not a number that JSON can hold") from None
         self.values.add(text)
         return text
 
@@ -225,22 +225,22 @@ def _object(text: bytes) -> dict[str, Any]:
         whole = text.decode().strip(" \t\r\n")
         line, end = DECODER.raw_decode(whole)
     except UnicodeDecodeError as error:
-        raise DamagedError(f"not UTF-8: {error.reason} at byte {error.start + 1}") from error
+        raise Damage(f"not UTF-8: {error.reason} at byte {error.start + 1}") from error
     except ValueError as error:
-        raise DamagedError(f"not JSON: {short(str(error))}") from error
+        raise Damage(f"not JSON: {short(str(error))}") from error
     except RecursionError as error:
-        raise DamagedError("nested too deep") from error
+        raise Damage("nested too deep") from error
     if not isinstance(line, dict):
-        raise DamagedError("not an object")
+        raise Damage("not an object")
     if end != len(whole):
-        raise DamagedError(f"not JSON: something follows at character {end + 1}")
+        raise Damage(f"not JSON: something follows at character {end + 1}")
     if text.count(b"{") + text.count(b"[") > _DEEPEST and _is_deep(line, _DEEPEST):
-        raise DamagedError("nested too deep")
+        raise Damage("nested too deep")
     if b"\\u" in text:
         try:
             json.dumps(line, ensure_ascii=False).encode()
         except UnicodeEncodeError:
-            raise DamagedError("a string with half a surrogate pair") from None
+            raise Damage("a string with half a surrogate pair") from None
     return line
 
 
@@ -256,7 +256,7 @@ def _checked(members: dict[str, Any]) -> _Line:
     try:
         return msgspec.convert(members, _Line)
     except msgspec.ValidationError as error:
-        raise DamagedError(short(str(error))) from None
+        raise Damage(short(str(error))) from None
 
 
 def _half_an_identity(text: bytes) -> object:
@@ -264,18 +264,18 @@ def _half_an_identity(text: bytes) -> object:
     match = _ID.match(text)
     try:
         return _object(b'{"id": %b}' % match[1])["id"] if match else None
-    except DamagedError:
+    except Damage:
         return None
 
 
 def _joined(known: Operation, new: Operation, first: int) -> Operation:
     """One operation of two lines that share an id: what is known of its outcome wins over unknown, in any order."""
     if _invocation(known) != _invocation(new):
-        raise DamagedError(f"it shares its id with line {first} and is another operation")
+        raise Damage(f"it shares its id with line {first} and is another operation")
     if known.outcome == "unknown":
         return new if new.outcome != "unknown" else max(known, new, key=attrgetter("error", "node"))
     if new.outcome != "unknown" and known != new:
-        raise DamagedError(f"it shares its id with line {first} and has another outcome")
+        raise Damage(f"it shares its id with line {first} and has another outcome")
     return known
 
 

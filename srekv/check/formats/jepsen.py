@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from srekv.check.formats import edn
-from srekv.check.formats.lines import DECODER, Damage, DamagedError, FormatError, numbered, short
+from srekv.check.formats.lines import DECODER, Damage, FormatError, numbered, short
 from srekv.check.model import History, Json, Kind, Operation, Outcome
 
 REGISTER = "register"
@@ -111,7 +111,7 @@ def history(rows: Iterable[tuple[int, object]], *, refusals: bool = False) -> Hi
     for number, row in rows:
         try:
             reader.take(number, row)
-        except DamagedError as error:
+        except Damage as error:
             reader.damaged.setdefault(number, str(error))
     operations = tuple(reader.operations())
     damaged = tuple(f"line {number}: {why}" for number, why in sorted(reader.damaged.items()))
@@ -136,14 +136,14 @@ class _Reader:
     def take(self, number: int, row: object) -> None:
         """One map of the file."""
         if isinstance(row, Damage):
-            raise DamagedError(row.why)
+            raise row
         if not isinstance(row, dict):
-            raise DamagedError(f"{short(row)} is no operation")
+            raise Damage(f"{short(row)} is no operation")
         kind, process, f = row.get("type"), row.get("process"), row.get("f")
         if process == "nemesis":
             return
         if type(process) is not int:
-            raise DamagedError(f"process is {short(process)}, neither a whole number nor nemesis")
+            raise Damage(f"process is {short(process)}, neither a whole number nor nemesis")
         at = self._moment(row.get("time"))
         if f not in (*_KINDS, "txn"):
             raise FormatError(number, f"operation {short(f)} is none of {', '.join(_KINDS)}, txn")
@@ -153,17 +153,17 @@ class _Reader:
             self._open[process] = call
             self.calls.append(call)
             if before is not None:
-                raise DamagedError(f"process {process} invokes while its operation of line {before.line} is open")
+                raise Damage(f"process {process} invokes while its operation of line {before.line} is open")
         elif isinstance(kind, str) and kind in _OUTCOMES:
             done = self._open.pop(process, None)
             if done is None or done.f != f:
-                raise DamagedError(f"process {process} completes a {f} that it did not invoke")
+                raise Damage(f"process {process} completes a {f} that it did not invoke")
             done.outcome, done.result, done.error = _OUTCOMES[kind], row.get("value"), row.get("error")
             done.complete = None if done.outcome == "unknown" else at
             node = row.get("node")
             done.node = _printable(node) if isinstance(node, str) else ""
         else:
-            raise DamagedError(f"type is {short(kind)}, none of invoke, ok, fail, info")
+            raise Damage(f"type is {short(kind)}, none of invoke, ok, fail, info")
 
     def _moment(self, time: object) -> float:
         """Seconds since the start, always after the line before; a second later where the line has no time."""
@@ -172,7 +172,7 @@ class _Reader:
         elif type(time) is int and 0 <= time <= LONGEST_NS:
             at = time / 1e9
         else:
-            raise DamagedError(f"time is {short(time)}, not a number of nanoseconds since the start")
+            raise Damage(f"time is {short(time)}, not a number of nanoseconds since the start")
         self._last = at if at > self._last else math.nextafter(self._last, math.inf)
         return self._last
 
@@ -182,7 +182,7 @@ class _Reader:
         for call in self.calls:
             try:
                 yield self._operation(call)
-            except DamagedError as error:
+            except Damage as error:
                 self.damaged.setdefault(call.line, str(error))
 
     def _operation(self, call: _Call) -> Operation:
@@ -191,15 +191,15 @@ class _Reader:
         if outcome == "ok" and op == "read":
             _, found, argument = self._parts(call, call.result)
             if found != key:
-                raise DamagedError(f"it reads {short(key)} and completes with {short(found)}")
+                raise Damage(f"it reads {short(key)} and completes with {short(found)}")
         elif outcome == "ok" and call.result not in (None, call.value):
-            raise DamagedError(f"it completes with another value, {short(call.result)}")
+            raise Damage(f"it completes with another value, {short(call.result)}")
         elif op in {"read", "delete"}:
             argument = None
         expect = None
         if op == "cas":
             if not _is_pair(argument) or argument[1] is None:
-                raise DamagedError(f"a cas has two values, not {short(argument)}")
+                raise Damage(f"a cas has two values, not {short(argument)}")
             expect, argument = argument
         if call.outcome == "fail" and op == "cas" and (self._refusals or call.error == CONFLICT):
             outcome = "conflict"
@@ -229,7 +229,7 @@ class _Reader:
                 raise FormatError(call.line, f"{op} of {len(value)} registers at once: {_NOT_JUDGED}")
             return op, *next(iter(value.items()))
         if not _is_pair(value) or value[0] is None:
-            raise DamagedError(f"{short(value)} is no key with a value")
+            raise Damage(f"{short(value)} is no key with a value")
         return op, *value
 
     def _text(self, value: object) -> str | None:
@@ -240,9 +240,9 @@ class _Reader:
             text = str(value) if isinstance(value, str) else Json.of(value)
             text.encode()
         except (ValueError, TypeError):
-            raise DamagedError(f"{short(repr(value))} is not a value that JSON can hold") from None
+            raise Damage(f"{short(repr(value))} is not a value that JSON can hold") from None
         if self._types.setdefault(text, type(value)) is not type(value):
-            raise DamagedError(f"another line has {short(text)} as another kind of value")
+            raise Damage(f"another line has {short(text)} as another kind of value")
         return text
 
 

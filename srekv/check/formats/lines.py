@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 
 def _refuse_constant(name: str) -> None:
@@ -25,15 +24,8 @@ class FormatError(ValueError):
         super().__init__(f"line {number}: {why}")
 
 
-class DamagedError(ValueError):
-    """A line that cannot be understood."""
-
-
-@dataclass(frozen=True)
-class Damage:
-    """Why a line cannot be understood, instead of what it holds."""
-
-    why: str
+class Damage(ValueError):
+    """Why a line cannot be understood."""
 
 
 def numbered(lines: Iterable[bytes]) -> Iterator[tuple[int, str | Damage]]:
