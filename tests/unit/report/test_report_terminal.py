@@ -8,12 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
+from srekv.check.history import parse
 from srekv.check.model import ClientOutage, Judgement, Operation, Step, Timing, Verdict
+from srekv.check.timing import measure
 from srekv.drill.model import DrillResult, Finding
 from srekv.report.data import failover_document
-from srekv.report.terminal import BAR_WIDTH, acceptance_table, bar, verdict_view
+from srekv.report.page import timeline
+from srekv.report.terminal import BAR_WIDTH, NAME_WIDTH, WIDTH, acceptance_table, bar, strip, verdict_view
 
 TIMING = Timing(
     fault="stop az1",
@@ -120,3 +125,51 @@ def test_document_has_the_agreed_members() -> None:
 
     assert set(agreed.split()) <= set(document)
     assert document["clients"][0].items() >= {"name": "honor-ttl", "outage_s": 49.5, "errors": 24}.items()
+
+
+def shown_strip(drawn: dict[str, object]) -> list[str]:
+    """The lines of a timeline."""
+    return shown(strip(drawn))
+
+
+def drawn(**changes: object) -> dict[str, object]:
+    """A timeline of a hundred seconds with one lane."""
+    return {"span": [0, 100], "lanes": ["honor-ttl"], "nodes": ["az1", "az2"], "bars": [], "requests": [], **changes}
+
+
+def test_a_drill_reads_from_left_to_right(drill_text: str) -> None:
+    """The headline client is served by az1, fails, is served by az2, and comes home; every line fits."""
+    history = parse(drill_text.splitlines())
+    timing = measure(history)
+    assert timing is not None
+    lines = shown_strip(timeline(history, timing))
+    line = next(one for one in lines if one.startswith("honor-ttl"))[NAME_WIDTH:]
+    order = [sign for before, sign in zip(" " + line, line, strict=False) if sign != before and sign in "12x"]
+    assert order == ["1", "x", "2", "1"]
+    assert all(len(one) <= 80 for one in lines)
+
+
+def test_one_failure_among_many_is_shown() -> None:
+    """A column in which most requests succeeded still shows the one that failed."""
+    good = [[0, 10.0, 10.1, "az1", ""]] * 50
+    lines = shown_strip(drawn(requests=[*good, [0, 10.0, 10.1, "error", ""]]))
+    assert lines[0].count("x") == 1
+
+
+@example(bars=[(0, 1.0, 2.0, "az1", "")], span=(0.0, 5e-324))
+@given(
+    bars=st.lists(
+        st.tuples(
+            st.just(0),
+            st.floats(-1e6, 1e6),
+            st.floats(-1e6, 1e6),
+            st.sampled_from(["az1", "az2", "az9", "error", "healthy", "other"]),
+            st.just(""),
+        )
+    ),
+    span=st.tuples(st.floats(-1e5, 1e5), st.floats(-1e5, 1e5)),
+)
+def test_any_times_give_whole_lines(bars: list[tuple[object, ...]], span: tuple[float, float]) -> None:
+    """Bars outside the span, backwards or of no length: a lane is always as wide as the others."""
+    line = shown_strip(drawn(bars=bars, span=list(span)))[0]
+    assert len(line) <= NAME_WIDTH + WIDTH
