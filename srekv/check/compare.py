@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from srekv.check.model import WORST_FIRST, Ruling, Verdict
+from srekv.check.model import CALLED, Ruling, Verdict
 from srekv.drill.events import COUNT, DURATION, SHARE, Kind
 
 
@@ -58,7 +58,7 @@ class Measures:
 
 
 _FIGURES = {
-    "verdict": (Kind("held, violated or unknown", lambda value: value in WORST_FIRST), False),
+    "verdict": (Kind("held, violated or unknown", lambda value: value in tuple(CALLED)), False),
     "outage_s": (DURATION, True),
     "lost": (COUNT, False),
     "availability": (SHARE, True),

@@ -18,10 +18,8 @@ Kind = Literal["read", "write", "cas", "delete"]
 Outcome = Literal["ok", "conflict", "fail", "unknown"]
 Ruling = Literal["held", "violated", "unknown"]
 
-WORST_FIRST: tuple[Ruling, ...] = ("violated", "unknown", "held")
-
-CALLED: dict[Ruling, str] = {"held": "held", "violated": "violated", "unknown": "inconclusive"}
-"""What a person reads for each ruling."""
+CALLED: dict[Ruling, str] = {"violated": "violated", "unknown": "inconclusive", "held": "held"}
+"""What a person reads for each ruling, the worst first."""
 
 TIMED_OUT = "time-out"
 

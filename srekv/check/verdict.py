@@ -12,7 +12,7 @@ from pathlib import Path
 from srekv.check.history import parse, paused_collector, read
 from srekv.check.linear import judge_linear
 from srekv.check.lost import judge_lost, losses
-from srekv.check.model import WORST_FIRST, History, Judgement, Operation, Ruling, Timing, Verdict, by_key, impossible
+from srekv.check.model import CALLED, History, Judgement, Operation, Ruling, Timing, Verdict, by_key, impossible
 from srekv.check.steady import doubt, in_doubt, judge_steady
 from srekv.check.timing import judge_timing, measure
 from srekv.drill.events import FORMAT
@@ -113,7 +113,7 @@ def _judge_objectives(objectives: Objectives, timing: Timing | None) -> list[Jud
 
 def worst(rulings: Iterable[Ruling]) -> Ruling:
     """The worst ruling: violated over unknown over held; held when there is none."""
-    return min(rulings, key=WORST_FIRST.index, default="held")
+    return min(rulings, key=list(CALLED).index, default="held")
 
 
 def _gaps(history: History) -> Iterator[str]:

@@ -139,17 +139,6 @@ def _no_later(events: Sequence[Event], check: object, since: float, took: float,
     return [replace(one, at=limit) if one in late else one for one in events]
 
 
-def _checks(events: Sequence[Event], lanes: _Lanes, begin: float, end: float) -> Iterable[Bar]:
-    """What the checkers say: how many of them fail, and the verdict."""
-    reports = [one for one in events if one.event in {"health", "observation"} and "check" in one.members]
-    for name in sorted({one.members["check"] for one in reports}):
-        told = [one for one in reports if one.members["check"] == name]
-        yield from _verdicts([one for one in told if one.event == "health"], _lane(lanes, f"check {name}"), begin, end)
-        seen = [one for one in told if one.event == "observation" and "checker" in one.members]
-        if seen:
-            yield from _checkers(seen, _lane(lanes, f"checkers of {name}"), end)
-
-
 def _runs(samples: Iterable[tuple[float, _State]], end: float) -> Iterator[tuple[float, float, _State]]:
     """From when to when each state lasts, the last one to the end: equal ones in a row are one."""
     firsts = [next(same) for _, same in groupby(samples, key=itemgetter(1))]
@@ -158,24 +147,27 @@ def _runs(samples: Iterable[tuple[float, _State]], end: float) -> Iterator[tuple
             yield begin, stop, state
 
 
-def _verdicts(polls: Sequence[Event], lane: int, begin: float, end: float) -> Iterable[Bar]:
+def _checks(events: Sequence[Event], lanes: _Lanes, begin: float, end: float) -> Iterable[Bar]:
+    """What health checks report, over time: the verdict, and how many checkers' last report was a failure."""
+    reports = [one for one in events if one.event in {"health", "observation"} and "check" in one.members]
     names = ("healthy", "failing", "checkers")
-    seen = [(max(one.at, begin), tuple(one.members.get(name) for name in names)) for one in polls]
-    for start, stop, (healthy, failing, checkers) in _runs([(begin, (True, None, None)), *seen], end):
-        state, word = ("healthy", "healthy") if healthy else (ERROR, "unhealthy")
-        count = "" if failing is None or checkers is None else f", {failing} of {checkers} checkers fail"
-        yield Bar(lane=lane, begin=start, end=stop, state=state, label=word + count)
-
-
-def _checkers(seen: Sequence[Event], lane: int, end: float) -> Iterable[Bar]:
-    """How many checkers' last report was a failure, over time."""
-    failing: dict[str, bool] = {}
-    for one, until in zip(seen, [*(other.at for other in seen[1:]), end], strict=True):
-        failing[one.members["checker"]] = not one.members["healthy"]
-        count = sum(failing.values())
-        if count and until > one.at:
-            label = f"{count} checkers failed their last probe"
-            yield Bar(lane=lane, begin=one.at, end=until, state=ERROR, label=label, share=count / CHECKERS)
+    for name in sorted({one.members["check"] for one in reports}):
+        lane = _lane(lanes, f"check {name}")
+        ours = [one for one in reports if one.members["check"] == name]
+        polls = [one for one in ours if one.event == "health"]
+        seen = [(max(one.at, begin), tuple(one.members.get(name) for name in names)) for one in polls]
+        for start, stop, (healthy, failing, checkers) in _runs([(begin, (True, None, None)), *seen], end):
+            state, word = ("healthy", "healthy") if healthy else (ERROR, "unhealthy")
+            count = "" if failing is None or checkers is None else f", {failing} of {checkers} checkers fail"
+            yield Bar(lane=lane, begin=start, end=stop, state=state, label=word + count)
+        probes = [one for one in ours if one.event == "observation" and "checker" in one.members]
+        failed: dict[str, bool] = {}
+        for one, until in zip(probes, [*(other.at for other in probes[1:]), end], strict=False):
+            failed[one.members["checker"]] = not one.members["healthy"]
+            number, lane = sum(failed.values()), _lane(lanes, f"checkers of {name}")
+            if number and until > one.at:
+                label = f"{number} checkers failed their last probe"
+                yield Bar(lane=lane, begin=one.at, end=until, state=ERROR, label=label, share=number / CHECKERS)
 
 
 def _answers(events: Sequence[Event], names: dict[str, str], lanes: _Lanes, end: float) -> Iterable[Bar]:
