@@ -90,7 +90,9 @@ class BaseLink:
             self._sock.shutdown(socket.SHUT_RDWR)
 
     def _send(self, message: Mapping[str, Any]) -> None:
-        line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        self._write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+
+    def _write(self, line: bytes) -> None:
         try:
             with self._write_lock:
                 self._sock.sendall(line)

@@ -117,6 +117,21 @@ async def test_large_messages_pass() -> None:
         assert await asyncio.to_thread(threads.call, "echo", text=text) == {"text": text}
 
 
+async def test_the_loop_does_not_wait_for_a_side_that_stopped_reading() -> None:
+    """More than the socket takes is sent to it without delay; hanging up still ends the link, and later calls."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        link = AsyncLink(ours, {})
+        async with asyncio.timeout(DEADLINE_S):
+            for _ in range(10):
+                link.notify("hear", text="x" * 1_000_000)
+            link.close()
+            await link.ended
+    for call in (link.notify, link.ask):
+        with pytest.raises(LinkClosedError):
+            call("hear")
+
+
 async def test_whoever_waits_learns_that_the_other_side_went() -> None:
     """An open call ends with an error when the link closes, later calls fail at once, and on_close is called once."""
     closed: list[int] = []

@@ -10,14 +10,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import shutil
 import signal
 import socket
 import socketserver
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from srekv.local.link import FD_VARIABLE, ThreadLink
 from srekv.local.machine import cloudinit
@@ -141,13 +143,52 @@ def _write_script(host: Host, path: Path, body: str) -> list[str]:
     return [str(path)] if text.startswith("#!") else ["/bin/sh", str(path)]
 
 
+class _Output:
+    """What a command prints, the start of each stream; all is read, also of a daemon that keeps one: nobody waits."""
+
+    def __init__(self, *pipes: IO[bytes]) -> None:
+        self._lock = threading.Lock()
+        self._open = list(pipes)
+        self._kept = {pipe: bytearray() for pipe in pipes}
+        for pipe in pipes:
+            os.set_blocking(pipe.fileno(), False)
+        _background(self._read_on)
+
+    def starts(self) -> list[str]:
+        """The first OUTPUT_LIMIT bytes of each stream, of what was written so far."""
+        with self._lock:
+            for pipe in self._open:
+                while len(self._kept[pipe]) < OUTPUT_LIMIT and self._read(pipe):
+                    pass
+            return [kept.decode(errors="replace") for kept in self._kept.values()]
+
+    def _read_on(self) -> None:
+        while self._open:
+            ready = select.select(self._open, [], [])[0]
+            with self._lock:
+                for pipe in ready:
+                    if self._read(pipe) == b"":
+                        self._open.remove(pipe)
+                        pipe.close()
+
+    def _read(self, pipe: IO[bytes]) -> bytes | None:
+        """What is there now: nothing at the end, None before it."""
+        try:
+            data = os.read(pipe.fileno(), 64 * 1024)
+        except BlockingIOError:
+            return None
+        kept = self._kept[pipe]
+        kept += data[: OUTPUT_LIMIT - len(kept)]
+        return data
+
+
 def _run_command(host: Host, command: str, script: str, timeout_s: float) -> dict[str, Any]:
-    """Run a script as AWS-RunShellScript does. Its output goes to files: a daemon may keep writing to it."""
-    place = host.root / "var/lib/amazon/ssm" / command
-    words = _write_script(host, place / "_script.sh", script)
-    outputs = [place / "stdout", place / "stderr"]
-    with outputs[0].open("wb") as stdout, outputs[1].open("wb") as stderr:
-        process = host.spawn(words, directory=Path(host.environment["HOME"]), output=stdout, errors=stderr)
+    """Run a script as AWS-RunShellScript does; it has ended when its own process has."""
+    words = _write_script(host, host.root / "var/lib/amazon/ssm" / command / "_script.sh", script)
+    home = Path(host.environment["HOME"])
+    process = host.spawn(words, directory=home, output=subprocess.PIPE, errors=subprocess.PIPE)
+    assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018 - they are pipes
+    output = _Output(process.stdout, process.stderr)
     ended = threading.Thread(target=process.wait, daemon=True)  # wait() with a limit only looks every 50 ms
     ended.start()
     ended.join(timeout_s)
@@ -158,13 +199,8 @@ def _run_command(host: Host, command: str, script: str, timeout_s: float) -> dic
         code, status = TIMED_OUT_CODE, "TimedOut"
     else:
         code, status = process.returncode, "Failed" if process.returncode else "Success"
-    texts = [_start_of(path) for path in outputs]
-    return {"code": code if code >= 0 else 128 - code, "stdout": texts[0], "stderr": texts[1], "status": status}
-
-
-def _start_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return file.read(OUTPUT_LIMIT).decode(errors="replace")
+    stdout, stderr = output.starts()
+    return {"code": code if code >= 0 else 128 - code, "stdout": stdout, "stderr": stderr, "status": status}
 
 
 def _serve(host: Host, systemctl: Systemctl) -> None:

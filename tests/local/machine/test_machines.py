@@ -371,6 +371,17 @@ async def test_output_is_bounded_and_background_jobs_survive_their_command(lab: 
     assert (await lab.run(f"sleep 0.2; kill -0 {answer['stderr']}"))["code"] == 0
 
 
+async def test_output_without_end_fills_no_disk(lab: Any) -> None:
+    """What a command writes until its deadline, and a daemon of it for ever, is dropped beyond its start."""
+    lab.machines.apply([lab.machine()])
+    await lab.reach("running")
+    answer = await lab.run("setsid yes more & echo $! >daemon; yes", timeout_s=1)
+    assert (answer["status"], len(answer["stdout"]), answer["stderr"]) == ("TimedOut", 1024 * 1024, "")
+    assert (await lab.run("kill -0 $(cat daemon)"))["code"] == 0
+    kept = sum(file.stat().st_size for file in lab.root().rglob("*") if file.is_file())
+    assert kept < 1024 * 1024
+
+
 async def test_nothing_of_the_operator_is_in_a_machine(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """No key, no profile, no variable of the operator reaches a machine's programs."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAOPERATOR")
