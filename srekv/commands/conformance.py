@@ -15,13 +15,13 @@ from srekv.commands.completion import proposing
 from srekv.commands.session import pass_invocation, session_of, target_config
 from srekv.config import Config
 from srekv.conformance.cases.catalogue import CASES, Case
-from srekv.conformance.cases.context import FAILURES, PREFIX, CaseContext, RetryPolicy
+from srekv.conformance.cases.context import PREFIX, CaseContext, RetryPolicy
 from srekv.conformance.cases.runner import Outcome, put_all
 from srekv.conformance.layer import Account, enforced_rules
 from srekv.conformance.rules import RULES, Rule
 from srekv.errors import CommandLine, FindingError, SrekvError, UsageError
 from srekv.local import control
-from srekv.provision.engine.answers import explain
+from srekv.provision.engine.answers import explained
 from srekv.ui.console import Narration, Screen, plain_table
 from srekv.ui.context import Invocation
 from srekv.ui.options import click_command, option
@@ -177,10 +177,8 @@ def _context(config: Config, session: boto3.Session, *, layered: bool) -> CaseCo
 
 def _owner(context: CaseContext) -> str:
     """The account that is asked; an early word about credentials that do not work."""
-    try:
+    with explained("asking whose account this is"):
         return str(context.call("sts.get_caller_identity")["Account"])
-    except FAILURES as error:
-        raise explain(error, "asking whose account this is") from None
 
 
 def _report(note: Callable[[str], None], outcome: Outcome) -> None:

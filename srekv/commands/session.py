@@ -66,10 +66,11 @@ def pass_invocation(work: Callable[[Invocation, O], None]) -> Callable[[click.Co
 
 def session_of(invocation: Invocation, config: Config) -> boto3.Session:
     """The session that makes this command's clients; with --verbose it reports each call."""
+    from srekv.provision.engine.answers import explained
     from srekv.provision.engine.clients import session_for
     from srekv.provision.engine.tracing import trace
 
-    with _readable_configuration():
+    with explained("reading the AWS configuration"):
         session = session_for(config)
     if invocation.verbose:
         trace(session, invocation.screen.aside)
@@ -96,9 +97,10 @@ def _region(invocation: Invocation) -> str:
     """The Region of this invocation, refused if there is none of that name."""
     region = invocation.region
     if not region and not invocation.is_local:
-        with _readable_configuration():
-            from srekv.sessions import new_session
+        from srekv.provision.engine.answers import explained
+        from srekv.sessions import new_session
 
+        with explained("reading the AWS configuration"):
             region = new_session(profile=invocation.profile).region_name
     # The default one is not looked up: botocore would be imported before the local cloud starts.
     if region is None or region == DEFAULT_REGION:
@@ -107,19 +109,6 @@ def _region(invocation: Invocation) -> str:
 
     refuse_unknown_region(region)
     return region
-
-
-@contextmanager
-def _readable_configuration() -> Iterator[None]:
-    """An error of the AWS configuration files in our own words."""
-    from botocore.exceptions import BotoCoreError
-
-    from srekv.provision.engine.answers import explain
-
-    try:
-        yield
-    except BotoCoreError as error:
-        raise explain(error, "reading the AWS configuration") from None
 
 
 @contextmanager
