@@ -9,11 +9,9 @@ from typing import Any
 
 import pytest
 
-from srekv.config import Config
 from srekv.errors import SrekvError, UsageError
-from srekv.provision.stack import Stack, connect
+from srekv.provision.stack import Stack
 from srekv.provision.steps.table import Holding
-from tests.support.watcher import Log
 
 ITEM = {"key": {"S": "k"}, "value": {"B": b"v"}}
 
@@ -165,17 +163,12 @@ def test_a_backup_that_cannot_be(world: Any) -> None:
     assert world.census()["tables"] == 1
 
 
-def _in_another_region(world: Any) -> Stack:
-    config = Config(target="aws", endpoint=world.endpoint, region="eu-west-1", access_key="k", secret_key="s")
-    return connect(config, {}, Log())
-
-
 def test_another_region_is_refused(world: Any) -> None:
     """Half of a stack shows in every Region: `down` in a wrong one is refused before anything."""
     tags = [*TAGS, {"Key": "srekv:region", "Value": "us-east-1"}]
     world.put_role("EC2_DynamoDB_Access", Path="/srekv/srekv/", Tags=tags)
     with pytest.raises(UsageError, match="the stack srekv is in us-east-1, not in eu-west-1"):
-        _in_another_region(world)
+        world.stack(region="eu-west-1")[0]
 
 
 def _take_role_away(world: Any) -> None:
@@ -209,7 +202,7 @@ def test_another_region_is_refused_without_the_role(world: Any) -> None:
         before = world.listing()
         for work in (Stack.down, lambda stack: stack.up(wait=False)):
             with pytest.raises(UsageError, match="the stack srekv is in us-east-1, not in eu-west-1"):
-                work(_in_another_region(world))
+                work(world.stack(region="eu-west-1")[0])
         assert world.listing() == before
 
     assert world.down()[0] == ()
@@ -229,7 +222,7 @@ def test_a_zone_that_lost_its_tags_tells_its_region_by_its_vpc(world: Any) -> No
     )
     world.by_hand("iam").delete_instance_profile(InstanceProfileName="EC2_DynamoDB_Access")
     with pytest.raises(UsageError, match="the stack srekv is in us-east-1"):
-        _in_another_region(world).down()
+        world.stack(region="eu-west-1")[0].down()
 
 
 def test_the_question_and_the_document(world: Any, tmp_path: Path) -> None:

@@ -13,10 +13,7 @@ from typing import Any
 import boto3
 import pytest
 
-from srekv.config import Config
 from srekv.errors import SrekvError
-from srekv.provision.stack import connect
-from tests.support.watcher import Log
 
 FEW = range(1)
 """The seeds of an ordinary test run; the sweep takes MANY."""
@@ -95,11 +92,10 @@ def _together(world: Any, seed: int, *commands: str) -> list[SrekvError | None]:
     turns = Turns(seed)
 
     def run(me: int, command: str) -> SrekvError | None:
-        config = Config(target="aws", endpoint=world.endpoint)
         session = _session(world)
         turns.attach(session, me)
         try:
-            stack = connect(config, {}, Log(), session=session)
+            stack, _ = world.stack(session=session)
             if command == "up":
                 stack.up(wait=False)
             else:
@@ -176,7 +172,7 @@ def test_interrupted(strict: Any, interrupt: Callable[[], None], command: str, s
 
     session = _session(strict)
     session.events.register("before-call", count)
-    stack = connect(Config(target="aws", endpoint=strict.endpoint), {}, Log(), session=session)
+    stack, _ = strict.stack(session=session)
     with pytest.raises(KeyboardInterrupt):
         stack.up(wait=False) if command == "up" else stack.down()
 

@@ -241,11 +241,13 @@ class World:
             service, region_name=region, endpoint_url=self.endpoint, config=BotoConfig(retries=retries)
         )
 
-    def stack(self, stack: str = "srekv", *, dry: bool = False, **given: Any) -> tuple[Stack, Log]:
+    def stack(
+        self, stack: str = "srekv", *, dry: bool = False, region: str = "us-east-1", session: Any = None, **given: Any
+    ) -> tuple[Stack, Log]:
         """A stack as a command would open it, and its log."""
         log = Log()
-        config = Config(target="aws", endpoint=self.endpoint, stack=stack)
-        return connect(config, given, log, dry=dry, session=self._session), log
+        config = dataclasses.replace(self.config, stack=stack, region=region)
+        return connect(config, given, log, dry=dry, session=session or self._session), log
 
     def up(
         self, stack: str = "srekv", *, dry: bool = False, wait: bool = False, preflight: Any = None, **given: Any
