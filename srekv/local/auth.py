@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 TIME_FORMAT = "%Y%m%dT%H%M%SZ"
@@ -36,8 +36,7 @@ class Refusal(Exception):
         self.message = message
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scope:
+class Scope(NamedTuple):
     """What an Authorization header claims: whose key, for which service and Region, which headers are signed."""
 
     access_key: str
@@ -67,8 +66,7 @@ class Caller:
     machine: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Minted:
+class _Minted(NamedTuple):
     secret: str
     token: str
     expires: datetime
@@ -89,12 +87,8 @@ class Keyring:
         """Fresh credentials of a role for one machine, in the shape that the instance metadata service answers with."""
         now = self._now()
         key = "ASIA" + base64.b32encode(secrets.token_bytes(10)).decode()
-        minted = _Minted(
-            secret=secrets.token_urlsafe(30),
-            token=secrets.token_urlsafe(96),
-            expires=now + ROLE_LIFETIME,
-            caller=Caller(role=role, machine=machine),
-        )
+        caller = Caller(role=role, machine=machine)
+        minted = _Minted(secrets.token_urlsafe(30), secrets.token_urlsafe(96), now + ROLE_LIFETIME, caller)
         with self._lock:
             self._minted = {name: old for name, old in self._minted.items() if old.expires > now - ROLE_LIFETIME}
             self._minted[key] = minted
@@ -111,17 +105,17 @@ class Keyring:
         digest = hashlib.sha256(request.body).hexdigest()
         if request.headers.get("x-amz-content-sha256", digest) != digest:
             raise Refusal("missing")
-        secret, caller = self._secret_of(scope, request.headers.get("x-amz-security-token", ""))
+        secret, caller = self._secret_of(scope.access_key, request.headers.get("x-amz-security-token", ""))
         self._check_clock(request.headers.get("x-amz-date", ""), scope)
         if not hmac.compare_digest(_signature(request, digest, scope, secret).encode(), scope.signature.encode()):
             raise Refusal("mismatch")
         return caller
 
-    def _secret_of(self, scope: Scope, token: str) -> tuple[str, Caller]:
-        if scope.access_key == self._key:
+    def _secret_of(self, key: str, token: str) -> tuple[str, Caller]:
+        if key == self._key:
             return self._secret, Caller()
         with self._lock:
-            minted = self._minted.get(scope.access_key)
+            minted = self._minted.get(key)
         if minted is None or not hmac.compare_digest(token.encode(), minted.token.encode()):
             raise Refusal("unknown")
         if minted.expires <= self._now():
@@ -153,18 +147,10 @@ def parse_authorization(header: str) -> Scope:
         signature = fields["Signature"]
     except (KeyError, ValueError):
         raise Refusal("missing") from None
-    if (algorithm, terminator) != ("AWS4-HMAC-SHA256", "aws4_request") or not {"host", "x-amz-date"} <= set(
-        signed_headers
-    ):
+    known = (algorithm, terminator) == ("AWS4-HMAC-SHA256", "aws4_request")
+    if not known or not {"host", "x-amz-date"}.issubset(signed_headers):
         raise Refusal("missing")
-    return Scope(
-        access_key=key,
-        date=date,
-        region=region,
-        service=service.lower(),
-        signed_headers=signed_headers,
-        signature=signature,
-    )
+    return Scope(key, date, region, service.lower(), signed_headers, signature)
 
 
 def _signature(request: HttpRequest, digest: str, scope: Scope, secret: str) -> str:

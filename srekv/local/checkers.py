@@ -86,11 +86,10 @@ class Checkers:
         for index, region in enumerate(REGIONS):
             for number in range(1, PROBERS_PER_REGION + 1):
                 prober = _Prober(region=region, address=f"127.54.{index}.{number}")
-                task = asyncio.get_running_loop().create_task(self._run(watch, prober))
+                task = asyncio.create_task(self._run(watch, prober))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
-                watch.probers.append(prober)
-                watch.tasks.append(task)
+                watch.probers[prober] = task
 
     async def _run(self, watch: _Watch, prober: _Prober) -> None:
         dice = random.Random(f"{self._seed}/{watch.check.id}/{prober.address}")  # noqa: S311 - guards nothing
@@ -99,7 +98,7 @@ class Checkers:
         while True:
             check = watch.check
             report = await probe(check, source=prober.address, speed=self._speed)
-            if check is watch.check or _asked(check) == _asked(watch.check):
+            if _asked(check) == _asked(watch.check):
                 prober.record(report, threshold=watch.check.threshold)
                 self._judge(watch)
             await asyncio.sleep(share * watch.check.interval / self._speed)
@@ -126,8 +125,7 @@ class _Watch:
 
     def __init__(self, check: HealthCheck) -> None:
         self.check = check
-        self.probers: list[_Prober] = []
-        self.tasks: list[asyncio.Task[None]] = []
+        self.probers: dict[_Prober, asyncio.Task[None]] = {}
         self.last_verdict = True
 
     def verdict(self) -> bool:
@@ -135,12 +133,12 @@ class _Watch:
         return verdict(opinions, inverted=self.check.inverted, disabled=self.check.disabled)
 
     def end(self) -> None:
-        for task in self.tasks:
+        for task in self.probers.values():
             task.cancel()
-        self.tasks, self.probers = [], []
+        self.probers.clear()
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class _Prober:
     """One checker's memory: its opinion and, as the control plane wants it, the last thing it saw."""
 

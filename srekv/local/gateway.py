@@ -143,14 +143,11 @@ class _Listener:
             self._join(client, machine)
 
     def _join(self, client: socket.socket, machine: Place) -> None:
-        try:
-            relay = None if is_foreign(machine) else _Relay(client, machine, self._relays.discard)
-        except OSError:  # out of file descriptors between the two ends
-            relay = None
-        if relay is None:
-            _close_with_reset(client)
-            return
-        self._relays.add(relay)
+        with contextlib.suppress(OSError):  # out of file descriptors between the two ends
+            if not is_foreign(machine):
+                self._relays.add(_Relay(client, machine, self._relays.discard))
+                return
+        _close_with_reset(client)
 
     def _swallow(self) -> None:
         """Shrink the accept queue to nothing and fill it: from here on Linux drops SYNs."""

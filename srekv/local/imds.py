@@ -178,11 +178,6 @@ def _parse(head: bytes) -> tuple[str, str, dict[str, str]]:
 
 def _render(response: Response) -> bytes:
     body = response.body.encode("latin-1", "replace")
-    lines = [
-        f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}",
-        "Content-Type: text/plain",
-        "Server: EC2ws",
-        f"Content-Length: {len(body)}",
-        *response.headers,
-    ]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+    first = f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}"
+    headers = ("Content-Type: text/plain", "Server: EC2ws", f"Content-Length: {len(body)}", *response.headers)
+    return "\r\n".join((first, *headers, "", "")).encode() + body

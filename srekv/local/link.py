@@ -34,11 +34,8 @@ class LinkClosedError(LinkError):
     """The other side has gone; nothing more will be answered."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "the local cloud's two processes lost each other",
-            why="one of them ended",
-            next_step="srekv local logs",
-        )
+        what = "the local cloud's two processes lost each other"
+        super().__init__(what, why="one of them ended", next_step="srekv local logs")
 
 
 class BaseLink:

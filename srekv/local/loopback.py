@@ -87,16 +87,14 @@ def ask_kernel(own: Place, peer: Place) -> int | None:
 def read_table(own: Place, peer: Place) -> int | None:
     """As `owner`, from /proc/net: every socket is read, which takes milliseconds."""
     for table, prefix in (("tcp", b""), ("tcp6", _MAPPED)):
-        wanted = [f"{_hex(prefix + socket.inet_aton(host))}:{port:04X}" for host, port in (peer, own)]
+        wanted = []
+        for host, port in (peer, own):  # an address' words are in the computer's own order of bytes
+            words = struct.iter_unpack("=I", prefix + socket.inet_aton(host))
+            wanted.append("".join(f"{word:08X}" for (word,) in words) + f":{port:04X}")
         for row in map(str.split, Path("/proc/net", table).read_text().splitlines()):
             if row[1:3] == wanted:
                 return _of_open(int(row[7]), int(row[9]))
     return None
-
-
-def _hex(address: bytes) -> str:
-    """An address as the tables of /proc/net write it: its words in the computer's own order of bytes."""
-    return "".join(f"{word:08X}" for (word,) in struct.iter_unpack("=I", address))
 
 
 def _of_open(uid: int, inode: int) -> int | None:

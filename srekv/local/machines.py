@@ -89,9 +89,7 @@ class Machines:
         alive = [link for runner in self._runners.values() if (link := runner.uplink()) is not None]
         self._silent |= {link.public: link.ports for link in alive}
         gone = self._silent.keys() - {link.public for link in alive}
-        return alive + [
-            Uplink(public=public, private="", ports=self._silent[public], up=False) for public in sorted(gone)
-        ]
+        return alive + [Uplink(public=one, private="", ports=self._silent[one], up=False) for one in sorted(gone)]
 
     async def run(self, machine: str, command: str, script: str, timeout_s: float) -> dict[str, Any]:
         """Run a script in a machine; the answer of init's `run`. Raises LinkError when it is not running."""
@@ -189,9 +187,8 @@ class _Runner:
             try:
                 await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                if not wanted.done():
-                    wanted.cancel()
-            if wanted.done() and not wanted.cancelled():
+                wanted.cancel()
+            if wanted.done():
                 await self._become(wanted.result())
             elif self.state == "running":
                 await self._off(patience_s=0)
@@ -281,14 +278,10 @@ def _packages() -> list[str]:
 def _spawn_init(token: str, descriptor: int) -> subprocess.Popen[bytes]:
     """Start a machine's first process: no site module, nothing of the operator's environment."""
     path = dict.fromkeys([str(PACKAGE_ROOT), str(Path(yaml.__file__).parents[1])])
+    variables = {"PYTHONPATH": os.pathsep.join(path), "PATH": os.defpath, FD_VARIABLE: str(descriptor), TOKEN: token}
     return subprocess.Popen(
         [sys.executable, "-S", "-P", "-m", "srekv.local.machine.init"],
-        env={
-            "PYTHONPATH": os.pathsep.join(path),
-            "PATH": os.defpath,
-            FD_VARIABLE: str(descriptor),
-            TOKEN: token,
-        },
+        env=variables,
         pass_fds=[descriptor],
         stdin=subprocess.DEVNULL,
         start_new_session=True,

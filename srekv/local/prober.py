@@ -22,8 +22,7 @@ import socket
 import ssl
 import zlib
 from collections.abc import Coroutine
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from srekv.local.loopback import is_foreign
 from srekv.local.model import HealthCheck
@@ -54,8 +53,7 @@ _NO_STRING = "The string was not found in the first 5,120 bytes of the response 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """What a look at the endpoint found; `status` is worded as GetHealthCheckStatus words it."""
 
     passed: bool
@@ -152,14 +150,9 @@ async def _connect(check: HealthCheck, source: str) -> tuple[asyncio.StreamReade
 def _request(check: HealthCheck) -> bytes:
     host = check.host or (check.address if check.port == 80 else f"{check.address}:{check.port}")
     path = check.path if check.path.startswith("/") else f"/{check.path}"
-    lines = (
-        f"GET {path} HTTP/1.1",
-        f"Host: {host}",
-        "Connection: close",
-        f"User-Agent: Amazon-Route53-Health-Check-Service (ref {check.id})",
-        "Accept: */*",
-    )
-    return "".join(f"{line}\r\n" for line in (*lines, "")).encode()
+    agent = f"Amazon-Route53-Health-Check-Service (ref {check.id})"
+    lines = (f"GET {path} HTTP/1.1", f"Host: {host}", "Connection: close", f"User-Agent: {agent}", "Accept: */*", "")
+    return "".join(f"{line}\r\n" for line in lines).encode()
 
 
 async def _read_head(reader: asyncio.StreamReader) -> str:

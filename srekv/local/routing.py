@@ -82,10 +82,9 @@ def choose(records: Sequence[Record], routes: Routes, *, depth: int = 0) -> tupl
     if any(record.multivalue for record in records):
         healthy = [record for record in records if routes.health[record]] or list(records)
         return tuple(routes.dice.sample(healthy, min(len(healthy), MOST_VALUES)))
-    ordered = sorted(records, key=lambda record: _preference(record, routes))
-    chosen = _first_healthy(ordered, routes.health)
-    if chosen is None:
+    if not records:
         return ()
+    chosen = _first_healthy(sorted(records, key=lambda record: _preference(record, routes)), routes.health)
     if chosen.region and math.isinf(distance(routes.region, chosen.region)):
         raise UnemulatedError(f"how far {chosen.region} is from {routes.region} is not known")
     if chosen.alias is None:
@@ -135,10 +134,10 @@ def _preference(record: Record, routes: Routes) -> tuple[bool, float]:
     return record.failover == "SECONDARY", 0.0
 
 
-def _first_healthy(ordered: Sequence[Record], health: Mapping[Record, Health]) -> Record | None:
+def _first_healthy(ordered: Sequence[Record], health: Mapping[Record, Health]) -> Record:
     for record in ordered:
         if health[record] is None and record.alias:
             raise UnemulatedError(f"the health of {record.alias.name}, which decides on {record.name}, is not known")
         if health[record]:
             return record
-    return ordered[0] if ordered else None
+    return ordered[0]

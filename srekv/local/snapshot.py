@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -176,27 +176,29 @@ def _as_api(record: RecordSet) -> dict[str, Any]:
 
 def leftovers(world: World) -> list[str]:
     """What a user has made and not yet removed, as "kind id"; the caller holds the world's lock."""
-    return [f"{kind} {name}" for kind, name in _leftovers(world)]
+    found: list[str] = []
 
+    def add(kind: str, names: Iterable[str | None]) -> None:
+        found.extend(f"{kind} {name}" for name in names)
 
-def _leftovers(world: World) -> Iterator[tuple[str, str]]:
     for ec2 in world.backends("ec2").values():
-        yield from (("instance", one.id) for one in ec2.all_instances() if one.state != "terminated")
-        yield from (("volume", name) for name in ec2.volumes)
-        yield from (("address", one.public_ip) for one in ec2.addresses)
+        add("instance", (one.id for one in ec2.all_instances() if one.state != "terminated"))
+        add("volume", ec2.volumes)
+        add("address", (one.public_ip for one in ec2.addresses))
         groups = (group for groups in ec2.groups.values() for group in groups.values())
-        yield from (("security-group", group.id) for group in groups if group.name != "default")
-        yield from (("key-pair", name) for name in ec2.key_pairs)
-        yield from (("vpc", vpc.id) for vpc in ec2.vpcs.values() if not vpc.is_default)
+        add("security-group", (group.id for group in groups if group.name != "default"))
+        add("key-pair", ec2.key_pairs)
+        add("vpc", (vpc.id for vpc in ec2.vpcs.values() if not vpc.is_default))
     for route53 in world.backends("route53").values():
-        yield from (("hosted-zone", zone.resource_id) for zone in route53.zones.values())
-        yield from (("health-check", name) for name in route53.health_checks)
+        add("hosted-zone", (zone.resource_id for zone in route53.zones.values()))
+        add("health-check", route53.health_checks)
     for iam in world.backends("iam").values():
-        yield from (("role", role.name) for role in iam.roles.values())
-        yield from (("instance-profile", profile.name) for profile in iam.instance_profiles.values())
+        add("role", (role.name for role in iam.roles.values()))
+        add("instance-profile", (profile.name for profile in iam.instance_profiles.values()))
     for dynamodb in world.backends("dynamodb").values():  # under a lock of its own: from copies
-        yield from (("table", name) for name in list(dynamodb.tables))
-        yield from (("backup", backup.name) for backup in list(dynamodb.backups.values()))
+        add("table", list(dynamodb.tables))
+        add("backup", (backup.name for backup in list(dynamodb.backups.values())))
     for cloudwatch in world.backends("cloudwatch").values():
-        yield from (("alarm", name) for name in cloudwatch.alarms)
-        yield from (("dashboard", name) for name in cloudwatch.dashboards)
+        add("alarm", cloudwatch.alarms)
+        add("dashboard", cloudwatch.dashboards)
+    return found

@@ -76,7 +76,12 @@ def claimed_network() -> Iterator[tuple[str, socket.socket]]:
                 if error.errno == errno.EADDRINUSE:
                     continue
                 if error.errno == errno.EADDRNOTAVAIL:
-                    raise _no_aliases(subnet) from None
+                    commands = "\n".join(f"sudo ifconfig lo0 alias {subnet}.{host} up" for host in _NEEDED_HOSTS)
+                    raise SrekvError(
+                        f"{subnet}.1 is not an address of this computer",
+                        why="only 127.0.0.1 is configured on its loopback interface",
+                        next_step=f"add the addresses that a local cloud needs (until the next restart):\n{commands}",
+                    ) from None
                 raise SrekvError(f"cannot listen on {subnet}.1 port {API_PORT}", why=str(error)) from None
             yield subnet, listener
             return
@@ -84,15 +89,6 @@ def claimed_network() -> Iterator[tuple[str, socket.socket]]:
         "no loopback network is free for a local cloud",
         why=f"port {API_PORT} is taken on 127.53.0.1 to 127.53.{NETWORKS - 1}.1",
         next_step=f"stop what listens on port {API_PORT} of every address",
-    )
-
-
-def _no_aliases(subnet: str) -> SrekvError:
-    commands = "\n".join(f"sudo ifconfig lo0 alias {subnet}.{host} up" for host in _NEEDED_HOSTS)
-    return SrekvError(
-        f"{subnet}.1 is not an address of this computer",
-        why="only 127.0.0.1 is configured on its loopback interface",
-        next_step=f"add the addresses that a local cloud needs (until the next restart):\n{commands}",
     )
 
 
@@ -220,13 +216,6 @@ async def _first(*awaitables: Any) -> None:
             task.cancel()
 
 
-def _claim_life(directory: Path, descriptor: int) -> None:
-    if not runtimes.try_lock(descriptor):
-        raise SrekvError(f"another local cloud runs in {directory}", next_step="srekv local status")
-    os.truncate(descriptor, 0)
-    os.write(descriptor, str(os.getpid()).encode())
-
-
 def main(arguments: Sequence[str]) -> int:
     """Serve one local cloud; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m srekv.local.supervisor")
@@ -241,8 +230,7 @@ def main(arguments: Sequence[str]) -> int:
     pipe = os.fdopen(options.ready_fd, "w")  # open until the process ends: a traceback is in the log by then
     with (directory / runtimes.LIFE_LOCK).open("a") as life:
         try:
-            _claim_life(directory, life.fileno())
-            _live_in(options, pipe)
+            _live_in(options, life, pipe)
         except SrekvError as error:
             _log.error("%s", error)
             _report(pipe, {"what": error.what, "why": error.why, "next_step": str(error.next_step)})
@@ -250,8 +238,12 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _live_in(options: argparse.Namespace, pipe: IO[str]) -> None:
-    """Live once, in a directory that is ours."""
+def _live_in(options: argparse.Namespace, life: IO[str], pipe: IO[str]) -> None:
+    """Live once, in a directory that is ours once `life` is locked."""
+    if not runtimes.try_lock(life.fileno()):
+        raise SrekvError(f"another local cloud runs in {options.directory}", next_step="srekv local status")
+    life.truncate(0)
+    print(os.getpid(), end="", file=life, flush=True)
     with claimed_network() as (subnet, listener):
         runtime = Runtime(
             pid=os.getpid(),

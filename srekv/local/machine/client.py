@@ -19,8 +19,7 @@ RESOLVERS = ("169.254.169.253", "172.31.0.2")
 
 def systemctl(words: list[str]) -> int:
     """Ask init and say what it said."""
-    directory = os.environ["SREKV_MACHINE_DIRECTORY"]
-    os.chdir(directory)
+    os.chdir(os.environ["SREKV_MACHINE_DIRECTORY"])
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.connect("control.sock")
         connection.sendall(json.dumps(words).encode() + b"\n")
@@ -33,25 +32,11 @@ def systemctl(words: list[str]) -> int:
 
 def venv(words: list[str]) -> int:
     """Make virtual environments without copying or installing anything."""
-    for name in words:
-        if not name.startswith("-"):
-            _make_venv(name)
-    return 0
-
-
-def _make_venv(name: str) -> None:
     import shutil
     from pathlib import Path
 
-    directory = Path(name).absolute()
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    binaries = directory / "bin"
-    packages = directory / "lib" / f"python{version}" / "site-packages"
-    binaries.mkdir(parents=True, exist_ok=True)
-    packages.mkdir(parents=True, exist_ok=True)
     base = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
-    (directory / "pyvenv.cfg").write_text(f"home = {Path(base).parent}\ninclude-system-site-packages = false\n")
-    (packages / "borrowed.pth").write_text(os.environ.get("SREKV_MACHINE_PACKAGES", "").replace(":", "\n") + "\n")
     programs = {  # waitress-serve, flask, gunicorn: whatever an installation would have brought
         program.name: str(program)
         for program in Path(sys.executable).parent.iterdir()
@@ -59,32 +44,35 @@ def _make_venv(name: str) -> None:
     }
     programs |= dict.fromkeys(("python", "python3", f"python{version}"), base)
     programs |= dict.fromkeys(("pip", "pip3"), shutil.which("pip3") or "/bin/true")
-    for program, target in programs.items():
-        if not (binaries / program).is_symlink():
-            (binaries / program).symlink_to(target)
+    for directory in (Path(word).absolute() for word in words if not word.startswith("-")):
+        binaries, packages = directory / "bin", directory / f"lib/python{version}/site-packages"
+        binaries.mkdir(parents=True, exist_ok=True)
+        packages.mkdir(parents=True, exist_ok=True)
+        (directory / "pyvenv.cfg").write_text(f"home = {Path(base).parent}\ninclude-system-site-packages = false\n")
+        (packages / "borrowed.pth").write_text(os.environ.get("SREKV_MACHINE_PACKAGES", "").replace(":", "\n") + "\n")
+        for program, target in programs.items():
+            if not (binaries / program).is_symlink():
+                (binaries / program).symlink_to(target)
+    return 0
 
 
 def curl(words: list[str]) -> int:
     """The host's curl; names that the VPC's resolver knows go to the addresses that it gives."""
+    import importlib
+    from pathlib import Path
     from urllib.parse import urlsplit
 
+    sys.path.insert(0, str(Path(__file__).with_name("netshim")))
+    lookup = importlib.import_module("machine_network").lookup
     service = os.environ["AWS_EC2_METADATA_SERVICE_ENDPOINT"].removeprefix("http://")
     options = ["--connect-to", f"{METADATA}:80:{service}"]
     for word in words:
         url = urlsplit(word if "://" in word else f"http://{word}")
         host = url.hostname or ""
-        if "." in host and not host.replace(".", "").isdigit():
-            options += _resolved(host, url.port or (443 if url.scheme == "https" else 80))
+        if "." in host and not host.replace(".", "").isdigit() and (addresses := lookup(host)):
+            port = url.port or (443 if url.scheme == "https" else 80)
+            options += ["--resolve", f"{host}:{port}:{addresses[0]}"]
     return _host_command("curl", [*options, *words])
-
-
-def _resolved(host: str, port: int) -> list[str]:
-    import importlib
-    from pathlib import Path
-
-    sys.path.insert(0, str(Path(__file__).with_name("netshim")))
-    addresses: list[str] = importlib.import_module("machine_network").lookup(host)
-    return ["--resolve", f"{host}:{port}:{addresses[0]}"] if addresses else []
 
 
 def dig(words: list[str]) -> int:

@@ -29,15 +29,9 @@ LEFT_OUT = {kind: prefix for prefix, kind in KINDS.items() if kind not in (ARCHI
 """Types of parts whose content is not known before something else runs, and how they start."""
 
 PER_BOOT, PER_INSTANCE, PER_ONCE = (f"{SCRIPT}-per-{often}" for often in ("boot", "instance", "once"))
-_KNOWN = ("write_files", "bootcmd", "runcmd", "cloud_final_modules")
-_TRUE = ("true", "1", "on", "yes")
 _IN_NAMES = frozenset(f"_-.(){string.ascii_letters}{string.digits}")
 
 _Merger = tuple[str, Collection[str]]  # the type that it merges, and its options
-
-_DEFAULT_MERGERS: tuple[_Merger, ...] = (("dict", ("replace",)), ("list", ()), ("str", ()))
-
-_FORM = re.compile(r"([a-z_]\w*)\((.*?)\)")
 
 
 class File(NamedTuple):
@@ -106,7 +100,8 @@ class _Reading:
         folders = [self._scripts[kind].items() for kind in (PER_ONCE, PER_BOOT, PER_INSTANCE, SCRIPT)]
         once, each, instance, user = map(self._runnable, folders)
         files = (*self._files(deferred=False), *self._files(deferred=True))
-        if left_out := [str(key) for key in config if key not in _KNOWN]:
+        known = ("write_files", "bootcmd", "runcmd", "cloud_final_modules")
+        if left_out := [str(key) for key in config if key not in known]:
             self._notes.append(f"left out of the cloud-config: {', '.join(left_out)}")
         later = (*each, *user) if _runs_always(config.get("cloud_final_modules")) else each
         return Plan(files, boot, (*once, *each, *instance, *user), later, tuple(self._notes))
@@ -219,26 +214,25 @@ def _runs_always(modules: Any) -> bool:
 
 def _is_true(entry: Mapping[str, Any], name: str) -> bool:
     value = entry[name] if name in entry else False  # noqa: SIM401 - an entry may be a text, which has no .get
-    return value if isinstance(value, bool) else str(value).lower().strip() in _TRUE
+    return value if isinstance(value, bool) else str(value).lower().strip() in ("true", "1", "on", "yes")
 
 
 def _mergers_of(config: dict[str, Any], header: str) -> tuple[_Merger, ...]:
     """Those that a part names itself, which are taken out of it, and in its header. Raises ValueError and others."""
     how = config.pop("merge_how", None)
-    if how is None:
-        how = config.pop("merge_type", None)
+    how = config.pop("merge_type", None) if how is None else how
     own = _parse_mergers(how) if isinstance(how, str) else [_as_merger(one) for one in how or ()]
     mergers = (*own, *_parse_mergers(header))
     if unknown := {name for name, _ in mergers} - {"dict", "list", "str"}:
         raise ValueError(f"no merger is called {', '.join(sorted(unknown))}")
-    return mergers or _DEFAULT_MERGERS
+    return mergers or (("dict", ("replace",)), ("list", ()), ("str", ()))
 
 
 def _parse_mergers(text: str) -> list[_Merger]:
     """Such as "list(append)+dict(recurse_array)+str()"."""
     found: list[_Merger] = []
     for one in filter(None, (one.lower().strip().replace("-", "_") for one in text.split("+"))):
-        form = _FORM.fullmatch(one)
+        form = re.fullmatch(r"([a-z_]\w*)\((.*?)\)", one)
         if form is None:
             raise ValueError(f"{one!r} names no merger")
         found.append((form[1].removeprefix("m_"), [option.strip() for option in form[2].split(",")]))

@@ -7,6 +7,7 @@ root are left alone, so rewriting twice is harmless.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -15,7 +16,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from srekv.local.machine import shims
 
@@ -31,6 +32,8 @@ SKELETON = (
     *("srv", "tmp", "usr/local/bin", "var/lib/cloud", "var/log"),
 )
 """What exists on a freshly installed machine."""
+
+_REAP_S = 2.0
 
 _START = r"(?<![\w./\-~})*])"
 _END = r"(?![\w.-])"
@@ -64,11 +67,9 @@ class Rewriter:
         return self.root.joinpath(*parts)
 
     def _replace(self, match: re.Match[str]) -> str:
-        if match["keep"]:
-            return match["keep"]
-        if match["moved"]:
-            return f"{self.root}{match['moved']}"
-        return f"{self._shims}/{match['command']}"
+        if match["command"]:
+            return f"{self._shims}/{match['command']}"
+        return match["keep"] or f"{self.root}{match['moved']}"
 
 
 def is_shell(text: str) -> bool:
@@ -144,19 +145,16 @@ class Host:
             return child
 
     def reap(self) -> None:
-        """Collect dead processes that were left to us by parents of theirs that ended; never a child of `spawn`."""
-        if sys.platform != "linux":
-            return  # they were left to somebody else
-        with self._lock:
-            own = {child.pid for child in self._children if child.returncode is None}
-            while True:
-                try:
-                    dead: Any = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-                except ChildProcessError:
-                    return
-                if dead is None or dead.si_pid in own:
-                    return
-                os.waitpid(dead.si_pid, os.WNOHANG)
+        """For ever, collect the dead processes that parents which ended left to us; never a child of `spawn`."""
+        while sys.platform == "linux":  # elsewhere they are left to somebody else
+            time.sleep(_REAP_S)
+            with self._lock:
+                own = {child.pid for child in self._children if child.returncode is None}
+                with contextlib.suppress(ChildProcessError):
+                    while (dead := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
+                        if dead.si_pid in own:
+                            break
+                        os.waitpid(dead.si_pid, os.WNOHANG)
 
     def switch_off(self) -> None:
         """No process starts from now on."""

@@ -32,9 +32,6 @@ TIMED_OUT_CODE = 137  # exit code of a script that was killed at its deadline (1
 
 FIRST_BOOT_MARK = "var/lib/cloud/instance/boot-finished"
 CONSOLE_LIMIT = 4 * 1024 * 1024  # a longer console log starts anew at the next boot
-_VOLATILE = ("run", "tmp")  # directories that are empty after a boot: they are tmpfs on Amazon Linux 2023
-
-_REAP_S = 2.0
 
 
 class Init:
@@ -50,7 +47,7 @@ class Init:
         console = host.directory / CONSOLE
         if console.exists() and console.stat().st_size > CONSOLE_LIMIT:
             console.unlink()
-        for name in _VOLATILE:
+        for name in ("run", "tmp"):  # empty after a boot: they are tmpfs on Amazon Linux 2023
             shutil.rmtree(host.root / name, ignore_errors=True)
         for name in SKELETON:
             host.root.joinpath(name).mkdir(parents=True, exist_ok=True)
@@ -58,13 +55,30 @@ class Init:
         systemctl = Systemctl(host, self.power_off)
         self._host, self._systemctl = host, systemctl
         _serve(host, systemctl)
-        _background(lambda: _run_user_data(host, systemctl, user_data))
-        _background(lambda: _reap_forever(host))
+        _background(lambda: _follow(host, systemctl, user_data))
+        _background(host.reap)
 
     def run(self, command: str, script: str, timeout_s: float) -> dict[str, Any]:
-        """The link's `run`; the supervisor sends it to a machine that is up. `timeout_s` is in wall-clock seconds."""
-        assert self._host is not None  # noqa: S101 - it boots first
-        return _run_command(self._host, command, script, timeout_s)
+        """Run a script as AWS-RunShellScript does, for these wall-clock seconds; it ends with its own process."""
+        host = self._host
+        assert host is not None  # noqa: S101 - it boots first
+        words = _write_script(host, host.root / "var/lib/amazon/ssm" / command / "_script.sh", script)
+        home = Path(host.environment["HOME"])
+        process = host.spawn(words, directory=home, output=subprocess.PIPE, errors=subprocess.PIPE)
+        assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018 - they are pipes
+        output = _Output(process.stdout, process.stderr)
+        ended = threading.Thread(target=process.wait, daemon=True)  # wait() with a limit only looks every 50 ms
+        ended.start()
+        ended.join(timeout_s)
+        if ended.is_alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            ended.join()
+            code, status = TIMED_OUT_CODE, "TimedOut"
+        else:
+            code, status = process.returncode, "Failed" if process.returncode else "Success"
+        stdout, stderr = output.starts()
+        return {"code": code if code >= 0 else 128 - code, "stdout": stdout, "stderr": stderr, "status": status}
 
     def power_off(self) -> None:
         """End the machine in order, its services first."""
@@ -80,30 +94,27 @@ class Init:
         os._exit(0)
 
 
-def _run_user_data(host: Host, systemctl: Systemctl, user_data: str) -> None:
-    try:
-        _follow(host, systemctl, cloudinit.parse(user_data))
-    except Exception as error:  # noqa: BLE001 - the machine stays up, with what went wrong on its console
-        host.log("cloud-init", f"stopped: {error!r}")
-
-
-def _follow(host: Host, systemctl: Systemctl, plan: cloudinit.Plan) -> None:
+def _follow(host: Host, systemctl: Systemctl, user_data: str) -> None:
     """What cloud-init does in a boot; enabled units start concurrently, as multi-user.target does."""
     mark = host.root / FIRST_BOOT_MARK
     first = not mark.exists()
-    for note in plan.notes if first else ():
-        host.log("cloud-init", note)
-    for script in plan.boot:
-        _run_script(host, script)
-    if not first:
-        systemctl.start_enabled()
-    for file in plan.files if first else ():
-        _write(host, file)
-    mark.parent.mkdir(parents=True, exist_ok=True)
-    mark.touch()  # before the scripts: they run once, even if the machine goes off half-way
-    for script in plan.first if first else plan.later:
-        _run_script(host, script)
-    host.log("cloud-init", "finished")
+    try:
+        plan = cloudinit.parse(user_data)
+        for note in plan.notes if first else ():
+            host.log("cloud-init", note)
+        for script in plan.boot:
+            _run_script(host, script)
+        if not first:
+            systemctl.start_enabled()
+        for file in plan.files if first else ():
+            _write(host, file)
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()  # before the scripts: they run once, even if the machine goes off half-way
+        for script in plan.first if first else plan.later:
+            _run_script(host, script)
+        host.log("cloud-init", "finished")
+    except Exception as error:  # noqa: BLE001 - the machine stays up, with what went wrong on its console
+        host.log("cloud-init", f"stopped: {error!r}")
 
 
 def _run_script(host: Host, script: cloudinit.Script) -> None:
@@ -182,27 +193,6 @@ class _Output:
         return data
 
 
-def _run_command(host: Host, command: str, script: str, timeout_s: float) -> dict[str, Any]:
-    """Run a script as AWS-RunShellScript does; it has ended when its own process has."""
-    words = _write_script(host, host.root / "var/lib/amazon/ssm" / command / "_script.sh", script)
-    home = Path(host.environment["HOME"])
-    process = host.spawn(words, directory=home, output=subprocess.PIPE, errors=subprocess.PIPE)
-    assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018 - they are pipes
-    output = _Output(process.stdout, process.stderr)
-    ended = threading.Thread(target=process.wait, daemon=True)  # wait() with a limit only looks every 50 ms
-    ended.start()
-    ended.join(timeout_s)
-    if ended.is_alive():
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        ended.join()
-        code, status = TIMED_OUT_CODE, "TimedOut"
-    else:
-        code, status = process.returncode, "Failed" if process.returncode else "Success"
-    stdout, stderr = output.starts()
-    return {"code": code if code >= 0 else 128 - code, "stdout": stdout, "stderr": stderr, "status": status}
-
-
 def _serve(host: Host, systemctl: Systemctl) -> None:
     """Listen for the machine's systemctl: a line of JSON in, a line of JSON out."""
 
@@ -217,12 +207,6 @@ def _serve(host: Host, systemctl: Systemctl) -> None:
     server = socketserver.ThreadingUnixStreamServer("control.sock", Request)
     server.daemon_threads = True
     _background(server.serve_forever)
-
-
-def _reap_forever(host: Host) -> None:
-    pause = threading.Event()
-    while not pause.wait(_REAP_S):
-        host.reap()
 
 
 def _background(work: Callable[[], object]) -> None:

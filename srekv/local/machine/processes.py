@@ -22,7 +22,6 @@ TOKEN = "SREKV_MACHINE"  # noqa: S105 - the name of a variable, not a secret
 _PROC = Path("/proc")
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-_ROUNDS = 100
 
 
 def adopt_orphans() -> None:
@@ -53,7 +52,7 @@ def members(token: str, root: int | None = None) -> set[int]:
 def kill_all(token: str, root: int | None = None) -> None:
     """Kill the machine's processes until none is left, for about two seconds."""
     killed: set[int] = set()
-    for attempt in range(_ROUNDS):
+    for attempt in range(100):
         left = members(token, root)
         if not left:
             break
@@ -85,19 +84,13 @@ def _from_proc(token: str, root: int | None) -> set[int]:
             parents[int(entry.name)] = int(parent)
             if wanted in entry.joinpath("environ").read_bytes().split(b"\0"):
                 found.add(int(entry.name))
-    return found if root is None else found | _descendants(parents, root)
-
-
-def _descendants(parents: dict[int, int], root: int) -> set[int]:
-    found = {root}
-    while more := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found - {root}
+    family = set() if root is None else {root}
+    while more := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= more
+    return found | (family - {root})
 
 
 def _from_ps(token: str) -> set[int]:
-    listing = subprocess.run(
-        ["/bin/ps", "-axww", "-E", "-o", "pid=,command="], capture_output=True, text=True, check=False
-    ).stdout
+    listing = subprocess.check_output(["/bin/ps", "-axww", "-E", "-o", "pid=,command="], text=True)
     wanted = f"{TOKEN}={token}"
     return {int(line.split(None, 1)[0]) for line in listing.splitlines() if wanted in line.split()}

@@ -8,13 +8,11 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-PACKAGE_TOOLS = ("amazon-linux-extras", "apt", "apt-get", "dnf", "microdnf", "pip", "pip3", "rpm", "uv", "yum")
-"""Installers: a machine borrows the packages of the tool's own environment."""
+_INSTALLERS = "amazon-linux-extras apt apt-get dnf microdnf pip pip3 rpm uv yum"
+"""A machine borrows the packages of the tool's own environment."""
 
-ADMIN_TOOLS = (
-    *("chgrp", "chown", "chronyc", "getent", "groupadd", "hostnamectl", "loginctl"),
-    *("restorecon", "setcap", "setenforce", "sysctl", "timedatectl", "useradd", "usermod"),
-)
+_ADMINISTRATION = """chgrp chown chronyc getent groupadd hostnamectl loginctl
+restorecon setcap setenforce sysctl timedatectl useradd usermod"""
 """Commands that need root on a real machine and change nothing that matters here."""
 
 _SCRIPTS = {
@@ -74,7 +72,7 @@ exec @python@ -S -E @client@ "${0##*/}" "$@"
 """Name -> text, in which @python@ and @client@ are the interpreter and client.py."""
 
 _LINKS = {
-    **dict.fromkeys((*PACKAGE_TOOLS, *ADMIN_TOOLS), "nothing"),
+    **dict.fromkeys(f"{_INSTALLERS} {_ADMINISTRATION}".split(), "nothing"),
     **dict.fromkeys(("python", *(f"python3.{minor}" for minor in range(8, 16))), "python3"),
     **dict.fromkeys(("systemctl", "curl", "dig"), "client"),
 }

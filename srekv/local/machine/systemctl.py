@@ -12,13 +12,8 @@ from typing import NamedTuple
 from srekv.local.machine.host import Host
 from srekv.local.machine.units import Service, Unit, UnitError, parse
 
-BUILT_IN = frozenset(
-    f"{name}.service"
-    for name in (
-        *("amazon-ssm-agent", "chronyd", "crond", "rsyslog", "sshd"),
-        *("systemd-journald", "systemd-networkd", "systemd-resolved"),
-    )
-)
+_IMAGE = "amazon-ssm-agent chronyd crond rsyslog sshd systemd-journald systemd-networkd systemd-resolved"
+BUILT_IN = frozenset(f"{name}.service" for name in _IMAGE.split())
 """Services of the image that a machine takes for running; every verb on them succeeds."""
 
 UNIT_DIRECTORIES = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
@@ -37,11 +32,7 @@ class Answer(NamedTuple):
 
 
 class _FailedError(Exception):
-    """A verb fails with this exit code and line."""
-
-    def __init__(self, code: int, line: str) -> None:
-        super().__init__(line)
-        self.answer = Answer(code, err=f"{line}\n")
+    """A verb fails, with an exit code and a line."""
 
 
 class _Call(NamedTuple):
@@ -109,7 +100,8 @@ class Systemctl:
                 if name not in BUILT_IN or call.verb in _QUERIES:
                     answer = self._verbs[call.verb](name, call)
             except _FailedError as failed:
-                answer = failed.answer
+                code, line = failed.args
+                answer = Answer(code, err=f"{line}\n")
             answers.append(answer or Answer())
         codes, outputs, errors = zip(*answers, strict=True)
         return Answer(max(codes), "".join(outputs), "".join(errors))

@@ -15,7 +15,6 @@ import signal
 import subprocess
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -187,7 +186,7 @@ class Service:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._starts: deque[float] = deque()
+        self._starts: list[float] = []
         self._unit: Unit | None = None
 
     @property
@@ -226,7 +225,6 @@ class Service:
             self._starts.clear()
 
     def _kill(self, number: int) -> None:
-        """Send a signal to all its processes."""
         if pid := self.pid:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, number)
@@ -259,8 +257,7 @@ class Service:
     def _is_limited(self, unit: Unit) -> bool:
         """Whether StartLimitBurst starts happened within StartLimitIntervalSec."""
         now = time.monotonic()
-        while self._starts and now - self._starts[0] > unit.burst_s / self._host.speed:
-            self._starts.popleft()
+        self._starts = [one for one in self._starts if now - one <= unit.burst_s / self._host.speed]
         if unit.burst_s and len(self._starts) >= unit.burst > 0:
             return True
         self._starts.append(now)
@@ -283,7 +280,7 @@ class Service:
                     self._log(f"Control process exited: {line}")
                     return outcome
             if not is_oneshot:
-                outcome = self._run(unit.start[0], environment, directory, on_start=report_start)
+                outcome = self._run(unit.start[0], environment, directory, report_start)
                 if unit.type != "exec":
                     first.put("")  # a simple service counts as started before its program is executed
                 return outcome
@@ -298,12 +295,7 @@ class Service:
         return "success"
 
     def _run(
-        self,
-        line: str,
-        environment: dict[str, str],
-        directory: Path,
-        *,
-        on_start: Callable[[], None] = lambda: None,
+        self, line: str, environment: dict[str, str], directory: Path, on_start: Callable[[], None] = lambda: None
     ) -> str:
         """Run a command to its end; the result in systemd's words. A "-" forgives a missing program too."""
         words, forgiving = command(line, environment, self._host.rewriter.text)
@@ -325,10 +317,9 @@ class Service:
         program = words[0] if "/" in words[0] else shutil.which(words[0], path=self._host.environment["PATH"])
         if program is None:
             raise FileNotFoundError(2, "No such file or directory", words[0])
+        argv = [program, *words[1:]]
         with self._host.open_console() as console:
-            process = self._host.spawn(
-                [program, *words[1:]], environment=environment, directory=directory, output=console
-            )
+            process = self._host.spawn(argv, environment=environment, directory=directory, output=console)
         self._process = process
         if self._stopping.is_set():
             self._kill(signal.SIGKILL)  # asked to stop while it was being started
@@ -356,14 +347,12 @@ class Service:
 
     def _directory(self, unit: Unit) -> Path:
         given = unit.directory
-        if not given or given == "/":
-            return self._host.root
         if given == "~":
             return Path(self._host.environment["HOME"])
         path = Path(self._host.rewriter.text(given.removeprefix("-")))
+        if given in ("", "/") or (given.startswith("-") and not path.is_dir()):
+            return self._host.root
         if not path.is_dir():
-            if given.startswith("-"):
-                return self._host.root
             raise UnitError(f"Changing to the requested working directory failed: {path}: No such file or directory")
         return path
 
