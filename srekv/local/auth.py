@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 TIME_FORMAT = "%Y%m%dT%H%M%SZ"
@@ -151,6 +151,17 @@ def parse_authorization(header: str) -> Scope:
     if not known or not {"host", "x-amz-date"}.issubset(signed_headers):
         raise Refusal("missing")
     return Scope(key, date, region, service.lower(), signed_headers, signature)
+
+
+def signed_headers(keys: tuple[str, str], service: str, region: str, **request: Any) -> dict[str, str]:
+    """The headers of a request (see AWSRequest), with those that sign it with these keys."""
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    signed = AWSRequest(**request)
+    SigV4Auth(Credentials(*keys), service, region).add_auth(signed)
+    return dict(signed.headers.items())
 
 
 def _signature(request: HttpRequest, digest: str, scope: Scope, secret: str) -> str:

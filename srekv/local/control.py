@@ -25,9 +25,7 @@ __all__ = ["DNS_PORT", "Runtime", "ensure", "environment", "find", "home", "logs
 DNS_PORT = 5300  # of a local cloud that is started without a wish
 LOG_LIMIT = 8 * 1024 * 1024  # a longer supervisor log starts anew with the next cloud
 
-_PING_S = 5.0
 _STOP_S = 15.0
-_TAIL_LINES = 15
 _LAUNCH = 'log="$1"; shift; exec </dev/null >>"$log" 2>&1; "$@" &'
 """Starts the supervisor as nobody's child, so that whoever started it need not collect it."""
 
@@ -110,7 +108,6 @@ def stop(directory: Path) -> bool:
     if not is_alive(directory):
         if runtime is not None:
             _sweep(runtime)
-            (directory / runtimes.RUNTIME).unlink(missing_ok=True)
         return False
     if runtime is None:
         raise SrekvError(
@@ -135,7 +132,6 @@ def stop(directory: Path) -> bool:
         if not is_alive(directory):
             break
     _sweep(runtime)
-    (directory / runtimes.RUNTIME).unlink(missing_ok=True)
     return True
 
 
@@ -263,9 +259,8 @@ def _launch(directory: Path, options: Mapping[str, object], descriptor: int) -> 
     log.touch(mode=0o600)
     # What earlier clouds left: kept until now for their consoles, and those machines cannot be started again.
     shutil.rmtree(directory / MACHINES, ignore_errors=True)
-    inherited = {
-        key: os.environ[key] for key in ("HOME", "PATH", "LANG", "LC_ALL", "TMPDIR", "TZ") if key in os.environ
-    }
+    kept = ("HOME", "PATH", "LANG", "LC_ALL", "TMPDIR", "TZ")
+    inherited = {key: value for key, value in os.environ.items() if key in kept}
     subprocess.run(  # noqa: S603 - our own interpreter and our own words
         ["/bin/sh", "-c", _LAUNCH, "sh", str(log), *supervisor, "--ready-fd", str(descriptor)],
         env={**inherited, "PYTHONPATH": str(PACKAGE_ROOT)},
@@ -277,7 +272,7 @@ def _launch(directory: Path, options: Mapping[str, object], descriptor: int) -> 
 
 
 def _tail(log: Path) -> str:
-    lines = list(_lines(log))[-_TAIL_LINES:]
+    lines = list(_lines(log))[-15:]
     return "\n".join(("the end of its log:", *lines)) if lines else f"its log {log} is empty"
 
 
@@ -295,15 +290,12 @@ def _get(runtime: Runtime, path: str, *, signed: bool = False) -> dict[str, Any]
     host = runtime.endpoint.removeprefix("http://")
     headers = {"Host": host}
     if signed:
-        from botocore.auth import SigV4Auth
-        from botocore.awsrequest import AWSRequest
-        from botocore.credentials import Credentials
+        from srekv.local.auth import signed_headers
 
-        request = AWSRequest(method="GET", url=runtime.endpoint + path)
-        SigV4Auth(Credentials(runtime.access_key, runtime.secret_key), "srekv", "local").add_auth(request)
-        headers |= dict(request.headers.items())
+        keys = (runtime.access_key, runtime.secret_key)
+        headers |= signed_headers(keys, "srekv", "local", method="GET", url=runtime.endpoint + path)
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    with socket.create_connection((f"{runtime.subnet}.1", int(host.rpartition(":")[2])), timeout=_PING_S) as connection:
+    with socket.create_connection((f"{runtime.subnet}.1", int(host.rpartition(":")[2])), timeout=5) as connection:
         connection.sendall(f"GET {path} HTTP/1.0\r\n{lines}\r\n".encode())
         with connection.makefile("rb") as stream:
             answer = stream.read()
@@ -314,8 +306,9 @@ def _get(runtime: Runtime, path: str, *, signed: bool = False) -> dict[str, Any]
 
 
 def _sweep(runtime: Runtime) -> None:
-    """End what is left of the machines of a cloud that did not end orderly."""
+    """End what is left of the machines of a cloud that did not end orderly, and its description."""
     from srekv.local.machine.processes import kill_all
 
     for machine in runtime.directory.glob(f"{MACHINES}/*"):
         kill_all(runtime.token(machine.name))
+    (runtime.directory / runtimes.RUNTIME).unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from srekv.errors import SrekvError, UsageError
+from srekv.local.auth import signed_headers
 from srekv.local.loopback import is_loopback
 
 ACCESS_KEY = SECRET_KEY = "srekv"  # noqa: S105 - no secret: it keeps nobody out
@@ -48,16 +49,12 @@ class Database:
 
     def forward(self, operation: str, region: str, body: bytes) -> Reply:
         """Its answer to a call, whatever it is; raises OSError or http.client.HTTPException."""
-        from botocore.auth import SigV4Auth
-        from botocore.awsrequest import AWSRequest
-        from botocore.credentials import Credentials
-
         headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": f"DynamoDB_20120810.{operation}"}
-        request = AWSRequest("POST", self._url, headers, body)
-        SigV4Auth(Credentials(ACCESS_KEY, SECRET_KEY), "dynamodb", region).add_auth(request)
+        call = {"method": "POST", "url": self._url, "headers": headers, "data": body}
+        headers = signed_headers((ACCESS_KEY, SECRET_KEY), "dynamodb", region, **call)
         link = self._link()
         try:
-            link.request("POST", self._parts.path or "/", body, dict(request.headers.items()))
+            link.request("POST", self._parts.path or "/", body, headers)
             with link.getresponse() as answer:
                 reply = answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
         except BaseException:

@@ -19,9 +19,8 @@ from typing import cast
 
 from srekv.errors import SrekvError
 from srekv.local.model import Zone
-from srekv.local.resolver import Resolver
 from srekv.local.wire import respond
-from srekv.local.zones import ZoneTable
+from srekv.local.zones import Resolver, ZoneTable
 
 _TCP_IDLE = 10.0  # wall seconds without a query before a TCP connection is closed (RFC 7766)
 
@@ -54,10 +53,7 @@ class NameServers:
             return max(1, round(ttl / speed)) if ttl else 0
 
         self._servers = (
-            _Server(
-                authoritative,
-                partial(respond, recursive=False, lookup=self._table.lookup, seconds=scaled),
-            ),
+            _Server(authoritative, partial(respond, recursive=False, lookup=self._table.lookup, seconds=scaled)),
             _Server(resolver, partial(respond, recursive=True, lookup=self._resolver.lookup, seconds=math.floor)),
         )
 
@@ -104,9 +100,7 @@ class _Server:
         host, port = self._place
         loop = asyncio.get_running_loop()
         try:
-            self._udp, _ = await loop.create_datagram_endpoint(
-                lambda: _Datagrams(self._respond), local_addr=self._place
-            )
+            self._udp, _ = await loop.create_datagram_endpoint(partial(_Datagrams, self._respond), self._place)
             self._tcp = await asyncio.start_server(self._converse, host, port)
         except OSError as error:
             raise SrekvError(
@@ -127,10 +121,9 @@ class _Server:
         await asyncio.sleep(0)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._conversations.add(task)
-            task.add_done_callback(self._conversations.discard)
+        task: asyncio.Task[None] = asyncio.current_task()  # type: ignore[assignment]
+        self._conversations.add(task)
+        task.add_done_callback(self._conversations.discard)
         response: bytes | None = b""
         try:
             with contextlib.suppress(OSError, EOFError, TimeoutError):

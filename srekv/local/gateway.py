@@ -34,19 +34,12 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER with no time to linger: c
 
 @dataclass(frozen=True, kw_only=True)
 class Uplink:
-    """A public address and the machine behind it.
+    """A public address and the machine behind it."""
 
-    Attributes:
-        public: the loopback address that clients connect to.
-        private: the loopback address that the machine listens on.
-        ports: the TCP ports that the machine's security groups open.
-        up: False while the machine is off: connections are silent and SYNs are swallowed.
-    """
-
-    public: str
-    private: str
-    ports: tuple[int, ...]
-    up: bool
+    public: str  # the loopback address that clients connect to
+    private: str  # the loopback address that the machine listens on
+    ports: tuple[int, ...]  # the TCP ports that the machine's security groups open
+    up: bool  # False while the machine is off: connections are silent and SYNs are swallowed
 
 
 class Gateway:

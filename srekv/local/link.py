@@ -103,8 +103,13 @@ class BaseLink:
                     message = json.loads(line)
                     if "method" in message:
                         self._receive(message)
+                        continue
+                    with self._state_lock:
+                        future = self._waiting.pop(message["id"])
+                    if "error" in message:
+                        future.set_exception(LinkError(message["error"]))
                     else:
-                        self._settle(message)
+                        future.set_result(message["result"])
         finally:
             with self._state_lock:
                 self._closed = True
@@ -117,14 +122,6 @@ class BaseLink:
     def _receive(self, message: dict[str, Any]) -> None:
         """Have a request or a notification handled, without waiting for it."""
         raise NotImplementedError
-
-    def _settle(self, message: dict[str, Any]) -> None:
-        with self._state_lock:
-            future = self._waiting.pop(message["id"])
-        if "error" in message:
-            future.set_exception(LinkError(message["error"]))
-        else:
-            future.set_result(message["result"])
 
     def _call_handler(self, message: dict[str, Any]) -> Any:
         if message["method"] not in self._handlers:

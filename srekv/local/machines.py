@@ -209,10 +209,10 @@ class _Runner:
 
     async def _on(self) -> None:
         self._set("pending")
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             await self._boot()
         except (OSError, LinkError) as error:
-            self._directory.mkdir(parents=True, exist_ok=True)
             with (self._directory / CONSOLE).open("a") as console:
                 console.write(f"the machine did not boot: {error}\n")
             await self._off(patience_s=0)
@@ -221,7 +221,6 @@ class _Runner:
             self._set("running")
 
     async def _boot(self) -> None:
-        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         token = self._runtime.token(self.machine.id)
         ours, theirs = socket.socketpair()
         self.link = AsyncLink(ours, {})

@@ -32,8 +32,6 @@ PROBED_TYPES = frozenset({"HTTP", "HTTPS", "TCP", "HTTP_STR_MATCH", "HTTPS_STR_M
 """The types of health checks that look at an endpoint; the others (CALCULATED, CLOUDWATCH_METRIC ...) do not."""
 
 # aws-facts 1.1; AWS-equivalent seconds, and bytes of an answer that a checker reads
-_HTTP_CONNECT = 4.0
-_TCP_CONNECT = 10.0
 _RESPONSE = 2.0
 _BODY_BYTES = 5_120
 _HEAD_BYTES = 16_384
@@ -82,7 +80,7 @@ async def _look(check: HealthCheck, source: str, speed: float) -> str:
         raise _FailedError(_TIMED_OUT)
     if check.address.startswith(f"{NETWORKS}.") and is_foreign((check.address, check.port)):
         raise _FailedError("Connection refused. A program of another user of this computer listens on the port.")
-    patience = _TCP_CONNECT if check.type == "TCP" else _HTTP_CONNECT
+    patience = 10.0 if check.type == "TCP" else 4.0
     reader, writer = await _within(patience / speed, _connect(check, source), _TIMED_OUT)
     try:
         if check.type == "TCP":

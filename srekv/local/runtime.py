@@ -160,16 +160,13 @@ def refuse_shared(directory: Path) -> None:
         target = folder.stat()
         owners = {folder.lstat().st_uid, target.st_uid}
         trusted = {os.geteuid()} if folder == directory else {os.geteuid(), 0, Path("/").stat().st_uid}
+        what = f"the local cloud does not use {directory}: another user can replace what is in it"
         if strangers := owners - trusted:
             why = f"{folder} belongs to user {min(strangers)}, and srekv runs as user {os.geteuid()}"
-            raise _shared(directory, why, "SREKV_HOME=DIRECTORY srekv ... keeps it in a folder of your own")
+            raise SrekvError(what, why=why, next_step="SREKV_HOME=DIRECTORY srekv ... keeps it in a folder of your own")
         if writers := _writers(target, sticky_helps=folder != directory):
-            raise _shared(directory, f"{writers} can write {folder}", f"chmod go-w {shlex.quote(str(folder))}")
-
-
-def _shared(directory: Path, why: str, next_step: str) -> SrekvError:
-    what = f"the local cloud does not use {directory}: another user can replace what is in it"
-    return SrekvError(what, why=why, next_step=next_step)
+            why, next_step = f"{writers} can write {folder}", f"chmod go-w {shlex.quote(str(folder))}"
+            raise SrekvError(what, why=why, next_step=next_step)
 
 
 def _writers(state: os.stat_result, *, sticky_helps: bool) -> str:

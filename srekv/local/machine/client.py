@@ -79,10 +79,10 @@ def dig(words: list[str]) -> int:
     """The host's dig; the VPC's resolver, and the default one, are the machine's."""
     address, port = os.environ["SREKV_MACHINE_RESOLVER"].split(":")
     servers = [word for word in words if word.startswith("@")]
-    rest = [word for word in words if word[1:] not in RESOLVERS and word not in RESOLVERS]
-    if servers and servers[0][1:] not in RESOLVERS:
-        return _host_command("dig", rest)
-    return _host_command("dig", [f"@{address}", "-p", port, *rest])
+    rest = [word for word in words if word.removeprefix("@") not in RESOLVERS]
+    if not servers or servers[0][1:] in RESOLVERS:
+        rest = [f"@{address}", "-p", port, *rest]
+    return _host_command("dig", rest)
 
 
 def _host_command(name: str, words: list[str]) -> int:

@@ -51,21 +51,13 @@ class Script(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What user data asks for.
+    """What user data asks for."""
 
-    Attributes:
-        files: to be written at first boot, in order.
-        boot: scripts for every boot (boothooks, bootcmd), before the files.
-        first: scripts for the first boot, after the files.
-        later: scripts for every boot but the first, at its end.
-        notes: what was left out or not understood, for the console.
-    """
-
-    files: tuple[File, ...] = ()
-    boot: tuple[Script, ...] = ()
-    first: tuple[Script, ...] = ()
-    later: tuple[Script, ...] = ()
-    notes: tuple[str, ...] = ()
+    files: tuple[File, ...] = ()  # to be written at first boot, in order
+    boot: tuple[Script, ...] = ()  # for every boot (boothooks, bootcmd), before the files
+    first: tuple[Script, ...] = ()  # for the first boot, after the files
+    later: tuple[Script, ...] = ()  # for every boot but the first, at its end
+    notes: tuple[str, ...] = ()  # what was left out or not understood, for the console
 
 
 def parse(user_data: str) -> Plan:
@@ -103,7 +95,10 @@ class _Reading:
         known = ("write_files", "bootcmd", "runcmd", "cloud_final_modules")
         if left_out := [str(key) for key in config if key not in known]:
             self._notes.append(f"left out of the cloud-config: {', '.join(left_out)}")
-        later = (*each, *user) if _runs_always(config.get("cloud_final_modules")) else each
+        modules = config.get("cloud_final_modules")
+        if modules not in (None, [["scripts-user", "always"]], [["scripts_user", "always"]]):
+            raise StopError("cloud_final_modules other than [[scripts-user, always]] is left out of the local cloud")
+        later = (*each, *user) if modules else each  # AWS's own recipe names that module alone
         return Plan(files, boot, (*once, *each, *instance, *user), later, tuple(self._notes))
 
     def _take(self, part: Part) -> None:
@@ -201,15 +196,6 @@ class _Reading:
         wrong = [one.name for one in found if not one.body.startswith("#!")]
         self._notes += [f"{name}: Exec format error. Missing #! in script?" for name in wrong]
         return tuple(one for one in found if one.name not in wrong)
-
-
-def _runs_always(modules: Any) -> bool:
-    """Whether user scripts run at every boot: AWS's own recipe names that module alone."""
-    if modules is None:
-        return False
-    if modules in ([[name, "always"]] for name in ("scripts-user", "scripts_user")):
-        return True
-    raise StopError("cloud_final_modules other than [[scripts-user, always]] is left out of the local cloud")
 
 
 def _is_true(entry: Mapping[str, Any], name: str) -> bool:

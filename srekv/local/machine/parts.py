@@ -6,6 +6,7 @@ tests ask.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -37,10 +38,7 @@ KINDS: Mapping[str, str] = {
 }
 """How a text starts, in any case and after any blanks -> its type; the first that fits, so longer ones come first."""
 
-_PACKED = {
-    f"application/{kind}"
-    for kind in ("gzip", "gzip-compressed", "gzipped", "x-compress", "x-compressed", "x-gunzip", "x-gzip")
-} | {"application/x-gzip-compressed"}
+_PACKED = re.compile("application/(gzip(-compressed|ped)?|x-compress(ed)?|x-gunzip|x-gzip(-compressed)?)")
 
 
 class StopError(Exception):
@@ -107,7 +105,7 @@ def _of_message(message: Message, room: Room) -> Part:
     kind, name = message.get_content_type(), message.get_filename() or ""
     payload = message.get_payload(decode=True)
     data = payload if isinstance(payload, bytes) else b""
-    if kind not in _PACKED:
+    if not _PACKED.fullmatch(kind):
         headers = dict(message.items())  # cloud-init looks for these very spellings
         merge_type = headers.get("Merge-Type") or headers.get("X-Merge-Type") or ""
         return _retyped(kind, data.decode(errors="surrogateescape"), name, merge_type)
@@ -122,22 +120,20 @@ def _of_message(message: Message, room: Room) -> Part:
 def _exploded(text: str) -> Iterator[Part]:
     """The entries of an archive: texts, or mappings with content, and perhaps type, file name and headers."""
     entries = load_yaml(text)
-    for entry in entries if isinstance(entries, list) else ():
-        if isinstance(entry, dict | str):
-            yield _entry({"content": entry} if isinstance(entry, str) else entry)
-
-
-def _entry(entry: Mapping[str, Any]) -> Part:
-    if "launch-index" in entry:
-        raise StopError("launch-index is left out of the local cloud")
-    content = entry.get("content", "")
-    try:
-        text = content.decode() if isinstance(content, bytes) else content
-        kind = entry.get("type") or kind_of(text) or ("application/octet-stream" if text is not content else CONFIG)
+    for one in entries if isinstance(entries, list) else ():
+        if not isinstance(one, dict | str):
+            continue
+        entry: Mapping[str, Any] = {"content": one} if isinstance(one, str) else one
+        if "launch-index" in entry:
+            raise StopError("launch-index is left out of the local cloud")
+        content = entry.get("content", "")
+        try:
+            text = content.decode() if isinstance(content, bytes) else content
+            kind = entry.get("type") or kind_of(text) or ("application/octet-stream" if text is not content else CONFIG)
+        except (AttributeError, ValueError) as error:
+            raise StopError(f"an entry of the archive cannot be used: {error}") from None
         merge_type = str(entry.get("Merge-Type") or entry.get("X-Merge-Type") or "")
-        return Part(kind, text, str(entry.get("filename", "")), merge_type)
-    except (AttributeError, ValueError) as error:
-        raise StopError(f"an entry of the archive cannot be used: {error}") from None
+        yield Part(kind, text, str(entry.get("filename", "")), merge_type)
 
 
 def load_yaml(text: str) -> Any:

@@ -10,8 +10,7 @@ import dns.rdata
 import dns.rdatatype
 import pytest
 
-from srekv.local.resolver import Resolver
-from srekv.local.zones import Answer, RecordSet
+from srekv.local.zones import Answer, RecordSet, Resolver
 
 NAME = dns.name.from_text("svc.sre-test.local.")
 A = dns.rdatatype.A
