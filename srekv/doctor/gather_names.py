@@ -182,11 +182,7 @@ def read_rivals(reader: Reader, clients: Clients, zone: Zone, names: Iterable[st
 
 def _zones(reader: Reader, clients: Clients, zone: Zone, vpc_id: str) -> Iterator[Rival]:
     answer = reader.ask(
-        "overlapping private zones",
-        clients.route53,
-        "list_hosted_zones_by_vpc",
-        VPCId=vpc_id,
-        VPCRegion=clients.region,
+        "overlapping private zones", clients.route53, "list_hosted_zones_by_vpc", VPCId=vpc_id, VPCRegion=clients.region
     )
     for one in answer["HostedZoneSummaries"] if answer else ():
         zone_id = strip_prefix(one["HostedZoneId"])

@@ -14,12 +14,7 @@ from srekv.route53 import CONNECT_TIMEOUT_S, verdict
 HEADLINE = "honor-ttl"
 """The kind of client whose outage is the headline: the one that honours the record's TTL."""
 
-FORMER_KINDS = {
-    "ttl": HEADLINE,
-    "every-time": "no-cache",
-    "for-ever": "cache-forever",
-    "ten-seconds": "cache-10s",
-}
+FORMER_KINDS = {"ttl": HEADLINE, "every-time": "no-cache", "for-ever": "cache-forever", "ten-seconds": "cache-10s"}
 """What kinds of clients were called before, in histories and on command lines that are kept."""
 
 POLICIES = ("no-cache", HEADLINE, "keep-alive", "cache-forever", "cache-10s", "retry")

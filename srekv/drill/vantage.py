@@ -157,13 +157,7 @@ class Vantage:
         return Watched(matched=document["matched"], transitions=tuple(seen))
 
     def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        address: str | None = None,
-        body: bytes = b"",
-        timeout_s: float = 5.0,
+        self, method: str, path: str, *, address: str | None = None, body: bytes = b"", timeout_s: float = 5.0
     ) -> Response:
         """Send one HTTP request through the name, or to `address`; timeout_s is wall-clock."""
         arguments = ["request", method, path, *self._target(), "--timeout", str(timeout_s)]
