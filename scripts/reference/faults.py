@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reference.markdown import page, quoted, table
-from srekv.drill.catalogue import BREAKS, CATALOGUE, Entry
+from srekv.drill.faults import BREAKS, CATALOGUE, Entry
 from srekv.drill.model import HEADLINE, POLICIES
 
 HEAD = """\

@@ -19,8 +19,8 @@ from srekv.commands.completion import proposing
 from srekv.commands.history import conclude
 from srekv.commands.session import drill_settings, open_stack, pass_invocation
 from srekv.config import Config
-from srekv.drill.catalogue import BREAKS, CATALOGUE, entry
 from srekv.drill.events import RATES
+from srekv.drill.faults import BREAKS, CATALOGUE, entry
 from srekv.drill.model import FORMER_KINDS, POLICIES, DrillResult, Objectives
 from srekv.errors import CommandLine, UsageError, none_of
 from srekv.provision.model import Watcher
@@ -179,8 +179,8 @@ def _show_catalogue(screen: Screen) -> None:
 def _drill(stack: Stack, options: Options, more: dict[str, Any], narration: Narration) -> list[JudgedDrill]:
     """Drill as often as asked, up to the first round that is violated, and judge each."""
     from srekv.drill import runner
-    from srekv.drill.catalogue import fault
     from srekv.drill.context import Order
+    from srekv.drill.faults import fault
     from srekv.drill.repair import heal_left_behind
 
     found = entry(options.fault)
@@ -214,8 +214,7 @@ def _resume(stack: Stack, options: Options, narration: Narration) -> list[Judged
     Raises:
         SrekvError: there is none, or it is still running.
     """
-    from srekv.drill.repair import heal_left_behind
-    from srekv.drill.resume import resume
+    from srekv.drill.repair import heal_left_behind, resume
 
     settings = drill_settings(stack)
     healed = heal_left_behind(stack.fault_target, settings, narration)

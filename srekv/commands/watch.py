@@ -18,8 +18,7 @@ from srekv.errors import CommandLine, UsageError
 from srekv.local import control
 from srekv.ui.console import Screen
 from srekv.ui.context import Invocation
-from srekv.watch.document import document
-from srekv.watch.draw import frame, plain
+from srekv.watch.draw import document, frame, plain
 from srekv.watch.events import extend
 from srekv.watch.model import Event, Snapshot, Timeline
 from srekv.watch.poller import Poller

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from srekv.doctor.catalogue import find
 from srekv.doctor.facts import Facts, HealthCheck, Host, Record
-from srekv.doctor.model import Examination, Finding, Objectives
+from srekv.doctor.model import Examination, Finding, Objectives, find
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from srekv.doctor.catalogue import find
-from srekv.doctor.model import Finding
+from srekv.doctor.model import Finding, find
 from srekv.provision.model import Observation
 
 HTTP = frozenset({"HTTP", "HTTPS", "HTTP_STR_MATCH", "HTTPS_STR_MATCH"})

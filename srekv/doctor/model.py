@@ -1,12 +1,14 @@
-"""The doctor's results: findings, each with its cause, its proof and its cure, and a verdict for each name."""
+"""The doctor's results: findings, made of the kinds in findings.toml, and a verdict for each name."""
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from importlib import resources
 from typing import Any, Literal
 
-from srekv.errors import Advice
+from srekv.errors import Advice, CommandLine
 
 Severity = Literal["prevents", "delays", "risk", "unchecked"]
 """What a finding means: no failover, a late one, one that may go wrong; or something was not examined."""
@@ -163,3 +165,38 @@ class Diagnosis:
         else:
             unknown = any(one.severity == "unchecked" for one in self.findings)
         return "unknown" if unknown else "will fail over"
+
+
+KINDS = tomllib.loads(resources.files("srekv.doctor").joinpath("findings.toml").read_text())
+SOURCES = KINDS.pop("sources")
+
+
+def find(
+    kind: str,
+    subject: str,
+    *,
+    fix: Advice = "",
+    in_stack: bool = False,
+    severity: Severity | None = None,
+    **words: object,
+) -> Finding:
+    """A finding of that kind, a table of findings.toml; `words` are what it has in braces.
+
+    `fix` and `severity` are instead of the kind's own; `in_stack`: it is about a stack of ours, which `up` may repair.
+    """
+    row = KINDS[kind]
+    text = {name: value.format(**words) for name, value in row.items() if isinstance(value, str)}
+    if in_stack and "up" in row:
+        fix = CommandLine("srekv up")
+    elif "command" in text and not fix:
+        fix = text.get("before", "") + CommandLine(text["command"]) + text.get("then", "")
+    return Finding(
+        id=row.get("id", kind),
+        severity=severity or row["severity"],
+        subject=subject,
+        title=text["title"],
+        cause=text["cause"],
+        proof=text["proof"],
+        fix=fix or text.get("fix", ""),
+        source=SOURCES.get(row.get("source"), ""),
+    )

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from srekv.doctor.catalogue import find
-from srekv.doctor.model import Finding, Severity
+from srekv.doctor.model import Finding, Severity, find
 from srekv.doctor.policies import listed
 from srekv.doctor.reader import Reader
 from srekv.provision.engine.answers import DENIED, FAILURES, code_of

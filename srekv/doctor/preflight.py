@@ -10,10 +10,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from srekv.doctor.catalogue import find
 from srekv.doctor.facts import Checkers, Subnet
 from srekv.doctor.gather_hosts import read_acls
-from srekv.doctor.model import Finding
+from srekv.doctor.model import Finding, find
 from srekv.doctor.reader import Reader
 from srekv.doctor.rules import not_examined
 from srekv.doctor.rules_network import acl_findings

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from srekv.doctor import examined, rules_network, rules_records
-from srekv.doctor.catalogue import find
 from srekv.doctor.facts import REPORTS, Facts, Group, Unread
-from srekv.doctor.model import Diagnosis, Finding, NameVerdict, Objectives
+from srekv.doctor.model import Diagnosis, Finding, NameVerdict, Objectives, find
 
 QUESTIONS: Mapping[str, Callable[[Facts, Objectives], Iterator[Finding]]] = {
     "a PRIMARY and a SECONDARY": rules_records.complete,

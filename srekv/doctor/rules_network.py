@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from srekv.doctor.catalogue import find
 from srekv.doctor.facts import LAST, AclEntry, Checkers, Facts, HealthCheck, Host, Record, Rival, Subnet, covers
-from srekv.doctor.model import Finding, Objectives, Severity
+from srekv.doctor.model import Finding, Objectives, Severity, find
 from srekv.doctor.policies import allows
 from srekv.doctor.reach import EPHEMERAL, Passage, inwards, open_ports, outwards, through_groups
 from srekv.errors import CommandLine

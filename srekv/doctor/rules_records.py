@@ -7,9 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from srekv.doctor.catalogue import find
 from srekv.doctor.facts import ENDPOINTS, HTTP, Facts, Group, HealthCheck, Record, Zone
-from srekv.doctor.model import Finding, Objectives
+from srekv.doctor.model import Finding, Objectives, find
 from srekv.errors import CommandLine
 from srekv.route53 import verdict
 

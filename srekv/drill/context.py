@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from srekv.drill.catalogue import Entry, Fault
+from srekv.drill.faults import Entry, Fault
 from srekv.drill.model import Clock, FaultTarget, Narrator, Objectives, Settings, detection_bound_s, outage_bound_s
 from srekv.drill.observer import CHECK_POLL_S, Observer
 from srekv.drill.switch import poll, switch_wait_s
@@ -24,12 +24,9 @@ API_WAIT_S = 420.0
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What to drill.
+    """What to drill, and what the run is held to.
 
-    Attributes:
-        fault: what to do to the stack.
-        objectives: what the run is held to; they go into the history.
-        vantage: the id of the instance that the load runs on; None: the node that survives.
+    `vantage` is the id of the instance that the load runs on; None: the node that survives.
     """
 
     fault: Fault
@@ -74,8 +71,7 @@ class DrillContext:
     @property
     def bound_s(self) -> float:
         """The longest outage that the stack's settings explain, if the name switches."""
-        check = self.deployment.check("primary")
-        return outage_bound_s(check, ttl=self.deployment.ttl, settings=self.settings)
+        return outage_bound_s(self.deployment.check("primary"), ttl=self.deployment.ttl, settings=self.settings)
 
     @property
     def hold_s(self) -> float:

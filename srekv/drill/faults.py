@@ -1,14 +1,17 @@
-"""Acts on a deployment and their inverses, of which the faults of the catalogue are made."""
+"""The faults that a drill knows: the rows of faults.toml, and the acts, with their inverses, that they are made of."""
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from importlib import resources
+from typing import Any
 
-from srekv.drill.model import FaultTarget
-from srekv.errors import CommandLine, SrekvError
+from srekv.drill.model import Expectation, FaultTarget
+from srekv.errors import CommandLine, SrekvError, none_of
 from srekv.provision.model import Deployment, Node, Role
 
 FAULT_FILE = "/run/srekv/fault"
@@ -26,11 +29,9 @@ _STOP = "systemctl stop srekv"
 
 @dataclass(frozen=True, kw_only=True)
 class Act:
-    """One thing done to a deployment, and its inverse. Both may be repeated.
+    """One thing done to the nodes with these roles, and its inverse. Both may be repeated.
 
-    Attributes:
-        roles: to which nodes.
-        silences: whether the nodes answer nothing at all meanwhile, so that their return is to be awaited.
+    `silences`: the nodes answer nothing at all meanwhile, so that their return is to be awaited.
     """
 
     roles: tuple[Role, ...] = ("primary",)
@@ -165,3 +166,106 @@ def attempt_all(calls: Sequence[Callable[[], object]]) -> None:
             errors.append(error)
     if errors:
         raise errors[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One fault; --fault takes its `name`, or the `former` one.
+
+    `title` is what is done, `hypothesis` what must happen, and why, `rule` when the drill has held, each for a person;
+    `expectation` is the same for the verdict. It acts through the services that it `needs`.
+    """
+
+    name: str
+    title: str
+    hypothesis: str
+    rule: str
+    needs: tuple[str, ...]
+    expectation: Expectation
+    act: Act
+    former: str = ""
+
+    def to_json(self) -> dict[str, object]:
+        """As an item of `failover-test --list`."""
+        members = {name: getattr(self, name) for name in ("name", "title", "hypothesis", "rule", "needs")}
+        return {**members, "expect": vars(self.expectation)}
+
+
+ACTS: dict[str, Act] = {
+    "stop": StopInstance(hard=False),
+    "power-loss": StopInstance(hard=True),
+    "hang": Misbehave(words={"primary": "hang"}, silences=True),
+    "unhealthy": Misbehave(words={"primary": "unhealthy"}),
+    "gray-failure": Misbehave(words={"primary": "lying"}),
+    "both-nodes": StopService(roles=BOTH),
+    "flap": Flap(),
+    "dynamodb": Misbehave(words=dict.fromkeys(BOTH, "no-table"), roles=BOTH),
+    "manual-failover": Invert(),
+}
+
+
+def _entry(name: str, row: dict[str, Any]) -> Entry:
+    expectation = Expectation(switch=row.pop("switch", None), outage=row.pop("outage"))
+    return Entry(name=name, expectation=expectation, act=ACTS[name], **row | {"needs": tuple(row["needs"])})
+
+
+_ROWS = tomllib.loads(resources.files("srekv.drill").joinpath("faults.toml").read_text())
+CATALOGUE = tuple(_entry(name, row) for name, row in _ROWS.items())
+
+NAMES = tuple(entry.name for entry in CATALOGUE)
+BREAKS = ("stale-reads", "lost-writes")
+"""Ways to make the service itself wrong, to prove that the verdict catches it."""
+
+
+def entry(name: str) -> Entry:
+    """The fault of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for one in CATALOGUE:
+        if name in {one.name, one.former}:
+            return one
+    raise none_of("--fault", name, NAMES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """A fault as it is carried out: the acts in their order, the fault's own last."""
+
+    entry: Entry
+    acts: tuple[Act, ...]
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The nodes that the fault itself is in; a service that is wrong on purpose is wrong everywhere."""
+        return self.acts[-1].roles
+
+    @property
+    def silences(self) -> bool:
+        """Whether those nodes answer nothing at all meanwhile."""
+        return any(act.silences for act in self.acts)
+
+    def inject(self, target: FaultTarget, deployment: Deployment) -> None:
+        """Every act, in order."""
+        for act in self.acts:
+            act.inject(target, deployment)
+
+    def heal(self, target: FaultTarget, deployment: Deployment) -> None:
+        """Every act backwards; an act that cannot be healed does not keep the others from it.
+
+        Raises:
+            SrekvError: the first that could not be healed.
+        """
+        attempt_all([partial(act.heal, target, deployment) for act in reversed(self.acts)])
+
+
+def fault(entry: Entry, *, wrong: str = "") -> Fault:
+    """The fault of that entry; `wrong` is a word that makes the service itself wrong as long as it lasts."""
+    act = entry.act
+    if not wrong:
+        return Fault(entry=entry, acts=(act,))
+    if isinstance(act, Misbehave):
+        words = {role: f"{wrong} {act.words.get(role, '')}".rstrip() for role in BOTH}
+        return Fault(entry=entry, acts=(replace(act, words=words, roles=BOTH),))
+    return Fault(entry=entry, acts=(Misbehave(words=dict.fromkeys(BOTH, wrong), roles=BOTH), act))

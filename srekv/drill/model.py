@@ -93,17 +93,14 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How a drill is carried out. Durations are AWS-equivalent seconds; divide by `speed` for wall-clock seconds.
+    """How a drill is carried out. Durations are AWS-equivalent seconds; `speed` is how many in one wall-clock second.
 
     Attributes:
         resolver: address and port of the resolver that clients inside the VPC ask.
-        port: the service's TCP port.
         run_id: names the run's keys and files; lower-case letters, digits and hyphens.
-        speed: AWS-equivalent seconds in one wall-clock second.
         rate: operations a second over all clients.
         keys: how many keys the clients share.
-        policies: the kinds of clients, see POLICIES.
-        clients: how many clients of each kind operate at once.
+        clients: how many clients of each of the `policies` operate at once.
         seed: decides the clients' choices.
         op_timeout_s: a client's time-out for one operation.
     """
@@ -166,12 +163,9 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Switch:
-    """A name that changed its answer. Durations are AWS-equivalent seconds since the stop or the start was asked for.
+    """A name that answers `address` now. Times are AWS-equivalent seconds since the stop or the start was asked for.
 
-    Attributes:
-        address: what the name answers now.
-        ready_s: when the started node answered /health itself; None for a stop.
-        switched_s: when the name answered `address`.
+    `ready_s` is when the started node answered /health itself; None for a stop.
     """
 
     address: str
@@ -183,13 +177,8 @@ class Switch:
 class DrillResult:
     """A drill that ran to its end: the history to be judged, and what the history does not say.
 
-    Attributes:
-        run_id: the run's name.
-        fault: its name in the catalogue, for example "stop".
-        history: the history file; its times are AWS-equivalent seconds.
-        speed: AWS-equivalent seconds in one wall-clock second.
-        wall_s: how long the drill took, wall-clock seconds.
-        bound_s: the longest outage that the stack's settings explain, AWS-equivalent seconds.
+    `wall_s` is how long it took, wall-clock seconds; all other times, the history's too, are AWS-equivalent seconds, of
+    which `speed` are in one wall-clock second. `bound_s` is the longest outage that the stack's settings explain.
     """
 
     run_id: str
@@ -204,7 +193,7 @@ def is_healthy(check: Check, observations: tuple[Observation, ...]) -> bool:
     """Route 53's 18 % rule over its checkers' LAST reports (aws-facts 1.1); disabled and brand-new checks are healthy.
 
     A glance for a steady state: each checker changes its mind only after `threshold` such reports, so while the
-    endpoint is changing `srekv.drill.health.HealthWatch` is to be asked instead.
+    endpoint is changing `srekv.drill.observer.HealthWatch` is to be asked instead.
     """
     return verdict([one.healthy for one in observations], inverted=check.inverted, disabled=check.disabled)
 

@@ -27,15 +27,11 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True, kw_only=True)
 class Note:
-    """A fault that is in the stack, or is about to be. Times are seconds since the epoch.
+    """A fault that is in the stack, or is about to be; "?" if the note cannot be read. Times: seconds since the epoch.
 
     Attributes:
-        fault: its name in the catalogue; "?" if the note cannot be read.
-        run_id: whose it is.
-        started: when.
         expires: when that drill has ended, whatever happened.
-        host: the computer that the drill runs on.
-        pid: its process there.
+        host: the computer that the drill runs on, as process `pid`.
         born: when that process started, as `birth` has it; "" if that is not known.
         admitted: the address that was let in for the vantage point, "" if none was.
     """

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from srekv.drill import injection
 from srekv.drill.context import DrillContext, Order
 from srekv.drill.faults import Flap
 from srekv.drill.load import running_load
 from srekv.drill.model import Clock, DrillResult, FaultTarget, Narrator, Settings, is_healthy
+from srekv.drill.note import Note, birth, here
 from srekv.drill.observer import CHECK_POLL_S, Observer
 from srekv.drill.signals import guarded
 from srekv.drill.switch import await_health, poll
 from srekv.drill.timeline import Timeline, save
 from srekv.drill.vantage import vantage
-from srekv.errors import CommandLine, SrekvError, UnknownError
+from srekv.errors import Advice, CommandLine, SrekvError, UnknownError
 from srekv.provision.model import Instance, Role
 
 EVENTS = "events.jsonl"
@@ -70,12 +71,11 @@ def failover_test(
 
 
 def _carry_out(context: DrillContext, history: Path) -> DrillResult:
-    """Every step in order."""
     begin, settings = context.clock.time(), context.settings
     with context.phase("steady state"):
         _await_steady_state(context)
     with running_load(context):
-        injection.carry_out(context, partial(_endure, context))
+        _carry_out_fault(context)
         _recover(context)
         context.settle()
     with context.phase("history"):
@@ -98,11 +98,8 @@ def _await_steady_state(context: DrillContext) -> None:
         SrekvError: it is not so, after STEADY_WAIT_S.
     """
     if context.deployment.fault:
-        raise SrekvError(
-            "a fault is still in the stack",
-            why=context.deployment.fault,
-            next_step=CommandLine("srekv up") + " heals it",
-        )
+        heals = CommandLine("srekv up") + " heals it"
+        raise SrekvError("a fault is still in the stack", why=context.deployment.fault, next_step=heals)
     poll(
         context.clock,
         "a steady state",
@@ -114,7 +111,6 @@ def _await_steady_state(context: DrillContext) -> None:
 
 
 def _unsteady(context: DrillContext) -> str:
-    """What keeps the state from being steady."""
     for node in context.deployment.nodes:
         check = context.deployment.check(node.role)
         observations = context.observer.read(node.role)
@@ -167,10 +163,8 @@ def _flap(context: DrillContext, flap: Flap) -> None:
     clock, settings, primary = context.clock, context.settings, context.primary
     check = context.deployment.check("primary")
     if check.threshold < 2:
-        raise SrekvError(
-            "nothing is faster than a threshold of 1",
-            next_step="choose another fault, or " + CommandLine("srekv up --threshold 3"),
-        )
+        other = "choose another fault, or " + CommandLine("srekv up --threshold 3")
+        raise SrekvError("nothing is faster than a threshold of 1", next_step=other)
     allowed_s = check.interval * (check.threshold - 1)
     end, longest_s = clock.time() + settings.wall(context.hold_s), 0.0
     with context.phase(f"{primary.name} goes and comes for {context.hold_s:.0f} s"):
@@ -190,11 +184,69 @@ def _flap(context: DrillContext, flap: Flap) -> None:
 
 def _recover(context: DrillContext) -> None:
     """Wait until the stack is as it was: nodes serve, checks are healthy, the name answers the primary."""
-    fault = context.order.fault
-    nodes = [context.deployment.node(role) for role in fault.roles]
-    for node in nodes if fault.silences else ():
+    nodes = [context.deployment.node(role) for role in context.order.fault.roles]
+    for node in nodes if context.order.fault.silences else ():
         with context.phase(f"{node.name} answers /health"):
             await_health(context.view, node, context.settings, context.clock)
     for node in nodes:
         context.await_verdict(node.role, healthy=True)
     context.await_answer(context.primary)
+
+
+def _carry_out_fault(context: DrillContext) -> None:
+    """Inject the fault, endure it, and heal it, whatever happens: a signal at any moment ends it, and heals first.
+
+    An error of the healing itself is raised only when nothing else is; otherwise the narrator is warned.
+
+    Raises:
+        KeyboardInterrupt: a signal came.
+    """
+    patience: Advice = f"healing {context.title} first; kill -9 ends this at once, and "
+    patience += CommandLine("srekv up") + " heals then"
+    with guarded(lambda: context.narrator.warn(patience)) as guard:
+        try:
+            with guard.open():
+                _inject(context)
+                _endure(context)
+        except BaseException:
+            try:
+                _heal(context)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it must not hide the error on its way
+                left = f"{context.title} may still be in the stack; " + CommandLine("srekv up")
+                context.narrator.warn(left + f" heals it: {error}")
+            raise
+        _heal(context)
+
+
+def _inject(context: DrillContext) -> None:
+    now = int(context.clock.time())
+    note = Note(
+        fault=context.entry.name,
+        run_id=context.settings.run_id,
+        started=now,
+        expires=now + int(context.longest_s),
+        host=here(),
+        pid=os.getpid(),
+        born=birth(os.getpid()) or "",
+        admitted=context.admitted,
+    )
+    with context.phase(f"fault: {context.title}"):
+        context.fault_target.remember(context.primary, note.text())
+        context.timeline.record("fault", fault=note.fault, node=context.primary.name, what=context.title)
+        context.order.fault.inject(context.fault_target, context.deployment)
+        _declare_inverted(context, inverted=True)
+
+
+def _heal(context: DrillContext) -> None:
+    """Undo the fault, then remove the note."""
+    with context.phase(f"heal: {context.title}"):
+        begin, primary = context.clock.time(), context.primary
+        context.order.fault.heal(context.fault_target, context.deployment)
+        context.timeline.record("heal", at=begin, fault=context.entry.name, node=primary.name, what=context.title)
+        _declare_inverted(context, inverted=False)
+        context.fault_target.forget(primary)
+
+
+def _declare_inverted(context: DrillContext, *, inverted: bool) -> None:
+    if context.entry.name == "manual-failover":
+        context.observer.inverted("primary", inverted=inverted)

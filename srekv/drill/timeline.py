@@ -16,7 +16,6 @@ from srekv.errors import SrekvError
 RESOLUTION_S = 0.001
 """Two round trips that contradict each other by less than this agree: clocks are read no better."""
 
-
 AWS = "aws"
 """The member `clock` of an event whose time is AWS's word: its clock is the vantage point's, and not the tool's."""
 
@@ -45,8 +44,7 @@ class ClockOffset:
 class Timeline:
     """Events in the order they were recorded, each at our wall clock's time.
 
-    Attributes:
-        journal: a file that gets every event at once, so that a killed drill can be judged; None: keep none.
+    The file `journal` gets every event at once, so that a killed drill can be judged; None: keep none.
     """
 
     clock: Clock

@@ -142,8 +142,8 @@ class Vantage:
 
     def resolve(self, *, system: bool = True) -> Resolution:
         """Ask the resolver for the name once, and getaddrinfo if `system`."""
-        arguments = ["resolve", self.name, "--resolver", self._resolver, *(["--system"] if system else [])]
-        return Resolution.of(self._probe(*arguments))
+        option = ["--system"] if system else []
+        return Resolution.of(self._probe("resolve", self.name, "--resolver", self._resolver, *option))
 
     def watch(self, addresses: tuple[str, ...], *, timeout_s: float, interval_s: float = 1.0) -> Watched:
         """Wait until the name answers exactly these addresses, asking each interval_s."""
@@ -170,12 +170,10 @@ class Vantage:
 
         `timeout_s` is wall-clock, for the question and for each request.
         """
-        document = self._probe(
-            "look", *paths, *self._target(), "--timeout", f"{timeout_s:.3f}", work_s=timeout_s * (1 + len(paths))
-        )
-        return Glance(
-            resolution=Resolution.of(document), responses=tuple(Response.of(one) for one in document["responses"])
-        )
+        arguments = ["look", *paths, *self._target(), "--timeout", f"{timeout_s:.3f}"]
+        document = self._probe(*arguments, work_s=timeout_s * (1 + len(paths)))
+        responses = tuple(Response.of(one) for one in document["responses"])
+        return Glance(resolution=Resolution.of(document), responses=responses)
 
     def start_load(self, settings: Settings, *, seconds: float) -> None:
         """Start the load in the background; it stops by itself after `seconds`."""

@@ -1,16 +1,18 @@
-"""A timeline as a person sees it, on a screen of any size. Pure: values in, a renderable out."""
+"""A timeline as a person sees it, on a screen of any size, and as a script reads it. Pure: values in and out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from rich.console import Group, RenderableType
 
 from srekv.provision.model import Deployment
+from srekv.ui.console import nodes_json
 from srekv.ui.text import Text
 from srekv.watch.events import drill_text
-from srekv.watch.model import CheckSample, Event, Request, ServiceSample, Snapshot, Timeline
+from srekv.watch.model import CheckSample, Event, ServiceSample, Snapshot, Timeline
 
 STYLES = {"good": "green", "bad": "bold red", "plain": ""}
 AROUND = 3
@@ -26,7 +28,10 @@ def frame(timeline: Timeline, *, now: datetime, stack: str, speed: float, lines:
     last = timeline.last or Snapshot(at=now)
     faster = "" if speed == 1 else f", speed {speed:g} (TTLs in AWS's seconds)"
     header = _cut((clock(now), "bold"), f"  {stack}", (faster, "dim"))
-    top = [header, *_answer_lines(timeline, last), *_problems(last), Text()]
+    drill = drill_text(last.stack.value) if last.stack.value else ""
+    noted = [_cut((drill, "bold yellow"))] if drill else []
+    problems = [_cut((problem, "bold red")) for problem in last.problems]
+    top = [header, *_answer_lines(timeline, last), *noted, *problems, Text()]
     if last.stack.value:
         top += [*_node_lines(last.stack.value, last), Text()]
     if last.health.value:
@@ -81,13 +86,6 @@ def _answer_lines(timeline: Timeline, last: Snapshot) -> list[Text]:
     return [*lines, _cut((f"before: {'; '.join(reversed(before))}", "dim"))] if before else lines
 
 
-def _problems(last: Snapshot) -> list[Text]:
-    """What is wrong on purpose, and what cannot be seen."""
-    drill = drill_text(last.stack.value) if last.stack.value else ""
-    noted = [_cut((drill, "bold yellow"))] if drill else []
-    return [*noted, *(_cut((problem, "bold red")) for problem in last.problems)]
-
-
 def _node_lines(deployment: Deployment, last: Snapshot) -> list[Text]:
     rows = [
         (
@@ -139,15 +137,11 @@ def _request_line(seen: ServiceSample) -> Text:
     """All requests of one poll."""
     parts: list[str | tuple[str, str]] = [clock(seen.at)]
     for request in seen.requests:
-        parts += [f"  {request.name} ", _outcome(request)]
+        works = f"{request.status} {request.node or request.address}"
+        outcome = works if request.ok else request.error or request.status
+        style = "green" if request.ok else "bold red"
+        parts += [f"  {request.name} ", (f"{outcome} {request.elapsed_s * 1000:.0f} ms", style)]
     return _cut(*parts)
-
-
-def _outcome(request: Request) -> tuple[str, str]:
-    took = f"{request.elapsed_s * 1000:.0f} ms"
-    if request.ok:
-        return f"{request.status} {request.node or request.address} {took}", "green"
-    return f"{request.error or request.status} {took}", "bold red"
 
 
 def _ages(last: Snapshot, now: datetime) -> str:
@@ -157,3 +151,50 @@ def _ages(last: Snapshot, now: datetime) -> str:
     for what, at in (("name", last.service.at), ("stack", last.stack.at), ("checks", checks)):
         ages.append(f"{what} not yet" if at is None else f"{what} {max(0.0, (now - at).total_seconds()):.0f} s ago")
     return f"seen: {', '.join(ages)}; Ctrl-C ends"
+
+
+def document(timeline: Timeline) -> dict[str, Any]:
+    """The last snapshot: the members of `status` as far as they are polled, how old each is, and the news.
+
+    Times are ISO 8601; `ttl_s` is in AWS-equivalent seconds, `elapsed_s` in wall-clock seconds.
+    """
+    last = timeline.last
+    if last is None:
+        return {}
+    deployment, service = last.stack.value, last.service.value
+    checks = {node.name: last.check_of(node.address) for node in deployment.nodes} if deployment else {}
+    healthy = {name: one.healthy if one else None for name, one in checks.items()}
+    return {
+        "at": last.at.isoformat(),
+        "name": deployment.name if deployment else None,
+        "url": deployment.url if deployment else None,
+        "answer": list(service.addresses) if service else [],
+        "rcode": service.rcode if service else None,
+        "ttl_s": service.ttl_s if service else None,
+        "answer_since": timeline.answers[-1].at.isoformat() if timeline.answers else None,
+        "asked_from": service.asked_from if service else None,
+        "nodes": nodes_json(deployment, healthy) if deployment else [],
+        "checks": [_check(one) for one in last.health.value or ()],
+        "requests": [vars(one) for one in service.requests] if service else [],
+        "seen_at": {"nodes": _iso(last.stack.at), "checks": _iso(last.health.at), "answer": _iso(last.service.at)},
+        "fault": deployment.fault or None if deployment else None,
+        "problems": list(last.problems),
+        "events": [{"at": one.at.isoformat(), "subject": one.subject, "text": one.text} for one in timeline.news],
+    }
+
+
+def _check(one: CheckSample) -> dict[str, Any]:
+    return {
+        "name": one.check.name,
+        "id": one.check.id,
+        "healthy": one.healthy,
+        "checkers": one.checkers,
+        "passing": one.passing,
+        "failed_reports": one.failed_reports,
+        "reason": one.reason or None,
+        "reason_at": _iso(one.reason_at),
+    }
+
+
+def _iso(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()

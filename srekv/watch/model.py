@@ -20,12 +20,9 @@ Tone = Literal["good", "bad", "plain"]
 
 @dataclass(frozen=True, kw_only=True)
 class Sample(Generic[T]):
-    """What one source has returned.
+    """What one source returned last, and when; None: nothing yet.
 
-    Attributes:
-        value: what it returned last; None: nothing yet.
-        at: when; an older one than the rest's means that a poll takes long, or fails.
-        problem: why polling has failed since then; "" when it has not.
+    `at` is older than the rest's when a poll takes long, or fails; `problem` is why polling has failed since then, or "".
     """
 
     value: T | None = None
@@ -35,17 +32,13 @@ class Sample(Generic[T]):
 
 @dataclass(frozen=True, kw_only=True)
 class CheckSample:
-    """One health check, and what its checkers make of the endpoint.
+    """One health check, and what its checkers make of the endpoint; `at` is when the reports were asked for.
 
     Attributes:
-        check: the check.
-        healthy: Route 53's verdict, worked out from the reports (srekv.drill.health).
-        checkers: how many have reported.
-        failing: how many of them hold the endpoint for unhealthy.
+        healthy: Route 53's verdict, worked out from the reports (srekv.drill.observer).
+        checkers: how many have reported; `failing` of them hold the endpoint for unhealthy.
         failed_reports: how many of their last reports are failures; a checker needs several in a row.
-        reason: the text of the last failed report, "" when none was seen.
-        reason_at: when that checker asked.
-        at: when the reports were asked for.
+        reason: the text of the last failed report, "" when none was seen; that checker asked at `reason_at`.
     """
 
     check: Check
@@ -82,15 +75,10 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceSample:
-    """What the name answers inside the VPC, and the service behind it.
+    """What the name answers inside the VPC, to the node that asked, and the service at the first address, path by path.
 
-    Attributes:
-        asked_from: the node that asked.
-        addresses: the answer.
-        rcode: DNS's word, for example NOERROR.
-        ttl_s: how long the resolver keeps the answer from then on, AWS-equivalent seconds.
-        requests: sent to the first address, one for each path.
-        at: when the node's answer arrived.
+    `rcode` is DNS's word, for example NOERROR; `ttl_s` is how long the resolver keeps the answer from then on,
+    AWS-equivalent seconds; `at` is when the node's answer arrived.
     """
 
     asked_from: str
@@ -138,13 +126,9 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class Timeline:
-    """The last snapshot and what came before it, the latest at the end.
+    """The last snapshot, the news that it brought, and what came before it, the latest at the end, at most KEPT of each.
 
-    Attributes:
-        last: the last snapshot; None before the first.
-        news: the events that it brought.
-        events: all of them, at most KEPT.
-        seen: what the name and the service answered, poll by poll, at most KEPT.
+    `seen` is what the name and the service answered, poll by poll.
     """
 
     last: Snapshot | None = None

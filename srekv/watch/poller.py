@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Generic, Self, TypeVar
 
-from srekv.drill.health import HealthWatch
 from srekv.drill.model import FaultTarget
+from srekv.drill.observer import HealthWatch
 from srekv.drill.vantage import Vantage
 from srekv.errors import SrekvError
 from srekv.provision.model import Check, Deployment, Node
@@ -52,18 +53,14 @@ class Source(Generic[T]):
 
     def _work(self) -> None:
         while not self._ended.is_set():
-            self.sample = self._once(self.sample)
+            try:
+                self.sample = Sample(value=self._poll(), at=datetime.now(UTC))
+            except SrekvError as error:
+                self.sample = replace(self.sample, problem=f"{error.what}: {error.why}" if error.why else error.what)
+            except Exception as error:  # noqa: BLE001 - a thread that dies would show an old sample for ever
+                self.sample = replace(self.sample, problem=f"{type(error).__name__}: {error}")
             self._polled.set()
             self._ended.wait(self._pause_s)
-
-    def _once(self, before: Sample[T]) -> Sample[T]:
-        try:
-            return Sample(value=self._poll(), at=datetime.now(UTC))
-        except SrekvError as error:
-            problem = f"{error.what}: {error.why}" if error.why else error.what
-        except Exception as error:  # noqa: BLE001 - a thread that dies would show an old sample for ever
-            problem = f"{type(error).__name__}: {error}"
-        return Sample(value=before.value, at=before.at, problem=problem)
 
 
 class Poller:
@@ -142,8 +139,8 @@ class CheckPoller:
 
     def _ask(self, check: Check) -> CheckSample:
         reports = self._target.observations(check)
-        followed = HealthWatch(check, speed=self._speed, is_new=self._has_begun)
-        watch = self._watches.setdefault(check.id, followed)
+        new = HealthWatch(check, speed=self._speed, is_new=self._has_begun)
+        watch = self._watches.setdefault(check.id, new)
         watch.declare(check)
         failed = sorted((one for one in reports if not one.healthy), key=lambda one: one.at)
         before = self._samples.get(check.id)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from srekv.drill.catalogue import CATALOGUE, Entry
+from srekv.drill.faults import CATALOGUE, Entry
 
 pytestmark = pytest.mark.local
 

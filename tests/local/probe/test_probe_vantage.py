@@ -15,7 +15,7 @@ import pytest
 
 from srekv.check.model import Verdict
 from srekv.check.verdict import judge_file
-from srekv.drill.catalogue import entry, fault
+from srekv.drill.faults import entry, fault
 from srekv.drill.model import Settings
 from srekv.drill.payload import Payload, payload
 from srekv.drill.runner import Order, failover_test

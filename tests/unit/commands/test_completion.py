@@ -17,7 +17,7 @@ import pytest
 
 from srekv.cli import main_group
 from srekv.commands.completion import SHELLS, VARIABLE, proposing
-from srekv.drill.catalogue import NAMES
+from srekv.drill.faults import NAMES
 from srekv.drill.model import POLICIES
 from tests.support.command import environment
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from srekv.cli import run
 from srekv.commands.failover_test import command, place_report, spread, warn_of_lease
 from srekv.config import Config
-from srekv.drill.catalogue import CATALOGUE, NAMES, Entry
+from srekv.drill.faults import CATALOGUE, NAMES, Entry
 from srekv.drill.model import DrillResult
 from srekv.provision.drift import Plan
 

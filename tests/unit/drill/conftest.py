@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from srekv.drill.catalogue import entry, fault
 from srekv.drill.context import Order
+from srekv.drill.faults import entry, fault
 from srekv.drill.model import Settings
 from srekv.errors import SrekvError
 from tests.support.drill import Log, World

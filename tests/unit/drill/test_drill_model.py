@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srekv.drill.health import HealthWatch
 from srekv.drill.model import Settings, detection_bound_s, is_healthy, outage_bound_s
+from srekv.drill.observer import HealthWatch
 from srekv.drill.payload import payload
 from srekv.drill.timeline import AWS, ClockOffset, Timeline
 from srekv.errors import SrekvError

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from srekv.drill.catalogue import NAMES, entry, fault
+from srekv.drill.faults import NAMES, entry, fault
 from srekv.drill.model import Settings
 from srekv.drill.note import LONGEST, PROC, UNSAFE, Note, birth, here, left_behind, parse
 from srekv.drill.repair import heal_left_behind

@@ -14,14 +14,14 @@ from typing import Any, Self
 
 import pytest
 
-from srekv.drill.catalogue import NAMES, entry
+from srekv.drill.faults import NAMES, entry
 from srekv.drill.model import Settings
 from srekv.drill.note import parse
 from srekv.drill.runner import failover_test
 from srekv.errors import SrekvError, TimeoutExceeded
 from tests.support.drill import Log, World
 
-TRACED = ("contextlib", "srekv.drill.injection", "srekv.drill.runner", "srekv.drill.signals")
+TRACED = ("contextlib", "srekv.drill.runner", "srekv.drill.signals")
 """The modules in which there must be no moment at which a signal prevents the healing."""
 
 STEPS_AFTER_FAULT = ("observations hc-az1", "watch on az2", "store on az2")

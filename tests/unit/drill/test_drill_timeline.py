@@ -11,7 +11,7 @@ import pytest
 from srekv.check.verdict import judge_file
 from srekv.drill.events import FORMAT
 from srekv.drill.model import Settings
-from srekv.drill.resume import resume
+from srekv.drill.repair import resume
 from srekv.drill.runner import EVENTS
 from srekv.drill.timeline import Timeline, save
 from srekv.errors import SrekvError

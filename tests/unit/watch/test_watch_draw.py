@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from srekv.watch.document import document
-from srekv.watch.draw import clock, frame, plain
+from srekv.watch.draw import clock, document, frame, plain
 from srekv.watch.events import extend
 from srekv.watch.model import Snapshot, Timeline
 
