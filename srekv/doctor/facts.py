@@ -33,12 +33,9 @@ class Unread:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One record set. `ttl` is None for an alias; `evaluates` is an alias's EvaluateTargetHealth.
+    """One record set; `ttl` is None for an alias, `evaluates` its EvaluateTargetHealth, `inside`: to its own zone.
 
-    Attributes:
-        inside: whether it is an alias to a record set of its own zone.
-        failover: PRIMARY or SECONDARY; "" under another routing policy.
-        policy: the routing policy in the console's words.
+    `failover` is PRIMARY or SECONDARY; "" under another routing policy, which `policy` names in the console's words.
     """
 
     name: str
@@ -106,8 +103,7 @@ class Group:
 class HealthCheck:
     """One health check's configuration; `kind` is Route 53's Type.
 
-    Attributes:
-        endpoint: EndpointType, PUBLIC or PRIVATE; "" where botocore (before 1.44.7) or the endpoint does not show it.
+    `endpoint` is EndpointType, PUBLIC or PRIVATE; "" where botocore (before 1.44.7) or the endpoint does not show it.
     """
 
     id: str
@@ -158,9 +154,7 @@ class Rival:
 class Host:
     """What stands behind an address: an instance, or a bare network interface (then `instance_id` is "").
 
-    Attributes:
-        elastic: whether its public address is an Elastic IP.
-        resolves: whether its user data makes the zone known to its resolver; None where nobody looked.
+    `resolves`: whether its user data makes the zone known to its resolver; None where nobody looked.
     """
 
     instance_id: str
@@ -252,15 +246,12 @@ class StackFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """All that was read about one hosted zone. Times are seconds.
+    """All that was read about one hosted zone and its failover records. Times are seconds.
 
     Attributes:
-        region: whose resources were looked at.
-        pairs: the failover records.
         others: the record sets that another policy, a health check or an alias makes more than one fixed answer.
         fixed: the number of the other names and types: one answer each, always the same.
-        checks: by id; an id that a record names and that is missing here does not exist.
-        checks_read: whether the checks could be listed.
+        checks: by id; an id that a record names and that is missing here does not exist, if they could be listed.
         reports: by check id, its checkers' last reports; missing where they could not be read.
         hosts: by address, of the records and of the checks.
         public: the addresses that DescribeAddresses or a network interface's association lists as public.
@@ -322,7 +313,7 @@ class Facts:
         return address in self.hosts or ip.is_multicast or not (ip.is_global or ip.is_loopback)
 
     def find(self, kind: str, subject: str, **words: Any) -> Finding:
-        """A finding about this zone, as `catalogue.find` makes them."""
+        """A finding about this zone, as `model.find` makes them."""
         return find(kind, subject, in_stack=self.stack is not None, **words)
 
 

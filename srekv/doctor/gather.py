@@ -25,14 +25,10 @@ def gather(
     role: Mapping[str, Any] | None = None,
     pause: Callable[[float], object] = time.sleep,
 ) -> Facts:
-    """Read everything that the rules need.
+    """Read everything that the rules need about a hosted zone, None: the stack's own, whose role is `role`.
 
-    Args:
-        run: the clients, and the stack's settings.
-        zone_id: any hosted zone; None: the stack's own.
-        record: one name of the zone; None: every name in it.
-        role: the stack's role, when the zone is the stack's own.
-        pause: waits so many seconds between calls that must not be made often.
+    `record` is one name of the zone, None: every name; `pause` waits so many seconds between calls that must not be
+    made often.
 
     Raises:
         UsageError: there is no such zone, or no such record in it.
@@ -48,9 +44,8 @@ def gather(
     ids = {one.check_id for one in records}
     checks = {one: check for one, check in (listed or {}).items() if one in ids}
     lookup = gather_hosts.Hosts(reader, clients, vpcs=zone.vpcs, zone_name=zone.name)
-    hosts = lookup.behind(
-        {address for one in records for address in one.addresses} | {check.address for check in checks.values()}
-    )
+    addresses = {address for one in records for address in one.addresses}
+    hosts = lookup.behind(addresses | {check.address for check in checks.values()})
     checkers = gather_hosts.read_checkers(reader, clients)
     groups = [group for host in hosts.values() for group in host.groups]
     return Facts(

@@ -53,10 +53,7 @@ class Hosts:
         return {address: next(iter(hosts.values())) for address, hosts in found.items() if len(hosts) == 1}
 
     def _instances(self, wanted: set[str]) -> Iterator[tuple[Host, set[str]]]:
-        """Instances, once for each network interface, and the interface's addresses.
-
-        What an instance lists without an interface belongs to its first one.
-        """
+        """Instances, once for each network interface, and its addresses; those of no interface are the first one's."""
         vpcs = [{"Name": "vpc-id", "Values": list(self._vpcs)}] if self._vpcs else []
         ids = {one["InstanceId"] for one in self._elastic if one["PublicIp"] in wanted and one.get("InstanceId")}
         queries: list[dict[str, Any]] = [
@@ -88,10 +85,7 @@ class Hosts:
         return answer or []
 
     def _addresses_of(self, one: Mapping[str, Any]) -> set[str]:
-        """The addresses of an instance or an interface, the private ones in the zone's VPCs only.
-
-        What is associated is public, whatever its range.
-        """
+        """Of an instance or an interface, the private ones in the zone's VPCs only; what is associated is public."""
         places = [one, *one.get("PrivateIpAddresses", ())]
         public = {place.get("Association", {}).get("PublicIp", "") for place in places}
         public |= {one.get("PublicIpAddress", "")} | self._elastic_of(one)
@@ -187,7 +181,12 @@ def read_groups(
         what, operation = f"the prefix list {one}", "get_managed_prefix_list_entries"
         entries = reader.pages(what, ec2, operation, "Entries", PrefixListId=one)
         blocks[one] = [entry["Cidr"] for entry in entries or ()]
-    return {group: tuple(_expanded(rule, blocks) for rule in rules) for group, rules in groups.items()}
+    for rules in groups.values():
+        for number, rule in enumerate(rules):
+            more = [cidr for one in rule.prefix_lists for cidr in blocks.get(one, ())]
+            known = tuple(one for one in rule.prefix_lists if one not in blocks)
+            rules[number] = replace(rule, cidrs=(*rule.cidrs, *more), prefix_lists=known)
+    return {group: tuple(rules) for group, rules in groups.items()}
 
 
 def _group_rule(permission: Mapping[str, Any]) -> GroupRule:
@@ -201,21 +200,14 @@ def _group_rule(permission: Mapping[str, Any]) -> GroupRule:
     )
 
 
-def _expanded(rule: GroupRule, blocks: Mapping[str, Sequence[str]]) -> GroupRule:
-    more = [cidr for one in rule.prefix_lists for cidr in blocks.get(one, ())]
-    known = tuple(one for one in rule.prefix_lists if one not in blocks)
-    return replace(rule, cidrs=(*rule.cidrs, *more), prefix_lists=known)
-
-
 def read_subnets(reader: Reader, clients: Clients, hosts: Iterable[Host]) -> dict[str, Subnet]:
     """The machines' subnets, their network ACLs and whether they reach the internet."""
     homes = {host.subnet_id: host.vpc_id for host in hosts if host.subnet_id}
     if not homes:
         return {}
     filters = [{"Name": "vpc-id", "Values": sorted(set(homes.values()))}]
-    tables = reader.pages(
-        "routes to the internet", clients.ec2, "describe_route_tables", "RouteTables", Filters=filters
-    )
+    what, operation = "routes to the internet", "describe_route_tables"
+    tables = reader.pages(what, clients.ec2, operation, "RouteTables", Filters=filters)
     acls = read_acls(reader, clients, sorted(homes))
     subnets = {}
     for subnet, vpc in homes.items():
@@ -269,17 +261,11 @@ def read_vpcs(reader: Reader, clients: Clients, ids: Sequence[str]) -> dict[str,
 
 
 def read_checkers(reader: Reader, clients: Clients) -> Checkers:
-    """Where the checkers come from: the Region's prefix list, and their ranges.
-
-    These are Route 53's own answer, or else the published ones, which nobody can refuse.
-    """
+    """The Region's prefix list, and the ranges: Route 53's answer, or the published ones, which nobody can refuse."""
     name = f"com.amazonaws.{clients.region}.route53-healthchecks"
     filters = [{"Name": "prefix-list-name", "Values": [name]}]
     lists = reader.ask("the checkers' prefix list", clients.ec2, "describe_managed_prefix_lists", Filters=filters) or {}
     ranges = Reader().ask("", clients.route53, "get_checker_ip_ranges") or {}
-    return Checkers(
-        prefix_lists=tuple(
-            one["PrefixListId"] for one in lists.get("PrefixLists", ()) if one["PrefixListName"] == name
-        ),
-        ranges=tuple(one for one in ranges.get("CheckerIpRanges", ()) if ":" not in one) or RANGES,
-    )
+    blocks = tuple(one for one in ranges.get("CheckerIpRanges", ()) if ":" not in one)
+    found = tuple(one["PrefixListId"] for one in lists.get("PrefixLists", ()) if one["PrefixListName"] == name)
+    return Checkers(prefix_lists=found, ranges=blocks or RANGES)

@@ -174,8 +174,7 @@ def read_reports(
 def read_rivals(reader: Reader, clients: Clients, zone: Zone, names: Iterable[str]) -> tuple[Rival, ...]:
     """What else in the zone's VPCs answers for one of these names: as specific as the zone, or more."""
     found = [rival for vpc_id in zone.vpcs for rival in _zones(reader, clients, zone, vpc_id)]
-    if zone.vpcs:
-        found += _forwarding(reader, clients, zone)
+    found += _forwarding(reader, clients, zone) if zone.vpcs else ()
     wanted = list(names)
     return tuple(one for one in found if any(covers(one.name, name) for name in wanted))
 

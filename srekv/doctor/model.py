@@ -20,17 +20,10 @@ Verdict = Literal["will fail over", "will not fail over", "unknown"]
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that is wrong, or that was not examined.
+    """One thing that is wrong, or that was not examined, about a record, a check, an address, a resource's id.
 
-    Attributes:
-        id: its kind, stable, for scripts: "group-shuts-checkers-out".
-        severity: what it means for a failover.
-        subject: what it is about: a record, a check, an address, a resource's id.
-        title: what is wrong, one line.
-        cause: why that matters.
-        proof: the value that was read.
-        fix: a command that cures it, or what to do where no command can.
-        source: where the rule comes from.
+    `id` is its kind, stable, for scripts: "group-shuts-checkers-out"; `cause` is why what the title says matters,
+    `proof` the value that was read, `fix` a command or what else to do, `source` where the rule comes from.
     """
 
     id: str
@@ -45,12 +38,9 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Objectives:
-    """What the user holds a failover to; seconds.
+    """What the user holds a failover to, seconds: the longest outage that is wanted, the clients' time-out.
 
-    Attributes:
-        bound: interval, threshold and TTL -> the longest outage that they explain.
-        target_s: the longest outage that is wanted, None: not given.
-        client_timeout_s: how long the clients wait for one answer, None: not given.
+    `bound`: interval, threshold and TTL -> the longest outage that they explain.
     """
 
     bound: Callable[[int, int, int], float]
@@ -69,14 +59,7 @@ class Examination:
 
 @dataclass(frozen=True, kw_only=True)
 class NameVerdict:
-    """Whether one name and type fails over.
-
-    Attributes:
-        policy: its routing policy.
-        prevented: something prevents it.
-        records: each record set of it.
-        not_examined: what was not examined of the zone, its VPCs or the stack.
-    """
+    """Whether one name and type fails over; `not_examined` is about the zone, its VPCs or the stack."""
 
     name: str
     kind: str
@@ -109,9 +92,8 @@ class NameVerdict:
 class Diagnosis:
     """All findings about one subject, the worst first, and the questions that were asked.
 
-    Attributes:
-        names: of a zone, the verdict for each name; before the first `up` there are none.
-        fixed: the number of names and types in the zone that have one fixed answer.
+    `names`: of a zone, the verdict for each; before the first `up` there are none. `fixed`: how many names and types in
+    the zone have one fixed answer.
     """
 
     subject: str
@@ -134,14 +116,10 @@ class Diagnosis:
         alike: dict[Finding, list[Finding]] = {}
         for finding in findings:
             alike.setdefault(replace(finding, subject="", proof=""), []).append(finding)
-        once = [
-            replace(
-                kind,
-                subject=" and ".join(dict.fromkeys(one.subject for one in same)),
-                proof="; ".join(dict.fromkeys(one.proof for one in same)),
-            )
-            for kind, same in alike.items()
-        ]
+        once = []
+        for kind, same in alike.items():
+            subject = " and ".join(dict.fromkeys(one.subject for one in same))
+            once.append(replace(kind, subject=subject, proof="; ".join(dict.fromkeys(one.proof for one in same))))
         return cls(
             subject=subject,
             findings=tuple(sorted(once, key=lambda one: ORDER.index(one.severity))),
@@ -160,11 +138,9 @@ class Diagnosis:
         """No, if anything prevents it; unknown, if a name's is, or, without names, if anything was not examined."""
         if self.prevents:
             return "will not fail over"
-        if self.names:
-            unknown = any(one.verdict == "unknown" for one in self.names)
-        else:
-            unknown = any(one.severity == "unchecked" for one in self.findings)
-        return "unknown" if unknown else "will fail over"
+        known = [one.verdict != "unknown" for one in self.names]
+        known = known or [one.severity != "unchecked" for one in self.findings]
+        return "will fail over" if all(known) else "unknown"
 
 
 KINDS = tomllib.loads(resources.files("srekv.doctor").joinpath("findings.toml").read_text())

@@ -66,14 +66,8 @@ def read_permissions(reader: Reader, run: Run) -> Permissions:
     policy = operator_policy(account=account, region=run.config.region, stack=run.config.stack, partition=partition)
     seen: dict[str, str] = {}
     for question in questions(policy):
-        answers = reader.pages(
-            WHAT,
-            run.clients.iam,
-            "simulate_principal_policy",
-            "EvaluationResults",
-            PolicySourceArn=principal,
-            **question,
-        )
+        asked = {"PolicySourceArn": principal, **question}
+        answers = reader.pages(WHAT, run.clients.iam, "simulate_principal_policy", "EvaluationResults", **asked)
         if answers is None:
             return Permissions(who=principal, refused=_rehearsed(reader, run))
         for answer in answers:
@@ -91,13 +85,12 @@ def _rehearsed(reader: Reader, run: Run) -> Mapping[str, str] | None:
     if not any(one.denied for one in reader.unread if one.action == "iam:SimulatePrincipalPolicy"):
         return None
     ec2: Any = run.clients.ec2_once
-    names = run.names
     refused = {}
     for action, kind, call, arguments in (
         ("ec2:AllocateAddress", "elastic-ip", ec2.allocate_address, {"Domain": "vpc"}),
-        ("ec2:CreateKeyPair", "key-pair", ec2.create_key_pair, {"KeyName": names.key_pair}),
+        ("ec2:CreateKeyPair", "key-pair", ec2.create_key_pair, {"KeyName": run.names.key_pair}),
     ):
-        tags = [{"ResourceType": kind, "Tags": names.tags(names.stack)}]
+        tags = [{"ResourceType": kind, "Tags": run.names.tags(run.names.stack)}]
         try:
             call(DryRun=True, TagSpecifications=tags, **arguments)
         except FAILURES as error:

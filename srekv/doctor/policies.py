@@ -16,14 +16,11 @@ def allows(documents: Iterable[Mapping[str, Any]], action: str, resource: str) -
         statement["Effect"]
         for document in documents
         for statement in listed(document.get("Statement"))
-        if _concerns(statement, action, resource)
+        if _matches(statement, "Action", action.lower(), lower=True)
+        and _matches(statement, "Resource", resource)
         and (statement.get("Effect") == "Deny" or not statement.get("Condition"))
     ]
     return "Allow" in effects and "Deny" not in effects
-
-
-def _concerns(statement: Mapping[str, Any], action: str, resource: str) -> bool:
-    return _matches(statement, "Action", action.lower(), lower=True) and _matches(statement, "Resource", resource)
 
 
 def _matches(statement: Mapping[str, Any], member: str, value: str, *, lower: bool = False) -> bool:

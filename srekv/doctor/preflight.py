@@ -52,9 +52,8 @@ def refuse(steps: Steps) -> None:
     if prevents:
         first, *others = prevents
         more = f" (and {len(others)} more: srekv doctor)" if others else ""
-        raise SrekvError(
-            f"nothing was created: {first.title}{more}", why=f"{first.proof}; {first.cause}", next_step=first.fix
-        )
+        what, why = f"nothing was created: {first.title}{more}", f"{first.proof}; {first.cause}"
+        raise SrekvError(what, why=why, next_step=first.fix)
 
 
 def findings(steps: Steps) -> Iterator[Finding]:

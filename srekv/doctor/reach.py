@@ -105,12 +105,8 @@ def _size(networks: Iterable[Network]) -> int:
 
 def _common(some: Sequence[Network], others: Sequence[Network]) -> list[Network]:
     """The blocks that lie in both; of two overlapping CIDR blocks one contains the other."""
-    return [
-        min(one, other, key=lambda block: block.num_addresses)
-        for one in some
-        for other in others
-        if one.overlaps(other)
-    ]
+    pairs = [(one, other) for one in some for other in others if one.overlaps(other)]
+    return [min(pair, key=lambda block: block.num_addresses) for pair in pairs]
 
 
 def _without(networks: Iterable[Network], taken: Sequence[Network]) -> list[Network]:

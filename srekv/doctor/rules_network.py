@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from srekv.doctor.facts import LAST, AclEntry, Checkers, Facts, HealthCheck, Host, Record, Rival, Subnet, covers
+from srekv.doctor.facts import LAST, AclEntry, Checkers, Facts, HealthCheck, Host, Record, Subnet, covers
 from srekv.doctor.model import Finding, Objectives, Severity, find
 from srekv.doctor.policies import allows
 from srekv.doctor.reach import EPHEMERAL, Passage, inwards, open_ports, outwards, through_groups
@@ -36,17 +36,10 @@ def groups_open(facts: Facts, _: Objectives) -> Iterator[Finding]:
         passage = through_groups(rules, checkers, check.port)
         if passage.share == 1.0:
             continue
-        groups, others = ", ".join(host.groups), ", ".join(open_ports(rules, checkers))
-        yield facts.find(
-            "wrong-port" if passage.share <= SLIGHT and others else "group-shuts-checkers-out",
-            record.label,
-            severity=_severity(passage),
-            fix=_admit(host.groups[0], check.port, checkers),
-            port=check.port,
-            groups=groups,
-            others=others,
-            part=_part(passage),
-        )
+        others, fix = ", ".join(open_ports(rules, checkers)), _admit(host.groups[0], check.port, checkers)
+        kind = "wrong-port" if passage.share <= SLIGHT and others else "group-shuts-checkers-out"
+        seen = {"port": check.port, "groups": ", ".join(host.groups), "others": others, "part": _part(passage)}
+        yield facts.find(kind, record.label, severity=_severity(passage), fix=fix, **seen)
 
 
 def _severity(passage: Passage) -> Severity:
@@ -88,17 +81,10 @@ def acl_findings(subnet: Subnet, checkers: Checkers, port: int, *, subject: str)
         ("acl-stops-answers", "egress", outwards(subnet.acl, checkers.ranges), EPHEMERAL),
     ):
         if passage.share < 1.0:
-            yield find(
-                kind,
-                subject,
-                severity=_severity(passage),
-                fix=_allow(subnet, way, ports, passage.stopped_by),
-                acl=subnet.acl_id,
-                subnet=subnet.id,
-                part=_part(passage),
-                port=port,
-                rule=passage.stopped_by or "no rule allows the others",
-            )
+            fix = _allow(subnet, way, ports, passage.stopped_by)
+            rule = str(passage.stopped_by or "no rule allows the others")
+            seen = {"acl": subnet.acl_id, "subnet": subnet.id, "part": _part(passage), "rule": rule}
+            yield find(kind, subject, severity=_severity(passage), fix=fix, port=port, **seen)
 
 
 def _allow(subnet: Subnet, way: str, ports: tuple[int, int], stopped: AclEntry | None) -> CommandLine:
@@ -130,12 +116,10 @@ def lasting(facts: Facts, _: Objectives) -> Iterator[Finding]:
         down = [host for host in hosts if host.instance_id and host.state not in {"running", "pending"}]
         if down and len(down) == len(record.values):
             first = {"machine": down[0].name, "state": down[0].state, "instance": down[0].instance_id}
+            severity, why = None, "there is no PRIMARY to lose, and none to go back to"
             if record.failover == "SECONDARY":
-                why = "there is nothing to fail over to"
-                yield facts.find("not-running", record.label, severity="prevents", why=why, **first)
-            else:
-                why = "there is no PRIMARY to lose, and none to go back to"
-                yield facts.find("not-running", record.label, why=why, **first)
+                severity, why = "prevents", "there is nothing to fail over to"
+            yield facts.find("not-running", record.label, severity=severity, why=why, **first)
     for record, check, host in _watched(facts):
         if host.instance_id and check.address == host.public and not host.elastic:
             associate = CommandLine(f"aws ec2 associate-address --instance-id {host.instance_id}")
@@ -172,21 +156,14 @@ def unrivalled(facts: Facts, _: Objectives) -> Iterator[Finding]:
     """Nothing more specific answers for the name: a match never falls through to a wider zone."""
     for rival in facts.rivals:
         seen = {"rival": rival.kind, "id": rival.id, "domain": rival.name.rstrip("."), "vpc": rival.vpc_id}
+        if rival.kind == "forwarding rule":
+            cure = f"route53resolver disassociate-resolver-rule --resolver-rule-id {rival.id} --vpc-id {rival.vpc_id}"
+        else:
+            vpc = f"VPCRegion={facts.region},VPCId={rival.vpc_id}"
+            cure = f"route53 disassociate-vpc-from-hosted-zone --hosted-zone-id {rival.id} --vpc {vpc}"
         for pair in facts.pairs:
             if covers(rival.name, pair.name):
-                fix = _disassociate(rival, facts.region)
-                yield facts.find("name-answered-elsewhere", pair.label, fix=fix, **seen)
-
-
-def _disassociate(rival: Rival, region: str) -> CommandLine:
-    if rival.kind == "forwarding rule":
-        return CommandLine(
-            f"aws route53resolver disassociate-resolver-rule --resolver-rule-id {rival.id} --vpc-id {rival.vpc_id}"
-        )
-    return CommandLine(
-        f"aws route53 disassociate-vpc-from-hosted-zone --hosted-zone-id {rival.id} "
-        f"--vpc VPCRegion={region},VPCId={rival.vpc_id}"
-    )
+                yield facts.find("name-answered-elsewhere", pair.label, fix=CommandLine(f"aws {cure}"), **seen)
 
 
 def unicast(facts: Facts, _: Objectives) -> Iterator[Finding]:

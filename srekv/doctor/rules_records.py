@@ -40,10 +40,8 @@ def complete(facts: Facts, _: Objectives) -> Iterator[Finding]:
 
 def put_record(zone: Zone, *records: Record, **changes: Any) -> CommandLine:
     """The command that writes record sets with other values for some members."""
-    batch = json.dumps(
-        {"Changes": [{"Action": "UPSERT", "ResourceRecordSet": record.to_api(**changes)} for record in records]},
-        separators=(",", ":"),
-    )
+    upserts = [{"Action": "UPSERT", "ResourceRecordSet": record.to_api(**changes)} for record in records]
+    batch = json.dumps({"Changes": upserts}, separators=(",", ":"))
     return CommandLine(f"aws route53 change-resource-record-sets --hosted-zone-id {zone.id} --change-batch '{batch}'")
 
 
@@ -135,11 +133,10 @@ def switched_on(facts: Facts, _: Objectives) -> Iterator[Finding]:
     for record in facts.records:
         check = facts.check_of(record)
         if check and check.disabled:
-            if record.failover == "PRIMARY":
-                yield facts.find("check-disabled", record.label, check=check.id, answered="never answered")
-            else:
-                answered = "answered even if it is dead"
-                yield facts.find("check-disabled", record.label, severity="risk", check=check.id, answered=answered)
+            severity, answered = None, "never answered"
+            if record.failover != "PRIMARY":
+                severity, answered = "risk", "answered even if it is dead"
+            yield facts.find("check-disabled", record.label, severity=severity, check=check.id, answered=answered)
         elif check and check.inverted and _is_own(facts, record, check):
             yield facts.find("check-inverted", record.label, check=check.id)
 
@@ -148,9 +145,8 @@ def _is_own(facts: Facts, record: Record, check: HealthCheck) -> bool:
     """Whether a check requests the machine of its record; others are inverted on purpose, to move traffic by hand."""
     checked = facts.hosts.get(check.address)
     answered = {host.identity for host in facts.hosts_of(record.addresses)}
-    return check.requests and (
-        check.address in record.addresses or (checked is not None and checked.identity in answered)
-    )
+    same = check.address in record.addresses or (checked is not None and checked.identity in answered)
+    return check.requests and same
 
 
 def aimed(facts: Facts, _: Objectives) -> Iterator[Finding]:

@@ -27,9 +27,10 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True, kw_only=True)
 class Note:
-    """A fault that is in the stack, or is about to be; "?" if the note cannot be read. Times: seconds since the epoch.
+    """A fault that is in the stack, or is about to be. Times are seconds since the epoch.
 
     Attributes:
+        fault: its name in the catalogue; "?" if the note cannot be read.
         expires: when that drill has ended, whatever happened.
         host: the computer that the drill runs on, as process `pid`.
         born: when that process started, as `birth` has it; "" if that is not known.

@@ -22,7 +22,7 @@ Tone = Literal["good", "bad", "plain"]
 class Sample(Generic[T]):
     """What one source returned last, and when; None: nothing yet.
 
-    `at` is older than the rest's when a poll takes long, or fails; `problem` is why polling has failed since then, or "".
+    `at` is older than the rest's when a poll takes long, or fails; `problem` is why it has failed since then, or "".
     """
 
     value: T | None = None
@@ -126,7 +126,7 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class Timeline:
-    """The last snapshot, the news that it brought, and what came before it, the latest at the end, at most KEPT of each.
+    """The last snapshot, the news that it brought, and what came before, the latest at the end, at most KEPT of each.
 
     `seen` is what the name and the service answered, poll by poll.
     """
