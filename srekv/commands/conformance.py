@@ -16,7 +16,7 @@ from srekv.commands.session import pass_invocation, session_of, target_config
 from srekv.config import Config
 from srekv.conformance.cases.catalogue import CASES, Case
 from srekv.conformance.cases.context import PREFIX, CaseContext, RetryPolicy
-from srekv.conformance.cases.runner import Outcome, put_all
+from srekv.conformance.cases.questions import Outcome, put_all
 from srekv.conformance.layer import Account, enforced_rules
 from srekv.conformance.rules import RULES, Rule
 from srekv.errors import CommandLine, FindingError, SrekvError, UsageError

@@ -11,7 +11,7 @@ import pytest
 
 from srekv.conformance.cases.catalogue import CASES, Case
 from srekv.conformance.cases.context import CaseContext, RetryPolicy
-from srekv.conformance.cases.runner import put, put_all
+from srekv.conformance.cases.questions import put, put_all
 from srekv.conformance.layer import Account, enforced_rules
 from srekv.conformance.rules import RULES
 

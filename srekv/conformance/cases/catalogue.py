@@ -45,6 +45,7 @@ class Case:
     first: Sequence[tuple[str, Mapping[str, Any]]] = ()
     call: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
+    shows: str = ""
     changes: Sequence[tuple[str, Mapping[str, Any]]] = ()
 
     @property

@@ -72,6 +72,8 @@ _REMOVALS: dict[str, tuple[str, str, dict[str, Any]]] = {
         ("Elastic IP $PublicIp", "ec2.release_address", {"AllocationId": "$AllocationId"}),
     "ec2.run_instances":
         ("instance $Instances_InstanceId", "ec2.terminate_instances", {"InstanceIds": ["$Instances_InstanceId"]}),
+    "ec2.associate_address":
+        ("association of $AllocationId", "ec2.disassociate_address", {"AssociationId": "$AssociationId"}),
     "iam.create_role":
         ("role $RoleName", "iam.delete_role", {"RoleName": "$RoleName"}),
     "iam.put_role_policy":
@@ -185,23 +187,27 @@ class CaseContext:
                 self._removals.append(removal)
         return answer
 
-    def ask(self, call: str, **params: Any) -> Answer:
-        """The answer to a question. Asked again while AWS does not yet know what was made for it."""
+    def ask(self, call: str, *, shows: str = "", **params: Any) -> Answer:
+        """The answer to a question. Asked again while AWS does not yet know what was made for it.
+
+        Args:
+            call: the call that asks.
+            shows: what a success shows; $Name stands for a member of its answer.
+            params: of the call.
+        """
         for _ in range(self.retries.tries):
-            seen = self._seen(call, params)
+            try:
+                answer = self.call(call, **params)
+                seen = success(answer, Template(shows).safe_substitute(members(answer)))
+            except ClientError as error:
+                details, meta = error.response.get("Error", {}), error.response.get("ResponseMetadata", {})
+                text = str(details.get("Message") or "")
+                seen = Answer(int(meta.get("HTTPStatusCode", 0)), code_of(error), text)
             passes = seen.code in _NOT_THERE | {"PriorRequestNotComplete"}
             if not passes or any(answer.matches(seen) for answer in self.expected):
                 break
             self.retries.pause()
         return seen
-
-    def _seen(self, call: str, params: Mapping[str, Any]) -> Answer:
-        try:
-            return success(self.call(call, **params))
-        except ClientError as error:
-            details, meta = error.response.get("Error", {}), error.response.get("ResponseMetadata", {})
-            text = str(details.get("Message") or "")
-            return Answer(int(meta.get("HTTPStatusCode", 0)), str(details.get("Code", "")), text)
 
     def call_with_retries(self, call: str, **params: Any) -> Any:
         """Make a call that prepares the question; wait while AWS does not yet know what it names.
@@ -297,6 +303,16 @@ def fill(value: Any, values: Mapping[str, Any]) -> Any:
     return [fill(one, values) for one in value] if isinstance(value, list) else value
 
 
+def members(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of an answer by their names, and their parts as Name_Part; the first one stands for a list."""
+    found = dict(answer)
+    for name, member in answer.items():
+        parts = member[0] if isinstance(member, list) and member else member
+        if isinstance(parts, Mapping):
+            found |= {f"{name}_{part}": value for part, value in members(parts).items()}
+    return found
+
+
 def _removals(call: str, params: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterator[Removal]:
     """What removes what a call has made."""
     if call == "route53.change_resource_record_sets":
@@ -307,10 +323,5 @@ def _removals(call: str, params: Mapping[str, Any], answer: Mapping[str, Any]) -
                 batch = {"Changes": [{"Action": "DELETE", "ResourceRecordSet": record}]}
                 yield Removal(what, call, {"HostedZoneId": zone, "ChangeBatch": batch})
     elif call in _REMOVALS:
-        values = {**params, **answer}
-        for name, member in answer.items():
-            parts = member[0] if isinstance(member, list) and member else member
-            if isinstance(parts, dict):
-                values |= {f"{name}_{part}": value for part, value in parts.items()}
-        what, removing, removing_params = fill(list(_REMOVALS[call]), values)
+        what, removing, removing_params = fill(list(_REMOVALS[call]), {**params, **members(answer)})
         yield Removal(what.replace("/hostedzone/", ""), removing, removing_params)

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from srekv.conformance.cases.context import CaseContext, NotAskedError
+from srekv.conformance.cases.context import PREFIX, CaseContext, NotAskedError
 
-TRUST = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"},
-        ],
-    }
-)
+_ASSUMED = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+TRUST = json.dumps({"Version": "2012-10-17", "Statement": [_ASSUMED]})
 KEY = {
     "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
     "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
@@ -29,8 +23,6 @@ CHECK = {"Type": "HTTP", "FullyQualifiedDomainName": "example.com", "Disabled": 
 POLICY = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "dynamodb:GetItem", "Resource": "*"}]}
 )
-INSTANCE = {"InstanceType": "t2.micro", "MinCount": 1, "MaxCount": 1}
-
 ADDRESS = {"Type": "A", "TTL": 10, "ResourceRecords": [{"Value": "192.0.2.1"}]}
 """What a record is unless a case gives more."""
 
@@ -50,20 +42,15 @@ def vpc(context: CaseContext) -> str:
     return context.once("vpc", _find_vpc)
 
 
-def zone_params(context: CaseContext, name: str = "", reference: str = "") -> dict[str, Any]:
-    """The parameters of a new private zone."""
-    return {
-        "Name": name or f"{context.name('zone')}.test",
-        "CallerReference": reference or context.name("ref"),
-        "VPC": {"VPCRegion": context.region, "VPCId": vpc(context)},
-    }
-
-
-def new_zone(context: CaseContext, reference: str = "") -> tuple[str, str]:
-    """The id and the name of a private zone made for one question."""
-    comment = {"Comment": "made by srekv conformance, to be removed", "PrivateZone": True}
-    params = zone_params(context, reference=reference)
-    zone = context.call_with_retries("route53.create_hosted_zone", **params, HostedZoneConfig=comment)["HostedZone"]
+def _new_zone(context: CaseContext) -> tuple[str, str]:
+    answer = context.call_with_retries(
+        "route53.create_hosted_zone",
+        Name=f"{context.name('zone')}.test",
+        CallerReference=context.name("ref"),
+        VPC={"VPCRegion": context.region, "VPCId": vpc(context)},
+        HostedZoneConfig={"Comment": "made by srekv conformance, to be removed", "PrivateZone": True},
+    )
+    zone = answer["HostedZone"]
     return _tag(context, "hostedzone", zone["Id"].rpartition("/")[2]), str(zone["Name"])
 
 
@@ -75,33 +62,12 @@ def _tag(context: CaseContext, kind: str, identifier: str) -> str:
 
 def zone(context: CaseContext) -> tuple[str, str]:
     """The id and the name of a private zone that holds no record of a user's."""
-    return context.once("zone", new_zone)
+    return context.once("zone", _new_zone)
 
 
-def new_record(context: CaseContext, zone_id: str, name: str, **members: Any) -> dict[str, Any]:
-    """Create a record for one question, and wait until its change has been made."""
-    record = {"Name": name, **ADDRESS, **members}
-    made = context.call_with_retries(
-        "route53.change_resource_record_sets", HostedZoneId=zone_id, ChangeBatch=batch(("CREATE", record))
-    )
-    change_id = made["ChangeInfo"]["Id"]
-
-    def is_in_sync() -> bool:
-        return bool(context.call("route53.get_change", Id=change_id)["ChangeInfo"]["Status"] == "INSYNC")
-
-    context.wait_until(f"record {name}", is_in_sync)
-    return record
-
-
-def batch(*changes: tuple[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """A change batch of actions and record sets; a record set without a Type is an A record."""
-    records = ((action, record if "Type" in record else {**ADDRESS, **record}) for action, record in changes)
-    return {"Changes": [{"Action": action, "ResourceRecordSet": record} for action, record in records]}
-
-
-def new_check(context: CaseContext, reference: str = "") -> str:
+def new_check(context: CaseContext) -> str:
     """The id of a disabled health check made for one question."""
-    params = {"CallerReference": reference or context.name("ref"), "HealthCheckConfig": CHECK}
+    params = {"CallerReference": context.name("ref"), "HealthCheckConfig": CHECK}
     answer = context.call_with_retries("route53.create_health_check", **params)
     return _tag(context, "healthcheck", str(answer["HealthCheck"]["Id"]))
 
@@ -175,27 +141,59 @@ def image(context: CaseContext) -> str:
     return context.once("image", lambda home: str(home.call("ssm.get_parameter", Name=_IMAGE)["Parameter"]["Value"]))
 
 
-def new_address(context: CaseContext) -> Any:
-    """A new Elastic IP, as it was answered."""
+def new_address(context: CaseContext) -> str:
+    """The allocation id of a new Elastic IP."""
     tags = [{"ResourceType": "elastic-ip", "Tags": context.tags}]
-    return context.call("ec2.allocate_address", Domain="vpc", TagSpecifications=tags)
+    return str(context.call("ec2.allocate_address", Domain="vpc", TagSpecifications=tags)["AllocationId"])
 
 
-def new_instance(context: CaseContext, **more: Any) -> str:
+def new_alarm(context: CaseContext) -> str:
+    """The name of a new alarm, once it is described."""
+    name = context.name("alarm")
+    context.call_with_retries(
+        "cloudwatch.put_metric_alarm",
+        AlarmName=name,
+        Tags=context.tags,
+        MetricName="Nothing",
+        Namespace=PREFIX,
+        Statistic="Minimum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1.0,
+        ComparisonOperator="LessThanThreshold",
+    )
+
+    def is_described() -> bool:
+        return bool(context.call("cloudwatch.describe_alarms", AlarmNames=[name])["MetricAlarms"])
+
+    context.wait_until(f"alarm {name}", is_described)
+    return name
+
+
+def new_instance(context: CaseContext) -> str:
     """The id of a new instance in the shared security group, pending."""
     answer = context.call_with_retries(
         "ec2.run_instances",
         ImageId=image(context),
-        **INSTANCE,
+        InstanceType="t2.micro",
+        MinCount=1,
+        MaxCount=1,
         SecurityGroupIds=[group(context)[0]],
         TagSpecifications=[{"ResourceType": "instance", "Tags": context.tags}],
-        **more,
     )
     return str(answer["Instances"][0]["InstanceId"])
 
 
+def new_running_instance(context: CaseContext) -> str:
+    """The id of a new instance that runs."""
+    instance = new_instance(context)
+    context.wait_for_instance(instance, "run", "running")
+    return instance
+
+
 _VALUES: dict[str, Callable[[CaseContext], Any]] = {
     "new": CaseContext.name,
+    "new_name": CaseContext.name,
     "region": lambda context: context.region,
     "tags": lambda context: context.tags,
     "trust": lambda _: TRUST,
@@ -211,8 +209,14 @@ _VALUES: dict[str, Callable[[CaseContext], Any]] = {
     "new_role": new_role,
     "new_policy": new_policy,
     "new_profile": new_profile,
-    "new_address": lambda context: new_address(context)["AllocationId"],
+    "new_address": new_address,
+    "new_alarm": new_alarm,
     "new_instance": new_instance,
+    "new_running_instance": new_running_instance,
+    "check_config": lambda _: CHECK,
+    "values_401": lambda _: [{"Value": f"10.0.{one // 256}.{one % 256}"} for one in range(401)],
+    "x_2049": lambda _: "x" * 2049,
+    "x_16385": lambda _: "x" * 16385,
     "table": table,
     "image": image,
 }
