@@ -7,7 +7,7 @@ from pathlib import Path
 
 from srekv.conformance.cases.catalogue import CASES
 from srekv.conformance.layer import enforced_rules
-from srekv.conformance.rules import RULES
+from srekv.conformance.model import RULES
 
 TESTS = Path(__file__).parents[2] / "tests"
 PLACES = ("unit/conformance/test_rules*.py", "contract/test_layer.py", "contract/test_credentials.py")

@@ -18,7 +18,7 @@ from srekv.conformance.cases.catalogue import CASES, Case
 from srekv.conformance.cases.context import PREFIX, CaseContext, RetryPolicy
 from srekv.conformance.cases.questions import Outcome, put_all
 from srekv.conformance.layer import Account, enforced_rules
-from srekv.conformance.rules import RULES, Rule
+from srekv.conformance.model import RULES, Rule
 from srekv.errors import CommandLine, FindingError, SrekvError, UsageError
 from srekv.local import control
 from srekv.provision.engine.answers import explained

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections import Counter
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Any, get_args
 
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
-from srekv.conformance import wire
 from srekv.conformance.addresses import Addresses
-from srekv.conformance.credentials import Credentials
-from srekv.conformance.dynamodb import Tables
 from srekv.conformance.groups import Groups
 from srekv.conformance.iam import Iam
-from srekv.conformance.inputs import Alarms, Images, Inputs
+from srekv.conformance.inputs import Alarms, Credentials, Images, Inputs
 from srekv.conformance.launches import Launches, Profiles
 from srekv.conformance.machines import Machines
-from srekv.conformance.model import Answer, Call, Conditions, Raw, Refusal, ResponseRule
+from srekv.conformance.model import RULES, Answer, Call, Conditions, Raw, Refusal, ResponseRule
 from srekv.conformance.route53 import Route53
 from srekv.conformance.route53_timing import Route53Timing
-from srekv.conformance.rules import RULES
-from srekv.conformance.ssm import Ssm
-from srekv.conformance.tagging import Tagging
+from srekv.conformance.services import Ssm, Tables, Tagging
+from srekv.local.overlay.errors import Fault, Protocol, render
 
 if TYPE_CHECKING:
     import boto3
@@ -169,14 +167,16 @@ class Account:
         """Listens to before-send: an answer from here is the attempt's answer."""
         call: Call = self._current.call
         call.attempt += 1
-        call.key = wire.access_key(request)
+        signed = request.headers.get("Authorization", "")
+        signed = signed.decode() if isinstance(signed, bytes) else str(signed)
+        call.key = signed.partition("Credential=")[2].partition("/")[0]
         with self._lock:
             found = self.answer(call)
         call.refused = found if isinstance(found, Refusal) else None
         call.replayed = isinstance(found, Raw)
         if isinstance(found, Raw):
-            return wire.reply(request.url, found)
-        return wire.refuse(request.url, call, found) if found else self.send(call, request)
+            return reply(request.url, found)
+        return refuse(request.url, call, found) if found else self.send(call, request)
 
     def _hears(self, *, response_dict: dict[str, Any], **_: Any) -> None:
         """Listens to before-parse: keeps the answer as it is on the wire."""
@@ -224,3 +224,29 @@ def _is_sent_again(refusal: Refusal) -> bool:
     """Whether botocore's standard mode sends a call again that was refused like this."""
     passing = {"Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded"}
     return refusal.status in {500, 502, 503, 504} or refusal.code in passing | {"PriorRequestNotComplete"}
+
+
+class _Body(io.BytesIO):
+    """What botocore reads an answer's bytes from."""
+
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        """Everything that is left, at once."""
+        yield self.read()
+
+
+def refuse(url: str, call: Call, refusal: Refusal) -> AWSResponse:
+    """The refusal as AWS sends it.
+
+    Raises:
+        ValueError: the service's protocol is not known here.
+    """
+    protocol = call.model.service_model.resolved_protocol
+    if protocol not in get_args(Protocol):
+        raise ValueError(f"cannot write an error in the protocol {protocol} of {call.service}")
+    fault = Fault(status=refusal.status, code=refusal.code, message=refusal.message)
+    return reply(url, Raw(*render(protocol, fault)))
+
+
+def reply(url: str, raw: Raw) -> AWSResponse:
+    """These bytes as an answer to a request to this URL."""
+    return AWSResponse(url, raw.status, HTTPHeaders.from_dict(raw.headers), _Body(raw.body))

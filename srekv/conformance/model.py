@@ -1,4 +1,4 @@
-"""What a response rule sees of a call, how it answers, and what an account is like.
+"""AWS's rules, read from rules.toml; what a response rule sees of a call, how it answers, and what an account is like.
 
 A rule knows what it has seen through its account: what went past it (another session's calls) it learns from listings.
 """
@@ -7,12 +7,32 @@ from __future__ import annotations
 
 import random
 import time
+import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 Answer = dict[str, Any]
 """A backend's answer as botocore parsed it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One thing that AWS does and an emulator may forgive; its members are those of rules.toml."""
+
+    id: str
+    rows: tuple[str, ...]
+    source: str
+    says: str
+    text: str = ""
+
+
+RULES: Mapping[str, Rule] = {
+    name: Rule(id=name, **{**given, "rows": tuple(given["rows"])})
+    for name, given in tomllib.loads(Path(__file__).with_name("rules.toml").read_text(encoding="utf-8")).items()
+}
+"""Every rule by its id, in the order in which the layer applies them."""
 
 
 @dataclass(frozen=True)

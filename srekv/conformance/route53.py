@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from srekv.conformance.model import Answer, Call, Raw, Refusal, ResponseRule, ServiceRules, bare, named_ids
-from srekv.conformance.rules import RULES
+from srekv.conformance.model import RULES, Answer, Call, Raw, Refusal, ResponseRule, ServiceRules, bare, named_ids
 from srekv.local.names import escaped, problem
 from srekv.local.overlay import checks, records
 

@@ -13,7 +13,7 @@ from srekv.conformance.cases.catalogue import CASES, Case
 from srekv.conformance.cases.context import CaseContext, RetryPolicy
 from srekv.conformance.cases.questions import put, put_all
 from srekv.conformance.layer import Account, enforced_rules
-from srekv.conformance.rules import RULES
+from srekv.conformance.model import RULES
 
 ENFORCED = set(enforced_rules())
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from srekv.conformance.rules import RULES, Rule
+from srekv.conformance.model import RULES, Rule
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,6 @@ T = TypeVar("T")
 PREFIX = "srekv-conformance"
 """How every name starts that a case gives."""
 
-TAG = "srekv:conformance"
-"""The tag on everything that takes tags; its value is the run's nonce."""
-
 _NOT_THERE = frozenset(
     {
         *("NoSuchEntity", "NoSuchHostedZone", "NoSuchHealthCheck", "ResourceNotFoundException", "ResourceNotFound"),
@@ -166,8 +163,8 @@ class CaseContext:
 
     @property
     def tags(self) -> list[dict[str, str]]:
-        """What everything carries that takes tags."""
-        return [{"Key": TAG, "Value": self.nonce}]
+        """What everything carries that takes tags when it is made, and what cases share."""
+        return [{"Key": "srekv:conformance", "Value": self.nonce}]
 
     def call(self, call: str, *, unknown_key: bool = False, **params: Any) -> Any:
         """Make a call, with a key that no account knows if need be; what it makes is removed later.

@@ -9,8 +9,7 @@ import pytest
 from srekv.conformance.groups import Entry, entries
 from srekv.conformance.launches import vcpus
 from srekv.conformance.layer import Account, enforced_rules
-from srekv.conformance.model import Call, Conditions, EventuallyVisible, named_ids
-from srekv.conformance.rules import RULES
+from srekv.conformance.model import RULES, Call, Conditions, EventuallyVisible, named_ids
 
 
 def test_every_rule_can_be_looked_up() -> None:

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from srekv.conformance.model import Refusal
-from srekv.conformance.rules import RULES
+from srekv.conformance.model import RULES, Refusal
 
 Make = Callable[..., Any]
 

@@ -11,8 +11,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from srekv.conformance.layer import refuse, reply
 from srekv.conformance.model import Call, Raw, Refusal
-from srekv.conformance.wire import refuse, reply
 from tests.support.faults import FaultyAccount, Killed
 
 ANYWHERE = "http://127.0.0.1:9"
