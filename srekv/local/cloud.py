@@ -21,12 +21,6 @@ from srekv.local.overlay.application import ControlPlane
 from srekv.local.overlay.input import LARGEST_REQUEST
 from srekv.local.overlay.world import Settings
 
-WORKERS = 16
-"""Threads that serve requests: both nodes' item calls, and some that wait for the data plane."""
-
-CONNECTIONS = 500
-"""Clients keep theirs open; waitress stops accepting at its limit."""
-
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Serve until the supervisor goes away."""
@@ -49,8 +43,8 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     server = create_server(
         plane,
         sockets=[socket.socket(fileno=int(environ["SREKV_API_FD"]))],
-        threads=WORKERS,
-        connection_limit=CONNECTIONS,
+        threads=16,  # both nodes' item calls, and some that wait for the data plane
+        connection_limit=500,  # clients keep theirs open; waitress stops accepting at its limit
         asyncore_use_poll=True,
         max_request_body_size=LARGEST_REQUEST,
         ident="srekv",

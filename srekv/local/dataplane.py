@@ -46,10 +46,7 @@ async def data_plane(runtime: Runtime, link: AsyncLink) -> AsyncIterator[dict[st
     gateway = Gateway()
     checkers = Checkers(speed=runtime.speed, on_change=change_health)
     names = NameServers(
-        authoritative=runtime.authoritative,
-        resolver=runtime.resolver,
-        speed=runtime.speed,
-        healthy=checkers.healthy,
+        authoritative=runtime.authoritative, resolver=runtime.resolver, speed=runtime.speed, healthy=checkers.healthy
     )
     machines = Machines(
         runtime,
@@ -61,9 +58,4 @@ async def data_plane(runtime: Runtime, link: AsyncLink) -> AsyncIterator[dict[st
         for part in (names, gateway, checkers, machines):
             parts.push_async_callback(part.close)
         await names.start()
-        yield {
-            "apply": apply,
-            "observations": checkers.observations,
-            "run": machines.run,
-            "console": machines.console,
-        }
+        yield {"apply": apply, "observations": checkers.observations, "run": machines.run, "console": machines.console}

@@ -7,6 +7,3 @@ from moto.core.exceptions import ServiceException
 
 class ApiError(ServiceException):
     """An answer with Error.Code and message; a class of our own, since moto looks codes up in a class' own module."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(code, message)

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -53,7 +54,7 @@ class ControlPlane:
 
     def machine_state(self, machine: str, state: str) -> None:
         """A machine reports its state; what follows from that may concern the data plane again."""
-        self.services.get("ec2")
+        self.services.get("ec2")  # imported in its turn
         from srekv.local.overlay.ec2 import follow
 
         follow(self.world, machine, state)
@@ -73,8 +74,7 @@ class ControlPlane:
     def _answer(self, environ: Environ, request: HttpRequest) -> Answer:
         protocol = _guess_protocol(request)
         if not is_loopback(host_of(request.headers.get("host", ""))):  # as by DNS rebinding (RFC 9110, 15.5.20)
-            place = f"http://{self.world.settings.subnet}.1:{API_PORT}"
-            text = f"the Host header names no address of this cloud, {place}"
+            text = f"the Host header names no address of this cloud, http://{self.world.settings.subnet}.1:{API_PORT}"
             return render(protocol, Fault(421, "MisdirectedRequest", text))
         if request.path == "/_srekv/ping":
             return _json({"cloud": self.world.settings.cloud_id})
@@ -109,18 +109,16 @@ class ControlPlane:
 
         request = Request(environ)
         request.from_wsgi_server = True
-        response = service.make()
+        response = service.response()
+        response.world = self.world
         response.setup_class(request)
         action = response._get_action() or ""  # noqa: SLF001 - moto's own dispatch asks the same
         params = getattr(response, "params", {})
         refused = denial(self.world, caller, service=scope.service, region=scope.region, action=action, params=params)
         if refused:
             return render(service.protocol, denial_fault(service.protocol, refused))
-        if action in service.unlocked:
+        with nullcontext() if action in service.unlocked else service.lock or self.world.lock:
             status, headers, body = response.call_action()
-        else:
-            with service.lock:
-                status, headers, body = response.call_action()
         is_read = action.startswith(("BatchGet", "Describe", "Get", "List", "Lookup", "Query", "Scan"))
         if service.publishes and not is_read:
             self._publisher.publish()
@@ -141,9 +139,8 @@ class ControlPlane:
 
                 self._others = DomainDispatcherApplication(create_backend_app)
             started: list[tuple[int, dict[str, str]]] = []
-            body = b"".join(
-                self._others(environ, lambda status, headers, *_: started.append((int(status[:3]), dict(headers))))
-            )
+            parts = self._others(environ, lambda status, headers, *_: started.append((int(status[:3]), dict(headers))))
+            body = b"".join(parts)
         return *started[-1], body
 
 

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from srekv.local.overlay.wording import broken_constraint, not_in_enumeration
+from srekv.local.overlay.errors import broken_constraint, not_in_enumeration
 
 INTERVALS = (10, 30)
 
@@ -24,18 +24,15 @@ def normalise(config: Mapping[str, Any]) -> dict[str, Any]:
         numbers = {"RequestInterval": 30, "FailureThreshold": 3, "Port": port}
         kept |= {name: int(kept.get(name, usual)) for name, usual in numbers.items()}
         defaults["MeasureLatency"] = False
-    path = str(kept.get("ResourcePath", ""))
-    if path and not path.startswith("/"):
-        kept["ResourcePath"] = "/" + path
+    if "ResourcePath" in kept:
+        kept["ResourcePath"] = "/" + str(kept["ResourcePath"]).removeprefix("/")
     return {**defaults, **kept}
 
 
 def check_config(config: Mapping[str, Any], *, own_network: str) -> None:
-    """Refuse what Route 53 refuses (aws-recorded R34 to R38): raises InvalidCheckError with its text.
+    """Refuse of a normalised configuration what Route 53 refuses (aws-recorded R34 to R38); raises InvalidCheckError.
 
-    Args:
-        config: a normalised configuration.
-        own_network: this cloud's own addresses in CIDR notation; they are public as far as this cloud goes.
+    `own_network` has this cloud's own addresses in CIDR notation, which are public as far as this cloud goes.
     """
     if config["Type"] not in ("CALCULATED", "CLOUDWATCH_METRIC", "RECOVERY_CONTROL"):
         for text in _problems(config, own_network):

@@ -1,4 +1,9 @@
-"""DynamoDB as moto has it, with AWS's limits, its numbers, its tokens, and updates that happen whole or not at all."""
+"""DynamoDB as moto has it, with AWS's limits, its numbers, its tokens, and updates that happen whole or not at all.
+
+Sources of numbers and sizes: DynamoDB Developer Guide, "Supported data types and naming rules", "Item sizes and
+formats" and "Quotas"; what they leave open is as DynamoDB Local does it. Texts are moto's and dynalite's, who had them
+from AWS.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,7 @@ import copy
 import decimal
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -17,20 +23,22 @@ from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
 
 from srekv.local.overlay.api_error import ApiError
-from srekv.local.overlay.attributes import (
-    EXACT,
-    LARGEST_ITEM,
-    PARTITION_KEY,
-    SORT_KEY,
-    InvalidValue,
-    item_size,
-    normalise,
-    number,
-    value_size,
-)
-from srekv.local.overlay.errors import Fault, render
-from srekv.local.overlay.wording import broken_constraint
+from srekv.local.overlay.errors import Fault, broken_constraint, render
 from srekv.local.overlay.world import Transaction, World
+
+LARGEST_ITEM = 409_600
+PARTITION_KEY, SORT_KEY = 2048, 1024
+"""Bytes that an item and a key's value may have, included."""
+
+DIGITS = 38
+EXACT = 300
+"""Digits with which any sum of two numbers is exact: from 1E+125 to 1E-130."""
+
+_LARGEST, _SMALLEST = 125, -130
+_CONTEXT = decimal.Context(prec=EXACT, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX, traps=[decimal.Inexact])
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,9})?", re.ASCII)
+_TRIMMED = re.compile(r"0|-?[1-9]\d{0,37}", re.ASCII)
+_SETS = ("SS", "NS", "BS")
 
 TOKEN_S = 600.0
 """How long a ClientRequestToken is known after its transaction, AWS-equivalent seconds (API: TransactWriteItems)."""
@@ -43,6 +51,10 @@ Place = tuple[str, dict[str, Any]]
 """A table's name, and attributes with its key among them."""
 
 LimitedSizeDict.__setitem__ = dict.__setitem__  # type: ignore[method-assign] # its limit is another, its sum quadratic
+
+
+class InvalidValue(Exception):
+    """A request that DynamoDB refuses with a ValidationException of this text."""
 
 
 class DynamoDb(DynamoHandler):
@@ -61,8 +73,6 @@ class DynamoDb(DynamoHandler):
         answer: tuple[int, dict[str, Any], str | bytes] = super().call_action()
         return answer
 
-    # What a request may hold.
-
     def _check(self, action: str, params: Mapping[str, Any]) -> None:
         if action == "BatchWriteItem":
             self._check_writes(params["RequestItems"])
@@ -75,17 +85,12 @@ class DynamoDb(DynamoHandler):
 
     def _check_writes(self, requests: Mapping[str, Any]) -> None:
         for name, writes in requests.items():
-            table = self.dynamodb_backend.tables.get(name)
             if not writes:
                 raise InvalidValue(f"The batch write request list for a table cannot be null or empty: {name}")
-            items = [
-                write["PutRequest"]["Item"] if "PutRequest" in write else write["DeleteRequest"]["Key"]
-                for write in writes
-            ]
-            keys = (
-                [str([item.get(attribute) for attribute in table.table_key_attrs]) for item in items] if table else []
-            )
-            if len(set(keys)) < len(keys):
+            table = self.dynamodb_backend.tables.get(name)
+            requested = [write.get("PutRequest") or write["DeleteRequest"] for write in writes]
+            items = [one["Item"] if "Item" in one else one["Key"] for one in requested]
+            if table and len({str([item.get(name) for name in table.table_key_attrs]) for item in items}) < len(items):
                 raise InvalidValue("Provided list of item keys contains duplicates")
         if sum(map(len, requests.values())) > MOST_WRITES:
             raise InvalidValue("Too many items requested for the BatchWriteItem call")
@@ -96,8 +101,6 @@ class DynamoDb(DynamoHandler):
             _check_key(table, part.get("Key"))
             if item_size(part.get("Item") or {}) > LARGEST_ITEM:
                 raise InvalidValue("Item size has exceeded the maximum allowed size")
-
-    # What is written.
 
     def update_item(self) -> ActionResult:
         """As moto, also without an expression; a refused update leaves the item as it was."""
@@ -135,10 +138,8 @@ class DynamoDb(DynamoHandler):
         if made is None:
             made = known[self.region, token] = Transaction(request=request, answer=act(), at=time.monotonic())
         elif made.request != request:
-            raise ApiError(
-                "IdempotentParameterMismatchException",
-                "Specified idempotent token was used with different request parameters within the idempotency window",
-            )
+            text = "Specified idempotent token was used with different request parameters within the idempotency window"
+            raise ApiError("IdempotentParameterMismatchException", text)
         answer: ActionResult = made.answer
         return answer
 
@@ -181,11 +182,8 @@ class DynamoDb(DynamoHandler):
         """Row B5."""
         table = self.dynamodb_backend.tables.get(self.body["TableName"])
         if table is not None and table.deletion_protection_enabled:
-            raise ApiError(
-                "ValidationException",
-                "Resource cannot be deleted as it is currently protected against deletion. "
-                "Disable deletion protection first.",
-            )
+            text = "Resource cannot be deleted as it is currently protected against deletion."
+            raise ApiError("ValidationException", f"{text} Disable deletion protection first.")
         return super().delete_table()
 
 
@@ -231,17 +229,13 @@ def _check_key(table: Table, key: Mapping[str, Any] | None) -> None:
     for name, limit in zip(kinds, (PARTITION_KEY, SORT_KEY), strict=False):
         size = value_size(key[name])
         if size == 0:
-            word = "binary" if kinds[name] == "B" else "string"
-            raise InvalidValue(
-                "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an "
-                f"empty {word} value. Key: {name}"
-            )
+            demand = f"cannot contain an empty {'binary' if kinds[name] == 'B' else 'string'} value. Key: {name}"
+            start = "One or more parameter values are not valid. The AttributeValue for a key attribute"
+            raise InvalidValue(f"{start} {demand}")
         if size > limit:
-            says = (
-                f"Size of hashkey has exceeded the maximum size limit of{PARTITION_KEY} bytes"
-                if limit == PARTITION_KEY
-                else f"Aggregated size of all range keys has exceeded the size limit of {SORT_KEY} bytes"
-            )
+            says = f"Aggregated size of all range keys has exceeded the size limit of {SORT_KEY} bytes"
+            if name == table.hash_key_attr:
+                says = f"Size of hashkey has exceeded the maximum size limit of{PARTITION_KEY} bytes"
             raise InvalidValue(f"One or more parameter values were invalid: {says}")
 
 
@@ -260,3 +254,72 @@ def _trim(value: DynamoType) -> None:
     elif value.is_list() or value.is_map():
         for inner in value.value.values() if value.is_map() else value.value:
             _trim(inner)
+
+
+def normalise(document: Any) -> None:
+    """Put every number in a request or an answer as DynamoDB stores it, in place; raises InvalidValue.
+
+    An attribute may be named N as well; its value is then no text, so the two cannot be mistaken.
+    """
+    if isinstance(document, dict):
+        for name, value in document.items():
+            if name == "N" and isinstance(value, str):
+                document[name] = number(value)
+            elif name in _SETS and isinstance(value, list) and not any(isinstance(one, dict) for one in value):
+                kept = document[name] = [number(one) for one in value] if name == "NS" else value
+                if len(set(kept)) < len(kept):
+                    text = f"Input collection [{', '.join(map(str, value))}] contains duplicates."
+                    raise InvalidValue(f"One or more parameter values were invalid: {text}")
+            elif isinstance(value, dict | list):
+                normalise(value)
+    elif isinstance(document, list):
+        for value in document:
+            normalise(value)
+
+
+def number(text: str) -> str:
+    """A number without leading and trailing zeros, exponent and sign of zero. Raises InvalidValue."""
+    if _TRIMMED.fullmatch(text):
+        return text
+    if not _NUMBER.fullmatch(text):
+        raise InvalidValue(f"The parameter cannot be converted to a numeric value: {text}")
+    try:
+        value = _CONTEXT.normalize(decimal.Decimal(text))
+    except decimal.Inexact:
+        value = None
+    if value is None or len(value.as_tuple().digits) > DIGITS:
+        raise InvalidValue(f"Attempting to store more than {DIGITS} significant digits in a Number")
+    if value and not _SMALLEST <= value.adjusted() <= _LARGEST:
+        word, than = ("overflow", "larger") if value.adjusted() > 0 else ("underflow", "smaller")
+        raise InvalidValue(f"Number {word}. Attempting to store a number with magnitude {than} than supported range")
+    return f"{value:f}" if value else "0"
+
+
+def item_size(item: Mapping[str, Any]) -> int:
+    """The bytes that DynamoDB counts for an item: its attributes' names and values."""
+    return sum(len(name.encode()) + value_size(value) for name, value in item.items())
+
+
+def value_size(value: Mapping[str, Any]) -> int:
+    """The bytes of one value, numbers already trimmed, binary as bytes or as Base64."""
+    ((kind, inner),) = value.items()
+    if kind == "M":
+        return 3 + len(inner) + item_size(inner)
+    if kind == "L":
+        return 3 + len(inner) + sum(map(value_size, inner))
+    kind, values = (kind[0], inner) if kind in _SETS else (kind, (inner,))
+    if kind == "S":
+        return sum(len(value.encode()) for value in values)
+    if kind == "N":
+        return sum(map(_number_size, values))
+    if kind == "B":
+        return sum(len(one) if isinstance(one, bytes) else len(one) * 3 // 4 - one[-2:].count("=") for one in values)
+    return 1  # BOOL and NULL
+
+
+def _number_size(text: str) -> int:
+    """A byte for each two digits, counted in pairs from the decimal point, one for the exponent, one for a minus."""
+    value = _CONTEXT.normalize(decimal.Decimal(text))
+    sign, digits, _ = value.as_tuple()
+    is_single = value.adjusted() % 2 == 0  # the first pair holds one digit
+    return 1 + sign + (len(digits) + is_single + 1) // 2 if value else 1

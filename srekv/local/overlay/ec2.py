@@ -1,24 +1,26 @@
-"""EC2 instances whose states follow real machines, with AWS's launch rules."""
+"""EC2 with AWS's launch rules, instances whose states follow real machines, and what every Region starts with."""
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from moto.core.responses import ActionResult
 from moto.core.types import Base64EncodedString
+from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS
 from moto.ec2.models.instances import Instance, StateReason
+from moto.ec2.responses import EC2Response
 
 from srekv.local.overlay.api_error import ApiError
-from srekv.local.overlay.network import Network, detach, settle_addresses
-from srekv.local.overlay.world import Launch, World
+from srekv.local.overlay.world import CHECKER_RANGE, Launch, World
 
 if TYPE_CHECKING:
-    from moto.ec2.models import EC2Backend
+    from moto.ec2.models.elastic_ip_addresses import ElasticAddress
+    from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 
 USER_DATA_LIMIT = 16384
 """Bytes of user data before base64 (aws-recorded E8)."""
@@ -33,6 +35,77 @@ _STEPS = {
     ("shutting-down", "terminated"): "terminated",
 }
 """An instance's state and what its machine reports -> the instance's next state; anything else is late news."""
+
+FIRST_ADDRESS, LAST_ADDRESS = 128, 254
+"""Last octets of the public addresses in this cloud's /24."""
+
+ADDRESS_QUOTA = 5
+"""Elastic IPs in a Region (aws-facts 4.5)."""
+
+ENDED = ("shutting-down", "terminated")
+
+
+def prepared(world: World, region: str) -> EC2Backend:
+    """A Region's backend, with what AWS puts into it: the default VPC's way out, the health checkers' prefix list."""
+    backend = ec2_backends[world.settings.account][region]
+    if region in world.memory.prepared:
+        return backend
+    world.memory.prepared.add(region)
+    if vpc := backend.get_default_vpc():  # an internet gateway, a route to it (AWS: "Default VPC components")
+        gateway = backend.create_internet_gateway()
+        backend.attach_internet_gateway(gateway.id, vpc.id)
+        table = backend.describe_route_tables(filters={"vpc-id": [vpc.id], "association.main": ["true"]})[0]
+        backend.create_route(table.id, destination_cidr_block="0.0.0.0/0", gateway_id=gateway.id)
+    prefix_list = backend.create_managed_prefix_list(  # aws-facts 3; shape: aws-recorded E37
+        address_family="IPv4",
+        entry=[{"Cidr": CHECKER_RANGE, "Description": "default"}],
+        prefix_list_name=f"com.amazonaws.{region}.route53-healthchecks",
+        owner_id="AWS",
+    )
+    prefix_list.version = None
+    return backend
+
+
+def take_address(world: World) -> str:
+    """A public address that nobody has, the next one in turn; raises ApiError when all are taken."""
+    taken = set(world.memory.automatic.values())
+    taken.update(address.public_ip for backend in world.backends("ec2").values() for address in backend.addresses)
+    last = world.memory.last_address
+    for octet in (*range(last + 1, LAST_ADDRESS + 1), *range(FIRST_ADDRESS, last + 1)):
+        address = f"{world.settings.subnet}.{octet}"
+        if address not in taken:
+            world.memory.last_address = octet
+            return address
+    raise ApiError("AddressLimitExceeded", "The maximum number of addresses has been reached.")
+
+
+def settle_addresses(world: World, backend: EC2Backend) -> None:
+    """Give every instance its public address: its Elastic IP, else an automatic one while it runs, else none.
+
+    Associating an Elastic IP, and every stop, gives the automatic address up for good (aws-facts 4.4, 4.5).
+    """
+    elastic = {nic.id: address.public_ip for nic, address in _holders(backend)}
+    automatic = world.memory.automatic
+    for instance in backend.all_instances():
+        nic = instance.nics.get(0)
+        if nic is None:
+            continue
+        nic.public_ip = elastic.get(nic.id)
+        wants_one = nic.public_ip is None and str(nic.public_ip_auto_assign).lower() == "true"
+        if not wants_one or instance.state not in ("pending", "running"):
+            automatic.pop(instance.id, None)
+        else:
+            if instance.id not in automatic:
+                automatic[instance.id] = take_address(world)
+            nic.public_ip = automatic[instance.id]
+
+
+def _holders(backend: EC2Backend) -> Iterator[tuple[NetworkInterface, ElasticAddress]]:
+    """Every associated Elastic IP with the interface that has it."""
+    for address in backend.addresses:
+        nic: NetworkInterface | None = address.eni  # moto's own annotation says None only
+        if nic is not None:
+            yield nic, address
 
 
 def _set_state(instance: Instance, name: str) -> None:
@@ -63,9 +136,8 @@ def _ended_itself(backend: EC2Backend, instance: Instance) -> str:
         _terminate(backend, instance)
     else:
         instance.stop()
-    instance.state_reason = StateReason(
-        "Client.InstanceInitiatedShutdown: Instance initiated shutdown", "Client.InstanceInitiatedShutdown"
-    )
+    code = "Client.InstanceInitiatedShutdown"
+    instance.state_reason = StateReason(f"{code}: Instance initiated shutdown", code)
     return "shutting-down" if is_terminated else "stopped"
 
 
@@ -76,8 +148,17 @@ def _terminate(backend: EC2Backend, instance: Instance) -> None:
     instance.terminate()
 
 
-class Ec2(Network):
-    """Instances."""
+class Ec2(EC2Response):
+    """Instances, Elastic IPs and security groups."""
+
+    world: World
+
+    @property
+    def ec2_backend(self) -> EC2Backend:
+        """The Region's backend, prepared."""
+        return prepared(self.world, self.region)
+
+    # Instances
 
     def run_instances(self) -> ActionResult:
         """Launch once per client token, within AWS's rules; the instances stay pending until their machines run."""
@@ -104,17 +185,12 @@ class Ec2(Network):
     def _launched_before(self, known: Launch, params: str) -> Any:
         """Rows E11 and E12."""
         if known.params != params:
-            raise ApiError(
-                "IdempotentParameterMismatch",
-                "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",
-            )
+            text = "Arguments on this idempotent request are inconsistent with arguments used in previous request(s)."
+            raise ApiError("IdempotentParameterMismatch", text)
         reservation = self.ec2_backend.reservations[known.reservation]
         if all(instance.state == "terminated" for instance in reservation.instances):
-            raise ApiError(
-                "IdempotentInstanceTerminated",
-                "The client token you have provided is associated with a terminated instance. "
-                "Please use a different client token.",
-            )
+            text = "The client token you have provided is associated with a terminated instance."
+            raise ApiError("IdempotentInstanceTerminated", f"{text} Please use a different client token.")
         return reservation
 
     def _check_launch(self) -> None:
@@ -134,11 +210,8 @@ class Ec2(Network):
         profile = next((one for one in self.world.profiles() if one.name == name or one.arn == arn), None)
         if profile is None:
             kind, member = ("name", "name") if name else ("ARN", "arn")
-            raise ApiError(
-                "InvalidParameterValue",
-                f"Value ({name or arn}) for parameter iamInstanceProfile.{member} is invalid. "
-                f"Invalid IAM Instance Profile {kind}",
-            )
+            text = f"Value ({name or arn}) for parameter iamInstanceProfile.{member} is invalid."
+            raise ApiError("InvalidParameterValue", f"{text} Invalid IAM Instance Profile {kind}")
         if not profile.roles:
             raise ApiError("InvalidParameterValue", f'IAM Instance Profile "{profile.arn}" has no associated IAM Roles')
 
@@ -152,11 +225,11 @@ class Ec2(Network):
         offers = INSTANCE_TYPE_OFFERINGS["availability-zone"].get(self.region, [])
         zones = sorted({offer["Location"] for offer in offers if offer["InstanceType"] == kind})
         if kind and zone and offers and zone not in zones:
-            raise ApiError(
-                "Unsupported",
-                f"Your requested instance type ({kind}) is not supported in your requested Availability Zone ({zone}). "
-                f"Please retry your request by not specifying an Availability Zone or choosing {', '.join(zones)}.",
+            text = (
+                f"Your requested instance type ({kind}) is not supported in your requested Availability Zone ({zone})."
             )
+            advice = f"Please retry your request by not specifying an Availability Zone or choosing {', '.join(zones)}."
+            raise ApiError("Unsupported", f"{text} {advice}")
 
     def start_instances(self) -> ActionResult:
         """A stopped instance becomes pending; one that runs is left alone; any other state is refused."""
@@ -195,15 +268,10 @@ class Ec2(Network):
         """Change the instances of the request, each in a state that allows it, or none of them."""
         changes = []
         for instance in self._named(verb, allowed):
-            before = instance.state
+            before = {"Code": instance.state_code, "Name": instance.state}
             change(instance)
-            changes.append(
-                {
-                    "InstanceId": instance.id,
-                    "PreviousState": {"Code": CODES[before], "Name": before},
-                    "CurrentState": {"Code": instance.state_code, "Name": instance.state},
-                }
-            )
+            now = {"Code": instance.state_code, "Name": instance.state}
+            changes.append({"InstanceId": instance.id, "PreviousState": before, "CurrentState": now})
         settle_addresses(self.world, self.ec2_backend)
         return ActionResult({member: changes})
 
@@ -214,17 +282,12 @@ class Ec2(Network):
         self.error_on_dryrun()
         instances = self.ec2_backend.get_multi_instances_by_id(identifiers)
         for instance in instances:
-            protection = {
-                "terminated": ("disableApiTermination", instance.disable_api_termination),
-                "stopped": ("disableApiStop", instance.disable_api_stop),
-            }
-            attribute, is_set = protection.get(verb, ("", False))
-            if is_set is True:
-                raise ApiError(
-                    "OperationNotPermitted",
-                    f"The instance '{instance.id}' may not be {verb}. "
-                    f"Modify its '{attribute}' instance attribute and try again.",
-                )
+            protected = {"terminated": instance.disable_api_termination, "stopped": instance.disable_api_stop}
+            if protected.get(verb) is True:
+                attribute = "disableApiStop" if verb == "stopped" else "disableApiTermination"
+                text = f"The instance '{instance.id}' may not be {verb}."
+                advice = f"Modify its '{attribute}' instance attribute and try again."
+                raise ApiError("OperationNotPermitted", f"{text} {advice}")
             if instance.state not in allowed:
                 text = f"The instance '{instance.id}' is not in a state from which it can be {verb}."
                 if (verb, instance.state) == ("stopped", "pending") and instance.id not in self.world.memory.ran:
@@ -240,6 +303,64 @@ class Ec2(Network):
         output = Base64EncodedString.from_raw_string(text)
         return ActionResult({"InstanceId": instance.id, "Timestamp": datetime.now(UTC), "Output": output})
 
+    # Elastic IPs and security groups
+
+    def allocate_address(self) -> ActionResult:
+        """Addresses are this cloud's own. Row E22: five in a Region."""
+        if len(self.ec2_backend.addresses) >= ADDRESS_QUOTA:
+            raise ApiError("AddressLimitExceeded", "The maximum number of addresses has been reached.")
+        self.params["Address"] = take_address(self.world)
+        return super().allocate_address()
+
+    def associate_address(self) -> ActionResult:
+        """Rows E20, E21 for an instance that is not there yet or no more; else addresses move silently."""
+        if nic := self._interface():
+            detach(self.ec2_backend, nic, keep=(self._get_param("AllocationId"), self._get_param("PublicIp")))
+        self.params.setdefault("AllowReassociation", True)
+        result = super().associate_address()
+        settle_addresses(self.world, self.ec2_backend)
+        return result
+
+    def _interface(self) -> NetworkInterface | None:
+        """The interface that is to get an address, in a state that allows it; None lets moto say what is missing."""
+        instance_id, nic_id = self._get_param("InstanceId"), self._get_param("NetworkInterfaceId")
+        if instance_id:
+            instance = self.ec2_backend.get_instance(instance_id)
+            if instance.state in ("pending", *ENDED):
+                word = "pending" if instance.state == "pending" else "terminated"
+                text = f"The {word} instance '{instance_id}' is not in a valid state for this operation."
+                raise ApiError("InvalidInstanceID", text)
+            return instance.nics[0]
+        nic = self.ec2_backend.get_network_interface(nic_id) if nic_id else None
+        if nic is not None and nic.instance is not None and nic.instance.state == "pending":
+            text = f"The pending-instance-creation instance to which '{nic_id}' is attached"
+            raise ApiError("IncorrectInstanceState", f"{text} is not in a valid state for this operation")
+        return nic
+
+    def disassociate_address(self) -> ActionResult:
+        """As moto, with the automatic address of a running instance coming from this cloud's range."""
+        result = super().disassociate_address()
+        settle_addresses(self.world, self.ec2_backend)
+        return result
+
+    def release_address(self) -> ActionResult:
+        """Row E23: an address in use is not released."""
+        allocation, public_ip = self._get_param("AllocationId"), self._get_param("PublicIp")
+        for address in self.ec2_backend.addresses:
+            if address.association_id and (address.allocation_id == allocation or address.public_ip == public_ip):
+                raise ApiError("InvalidIPAddress.InUse", f"Address {address.public_ip} is in use.")
+        return super().release_address()
+
+    def delete_security_group(self) -> ActionResult:
+        """Row E30: a group that an interface has or another group's rule names is not deleted."""
+        group_id, name = self._get_param("GroupId"), self._get_param("GroupName")
+        group = self.ec2_backend.get_security_group_from_name(name) if name and not group_id else None
+        if group:
+            group_id = group.id
+        if group_id and _is_in_use(self.ec2_backend, group_id):
+            raise ApiError("DependencyViolation", f"resource {group_id} has a dependent object")
+        return super().delete_security_group()
+
 
 def _keep_nothing(instance: Instance, params: Any) -> None:
     """Interfaces and volumes made for an instance end with it unless the request says otherwise, AWS's default."""
@@ -248,9 +369,25 @@ def _keep_nothing(instance: Instance, params: Any) -> None:
     brought = {int(nic.get("DeviceIndex", 0)) for nic in nics if nic.get("NetworkInterfaceId")}
     for index, nic in instance.nics.items():
         nic.delete_on_termination = index not in kept | brought
-    mappings: Iterable[Any] = params.get("BlockDeviceMappings") or []
-    kept_devices = {
-        mapping.get("DeviceName") for mapping in mappings if mapping.get("Ebs", {}).get("DeleteOnTermination") is False
-    }
+    mappings = params.get("BlockDeviceMappings") or []
+    lasting = [one for one in mappings if one.get("Ebs", {}).get("DeleteOnTermination") is False]
+    kept_devices = {one.get("DeviceName") for one in lasting}
     for device, volume in instance.get_block_device_mapping:
         volume.delete_on_termination = device not in kept_devices
+
+
+def detach(backend: EC2Backend, nic: NetworkInterface, keep: tuple[str | None, str | None] = (None, None)) -> None:
+    """Take any Elastic IP off an interface, except the one with the allocation id or address to keep."""
+    for holder, address in _holders(backend):
+        if holder.id == nic.id and address.allocation_id != keep[0] and address.public_ip != keep[1]:
+            address.instance = address.eni = address.association_id = None
+
+
+def _is_in_use(backend: EC2Backend, group_id: str) -> bool:
+    """Whether an interface of an instance that is not terminated, a free interface, or another group's rule uses it."""
+    lasting = (instance for instance in backend.all_instances() if instance.state != "terminated")
+    used = [group for nic in backend.enis.values() for group in nic.group_set]
+    used += [group for instance in lasting for group in instance.security_groups]
+    others = (group for groups in backend.groups.values() for group in groups.values() if group.id != group_id)
+    rules = (rule for group in others for rule in (*group.ingress_rules, *group.egress_rules))
+    return group_id in {*(group.id for group in used), *(rule.source_group.get("GroupId") for rule in rules)}

@@ -1,10 +1,10 @@
-"""Errors in the shape of each service's protocol, for what is refused before moto sees it."""
+"""Errors in the shape of each service's protocol, for what moto does not see; texts that they share."""
 
 from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 from xml.sax.saxutils import escape
 
@@ -52,6 +52,25 @@ def render(protocol: Protocol, fault: Fault) -> Answer:
     return fault.status, headers, b'<?xml version="1.0"?>\n' + body.encode()
 
 
+def broken_constraint(value: object, place: str, demand: str) -> str:
+    """A member of a request that is not as its model demands: "have value less than or equal to 255", for example."""
+    start = f"1 validation error detected: Value '{value}' at '{place}'"
+    return f"{start} failed to satisfy constraint: Member must {demand}"
+
+
+def invalid_xml(details: str) -> str:
+    """A body that Route 53 cannot read (aws-recorded R31, R35)."""
+    return f"Invalid XML ; javax.xml.stream.XMLStreamException: org.xml.sax.SAXParseException; {details}"
+
+
+def not_in_enumeration(value: object, allowed: Iterable[object]) -> str:
+    """A word or a number that Route 53's schema does not list."""
+    return invalid_xml(
+        f"lineNumber: 1; columnNumber: 1; cvc-enumeration-valid: Value '{value}' is not facet-valid with respect to "
+        f"enumeration '[{', '.join(map(str, allowed))}]'. It must be a value from the enumeration."
+    )
+
+
 _INVALID_TOKEN = "The security token included in the request is invalid"  # noqa: S105 - AWS's text, not a token
 _EXPIRED_TOKEN = "The security token included in the request is expired"  # noqa: S105 - AWS's text, not a token
 _MISMATCH = (
@@ -59,15 +78,13 @@ _MISMATCH = (
     "and signing method. Consult the service documentation for details."
 )
 _MISSING = "Request is missing Authentication Token"
-_EC2_INVALID = Fault(401, "AuthFailure", "AWS was not able to validate the provided access credentials")
-_EC2_EXPIRED = Fault(400, "RequestExpired", "Request has expired.")
 _EC2: Mapping[RefusalKind, Fault] = {
     "missing": Fault(400, "MissingParameter", "The request must contain the parameter AWSAccessKeyId"),
-    "unknown": _EC2_INVALID,
-    "expired": _EC2_EXPIRED,
-    "mismatch": _EC2_INVALID,
-    "late": _EC2_EXPIRED,
-    "early": _EC2_INVALID,
+    **dict.fromkeys(
+        ("unknown", "mismatch", "early"),
+        Fault(401, "AuthFailure", "AWS was not able to validate the provided access credentials"),
+    ),
+    **dict.fromkeys(("expired", "late"), Fault(400, "RequestExpired", "Request has expired.")),
 }
 _XML: Mapping[RefusalKind, Fault] = {
     "missing": Fault(403, "MissingAuthenticationToken", _MISSING),

@@ -14,8 +14,7 @@ from xml.parsers import expat
 
 from srekv.local.auth import HttpRequest
 from srekv.local.gunzip import gunzip
-from srekv.local.overlay.errors import Fault, Protocol
-from srekv.local.overlay.wording import broken_constraint, invalid_xml
+from srekv.local.overlay.errors import Fault, Protocol, broken_constraint, invalid_xml
 
 LARGEST_REQUEST = 16 * 1024 * 1024
 """Bytes, also unpacked; DynamoDB's largest request is 16 MB."""

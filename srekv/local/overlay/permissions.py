@@ -25,14 +25,8 @@ if TYPE_CHECKING:  # importing moto costs half a second; annotations alone must 
 IDENTITY, BOUNDARY, SESSION = "identity-based policy", "permissions boundary", "session policy"
 """Kinds of policies, each of which has to allow what is allowed."""
 
-_SESSION = json.dumps(
-    {
-        "Statement": [
-            {"Effect": "Allow", "NotAction": "ssm:*", "Resource": "*"},
-            {"Effect": "Allow", "Action": "ssm:UpdateInstanceInformation", "Resource": "*"},
-        ]
-    }
-)
+_AGENT = {"Effect": "Allow", "Action": "ssm:UpdateInstanceInformation", "Resource": "*"}
+_SESSION = json.dumps({"Statement": [{"Effect": "Allow", "NotAction": "ssm:*", "Resource": "*"}, _AGENT]})
 """The session policy of every role's credentials: of Systems Manager they allow the agent's call only.
 
 SendCommand runs commands as the operator, and the caller need not be the operator.
@@ -63,9 +57,8 @@ def denial(world: World, caller: Caller, *, service: str, region: str, action: s
         decision = decide(kinds, f"{service}:{name}", resource)
         if decision.reason:
             who = f"arn:aws:sts::{account}:assumed-role/{caller.role}/{caller.machine}"
-            return (
-                f"User: {who} is not authorized to perform: {service}:{name} on resource: {resource} {decision.reason}"
-            )
+            what = f"{service}:{name} on resource: {resource}"
+            return f"User: {who} is not authorized to perform: {what} {decision.reason}"
     return None
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from srekv.local import names
 from srekv.local.overlay import values
-from srekv.local.overlay.wording import broken_constraint, not_in_enumeration
+from srekv.local.overlay.errors import broken_constraint, not_in_enumeration
 
 ROLES = ("PRIMARY", "SECONDARY")
 POLICIES = (
@@ -26,8 +26,7 @@ RecordSet = dict[str, Any]
 """A ResourceRecordSet as the API writes it."""
 
 Key = tuple[str, str, str]
-Records = dict[Key, RecordSet]
-"""A zone's record sets by `_key`."""
+Records = dict[Key, RecordSet]  # a zone's, by `_key`
 
 
 class BatchError(Exception):
@@ -64,24 +63,17 @@ def normalise(record: Mapping[str, Any]) -> RecordSet:
 
 
 def apply_batch(
-    current: Sequence[RecordSet],
-    changes: Sequence[Change],
+    current: list[RecordSet],
+    changes: list[Change],
     *,
     zone: str,
     zone_id: str = "",
     check_exists: Callable[[str], bool],
 ) -> list[RecordSet]:
-    """The record sets after a batch.
+    """The record sets after a batch; Route 53 applies one change after the other (octodns/octodns#366, #531).
 
-    Args:
-        current: those before it.
-        changes: the batch, in its order: Route 53 applies one change after the other (octodns/octodns#366, #531).
-        zone: the hosted zone's name.
-        zone_id: its id; "" where nobody knows which records it has, so that aliases cannot be judged.
-        check_exists: whether there is a health check with an id.
-
-    Raises:
-        BatchError: the batch is refused and nothing changes.
+    `zone` is the hosted zone's name, `zone_id` its id: "" where nobody knows which records it has, so that aliases
+    cannot be judged; `check_exists` tells whether there is a health check with an id. Raises BatchError.
     """
     for number, change in enumerate(changes, start=1):
         for text in _shape_problems(number, change):
@@ -195,14 +187,11 @@ def _check_batch(changes: Sequence[Change]) -> None:
     for change in changes:
         place = _key(change.record)
         if place in last and (last[place] != "DELETE" or change.action == "DELETE"):
-            _refuse(
-                [f"The request contains an invalid set of changes for a resource record set '{place[1]} {place[0]}'"]
-            )
+            text = "The request contains an invalid set of changes for a resource record set"
+            _refuse([f"{text} '{place[1]} {place[0]}'"])
         last[place] = change.action
-    elements = sum(
-        len(change.record.get("ResourceRecords", ())) * (2 if change.action == "UPSERT" else 1) for change in changes
-    )
-    if elements > MOST_ELEMENTS:
+    counted = [*changes, *(change for change in changes if change.action == "UPSERT")]
+    if sum(len(change.record.get("ResourceRecords", ())) for change in counted) > MOST_ELEMENTS:
         _refuse([f"Number of records limit of {MOST_ELEMENTS} exceeded."])
 
 
@@ -236,9 +225,8 @@ def _name_conflicts(after: Records, record: RecordSet, zone: str) -> Iterator[st
     if kind == "CNAME" and others:
         yield f"{start} as it conflicts with other records with the same DNS name in zone {zone}"
     elif "CNAME" in others:
-        yield (
-            f"{start} because a conflicting RRSet of type CNAME with the same DNS name already exists in zone {zone}"
-        )
+        reason = "a conflicting RRSet of type CNAME with the same DNS name already exists"
+        yield f"{start} because {reason} in zone {zone}"
     seen, at = {name}, _leads_to(record)
     while at is not None and at not in seen:
         seen.add(at)

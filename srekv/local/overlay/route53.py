@@ -23,10 +23,7 @@ from srekv.local.overlay.world import CHECKER_RANGE, CheckReference, World
 from srekv.local.snapshot import StoredRecordSet, record_sets
 
 PRIVATE_NAME_SERVERS = (
-    "ns-1536.awsdns-00.co.uk.",
-    "ns-0.awsdns-00.com.",
-    "ns-1024.awsdns-00.org.",
-    "ns-512.awsdns-00.net.",
+    *("ns-1536.awsdns-00.co.uk.", "ns-0.awsdns-00.com.", "ns-1024.awsdns-00.org.", "ns-512.awsdns-00.net."),
 )
 PRIVATE_SOA = "ns-1536.awsdns-00.co.uk. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400"
 """What a private zone is born with (aws-recorded R10)."""
@@ -55,15 +52,12 @@ class Route53(MotoRoute53):
 
     world: World
 
-    # Hosted zones
-
     def create_hosted_zone(self) -> ActionResult:
         """Rows R1, R4, R6, R8 to R10: a caller reference is used once, a VPC sees one zone of a name."""
         reference = self._get_param("CallerReference")
         if reference in self.world.memory.zone_references:
-            raise ApiError(
-                "HostedZoneAlreadyExists", "A hosted zone has already been created with the specified caller reference."
-            )
+            text = "A hosted zone has already been created with the specified caller reference."
+            raise ApiError("HostedZoneAlreadyExists", text)
         name = self.params["Name"] = escaped(self._get_param("Name"))
         if text := problem(name):
             raise ApiError("InvalidDomainName", text)
@@ -75,45 +69,37 @@ class Route53(MotoRoute53):
         self.world.memory.zone_references.add(reference)
         zone = result["HostedZone"]
         if zone.private_zone:
-            servers = [{"Value": server} for server in PRIVATE_NAME_SERVERS]
+            servers, start = [{"Value": server} for server in PRIVATE_NAME_SERVERS], [{"Value": PRIVATE_SOA}]
             zone.rrsets = [
                 StoredRecordSet({"Name": zone.name, "Type": "NS", "TTL": 172800, "ResourceRecords": servers}),
-                StoredRecordSet(
-                    {"Name": zone.name, "Type": "SOA", "TTL": 900, "ResourceRecords": [{"Value": PRIVATE_SOA}]}
-                ),
+                StoredRecordSet({"Name": zone.name, "Type": "SOA", "TTL": 900, "ResourceRecords": start}),
             ]
         return ActionResult({**result, "ChangeInfo": _change_info()})
 
     def _check_vpc(self, name: str, vpc_id: str, vpc_region: str) -> None:
         with self.world.importing:
-            from srekv.local.overlay.network import prepared
+            from srekv.local.overlay.ec2 import prepared
 
         if vpc_id not in prepared(self.world, vpc_region).vpcs:
             raise ApiError("InvalidVPCId", "The VPC ID is invalid.")
         for zone in self.backend.zones.values():
             if zone.name == name and any(vpc.get("vpc_id") == vpc_id for vpc in zone.vpcs):
-                raise ApiError(
-                    "ConflictingDomainExists",
-                    f"The VPC {vpc_id} in region {vpc_region} has already been associated with the hosted zone "
-                    f"{zone.resource_id} with the same domain name.",
-                )
+                text = f"The VPC {vpc_id} in region {vpc_region} has already been associated with the hosted zone"
+                raise ApiError("ConflictingDomainExists", f"{text} {zone.resource_id} with the same domain name.")
 
     def delete_hosted_zone(self) -> ActionResult:
         """Row R14: only the zone's own SOA and NS may be left."""
         zone = self.backend.get_hosted_zone(self._get_param("Id"))
         if any(record.type not in ("SOA", "NS") or record.name != zone.name for record in zone.rrsets):
-            raise ApiError(
-                "HostedZoneNotEmpty",
-                "The specified hosted zone contains non-required resource record sets and so cannot be deleted.",
-            )
+            text = "The specified hosted zone contains non-required resource record sets and so cannot be deleted."
+            raise ApiError("HostedZoneNotEmpty", text)
         self.backend.zones.pop(zone.resource_id)
         self.backend.resource_tags.pop(zone.resource_id, None)
         return ActionResult({"ChangeInfo": _change_info()})
 
     def list_hosted_zones_by_name(self) -> ActionResult:
         """All zones from a name on, ordered by reversed labels: a place to begin, not a filter (aws-facts 2.3)."""
-        start = self._get_param("DNSName")
-        limit = int(self._get_param("MaxItems") or 100)
+        start, limit = self._get_param("DNSName"), int(self._get_param("MaxItems") or 100)
         zones = sorted(self.backend.zones.values(), key=lambda zone: (_reversed_labels(zone.name), zone.resource_id))
         if start:
             zones = [zone for zone in zones if _reversed_labels(zone.name) >= _reversed_labels(start)]
@@ -128,8 +114,6 @@ class Route53(MotoRoute53):
         identifier = str(self._get_param("Id")).removeprefix("/change/")
         return ActionResult({"ChangeInfo": {**_change_info(), "Id": f"/change/{identifier}", "Status": "INSYNC"}})
 
-    # Records
-
     def change_resource_record_sets(self) -> ActionResult:
         """A whole batch or nothing; the rules are in `records`."""
         zone: Any = self.backend.get_hosted_zone(self._get_param("HostedZoneId"))
@@ -138,13 +122,9 @@ class Route53(MotoRoute53):
             for change in self._get_param("ChangeBatch.Changes")
         ]
         try:
-            after = apply_batch(
-                record_sets(zone.rrsets),
-                changes,
-                zone=zone.name,
-                zone_id=zone.resource_id,
-                check_exists=self.backend.health_checks.__contains__,
-            )
+            exists = self.backend.health_checks.__contains__
+            current = record_sets(zone.rrsets)
+            after = apply_batch(current, changes, zone=zone.name, zone_id=zone.resource_id, check_exists=exists)
         except BatchError as error:
             raise ApiError(error.code, str(error)) from None
         zone.rrsets = [StoredRecordSet(record) for record in after]
@@ -156,8 +136,6 @@ class Route53(MotoRoute53):
             self.params["StartRecordName"] = escaped(start)
         page: Any = super().list_resource_record_sets().result
         return ActionResult({**page, "ResourceRecordSets": record_sets(page["ResourceRecordSets"])})
-
-    # Health checks
 
     def create_health_check(self) -> ActionResult:
         """Rows R34 to R38, R41: the same reference and configuration give the existing check, else none."""
@@ -171,10 +149,8 @@ class Route53(MotoRoute53):
             checks[check.id] = check
             known = self.world.memory.check_references[reference] = CheckReference(config=config, check=check.id)
         elif known.config != config or known.check not in checks:
-            raise ApiError(
-                "HealthCheckAlreadyExists",
-                "A different health check has already been created with the specified caller reference.",
-            )
+            text = "A different health check has already been created with the specified caller reference."
+            raise ApiError("HealthCheckAlreadyExists", text)
         location = f"https://route53.amazonaws.com/2013-04-01/healthcheck/{known.check}"
         return ActionResult({"HealthCheck": checks[known.check], "Location": location})
 
@@ -189,10 +165,8 @@ class Route53(MotoRoute53):
         check = self._check()
         version = self._get_param("HealthCheckVersion")
         if version is not None and int(version) != check.health_check_version:
-            raise ApiError(
-                "HealthCheckVersionMismatch",
-                "The HealthCheckVersion in the request does not match the current version.",
-            )
+            text = "The HealthCheckVersion in the request does not match the current version."
+            raise ApiError("HealthCheckVersionMismatch", text)
         changes = {name: self.params[name] for name in _CHANGEABLE if self.params.get(name) is not None}
         resets = dict.fromkeys(self._get_param("ResetElements") or ())
         config = normalise({**check.health_check_config, **resets, **changes})
@@ -219,11 +193,11 @@ class Route53(MotoRoute53):
 
     def get_health_check_status(self) -> ActionResult:
         """Every checker's last report, from the checkers that really run."""
-        return ActionResult({"HealthCheckObservations": [_as_observation(one) for one in self._observe()[0]]})
+        return _observations(self._observe()[0])
 
     def get_health_check_last_failure_reason(self) -> ActionResult:
         """Every checker's last failure that was seen, none for a checker that never failed."""
-        return ActionResult({"HealthCheckObservations": [_as_observation(one) for one in self._observe()[1]]})
+        return _observations(self._observe()[1])
 
     def _observe(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """What each checker reports now, and the last failure of each; the lock is not held while they are asked."""
@@ -241,10 +215,8 @@ class Route53(MotoRoute53):
     def _check(self) -> Any:
         return self.backend.get_health_check(self._get_param("HealthCheckId"))
 
-    # Tags
-
     def change_tags_for_resource(self) -> ActionResult:
-        """As moto; a health check that does not exist takes no tags."""
+        """As moto; what does not exist takes no tags."""
         self._check_tagged()
         return super().change_tags_for_resource()
 
@@ -254,24 +226,20 @@ class Route53(MotoRoute53):
         return super().list_tags_for_resource()
 
     def _check_tagged(self) -> None:
-        identifier = self._get_param("ResourceId")
-        if self._get_param("ResourceType") == "healthcheck":
-            self.backend.get_health_check(identifier)
-        else:
-            self.backend.get_hosted_zone(identifier)
+        is_check = self._get_param("ResourceType") == "healthcheck"
+        (self.backend.get_health_check if is_check else self.backend.get_hosted_zone)(self._get_param("ResourceId"))
 
 
 def _reversed_labels(name: str) -> list[str]:
     return list(reversed(escaped(name).split(".")[:-1]))
 
 
-def _as_observation(report: dict[str, Any]) -> dict[str, Any]:
-    checked = datetime.fromtimestamp(report["at"], UTC)
-    return {
-        "Region": report["region"],
-        "IPAddress": report["checker"],
-        "StatusReport": {"Status": report["status"], "CheckedTime": checked},
-    }
+def _observations(reports: list[dict[str, Any]]) -> ActionResult:
+    observations = []
+    for one in reports:
+        status = {"Status": one["status"], "CheckedTime": datetime.fromtimestamp(one["at"], UTC)}
+        observations.append({"Region": one["region"], "IPAddress": one["checker"], "StatusReport": status})
+    return ActionResult({"HealthCheckObservations": observations})
 
 
 def _change_info() -> dict[str, Any]:

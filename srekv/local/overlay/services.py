@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -23,51 +24,16 @@ ITEM_CALLS = (
 """Of DynamoDB; a database of its own sees to their order."""
 
 
+@dataclass
 class Service:
-    """How one service is served.
+    """How one service is served."""
 
-    Args:
-        world: the control plane.
-        place: module and class of moto's response object, or of ours below it.
-        protocol: the shape of its errors.
-        unlocked: actions that wait for the data plane or a database and lock for themselves.
-        publishes: whether its changes concern the data plane.
-        lock: guards its backend; the world's without one of its own.
-    """
-
-    def __init__(
-        self,
-        world: World,
-        place: str,
-        protocol: Protocol,
-        *,
-        unlocked: Iterable[str] = (),
-        publishes: bool = False,
-        lock: threading.RLock | None = None,
-    ) -> None:
-        self._world = world
-        self._place = place
-        self._class: Any = None
-        self.protocol = protocol
-        self.unlocked = frozenset(unlocked)
-        self.publishes = publishes
-        self.lock = lock or world.lock
-
-    def load(self) -> None:
-        """Import it; for EC2, read the API model and the default Region too, while no lock is held."""
-        if self._class is None:
-            module, _, name = self._place.rpartition(".")
-            self._class = getattr(import_module(module), name)
-            if self.protocol == "ec2":
-                import_module("moto.core.utils").get_service_model("ec2")
-                settings = self._world.settings
-                _ = import_module("moto.ec2.models").ec2_backends[settings.account][settings.region]
-
-    def make(self) -> Any:
-        """A fresh response object of moto's for one request."""
-        response = self._class()
-        response.world = self._world
-        return response
+    place: str  # module and class of moto's response object, or of ours below it
+    protocol: Protocol  # the shape of its errors
+    unlocked: Collection[str] = ()  # actions that wait for the data plane or a database and lock for themselves
+    publishes: bool = False  # whether its changes concern the data plane
+    lock: threading.RLock | None = None  # guards its backend instead of the world's
+    response: Any = None  # the class at `place` once it is imported: one object for each request
 
 
 class Services:
@@ -77,31 +43,35 @@ class Services:
         self._world = world
         ours = "srekv.local.overlay"
         # DynamoDB's own lock: conditional writes must be atomic, and must not wait for a control plane call.
-        dynamodb = (
-            Service(world, f"{ours}.forwarded.ForwardedDynamoDb", "json", unlocked=ITEM_CALLS, lock=threading.RLock())
-            if world.settings.database
-            else Service(world, f"{ours}.dynamodb.DynamoDb", "json", lock=threading.RLock())
-        )
+        if world.settings.database:
+            dynamodb = Service(f"{ours}.forwarded.ForwardedDynamoDb", "json", ITEM_CALLS, lock=threading.RLock())
+        else:
+            dynamodb = Service(f"{ours}.dynamodb.DynamoDb", "json", lock=threading.RLock())
         asks_checkers = ("GetHealthCheckStatus", "GetHealthCheckLastFailureReason")
         self._served = {
-            "iam": Service(world, f"{ours}.iam.Iam", "query", publishes=True),
+            "iam": Service(f"{ours}.iam.Iam", "query", publishes=True),
             "dynamodb": dynamodb,
-            "route53": Service(world, f"{ours}.route53.Route53", "rest-xml", unlocked=asks_checkers, publishes=True),
-            "sts": Service(world, "moto.sts.responses.TokenResponse", "query"),
-            "monitoring": Service(world, "moto.cloudwatch.responses.CloudWatchResponse", "query"),
-            "ec2": Service(world, f"{ours}.ec2.Ec2", "ec2", unlocked=("GetConsoleOutput",), publishes=True),
-            "ssm": Service(world, f"{ours}.ssm.Ssm", "json"),
+            "route53": Service(f"{ours}.route53.Route53", "rest-xml", asks_checkers, publishes=True),
+            "sts": Service("moto.sts.responses.TokenResponse", "query"),
+            "monitoring": Service("moto.cloudwatch.responses.CloudWatchResponse", "query"),
+            "ec2": Service(f"{ours}.ec2.Ec2", "ec2", ("GetConsoleOutput",), publishes=True),
+            "ssm": Service(f"{ours}.ssm.Ssm", "json"),
         }
-        self._loaded: dict[str, Service] = {}
 
     def get(self, name: str) -> Service | None:
         """The service of that signing name, imported if need be; None for one that is not served here."""
-        if name in self._served and name not in self._loaded:
+        service = self._served.get(name)
+        if service and not service.response:
             with self._world.importing:
                 _load_core()
-                self._served[name].load()
-                self._loaded[name] = self._served[name]
-        return self._loaded.get(name)
+                module, _, class_name = service.place.rpartition(".")
+                response = getattr(import_module(module), class_name)
+                if name == "ec2":  # the API model and the default Region too, while no lock is held
+                    import_module("moto.core.utils").get_service_model("ec2")
+                    settings = self._world.settings
+                    _ = import_module("moto.ec2.models").ec2_backends[settings.account][settings.region]
+                service.response = response
+        return service
 
     def warm(self) -> None:
         """Import everything before anybody asks for it, with the garbage collector at rest.

@@ -12,7 +12,7 @@ from moto.ssm.responses import SimpleSystemManagerResponse
 
 from srekv.errors import SrekvError
 from srekv.local.overlay.api_error import ApiError
-from srekv.local.overlay.wording import broken_constraint
+from srekv.local.overlay.errors import broken_constraint
 from srekv.local.overlay.world import World
 from srekv.local.snapshot import role_of
 
@@ -29,11 +29,11 @@ _PENDING = {
     "Status": "Pending",
     "StatusDetails": "Pending",
     "ResponseCode": -1,
+    "DocumentVersion": "$DEFAULT",
     "ExecutionStartDateTime": "",
     "ExecutionEndDateTime": "",
     "ExecutionElapsedTime": "",
     "StandardErrorUrl": "",
-    "DocumentVersion": "$DEFAULT",
 }
 """A command that has not begun on an instance; to moto it has succeeded at once."""
 
@@ -90,12 +90,8 @@ class Ssm(SimpleSystemManagerResponse):
         seconds = float((parameters.get("executionTimeout") or [str(DEFAULT_EXECUTION)])[0])
         for invocation in command.invocations:
             invocation.update({**_PENDING, "RequestedDateTime": command.requested_date_time})
-            threading.Thread(
-                target=_execute,
-                args=(self.world, invocation, script, seconds),
-                name=f"command-{command.command_id}",
-                daemon=True,
-            ).start()
+            what = (self.world, invocation, script, seconds)
+            threading.Thread(target=_execute, args=what, name=f"command-{command.command_id}", daemon=True).start()
         return ActionResult({"Command": {**command.response_object(), "DocumentVersion": "$DEFAULT"}})
 
     def _check_request(self, instances: list[str], parameters: dict[str, list[str]]) -> None:
@@ -135,9 +131,8 @@ def _execute(world: World, invocation: dict[str, Any], script: str, timeout_s: f
     """
     started = datetime.now(UTC)
     with world.lock:
-        invocation.update(
-            Status="InProgress", StatusDetails="InProgress", ExecutionStartDateTime=started.strftime(_TIME_FORMAT)
-        )
+        begun = started.strftime(_TIME_FORMAT)
+        invocation.update(Status="InProgress", StatusDetails="InProgress", ExecutionStartDateTime=begun)
     machine, command = invocation["InstanceId"], invocation["CommandId"]
     try:
         result = world.link.call("run", machine=machine, command=command, script=script, timeout_s=timeout_s)

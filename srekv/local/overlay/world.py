@@ -106,6 +106,5 @@ class World:
 
     def profiles(self) -> list[Any]:
         """Every instance profile."""
-        return [
-            profile for backend in self.backends("iam").values() for profile in [*backend.instance_profiles.values()]
-        ]
+        backends = self.backends("iam").values()
+        return [profile for backend in backends for profile in [*backend.instance_profiles.values()]]
