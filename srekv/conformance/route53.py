@@ -158,7 +158,7 @@ class Route53(ServiceRules):
             changes,
             zone=zone.name if zone else "",
             zone_id=zone.id if zone and zone.records is not None else "",
-            check_exists=lambda check: check not in self._gone_checks,
+            has_check=lambda check: check not in self._gone_checks,
         )
 
     def _refuse_unknown_vpc(self, call: Call) -> Refusal | None:

@@ -225,11 +225,9 @@ class Ec2(EC2Response):
         offers = INSTANCE_TYPE_OFFERINGS["availability-zone"].get(self.region, [])
         zones = sorted({offer["Location"] for offer in offers if offer["InstanceType"] == kind})
         if kind and zone and offers and zone not in zones:
-            text = (
-                f"Your requested instance type ({kind}) is not supported in your requested Availability Zone ({zone})."
-            )
+            text = f"Your requested instance type ({kind}) is not supported in your requested Availability Zone"
             advice = f"Please retry your request by not specifying an Availability Zone or choosing {', '.join(zones)}."
-            raise ApiError("Unsupported", f"{text} {advice}")
+            raise ApiError("Unsupported", f"{text} ({zone}). {advice}")
 
     def start_instances(self) -> ActionResult:
         """A stopped instance becomes pending; one that runs is left alone; any other state is refused."""

@@ -68,12 +68,12 @@ def apply_batch(
     *,
     zone: str,
     zone_id: str = "",
-    check_exists: Callable[[str], bool],
+    has_check: Callable[[str], bool],
 ) -> list[RecordSet]:
     """The record sets after a batch; Route 53 applies one change after the other (octodns/octodns#366, #531).
 
     `zone` is the hosted zone's name, `zone_id` its id: "" where nobody knows which records it has, so that aliases
-    cannot be judged; `check_exists` tells whether there is a health check with an id. Raises BatchError.
+    cannot be judged; `has_check` tells whether there is a health check with an id. Raises BatchError.
     """
     for number, change in enumerate(changes, start=1):
         for text in _shape_problems(number, change):
@@ -81,7 +81,7 @@ def apply_batch(
     _refuse(text for change in changes for text in _meaning_problems(change, zone))
     for change in changes:
         check = change.record.get("HealthCheckId")
-        if check and change.action != "DELETE" and not check_exists(check):  # aws-facts 2.4: 404
+        if check and change.action != "DELETE" and not has_check(check):  # aws-facts 2.4: 404
             raise BatchError("NoSuchHealthCheck", f"No health check exists with the specified ID: {check}")
     _check_batch(changes)
     after = {_key(record): record for record in current}

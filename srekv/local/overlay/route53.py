@@ -59,8 +59,8 @@ class Route53(MotoRoute53):
             text = "A hosted zone has already been created with the specified caller reference."
             raise ApiError("HostedZoneAlreadyExists", text)
         name = self.params["Name"] = escaped(self._get_param("Name"))
-        if text := problem(name):
-            raise ApiError("InvalidDomainName", text)
+        if strange := problem(name):
+            raise ApiError("InvalidDomainName", strange)
         vpc_id, vpc_region = self._get_param("VPC.VPCId"), self._get_param("VPC.VPCRegion")
         if vpc_id:
             self._check_vpc(name, vpc_id, vpc_region)
@@ -69,10 +69,10 @@ class Route53(MotoRoute53):
         self.world.memory.zone_references.add(reference)
         zone = result["HostedZone"]
         if zone.private_zone:
-            servers, start = [{"Value": server} for server in PRIVATE_NAME_SERVERS], [{"Value": PRIVATE_SOA}]
+            servers, soa = [{"Value": server} for server in PRIVATE_NAME_SERVERS], [{"Value": PRIVATE_SOA}]
             zone.rrsets = [
                 StoredRecordSet({"Name": zone.name, "Type": "NS", "TTL": 172800, "ResourceRecords": servers}),
-                StoredRecordSet({"Name": zone.name, "Type": "SOA", "TTL": 900, "ResourceRecords": start}),
+                StoredRecordSet({"Name": zone.name, "Type": "SOA", "TTL": 900, "ResourceRecords": soa}),
             ]
         return ActionResult({**result, "ChangeInfo": _change_info()})
 
@@ -124,7 +124,7 @@ class Route53(MotoRoute53):
         try:
             exists = self.backend.health_checks.__contains__
             current = record_sets(zone.rrsets)
-            after = apply_batch(current, changes, zone=zone.name, zone_id=zone.resource_id, check_exists=exists)
+            after = apply_batch(current, changes, zone=zone.name, zone_id=zone.resource_id, has_check=exists)
         except BatchError as error:
             raise ApiError(error.code, str(error)) from None
         zone.rrsets = [StoredRecordSet(record) for record in after]

@@ -54,7 +54,7 @@ def latency(identifier: str, region: str) -> dict[str, Any]:
 def apply(current: list[dict[str, Any]], *changes: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """What is after a batch."""
     batch = [Change(action=action, record=one) for action, one in changes]
-    return apply_batch(current, batch, zone=ZONE, zone_id="Z1", check_exists={"hc1", "hc2"}.__contains__)
+    return apply_batch(current, batch, zone=ZONE, zone_id="Z1", has_check={"hc1", "hc2"}.__contains__)
 
 
 def refusal(current: list[dict[str, Any]], *changes: tuple[str, dict[str, Any]]) -> str:
