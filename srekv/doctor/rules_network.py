@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from srekv.doctor.facts import LAST, AclEntry, Checkers, Facts, HealthCheck, Host, Record, Subnet, covers
 from srekv.doctor.model import Finding, Objectives, Severity, find
@@ -82,8 +83,8 @@ def acl_findings(subnet: Subnet, checkers: Checkers, port: int, *, subject: str)
     ):
         if passage.share < 1.0:
             fix = _allow(subnet, way, ports, passage.stopped_by)
-            rule = str(passage.stopped_by or "no rule allows the others")
-            seen = {"acl": subnet.acl_id, "subnet": subnet.id, "part": _part(passage), "rule": rule}
+            rule = passage.stopped_by or "no rule allows the others"
+            seen: dict[str, Any] = {"acl": subnet.acl_id, "subnet": subnet.id, "part": _part(passage), "rule": rule}
             yield find(kind, subject, severity=_severity(passage), fix=fix, port=port, **seen)
 
 
