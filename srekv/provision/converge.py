@@ -25,16 +25,14 @@ ROUNDS = 3  # how often `up` begins anew because of another one
 Role = Mapping[str, Any]
 Instances = Sequence[Mapping[str, Any]]
 Make = Callable[[Run, Role | None], Steps]
+"""Makes the steps of another round, given its run and the role as it is by then."""
 
 
 def ensure_whole(steps: Steps, make: Make) -> tuple[Steps, Instances | None]:
     """Create or repair everything, as often as it takes while other runs are at work on the same stack.
 
-    `make`: the steps of another round, given its run and the role as it is by then. Returns the steps of the last
-    round, and the live instances if they were listed.
-
-    Raises:
-        EndedError: a `down` came between; what this run had made is removed.
+    Returns the steps of the last round, and the live instances if they were listed; raises EndedError if a `down` came
+    between: what this run had made is removed.
     """
     for _ in range(ROUNDS - 1):
         instances, role = _round(steps, make, tolerant=True)

@@ -44,11 +44,7 @@ def describe(
     checks: Mapping[str, Described],
     zone: tuple[str, Sequence[Described]],
 ) -> Deployment:
-    """A stack from AWS's descriptions: live instances, each node's Elastic IP and health check, the zone's records.
-
-    Raises:
-        SrekvError: a part is missing.
-    """
+    """A stack from AWS's descriptions: live instances, each node's Elastic IP and health check, the zone's records."""
     zone_name, records = zone
     nodes = [_node(name, one, addresses.get(name, "")) for name in NODES for one in of_node(instances, name)[:1]]
     asking = [_check(run.names.check(name), checks[name]) for name in NODES if name in checks]

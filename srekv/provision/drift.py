@@ -12,15 +12,10 @@ from srekv.provision.model import Change, Watcher
 
 @dataclass
 class Plan(Watcher):
-    """A dry run of `up`: what it listens to. Lists grow in one step, so threads may share it.
+    """A dry run of `up`: what it listens to. Lists grow in one step, so threads may share it."""
 
-    Attributes:
-        changes: every resource, in no particular order.
-        warnings: what needs attention and `up` leaves unchanged.
-    """
-
-    changes: list[Change] = field(default_factory=list)
-    warnings: list[Advice] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)  # every resource, in no particular order
+    warnings: list[Advice] = field(default_factory=list)  # what needs attention and `up` leaves unchanged
 
     def changed(self, change: Change) -> None:
         """A resource was listed."""

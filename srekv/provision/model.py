@@ -98,10 +98,7 @@ class Observation:
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """A whole stack as it exists now, complete enough to be tested and made to fail.
-
-    `fault` is the note that a drill left on the primary before it injected a fault, "" without one.
-    """
+    """A whole stack as it exists now, complete enough to be tested and made to fail."""
 
     stack: str
     region: str
@@ -112,18 +109,14 @@ class Deployment:
     table: str
     nodes: tuple[Node, ...]
     checks: tuple[Check, ...]
-    fault: str = ""
+    fault: str = ""  # the note that a drill left on the primary before it injected a fault
 
     def node(self, role: Role) -> Node:
         """The node with that role."""
         return next(node for node in self.nodes if node.role == role)
 
     def check(self, role: Role) -> Check:
-        """The health check that watches the node with that role.
-
-        Raises:
-            SrekvError: none does.
-        """
+        """The health check that watches the node with that role; raises SrekvError if none does."""
         address = self.node(role).address
         for check in self.checks:
             if check.address == address:
@@ -142,15 +135,11 @@ class Deployment:
 
 @dataclass(frozen=True, kw_only=True)
 class CommandResult:
-    """What a shell command said that ran on a node inside the VPC.
+    """What a shell command said that ran on a node inside the VPC."""
 
-    `status` is SSM's word (Success, Failed, TimedOut, Cancelled ...), `code` the exit code (-1 when it never ran).
-    stdout is cut at 24,000 characters and stderr at 8,000, as SSM does (aws-facts 4.10).
-    """
-
-    status: str
-    code: int
-    stdout: str
+    status: str  # SSM's word: Success, Failed, TimedOut, Cancelled ...
+    code: int  # the exit code, -1 when it never ran
+    stdout: str  # cut at 24,000 characters, and stderr at 8,000, as SSM does (aws-facts 4.10)
     stderr: str
 
 

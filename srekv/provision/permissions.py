@@ -123,7 +123,7 @@ class Scope:
     account: str = "*"
     region: str = "*"
     stack: str | None = None
-    partition: str = "aws"
+    partition: str = "aws"  # or "aws-cn", "aws-us-gov"
 
     def arn(self, service: str, *resources: str, region: str | None = None, account: str | None = None) -> list[str]:
         """One ARN for each resource, in this scope's Region and account unless others are given ("" among them)."""
@@ -169,16 +169,10 @@ def operator_policy(
     ebs_key: str | None = None,
     fix_vpc: bool = False,
 ) -> dict[str, Any]:
-    """All that an operator needs for every command.
+    """All that an operator needs for every command, in a Scope.
 
-    Args:
-        account: the account's id, "*" for any.
-        region: the stack's Region, "*" for any.
-        stack: bind it to one stack; None: to all that srekv makes.
-        partition: "aws", "aws-cn" or "aws-us-gov".
-        part: only what reads, or only what does more; together they are the whole.
-        ebs_key: the ARN of the KMS key that encrypts volumes by default, where it is not AWS's own.
-        fix_vpc: allow what `up --fix-vpc` does, to any VPC.
+    `part`: only what reads, or only what does more; together they are the whole. `ebs_key`: the ARN of the KMS key that
+    encrypts volumes by default, where it is not AWS's own. `fix_vpc`: allow what `up --fix-vpc` does, to any VPC.
     """
     scope = Scope(account=account, region=region, stack=stack, partition=partition)
     statements = []
@@ -226,11 +220,8 @@ def _bounds(scope: Scope, ebs_key: str | None) -> Iterator[tuple[str, Sequence[s
     # What is not there passes: in some accounts DynamoDB sees no tags. The backups of every other stack's table are in
     # the pattern of the first.
     tags = {f"aws:{key}/{STACK_TAG}": scope.stack for key in ("RequestTag", "ResourceTag")}
-    yield (
-        "Table",
-        [*scope.tables(), f"{scope.tables()[0]}/backup/*"],
-        {"StringEqualsIfExists": tags} if scope.stack else None,
-    )
+    tables = scope.tables()
+    yield "Table", [*tables, f"{tables[0]}/backup/*"], {"StringEqualsIfExists": tags} if scope.stack else None
 
     # Zones with a VPC of the Region, that is private ones; records and health checks.
     vpcs = f"VPCId=*,VPCRegion={scope.region}"

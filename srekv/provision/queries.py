@@ -66,12 +66,12 @@ def readable(name: str) -> str:
 
     A dot within a label, and what no terminal should be sent, stay escaped.
     """
-    return re.sub(r"\\([0-3][0-7]{2})", _unescape, name)
 
+    def unescape(code: re.Match[str]) -> str:
+        character = chr(int(code[1], 8))
+        return character if "!" <= character <= "~" and character not in ".\\" else code[0]
 
-def _unescape(code: re.Match[str]) -> str:
-    character = chr(int(code[1], 8))
-    return character if "!" <= character <= "~" and character not in ".\\" else code[0]
+    return re.sub(r"\\([0-3][0-7]{2})", unescape, name)
 
 
 def stack_of_alarm(cloudwatch: Any, alarm: Described) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import partial
 
 from srekv.errors import CommandLine, SrekvError, TimeoutExceeded
 from srekv.provision.engine.run import Run
@@ -26,16 +27,11 @@ class Streaks:
         since: seconds since the epoch; older reports prove nothing.
         doubtful: the checkers may hold the endpoint for down: it was, or that is unknown. Then only `threshold` passes
             in a row tell that a checker has come round; one pass may be the first after many failures.
-
-    Attributes:
-        failed: whether any of the reports that count was a failure.
     """
 
     def __init__(self, *, threshold: int, since: float, doubtful: bool) -> None:
-        self._threshold = threshold
-        self._since = since
-        self._doubtful = doubtful
-        self.failed = False
+        self._threshold, self._since, self._doubtful = threshold, since, doubtful
+        self.failed = False  # whether any of the reports that count was a failure
         self._streaks: dict[str, tuple[int, datetime | None]] = {}
         """By checker: its reports in a row, positive for passes, negative for failures; and when it reported last."""
 
@@ -66,21 +62,11 @@ def await_healthy(
     doubtful: frozenset[str] = frozenset(),
     timeout_s: float | None = None,
 ) -> bool:
-    """Wait until enough checkers have seen both nodes healthy after `since`.
+    """Wait until enough checkers have seen both nodes healthy; returns whether no report said otherwise meanwhile.
 
     A new check counts as healthy until there is data (aws-facts 1.1): only reports newer than the command prove more.
-    The checks are asked in turn, so that no report of either is missed.
-
-    Args:
-        run: gives time-outs and the way to wait.
-        target: asks for observations.
-        deployment: the stack.
-        since: seconds since the epoch.
-        doubtful: addresses whose check may know them as down.
-        timeout_s: how long it may take, wall-clock seconds; None: BOOT_S and GRACE_S.
-
-    Returns:
-        whether no report said otherwise meanwhile.
+    The checks are asked in turn, so that no report of either is missed. `since`: seconds since the epoch; `doubtful`:
+    addresses whose check may know them as down; `timeout_s`: wall-clock seconds, BOOT_S and GRACE_S by default.
 
     Raises:
         SrekvError: a node never became healthy; with the end of its console output.
@@ -105,15 +91,11 @@ def await_healthy(
             waiting.remove(check)
         return True
 
+    if timeout_s is None:
+        timeout_s = run.config.wall(BOOT_S) + GRACE_S
+    wait = partial(run.wait, timeout_s=timeout_s, shortest_pause_s=pause_s, longest_pause_s=pause_s)
     try:
-        run.wait(
-            "Route 53",
-            "the health checks to pass",
-            look,
-            timeout_s=run.config.wall(BOOT_S) + GRACE_S if timeout_s is None else timeout_s,
-            shortest_pause_s=pause_s,
-            longest_pause_s=pause_s,
-        )
+        wait("Route 53", "the health checks to pass", look)
     except TimeoutExceeded as error:
         late = next(check for check in deployment.checks if check in waiting)
         raise _never(target, deployment, late, last.get(late.id, ())) from error

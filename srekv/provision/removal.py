@@ -27,25 +27,20 @@ SHOWN = 3  # so many things are named when they are waited for
 
 @dataclass(frozen=True, kw_only=True)
 class Removal:
-    """What the listings showed after a removal.
+    """What the listings showed after a removal."""
 
-    `left` should be gone and is not; `kept` was asked for: the table, backups; `refused` has by id why something was
-    not deleted; `others` are other stacks of the account; `calls` are the listings that prove it, as
-    "service:Operation", none after a dry run.
-    """
-
-    left: tuple[Leftover, ...] = ()
-    kept: tuple[Leftover, ...] = ()
-    refused: Mapping[str, SrekvError] = field(default_factory=dict)
-    others: tuple[str, ...] = ()
-    calls: tuple[str, ...] = ()
+    left: tuple[Leftover, ...] = ()  # what should be gone and is not
+    kept: tuple[Leftover, ...] = ()  # what was to stay: the table, backups
+    refused: Mapping[str, SrekvError] = field(default_factory=dict)  # by id, why something was not deleted
+    others: tuple[str, ...] = ()  # other stacks of the account
+    calls: tuple[str, ...] = ()  # the listings that prove it, as "service:Operation"; none after a dry run
 
 
 def remove(steps: Steps, *, keep_table: bool = False, backup: str = "") -> Removal:
-    """Remove everything of a stack, in order, then prove it.
+    """Remove everything of a stack but, with `keep_table`, the table, in order, then prove it.
 
-    `keep_table`: leave the table and what is in it; the next `up` takes it; `backup`: back the table up under this name
-    first, "" for no backup.
+    `backup`: back the table up under this name first, "" for no backup.
+
 
     Raises:
         UsageError: there is no table to back up, or the name is no good; nothing was removed.
@@ -63,7 +58,8 @@ def remove(steps: Steps, *, keep_table: bool = False, backup: str = "") -> Remov
         steps.table.refuse_backup(backup)
         # Nothing writes any more when the nodes are gone: what was acknowledged is in the backup.
         destroy_all(run, (steps.nodes,))
-        _raise_first(run)
+        for error in run.refused.values():
+            raise error
         with explained("backing the table up"):
             run.carry_out(steps.table.section, steps.table.back_up(backup))
     shown = (steps.nodes,) if backup and run.dry else ()
@@ -73,7 +69,8 @@ def remove(steps: Steps, *, keep_table: bool = False, backup: str = "") -> Remov
         run.refused.clear()
         destroy_all(run, [step for step in steps.all if step not in spared], last=steps.identity)
         if run.dry:
-            _raise_first(run)
+            for error in run.refused.values():
+                raise error
             break
         tried = run.refused.keys().isdisjoint({step.section for step in steps.all})
         seen = _prove(run, keep_table=keep_table, patient=round_ == ROUNDS and tried)
@@ -101,11 +98,6 @@ def _with_reason(one: Leftover, error: SrekvError | None) -> Leftover:
 def _key(one: Leftover, ids: Collection[str]) -> str:
     """The id among these that it is known by: a record by its zone's."""
     return one.id if one.id in ids else one.id.partition("/")[0]
-
-
-def _raise_first(run: Run) -> None:
-    for error in run.refused.values():
-        raise error
 
 
 def _prove(run: Run, *, keep_table: bool, patient: bool) -> Removal:

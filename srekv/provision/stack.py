@@ -78,8 +78,11 @@ class Stack:
                 refuse_what_cannot_change(steps.all)
             self._refuse_elsewhere(steps)
             refuse_unfit(steps.rounds)
-            if preflight is not None and self._lacks_nodes(steps):
-                preflight(steps)
+            if preflight is not None:
+                with explained(f"reading the stack {self.run.config.stack}"):
+                    listings = (steps.existing.instances, steps.existing.addresses)
+                if any(not of_node(listed, node) for listed in listings for node in NODES):
+                    preflight(steps)
         steps, instances = ensure_whole(steps, partial(Steps, waits_for_health=wait))
         if self.run.dry:
             return None
@@ -123,11 +126,6 @@ class Stack:
             told = {region for step in steps.all for region in step.regions()}
         refuse_elsewhere(self.run.config, told)
 
-    def _lacks_nodes(self, steps: Steps) -> bool:
-        with explained(f"reading the stack {self.run.config.stack}"):
-            listings = (steps.existing.instances, steps.existing.addresses)
-        return any(not of_node(listed, node) for listed in listings for node in NODES)
-
     def down(self, *, keep_table: bool = False, backup: str = "") -> Removal:
         """Remove everything, then list every kind again, as `removal.remove` does; refuse a stack of another Region."""
         steps = Steps(self.run, self.role)
@@ -156,14 +154,9 @@ def connect(
     dry: bool = False,
     session: boto3.Session | None = None,
 ) -> Stack:
-    """Reach the target and read the stack's settings.
+    """Reach the target and read the stack's settings; `session` makes the clients, instead of a new one.
 
-    Args:
-        config: the target and the defaults.
-        given: the settings given on the command line; they win over those the stack was made with.
-        watcher: gets what is done.
-        dry: show, do not do.
-        session: makes the clients, instead of a new session.
+    `given`: the settings of the command line; they win over those the stack was made with, and these over `config`.
 
     Raises:
         UsageError: a given setting is invalid; nothing was called.

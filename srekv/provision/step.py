@@ -13,21 +13,16 @@ from srekv.provision.model import Action, Resource
 
 @dataclass(frozen=True, kw_only=True)
 class Op:
-    """One operation on one resource: what it is, and the call that does it.
-
-    `call` returns the resource's id; it is None when the resource is left alone. `refusal` is for a field that cannot
-    change, or what must stay: what to raise instead, unless the run is dry. `state` is the service's own word for what
-    is to be deleted.
-    """
+    """One operation on one resource: what it is, and the call that does it."""
 
     kind: str
     name: str
     action: Action
     id: str = ""
     detail: str = ""
-    state: str = "present"
-    call: Callable[[], str | None] | None = None
-    refusal: SrekvError | None = None
+    state: str = "present"  # the service's own word, for what is to be deleted
+    call: Callable[[], str | None] | None = None  # returns the resource's id; None when the resource is left alone
+    refusal: SrekvError | None = None  # of a field that cannot change, or what must stay: raised unless the run is dry
 
 
 Ops = Iterator[Op]
@@ -39,16 +34,11 @@ class Step:
     `limits`, `ensure`, `settle` and `destroy` are generators: they look, yield one Op for each thing to do, and are
     resumed when it is done, or, in a dry run, when it has been shown. So a plan and its execution are one and the same
     code.
-
-    Attributes:
-        section: the lab's section.
-        checking: what `fit` does, for an error.
-        needs: the steps that are ensured before this one, and destroyed after it.
     """
 
-    section: str
-    checking: str = "checking the request"
-    needs: tuple[Step, ...] = ()
+    section: str  # the lab's
+    checking: str = "checking the request"  # what `fit` does, for an error
+    needs: tuple[Step, ...] = ()  # the steps that are ensured before this one, and destroyed after it
 
     def observe(self) -> tuple[Resource, ...]:
         """What exists of this kind and costs or blocks something: what `destroy` would delete."""

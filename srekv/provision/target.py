@@ -23,8 +23,7 @@ FIRST_LOOK_S = 0.5
 """Before and between the first looks at a command, AWS-equivalent seconds: SSM takes about a second for one."""
 
 TIMEOUT_S = 300
-"""How long an instance may take to stop before it can be started again, and an SSM agent to report after a boot
-(aws-facts 4.9)."""
+"""How long an instance may take to stop, and an SSM agent to report after a boot (aws-facts 4.9)."""
 
 
 def observation(report: Mapping[str, Any]) -> Observation:
@@ -43,10 +42,8 @@ class AwsFaultTarget:
     """Stops, starts, inverts, looks, and runs commands inside the VPC by SSM Run Command; SSH is not needed."""
 
     def __init__(self, run: Run) -> None:
-        self._run = run
-        self._ec2 = run.clients.ec2
-        self._route53 = run.clients.route53
-        self._ssm = run.clients.ssm
+        self._run, clients = run, run.clients
+        self._ec2, self._route53, self._ssm = clients.ec2, clients.route53, clients.ssm
 
     def cancel(self) -> None:
         """End every wait that is under way in another thread."""
@@ -69,8 +66,7 @@ class AwsFaultTarget:
             there = self._instance(node.instance_id, node.name)
             return there.get("State", {}).get("Name") != "stopping" or None
 
-        what = f"{node.instance_id} to have stopped"
-        self._run.wait("EC2", what, has_stopped, timeout_s=TIMEOUT_S)
+        self._run.wait("EC2", f"{node.instance_id} to have stopped", has_stopped, timeout_s=TIMEOUT_S)
         self._call(f"starting {node.name}", self._ec2.start_instances, InstanceIds=[node.instance_id])
 
     def _instance(self, instance_id: str, name: str) -> Mapping[str, Any]:
@@ -95,9 +91,8 @@ class AwsFaultTarget:
     def admit(self, instance_id: str) -> str:
         """Open the service's port to an instance's public address: that is where it comes from to an Elastic IP.
 
-        The rule carries srekv's mark, so that `up` takes it away if nothing else has. Returns the address; "" when it
-        was let in already, so that nothing needs to be taken back. Raises SrekvError if the instance has no public
-        address.
+        The rule has srekv's mark, so that `up` takes it away. Returns the address; "" when it was let in already, so
+        that nothing needs to be taken back. Raises SrekvError if the instance has no public address.
         """
         address = str(self._instance(instance_id, instance_id).get("PublicIpAddress", ""))
         if not address:
@@ -146,15 +141,10 @@ class AwsFaultTarget:
             seen.update(one["InstanceId"] for one in listed if one.get("PingStatus") == "Online")
             return True if ids <= seen else None
 
-        advice = "check that the nodes reach the internet, and the role's policy ("
+        check = "check that the nodes reach the internet, and the role's policy ("
+        advice = check + CommandLine("srekv up") + " repairs it)"
         with explained("listing the SSM agents"):
-            self._run.wait(
-                "SSM",
-                "the nodes to take commands",
-                look,
-                timeout_s=TIMEOUT_S,
-                next_step=advice + CommandLine("srekv up") + " repairs it)",
-            )
+            self._run.wait("SSM", "the nodes to take commands", look, timeout_s=TIMEOUT_S, next_step=advice)
 
     def run(self, node: Place, script: str, *, timeout_s: float) -> CommandResult:
         """Run a shell script on the node and wait for its end."""
@@ -172,13 +162,8 @@ class AwsFaultTarget:
 
         self._run.clock.pause(self._run.cancelled, first_look_s)
         with explained(f"asking for a command on {node.name}"):
-            answer = self._run.wait(
-                "SSM",
-                f"a command on {node.name}",
-                look,
-                timeout_s=timeout_s + SHORTEST_DELIVERY_S,
-                shortest_pause_s=first_look_s,
-            )
+            what, longest_s = f"a command on {node.name}", timeout_s + SHORTEST_DELIVERY_S
+            answer = self._run.wait("SSM", what, look, timeout_s=longest_s, shortest_pause_s=first_look_s)
         return CommandResult(
             status=answer["Status"],
             code=answer.get("ResponseCode", -1),
@@ -198,12 +183,9 @@ class AwsFaultTarget:
         except FAILURES as error:
             if code_of(error) != "InvalidInstanceId":
                 raise explain(error, f"sending a command to {node.name}") from error
-            raise SrekvError(
-                f"{node.name} ({node.instance_id}) does not take commands",
-                why=message_of(error) or "its SSM agent is not registered",
-                next_step=CommandLine("srekv status")
-                + " shows whether it runs; an agent registers a minute or two after boot",
-            ) from error
+            what, why = f"{node.name} ({node.instance_id}) does not take commands", message_of(error)
+            late = CommandLine("srekv status") + " shows whether it runs; an agent registers a minute or two after boot"
+            raise SrekvError(what, why=why or "its SSM agent is not registered", next_step=late) from error
         return answer["Command"]["CommandId"]
 
     def console(self, node: Node, lines: int = 15) -> str:

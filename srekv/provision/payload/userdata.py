@@ -75,19 +75,14 @@ _SAFE = {
 
 @dataclass(frozen=True, kw_only=True)
 class UserData:
-    """What one node's user data is made of; raises UsageError for what cannot stand in a unit file.
-
-    `table` is the DynamoDB table's name and `region` its Region; `node` comes back in X-Srekv-Node; `zone` is the
-    private zone, without the trailing dot, which the node's resolver must not take for multicast DNS; `os` is "al2023"
-    or "al2".
-    """
+    """What one node's user data is made of; raises UsageError for what cannot stand in a unit file."""
 
     table: str
     region: str
     port: int
-    node: str
-    zone: str
-    os: str
+    node: str  # comes back in X-Srekv-Node
+    zone: str  # the private one, without the trailing dot; the node's resolver must not take it for multicast DNS
+    os: str  # "al2023" or "al2"
 
     def __post_init__(self) -> None:
         for name, safe in _SAFE.items():
@@ -96,10 +91,7 @@ class UserData:
                 raise UsageError(f"{name} {value!r} cannot go into user data", why=f"expected {safe.pattern}")
 
     def packed(self, lease: datetime | None) -> bytes:
-        """The same bytes for the same node, package and zlib; raises SrekvError if EC2 does not accept that many.
-
-        `lease` is when the node ends itself, an aware time.
-        """
+        """The same bytes for the same node, package and zlib; raises SrekvError if EC2 does not accept that many."""
         archive = bz2.compress(b"\f".join(f"{name}\n{content}".encode() for name, content in self._archived()))
         plain = {RESOLVER_FILE: _resolver(self.zone)}
         if lease is not None:
@@ -189,11 +181,8 @@ def fitting(packed: bytes) -> bytes:
 
 
 def _resolver(zone: str) -> str:
-    """A drop-in for systemd-resolved.
-
-    A .local zone is never sent to a DNS server unless it is configured as a domain (aws-facts 2.8), and a domain
-    without a server beside it is ignored: what DHCP says belongs to the link (systemd issue 20231).
-    """
+    # A .local zone is never sent to a DNS server unless it is configured as a domain (aws-facts 2.8), and a domain
+    # without a server beside it is ignored: what DHCP says belongs to the link (systemd issue 20231).
     return f"[Resolve]\nDNS={VPC_RESOLVER}\nDomains=~{zone}\n"
 
 
@@ -219,11 +208,8 @@ def _pins(requirements: str, version: str) -> str:
 
 
 def _install(python: str, packages: str) -> str:
-    """Installs once, before the first start that finds nothing installed.
-
-    systemd runs it again until it succeeds: a network that comes late, or an instance stopped in the middle of its
-    first boot, heals by itself. It runs as root, so no package's own program does: wheels only.
-    """
+    # Runs before each start until it succeeds, then never: a network that comes late, or an instance stopped in its
+    # first boot, heals by itself. It runs as root, so no package's own program does: wheels only.
     return f"""\
 #!/bin/sh
 set -e

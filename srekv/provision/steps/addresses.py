@@ -49,12 +49,10 @@ class Addresses(StackStep):
             yield from self._agree(missing)
 
     def _agree(self, nodes: Sequence[str]) -> Ops:
-        """Another `up` may have allocated for the same node: both keep the same one, each releases its own surplus.
-
-        One's own counts also while the list does not show it: or else each would leave the node to the other.
-        """
+        """Another `up` may have allocated for the same node: both keep the same one, each releases its own surplus."""
         listed = self.existing.fresh_addresses()
         for node in nodes:
+            # It counts also while the list does not show it: or else each run would leave the node to the other.
             mine = {"AllocationId": self.allocation[node], "PublicIp": self.public[node]}
             kept = min([mine, *of_node(listed, node)], key=_usefulness)
             if kept["AllocationId"] != mine["AllocationId"]:
@@ -79,17 +77,13 @@ class Addresses(StackStep):
         (another run may have filled it), the address is looked for by its tag, and only then asked for again.
         """
 
-        def allocate() -> Described:
-            specification: Any = [{"ResourceType": "elastic-ip", "Tags": self._tags(node)}]
-            return self.run.clients.ec2_once.allocate_address(Domain="vpc", TagSpecifications=specification)
+        def find() -> Described | None:
+            return min(of_node(self.existing.fresh_addresses(), node), key=_usefulness, default=None)
 
-        address = self.create_without_token(
-            f"an address for {node}",
-            allocate,
-            find=lambda: min(of_node(self.existing.fresh_addresses(), node), key=_usefulness, default=None),
-            full=frozenset({"AddressLimitExceeded"}),
-        )
-        self._keep(node, address)
+        specification: Any = [{"ResourceType": "elastic-ip", "Tags": self._tags(node)}]
+        what, full = f"an address for {node}", frozenset({"AddressLimitExceeded"})
+        allocate = partial(self.run.clients.ec2_once.allocate_address, Domain="vpc", TagSpecifications=specification)
+        self._keep(node, self.create_without_token(what, allocate, find=find, full=full))
         return self.allocation[node]
 
     def _release_op(self, address: Described) -> Op:
@@ -97,26 +91,20 @@ class Addresses(StackStep):
 
         def release() -> None:
             self._disassociate(address)
-            self.remove(
-                f"{public} to be let go",
-                partial(self._release, allocation),
-                listed=lambda: bool(self._shown(allocation)),
-                on=HELD,
-            )
+            call = partial(self._release, allocation)
+            self.remove(f"{public} to be let go", call, listed=lambda: bool(self._shown(allocation)), on=HELD)
 
         state = "associated" if address.get("AssociationId") else "idle"
         return delete("address", public, allocation, state, release)
 
     def _release(self, allocation: str) -> None:
-        """Release it; if something holds it (again), take it away and let the caller try again.
-
-        What is not listed is gone, although EC2 may refuse to release what is by now another account's.
-        """
+        """Release it; if something holds it (again), take it away and let the caller try again."""
         try:
             self.ec2.release_address(AllocationId=allocation)
         except ClientError as error:
             if code_of(error) not in HELD:
                 raise
+            # What is not listed is gone, although EC2 may refuse to release what is by now another account's.
             shown = self._shown(allocation)
             for one in shown:
                 self._disassociate(one)
@@ -131,11 +119,15 @@ class Addresses(StackStep):
             ignore_missing(self.ec2.disassociate_address, AssociationId=address["AssociationId"])
         except ClientError as error:
             # What DisassociateAddress says of a service's interface (E24).
-            foreign = code_of(error) in {"AuthFailure", "OperationNotPermitted"}
-            interface = self._interface(address) if foreign else {}
+            if code_of(error) not in {"AuthFailure", "OperationNotPermitted"}:
+                raise
+            holder = address.get("NetworkInterfaceId", "")
+            filters = [{"Name": "network-interface-id", "Values": [holder]}]
+            listed = each(self.ec2, "describe_network_interfaces", "NetworkInterfaces", Filters=filters)
+            interface: Described = next((one for one in listed if one["NetworkInterfaceId"] == holder), {})
             if not interface.get("RequesterManaged"):
                 raise
-            holder, about = interface["NetworkInterfaceId"], interface.get("Description") or "without a description"
+            about = interface.get("Description") or "without a description"
             raise HeldError(
                 f"the address {address['PublicIp']} was not released",
                 why=f"on {holder} ({about}), which a service of AWS's manages",
@@ -143,13 +135,6 @@ class Addresses(StackStep):
                 + CommandLine("srekv down"),
                 holders=(holder,),
             ) from error
-
-    def _interface(self, address: Described) -> Described:
-        """The network interface that an address is on; empty if EC2 does not show it."""
-        holder = address.get("NetworkInterfaceId", "")
-        filters = [{"Name": "network-interface-id", "Values": [holder]}]
-        listed = each(self.ec2, "describe_network_interfaces", "NetworkInterfaces", Filters=filters)
-        return next((one for one in listed if one["NetworkInterfaceId"] == holder), {})
 
     def _shown(self, allocation: str) -> list[Described]:
         return [one for one in self.existing.fresh_addresses() if one["AllocationId"] == allocation]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from srekv.errors import NotOursError
@@ -52,10 +52,7 @@ class Alarms(StackStep):
         return {name: alarm for name, (_, alarm) in alarms.items()}, body
 
     def ensure(self) -> Ops:
-        """Put what is missing or differs, or remove what is no longer wanted.
-
-        PutMetricAlarm and PutDashboard replace the whole (aws-facts 8).
-        """
+        """Put the whole of what is missing or differs (aws-facts 8), or remove what is no longer wanted."""
         if not self.config.alarms:
             if self.wanted_before:
                 yield from self.destroy()
@@ -63,7 +60,13 @@ class Alarms(StackStep):
         have, body = self._at_first
         for client, wanted in self._wanted():
             yield self._alarm_op(client, wanted, have.get(wanted["AlarmName"]))
-        yield self._dashboard_op(body)
+        name, wanted_body = self.names.dashboard, self._dashboard()
+        put = partial(self._put_dashboard, wanted_body)
+        if body is None:
+            yield create("dashboard", name, put)
+        else:
+            same = json.loads(body) == wanted_body
+            yield leave("dashboard", name, name) if same else change("dashboard", name, name, "", put)
 
     def destroy(self) -> Ops:
         """Remove the alarms and the dashboard."""
@@ -155,16 +158,10 @@ class Alarms(StackStep):
         wrong = {key: value for key, value in want.items() if not _covers(have.get(key), value)}
         return change("alarm", name, have["AlarmArn"], difference(have, wrong), put)
 
-    def _dashboard_op(self, have: str | None) -> Op:
-        name, body = self.names.dashboard, self._dashboard()
-        if have is not None and json.loads(have) == body:
-            return leave("dashboard", name, name)
-
-        def put() -> str:
-            self.run.clients.cloudwatch.put_dashboard(DashboardName=name, DashboardBody=json.dumps(body))
-            return name
-
-        return create("dashboard", name, put) if have is None else change("dashboard", name, name, "", put)
+    def _put_dashboard(self, body: object) -> str:
+        name = self.names.dashboard
+        self.run.clients.cloudwatch.put_dashboard(DashboardName=name, DashboardBody=json.dumps(body))
+        return name
 
     def _dashboard(self) -> dict[str, Any]:
         table = self.names.table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
@@ -88,7 +88,11 @@ class PrivateZone(StackStep):
         vpc_id = self.network.vpc_id
         if not vpc_id or (self._at_first and not ours) or any(vpc_id in self._vpcs(zone) for zone in ours):
             return
-        for zone_id, name in self._rivals():
+        # The zones that answer in our VPC for the record's name, the zone's own name first.
+        for zone_id, name in sorted(self._private(), key=lambda one: len(one[1])):
+            covers = f".{self._record_name}".endswith(f".{name}") and len(name) >= len(self._zone_name)
+            if not covers or not self._is_foreign(zone_id):
+                continue
             if name == self._zone_name:
                 raise self._taken(f"{zone_id} has that name")
             raise SrekvError(
@@ -97,21 +101,14 @@ class PrivateZone(StackStep):
                 next_step="choose another --zone or --record, or another VPC (--vpc-id)",
             )
 
-    def _rivals(self) -> Iterator[tuple[str, str]]:
-        """The zones that answer in our VPC for the record's name, the zone's own name first: id and name."""
-        for zone_id, name in sorted(self._private(), key=lambda one: len(one[1])):
-            covers = f".{self._record_name}".endswith(f".{name}") and len(name) >= len(self._zone_name)
-            if covers and self._is_foreign(strip_prefix(zone_id)):
-                yield strip_prefix(zone_id), name
-
     def _private(self) -> list[tuple[str, str]]:
-        """The private zones of the VPC, other accounts' too; the account's where they cannot be told by VPC."""
+        """Id and name of the VPC's private zones, other accounts' too; the account's where AWS cannot tell by VPC."""
         listed: list[tuple[str, str]] = []
         more = self._vpc
         try:
             while True:
                 answer = self.route53.list_hosted_zones_by_vpc(**more)
-                listed += [(one["HostedZoneId"], one["Name"]) for one in answer["HostedZoneSummaries"]]
+                listed += [(strip_prefix(one["HostedZoneId"]), one["Name"]) for one in answer["HostedZoneSummaries"]]
                 if not answer.get("NextToken"):
                     return listed
                 more["NextToken"] = answer["NextToken"]
@@ -119,19 +116,17 @@ class PrivateZone(StackStep):
             if not is_unknown_operation(error) and code_of(error) not in DENIED:
                 raise
             zones = each(self.route53, "list_hosted_zones", "HostedZones")
-            return [(zone["Id"], zone["Name"]) for zone in zones if zone.get("Config", {}).get("PrivateZone")]
+            private = [zone for zone in zones if zone.get("Config", {}).get("PrivateZone")]
+            return [(strip_prefix(zone["Id"]), zone["Name"]) for zone in private]
 
     def _is_foreign(self, zone_id: str) -> bool:
-        """Whether it is the VPC's zone and not ours, as another `up` may just have made it.
-
-        Another account's is not shown to us, but was listed as the VPC's; one that is gone does not matter.
-        """
+        """Whether it is there, the VPC's and not ours, as another `up` may just have made it."""
         try:
             answer = or_none(self.route53.get_hosted_zone, Id=zone_id)
         except ClientError as error:
             if code_of(error) not in DENIED:
                 raise
-            return True
+            return True  # another account's is not shown to us, but was listed as the VPC's
         if answer is None or origin_of(answer["HostedZone"]["CallerReference"]) == (self.names.stack, "zone"):
             return False
         return self.network.vpc_id in {vpc.get("VPCId") for vpc in answer.get("VPCs", ())}
@@ -206,22 +201,18 @@ class PrivateZone(StackStep):
 
     def _create(self) -> str:
         for ordinal in range(REFERENCES):
-            zone_id = self._create_with(self.run.generation.reference("zone", ordinal))
-            if zone_id:
-                self.zone_id = zone_id
+            self.zone_id = self._create_with(self.run.generation.reference("zone", ordinal))
+            if self.zone_id:
                 self._tag()
-                return zone_id
+                return self.zone_id
         raise used_up(ZONE, self._zone_name)
 
     def _create_with(self, reference: str) -> str:
         """The new zone's id, or that of ours if it exists; "" when the reference was a deleted zone's (R6)."""
+        config: Any = {"Comment": f"srekv stack {self.names.stack}", "PrivateZone": True}
+        arguments: Any = {"Name": self._zone_name, "VPC": self._vpc, "HostedZoneConfig": config}
         try:
-            answer = self.route53.create_hosted_zone(
-                Name=self._zone_name,
-                VPC=self._vpc,
-                CallerReference=reference,
-                HostedZoneConfig={"Comment": f"srekv stack {self.names.stack}", "PrivateZone": True},
-            )
+            answer = self.route53.create_hosted_zone(CallerReference=reference, **arguments)
         except ClientError as error:
             # The reference is used up, or the VPC has a zone of that name (R6, R8).
             if code_of(error) not in {"HostedZoneAlreadyExists", "ConflictingDomainExists"}:
@@ -245,8 +236,7 @@ class PrivateZone(StackStep):
         if lost:
             yield change(*what, lost, self._tag)
         if self.network.vpc_id not in self._vpcs({"Id": self.zone_id}):
-            call = self.route53.associate_vpc_with_hosted_zone
-            detail = f"associated with {self.network.vpc_id}"
+            detail, call = f"associated with {self.network.vpc_id}", self.route53.associate_vpc_with_hosted_zone
             yield change(*what, detail, call, HostedZoneId=self.zone_id, VPC=self._vpc)
 
     def wanted(self, node: str) -> dict[str, Any]:
@@ -283,9 +273,8 @@ class PrivateZone(StackStep):
         details += [f"{label(record)} removed" for record in strangers]
         put = partial(self._change, [*strangers, *turned], [want for _, want in drifted])
         action: Action = "change" if have else "create"
-        yield Op(
-            kind=RECORD, name=self._record_name, id=self.zone_id, action=action, detail="; ".join(details), call=put
-        )
+        name, detail = self._record_name, "; ".join(details)
+        yield Op(kind=RECORD, name=name, id=self.zone_id, action=action, detail=detail, call=put)
 
     def _same_name(self) -> list[dict[str, Any]]:
         """The records of our name that stand for an address; a CNAME cannot exist with A records of the same name."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
@@ -56,10 +56,9 @@ with another VPC, does not go by itself."""
 
 @dataclass(frozen=True, order=True)
 class Rule:
-    """One inbound rule.
+    """One inbound rule. Ports are -1 for a protocol without them, and the protocol -1 for any, as EC2 has it.
 
-    Ports are -1 for a protocol without them; the source is a CIDR block, a prefix list's id or a security group's; the
-    protocol is as EC2 has it, "-1" for any.
+    The source is a CIDR block, a prefix list's id or a security group's.
     """
 
     first: int
@@ -100,10 +99,6 @@ class Firewall(StackStep):
     _have: dict[Rule, str] | None = field(default=None, init=False)
     """The rules of a group that was there before."""
 
-    @property
-    def _name(self) -> str:
-        return self.names.security_group
-
     def fit(self) -> None:
         """Refuse a group of our name that is another's, and an operator whose address is unknown."""
         _ = self._sources
@@ -114,12 +109,12 @@ class Firewall(StackStep):
         """Create the group: an instance can be launched into it before it has rules."""
         group = self._at_first
         if group is None:
-            yield create(GROUP, self._name, self._create)
+            yield create(GROUP, self.names.security_group, self._create)
             return
         self.group_id = group["GroupId"]
         self._have = dict(_rules(group["IpPermissions"]))
-        what = (GROUP, self._name, self.group_id)
-        yield from change_or_leave(*what, self._retag(*what, group, self.names.tags(self._name)))
+        what = (GROUP, self.names.security_group, self.group_id)
+        yield from change_or_leave(*what, self._retag(*what, group, self.names.tags(self.names.security_group)))
 
     def settle(self) -> Ops:
         """Add the rules that are missing, take away those of ours that are not wanted any more."""
@@ -128,12 +123,13 @@ class Firewall(StackStep):
         surplus = {rule: text for rule, text in have.items() if text.startswith(MARK) and rule not in want}
         if missing:
             detail = _words(missing, "" if self._have is None else " missing")
-            yield create(RULES, self._name, partial(self._authorize, missing), detail)
+            permissions = [rule.permission(text) for rule, text in sorted(missing.items())]
+            yield create(RULES, self.names.security_group, partial(self._authorize, permissions), detail)
         if surplus:
-            op = delete(RULES, self._name, self.group_id, "present", self._revoke, rules=surplus)
+            op = delete(RULES, self.names.security_group, self.group_id, "present", self._revoke, rules=surplus)
             yield replace(op, detail=_words(surplus, " not wanted"))
         if not missing and not surplus:
-            yield leave(RULES, self._name, self.group_id)
+            yield leave(RULES, self.names.security_group, self.group_id)
 
     def destroy(self) -> Ops:
         """Delete our groups, in any VPC, while network interfaces of terminated instances may still hold them."""
@@ -150,13 +146,13 @@ class Firewall(StackStep):
 
     def _in_vpc(self) -> Mapping[str, Any] | None:
         """The group of our name in the VPC; names are unique in a VPC (aws-facts 3)."""
-        there = (self._name, self.network.vpc_id)
-        filters = [{"Name": "group-name", "Values": [self._name]}, {"Name": "vpc-id", "Values": [self.network.vpc_id]}]
+        name, vpc_id = self.names.security_group, self.network.vpc_id
+        filters = [{"Name": "group-name", "Values": [name]}, {"Name": "vpc-id", "Values": [vpc_id]}]
         listed = each(self.ec2, "describe_security_groups", "SecurityGroups", Filters=filters)
-        group = next((one for one in listed if (one["GroupName"], one.get("VpcId")) == there), None)
+        group = next((one for one in listed if (one["GroupName"], one.get("VpcId")) == (name, vpc_id)), None)
         if group is not None and not is_ours(group, self.names):
             raise NotOursError(
-                f"the security group {self._name} in {self.network.vpc_id} is not this stack's",
+                f"the security group {name} in {vpc_id} is not this stack's",
                 why=f"its description is not: {self.names.group_description}, or its tag {STACK_TAG} is another's",
                 next_step="choose another stack name (--stack NAME), or rename that group",
             )
@@ -165,16 +161,15 @@ class Firewall(StackStep):
     _at_first = cached_property(_in_vpc)
 
     def _create(self) -> str:
-        def create_group() -> Mapping[str, Any]:
-            specification: Any = [{"ResourceType": "security-group", "Tags": self.names.tags(self._name)}]
-            return self.ec2.create_security_group(
-                GroupName=self._name,
-                Description=self.names.group_description,
-                VpcId=self.network.vpc_id,
-                TagSpecifications=specification,
-            )
-
-        what, exists = f"the security group {self._name}", "InvalidGroup.Duplicate"
+        name = self.names.security_group
+        create_group = partial(
+            self.ec2.create_security_group,
+            GroupName=name,
+            Description=self.names.group_description,
+            VpcId=self.network.vpc_id,
+            TagSpecifications=[{"ResourceType": "security-group", "Tags": self.names.tags(name)}],
+        )
+        what, exists = f"the security group {name}", "InvalidGroup.Duplicate"
         self.group_id = self.create_or_adopt(what, create_group, exists=exists, find=self._in_vpc)["GroupId"]
         return self.group_id
 
@@ -211,25 +206,19 @@ class Firewall(StackStep):
         )
         return RANGES
 
-    def _authorize(self, rules: Mapping[Rule, str]) -> str:
-        permissions = [rule.permission(text) for rule, text in sorted(rules.items())]
-        if not self._authorize_all(permissions):
-            # One of them is there, so EC2 took none.
-            for permission in permissions:
-                self._authorize_all([permission])
-        return self.group_id
-
-    def _authorize_all(self, permissions: Any) -> bool:
-        """Add all of them, or none when one exists: then False."""
+    def _authorize(self, permissions: Sequence[Any]) -> str:
+        """Add these rules; when one of them is there EC2 takes none, so then each by itself."""
         try:
             fresh = frozenset({"InvalidGroup.NotFound", "InvalidGroupId.NotFound"})
-            what, call = f"the new security group {self._name}", self.ec2.authorize_security_group_ingress
-            self.retry_while(fresh, what, call, GroupId=self.group_id, IpPermissions=permissions)
+            what = f"the new security group {self.names.security_group}"
+            call = partial(self.ec2.authorize_security_group_ingress, GroupId=self.group_id)
+            self.retry_while(fresh, what, call, IpPermissions=permissions)
         except ClientError as error:
             if code_of(error) != "InvalidPermission.Duplicate":
                 raise
-            return False
-        return True
+            for permission in permissions if len(permissions) > 1 else ():
+                self._authorize([permission])
+        return self.group_id
 
     def _revoke(self, rules: Mapping[Rule, str]) -> None:
         """Each by itself: one that another run has revoked meanwhile does not keep the others in."""
@@ -265,11 +254,9 @@ class Firewall(StackStep):
         )
 
     def _ends_soon(self, group: Mapping[str, Any]) -> bool:
-        """Whether interfaces of ending instances hold it, as nothing else goes by itself; False if nothing is shown.
-
-        Raises HeldError for any other holder, perhaps an instance that a concurrent `up` launched: a later round's.
-        """
+        """Whether interfaces of ending instances hold it, as nothing else goes by itself; False if nothing is shown."""
         holders = group_holders(self.run.clients, [group], self.names.stack)[group["GroupId"]]
+        # One that stays may be an instance that a concurrent `up` launched: a later round's.
         if any(holder.stays for holder in holders):
             held = ", ".join(holder.what for holder in holders)
             raise HeldError(f"the security group {group['GroupId']} was not deleted", why=f"held by {held}")
@@ -299,7 +286,7 @@ def is_ours(group: Mapping[str, Any], names: Names) -> bool:
     return mine == (group["GroupName"], group.get("Description"), tags_of(group).get(STACK_TAG, names.stack))
 
 
-def _words(rules: Mapping[Rule, str], so: str = "") -> str:
+def _words(rules: Mapping[Rule, str], so: str) -> str:
     """Rules for a person, grouped by why they are there; `so`: what about them."""
     groups: dict[tuple[str, str], list[str]] = {}
     for rule, text in sorted(rules.items()):
@@ -320,8 +307,7 @@ def _rules(permissions: Iterable[Mapping[str, Any]]) -> Iterable[tuple[Rule, str
 def operator_cidrs(config: Config, endpoint: str | None) -> tuple[str, ...]:
     """The operator's CIDR blocks: those given, else this machine's own address.
 
-    Seen from an endpoint that boto3 was told to use instead of AWS's, that is the address that this machine reaches it
-    from; seen from AWS (None) it is the public address.
+    Seen from an endpoint instead of AWS's that is the one it reaches that from; seen from AWS (None) the public one.
     """
     if config.allow_cidrs:
         # As EC2 writes them: it takes neither an address without its /32 nor a netmask.

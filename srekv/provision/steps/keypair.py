@@ -41,10 +41,8 @@ class KeyPair(StackStep):
         config = self.config
         if config.key_name:
             if config.key_name not in self._known:
-                raise UsageError(
-                    f"there is no key pair {config.key_name} in {config.region}",
-                    next_step=CommandLine("aws ec2 describe-key-pairs") + ", or --create-key FILE",
-                )
+                what = f"there is no key pair {config.key_name} in {config.region}"
+                raise UsageError(what, next_step=CommandLine("aws ec2 describe-key-pairs") + ", or --create-key FILE")
             self.name = config.key_name
         elif config.create_key:
             self.name = self.names.key_pair
@@ -103,11 +101,7 @@ class KeyPair(StackStep):
             )
 
     def _create(self, file: Path) -> str:
-        """Open the file first: a key that cannot be written must not exist.
-
-        The client retries nothing: after a lost answer the name is taken, and the private key is lost with it.
-        Such a key pair is useless, so it is deleted and made again.
-        """
+        """Open the file first: a key that cannot be written must not exist."""
         tags: Any = [{"ResourceType": "key-pair", "Tags": self.names.tags(self.names.key_pair)}]
 
         def create_key_pair() -> Described:
@@ -115,6 +109,7 @@ class KeyPair(StackStep):
             return call(KeyName=self.names.key_pair, KeyType="ed25519", TagSpecifications=tags)
 
         def discard_lost() -> None:
+            # After a lost answer the name is taken, and the private key is lost: the key pair is useless.
             for pair in self._ours():
                 self.ec2.delete_key_pair(KeyName=pair["KeyName"])
 
@@ -123,20 +118,17 @@ class KeyPair(StackStep):
                 pair = self.create_without_token(f"the key pair {self.name}", create_key_pair, find=discard_lost)
             except BaseException as error:
                 file.unlink()
-                if isinstance(error, ClientError) and code_of(error) == "InvalidKeyPair.Duplicate":
-                    raise self._taken() from error
-                raise
+                if not isinstance(error, ClientError) or code_of(error) != "InvalidKeyPair.Duplicate":
+                    raise
+                if not self._ours():
+                    raise self._foreign() from error
+                raise SrekvError(
+                    f"another srekv up has just made the key pair {self.name}",
+                    why="AWS gives a private key away only once: to that one",
+                    next_step="wait until it has ended, then up again without --create-key",
+                ) from error
             handle.write(pair["KeyMaterial"])
         return str(pair["KeyPairId"])
-
-    def _taken(self) -> SrekvError:
-        if self._ours():
-            return SrekvError(
-                f"another srekv up has just made the key pair {self.name}",
-                why="AWS gives a private key away only once: to that one",
-                next_step="wait until it has ended, then up again without --create-key",
-            )
-        return self._foreign()
 
     def _foreign(self) -> NotOursError:
         return NotOursError(
@@ -146,8 +138,7 @@ class KeyPair(StackStep):
         )
 
     def _delete_op(self, pair: Described) -> Op:
-        """By name, unique in its Region: moto accepts a deletion by id and deletes nothing."""
-        name = pair["KeyName"]
+        name = pair["KeyName"]  # unique in its Region; moto accepts a deletion by id and deletes nothing
         return delete(KIND, name, pair["KeyPairId"], "present", self.ec2.delete_key_pair, KeyName=name)
 
 

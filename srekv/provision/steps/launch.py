@@ -77,10 +77,10 @@ class Launcher(StackStep):
     @cached_property
     def image(self) -> Image:
         """The image for new nodes; raises SrekvError if --ami names none, or the parameter cannot be read."""
-        config = self.config
+        config, processor = self.config, "arm64" if is_arm(self.config.instance_type) else "x86_64"
         if config.ami:
-            return self._read_image(config.ami)
-        parameter = PARAMETERS[config.os, self._processor]
+            return self._read_image(config.ami, processor)
+        parameter = PARAMETERS[config.os, processor]
         try:
             return Image(self.run.clients.ssm.get_parameter(Name=parameter)["Parameter"]["Value"])
         except ClientError as error:
@@ -92,11 +92,7 @@ class Launcher(StackStep):
                 next_step="give one with --ami",
             ) from error
 
-    @property
-    def _processor(self) -> str:
-        return "arm64" if is_arm(self.config.instance_type) else "x86_64"
-
-    def _read_image(self, ami: str) -> Image:
+    def _read_image(self, ami: str, processor: str) -> Image:
         try:
             images = self.ec2.describe_images(ImageIds=[ami])["Images"]
         except ClientError as error:
@@ -105,15 +101,12 @@ class Launcher(StackStep):
             images = []
         image = next((one for one in images if one["ImageId"] == ami), None)
         if image is None:
-            raise UsageError(
-                f"there is no image {ami} in {self.config.region}", next_step="leave --ami out for the newest one"
-            )
-        have, want = image.get("Architecture"), self._processor
-        if have and have != want:
-            raise UsageError(
-                f"the image {ami} is for {have}, and {self.config.instance_type} has {want}",
-                next_step=f"choose an image for {want}, or another --instance-type",
-            )
+            what = f"there is no image {ami} in {self.config.region}"
+            raise UsageError(what, next_step="leave --ami out for the newest one")
+        have = image.get("Architecture")
+        if have and have != processor:
+            what = f"the image {ami} is for {have}, and {self.config.instance_type} has {processor}"
+            raise UsageError(what, next_step=f"choose an image for {processor}, or another --instance-type")
         root = image.get("RootDeviceName") or AMAZON_ROOT
         disks = [one.get("Ebs", {}) for one in image.get("BlockDeviceMappings", ()) if one.get("DeviceName") == root]
         return Image(ami, root, max([AMAZON_ROOT_GIB, *(disk.get("VolumeSize", 0) for disk in disks)]))
@@ -205,13 +198,10 @@ class Launcher(StackStep):
 
 def explain_launch(error: ClientError) -> Exception:
     """Capacity and offering errors with what to do; any other error unchanged."""
-    code = code_of(error)
+    code, why = code_of(error), message_of(error)
     if code == "Unsupported":
-        return SrekvError(
-            "the zone does not offer this instance type",
-            why=message_of(error),
-            next_step="choose other zones (--azs) or another --instance-type",
-        )
+        next_step = "choose other zones (--azs) or another --instance-type"
+        return SrekvError("the zone does not offer this instance type", why=why, next_step=next_step)
     if code in QUOTA_NEXT:
-        return SrekvError(f"EC2 refused the launch: {code}", why=message_of(error), next_step=QUOTA_NEXT[code])
+        return SrekvError(f"EC2 refused the launch: {code}", why=why, next_step=QUOTA_NEXT[code])
     return error

@@ -28,9 +28,7 @@ from srekv.provision.steps.base import StackStep
 from srekv.provision.steps.nodes import Nodes
 from srekv.provision.target import AwsFaultTarget
 
-TERMINATE, STOP = "terminate", "stop"
-"""What EC2 does with an instance that shuts itself down."""
-
+TERMINATE, STOP = "terminate", "stop"  # what EC2 does with an instance that shuts itself down
 ATTRIBUTE: Any = "instanceInitiatedShutdownBehavior"
 NO_SCRIPT_CODE = 3
 
@@ -67,11 +65,8 @@ class Leases(StackStep):
         self.ec2.modify_instance_attribute(InstanceId=instance_id, Attribute=ATTRIBUTE, Value=value)
 
     def _give(self, node: str, instance_id: str) -> None:
-        """Command the node, then tag it; again if another `up` came between.
-
-        A node that takes no commands keeps the lease it has, and its tag, and is an error.
-        """
-        with self._explained(node, instance_id):
+        """Command the node, then tag it; again if another `up` came between."""
+        with self._explained(node, instance_id):  # a node that takes no commands keeps the lease it has, and its tag
             AwsFaultTarget(self.run).await_commands([Instance(instance_id=instance_id)])
         for _ in range(3):  # while another `up` tells it something else
             self._tag(instance_id, lease.PENDING)
@@ -123,23 +118,16 @@ class Leases(StackStep):
             raise self._unkept(node, instance_id, f"{error.what}; {error.why}".rstrip("; ")) from error
 
     def _unkept(self, node: str, instance_id: str, why: str) -> SrekvError:
-        return SrekvError(
-            f"{node} ({instance_id}) did not receive its lease, so it still has the previous one",
-            why=why,
-            next_step="run the same command again; if it stays so, terminate the node ("
-            + CommandLine(f"aws ec2 terminate-instances --instance-ids {instance_id}")
-            + ") before: a new one starts with the lease",
-        )
+        what = f"{node} ({instance_id}) did not receive its lease, so it still has the previous one"
+        again = "run the same command again; if it stays so, terminate the node ("
+        terminate = CommandLine(f"aws ec2 terminate-instances --instance-ids {instance_id}")
+        return SrekvError(what, why=why, next_step=again + terminate + ") before: a new one starts with the lease")
 
 
 def _script(end: datetime | None) -> str:
     """What a node runs to have the lease that is wanted; the unit reads it anew when it starts."""
-    temporary = f"{userdata.LEASE_FILE}.new"
-    write = (
-        f"echo {userdata.epoch(end)} > {temporary}\nmv {temporary} {userdata.LEASE_FILE}"
-        if end
-        else f"rm -f {userdata.LEASE_FILE}"
-    )
+    file = userdata.LEASE_FILE
+    write = f"echo {userdata.epoch(end)} > {file}.new\nmv {file}.new {file}" if end else f"rm -f {file}"
     return (
         f"set -e\n[ -e {userdata.HOME}/lease ] || exit {NO_SCRIPT_CODE}\n{write}\n"
         f"systemctl enable {userdata.LEASE_UNIT}\nsystemctl restart --no-block {userdata.LEASE_UNIT}\n"

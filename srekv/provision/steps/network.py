@@ -86,8 +86,13 @@ class Network(StackStep):
         homeless = len(self._kept()) < len(NODES)
         subnets = self._candidates() if homeless else []
         self.vpc_id = self._one_vpc(subnets) if homeless and movable else self._lived_in
+
+        def is_on(attribute: Any, member: str) -> bool:
+            answer: Any = self.ec2.describe_vpc_attribute(VpcId=self.vpc_id, Attribute=attribute)
+            return bool(answer[member]["Value"])
+
         with ThreadPoolExecutor(4, thread_name_prefix="network") as pool:
-            attributes = [pool.submit(self._attribute, attribute, member) for attribute, member, _ in DNS_ATTRIBUTES]
+            attributes = [pool.submit(is_on, attribute, member) for attribute, member, _ in DNS_ATTRIBUTES]
             tables = pool.submit(self._of_vpc, "describe_route_tables", "RouteTables", self.vpc_id)
             self.places = self._choose(subnets)
         self._check_routes(tables.result())
@@ -104,10 +109,8 @@ class Network(StackStep):
             answer = or_none(lambda: list(each(self.ec2, "describe_subnets", "Subnets", SubnetIds=list(given)))) or ()
             subnets = [one for one in answer if one["SubnetId"] in given]
             if len(subnets) < len({*given}):
-                raise UsageError(
-                    f"{' or '.join(given)} is no subnet in {region}",
-                    next_step=CommandLine("aws ec2 describe-subnets") + " shows them",
-                )
+                shown = CommandLine("aws ec2 describe-subnets") + " shows them"
+                raise UsageError(f"{' or '.join(given)} is no subnet in {region}", next_step=shown)
             return subnets
         vpc_id = self._lived_in or self.config.vpc_id or self._default_vpc()
         subnets = self._of_vpc("describe_subnets", "Subnets", vpc_id)
@@ -115,19 +118,16 @@ class Network(StackStep):
             return subnets
         vpcs = or_none(self.ec2.describe_vpcs, VpcIds=[vpc_id])
         if vpcs is None or vpc_id not in {one["VpcId"] for one in vpcs["Vpcs"]}:
-            raise UsageError(
-                f"there is no VPC {vpc_id} in {region}", next_step=CommandLine("aws ec2 describe-vpcs") + " shows them"
-            )
+            shown = CommandLine("aws ec2 describe-vpcs") + " shows them"
+            raise UsageError(f"there is no VPC {vpc_id} in {region}", next_step=shown)
         raise SrekvError(f"the VPC {vpc_id} has no subnets", next_step="create two public subnets, or give --vpc-id")
 
     def _default_vpc(self) -> str:
         listed = each(self.ec2, "describe_vpcs", "Vpcs", Filters=[{"Name": "is-default", "Values": ["true"]}])
         vpc = next((one for one in listed if one.get("IsDefault")), None)
         if vpc is None:
-            raise SrekvError(
-                f"there is no default VPC in {self.config.region}",
-                next_step=CommandLine("aws ec2 create-default-vpc") + ", or give --vpc-id",
-            )
+            create_one = CommandLine("aws ec2 create-default-vpc") + ", or give --vpc-id"
+            raise SrekvError(f"there is no default VPC in {self.config.region}", next_step=create_one)
         return str(vpc["VpcId"])
 
     def _one_vpc(self, subnets: Sequence[Described]) -> str:
@@ -139,30 +139,20 @@ class Network(StackStep):
             raise UsageError(f"the subnets are in {vpcs[0]}, not in {wanted}", next_step="correct --vpc-id or --subnet")
         return str(vpcs[0])
 
-    def _attribute(self, attribute: Any, member: str) -> bool:
-        answer: Any = self.ec2.describe_vpc_attribute(VpcId=self.vpc_id, Attribute=attribute)
-        return bool(answer[member]["Value"])
-
     def _check_attributes(self, values: Sequence[bool]) -> Ops:
         vpc_id, call = self.vpc_id, self.ec2.modify_vpc_attribute
         for (attribute, member, flag), value in zip(DNS_ATTRIBUTES, values, strict=True):
             if value:
                 continue
             if not self.config.fix_vpc:
-                raise SrekvError(
-                    f"the VPC {vpc_id} has {attribute} switched off",
-                    why="private zones need both DNS attributes",
-                    next_step=CommandLine(f"aws ec2 modify-vpc-attribute --vpc-id {vpc_id} {flag}")
-                    + ", or "
-                    + CommandLine("srekv up --fix-vpc"),
-                )
+                what, why = f"the VPC {vpc_id} has {attribute} switched off", "private zones need both DNS attributes"
+                switch_on = CommandLine(f"aws ec2 modify-vpc-attribute --vpc-id {vpc_id} {flag}")
+                raise SrekvError(what, why=why, next_step=switch_on + ", or " + CommandLine("srekv up --fix-vpc"))
             yield change("VPC", vpc_id, vpc_id, f"{attribute} on", call, **{"VpcId": vpc_id, member: {"Value": True}})
 
     def _kept(self) -> dict[str, Place]:
-        return {
-            node_of(one): Place(one["Placement"]["AvailabilityZone"], one["SubnetId"])
-            for one in self.existing.instances
-        }
+        live = self.existing.instances
+        return {node_of(one): Place(one["Placement"]["AvailabilityZone"], one["SubnetId"]) for one in live}
 
     def _choose(self, subnets: Sequence[Described]) -> tuple[Place, ...]:
         """One place for each node, in their order: where it is, where it was asked for, or the next free zone."""
@@ -179,18 +169,13 @@ class Network(StackStep):
             )
         asked = list(config.azs) or [zone for zone in by_zone if config.subnets]
         taken = {place.zone for place in kept.values()}
-        zones = (
-            [asked[NODES.index(node)] for node in missing] if asked else [one for one in by_zone if one not in taken]
-        )
+        zones = list(_of_nodes(asked, missing)) or [one for one in by_zone if one not in taken]
         for zone in zones:
             if zone not in by_zone:
-                raise UsageError(
-                    f"the VPC {self.vpc_id} has no subnet in {zone}",
-                    why=f"it has subnets in {', '.join(sorted(by_zone))}",
-                )
+                why = f"it has subnets in {', '.join(sorted(by_zone))}"
+                raise UsageError(f"the VPC {self.vpc_id} has no subnet in {zone}", why=why)
         # Offered, not necessarily in stock (aws-facts 4.2).
-        offers = self._offerings(zones, config.instance_type, otherwise=zones)
-        offered = {offer["Location"] for offer in offers}
+        offered = {one["Location"] for one in self._offerings(zones, config.instance_type, otherwise=zones)}
         usable = [zone for zone in zones if zone in offered]
         if len(usable) < len(missing) or (asked and usable != zones):
             raise self._not_offered(zones, offered, needed=len(zones) if asked else len(missing))
@@ -234,19 +219,13 @@ class Network(StackStep):
                 per_type.setdefault(offer["InstanceType"], set()).add(offer["Location"])
         useful = sorted(name for name, there in per_type.items() if len(there) >= needed)
         nearest = difflib.get_close_matches(wanted, useful, n=1, cutoff=0)
-        return SrekvError(
-            f"{wanted} is not offered in {', '.join(zone for zone in zones if zone not in offered)}",
-            why=f"only {', '.join(sorted(offered))} offers it" if offered else "none of these zones offers it",
-            next_step=f"--instance-type {nearest[0]}"
-            if nearest
-            else "choose another --instance-type" + (", or other zones with --azs" if offered else ""),
-        )
+        what = f"{wanted} is not offered in {', '.join(zone for zone in zones if zone not in offered)}"
+        why = f"only {', '.join(sorted(offered))} offers it" if offered else "none of these zones offers it"
+        other = "choose another --instance-type" + (", or other zones with --azs" if offered else "")
+        return SrekvError(what, why=why, next_step=f"--instance-type {nearest[0]}" if nearest else other)
 
     def _check_routes(self, tables: Sequence[Described]) -> None:
-        """Each subnet needs a default route to an internet gateway: checkers come from outside (aws-facts 2.2).
-
-        With --no-wait no node need become healthy, so there it is a warning.
-        """
+        """Each subnet needs a default route to an internet gateway: checkers come from outside (aws-facts 2.2)."""
         closed = [place.subnet_id for place in self.places if not is_public(place.subnet_id, tables)]
         if not closed:
             return
@@ -254,7 +233,7 @@ class Network(StackStep):
         why = "the health checkers and the SSM agent use the internet, so the nodes would never become healthy"
         if self.waits_for_health:
             raise SrekvError(what, why=why, next_step="give public subnets (--subnet twice), or add the route")
-        self.run.watcher.warn(f"{what}: {why}")
+        self.run.watcher.warn(f"{what}: {why}")  # with --no-wait no node need become healthy
 
 
 def is_arm(instance_type: str) -> bool:

@@ -37,23 +37,17 @@ KIND = "instance"
 
 @dataclass(eq=False)
 class Nodes(StackStep):
-    """Two instances and the association of their addresses; `instance_id` is there after ensure, by node.
-
-    Attributes:
-        port_at_launch: the one that the stack was made with, None for a new stack.
-        launched_with: the lease of each instance that this run has launched, as its tag has it.
-        begun: the nodes that this run has launched or started.
-    """
+    """Two instances and the association of their addresses; `instance_id` is there after ensure, by node."""
 
     section = "EC2"
     checking = "packing the nodes' user data"
     launcher: Launcher
     network: Network
     addresses: Addresses
-    port_at_launch: int | None
+    port_at_launch: int | None  # with which the stack was made; None for a new stack
     instance_id: dict[str, str] = field(default_factory=dict, init=False)
-    launched_with: dict[str, str] = field(default_factory=dict, init=False)
-    begun: set[str] = field(default_factory=set, init=False)
+    launched_with: dict[str, str] = field(default_factory=dict, init=False)  # leases of new instances, as in their tags
+    begun: set[str] = field(default_factory=set, init=False)  # the nodes that this run has launched or started
     _running: set[str] = field(default_factory=set, init=False)
 
     def fit(self) -> None:
@@ -105,10 +99,7 @@ class Nodes(StackStep):
         return str(self.retry_while(NOT_RUNNING_YET, what, call, timeout_s=20, **arguments)["AssociationId"])
 
     def destroy(self) -> Ops:
-        """Terminate every instance of ours and wait for it: interfaces and addresses are held until then.
-
-        boto3's waiter fails on an instance that is still stopping (aws-facts 4.2), so the states are polled here.
-        """
+        """Terminate every instance of ours and wait for it: interfaces and addresses are held until then."""
         instances = [*self.existing.fresh_instances(), *self.existing.stray_instances]
         for one in instances:
             yield self._terminate_op(one)
@@ -120,7 +111,7 @@ class Nodes(StackStep):
             ended = live.isdisjoint(ending) and all(self._state(one) in {"", "terminated"} for one in ending)
             return ended or None
 
-        if ending:
+        if ending:  # boto3's waiter fails on an instance that is still stopping (aws-facts 4.2)
             self.wait("the instances to be terminated", have_ended, timeout_s=600)
 
     def _state(self, instance_id: str) -> str:
@@ -133,31 +124,26 @@ class Nodes(StackStep):
     def _terminate_op(self, instance: Described) -> Op:
         instance_id = instance["InstanceId"]
 
+        def is_listed() -> bool:
+            return instance_id in {one["InstanceId"] for one in self.existing.fresh_instances()}
+
         def terminate() -> None:
+            call = partial(self.ec2.terminate_instances, InstanceIds=[instance_id])
             try:
-                self.remove(
-                    f"EC2 to see {instance_id}",
-                    lambda: self.ec2.terminate_instances(InstanceIds=[instance_id]),
-                    listed=lambda: instance_id in {one["InstanceId"] for one in self.existing.fresh_instances()},
-                )
+                self.remove(f"EC2 to see {instance_id}", call, listed=is_listed)
             except ClientError as error:
                 if code_of(error) != "OperationNotPermitted":
                     raise
-                message = message_of(error)
-                named = [tie for attribute, tie in PROTECTIONS.items() if attribute in message]
-                raise HeldError(
-                    f"the instance {instance_id} is protected against termination",
-                    why=message,
-                    ties=tuple((tie, "") for tie in named or PROTECTIONS.values()),
-                ) from error
+                what, why = f"the instance {instance_id} is protected against termination", message_of(error)
+                named = [tie for attribute, tie in PROTECTIONS.items() if attribute in why] or PROTECTIONS.values()
+                raise HeldError(what, why=why, ties=tuple((tie, "") for tie in named)) from error
 
         name = tags_of(instance).get("Name", str(instance_id))
         return delete(KIND, name, instance_id, instance["State"]["Name"], terminate)
 
     def _launch(self, node: str, place: Place) -> str:
         launched = self.launcher.launch(node, place)
-        instance_id = str(launched["InstanceId"])
-        self.instance_id[node] = instance_id
+        instance_id = self.instance_id[node] = str(launched["InstanceId"])
         # Another run's instance, which has the same token, may have another lease.
         own = lease.as_text(self.launcher.lease_at_launch)
         self.launched_with[instance_id] = tags_of(launched).get(LEASE_TAG, "") if launched.get("Tags") else own
@@ -166,10 +152,9 @@ class Nodes(StackStep):
 
     def _is_spent(self, instance: Described) -> bool:
         """Whether the instance would end as soon as it is started: its lease cannot be renewed before it boots."""
-        left = timedelta(seconds=self.config.wall(lease.SPENT_S))
-        return instance["State"]["Name"] in STOPPED and lease.is_over(
-            lease.from_text(tags_of(instance).get(LEASE_TAG, "")), now=datetime.now(UTC) + left
-        )
+        ready = datetime.now(UTC) + timedelta(seconds=self.config.wall(lease.SPENT_S))
+        end = lease.from_text(tags_of(instance).get(LEASE_TAG, ""))
+        return instance["State"]["Name"] in STOPPED and lease.is_over(end, now=ready)
 
     def _repair(self, node: str, instance: Described) -> Ops:
         what, state = (KIND, self.names.instance(node), instance["InstanceId"]), instance["State"]["Name"]
@@ -180,12 +165,10 @@ class Nodes(StackStep):
             changes.append(change(*what, "stopped -> running", self._start, node=node))
         yield from change_or_leave(*what, changes, instance["Placement"]["AvailabilityZone"])
         if tags_of(instance).get(PAYLOAD_TAG) != self.launcher.user_data(node).fingerprint():
+            terminate = CommandLine(f"aws ec2 terminate-instances --instance-ids {instance['InstanceId']}")
             self.run.watcher.warn(
                 f"{what[1]} booted with other user data than this version would give it, and that cannot change on an "
-                "instance; to replace it: "
-                + CommandLine(f"aws ec2 terminate-instances --instance-ids {instance['InstanceId']}")
-                + ", then "
-                + CommandLine("srekv up")
+                "instance; to replace it: " + terminate + ", then " + CommandLine("srekv up")
             )
 
     def _limit(self, name: str, instance: Described) -> Ops:
@@ -241,12 +224,9 @@ class Nodes(StackStep):
             nonlocal seen
             seen = self._state(instance_id)
             if seen in ENDED:
-                reason = (self._described(instance_id) or {}).get("StateReason", {})
-                raise SrekvError(
-                    f"the instance {instance_id} ended by itself",
-                    why=str(reason.get("Message", "")),
-                    next_step="run up again: it launches another one",
-                )
+                reason = (self._described(instance_id) or {}).get("StateReason", {}).get("Message", "")
+                what, next_step = f"the instance {instance_id} ended by itself", "run up again: it launches another one"
+                raise SrekvError(what, why=str(reason), next_step=next_step)
             return True if seen in states else None
 
         self.wait(f"{self.names.instance(node)} to be {states[0]}", look, timeout_s=300, last_seen=lambda: seen)

@@ -55,16 +55,12 @@ def as_tags(config: Config) -> dict[str, str]:
     texts = {REGION_TAG: config.region}
     for name in STORED:
         value = _value(config, name)
-        if value is None:
-            continue
-        if isinstance(value, bool):
-            texts[_key(name)] = "true" if value else "false"
-        elif isinstance(value, tuple):
+        if isinstance(value, tuple):
             texts[_key(name)] = " ".join(value)
         elif isinstance(value, datetime):
             texts[_key(name)] = lease.as_text(value)
-        else:
-            texts[_key(name)] = str(value)
+        elif value is not None:
+            texts[_key(name)] = str(value).lower() if isinstance(value, bool) else str(value)
     return texts
 
 
@@ -83,13 +79,14 @@ def _key(name: str) -> str:
 
 
 def resolve(config: Config, given: Mapping[str, Any], clients: Clients) -> tuple[Config, Mapping[str, Any] | None]:
-    """The Config that counts: `given` over what the stack was made with over the defaults in `config`.
+    """The Config that counts, `given` over what the stack was made with over `config`; and the role, None without one.
 
-    Returns it with the role as GetRole showed it, None when there is none. Refuses a stack of another Region.
+    Refuses a stack of another Region.
     """
-    answer = or_none(clients.iam_first.get_role, RoleName=Names(config.stack).role)
+    names = Names(config.stack)
+    answer = or_none(clients.iam_first.get_role, RoleName=names.role)
     role = answer["Role"] if answer else None
-    ours = role if role and Names(config.stack).owns(role) else None
+    ours = role if role and names.owns(role) else None
     refuse_elsewhere(config, {home} if (home := region_of(ours)) else ())
     kept = settings_of(ours)
     if given.get("create_key"):
@@ -107,10 +104,8 @@ def region_of(role: Mapping[str, Any] | None) -> str:
 
 
 def refuse_elsewhere(config: Config, told: Collection[str]) -> None:
-    """Refuse a command in another Region than all of those that things of the stack say they are in (`told`).
-
-    Half of a stack is the same in every Region: `down` in a wrong one would take that half and prove nothing.
-    """
+    """Refuse a command in another Region than all of those that things of the stack say they are in (`told`)."""
+    # Half of a stack is the same in every Region: `down` in a wrong one would take that half and prove nothing.
     if told and config.region not in told:
         home = min(told)
         raise UsageError(

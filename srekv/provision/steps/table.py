@@ -56,16 +56,12 @@ class Table(StackStep):
     _active: bool = field(default=False, init=False)
     _tags: dict[str, str] = field(default_factory=dict, init=False)
 
-    @property
-    def _name(self) -> str:
-        return self.names.table
-
     def limits(self) -> Ops:
         """The key schema of a table stays what it is."""
         table = self._at_first
         # A table that is not ours is refused as such: its owner needs no advice.
         if table and table.get("KeySchema", KEY_SCHEMA) != KEY_SCHEMA and self._is_ours(table):
-            what, have = ("table", self._name, table["TableArn"]), table["KeySchema"]
+            what, have = ("table", self.names.table, table["TableArn"]), table["KeySchema"]
             next_step = "back the table up, delete it, and run up again"
             yield cannot(*what, field="KeySchema", have=have, want=KEY_SCHEMA, next_step=next_step)
 
@@ -84,28 +80,28 @@ class Table(StackStep):
             table = None
         if table is None:
             self.created = True
-            yield create("table", self._name, self._create)
+            yield create("table", self.names.table, self._create)
             return
         if self._tags.get(STACK_TAG) != self.names.stack:
             self._refuse_foreign(table)
         self._active = table["TableStatus"] == "ACTIVE"
-        yield from change_or_leave("table", self._name, table["TableArn"], [*self.limits(), *self._drift(table)])
+        yield from change_or_leave("table", self.names.table, table["TableArn"], [*self.limits(), *self._drift(table)])
 
     def settle(self) -> Ops:
         """Wait for ACTIVE, then switch point-in-time recovery on: not possible earlier (aws-facts 5)."""
         if not self._active and not self.run.dry:
-            self.wait(
-                f"the table {self._name} to be ACTIVE",
-                lambda: (self._find() or {}).get("TableStatus") == "ACTIVE" or None,
-                timeout_s=TIMEOUT_S,
-            )
+
+            def is_active() -> bool | None:
+                return (self._find() or {}).get("TableStatus") == "ACTIVE" or None
+
+            self.wait(f"the table {self.names.table} to be ACTIVE", is_active, timeout_s=TIMEOUT_S)
         # A table that is just being made has none; a plan cannot ask for that of one that is not there.
         if self.created or not self._active:
-            yield create(RECOVERY, self._name, self._switch_recovery_on)
+            yield create(RECOVERY, self.names.table, self._switch_recovery_on)
             return
-        answer = self.dynamodb.describe_continuous_backups(TableName=self._name)
+        answer = self.dynamodb.describe_continuous_backups(TableName=self.names.table)
         have = answer["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
-        what = (RECOVERY, self._name, self._name)
+        what = (RECOVERY, self.names.table, self.names.table)
         is_on = have.get("PointInTimeRecoveryStatus") == "ENABLED"
         yield leave(*what) if is_on else change(*what, "off -> on", self._switch_recovery_on)
 
@@ -113,7 +109,7 @@ class Table(StackStep):
         """Delete the table and wait until it is gone."""
         table = self.find_ours()
         if table:
-            op = delete("table", self._name, table["TableArn"], table["TableStatus"], self._delete)
+            op = delete("table", self.names.table, table["TableArn"], table["TableStatus"], self._delete)
             yield replace(op, refusal=self._protection(table))
             if table["TableArn"] in self.run.deleted:
                 self._wait_gone(table)
@@ -129,13 +125,13 @@ class Table(StackStep):
         if not table.get("DeletionProtectionEnabled"):
             return None
         return SrekvError(
-            f"the table {self._name} is protected against deletion",
+            f"the table {self.names.table} is protected against deletion",
             why="it was made with --deletion-protection, or protected since",
             next_step=CommandLine("srekv up --no-deletion-protection") + ", then down again",
         )
 
     def _find(self) -> Described | None:
-        answer = or_none(self.dynamodb.describe_table, TableName=self._name)
+        answer = or_none(self.dynamodb.describe_table, TableName=self.names.table)
         return answer["Table"] if answer else None
 
     _at_first = cached_property(_find)
@@ -167,13 +163,13 @@ class Table(StackStep):
             return
         if self._find() is None:
             raise SrekvError(
-                f"the table {self._name} was deleted while up was at work",
+                f"the table {self.names.table} was deleted while up was at work",
                 why="it existed when up started and is gone: srekv down ran concurrently",
                 next_step=CommandLine("srekv up"),
             )
         tag = f"Key={STACK_TAG},Value={self.names.stack}"
         raise NotOursError(
-            f"the table {self._name} exists and is not this stack's",
+            f"the table {self.names.table} exists and is not this stack's",
             why=f"it lacks the tag {STACK_TAG}={self.names.stack}",
             next_step="choose another stack name (--stack NAME): its table carries that name; if the table is this "
             "stack's after all: "
@@ -183,23 +179,23 @@ class Table(StackStep):
     def _create(self) -> str:
         def create_table() -> Described:
             return self.dynamodb.create_table(
-                TableName=self._name,
+                TableName=self.names.table,
                 KeySchema=KEY_SCHEMA,
                 AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
                 BillingMode="PAY_PER_REQUEST",
                 DeletionProtectionEnabled=self.config.deletion_protection,
-                Tags=self.names.tags(self._name),
+                Tags=self.names.tags(self.names.table),
             )["TableDescription"]
 
-        what, exists, refuse = f"the table {self._name}", "ResourceInUseException", self._refuse_foreign
+        what, exists, refuse = f"the table {self.names.table}", "ResourceInUseException", self._refuse_foreign
         table = self.create_or_adopt(what, create_table, exists=exists, find=self._find, refuse=refuse)
         return str(table["TableArn"])
 
     def _drift(self, table: Described) -> Ops:
-        arn, tags = table["TableArn"], self.names.tags(self._name)
+        arn, tags = table["TableArn"], self.names.tags(self.names.table)
         lost = lost_tags(self._tags, tags)
         if lost:
-            yield change("table", self._name, arn, lost, self.dynamodb.tag_resource, ResourceArn=arn, Tags=tags)
+            yield change("table", self.names.table, arn, lost, self.dynamodb.tag_resource, ResourceArn=arn, Tags=tags)
         billing = table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")
         if billing != "PAY_PER_REQUEST":
             yield self._update(arn, f"billing {billing} -> PAY_PER_REQUEST", BillingMode="PAY_PER_REQUEST")
@@ -208,31 +204,27 @@ class Table(StackStep):
             yield self._update(arn, f"deletion protection {have} -> {want}", DeletionProtectionEnabled=want)
 
     def _update(self, arn: str, detail: str, **fields: Any) -> Op:
-        arguments = {"TableName": self._name, **fields}
-        taking = f"the table {self._name} to take changes"
-        call = partial(self.retry_while, BUSY, taking, self.dynamodb.update_table)
-        return change("table", self._name, arn, detail, call, **arguments)
+        table = self.names.table
+        call = partial(self.retry_while, BUSY, f"the table {table} to take changes", self.dynamodb.update_table)
+        return change("table", table, arn, detail, call, TableName=table, **fields)
 
     def _switch_recovery_on(self) -> str:
         what, call = f"{RECOVERY} to be possible", self.dynamodb.update_continuous_backups
         on: Any = {"PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}}
-        self.retry_while(TOO_EARLY, what, call, timeout_s=300, TableName=self._name, **on)
-        return self._name
+        self.retry_while(TOO_EARLY, what, call, timeout_s=300, TableName=self.names.table, **on)
+        return self.names.table
 
     def _delete(self) -> None:
         def delete_table() -> None:
             try:
-                ignore_missing(self.dynamodb.delete_table, TableName=self._name)
+                ignore_missing(self.dynamodb.delete_table, TableName=self.names.table)
             except ClientError as error:
                 # DeleteTable says this of a protected table, and of other things (B5).
-                refused = code_of(error) == "ValidationException"
-                protection = self._protection(self._find() or {}) if refused else None
-                if protection:
+                if code_of(error) == "ValidationException" and (protection := self._protection(self._find() or {})):
                     raise protection from error
                 raise
 
-        taking = f"the table {self._name} to take a deletion"
-        self.retry_while(BUSY, taking, delete_table, timeout_s=TIMEOUT_S)
+        self.retry_while(BUSY, f"the table {self.names.table} to take a deletion", delete_table, timeout_s=TIMEOUT_S)
 
     def _wait_gone(self, old: Described) -> None:
         """Until this one is: a concurrent `up` may have made another one of that name."""
@@ -244,18 +236,15 @@ class Table(StackStep):
             told = [key for key in ("TableId", "CreationDateTime") if key in table and key in old]
             return (bool(told) and table[told[0]] != old[told[0]]) or None
 
-        self.wait(f"the table {self._name} to be gone", look, timeout_s=TIMEOUT_S)
+        self.wait(f"the table {self.names.table} to be gone", look, timeout_s=TIMEOUT_S)
 
     def count(self) -> Holding | None:
-        """Count the items, None without a table.
-
-        DescribeTable's count is up to six hours old: a table filled this morning would seem empty. So the first page of
-        a consistent scan is counted, a megabyte at most.
-        """
-        with explained(f"counting the items of {self._name}"):
+        """Count the items in the first megabyte, None without a table."""
+        with explained(f"counting the items of {self.names.table}"):
             if not self.find_ours():
                 return None
-            page = self.dynamodb.scan(TableName=self._name, Select="COUNT", ConsistentRead=True)
+            # DescribeTable's count is up to six hours old: a table filled this morning would seem empty.
+            page = self.dynamodb.scan(TableName=self.names.table, Select="COUNT", ConsistentRead=True)
         return Holding(int(page["Count"]), more="LastEvaluatedKey" in page)
 
     def refuse_backup(self, name: str) -> None:
@@ -280,8 +269,8 @@ class Table(StackStep):
         """CreateBackup takes no token, and names need not be unique."""
 
         def create_backup() -> Described:
-            what, call = f"the table {self._name} to take a backup", self.run.clients.dynamodb_once.create_backup
-            answer = self.retry_while(BACKUP_BUSY, what, call, TableName=self._name, BackupName=name)
+            what, call = f"the table {self.names.table} to take a backup", self.run.clients.dynamodb_once.create_backup
+            answer = self.retry_while(BACKUP_BUSY, what, call, TableName=self.names.table, BackupName=name)
             return answer["BackupDetails"]
 
         what, find = f"the backup {name}", partial(self._find_backup, name)
@@ -296,8 +285,8 @@ class Table(StackStep):
         return arn
 
     def _find_backup(self, name: str) -> Described | None:
-        backups = each(self.dynamodb, "list_backups", "BackupSummaries", TableName=self._name, BackupType="USER")
-        return next((one for one in backups if (one["TableName"], one["BackupName"]) == (self._name, name)), None)
+        backups = each(self.dynamodb, "list_backups", "BackupSummaries", TableName=self.names.table, BackupType="USER")
+        return next((one for one in backups if (one["TableName"], one["BackupName"]) == (self.names.table, name)), None)
 
 
 def check_name(name: str) -> None:
