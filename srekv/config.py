@@ -14,23 +14,15 @@ from srekv.errors import CommandLine, UsageError, none_of
 
 DEFAULT_STACK = "srekv"
 DEFAULT_REGION = "us-east-1"
-VPC_RESOLVER = "169.254.169.253"
-"""The VPC's resolver, the same link-local address in every VPC (aws-facts 2.7)."""
-
-INTERVALS = (10, 30)
-"""The only request intervals Route 53 accepts, in seconds (aws-recorded R35)."""
-
-SPEEDS = (10.0, 5.0, 2.0, 1.0)
-"""The clock speeds that a local cloud chooses from, the fastest first."""
-
+VPC_RESOLVER = "169.254.169.253"  # the same link-local address in every VPC (aws-facts 2.7)
+INTERVALS = (10, 30)  # the only request intervals Route 53 accepts, in seconds (aws-recorded R35)
+SPEEDS = (10.0, 5.0, 2.0, 1.0)  # the clock speeds that a local cloud chooses from, the fastest first
 OPERATING_SYSTEMS = ("al2023", "al2")
+SHORTEST_LEASE_S, LONGEST_LEASE_S = 600, 30 * 86_400  # a shorter one would end before the nodes serve; longer is none
+LONGEST_TAG = 256  # characters in the value of an IAM tag
+LONGEST_DURATION_S = 36_500 * 86_400  # a hundred years: dates can still be counted back from today by it
 
-SHORTEST_LEASE_S, LONGEST_LEASE_S = 600, 30 * 86_400
-"""A shorter lease would end before the nodes serve; a longer one is none."""
-
-LONGEST_TAG = 256
-"""Characters in the value of an IAM tag."""
-
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _STACK = r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,19}"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DNS = "DNS labels: a-z, 0-9 and inner hyphens, at most 63 characters each"
@@ -57,38 +49,20 @@ class Config:
 
     Durations are in AWS-equivalent seconds; divide by `speed` for wall-clock seconds.
 
-    Attributes:
-        stack: the stack's name; every resource carries it as the tag `srekv:stack`.
-        target: "local" or "aws"; for display only, nothing decides by it.
-        region: AWS Region.
-        profile: a profile of the AWS configuration files, or None for boto3's ordinary chain.
-        endpoint: one URL for every service, or None for AWS's own endpoints (or AWS_ENDPOINT_URL).
-        access_key: key id for `endpoint`, or None for boto3's ordinary chain.
-        secret_key: its secret.
-        resolver: address and port of the resolver that clients inside the VPC ask.
-        port: the service's TCP port; the health checks, the security group and the URL follow it.
-        speed: how many AWS-equivalent seconds pass in one wall-clock second.
-        interval: health check request interval, seconds: 10 or 30.
-        threshold: consecutive passes or failures that flip one checker, 1-10.
-        unsupported: whether an operating system past its end of support is accepted.
-        ttl: TTL of the failover records, seconds.
-        lease_s: how long the lease that is asked for lasts, AWS-equivalent seconds; None: none is asked for.
-        lease: when the nodes end themselves, an aware time of the wall clock; None: never.
-
     Raises:
         UsageError: a value that can never work, with the nearest valid one.
     """
 
-    stack: str = DEFAULT_STACK
-    target: str = "local"
+    stack: str = DEFAULT_STACK  # every resource carries it as the tag `srekv:stack`
+    target: str = "local"  # or "aws"; for display only, nothing decides by it
     region: str = DEFAULT_REGION
-    profile: str | None = None
-    endpoint: str | None = None
-    access_key: str | None = None
+    profile: str | None = None  # of the AWS configuration files; None: boto3's ordinary chain
+    endpoint: str | None = None  # one URL for every service; None: AWS's own endpoints (or AWS_ENDPOINT_URL)
+    access_key: str | None = None  # key id for `endpoint`; None: boto3's ordinary chain
     secret_key: str | None = field(default=None, repr=False)
-    resolver: tuple[str, int] = (VPC_RESOLVER, 53)
-    port: int = 80
-    speed: float = 1.0
+    resolver: tuple[str, int] = (VPC_RESOLVER, 53)  # address and port of the one that clients inside the VPC ask
+    port: int = 80  # the service's; the health checks, the security group and the URL follow it
+    speed: float = 1.0  # how many AWS-equivalent seconds pass in one wall-clock second
 
     zone: str | None = None
     record: str = "svc"
@@ -102,15 +76,15 @@ class Config:
     create_key: str | None = None
     instance_type: str = "t2.micro"
     os: str = "al2023"
-    unsupported: bool = False
+    unsupported: bool = False  # whether an operating system past its end of support is accepted
     ami: str | None = None
     deletion_protection: bool = False
-    interval: int = 10
-    threshold: int = 3
-    ttl: int = 10
+    interval: int = 10  # of a health check's requests, seconds: 10 or 30
+    threshold: int = 3  # consecutive passes or failures that flip one checker, 1-10
+    ttl: int = 10  # of the failover records, seconds
     alarms: bool = False
-    lease_s: float | None = None
-    lease: datetime | None = None
+    lease_s: float | None = None  # how long the lease that is asked for lasts, AWS-equivalent seconds; None: none is
+    lease: datetime | None = None  # when the nodes end themselves, an aware time of the wall clock; None: never
 
     def __post_init__(self) -> None:
         for option, name, pattern, expectation in _FORMS:
@@ -143,25 +117,18 @@ class Config:
             raise _invalid("--speed", self.speed, "it must be between 0.1 and 100")
         if self.lease_s is not None and not SHORTEST_LEASE_S <= self.lease_s <= LONGEST_LEASE_S:
             nearest_s = min(max(self.lease_s, SHORTEST_LEASE_S), LONGEST_LEASE_S)
-            raise _invalid(
-                "--lease",
-                in_units(self.lease_s),
-                "a lease lasts 10 minutes to 30 days",
-                f"nearest: --lease {in_units(nearest_s)}",
-            )
+            hint = f"nearest: --lease {in_units(nearest_s)}"
+            raise _invalid("--lease", in_units(self.lease_s), "a lease lasts 10 minutes to 30 days", hint)
 
     def _refuse_network(self) -> None:
         for zone in self.azs:
             if not zone.startswith(self.region):
-                raise UsageError(
-                    f"--azs {zone} is not in {self.region}", next_step=f"--azs {self.region}a,{self.region}b"
-                )
+                valid = f"--azs {self.region}a,{self.region}b"
+                raise UsageError(f"--azs {zone} is not in {self.region}", next_step=valid)
         for option, values in (("--azs", self.azs), ("--subnet", self.subnets)):
             if values and len(set(values)) != 2:
-                raise UsageError(
-                    f"{option} needs two different values, got {', '.join(values)}",
-                    why="a failover needs two Availability Zones",
-                )
+                what = f"{option} needs two different values, got {', '.join(values)}"
+                raise UsageError(what, why="a failover needs two Availability Zones")
         for cidr in self.allow_cidrs:
             _refuse_unless_cidr(cidr)
         if len(" ".join(self.allow_cidrs)) > LONGEST_TAG:
@@ -172,16 +139,11 @@ class Config:
             )
 
     @property
-    def is_default(self) -> bool:
-        """Whether this is the stack with the lab's names."""
-        return self.stack == DEFAULT_STACK
-
-    @property
     def zone_name(self) -> str:
         """The private zone, without the trailing dot."""
         if self.zone:
             return self.zone.rstrip(".").lower()
-        return "sre-test.local" if self.is_default else f"{self.stack}.sre-test.local"
+        return "sre-test.local" if self.stack == DEFAULT_STACK else f"{self.stack}.sre-test.local"
 
     @property
     def name(self) -> str:
@@ -266,12 +228,6 @@ def in_units(seconds: float) -> str:
     """A duration as `duration` reads it, in the largest unit that divides it."""
     unit = next((one for one in ("d", "h", "m") if seconds and seconds % _UNITS[one] == 0), "s")
     return f"{seconds / _UNITS[unit]:g}{unit}"
-
-
-LONGEST_DURATION_S = 36_500 * 86_400
-"""A hundred years: dates can still be counted back from today by it."""
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def duration(text: str, option: str) -> float:

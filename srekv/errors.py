@@ -9,15 +9,9 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class CommandLine:
-    """A command for the user to type, and the text around it; adding text or another command continues it.
+    """A command for the user to type, and the text around it; adding text or another command continues it."""
 
-    Attributes:
-        words: of srekv or of the AWS CLI, without the options that choose the stack; who prints it adds them.
-        before: the text in front of it.
-        after: what follows.
-    """
-
-    words: str
+    words: str  # of srekv or of the AWS CLI, without the options that choose the stack: who prints it adds them
     before: str = ""
     after: Advice = ""
 
@@ -51,9 +45,7 @@ class SrekvError(Exception):
 
     def __init__(self, what: str, *, why: str = "", next_step: Advice = "") -> None:
         super().__init__(what)
-        self.what = what
-        self.why = why
-        self.next_step = next_step
+        self.what, self.why, self.next_step = what, why, next_step
 
     @property
     def message(self) -> Advice:
@@ -92,33 +84,16 @@ class NotOursError(SrekvError):
 
 
 class ImmutableError(SrekvError):
-    """A declared field differs and AWS cannot change it in place.
-
-    Args:
-        resource: what it is about, for example "instance srekv-az1 (i-0abc)".
-        field: the field's name.
-        have: its value in the cloud.
-        want: the value that was asked for.
-        next_step: how to get there.
-    """
+    """A declared field differs and AWS cannot change it in place; a resource is "instance srekv-az1 (i-0abc)", say."""
 
     def __init__(self, resource: str, *, field: str, have: object, want: object, next_step: Advice) -> None:
-        super().__init__(
-            f"{resource}: {field} cannot be changed", why=f"it is {have}, you asked for {want}", next_step=next_step
-        )
-        self.field = field
-        self.have = have
-        self.want = want
+        why = f"it is {have}, you asked for {want}"
+        super().__init__(f"{resource}: {field} cannot be changed", why=why, next_step=next_step)
+        self.field, self.have, self.want = field, have, want
 
 
 def none_of(option: str, value: str, known: Sequence[str]) -> UsageError:
-    """The error for a word that is none of the known ones; it names the nearest of them, if one is near.
-
-    Args:
-        option: what it was given for.
-        value: what was given.
-        known: what there is.
-    """
+    """The error for a word given for an option that is none of the known ones; it names the nearest, if one is near."""
     nearest = difflib.get_close_matches(value, known, n=1, cutoff=0.4)
     return UsageError(
         f"invalid value for {option}: {value}",

@@ -18,10 +18,7 @@ from click.shell_completion import (
 
 from srekv.ui.options import OneOf, argument, as_parts, click_command
 
-VARIABLE = "_SREKV_COMPLETE"
-"""Set by a shell that asks for completions: the name that Click derives from ours."""
-
-Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
+VARIABLE = "_SREKV_COMPLETE"  # set by a shell that asks for completions: the name that Click derives from ours
 
 
 class _Equals(ShellComplete):
@@ -30,9 +27,9 @@ class _Equals(ShellComplete):
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
         """What may follow these words, given how the next one starts."""
         if incomplete == "=":  # bash takes the sign for a word of its own
-            return super().get_completions(args, "")
-        if args[-1:] == ["="]:
-            return super().get_completions(args[:-1], incomplete)
+            incomplete = ""
+        elif args[-1:] == ["="]:
+            args = args[:-1]
         option, equals, begun = incomplete.partition("=")
         if not equals or not option.startswith("--"):
             return super().get_completions(args, incomplete)
@@ -81,7 +78,9 @@ def command(context: click.Context, options: Options) -> None:
     click.echo(shell.source(), nl=False)
 
 
-def proposing(values: Callable[[], Iterable[tuple[str, str]]]) -> Completer:
+def proposing(
+    values: Callable[[], Iterable[tuple[str, str]]],
+) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]:
     """A completer of values, each with what it is, "" when there is nothing to report; nothing if they cannot be read.
 
     In an option of several parts with commas between them the last part is completed, and none comes twice. Shells

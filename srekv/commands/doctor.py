@@ -27,9 +27,6 @@ SIGNS: Mapping[Severity, tuple[str, str]] = {
     "unchecked": ("? unknown", "bold"),
 }
 STYLES = {"will fail over": "bold green", "will not fail over": "bold red", "unknown": "bold yellow"}
-BEFORE_UP = {"will fail over": "nothing is in its way", "will not fail over": "would fail", "unknown": "unknown"}
-"""The same verdicts about the first `up` of a stack."""
-
 PERMISSIONS = "the credentials' permissions"
 
 
@@ -93,7 +90,6 @@ def judge(diagnosis: Diagnosis) -> None:
 
 
 def _zone(stack: Stack, options: Options) -> Diagnosis:
-    """A hosted zone: the stack's own or any other."""
     from srekv.check.simulation import Scenario
     from srekv.doctor.gather import gather
     from srekv.doctor.rules import diagnose
@@ -110,7 +106,6 @@ def _zone(stack: Stack, options: Options) -> Diagnosis:
 
 
 def _preflight(stack: Stack) -> Diagnosis:
-    """What the first `up` would meet."""
     from srekv.doctor.preflight import CHECKED, findings
     from srekv.provision.steps.collection import Steps
 
@@ -134,7 +129,8 @@ def show(invocation: Invocation, diagnosis: Diagnosis, *, before_up: bool) -> No
     """The verdict, over all and for each name, then the findings, the worst first, then what was examined."""
     screen, verdict = invocation.screen, diagnosis.verdict
     findings = [(finding, invocation.render(finding.fix)) for finding in diagnosis.findings]
-    words = BEFORE_UP[verdict] if before_up else verdict
+    of_first_up = {"will fail over": "nothing is in its way", "will not fail over": "would fail", "unknown": "unknown"}
+    words = of_first_up[verdict] if before_up else verdict
     screen.show(Text.assemble(f"{diagnosis.subject}: ", (words, STYLES[verdict])))
     if diagnosis.names:
         names = Table.grid(padding=(0, 2))

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import RenderableType
 from rich.table import Table
 
 from srekv.commands.completion import proposing
@@ -33,17 +32,8 @@ if TYPE_CHECKING:
     from srekv.check.model import Verdict
     from srekv.provision.stack import Stack
 
-SHORTEST_TIMEOUT_S = 0.2
-"""Of a client's time-out, wall-clock: 2 s of a fast clock are over before a process runs."""
-
-UNSEEN_TIMEOUT_S = 1.0
-"""The same where no operation may fail: there the machine's own hiccups must not count as an outage."""
-
-DRILL_S = 600.0
-"""As long as a drill takes on a slow day, its boot included, AWS-equivalent seconds."""
-
-MEASURED = ("outage_s", "detection_s", "switch_s", "recovery_s", "failback_s")
-"""What rounds give a distribution of."""
+DRILL_S = 600.0  # as long as a drill takes on a slow day, its boot included, AWS-equivalent seconds
+MEASURED = ("outage_s", "detection_s", "switch_s", "recovery_s", "failback_s")  # what rounds give a distribution of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,8 +133,12 @@ def command(invocation: Invocation, options: Options) -> None:
     $ srekv failover-test --fault gray-failure --report report
     $ srekv failover-test --rounds 20 --max-outage 60
     """
+    screen = invocation.screen
     if options.explain:
-        _show_catalogue(invocation.screen)
+        for one in CATALOGUE:
+            screen.show(Text.assemble((one.name, "bold"), f"  {one.title}"))
+            screen.show(grid(("expect", one.hypothesis), ("held if", one.rule), ("needs", ", ".join(one.needs))), "")
+        screen.document({"faults": [one.to_json() for one in CATALOGUE]})
         return
     from srekv.drill.signals import interruptible
 
@@ -152,7 +146,7 @@ def command(invocation: Invocation, options: Options) -> None:
     settings = {"policies": options.kinds, "rate": options.rate}
     with open_stack(invocation) as (stack, narration), interruptible():
         judged = _resume(stack, options, narration) if options.resume else _drill(stack, options, settings, narration)
-    _show(invocation.screen, judged, rounds=1 if options.resume else options.rounds)
+    _show(screen, judged, rounds=1 if options.resume else options.rounds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,14 +160,6 @@ class JudgedDrill:
     def figures(self) -> dict[str, float | None]:
         """Those that rounds give a distribution of."""
         return {name: getattr(self.verdict.timing, name, None) for name in MEASURED}
-
-
-def _show_catalogue(screen: Screen) -> None:
-    """Every fault with its hypothesis and its pass rule."""
-    for one in CATALOGUE:
-        screen.show(Text.assemble((one.name, "bold"), f"  {one.title}"))
-        screen.show(grid(("expect", one.hypothesis), ("held if", one.rule), ("needs", ", ".join(one.needs))), "")
-    screen.document({"faults": [one.to_json() for one in CATALOGUE]})
 
 
 def _drill(stack: Stack, options: Options, more: dict[str, Any], narration: Narration) -> list[JudgedDrill]:
@@ -192,7 +178,9 @@ def _drill(stack: Stack, options: Options, more: dict[str, Any], narration: Narr
         max_outage_s=options.max_outage, max_lost=options.max_lost, min_availability=options.min_availability
     )
     order = Order(fault=fault(found, wrong=options.wrong or ""), objectives=objectives, vantage=options.vantage)
-    shortest_s = SHORTEST_TIMEOUT_S if found.expectation.outage else UNSEEN_TIMEOUT_S
+    # A client's time-out, wall-clock: 2 s of a fast clock are over before a process runs. Where no operation may fail
+    # it is longer: there the machine's own hiccups must not count as an outage.
+    shortest_s = 0.2 if found.expectation.outage else 1.0
     for number in range(options.rounds):
         if options.rounds > 1:
             narration.note(f"round {number + 1} of {options.rounds}")
@@ -209,11 +197,7 @@ def _drill(stack: Stack, options: Options, more: dict[str, Any], narration: Narr
 
 
 def _resume(stack: Stack, options: Options, narration: Narration) -> list[JudgedDrill]:
-    """Fetch and judge the history of the latest drill whose srekv process died.
-
-    Raises:
-        SrekvError: there is none, or it is still running.
-    """
+    """Fetch and judge the history of the latest drill whose srekv process died."""
     from srekv.drill.repair import heal_left_behind, resume
 
     settings = drill_settings(stack)
@@ -230,13 +214,11 @@ def warn_of_lease(config: Config, watcher: Watcher, *, rounds: int, now: datetim
 
     needed = timedelta(seconds=config.wall(DRILL_S * rounds))
     if config.lease and lease.is_over(config.lease, now=now + needed):
-        end = lease.describe(config.lease, now=now)
-        renew = CommandLine("srekv up --lease 2h")
-        watcher.warn(f"the nodes' lease may end before the drill does: {end}; " + renew + " renews it")
+        words = f"the nodes' lease may end before the drill does: {lease.describe(config.lease, now=now)}; "
+        watcher.warn(words + CommandLine("srekv up --lease 2h") + " renews it")
 
 
 def _judge(result: DrillResult, options: Options, narration: Narration) -> JudgedDrill:
-    """The verdict over a drill, and its report if one is asked for."""
     from srekv.check.verdict import judge_file
     from srekv.commands.report import write_report
 
@@ -256,15 +238,19 @@ def place_report(directory: Path, result: DrillResult, *, rounds: int) -> Path:
 
 
 def _show(screen: Screen, judged: Sequence[JudgedDrill], *, rounds: int) -> None:
+    from srekv.check.history import read
     from srekv.check.verdict import worst
     from srekv.report.data import failover_document
-    from srekv.report.terminal import verdict_view
+    from srekv.report.page import timeline
+    from srekv.report.terminal import strip, verdict_view
 
     last = judged[-1]
     verdict = worst(one.verdict.verdict for one in judged)
     document = failover_document(last.result, last.verdict, report=str(last.report) if last.report else None)
     document |= {"fault": last.result.fault, "verdict": verdict}
-    screen.show("", verdict_view(last.verdict, last.result), *_timeline(last))
+    screen.show("", verdict_view(last.verdict, last.result))
+    if last.verdict.timing is not None:  # otherwise there was no fault to draw a timeline around
+        screen.show("", strip(timeline(read(last.result.history), last.verdict.timing)))
     if last.report:
         screen.show(f"report: {last.report}")
     if rounds > 1:
@@ -272,18 +258,6 @@ def _show(screen: Screen, judged: Sequence[JudgedDrill], *, rounds: int) -> None
         screen.show("", _rounds_table(document["rounds"]))
     screen.document(document)
     conclude(next(one.verdict for one in judged if one.verdict.verdict == verdict))
-
-
-def _timeline(one: JudgedDrill) -> tuple[RenderableType, ...]:
-    """The drill's timeline for a terminal; nothing when there was no fault to draw it around."""
-    from srekv.check.history import read
-    from srekv.report.page import timeline
-    from srekv.report.terminal import strip
-
-    if one.verdict.timing is None:
-        return ()
-    history = read(one.result.history)
-    return ("", strip(timeline(history, one.verdict.timing)))
 
 
 def _distribution(judged: Sequence[JudgedDrill], rounds: int) -> dict[str, Any]:
@@ -318,8 +292,7 @@ def spread(values: Sequence[float | None]) -> dict[str, float] | None:
 
 
 def _rounds_table(rounds: dict[str, Any]) -> Table:
-    columns = ("min", "median", "p95", "max")
-    title = f"{rounds['held']} of {rounds['drilled']} rounds held"
+    columns, title = ("min", "median", "p95", "max"), f"{rounds['held']} of {rounds['drilled']} rounds held"
     table = plain_table("seconds", *columns, title=title, right=columns)
     for name in MEASURED:
         if found := rounds[name]:

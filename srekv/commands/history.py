@@ -16,9 +16,6 @@ from srekv.ui.options import Number, option
 
 HISTORY = "history.jsonl"
 
-BEAT_S = 1.0
-"""Without a terminal: how long the reading and judging of a history may be silent at first, seconds."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectiveOptions:
@@ -51,7 +48,7 @@ def read_and_judge(
     """
     from srekv.check.verdict import judge_history
 
-    with screen.progress(beat_s=BEAT_S) as narration:
+    with screen.progress(beat_s=1) as narration:  # seconds that this may be silent at first, without a terminal
         with narration.busy(f"reading {path.name}"):
             history = read_history(path, format_)
         with narration.busy(f"judging {len(history.operations):,} operations") as advance:
@@ -59,12 +56,9 @@ def read_and_judge(
 
 
 def sealed(verdict: Verdict, file: Path, *, show_held: bool = False) -> Verdict:
-    """The verdict, and a violation if the file is not the one that was judged before.
+    """The verdict over the history in a file, and a violation if that is not the one that was judged before.
 
-    Args:
-        verdict: about the history in the file.
-        file: the history.
-        show_held: a finding also states that it still is that one; a report drawn again is to be the same report.
+    With `show_held` a finding also states that it still is; a report drawn again is to be the same report.
     """
     from srekv.check.verdict import worst
     from srekv.report.folder import judge_seal

@@ -74,15 +74,8 @@ command = Group("kv", help="Talk to the service through its DNS name.", commands
 
 
 def _request(invocation: Invocation, method: str, key: str, value: bytes) -> bytes | None:
-    """Talk to the service through its DNS name, from inside the VPC.
-
-    Returns:
-        the value for get, None for put and delete.
-
-    Raises:
-        UsageError: a key or a value that the service can never take.
-        FindingError: get of an absent key.
-    """
+    """Ask the service through its name, from inside the VPC: the value for get, None for put and delete."""
+    shown = key if len(key) <= 60 else f"{key[:60]}..."
     try:
         path = f"/v1/keys/{quote(key, safe='')}"
     except UnicodeEncodeError:
@@ -103,7 +96,7 @@ def _request(invocation: Invocation, method: str, key: str, value: bytes) -> byt
             response = vantage(stack, deployment, running[-1]).request(method, path, body=value)
     absent = response.status == 404 and method == "GET"
     if not absent:
-        _refuse_failure(response, f"kv {method.lower()} {_brief(key)}")
+        _refuse_failure(response, f"kv {method.lower()} {shown}")
     found = response.body if method == "GET" and not absent else None
     invocation.screen.document(
         {
@@ -115,7 +108,7 @@ def _request(invocation: Invocation, method: str, key: str, value: bytes) -> byt
         }
     )
     if absent:
-        raise FindingError(f"{_brief(key)} is absent")
+        raise FindingError(f"{shown} is absent")
     return found
 
 
@@ -128,8 +121,3 @@ def _refuse_failure(response: Response, what: str) -> None:
         raise SrekvError(
             f"{what} failed", why=f"{response.status or 'no answer'}: {cause}", next_step=CommandLine("srekv status")
         )
-
-
-def _brief(key: str, longest: int = 60) -> str:
-    """A key as messages name it."""
-    return key if len(key) <= longest else f"{key[:longest]}..."

@@ -16,8 +16,7 @@ from srekv.ui.console import Narration, Screen, grid, plan_table, tally
 if TYPE_CHECKING:
     from srekv.provision.stack import Stack
 
-STARTED = "stopped -> running"
-"""How a change reads that makes an instance cost money again."""
+STARTED = "stopped -> running"  # how a change reads that makes an instance cost money again
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +26,6 @@ class Bill:
     costs: tuple[Cost, ...]
     before: tuple[Cost, ...]
     unpriced: str
-
-    @property
-    def difference(self) -> float:
-        """USD a month more than now."""
-        return total_usd(self.costs) - total_usd(self.before)
 
     @property
     def read(self) -> str:
@@ -56,7 +50,8 @@ class Bill:
         month, without = total_usd(self.costs), f", without {self.unpriced}" if self.unpriced else ""
         total = f"{month / HOURS:.4f} USD an hour, {month:.2f} USD a month{without}"
         if self.before:
-            total += f"; {self.difference:+.2f} USD a month to now" if abs(self.difference) >= 0.005 else "; as now"
+            difference = month - total_usd(self.before)
+            total += f"; {difference:+.2f} USD a month to now" if abs(difference) >= 0.005 else "; as now"
         return (total, f"list prices of {REGION}, on demand, read {self.read}; sources: --output json")
 
 

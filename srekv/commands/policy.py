@@ -18,9 +18,7 @@ from srekv.provision.permissions import LARGEST_POLICY, Part, Scope, node_policy
 from srekv.ui.options import OneOf, click_command, option
 
 ANY = "*"
-
-_ACCOUNT = re.compile(r"\d{12}")
-_KEY = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
+_KEY = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,13 +60,13 @@ def command(context: click.Context, options: Options) -> None:
     given = root.get_parameter_source("stack") is not ParameterSource.DEFAULT
     region = options.in_region or root.params["region"] or ANY
     stack = options.of_stack or (root.params["stack"] if given else None)
-    if options.account != ANY and not _ACCOUNT.fullmatch(options.account):
+    if options.account != ANY and not re.fullmatch(r"\d{12}", options.account):
         raise UsageError(
             f"invalid value for --account: {options.account!r}",
             why="expected twelve digits, or * for any account",
             next_step=CommandLine("aws sts get-caller-identity") + " prints yours",
         )
-    if options.ebs_key is not None and not _KEY.fullmatch(options.ebs_key):
+    if options.ebs_key is not None and not re.fullmatch(_KEY, options.ebs_key):
         raise UsageError(
             f"invalid value for --ebs-key: {options.ebs_key!r}",
             why="expected the ARN of a key; a policy cannot name a key by its alias",
@@ -82,16 +80,7 @@ def command(context: click.Context, options: Options) -> None:
 
 
 def _policy(options: Options, region: str, stack: str | None) -> dict[str, Any]:
-    """A document, ready for `aws iam create-policy --policy-document`.
-
-    Args:
-        options: what it is for.
-        region: a Region, or "*" for any.
-        stack: one stack's name, or None: for the operator every stack, for the nodes the default one.
-
-    Raises:
-        UsageError: IAM takes no policy of this size.
-    """
+    """The policy's document; without a stack: for the operator of every stack, for the nodes of the default one."""
     partition = partition_of(region)
     if options.node:
         scope = Scope(account=options.account, region=region, stack=stack or DEFAULT_STACK, partition=partition)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rich.console import Group as Lines
+from rich.console import RenderableType
 
 from srekv.check.predict import Prediction, predict, shortest_bound_s
 from srekv.commands.session import pass_invocation
@@ -45,7 +46,7 @@ def command(invocation: Invocation, options: Options) -> None:
     """
     Config(interval=options.interval, threshold=options.threshold, ttl=options.ttl)
     prediction = predict(**vars(options))
-    invocation.screen.show(_prediction(prediction))
+    invocation.screen.show(Lines(*_prediction(prediction)))
     invocation.screen.document(prediction.to_json())
     if options.target is not None and not prediction.choices:
         least = shortest_bound_s()
@@ -56,27 +57,23 @@ def command(invocation: Invocation, options: Options) -> None:
         )
 
 
-def _prediction(prediction: Prediction) -> Lines:
+def _prediction(prediction: Prediction) -> Iterator[RenderableType]:
     settings = prediction.settings
-    title = f"interval {settings.interval} s, threshold {settings.threshold}, TTL {settings.ttl} s"
+    yield Text(f"interval {settings.interval} s, threshold {settings.threshold}, TTL {settings.ttl} s", "bold")
     quantiles = ("best", "p50", "p95", "worst")
     outages = plain_table("outage, s", *quantiles, right=quantiles)
     for name, one in (("the machine stops", prediction.silent), ("the port refuses", prediction.refused)):
         outages.add_row(name, *(f"{one[quantile + '_s']:.1f}" for quantile in quantiles))
+    yield outages
+    yield Text("for a client that honours the TTL, asks twice a second and gives up after 2 s", "dim")
     healed, p95 = prediction.healing["p50_s"], prediction.healing["p95_s"]
-    back = f"failback: the check passes {healed:.1f} s (p95 {p95:.1f} s) after the primary answers again"
-    return Lines(
-        Text(title, "bold"),
-        outages,
-        Text("for a client that honours the TTL, asks twice a second and gives up after 2 s", "dim"),
-        Text(back, "dim"),
-        Text(),
-        _bill(prediction),
-        *_target(prediction),
-    )
+    yield Text(f"failback: the check passes {healed:.1f} s (p95 {p95:.1f} s) after the primary answers again\n", "dim")
+    yield from _bill(prediction)
+    if prediction.target is not None:
+        yield from _target(prediction, prediction.target)
 
 
-def _bill(prediction: Prediction) -> Lines:
+def _bill(prediction: Prediction) -> Iterator[RenderableType]:
     document = prediction.to_json()
     rows = []
     for cost in prediction.costs:
@@ -85,18 +82,15 @@ def _bill(prediction: Prediction) -> Lines:
         units = f"{cost.units:g} x " if cost.units != 1 else ""
         rows.append((f"{cost.monthly:8.2f}", Text.assemble(f"{units}{cost.price.item}", (f"{mark}{note}", "dim"))))
     newest = max(cost.price.read for cost in prediction.costs)
-    source = f"list prices of {document['region']}, on demand, read {newest}; sources: --output json"
-    total = f"{document['usd_month']:.2f} USD a month, {document['usd_hour']:.3f} an hour while it is up"
-    return Lines(Text(total, "bold"), grid(*rows), Text(source, "dim"))
+    yield Text(f"{document['usd_month']:.2f} USD a month, {document['usd_hour']:.3f} an hour while it is up", "bold")
+    yield grid(*rows)
+    yield Text(f"list prices of {document['region']}, on demand, read {newest}; sources: --output json", "dim")
 
 
-def _target(prediction: Prediction) -> Iterator[Text]:
+def _target(prediction: Prediction, target: float) -> Iterator[Text]:
     """Whether the settings meet the target, and those that do, the cheapest first."""
-    if prediction.target is None:
-        return
     words = "meet" if prediction.meets else "do not meet"
-    yield Text()
-    yield Text(f"these settings {words} a target of {prediction.target:g} s", "bold")
+    yield Text(f"\nthese settings {words} a target of {target:g} s", "bold")
     for index, one in enumerate(prediction.choices):
         settings = f"--interval {one.interval} --threshold {one.threshold} --ttl {one.ttl}"
         fragile = "; a single failed round of probes makes it switch" if one.threshold == 1 else ""

@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
 O = TypeVar("O")  # noqa: E741 - the options
 
-LOCAL_PORT = 8080
-"""Of the service on local nodes: below 1024 a user without privileges may not listen."""
+LOCAL_PORT = 8080  # of the service on local nodes: below 1024 a user without privileges may not listen
 
 
 def pass_invocation(work: Callable[[Invocation, O], None]) -> Callable[[click.Context, O], None]:
@@ -94,7 +93,6 @@ def target_config(invocation: Invocation, runtime: control.Runtime | None) -> Co
 
 
 def _region(invocation: Invocation) -> str:
-    """The Region of this invocation, refused if there is none of that name."""
     region = invocation.region
     if not region and not invocation.is_local:
         from srekv.provision.engine.answers import explained

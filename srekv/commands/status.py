@@ -65,22 +65,13 @@ def lease_row(config: Config, now: datetime) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True, kw_only=True)
 class StackStatus:
-    """What `status` has seen of a stack.
-
-    Attributes:
-        resources: everything that exists.
-        drift: what `up` would do, None if unknown.
-        deployment: the whole stack, None if a part is missing.
-        problem: why it is None.
-        health: by node name: its check, the checkers' reports and the verdict over them.
-        answer: what the name answers.
-    """
+    """What `status` has seen of a stack, and what the name `answer`s."""
 
     resources: tuple[Resource, ...]
-    drift: tuple[Change, ...] | None
-    deployment: Deployment | None
+    drift: tuple[Change, ...] | None  # what `up` would do; None: unknown
+    deployment: Deployment | None  # None: a part is missing, as `problem` states
     problem: SrekvError | None
-    health: Mapping[str, Mapping[str, Any]]
+    health: Mapping[str, Mapping[str, Any]]  # by node name: its check, the checkers' reports, the verdict over them
     answer: Sequence[str]
 
     @property
@@ -91,10 +82,6 @@ class StackStatus:
 
 def look(stack: Stack, narration: Narration) -> StackStatus:
     """See how a stack stands. Reads only, but for a question about the name that a node asks for us."""
-
-    def differences() -> tuple[Change, ...] | None:
-        return planning.drift(stack, narration) if resources.result() else ()
-
     deployment, problem = None, None
     try:
         deployment = stack.fault_target.deployment()
@@ -104,7 +91,7 @@ def look(stack: Stack, narration: Narration) -> StackStatus:
         # First what takes longest: a command on a node.
         answer = pool.submit(_answer, stack, deployment, narration) if deployment else None
         resources = pool.submit(stack.resources)
-        drift = pool.submit(differences)
+        drift = pool.submit(lambda: planning.drift(stack, narration) if resources.result() else ())
         health = _health(stack, deployment, narration) if deployment else {}
         return StackStatus(
             resources=resources.result(),

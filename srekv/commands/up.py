@@ -25,7 +25,6 @@ from srekv.ui.options import OneOf, as_parts, as_seconds, click_command, drop_un
 
 if TYPE_CHECKING:
     from srekv.provision.stack import Stack
-    from srekv.provision.steps.collection import Steps
     from srekv.provision.target import AwsFaultTarget
 
 
@@ -116,24 +115,18 @@ def up(invocation: Invocation, options: Options) -> None:
     with invocation.screen.progress() as narration:
         stack = _connect(invocation, options, narration)
         # Only now: a local cloud starts concurrently with these imports.
+        from srekv.doctor.preflight import refuse
         from srekv.drill.note import refuse_under_way
-
-        def preflight(steps: Steps) -> None:
-            from srekv.doctor.preflight import refuse
-
-            refuse(steps)
-
-        def heal(deployment: Deployment) -> None:
-            from srekv.drill.repair import undo_noted
-
-            undo_noted(stack.fault_target, deployment, narration)
-
-        def answer(target: AwsFaultTarget, deployment: Deployment) -> None:
-            _await_answer(stack, target, deployment, narration)
+        from srekv.drill.repair import undo_noted
 
         with _what_exists(narration):
             deployment = stack.up(
-                wait=wait, since=since, guard=refuse_under_way, preflight=preflight, heal=heal, answer=answer
+                wait=wait,
+                since=since,
+                guard=refuse_under_way,
+                preflight=refuse,
+                heal=lambda deployment: undo_noted(stack.fault_target, deployment, narration),
+                answer=lambda target, deployment: _await_answer(stack, target, deployment, narration),
             )
         document = _document(stack, narration)
     screen, settled, now = invocation.screen, stack.run.config, datetime.now(UTC)
@@ -150,11 +143,7 @@ def up(invocation: Invocation, options: Options) -> None:
 
 
 def _plan(invocation: Invocation, options: Options) -> None:
-    """Show what `up` would do and what that costs; a local cloud that was started for this alone ends again.
-
-    Raises:
-        SrekvError: a part of the plan cannot be carried out.
-    """
+    """Show what `up` would do and what that costs; a local cloud that was started for this alone ends again."""
     from srekv.doctor.preflight import refuse
     from srekv.drill.note import refuse_under_way
 
@@ -189,7 +178,6 @@ def _document(stack: Stack, narration: Narration) -> dict[str, Any]:
 
 
 def _connect(invocation: Invocation, options: Options, narration: Narration) -> Stack:
-    """The stack, on a target that is started if need be."""
     new: list[control.Runtime] = []
     with narration.busy("starting the local cloud" if invocation.is_local else "checking the options"):
         config = target_config(invocation, ensure_runtime(invocation, options.settings, options, new.append))

@@ -23,26 +23,16 @@ from srekv.watch.events import extend
 from srekv.watch.model import Event, Snapshot, Timeline
 from srekv.watch.poller import Poller
 
-PULSE_S = 0.25
-"""How often the poller is asked for news and the screen is drawn, wall-clock seconds."""
-
-SHORTEST_PAUSE_S = 1.0
-"""Between two polls, wall-clock seconds: each starts a process on a node, which would disturb what it watches."""
-
-FIRST_S = 10.0
-"""How long a first document waits for every source, wall-clock seconds."""
+PULSE_S = 0.25  # how often the poller is asked for news and the screen is drawn, wall-clock seconds
+FIRST_S = 10.0  # how long a first document waits for every source, wall-clock seconds
 
 Show = Callable[[Timeline], None]
 
 
 def watch(invocation: Invocation, *, every_s: float) -> None:
-    """Show how a stack stands until Ctrl-C, or until the local cloud that it is in has stopped.
+    """Show a stack every so many AWS-equivalent seconds, until Ctrl-C or until the local cloud that it is in stops.
 
     A stack that is removed is reported and waited for: it may come back.
-
-    Args:
-        invocation: which stack, and for whom.
-        every_s: between two polls, AWS-equivalent seconds.
 
     Raises:
         SrekvError: there is no stack at the start, or a part of it is missing.
@@ -64,7 +54,8 @@ def watch(invocation: Invocation, *, every_s: float) -> None:
     # by clients that give up soon: a poll that hangs is worth less than the next one
     stack = replace(stack, run=Run(stack.run.config, stack.run.clients.brisk(), stack.run.watcher))
     config, fault_target = stack.run.config, stack.fault_target
-    pause_s = max(SHORTEST_PAUSE_S, config.wall(every_s))
+    # At least a wall-clock second: each poll starts a process on a node, which would disturb what it watches.
+    pause_s = max(1.0, config.wall(every_s))
     facts = {"stack": config.stack, "target": config.target, "region": config.region, "speed": config.speed}
     poller = Poller(
         fault_target,
@@ -86,13 +77,9 @@ def watch(invocation: Invocation, *, every_s: float) -> None:
 
 
 def follow(snapshot: Callable[[], Snapshot], show: Show, *, pause_s: float, has_stopped: Callable[[], bool]) -> None:
-    """Show one snapshot after the other until there is nothing left to poll.
+    """Show the timeline with each snapshot, `pause_s` wall-clock seconds between two, until the cloud `has_stopped`.
 
-    Args:
-        snapshot: what has been seen by now.
-        show: is given the timeline with each snapshot.
-        pause_s: between two, wall-clock seconds.
-        has_stopped: whether the cloud is gone for good; asked when something cannot be seen.
+    That is asked when something cannot be seen.
     """
     timeline, ended = Timeline(), False
     while not ended:

@@ -35,25 +35,19 @@ ACTIONS = {
 }
 """Each with its sign and style, and how it reads once it is done and in a plan."""
 
-SECTIONS = ("IAM", "Network", "EC2", "DynamoDB", "Route 53", "CloudWatch")
-"""In the order in which a person reads a plan."""
+SECTIONS = ("IAM", "Network", "EC2", "DynamoDB", "Route 53", "CloudWatch")  # as a person reads a plan
 
-BEAT_S = 30.0
-"""Without a terminal: how long a command at work may be silent, seconds."""
+BEAT_S = 30.0  # without a terminal: how long a command at work may be silent, seconds
 
 
 class _Console(Console):
-    """As rich's, but for two things.
-
-    Control characters in what it prints are escapes (in styled text srekv.ui.text escapes them). A closed output is no
-    finding, which rich's own exit code 1 would mean here.
-    """
+    """As rich's, but control characters become escapes (in styled text by srekv.ui.text), a closed output an error."""
 
     def render_str(self, text: str, **settings: Any) -> RichText:
-        """Text that can be laid out, of a string."""
         return super().render_str(visible(text), **settings)
 
     def on_broken_pipe(self) -> None:
+        # a closed output is no finding, which rich's own exit code 1 would mean here
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
     def fall_silent(self) -> None:
@@ -104,7 +98,7 @@ class Screen:
 
     @property
     def shares_terminal(self) -> bool:
-        """Whether stderr is a terminal too on which text may move."""
+        """Whether stderr is a terminal too on which text may move: then one console draws both."""
         return self.moves and self.errors.file.isatty()
 
     def show(self, *parts: RenderableType) -> None:
@@ -119,16 +113,13 @@ class Screen:
 
     def aside(self, text: str) -> None:
         """A line on stderr, whole, also while something moves on the terminal."""
-        self._for_stderr.report(Text(text, "dim"), soft_wrap=True)
+        (self.console if self.shares_terminal else self.errors).report(Text(text, "dim"), soft_wrap=True)
 
     def warn(self, message: str) -> None:
         """Something that needs attention: on stderr, also when quiet."""
-        self._for_stderr.report_labelled("warning: ", message, style="bold yellow")
-
-    @property
-    def _for_stderr(self) -> _Console:
-        """While something may move on stdout: on one and the same terminal one console draws both."""
-        return self.console if self.shares_terminal else self.errors
+        (self.console if self.shares_terminal else self.errors).report_labelled(
+            "warning: ", message, style="bold yellow"
+        )
 
     def document(self, document: Mapping[str, Any], *, indent: int | None = 2) -> None:
         """Results for a script; nothing without JSON. Without indentation it takes one line: one of many."""
@@ -268,8 +259,7 @@ class Narration(Watcher):
     def finished(self, what: str, detail: str = "") -> None:
         """The section or phase is done."""
         with self._lock:
-            task = self._under_way.pop(what, None)
-            if task is not None:
+            if (task := self._under_way.pop(what, None)) is not None:
                 with self._readable():
                     self._live.remove_task(task)
             if detail:
@@ -289,7 +279,6 @@ class Narration(Watcher):
                 self.screen.warn(text)
 
     def _line_with_time(self, *words: str | tuple[str, str]) -> None:
-        """A line that starts with the time since the narration did."""
         self._line(Text.assemble((f"{self.elapsed_s:6.1f} s  ", "dim"), *words))
 
     def _line(self, line: Text) -> None:
@@ -297,11 +286,9 @@ class Narration(Watcher):
         self._last_line = time.monotonic()
         if self.screen.quiet:
             return
+        how: dict[str, Any] = {"no_wrap": True, "overflow": "ellipsis"} if self._moves else {"soft_wrap": True}
         with self._readable():
-            if self._moves:
-                self._live.console.print(line, no_wrap=True, overflow="ellipsis")
-            else:
-                self._live.console.print(line, soft_wrap=True)
+            self._live.console.print(line, **how)
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
@@ -367,9 +354,8 @@ def plan_table(changes: Sequence[Change]) -> Table:
     """What a command would do, one row each, in the order of the lab's sections."""
     table = plain_table("plan", "section", "resource", "fields", whole=("plan", "section"))
     places = {section: place for place, section in enumerate(SECTIONS)}
-    for change in sorted(
-        changes, key=lambda one: (places.get(one.section, len(places)), one.kind, one.name, one.detail)
-    ):
+    ordered = sorted(changes, key=lambda one: (places.get(one.section, len(places)), one.kind, one.name, one.detail))
+    for change in ordered:
         sign, style, _, _ = ACTIONS[change.action]
         resource_id = change.id.rpartition("/")[2]
         name = f"{change.kind} {change.name}" + (f" ({resource_id})" if resource_id not in {"", change.name} else "")
@@ -400,18 +386,13 @@ def changes_json(changes: Sequence[Change]) -> list[dict[str, str]]:
 def nodes_json(deployment: Deployment, healthy: Mapping[str, bool | None]) -> list[dict[str, Any]]:
     """The nodes as the JSON documents show them; `healthy` by node name, None where it is not known."""
     nodes = [asdict(node) | {"port": deployment.port, "healthy": healthy.get(node.name)} for node in deployment.nodes]
-    for node in nodes:
-        del node["private_address"]
-    return nodes
+    return [{name: value for name, value in node.items() if name != "private_address"} for node in nodes]
 
 
 def reach(deployment: Deployment, *, resolver: tuple[str, int]) -> Table:
     """How to reach the service."""
     address, port = resolver
-    ask = f"dig @{address} {deployment.name}" if port == 53 else f"dig @{address} -p {port} {deployment.name}"
-    primary = deployment.node("primary").address
-    return grid(
-        ("url", deployment.url),
-        ("health", f"curl http://{primary}{'' if deployment.port == 80 else f':{deployment.port}'}/health"),
-        ("name", ask),
-    )
+    server = f"@{address}" if port == 53 else f"@{address} -p {port}"
+    place = deployment.node("primary").address + ("" if deployment.port == 80 else f":{deployment.port}")
+    health, ask = f"curl http://{place}/health", f"dig {server} {deployment.name}"
+    return grid(("url", deployment.url), ("health", health), ("name", ask))

@@ -16,15 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """The options before the command that choose the stack.
-
-    Attributes:
-        region: as given, or from the environment; None if neither names one.
-    """
+    """The options before the command that choose the stack."""
 
     target: str
     stack: str
-    region: str | None
+    region: str | None  # as given, or from the environment; None if neither names one
     profile: str | None
 
     def command(self, words: str) -> str:
@@ -51,15 +47,9 @@ class Selection:
 
 @dataclass(frozen=True, kw_only=True)
 class Invocation(Selection):
-    """The options before the command.
+    """The options before the command."""
 
-    Attributes:
-        home: the directory of the local cloud's runtime files.
-        speed: of a local cloud that is started without --speed, as SREKV_SPEED has it.
-        verbose: report every call to AWS.
-    """
-
-    home: Path
+    home: Path  # the directory of the local cloud's runtime files
     screen: Screen
-    verbose: bool = False
-    speed: str = "auto"
+    verbose: bool = False  # report every call to AWS
+    speed: str = "auto"  # of a local cloud that is started without --speed, as SREKV_SPEED has it

@@ -21,24 +21,18 @@ UNHEARD = 141
 
 
 def run(group: click.Group, arguments: Sequence[str], *, debug: bool) -> int:
-    """Run a command line and return its exit code.
-
-    Args:
-        group: the commands.
-        arguments: the words after the program's name.
-        debug: show the traceback of an unexpected error.
-    """
+    """Run the words after the program's name and return the exit code; `debug` shows a defect's traceback."""
     try:
         group.main(args=list(arguments), prog_name="srekv", standalone_mode=False)
     except SrekvError as error:
-        return _failed(error)
+        failure = error
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return UsageError.exit_code
     except click.ClickException as error:
-        return _failed(_refusal(error))
+        failure = _refusal(error)
     except (KeyboardInterrupt, click.Abort):
         with contextlib.suppress(OSError):  # a terminal that was closed interrupts too
             click.echo("interrupted", err=True)
@@ -47,20 +41,18 @@ def run(group: click.Group, arguments: Sequence[str], *, debug: bool) -> int:
         _drop_what_waits()
         return UNHEARD
     except Exception as error:  # noqa: BLE001 - a user never sees a traceback
-        return _failed(_surprise(error, debug=debug))
-    return 0
+        failure = _surprise(error, debug=debug)
+    else:
+        return 0
+    from srekv.ui.console import Screen
+
+    Screen(as_json=False).failed(failure)
+    return failure.exit_code
 
 
 def _drop_what_waits() -> None:
     """What could not be written waits in a buffer; at its end the interpreter would try again, and complain."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _failed(error: SrekvError) -> int:
-    from srekv.ui.console import Screen
-
-    Screen(as_json=False).failed(error)
-    return error.exit_code
 
 
 def _refusal(error: click.ClickException) -> UsageError:
@@ -94,25 +86,15 @@ def _surprise(error: Exception, *, debug: bool) -> SrekvError:
         import traceback
 
         click.echo(visible("".join(traceback.format_exception(error))), err=True)
+    what, why = "internal error", f"{type(error).__name__}: {error}"
+    next_step = "SREKV_DEBUG=1 srekv ... shows where; please report it"
     if isinstance(error, OSError) and error.filename is not None:
-        return SrekvError(
-            f"cannot use {error.filename}",
-            why=error.strerror or str(error),
-            next_step="see who owns it and whether its disk is full, or choose another place",
-        )
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:  # of a stream: a file would have its name here
+        what, why = f"cannot use {error.filename}", error.strerror or str(error)
+        next_step = "see who owns it and whether its disk is full, or choose another place"
+    elif isinstance(error, OSError) and error.errno == errno.ENOSPC:  # of a stream: a file would have its name here
         _drop_what_waits()
-        return SrekvError(
-            "the output cannot be written", why=error.strerror or str(error), next_step="make room where it goes"
-        )
-    if any(kind.__module__.startswith("botocore.") for kind in type(error).__mro__):
-        return SrekvError(
-            "a call to AWS failed",
-            why=str(error).partition("\n")[0],
-            next_step="check AWS_ENDPOINT_URL, HTTPS_PROXY and NO_PROXY, then run the command again",
-        )
-    return SrekvError(
-        "internal error",
-        why=f"{type(error).__name__}: {error}",
-        next_step="SREKV_DEBUG=1 srekv ... shows where; please report it",
-    )
+        what, why, next_step = "the output cannot be written", error.strerror or str(error), "make room where it goes"
+    elif any(kind.__module__.startswith("botocore.") for kind in type(error).__mro__):
+        what, why = "a call to AWS failed", str(error).partition("\n")[0]
+        next_step = "check AWS_ENDPOINT_URL, HTTPS_PROXY and NO_PROXY, then run the command again"
+    return SrekvError(what, why=why, next_step=next_step)

@@ -25,11 +25,7 @@ class Group(click.Group):
 
 
 class LazyGroup(Group):
-    """A group that imports a command's module when the command is called or asked for its help.
-
-    Attributes:
-        package: where the modules are; each is named as its command and has it as `command`.
-    """
+    """A group that imports a command, `command` in the module of its name, when it is called or asked for its help."""
 
     def __init__(self, name: str | None = None, *, package: str, lazy: Mapping[str, str], **settings: Any) -> None:
         super().__init__(name, **settings | {"help": keep_examples(settings.get("help"))})

@@ -22,12 +22,7 @@ def argument(**settings: Any) -> Any:
 
 
 def option(*names: str, **settings: Any) -> Any:
-    """A field of a command's options that a Click option fills.
-
-    Args:
-        names: as they are typed.
-        settings: of the Click option; its default is the field's, and shown.
-    """
+    """A field of a command's options that a Click option of these names fills. Its default is the field's, shown."""
     several = settings.get("multiple") or settings.get("callback") is as_parts
     default = settings.get("default", () if several else False if settings.get("is_flag") else None)
     shown = settings.get("default") not in {None, ""} and default is not True
@@ -44,12 +39,7 @@ class NoOptions:
 
 
 def click_command(name: str, kind: type[O]) -> Callable[[Callable[[click.Context, O], None]], click.Command]:
-    """Make a command of a function, whose docstring is its help.
-
-    Args:
-        name: as it is typed.
-        kind: the dataclass of its options, whose fields `option` and `argument` have made.
-    """
+    """Make a command of a function, whose docstring is its help, and of a dataclass of `option`s and `argument`s."""
     asked: type[Any] = kind
 
     def decorate(work: Callable[[click.Context, O], None]) -> click.Command:
