@@ -118,8 +118,8 @@ class Diagnosis:
             alike.setdefault(replace(finding, subject="", proof=""), []).append(finding)
         once = []
         for kind, same in alike.items():
-            subject = " and ".join(dict.fromkeys(one.subject for one in same))
-            once.append(replace(kind, subject=subject, proof="; ".join(dict.fromkeys(one.proof for one in same))))
+            subjects = " and ".join(dict.fromkeys(one.subject for one in same))
+            once.append(replace(kind, subject=subjects, proof="; ".join(dict.fromkeys(one.proof for one in same))))
         return cls(
             subject=subject,
             findings=tuple(sorted(once, key=lambda one: ORDER.index(one.severity))),
