@@ -86,9 +86,16 @@ def main_group(context: click.Context, /, *, quiet: bool, verbose: bool, **_: st
     """
     if quiet and verbose:
         raise UsageError("--quiet and --verbose exclude each other", next_step="give one of the two")
-    if context.invoked_subcommand is None:
-        _show_the_start(context)
     context.obj = os.environ
+    if context.invoked_subcommand is None:
+        from srekv.local import control
+
+        given = [name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+        if given:
+            raise UsageError("a command is missing", next_step="srekv --help lists them")
+        runs = control.find(control.home(os.environ)) is not None
+        click.echo(START)
+        click.echo(f"Local cloud: {'it runs; srekv status shows what is in it' if runs else 'none runs'}.")
 
 
 START = """\
@@ -104,18 +111,6 @@ Start here, on this machine: no account, no cost.
 On AWS: srekv --target aws up --dry-run shows the plan and what it costs.
 More:   srekv --help, srekv COMMAND --help, srekv completion --help
 """
-
-
-def _show_the_start(context: click.Context) -> None:
-    """What to do first, and whether a local cloud is at work."""
-    from srekv.local import control
-
-    given = [name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
-    if given:
-        raise UsageError("a command is missing", next_step="srekv --help lists them")
-    runs = control.find(control.home(os.environ)) is not None
-    click.echo(START)
-    click.echo(f"Local cloud: {'it runs; srekv status shows what is in it' if runs else 'none runs'}.")
 
 
 def main() -> None:

@@ -161,12 +161,9 @@ class Config:
 
 
 def refuse_unsupported(os: str, *, accepted: bool) -> None:
-    """Refuse new or repaired nodes of an operating system without security fixes, unless that was accepted.
+    """Raise UsageError for new or repaired nodes of a system without security fixes, unless that was accepted.
 
     A stack that has it can still be shown, drilled and removed. Source: https://aws.amazon.com/amazon-linux-2/
-
-    Raises:
-        UsageError: it was not.
     """
     if os == "al2" and not accepted:
         raise UsageError(
@@ -213,11 +210,7 @@ def _refuse_unless_cidr(cidr: str) -> None:
 
 
 def clock_speed(text: str, option: str) -> float | None:
-    """The number in a text such as 5 or 0.5; None for auto.
-
-    Raises:
-        UsageError: it is neither.
-    """
+    """The number in a text such as 5 or 0.5; None for auto; UsageError if it is neither."""
     try:
         return None if text == "auto" else float(text)
     except ValueError:
@@ -231,11 +224,7 @@ def in_units(seconds: float) -> str:
 
 
 def duration(text: str, option: str) -> float:
-    """Seconds in a text such as 90m, 2h, 3d or 1h30m.
-
-    Raises:
-        UsageError: it is none, or longer than LONGEST_DURATION_S.
-    """
+    """Seconds in a text such as 90m, 2h, 3d or 1h30m; UsageError if it is none or over LONGEST_DURATION_S."""
     compact = text.strip().lower().replace(" ", "")
     if not re.fullmatch(r"(?:\d+(?:\.\d+)?[smhd])+", compact):
         raise UsageError(

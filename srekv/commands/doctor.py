@@ -71,12 +71,7 @@ def command(invocation: Invocation, options: Options) -> None:
 
 
 def judge(diagnosis: Diagnosis) -> None:
-    """Exit code 1 for what prevents a failover, 4 for what was not examined.
-
-    Raises:
-        FindingError: something prevents it.
-        UnknownError: the verdict is open.
-    """
+    """Raise FindingError (exit code 1) if something prevents a failover, UnknownError (4) if the verdict is open."""
     if diagnosis.prevents:
         count = f"{len(diagnosis.prevents)} finding{'s' if len(diagnosis.prevents) > 1 else ''}"
         raise FindingError(f"{diagnosis.subject}: {count} in the way")

@@ -96,11 +96,7 @@ class Options:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds of clients by their names of today.
-
-        Raises:
-            UsageError: there is no such kind.
-        """
+        """The kinds of clients by their names of today; UsageError if there is no such kind."""
         kinds = tuple(FORMER_KINDS.get(one, one) for one in self.clients)
         for one in kinds:
             if one not in POLICIES:

@@ -41,11 +41,7 @@ class ObjectiveOptions:
 def read_and_judge(
     screen: Screen, path: Path, objectives: Objectives | None, *, format_: Format | None = None
 ) -> tuple[History, Verdict]:
-    """The history in a file and the verdict over it, with progress on the screen.
-
-    Raises:
-        UsageError: none of its lines is an operation or an event, or one is an operation that srekv cannot judge.
-    """
+    """The history in a file and the verdict over it, with progress on the screen; errors as of `read_history`."""
     from srekv.check.verdict import judge_history
 
     with screen.progress(beat_s=1) as narration:  # seconds that this may be silent at first, without a terminal
@@ -103,12 +99,7 @@ def read_history(path: Path, format_: Format | None = None, *, must_be_one: bool
 
 
 def conclude(verdict: Verdict) -> None:
-    """The exit code of a verdict.
-
-    Raises:
-        FindingError: it is violated.
-        UnknownError: it is inconclusive.
-    """
+    """The exit code of a verdict: raise FindingError if it is violated, UnknownError if it is inconclusive."""
     reason = verdict.decisive
     if reason is None:
         return

@@ -102,11 +102,7 @@ def show(screen: Screen, changes: Sequence[Change], bill: Bill, *, local: bool, 
 
 
 def refuse(changes: Sequence[Change]) -> None:
-    """End the command if a part of the plan cannot be carried out.
-
-    Raises:
-        SrekvError: a field that cannot change differs from what was asked.
-    """
+    """Raise SrekvError if a field that cannot change differs from what was asked."""
     refused = [one for one in changes if one.action == "cannot change"]
     if refused:
         raise SrekvError(

@@ -124,11 +124,7 @@ def open_stack(
 
 
 def require_runtime(invocation: Invocation) -> control.Runtime | None:
-    """The local cloud, which must run by now; None for AWS.
-
-    Raises:
-        SrekvError: it does not run.
-    """
+    """The local cloud; SrekvError if it does not run; None for AWS."""
     if not invocation.is_local:
         return None
     runtime = control.find(invocation.home)

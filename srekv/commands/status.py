@@ -104,11 +104,7 @@ def look(stack: Stack, narration: Narration) -> StackStatus:
 
 
 def status(invocation: Invocation) -> None:
-    """What exists, its health, what the name answers, how it has drifted, and whether a drill left its fault behind.
-
-    Raises:
-        SrekvError: there is no stack, or a part of it is missing.
-    """
+    """Show a stack, and whether a drill left its fault behind; SrekvError if there is none or a part is missing."""
     from srekv.drill.note import left_behind
     from srekv.provision.engine.reading import Reading
 

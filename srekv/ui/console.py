@@ -98,7 +98,7 @@ class Screen:
 
     @property
     def shares_terminal(self) -> bool:
-        """Whether stderr is a terminal too on which text may move: then one console draws both."""
+        """Whether stderr is a terminal too on which text may move."""
         return self.moves and self.errors.file.isatty()
 
     def show(self, *parts: RenderableType) -> None:
@@ -113,13 +113,16 @@ class Screen:
 
     def aside(self, text: str) -> None:
         """A line on stderr, whole, also while something moves on the terminal."""
-        (self.console if self.shares_terminal else self.errors).report(Text(text, "dim"), soft_wrap=True)
+        self._for_stderr.report(Text(text, "dim"), soft_wrap=True)
 
     def warn(self, message: str) -> None:
         """Something that needs attention: on stderr, also when quiet."""
-        (self.console if self.shares_terminal else self.errors).report_labelled(
-            "warning: ", message, style="bold yellow"
-        )
+        self._for_stderr.report_labelled("warning: ", message, style="bold yellow")
+
+    @property
+    def _for_stderr(self) -> _Console:
+        """While something may move on stdout: on one and the same terminal one console draws both."""
+        return self.console if self.shares_terminal else self.errors
 
     def document(self, document: Mapping[str, Any], *, indent: int | None = 2) -> None:
         """Results for a script; nothing without JSON. Without indentation it takes one line: one of many."""
@@ -147,10 +150,7 @@ class Narration(Watcher):
     Its reader may go away, with a terminal or with a `tee` that ended first: the work, and the healing of a fault above
     all, must not fail of that. It continues, and a warning reports it.
 
-    Args:
-        screen: where it goes, an attribute too.
-        dry: what is reported is a plan.
-        beat_s: without a terminal: how long it may be silent, seconds; twice as long each time, up to BEAT_S.
+    With `dry` a plan is reported. Without a terminal it may be silent for `beat_s`, then twice as long, up to BEAT_S.
     """
 
     def __init__(self, screen: Screen, *, dry: bool, beat_s: float = BEAT_S) -> None:

@@ -57,11 +57,7 @@ class OneOf(click.Choice[str]):
     """One of several words; another one is refused with the nearest of them."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The word as it is spelled among the choices.
-
-        Raises:
-            UsageError: it is none of them.
-        """
+        """The word as it is spelled among the choices; UsageError if it is none of them."""
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter:
@@ -73,11 +69,7 @@ class Number(click.FloatRange):
     """A finite number in a range: no figure can be held to NaN, and every figure holds against infinity."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The number.
-
-        Raises:
-            BadParameter: it is none.
-        """
+        """The number; BadParameter if it is none."""
         found: float = super().convert(value, param, ctx)
         if not math.isfinite(found):
             self.fail(f"{value} is not a finite number", param, ctx)
