@@ -53,7 +53,6 @@ def _policy(facts: Facts, record: Record) -> Sequence[Gap] | None:
 
 
 def _health(record: Record) -> str:
-    """What decides about a record set's health."""
     own = f"health check {record.check_id}" if record.check_id else "no health check"
     return f"{own}, EvaluateTargetHealth {str(record.evaluates).lower()}" if record.alias else own
 
@@ -99,7 +98,6 @@ def _check_gaps(facts: Facts, record: Record, check: HealthCheck) -> Iterator[Ga
 
 
 def _reports(facts: Facts, record: Record) -> Sequence[Gap] | None:
-    """What the checkers report now."""
     check = facts.check_of(record)
     if check is None or not record.failover or not check.requests or check.disabled:
         return None
@@ -112,7 +110,6 @@ def _reports(facts: Facts, record: Record) -> Sequence[Gap] | None:
 
 
 def _machine(facts: Facts, record: Record) -> Sequence[Gap] | None:
-    """The machines behind a record's values."""
     if record.alias or not record.failover:
         return None
     unknown = ", ".join(one for one in record.values if one not in facts.hosts)

@@ -75,7 +75,6 @@ class Hosts:
                 yield self._holder(interface), its
 
     def _described(self, *queries: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        """Each instance that these queries find, once."""
         found = [one for query in queries for one in self._pages("describe_instances", "Reservations", **query)]
         return list({one["InstanceId"]: one for one in found}.values())
 

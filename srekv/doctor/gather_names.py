@@ -35,11 +35,7 @@ POLICIES = {
 
 
 def stack_zone(clients: Clients, stack: str) -> str:
-    """The id of the stack's zone.
-
-    Raises:
-        SrekvError: there is none, or the zones cannot be listed.
-    """
+    """The id of the stack's zone; raises SrekvError when there is none, or the zones cannot be listed."""
     with explained("finding the stack's hosted zone"):
         ours = [zone["Id"] for owner, zone in hosted_zones(clients.route53) if owner == stack]
     if not ours:
@@ -48,12 +44,7 @@ def stack_zone(clients: Clients, stack: str) -> str:
 
 
 def read_zone(clients: Clients, zone_id: str) -> Zone:
-    """The hosted zone.
-
-    Raises:
-        UsageError: there is no such zone.
-        SrekvError: it cannot be read.
-    """
+    """The hosted zone; raises UsageError when there is no such zone, SrekvError when it cannot be read."""
     try:
         answer: Any = clients.route53.get_hosted_zone(Id=zone_id)
     except FAILURES as error:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from srekv.doctor.model import Finding, Severity, find
-from srekv.doctor.policies import listed
+from srekv.doctor.reach import listed
 from srekv.doctor.reader import Reader
 from srekv.provision.engine.answers import DENIED, FAILURES, code_of
 from srekv.provision.engine.run import Run

@@ -1,4 +1,4 @@
-"""Who gets through: security groups and network ACLs, evaluated for the health checkers. Pure.
+"""What lets through: security groups and network ACLs the checkers, policies a node's role; each evaluated. Pure.
 
 A security group is stateful: what it lets in may answer. A network ACL is not: its rules are asked in the order of
 their numbers, the first that matches decides, and the answers to the checkers' ephemeral ports are asked again on
@@ -7,9 +7,11 @@ their way out (VPC User Guide, "Control subnet traffic with network access contr
 
 from __future__ import annotations
 
+import fnmatch
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from srekv.doctor.facts import AclEntry, Checkers, GroupRule, span
 
@@ -117,3 +119,34 @@ def _without(networks: Iterable[Network], taken: Sequence[Network]) -> list[Netw
         left.remove(home)
         left += home.address_exclude(block)
     return left
+
+
+def allows(documents: Iterable[Mapping[str, Any]], action: str, resource: str) -> bool:
+    """One Allow and no Deny among all statements; actions are compared without regard to case.
+
+    Conditions are not evaluated: an Allow with a condition does not count and a Deny with one does, the strict sides.
+    """
+    effects = [
+        statement["Effect"]
+        for document in documents
+        for statement in listed(document.get("Statement"))
+        if _matches(statement, "Action", action.lower(), lower=True)
+        and _matches(statement, "Resource", resource)
+        and (statement.get("Effect") == "Deny" or not statement.get("Condition"))
+    ]
+    return "Allow" in effects and "Deny" not in effects
+
+
+def _matches(statement: Mapping[str, Any], member: str, value: str, *, lower: bool = False) -> bool:
+    """Whether a member, or its Not..., matches; IAM's wildcards are * and ?, it knows no [sets]."""
+    named = listed(statement.get(member, statement.get(f"Not{member}")))
+    patterns = [str(one).replace("[", "[[]") for one in named]
+    hit = any(fnmatch.fnmatchcase(value, one.lower() if lower else one) for one in patterns)
+    return hit is (member in statement)
+
+
+def listed(value: Any) -> list[Any]:
+    """A policy's value or list of values as a list."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]

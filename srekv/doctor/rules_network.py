@@ -7,8 +7,7 @@ from typing import Any
 
 from srekv.doctor.facts import LAST, AclEntry, Checkers, Facts, HealthCheck, Host, Record, Subnet, covers
 from srekv.doctor.model import Finding, Objectives, Severity, find
-from srekv.doctor.policies import allows
-from srekv.doctor.reach import EPHEMERAL, Passage, inwards, open_ports, outwards, through_groups
+from srekv.doctor.reach import EPHEMERAL, Passage, allows, inwards, open_ports, outwards, through_groups
 from srekv.errors import CommandLine
 from srekv.provision.permissions import AGENT_ACTIONS, TABLE_ACTIONS
 

@@ -128,11 +128,7 @@ class Invert(Act):
 
 
 def run_all(target: FaultTarget, scripts: dict[Node, str], *, timeout_s: float = COMMAND_S) -> None:
-    """Run each node's script, all at once.
-
-    Raises:
-        SrekvError: one did not run or did not succeed; the others have ended by then.
-    """
+    """Run each node's script, all at once; raises SrekvError, at the end of all, when one did not succeed."""
     calls: list[Callable[[], object]] = [
         partial(_run, target, node, script, timeout_s) for node, script in scripts.items()
     ]
@@ -153,11 +149,7 @@ def _run(target: FaultTarget, node: Node, script: str, timeout_s: float) -> None
 
 
 def attempt_all(calls: Sequence[Callable[[], object]]) -> None:
-    """Make every call, whatever the others do.
-
-    Raises:
-        Exception: the first that was raised.
-    """
+    """Make every call, whatever the others do; then the first exception of them all is raised."""
     errors: list[Exception] = []
     for call in calls:
         try:
@@ -218,11 +210,7 @@ BREAKS = ("stale-reads", "lost-writes")
 
 
 def entry(name: str) -> Entry:
-    """The fault of that name.
-
-    Raises:
-        UsageError: there is none.
-    """
+    """The fault of that name; raises UsageError when there is none."""
     for one in CATALOGUE:
         if name in {one.name, one.former}:
             return one
@@ -252,11 +240,7 @@ class Fault:
             act.inject(target, deployment)
 
     def heal(self, target: FaultTarget, deployment: Deployment) -> None:
-        """Every act backwards; an act that cannot be healed does not keep the others from it.
-
-        Raises:
-            SrekvError: the first that could not be healed.
-        """
+        """Every act backwards; the first that cannot be healed raises SrekvError, once the others have been."""
         attempt_all([partial(act.heal, target, deployment) for act in reversed(self.acts)])
 
 

@@ -91,10 +91,9 @@ def parse(text: str) -> Note | None:
 
 
 def refuse_under_way(text: str, now: float | None = None) -> Note | None:
-    """The note about a fault that has to be healed, None when there is none; `now` is the system's time by default.
+    """The note about a fault that has to be healed, None without one; `now` is the system's time by default.
 
-    Raises:
-        SrekvError: its drill is still going on, and heals it itself.
+    Raises SrekvError when its drill is still going on, and heals it itself.
     """
     now, note = time.time() if now is None else now, parse(text)
     if note is None or not note.under_way(now):

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from srekv.drill.context import FINAL_WAIT_S, require_end
 from srekv.drill.faults import CLEAR, START, attempt_all, run_all
-from srekv.drill.load import FINAL_WAIT_S, require_end
 from srekv.drill.model import Clock, DrillResult, FaultTarget, Narrator, Settings
-from srekv.drill.note import Note, parse, refuse_under_way
+from srekv.drill.note import parse, refuse_under_way
 from srekv.drill.runner import EVENTS, HISTORY
 from srekv.drill.signals import guarded
 from srekv.drill.switch import await_answer, await_health
@@ -24,20 +24,16 @@ from srekv.provision.model import Deployment, Instance
 
 
 def undo_noted(target: FaultTarget, deployment: Deployment, narrator: Narrator) -> None:
-    """Undo the fault that is noted on the deployment, if one is; see `undo`."""
-    note = parse(deployment.fault)
-    if note is not None:
-        undo(target, deployment, note, narrator)
-
-
-def undo(target: FaultTarget, deployment: Deployment, note: Note, narrator: Narrator) -> None:
-    """Bring back everything that any fault takes away, then remove the note. Signals wait until that is done.
+    """If a fault is noted, bring back everything that any takes away, then remove the note. Signals wait until then.
 
     A node that is started here has lost the rest of a fault with its /run, and its service starts with it.
 
     Raises:
         SrekvError: something could not be undone; the rest was, and the note stays.
     """
+    note = parse(deployment.fault)
+    if note is None:
+        return
     narrator.warn(f"the drill {note.run_id} left its fault ({note.fault}, {note.since()}) in the stack: healing it")
     running = [node for node in deployment.nodes if node.state == "running"]
     acts: list[Callable[[], None]] = [
@@ -62,10 +58,9 @@ def heal_left_behind(target: FaultTarget, settings: Settings, narrator: Narrator
         SrekvError: its drill is still going on, or it could not be healed.
     """
     deployment = target.deployment()
-    note = refuse_under_way(deployment.fault, clock.time())
-    if note is None:
+    if refuse_under_way(deployment.fault, clock.time()) is None:
         return False
-    undo(target, deployment, note, narrator)
+    undo_noted(target, deployment, narrator)
     healed = target.deployment()
     target.await_commands([healed.node("secondary")])
     view = vantage(target, settings, healed, healed.node("secondary"))

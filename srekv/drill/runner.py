@@ -8,9 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from srekv.drill.context import DrillContext, Order
+from srekv.drill.context import DrillContext, Order, running_load
 from srekv.drill.faults import Flap
-from srekv.drill.load import running_load
 from srekv.drill.model import Clock, DrillResult, FaultTarget, Narrator, Settings, is_healthy
 from srekv.drill.note import Note, birth, here
 from srekv.drill.observer import CHECK_POLL_S, Observer
@@ -92,11 +91,7 @@ def _carry_out(context: DrillContext, history: Path) -> DrillResult:
 
 
 def _await_steady_state(context: DrillContext) -> None:
-    """No fault noted, both checks healthy, the name answers the primary, a write is read back.
-
-    Raises:
-        SrekvError: it is not so, after STEADY_WAIT_S.
-    """
+    """No fault noted, both checks healthy, the name answers the primary, a write is read back; or SrekvError."""
     if context.deployment.fault:
         heals = CommandLine("srekv up") + " heals it"
         raise SrekvError("a fault is still in the stack", why=context.deployment.fault, next_step=heals)
@@ -157,8 +152,7 @@ def _endure(context: DrillContext) -> None:
 def _flap(context: DrillContext, flap: Flap) -> None:
     """Down for much less than threshold failures take, up for long enough that every checker sees it.
 
-    Raises:
-        UnknownError: the service was away for longer, and the check noticed: that proves nothing.
+    Raises UnknownError when the service was away for longer, and the check noticed: that proves nothing.
     """
     clock, settings, primary = context.clock, context.settings, context.primary
     check = context.deployment.check("primary")
@@ -194,12 +188,9 @@ def _recover(context: DrillContext) -> None:
 
 
 def _carry_out_fault(context: DrillContext) -> None:
-    """Inject the fault, endure it, and heal it, whatever happens: a signal at any moment ends it, and heals first.
+    """Inject the fault, endure it, and heal it, whatever happens: a signal at any moment interrupts, and heals first.
 
     An error of the healing itself is raised only when nothing else is; otherwise the narrator is warned.
-
-    Raises:
-        KeyboardInterrupt: a signal came.
     """
     patience: Advice = f"healing {context.title} first; kill -9 ends this at once, and "
     patience += CommandLine("srekv up") + " heals then"
@@ -238,7 +229,6 @@ def _inject(context: DrillContext) -> None:
 
 
 def _heal(context: DrillContext) -> None:
-    """Undo the fault, then remove the note."""
     with context.phase(f"heal: {context.title}"):
         begin, primary = context.clock.time(), context.primary
         context.order.fault.heal(context.fault_target, context.deployment)

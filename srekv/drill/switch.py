@@ -18,12 +18,9 @@ BOOT_WAIT_S = 600.0
 
 
 def fail_over(target: FaultTarget, settings: Settings, narrator: Narrator, *, clock: Clock = time) -> Switch:
-    """Stop the primary and wait until the name answers the secondary.
+    """Stop the primary and wait until the name answers the secondary; `fail_back` starts it again.
 
-    The primary stays stopped; `fail_back` starts it again.
-
-    Raises:
-        FindingError: the name did not switch in time.
+    Raises FindingError when the name did not switch in time.
     """
     deployment = target.deployment()
     primary, secondary = deployment.node("primary"), deployment.node("secondary")
@@ -74,8 +71,7 @@ def poll(
 def await_health(view: Vantage, node: Node, settings: Settings, clock: Clock) -> None:
     """Wait until the node itself answers /health with 200, asked from the vantage point by its public address.
 
-    Raises:
-        TimeoutExceeded: not within BOOT_WAIT_S.
+    Raises TimeoutExceeded after BOOT_WAIT_S.
     """
 
     def complaint() -> str:
@@ -93,11 +89,7 @@ def await_health(view: Vantage, node: Node, settings: Settings, clock: Clock) ->
 
 
 def await_answer(view: Vantage, node: Node, settings: Settings, deployment: Deployment, narrator: Narrator) -> None:
-    """Wait until the name answers that node's address and nothing else.
-
-    Raises:
-        FindingError: it did not in time.
-    """
+    """Wait until the name answers that node's address and nothing else; raises FindingError if not in time."""
     phase = f"the name switches to {node.name}"
     narrator.started(phase)
     wait_s = switch_wait_s(settings, deployment)

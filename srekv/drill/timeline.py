@@ -85,11 +85,7 @@ class Timeline:
         return min(times), max(times)
 
     def merged(self, history: bytes) -> bytes:
-        """The history with our events appended, on its clock, and the `eof` that counts its lines.
-
-        Raises:
-            SrekvError: the history has no beginning.
-        """
+        """The history, our events on its clock, and the `eof` that counts its lines; SrekvError if it has no start."""
         start = _start(history)
         lines = []
         for at, members in self._events:

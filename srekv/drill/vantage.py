@@ -204,11 +204,7 @@ class Vantage:
         self._probe("conclude", _history(run_id), work_s=CONCLUDE_S)
 
     def fetch_history(self, run_id: str) -> bytes:
-        """The whole history, piece by piece.
-
-        Raises:
-            SrekvError: there is none, or a piece arrived damaged.
-        """
+        """The whole history, piece by piece; raises SrekvError when there is none, or a piece arrived damaged."""
         history = self._fetch(_history(run_id))
         if history is None:
             raise SrekvError(

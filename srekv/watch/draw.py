@@ -73,7 +73,6 @@ def _cut(*parts: str | Text | tuple[str, str]) -> Text:
 
 
 def _answer_lines(timeline: Timeline, last: Snapshot) -> list[Text]:
-    """What the name answers, since when, and what it answered before."""
     name = last.stack.value.name if last.stack.value else "the name"
     service = last.service.value
     if service is None:
@@ -134,7 +133,6 @@ def _aligned(headings: Sequence[str], rows: Sequence[Sequence[Text]]) -> list[Te
 
 
 def _request_line(seen: ServiceSample) -> Text:
-    """All requests of one poll."""
     parts: list[str | tuple[str, str]] = [clock(seen.at)]
     for request in seen.requests:
         works = f"{request.status} {request.node or request.address}"

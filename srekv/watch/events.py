@@ -36,12 +36,8 @@ def _problem_events(before: Snapshot, after: Snapshot) -> Iterator[Event]:
     for problem in after.problems:
         if problem not in before.problems:
             yield _event(after.at, "stack", problem, good=False)
-    for what, was, now in (
-        ("the stack", before.stack, after.stack),
-        ("the health checks", before.health, after.health),
-        ("the name", before.service, after.service),
-    ):
-        if was.problem and not now.problem:
+    for what, now in after.samples.items():
+        if before.samples[what].problem and not now.problem:
             yield _event(now.at or after.at, "stack", f"{what} can be seen again", good=True)
 
 
@@ -87,7 +83,6 @@ def _health_events(before: Snapshot, after: Snapshot) -> Iterator[Event]:
 
 
 def _verdict(now: CheckSample) -> str:
-    """What Route 53 makes of the reports."""
     if now.check.disabled:
         text = "healthy: its check is disabled"
     elif now.healthy:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from srekv.provision.model import Check, Deployment
 
@@ -99,10 +99,14 @@ class Snapshot:
     service: Sample[ServiceSample] = field(default_factory=Sample)
 
     @property
+    def samples(self) -> dict[str, Sample[Any]]:
+        """What a person calls each source."""
+        return {"the stack": self.stack, "the health checks": self.health, "the name": self.service}
+
+    @property
     def problems(self) -> tuple[str, ...]:
         """What cannot be seen now, and why."""
-        named = (("the stack", self.stack), ("the health checks", self.health), ("the name", self.service))
-        return tuple(f"cannot see {what}: {sample.problem}" for what, sample in named if sample.problem)
+        return tuple(f"cannot see {what}: {one.problem}" for what, one in self.samples.items() if one.problem)
 
     def check_of(self, address: str) -> CheckSample | None:
         """What is known of the check that watches this address."""

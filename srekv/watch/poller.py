@@ -125,11 +125,7 @@ class CheckPoller:
         self._has_begun = False
 
     def poll(self, checks: tuple[Check, ...]) -> tuple[CheckSample, ...]:
-        """Ask for the check that has waited longest; the first time for each.
-
-        Raises:
-            SrekvError: no answer.
-        """
+        """Ask for the check that has waited longest; the first time for each. Raises SrekvError without an answer."""
         self._samples = {check.id: self._samples[check.id] for check in checks if check.id in self._samples}
         unseen = [check for check in checks if check.id not in self._samples]
         for check in unseen or sorted(checks, key=lambda one: self._samples[one.id].at)[:1]:
@@ -165,11 +161,7 @@ class ServicePoller:
         self._views: dict[tuple[str, str, int], Vantage] = {}
 
     def poll(self, deployment: Deployment) -> ServiceSample:
-        """Ask once.
-
-        Raises:
-            SrekvError: no node runs, or the one that does takes no commands.
-        """
+        """Ask once; raises SrekvError when no node runs, or the one that does takes no commands."""
         node = next((one for one in reversed(deployment.nodes) if one.state == "running"), None)
         if node is None:
             raise SrekvError("no node runs that could be asked")

@@ -61,7 +61,7 @@ PURE = (
     *("config", "errors", "prices", "route53", "provision.model", "provision.engine.denial", "provision.permissions"),
     *("drill.events", "drill.model", "local.geography", "local.routing", "local.model", "local.names", "report.data"),
     *("watch.draw", "watch.events", "watch.model", "doctor.examined", "doctor.facts", "doctor.model"),
-    *("doctor.policies", "doctor.reach", "doctor.rules", "doctor.rules_network", "doctor.rules_records", "check"),
+    *("doctor.reach", "doctor.rules", "doctor.rules_network", "doctor.rules_records", "check"),
 )
 """Modules without a clock, sockets, processes or clients of their own."""
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from srekv.doctor.permissions import Permissions, permission_findings, questions
-from srekv.doctor.policies import allows
+from srekv.doctor.reach import allows
 from srekv.provision.permissions import operator_actions, operator_policy
 
 TABLE = "arn:aws:dynamodb:us-east-1:123456789012:table/SREKeyValue"
