@@ -33,10 +33,8 @@ _SPREAD = 0.02  # the share of the interval by which a prober's pace may be fast
 class Checkers:
     """Runs the probers of every health check; all methods belong to the event loop's thread.
 
-    Args:
-        speed: how much faster than AWS the clock runs; divides every interval and time-out.
-        on_change: called without arguments whenever the verdict on a check has changed.
-        seed: makes the probers' moments repeatable; None for real randomness.
+    `speed` divides every interval and time-out; `on_change` is called whenever the verdict on a check has changed;
+    `seed` makes the probers' moments repeatable.
     """
 
     def __init__(self, *, speed: float, on_change: Callable[[], None], seed: int | None = None) -> None:

@@ -50,8 +50,8 @@ async def data_plane(runtime: Runtime, link: AsyncLink) -> AsyncIterator[dict[st
     )
     machines = Machines(
         runtime,
+        gateway,
         on_state=report_state,
-        on_uplinks=lambda: gateway.apply(machines.uplinks()),
         credentials=lambda machine: link.call("credentials", machine=machine),
     )
     async with AsyncExitStack() as parts:  # each is closed before those that it needs

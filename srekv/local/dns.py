@@ -26,14 +26,10 @@ _TCP_IDLE = 10.0  # wall seconds without a query before a TCP connection is clos
 
 
 class NameServers:
-    """Serves hosted zones; all methods belong to the event loop's thread.
+    """Serves hosted zones at the address and port of each server; all methods belong to the event loop's thread.
 
-    Args:
-        authoritative: address and port of the zones' name server.
-        resolver: address and port of the caching resolver.
-        speed: how much faster than AWS the clock runs.
-        healthy: the verdict on a health check, by its id; asked when zones or health have changed, never per query.
-        seed: makes the choice among weighted and multivalue answer records repeatable; None for real randomness.
+    `healthy` is the verdict on a health check, by its id, asked when zones or health have changed, never per query;
+    `seed` makes the choice among weighted and multivalue answer records repeatable.
     """
 
     def __init__(

@@ -133,14 +133,11 @@ class _Listener:
                     self._loop.remove_reader(self._sock.fileno())
                     self._loop.call_later(_OUT_OF_DESCRIPTORS_PAUSE, self._watch)
                 return
-            self._join(client, machine)
-
-    def _join(self, client: socket.socket, machine: Place) -> None:
-        with contextlib.suppress(OSError):  # out of file descriptors between the two ends
-            if not is_foreign(machine):
-                self._relays.add(_Relay(client, machine, self._relays.discard))
-                return
-        _close_with_reset(client)
+            with contextlib.suppress(OSError):  # out of file descriptors between the two ends
+                if not is_foreign(machine):
+                    self._relays.add(_Relay(client, machine, self._relays.discard))
+                    continue
+            _close_with_reset(client)
 
     def _swallow(self) -> None:
         """Shrink the accept queue to nothing and fill it: from here on Linux drops SYNs."""

@@ -27,10 +27,8 @@ from srekv.local.runtime import ACCOUNT
 PORT = 1338  # where it listens on a machine's private address (the real one is port 80 of 169.254.169.254)
 ADDRESS = "169.254.169.254"  # its address on EC2, which a machine's programs use
 
-VPC_CIDR = "172.31.0.0/16"
 TOKEN_PATH = "/latest/api/token"  # noqa: S105 - a path
 TTL_HEADER = "x-aws-ec2-metadata-token-ttl-seconds"
-LONGEST_TTL_S = 21600
 REFRESH_S = 300  # credentials are renewed when they have less than this left, wall-clock seconds
 
 _ROLES = "/latest/meta-data/iam/security-credentials"
@@ -95,7 +93,7 @@ class MetadataService:
         if "x-forwarded-for" in headers:
             return Response(403)
         ttl = headers.get(TTL_HEADER, "")
-        if not ttl.isdigit() or not 1 <= int(ttl) <= LONGEST_TTL_S:
+        if not ttl.isdigit() or not 1 <= int(ttl) <= 21600:
             return Response(400)
         now = time.monotonic()
         self._tokens = {token: end for token, end in self._tokens.items() if end > now}
@@ -156,7 +154,7 @@ def documents(machine: Machine) -> dict[str, str]:
         f"{meta}/placement/availability-zone": machine.zone,
         f"{meta}/placement/region": region,
         f"{meta}/network/interfaces/macs": f"{mac}/",
-        f"{interface}/vpc-ipv4-cidr-block": VPC_CIDR,
+        f"{interface}/vpc-ipv4-cidr-block": "172.31.0.0/16",
         f"{interface}/local-ipv4s": machine.private_address,
         "/latest/dynamic/instance-identity/document": json.dumps(identity, indent=2),
     }

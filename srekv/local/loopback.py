@@ -17,9 +17,6 @@ _HOST = re.compile(r"(\[[\da-fA-F:]+\]|[\w.-]+)(?::\d+)?", re.ASCII)
 _NETLINK_SOCK_DIAG = 4
 _SOCK_DIAG_BY_FAMILY = 20
 _MAPPED = b"\0" * 10 + b"\xff\xff"  # before an IPv4 address that an IPv6 socket is connected to, as Java's are
-_NO_PEER = ("0.0.0.0", 0)  # noqa: S104 - what a listening socket is connected to
-_ANY_COOKIE = b"\xff" * 8
-_UID_AND_INODE = struct.Struct("=II")
 _AT = 16 + 4 + 48 + 12  # after netlink's header and, of inet_diag_msg, four bytes, the socket's id and three numbers
 
 
@@ -58,7 +55,7 @@ def is_foreign(place: Place) -> bool:
     if sys.platform != "linux":
         return False
     with contextlib.suppress(OSError):  # as if no program listens there, or in owner()
-        return ask_kernel(_NO_PEER, place) != os.geteuid()
+        return ask_kernel(("0.0.0.0", 0), place) != os.geteuid()  # noqa: S104 - a listening socket's peer
     return False
 
 
@@ -74,14 +71,14 @@ def ask_kernel(own: Place, peer: Place) -> int | None:
     """As `owner`, from sock_diag(7): one socket is looked up, which takes 30 us. Raises OSError."""
     ends = struct.pack("!HH4s12x4s12x", peer[1], own[1], socket.inet_aton(peer[0]), socket.inet_aton(own[0]))
     kind = struct.pack("=BBBxI", socket.AF_INET, socket.IPPROTO_TCP, 0, 0xFFFFFFFF)  # in whatever state
-    body = kind + ends + struct.pack("=I", 0) + _ANY_COOKIE
+    body = kind + ends + struct.pack("=I", 0) + b"\xff" * 8  # any cookie
     head = struct.pack("=IHHII", 16 + len(body), _SOCK_DIAG_BY_FAMILY, 1, 0, 0)
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as kernel:
         kernel.send(head + body)
         answer = kernel.recv(4096, socket.MSG_DONTWAIT)
     if struct.unpack_from("=H", answer, 4)[0] != _SOCK_DIAG_BY_FAMILY:
         raise OSError(-struct.unpack_from("=i", answer, 16)[0], "sock_diag")
-    return _of_open(*_UID_AND_INODE.unpack_from(answer, _AT))
+    return _of_open(*struct.unpack_from("=II", answer, _AT))
 
 
 def read_table(own: Place, peer: Place) -> int | None:

@@ -24,7 +24,7 @@ import yaml
 
 from srekv.local import imds
 from srekv.local.asynclink import AsyncLink
-from srekv.local.gateway import Uplink
+from srekv.local.gateway import Gateway, Uplink
 from srekv.local.link import FD_VARIABLE, LinkClosedError, LinkError
 from srekv.local.machine import shims
 from srekv.local.machine.host import CONSOLE
@@ -39,30 +39,21 @@ SHUTDOWN_S = 10.0  # longest orderly shutdown, wall-clock seconds; then the plug
 LAST_PATIENCE_S = 2.0  # the same when the whole cloud ends
 INIT_END_S = 2.0  # longest end of a machine's init once its link is closed, wall-clock seconds
 
+_OnState = Callable[[str, State], None]
 Credentials = Callable[[str], Awaitable[dict[str, str] | None]]
 
 
 class Machines:
-    """Runs the machines; every method belongs to the event loop's thread.
+    """Runs the machines behind a gateway; every method belongs to the event loop's thread.
 
-    Args:
-        runtime: the cloud that they belong to; its directory is the one that machines use.
-        on_state: receives a machine's id and new state.
-        on_uplinks: called when `uplinks()` changed.
-        credentials: returns fresh credentials of a machine's role, by its id.
+    `on_state` receives a machine's id and new state; `credentials` returns fresh ones of a machine's role, by its id.
+    The runtime's directory is the one that machines use.
     """
 
-    def __init__(
-        self,
-        runtime: Runtime,
-        *,
-        on_state: Callable[[str, State], None],
-        on_uplinks: Callable[[], None],
-        credentials: Credentials,
-    ) -> None:
+    def __init__(self, runtime: Runtime, gateway: Gateway, *, on_state: _OnState, credentials: Credentials) -> None:
         self._runtime = runtime
         self._on_state = on_state
-        self._on_uplinks = on_uplinks
+        self._gateway = gateway
         self._credentials = credentials
         self._runners: dict[str, _Runner] = {}
         self._silent: dict[str, tuple[int, ...]] = {}
@@ -82,14 +73,15 @@ class Machines:
         for machine_id in self._runners.keys() - wanted.keys():
             runner = self._runners[machine_id]
             runner.want(replace(runner.machine, state="terminated"))
-        self._on_uplinks()
+        self._route()
 
-    def uplinks(self) -> list[Uplink]:
-        """What the gateway is to do; the address of a terminated machine swallows SYNs until another machine has it."""
+    def _route(self) -> None:
+        """Tell the gateway; the address of a terminated machine swallows SYNs until another machine has it."""
         alive = [link for runner in self._runners.values() if (link := runner.uplink()) is not None]
         self._silent |= {link.public: link.ports for link in alive}
         gone = self._silent.keys() - {link.public for link in alive}
-        return alive + [Uplink(public=one, private="", ports=self._silent[one], up=False) for one in sorted(gone)]
+        alive += [Uplink(public=one, private="", ports=self._silent[one], up=False) for one in sorted(gone)]
+        self._gateway.apply(alive)
 
     async def run(self, machine: str, command: str, script: str, timeout_s: float) -> dict[str, Any]:
         """Run a script in a machine; the answer of init's `run`. Raises LinkError when it is not running."""
@@ -119,7 +111,7 @@ class Machines:
     def _change_state(self, machine: str, state: State) -> None:
         if state == "terminated":
             self._runners.pop(machine, None)
-        self._on_uplinks()
+        self._route()
         self._on_state(machine, state)
 
     def _free_address(self) -> str:
@@ -134,12 +126,7 @@ class _Runner:
     """One machine: its wanted states, its init process with the link to it, its metadata service."""
 
     def __init__(
-        self,
-        runtime: Runtime,
-        machine: Machine,
-        address: str,
-        credentials: Credentials,
-        on_state: Callable[[str, State], None],
+        self, runtime: Runtime, machine: Machine, address: str, credentials: Credentials, on_state: _OnState
     ) -> None:
         self.machine = machine
         self.address = address

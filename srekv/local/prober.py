@@ -85,10 +85,15 @@ async def _look(check: HealthCheck, source: str, speed: float) -> str:
     try:
         if check.type == "TCP":
             return "The health check endpoint accepted the connection."
-        writer.write(_request(check))
+        path = check.path if check.path.startswith("/") else f"/{check.path}"
+        host = check.host or (check.address if check.port == 80 else f"{check.address}:{check.port}")
+        agent = f"Amazon-Route53-Health-Check-Service (ref {check.id})"
+        request = (
+            f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nUser-Agent: {agent}\r\nAccept: */*\r\n\r\n"
+        )
+        writer.write(request.encode())
         late = "The connection was made, but no HTTP status came within 2 seconds."
-        head = await _within(_RESPONSE / speed, _read_head(reader), late)
-        status = _status(head)
+        status, head = await _within(_RESPONSE / speed, _read_status(reader), late)
         if check.type.endswith("_STR_MATCH"):
             await _within(_RESPONSE / speed, _find(check.search.encode(), head, reader), _NO_STRING)
         return status
@@ -145,22 +150,12 @@ async def _connect(check: HealthCheck, source: str) -> tuple[asyncio.StreamReade
         raise
 
 
-def _request(check: HealthCheck) -> bytes:
-    host = check.host or (check.address if check.port == 80 else f"{check.address}:{check.port}")
-    path = check.path if check.path.startswith("/") else f"/{check.path}"
-    agent = f"Amazon-Route53-Health-Check-Service (ref {check.id})"
-    lines = (f"GET {path} HTTP/1.1", f"Host: {host}", "Connection: close", f"User-Agent: {agent}", "Accept: */*", "")
-    return "".join(f"{line}\r\n" for line in lines).encode()
-
-
-async def _read_head(reader: asyncio.StreamReader) -> str:
+async def _read_status(reader: asyncio.StreamReader) -> tuple[str, str]:
+    """What the status says, and the whole head."""
     try:
-        return (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
         raise _FailedError(_BAD_ANSWER) from None
-
-
-def _status(head: str) -> str:
     first, *headers = head[:-4].split("\r\n")
     status = _STATUS_LINE.fullmatch(first)
     if status is None or not all(_HEADER_LINE.fullmatch(line) for line in headers):
@@ -168,7 +163,7 @@ def _status(head: str) -> str:
     text = f"HTTP Status Code {status[1]}, {status[2] or ''}".rstrip(", ")
     if status[1][0] not in "23":
         raise _FailedError(text)
-    return text
+    return text, head
 
 
 async def _find(wanted: bytes, head: str, reader: asyncio.StreamReader) -> None:

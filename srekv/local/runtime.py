@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import grp
 import json
 import os
@@ -60,23 +61,18 @@ class Runtime:
 
 def home(environ: Mapping[str, str]) -> Path:
     """The runtime directory: below $SREKV_HOME, else below XDG's state directory."""
-    if environ.get("SREKV_HOME"):
-        base = Path(environ["SREKV_HOME"])
-    elif environ.get("XDG_STATE_HOME"):
-        base = Path(environ["XDG_STATE_HOME"], "srekv")
-    else:
-        base = Path(environ.get("HOME") or Path.home(), ".local", "state", "srekv")
-    return base.absolute() / "local"
+    states = environ.get("XDG_STATE_HOME") or Path(environ.get("HOME") or Path.home(), ".local", "state")
+    base = environ.get("SREKV_HOME") or Path(states, "srekv")
+    return Path(base).absolute() / "local"
 
 
 def write(runtime: Runtime) -> None:
     """Store the description, readable by its owner alone, all at once."""
     path = runtime.directory / RUNTIME
     fresh = path.with_suffix(".new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        os.fchmod(descriptor, 0o600)
-        json.dump({**asdict(runtime), "directory": str(runtime.directory)}, file, indent=1)
+    fresh.touch(mode=0o600)
+    fresh.chmod(0o600)
+    fresh.write_text(json.dumps({**asdict(runtime), "directory": str(runtime.directory)}, indent=1))
     fresh.replace(path)
 
 
@@ -107,8 +103,6 @@ def locked(path: Path, *, timeout_s: float) -> Iterator[bool]:
 
 def try_lock(descriptor: int) -> bool:
     """Lock an open file until it is closed; False when another process has it."""
-    import fcntl
-
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -45,7 +45,6 @@ _NEEDED_HOSTS = (1, 2, 3, 64, 65, 128, 129, 130, 131)
 """Addresses that two nodes use; those that a system without a whole 127.0.0.0/8 must be given."""
 
 _CHILD_END_S = 5.0
-_PLAIN = re.compile(r"[\w./+@,=-]+", re.ASCII)
 
 # Which speed this machine keeps follows from how long a small piece of work takes while the local cloud starts. At
 # speed 10 a client's timeout of 2 s is 0.2 s, and 20 requests a second are 200: what counts is how much work the
@@ -102,7 +101,7 @@ def plain_name(directory: Path) -> Iterator[Path]:
     The link lies in /tmp, which never has a space, in a directory of its own that no other user can enter. That one is
     locked: systemd-tmpfiles removes what is old there, and so frees its name, but nothing locked (tmpfiles.d(5)).
     """
-    if _PLAIN.fullmatch(str(directory)):
+    if re.fullmatch(r"[\w./+@,=-]+", str(directory), re.ASCII):
         yield directory
         return
     with tempfile.TemporaryDirectory(prefix="srekv-", dir="/tmp") as place:

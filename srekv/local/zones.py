@@ -66,13 +66,7 @@ Lookup = Callable[[dns.name.Name, dns.rdatatype.RdataType], Answer]
 
 
 def follow(name: dns.name.Name, kind: dns.rdatatype.RdataType, step: Lookup) -> Answer:
-    """Look up a name, and what its CNAME leads to.
-
-    Args:
-        name: where the chain starts.
-        kind: the type wanted at its end.
-        step: answers for one name alone, with a CNAME that stands there for every other type.
-    """
+    """Look up a name, and what its CNAME leads to; `step` answers for one name alone, maybe with a CNAME."""
     chain: tuple[RecordSet, ...] = ()
     while True:
         found = step(name, kind)
@@ -91,12 +85,10 @@ def follow(name: dns.name.Name, kind: dns.rdatatype.RdataType, step: Lookup) -> 
 
 
 class ZoneTable:
-    """Every hosted zone, ready to be asked.
+    """Every hosted zone, ready to be asked. A value that is not valid DNS is logged and left out.
 
-    Args:
-        zones: the hosted zones. A value that is not valid DNS is logged and left out.
-        healthy: the verdict on a health check, by its id; asked now, for every record.
-        dice: chooses among weighted and multivalue answer records, for each query anew.
+    `healthy` is the verdict on a health check, by its id; `dice` chooses among weighted and multivalue answer records,
+    for each query anew.
     """
 
     def __init__(self, zones: Iterable[Zone], healthy: Callable[[str], bool], dice: random.Random) -> None:
@@ -222,10 +214,7 @@ class Resolver:
     Recorded on AWS: a negative answer is kept for at most 300 s whatever the zone says, and comes from the cache
     without its SOA.
 
-    Args:
-        ask: the zones' name server, which answers for one name at a time with TTLs in AWS-equivalent seconds.
-        speed: how much faster than AWS the clock runs.
-        clock: monotonic wall seconds.
+    `ask` answers for one name, with TTLs in AWS-equivalent seconds; `clock` is in monotonic wall seconds.
     """
 
     def __init__(self, ask: Lookup, *, speed: float, clock: Callable[[], float]) -> None:

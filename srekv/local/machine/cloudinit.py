@@ -17,7 +17,7 @@ import binascii
 import posixpath
 import re
 import string
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from srekv.local.machine.parts import ARCHIVE, CONFIG, HOOK, KINDS, SCRIPT, Part, Room, StopError, load_yaml, split
@@ -32,6 +32,7 @@ PER_BOOT, PER_INSTANCE, PER_ONCE = (f"{SCRIPT}-per-{often}" for often in ("boot"
 _IN_NAMES = frozenset(f"_-.(){string.ascii_letters}{string.digits}")
 
 _Merger = tuple[str, Collection[str]]  # the type that it merges, and its options
+_Mergers = Mapping[str, Collection[str]]
 
 
 class File(NamedTuple):
@@ -203,15 +204,15 @@ def _is_true(entry: Mapping[str, Any], name: str) -> bool:
     return value if isinstance(value, bool) else str(value).lower().strip() in ("true", "1", "on", "yes")
 
 
-def _mergers_of(config: dict[str, Any], header: str) -> tuple[_Merger, ...]:
+def _mergers_of(config: dict[str, Any], header: str) -> _Mergers:
     """Those that a part names itself, which are taken out of it, and in its header. Raises ValueError and others."""
     how = config.pop("merge_how", None)
     how = config.pop("merge_type", None) if how is None else how
     own = _parse_mergers(how) if isinstance(how, str) else [_as_merger(one) for one in how or ()]
-    mergers = (*own, *_parse_mergers(header))
-    if unknown := {name for name, _ in mergers} - {"dict", "list", "str"}:
+    mergers = dict(reversed((*own, *_parse_mergers(header))))  # the first of a name counts
+    if unknown := mergers.keys() - {"dict", "list", "str"}:
         raise ValueError(f"no merger is called {', '.join(sorted(unknown))}")
-    return mergers or (("dict", ("replace",)), ("list", ()), ("str", ()))
+    return mergers or {"dict": ("replace",), "list": (), "str": ()}
 
 
 def _parse_mergers(text: str) -> list[_Merger]:
@@ -232,21 +233,20 @@ def _as_merger(one: Any) -> _Merger:
     return one[0].removeprefix("m_"), one[1:]
 
 
-def _merge(mergers: Sequence[_Merger], old: Any, new: Any) -> Any:
+def _merge(mergers: _Mergers, old: Any, new: Any) -> Any:
     """What becomes of the old value when the new one comes; what no merger is for stays."""
     kind = type(old).__name__
-    options = next((options for name, options in mergers if name == kind), None)
-    if options is None:
+    if kind not in mergers:
         return old
     if kind == "str":
-        return old + new if "append" in options else new
-    return (_merge_dicts if kind == "dict" else _merge_lists)(mergers, old, new, options)
+        return old + new if "append" in mergers[kind] else new
+    return (_merge_dicts if kind == "dict" else _merge_lists)(mergers, old, new)
 
 
-def _merge_dicts(mergers: Sequence[_Merger], old: dict[Any, Any], new: Any, options: Collection[str]) -> dict[Any, Any]:
+def _merge_dicts(mergers: _Mergers, old: dict[Any, Any], new: Any) -> dict[Any, Any]:
     if not isinstance(new, dict):
         return old
-    merged = dict(old)
+    options, merged = mergers["dict"], dict(old)
     for key, value in new.items():
         if key not in old:
             merged[key] = value
@@ -259,7 +259,8 @@ def _merge_dicts(mergers: Sequence[_Merger], old: dict[Any, Any], new: Any, opti
     return merged
 
 
-def _merge_lists(mergers: Sequence[_Merger], old: list[Any], new: Any, options: Collection[str]) -> Any:
+def _merge_lists(mergers: _Mergers, old: list[Any], new: Any) -> Any:
+    options = mergers["list"]
     how = next((one for one in ("append", "prepend", "replace", "no_replace") if one in options), "replace")
     if how == "replace" and not isinstance(new, list):
         return new

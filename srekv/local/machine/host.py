@@ -22,9 +22,9 @@ from srekv.local.machine import shims
 
 CONSOLE = "console.log"  # its name in a machine's directory
 
-SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-MOVED = ("etc", "opt", "srv", "var", "home", "root", "run", "tmp", "usr/local")
+_MOVED = "etc|opt|srv|var|home|root|run|tmp|usr/local"
 """The directories that a machine owns; everything else (/bin, /dev, /usr/lib ...) is the host's."""
 
 SKELETON = (
@@ -37,7 +37,6 @@ _REAP_S = 2.0
 
 _START = r"(?<![\w./\-~})*])"
 _END = r"(?![\w.-])"
-_SYSTEM_BIN = r"/(?:usr/)?s?bin/"
 
 
 class Rewriter:
@@ -47,12 +46,11 @@ class Rewriter:
         self.root = root
         self._shims = str(shims)
         kept = "|".join(re.escape(str(path)) for path in (root, shims))
-        moved = "|".join(MOVED)
         commands = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
         self._pattern = re.compile(
-            rf"(?P<keep>(?:{kept})(?![\w.-]))"
-            rf"|{_START}(?P<moved>/(?:{moved})){_END}"
-            rf"|{_START}{_SYSTEM_BIN}(?P<command>{commands or '(?!)'}){_END}"
+            rf"(?P<keep>(?:{kept}){_END})"
+            rf"|{_START}(?P<moved>/(?:{_MOVED})){_END}"
+            rf"|{_START}/(?:usr/)?s?bin/(?P<command>{commands or '(?!)'}){_END}"
         )
 
     def text(self, text: str) -> str:
@@ -81,11 +79,8 @@ def is_shell(text: str) -> bool:
 class Host:
     """Shared by everything in one machine's init; safe to use from several threads.
 
-    Args:
-        directory: the machine's own; its name is the instance id.
-        shims_directory: that of the replaced commands.
-        speed: AWS-equivalent seconds per wall-clock second.
-        environment: variables for every process, in addition to those that follow from the above.
+    `directory` is the machine's own, named after the instance id; `shims_directory` that of the replaced commands;
+    `speed` is in AWS-equivalent seconds per wall-clock second; `environment` adds variables for every process.
     """
 
     def __init__(self, directory: Path, *, shims_directory: str, speed: float, environment: Mapping[str, str]) -> None:
@@ -96,7 +91,7 @@ class Host:
         self.environment = {
             "HOME": str(self.root / "root"),
             "TMPDIR": str(self.root / "tmp"),
-            "PATH": f"{shims_directory}:{self.root}/usr/local/bin:{SYSTEM_PATH}",
+            "PATH": f"{shims_directory}:{self.root}/usr/local/bin:{_SYSTEM_PATH}",
             "LANG": "C.UTF-8",
             "PYTHONPATH": str(Path(__file__).with_name("netshim")),  # gives programs the machine's network
             "SREKV_MACHINE_DIRECTORY": str(directory),

@@ -28,9 +28,6 @@ from srekv.local.machine.processes import TOKEN, adopt_orphans, kill_all
 from srekv.local.machine.systemctl import Systemctl
 
 OUTPUT_LIMIT = 1024 * 1024  # most bytes that are returned of each output stream
-TIMED_OUT_CODE = 137  # exit code of a script that was killed at its deadline (128 + SIGKILL)
-
-FIRST_BOOT_MARK = "var/lib/cloud/instance/boot-finished"
 CONSOLE_LIMIT = 4 * 1024 * 1024  # a longer console log starts anew at the next boot
 
 
@@ -74,7 +71,7 @@ class Init:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             ended.join()
-            code, status = TIMED_OUT_CODE, "TimedOut"
+            code, status = 128 + signal.SIGKILL, "TimedOut"
         else:
             code, status = process.returncode, "Failed" if process.returncode else "Success"
         stdout, stderr = output.starts()
@@ -96,7 +93,7 @@ class Init:
 
 def _follow(host: Host, systemctl: Systemctl, user_data: str) -> None:
     """What cloud-init does in a boot; enabled units start concurrently, as multi-user.target does."""
-    mark = host.root / FIRST_BOOT_MARK
+    mark = host.root / "var/lib/cloud/instance/boot-finished"
     first = not mark.exists()
     try:
         plan = cloudinit.parse(user_data)

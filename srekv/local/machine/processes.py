@@ -20,18 +20,16 @@ TOKEN = "SREKV_MACHINE"  # noqa: S105 - the name of a variable, not a secret
 """Environment variable whose value names the machine that a process belongs to."""
 
 _PROC = Path("/proc")
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
 
 
 def adopt_orphans() -> None:
     """Become the parent of descendants whose own parents end (Linux; elsewhere the token alone finds them)."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    _prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
 
 
 def die_with_parent() -> None:
     """Have the kernel kill this process when its parent ends (Linux; elsewhere a closed link tells)."""
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def end_process(process: subprocess.Popen[bytes], patience_s: float) -> None:

@@ -83,12 +83,9 @@ NAMES = ("python3", "journalctl", "poweroff", "shutdown", "sudo", *_LINKS)
 def install(directory: Path, interpreter: str) -> None:
     """Write the commands; `interpreter` is the Python whose packages the machines borrow."""
     directory.mkdir(parents=True, exist_ok=True)
-    paths = {"@python@": interpreter, "@client@": str(Path(__file__).with_name("client.py"))}
+    python, client = shlex.quote(interpreter), shlex.quote(str(Path(__file__).with_name("client.py")))
     for name, text in _SCRIPTS.items():
-        script = text
-        for mark, path in paths.items():
-            script = script.replace(mark, shlex.quote(path))
-        (directory / name).write_text(script)
+        (directory / name).write_text(text.replace("@python@", python).replace("@client@", client))
         (directory / name).chmod(0o755)
     for name, target in _LINKS.items():
         if not (directory / name).is_symlink():

@@ -20,7 +20,6 @@ UNIT_DIRECTORIES = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd
 """Where units lie below the root, first match wins."""
 
 _QUERIES = ("is-active", "status", "show")
-_VALUED = ("-p", "--property", "-n", "--lines", "-o", "--output", "-t")
 
 
 class Answer(NamedTuple):
@@ -116,12 +115,10 @@ class Systemctl:
 
     def _parse(self, path: Path) -> Unit:
         """The unit with its drop-ins after it. Raises UnitError and ValueError."""
-        drop_ins = [
-            part
-            for directory in UNIT_DIRECTORIES
-            for part in sorted(self._host.root.joinpath(directory, f"{path.name}.d").glob("*.conf"))
-        ]
-        return parse(path.name, "\n".join(part.read_text() for part in (path, *drop_ins)))
+        parts = [path]
+        for directory in UNIT_DIRECTORIES:
+            parts += sorted(self._host.root.joinpath(directory, f"{path.name}.d").glob("*.conf"))
+        return parse(path.name, "\n".join(part.read_text() for part in parts))
 
     def _load(self, name: str) -> Unit:
         path = self._file(name)
@@ -209,7 +206,7 @@ def _take_apart(words: list[str]) -> _Call:
     rest: list[str] = []
     remaining = iter(words)
     for word in remaining:
-        if word in _VALUED:
+        if word in ("-p", "--property", "-n", "--lines", "-o", "--output", "-t"):
             options[word] = next(remaining, "")
         elif word.startswith("-"):
             key, _, value = word.partition("=")

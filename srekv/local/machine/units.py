@@ -21,9 +21,6 @@ from typing import NamedTuple
 
 from srekv.local.machine.host import Host
 
-CLEAN_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
-"""Deaths that systemd counts as success."""
-
 SHORTEST_PAUSE_S = 0.1  # wall-clock floor of RestartSec: on a fast clock a broken unit must not eat the laptop
 SHORTEST_STOP_S = 2.0  # wall-clock floor of TimeoutStopSec: programs do not end faster because the clock does
 
@@ -38,10 +35,9 @@ RESTARTS = {
 """The table of Restart= in systemd.service(5): after which results a service is started again."""
 
 TYPES = ("simple", "exec", "oneshot", "notify", "idle")
-
+_VARIABLE = re.compile(r"\$\{(\w+)\}|\$(\w+)")
 _UNITS = {"us": 1e-6, "ms": 1e-3, "": 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hr": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
-_VARIABLE = re.compile(r"\$\{(\w+)\}|\$(\w+)")
 
 
 class UnitError(ValueError):
@@ -309,8 +305,8 @@ class Service:
         code = process.wait()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)  # what the main process left behind, as KillMode=control-group does
-        if code == 0 or forgiving or -code in CLEAN_SIGNALS:
-            return "success"
+        if code == 0 or forgiving or -code in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
+            return "success"  # as systemd counts these deaths
         return "signal" if code < 0 else "exit-code"
 
     def _spawn(self, words: list[str], environment: dict[str, str], directory: Path) -> subprocess.Popen[bytes]:

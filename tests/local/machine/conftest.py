@@ -52,8 +52,8 @@ class Lab:
                 directory=directory,
                 started_at=0,
             ),
+            self.gateway,
             on_state=self._on_state,
-            on_uplinks=lambda: self.gateway.apply(self.machines.uplinks()),
             credentials=self._credentials,
         )
 
