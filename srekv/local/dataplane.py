@@ -49,10 +49,7 @@ async def data_plane(runtime: Runtime, link: AsyncLink) -> AsyncIterator[dict[st
         authoritative=runtime.authoritative, resolver=runtime.resolver, speed=runtime.speed, healthy=checkers.healthy
     )
     machines = Machines(
-        runtime,
-        gateway,
-        on_state=report_state,
-        credentials=lambda machine: link.call("credentials", machine=machine),
+        runtime, gateway, on_state=report_state, credentials=lambda machine: link.call("credentials", machine=machine)
     )
     async with AsyncExitStack() as parts:  # each is closed before those that it needs
         for part in (names, gateway, checkers, machines):

@@ -67,9 +67,9 @@ class Machines:
             if runner is not None:
                 runner.want(machine)
             elif machine.state == "running":
-                self._runners[machine_id] = _Runner(
-                    self._runtime, machine, self._free_address(), self._credentials, self._change_state
-                )
+                address = self._free_address()
+                runner = _Runner(self._runtime, machine, address, self._credentials, self._change_state)
+                self._runners[machine_id] = runner
         for machine_id in self._runners.keys() - wanted.keys():
             runner = self._runners[machine_id]
             runner.want(replace(runner.machine, state="terminated"))
@@ -89,11 +89,10 @@ class Machines:
         if runner is None or runner.state != "running" or runner.link is None:
             raise LinkError("not running")
         try:
-            result = await runner.link.call("run", command=command, script=script, timeout_s=timeout_s)
+            answer: dict[str, Any] = await runner.link.call("run", command=command, script=script, timeout_s=timeout_s)
         except LinkClosedError:
             raise LinkError("not running") from None
-        assert isinstance(result, dict)  # noqa: S101 - what our own init answers
-        return result
+        return answer
 
     def console(self, machine: str) -> str:
         """The end of its console log."""

@@ -32,12 +32,13 @@ unhealthy if it evaluates its target, is assumed.
 
 from __future__ import annotations
 
+import csv
 import math
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from srekv.local.geography import distance
 from srekv.local.model import Record
 
 MOST_VALUES = 8
@@ -45,6 +46,10 @@ MOST_VALUES = 8
 
 DEEPEST = 16
 """Aliases that lead to aliases, at most; AWS names no limit, and this one also ends circles."""
+
+_TABLE = csv.DictReader(Path(__file__).with_name("regions.csv").read_text().splitlines())
+PLACES = {row["region"]: (float(row["latitude"]), float(row["longitude"])) for row in _TABLE}
+"""Region -> latitude and longitude in degrees; every Region that a latency record can name."""
 
 Health = bool | None  # None: not known here
 Targets = Callable[[Record], Sequence[Record] | None]
@@ -141,3 +146,18 @@ def _first_healthy(ordered: Sequence[Record], health: Mapping[Record, Health]) -
         if health[record]:
             return record
     return ordered[0]
+
+
+def distance(one: str, other: str) -> float:
+    """The angle between two Regions in radians: 0 for one and the same, infinite for a place that is not known.
+
+    Route 53 takes the record "closest in distance", and which distance is not published: here it is the great circle
+    between the places that AWS names its Regions after.
+    """
+    if one == other:
+        return 0.0
+    if one not in PLACES or other not in PLACES:
+        return math.inf
+    (south, west), (north, east) = (tuple(map(math.radians, PLACES[region])) for region in (one, other))
+    cosine = math.sin(south) * math.sin(north) + math.cos(south) * math.cos(north) * math.cos(east - west)
+    return math.acos(max(-1.0, min(1.0, cosine)))

@@ -35,6 +35,7 @@ RESTARTS = {
 """The table of Restart= in systemd.service(5): after which results a service is started again."""
 
 TYPES = ("simple", "exec", "oneshot", "notify", "idle")
+
 _VARIABLE = re.compile(r"\$\{(\w+)\}|\$(\w+)")
 _UNITS = {"us": 1e-6, "ms": 1e-3, "": 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hr": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
@@ -295,12 +296,20 @@ class Service:
     ) -> str:
         """Run a command to its end; the result in systemd's words. A "-" forgives a missing program too."""
         words, forgiving = command(line, environment, self._host.rewriter.text)
+        program = words[0] if "/" in words[0] else shutil.which(words[0], path=self._host.environment["PATH"])
         try:
-            process = self._spawn(words, environment, directory)
+            if program is None:
+                raise FileNotFoundError(2, "No such file or directory")
+            argv = [program, *words[1:]]
+            with self._host.open_console() as console:
+                process = self._host.spawn(argv, environment=environment, directory=directory, output=console)
         except OSError as error:
             ignoring = ", ignoring" if forgiving else ""
             self._log(f"Failed at step EXEC spawning {words[0]}{ignoring}: {error.strerror or error}")
             return "success" if forgiving else "exit-code"
+        self._process = process
+        if self._stopping.is_set():
+            self._kill(signal.SIGKILL)  # asked to stop while it was being started
         on_start()
         code = process.wait()
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -308,18 +317,6 @@ class Service:
         if code == 0 or forgiving or -code in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
             return "success"  # as systemd counts these deaths
         return "signal" if code < 0 else "exit-code"
-
-    def _spawn(self, words: list[str], environment: dict[str, str], directory: Path) -> subprocess.Popen[bytes]:
-        program = words[0] if "/" in words[0] else shutil.which(words[0], path=self._host.environment["PATH"])
-        if program is None:
-            raise FileNotFoundError(2, "No such file or directory", words[0])
-        argv = [program, *words[1:]]
-        with self._host.open_console() as console:
-            process = self._host.spawn(argv, environment=environment, directory=directory, output=console)
-        self._process = process
-        if self._stopping.is_set():
-            self._kill(signal.SIGKILL)  # asked to stop while it was being started
-        return process
 
     def _environment(self, unit: Unit) -> dict[str, str]:
         rewrite = self._host.rewriter.text

@@ -13,9 +13,8 @@ from botocore.session import get_session
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srekv.local.geography import PLACES, distance
 from srekv.local.model import Alias, Record
-from srekv.local.routing import DEEPEST, MOST_VALUES, Routes, UnemulatedError, choose, judge
+from srekv.local.routing import DEEPEST, MOST_VALUES, PLACES, Routes, UnemulatedError, choose, distance, judge
 
 Names = dict[str, list[Record]]
 """The records of a zone by name, all of one type."""
