@@ -219,13 +219,8 @@ class Route53(ServiceRules):
 
     def _refuse_config(self, text: str, call: Call) -> Refusal | None:
         """Refuse a health check for the one reason whose text this is."""
-        config = checks.normalise(call.params["HealthCheckConfig"])
-        try:
-            checks.check_config(config, own_network=_PUBLIC)
-        except checks.InvalidCheckError as error:
-            if re.search(text, str(error)):
-                return Refusal("InvalidInput", str(error))
-        return None
+        problem = checks.config_problem(checks.normalise(call.params["HealthCheckConfig"]), own_network=_PUBLIC)
+        return Refusal("InvalidInput", problem) if problem and re.search(text, problem) else None
 
 
 def _reword_not_empty(_call: Call, error: dict[str, str]) -> None:

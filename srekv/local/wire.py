@@ -50,8 +50,14 @@ def respond(
         return struct.pack("!HHHHHH", number, _QR | flags & _KEPT_FLAGS | dns.rcode.FORMERR, 0, 0, 0, 0)
     refusal = _refusal(query)
     found = Answer(refusal) if refusal else lookup(query.question[0].name, query.question[0].rdtype)
+    response = _response(query, found, seconds, recursive=recursive)
     limit = max(_FROM_CLASSIC_CLIENTS, min(query.payload, UDP_PAYLOAD)) if query.edns >= 0 else _FROM_CLASSIC_CLIENTS
-    return _pack(_response(query, found, seconds, recursive=recursive), 65_535 if tcp else limit)
+    try:
+        return response.to_wire(max_size=65_535 if tcp else limit)
+    except dns.exception.TooBig:  # the answer is left out and marked so (TC): the client asks again over TCP
+        response.answer, response.authority = [], []
+        response.flags |= dns.flags.TC
+        return response.to_wire(max_size=65_535 if tcp else limit)
 
 
 def _refusal(query: dns.message.Message) -> dns.rcode.Rcode | None:
@@ -88,13 +94,3 @@ def _response(
         for section in (found.answer, found.authority)
     )
     return response
-
-
-def _pack(response: dns.message.Message, limit: int) -> bytes:
-    """The packet; an answer that does not fit is left out and marked so (TC): the client asks again over TCP."""
-    try:
-        return response.to_wire(max_size=limit)
-    except dns.exception.TooBig:
-        response.answer, response.authority = [], []
-        response.flags |= dns.flags.TC
-        return response.to_wire(max_size=limit)

@@ -11,10 +11,6 @@ from srekv.local.overlay.errors import broken_constraint, not_in_enumeration
 INTERVALS = (10, 30)
 
 
-class InvalidCheckError(Exception):
-    """A configuration that Route 53 refuses with InvalidInput."""
-
-
 def normalise(config: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration with Route 53's defaults (aws-recorded R43) and a path with a leading slash (aws-facts 1.1)."""
     kept = {name: value for name, value in config.items() if value not in (None, "", [])}
@@ -29,14 +25,13 @@ def normalise(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**defaults, **kept}
 
 
-def check_config(config: Mapping[str, Any], *, own_network: str) -> None:
-    """Refuse of a normalised configuration what Route 53 refuses (aws-recorded R34 to R38); raises InvalidCheckError.
+def config_problem(config: Mapping[str, Any], *, own_network: str) -> str | None:
+    """Why Route 53 answers InvalidInput to a normalised configuration (aws-recorded R34 to R38), or None.
 
     `own_network` has this cloud's own addresses in CIDR notation, which are public as far as this cloud goes.
     """
-    if config["Type"] not in ("CALCULATED", "CLOUDWATCH_METRIC", "RECOVERY_CONTROL"):
-        for text in _problems(config, own_network):
-            raise InvalidCheckError(text)
+    is_called = config["Type"] not in ("CALCULATED", "CLOUDWATCH_METRIC", "RECOVERY_CONTROL")
+    return next(_problems(config, own_network), None) if is_called else None
 
 
 def _problems(config: Mapping[str, Any], own_network: str) -> Iterator[str]:

@@ -39,9 +39,6 @@ _STEPS = {
 FIRST_ADDRESS, LAST_ADDRESS = 128, 254
 """Last octets of the public addresses in this cloud's /24."""
 
-ADDRESS_QUOTA = 5
-"""Elastic IPs in a Region (aws-facts 4.5)."""
-
 ENDED = ("shutting-down", "terminated")
 
 
@@ -195,8 +192,7 @@ class Ec2(EC2Response):
 
     def _check_launch(self) -> None:
         """Rows E1, E2, E4, E8, E10: what AWS refuses and moto does not."""
-        user_data = self._get_param("UserData") or ""
-        if len(base64.b64decode(str(user_data), validate=False)) > USER_DATA_LIMIT:
+        if len(base64.b64decode(str(self._get_param("UserData") or ""))) > USER_DATA_LIMIT:
             raise ApiError("InvalidParameterValue", f"User data is limited to {USER_DATA_LIMIT} bytes")
         if image := self._get_param("ImageId"):
             self.ec2_backend.describe_images(ami_ids=[image])
@@ -304,8 +300,8 @@ class Ec2(EC2Response):
     # Elastic IPs and security groups
 
     def allocate_address(self) -> ActionResult:
-        """Addresses are this cloud's own. Row E22: five in a Region."""
-        if len(self.ec2_backend.addresses) >= ADDRESS_QUOTA:
+        """Addresses are this cloud's own. Row E22: five in a Region (aws-facts 4.5)."""
+        if len(self.ec2_backend.addresses) >= 5:
             raise ApiError("AddressLimitExceeded", "The maximum number of addresses has been reached.")
         self.params["Address"] = take_address(self.world)
         return super().allocate_address()

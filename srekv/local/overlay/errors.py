@@ -78,12 +78,10 @@ _MISMATCH = (
     "and signing method. Consult the service documentation for details."
 )
 _MISSING = "Request is missing Authentication Token"
+_NOT_VALIDATED = "AWS was not able to validate the provided access credentials"
 _EC2: Mapping[RefusalKind, Fault] = {
     "missing": Fault(400, "MissingParameter", "The request must contain the parameter AWSAccessKeyId"),
-    **dict.fromkeys(
-        ("unknown", "mismatch", "early"),
-        Fault(401, "AuthFailure", "AWS was not able to validate the provided access credentials"),
-    ),
+    **dict.fromkeys(("unknown", "mismatch", "early"), Fault(401, "AuthFailure", _NOT_VALIDATED)),
     **dict.fromkeys(("expired", "late"), Fault(400, "RequestExpired", "Request has expired.")),
 }
 _XML: Mapping[RefusalKind, Fault] = {

@@ -22,9 +22,7 @@ from srekv.local.overlay.services import ITEM_CALLS
 from srekv.local.overlay.world import World
 
 NOTES = "srekv.notes"
-ACTIVE_S = 10.0
-"""How long a new table of notes may take, wall-clock seconds."""
-
+ACTIVE_S = 10.0  # how long a new table of notes may take, wall-clock
 _ARN = re.compile(rb"arn:aws:dynamodb:[\w-]*:\d{12}:table/")
 _KEPT = ("x-amz-crc32", "x-amzn-requestid")
 
@@ -46,8 +44,8 @@ class ForwardedDynamoDb(DynamoHandler):
             "ListBackups": self._list_backups,
             "ListTables": self._list_tables,
             "ListTagsOfResource": self._list_tags,
-            "TagResource": self._tag,
-            "UntagResource": self._untag,
+            "TagResource": self._change_tags,
+            "UntagResource": self._change_tags,
             "UpdateContinuousBackups": self._update_recovery,
         }
         try:
@@ -72,8 +70,6 @@ class ForwardedDynamoDb(DynamoHandler):
     def _ask(self, operation: str, **request: Any) -> Document:
         return self.world.database.call(operation, self.region, **request)
 
-    # Tables.
-
     def _create_table(self, request: Document) -> Document:
         tags = {tag["Key"]: tag["Value"] for tag in request.pop("Tags", [])}
         document = self._ask("CreateTable", **request)
@@ -92,35 +88,23 @@ class ForwardedDynamoDb(DynamoHandler):
         document = self._ask("ListTables", **request)
         return {**document, "TableNames": [name for name in document["TableNames"] if name != NOTES]}
 
-    # What databases leave out.
-
     def _list_tags(self, request: Document) -> Document:
         tags = self._noted(_table_of(request["ResourceArn"]))["tags"]
         return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
-    def _tag(self, request: Document) -> Document:
-        return self._change_tags(request, {tag["Key"]: tag["Value"] for tag in request["Tags"]})
-
-    def _untag(self, request: Document) -> Document:
-        return self._change_tags(request, dict.fromkeys(request["TagKeys"]))
-
-    def _change_tags(self, request: Document, changes: dict[str, str | None]) -> Document:
-        """Keep a table's tags with these changes; None takes one away."""
-        table = _table_of(request["ResourceArn"])
+    def _change_tags(self, request: Document) -> Document:
+        """TagResource has Tags, UntagResource TagKeys."""
+        table, gone = _table_of(request["ResourceArn"]), request.get("TagKeys", ())
         notes = self._noted(table)
-        tags = {key: value for key, value in (notes["tags"] | changes).items() if value is not None}
-        self._note(table, {**notes, "tags": tags})
+        tags = notes["tags"] | {tag["Key"]: tag["Value"] for tag in request.get("Tags", ())}
+        self._note(table, {**notes, "tags": {key: value for key, value in tags.items() if key not in gone}})
         return {}
 
     def _describe_recovery(self, request: Document) -> Document:
         notes = self._noted(request["TableName"], missing="TableNotFoundException")
-        description = {"PointInTimeRecoveryStatus": "ENABLED" if notes["recovery"] else "DISABLED"}
-        return {
-            "ContinuousBackupsDescription": {
-                "ContinuousBackupsStatus": "ENABLED",
-                "PointInTimeRecoveryDescription": description,
-            }
-        }
+        recovery = {"PointInTimeRecoveryStatus": "ENABLED" if notes["recovery"] else "DISABLED"}
+        backups = {"ContinuousBackupsStatus": "ENABLED", "PointInTimeRecoveryDescription": recovery}
+        return {"ContinuousBackupsDescription": backups}
 
     def _update_recovery(self, request: Document) -> Document:
         notes = self._noted(request["TableName"], missing="TableNotFoundException")
@@ -158,13 +142,10 @@ class ForwardedDynamoDb(DynamoHandler):
         except Refused as refused:
             if refused.code != "ResourceNotFoundException":
                 raise
-            self._ask(
-                "CreateTable",
-                TableName=NOTES,
-                KeySchema=[{"AttributeName": "table", "KeyType": "HASH"}],
-                AttributeDefinitions=[{"AttributeName": "table", "AttributeType": "S"}],
-                BillingMode="PAY_PER_REQUEST",
-            )
+            keys = [{"AttributeName": "table", "KeyType": "HASH"}]
+            kinds = [{"AttributeName": "table", "AttributeType": "S"}]
+            made = {"KeySchema": keys, "AttributeDefinitions": kinds, "BillingMode": "PAY_PER_REQUEST"}
+            self._ask("CreateTable", TableName=NOTES, **made)
             end = time.monotonic() + ACTIVE_S
             while self._ask("DescribeTable", TableName=NOTES)["Table"]["TableStatus"] != "ACTIVE":
                 if time.monotonic() > end:

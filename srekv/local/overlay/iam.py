@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 
 from moto.core.responses import ActionResult
 from moto.iam.models import AWSManagedPolicy
@@ -37,17 +38,11 @@ class Iam(IamResponse):
         """What a role's policies and boundary allow; the operator of a local cloud may do everything."""
         name = self._get_param("PolicySourceArn").partition(":role/")[2].rpartition("/")[2]
         kinds = kinds_of(self.backend.get_role(name), self.backend.managed_policies) if name else {}
-        results = [
-            {
-                "EvalActionName": action,
-                "EvalResourceName": resource,
-                "EvalDecision": decide(kinds, action, resource).effect,
-                "MatchedStatements": [],
-                "MissingContextValues": [],
-            }
-            for action in self._get_param("ActionNames", [])
-            for resource in self._get_param("ResourceArns", ["*"])
-        ]
+        results = []
+        for action, resource in product(self._get_param("ActionNames", []), self._get_param("ResourceArns", ["*"])):
+            result = {"EvalActionName": action, "EvalResourceName": resource}
+            result["EvalDecision"] = decide(kinds, action, resource).effect
+            results.append({**result, "MatchedStatements": [], "MissingContextValues": []})
         return ActionResult({"EvaluationResults": results, "IsTruncated": False})
 
     def _require_policy(self, member: str, text: str) -> None:

@@ -41,16 +41,16 @@ def refuse_unreadable(environ: dict[str, Any], request: HttpRequest, protocol: P
     if _QUOTED.search(sent) or _NO_XML_BYTES.search(sent):
         for name, value in parse_qsl(sent.decode(errors="replace"), keep_blank_values=True):
             if _NO_XML.search(name + value):
-                return _fault(protocol, _escaped(name), _escaped(value))
+                return _fault(protocol, name, value)
     return _refuse_malformed(body) if protocol == "rest-xml" and body else None
 
 
 def _fault(protocol: Protocol, name: str, value: str) -> Fault:
     """The refusal in the form of each protocol's recorded ones (E35, I1); its last words are assumed."""
+    name, value = (_NO_XML.sub(lambda one: one[0].encode("unicode_escape").decode(), text) for text in (name, value))
     if protocol == "ec2":
-        return Fault(
-            400, "InvalidParameterValue", f"Value ({value}) for parameter {name} is invalid. Invalid character."
-        )
+        text = f"Value ({value}) for parameter {name} is invalid. Invalid character."
+        return Fault(400, "InvalidParameterValue", text)
     return Fault(400, "ValidationError", broken_constraint(value, name, "not have control characters"))
 
 
@@ -62,10 +62,6 @@ def _refuse_malformed(body: bytes) -> Fault | None:
         place = f"lineNumber: {error.lineno}; columnNumber: {error.offset}; {expat.ErrorString(error.code)}"
         return Fault(400, "InvalidInput", invalid_xml(place))
     return None
-
-
-def _escaped(text: str) -> str:
-    return _NO_XML.sub(lambda one: one[0].encode("unicode_escape").decode(), text)
 
 
 def as_xml(body: bytes) -> bytes:

@@ -63,10 +63,7 @@ def denial(world: World, caller: Caller, *, service: str, region: str, action: s
 
 
 def kinds_of(role: Role, managed: Mapping[str, ManagedPolicy]) -> dict[str, tuple[Policy, ...]]:
-    """A role's policies, and its boundary if it has one; a boundary whose policy is gone allows nothing.
-
-    `managed` has the account's managed policies by ARN.
-    """
+    """A role's policies, and its boundary if it has one: of the account's `managed` ones; gone, it allows nothing."""
     inline = (Policy(str(one)) for one in list(role.policies.values()))
     kinds = {IDENTITY: (*inline, *_defaults(list(role.managed_policies.values())))}
     if arn := role.permissions_boundary_arn:
@@ -81,10 +78,7 @@ def _defaults(policies: list[ManagedPolicy]) -> Iterator[Policy]:
 
 
 def asked(action: str, request: dict[str, Any], tables: str) -> list[tuple[str, str]]:
-    """The pairs of an action and a resource's ARN that IAM judges a DynamoDB call by; each has to be allowed.
-
-    `tables` is what the ARN of a table that is called by its name begins with.
-    """
+    """What IAM judges a DynamoDB call by: actions and resources, each to be allowed; `tables` begins a table's ARN."""
     return list(dict.fromkeys(_asked(action, request, tables))) or [(action, "*")]
 
 

@@ -16,7 +16,7 @@ from moto.route53.responses import Route53 as MotoRoute53
 
 from srekv.local.names import escaped, problem
 from srekv.local.overlay.api_error import ApiError
-from srekv.local.overlay.checks import InvalidCheckError, check_config, normalise
+from srekv.local.overlay.checks import config_problem, normalise
 from srekv.local.overlay.records import BatchError, Change, apply_batch
 from srekv.local.overlay.records import normalise as normalise_record
 from srekv.local.overlay.world import CHECKER_RANGE, CheckReference, World
@@ -155,10 +155,8 @@ class Route53(MotoRoute53):
         return ActionResult({"HealthCheck": checks[known.check], "Location": location})
 
     def _check_config(self, config: dict[str, Any]) -> None:
-        try:
-            check_config(config, own_network=f"{self.world.settings.subnet}.0/24")
-        except InvalidCheckError as error:
-            raise ApiError("InvalidInput", str(error)) from None
+        if text := config_problem(config, own_network=f"{self.world.settings.subnet}.0/24"):
+            raise ApiError("InvalidInput", text)
 
     def update_health_check(self) -> ActionResult:
         """Change what can change, all or nothing; a stale HealthCheckVersion is refused (aws-facts 1.2)."""

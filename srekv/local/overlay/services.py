@@ -63,7 +63,14 @@ class Services:
         service = self._served.get(name)
         if service and not service.response:
             with self._world.importing:
-                _load_core()
+                # What moto's dispatch imports inside its functions, so that no request does; its sessions share models.
+                from botocore.loaders import Loader
+
+                from srekv.service_models import FileLoader
+
+                Loader.FILE_LOADER_CLASS = FileLoader
+                import_module("moto.core.request")
+                import_module("moto.iam.models")
                 module, _, class_name = service.place.rpartition(".")
                 response = getattr(import_module(module), class_name)
                 if name == "ec2":  # the API model and the default Region too, while no lock is held
@@ -84,14 +91,3 @@ class Services:
             self.get(name)
         gc.freeze()
         gc.enable()
-
-
-def _load_core() -> None:
-    """What moto's dispatch imports inside its functions, so that no request does; its sessions share their models."""
-    from botocore.loaders import Loader
-
-    from srekv.service_models import FileLoader
-
-    Loader.FILE_LOADER_CLASS = FileLoader
-    import_module("moto.core.request")
-    import_module("moto.iam.models")

@@ -16,24 +16,15 @@ from srekv.local.overlay.errors import broken_constraint
 from srekv.local.overlay.world import World
 from srekv.local.snapshot import role_of
 
-DOCUMENT = "AWS-RunShellScript"
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
-STDOUT_LIMIT, STDERR_LIMIT = 24_000, 8_000
-"""Characters of output that GetCommandInvocation returns (aws-facts 4.10)."""
-
-LEAST_DELIVERY = 30
-DEFAULT_EXECUTION = 3600
-"""Seconds: the least TimeoutSeconds, and the document's executionTimeout."""
-
+_AGENT = {"PingStatus": "Online", "AgentVersion": "3.3.0.0", "IsLatestVersion": True}
+_MACHINE = {"PlatformType": "Linux", "PlatformName": "Amazon Linux", "ResourceType": "EC2Instance"}
 _PENDING = {
     "Status": "Pending",
     "StatusDetails": "Pending",
     "ResponseCode": -1,
     "DocumentVersion": "$DEFAULT",
-    "ExecutionStartDateTime": "",
-    "ExecutionEndDateTime": "",
-    "ExecutionElapsedTime": "",
-    "StandardErrorUrl": "",
+    **dict.fromkeys(("ExecutionStartDateTime", "ExecutionEndDateTime", "ExecutionElapsedTime", "StandardErrorUrl"), ""),
 }
 """A command that has not begun on an instance; to moto it has succeeded at once."""
 
@@ -48,18 +39,9 @@ class Ssm(SimpleSystemManagerResponse):
         named = [one["Values"] for one in self._get_param("Filters") or [] if one.get("Key") == "InstanceIds"]
         older = self._get_param("InstanceInformationFilterList") or []
         named += [one["valueSet"] for one in older if one.get("key") == "InstanceIds"]
+        now = datetime.now(UTC)
         listed = [
-            {
-                "InstanceId": instance.id,
-                "PingStatus": "Online",
-                "LastPingDateTime": datetime.now(UTC),
-                "AgentVersion": "3.3.0.0",
-                "IsLatestVersion": True,
-                "PlatformType": "Linux",
-                "PlatformName": "Amazon Linux",
-                "ResourceType": "EC2Instance",
-                "IPAddress": instance.private_ip,
-            }
+            {**_AGENT, **_MACHINE, "InstanceId": instance.id, "IPAddress": instance.private_ip, "LastPingDateTime": now}
             for instance in self._online()
             if not named or instance.id in named[0]
         ]
@@ -87,7 +69,7 @@ class Ssm(SimpleSystemManagerResponse):
         command.instance_ids, command.target_count = instances, len(instances)
         command.invocations = [one for one in command.invocations if one["InstanceId"] in instances]
         script = "\n".join(parameters["commands"])
-        seconds = float((parameters.get("executionTimeout") or [str(DEFAULT_EXECUTION)])[0])
+        seconds = float((parameters.get("executionTimeout") or ["3600"])[0])  # the document's default
         for invocation in command.invocations:
             invocation.update({**_PENDING, "RequestedDateTime": command.requested_date_time})
             what = (self.world, invocation, script, seconds)
@@ -95,15 +77,15 @@ class Ssm(SimpleSystemManagerResponse):
         return ActionResult({"Command": {**command.response_object(), "DocumentVersion": "$DEFAULT"}})
 
     def _check_request(self, instances: list[str], parameters: dict[str, list[str]]) -> None:
-        if (name := self._get_param("DocumentName")) != DOCUMENT:
+        if (name := self._get_param("DocumentName")) != "AWS-RunShellScript":
             raise ApiError("InvalidDocument", f"Document {name} does not exist in your account.")
         if not instances:
             raise ApiError("ValidationException", "InstanceIds: the local cloud takes commands for instance ids")
         if not parameters.get("commands"):
             raise ApiError("InvalidParameters", "Parameters without commands")
         delivery = self._get_param("TimeoutSeconds")
-        if delivery and int(delivery) < LEAST_DELIVERY:
-            demand = f"have value greater than or equal to {LEAST_DELIVERY}"
+        if delivery and int(delivery) < 30:
+            demand = "have value greater than or equal to 30"
             raise ApiError("ValidationException", broken_constraint(delivery, "timeoutSeconds", demand))
 
     def get_command_invocation(self) -> ActionResult:
@@ -146,6 +128,6 @@ def _execute(world: World, invocation: dict[str, Any], script: str, timeout_s: f
             ResponseCode=result["code"],
             ExecutionEndDateTime=ended.strftime(_TIME_FORMAT),
             ExecutionElapsedTime=f"PT{(ended - started).total_seconds():.3f}S",
-            StandardOutputContent=result["stdout"][:STDOUT_LIMIT],
-            StandardErrorContent=result["stderr"][:STDERR_LIMIT],
+            StandardOutputContent=result["stdout"][:24_000],  # characters (aws-facts 4.10)
+            StandardErrorContent=result["stderr"][:8_000],
         )
