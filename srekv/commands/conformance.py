@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -91,13 +91,14 @@ def conformance(invocation: Invocation, options: Options) -> None:
         layered = invocation.is_local and not options.plain
         context = _context(config, session_of(invocation, config), layered=layered)
         if not invocation.is_local:
-            start = f"{PREFIX}-{context.nonce}"
-            narration.note(f"asking in account {_owner(context)}, {config.region}: names start with {start}")
+            with explained("asking whose account this is"):
+                owner = context.call("sts.get_caller_identity")["Account"]
+            narration.note(f"asking in account {owner}, {config.region}: names start with {PREFIX}-{context.nonce}")
         outcomes, left = put_all(
             _counted(cases, narration),
             context,
             expensive=options.expensive,
-            report=lambda outcome: _report(narration.note, outcome),
+            report=lambda outcome: _report(narration, outcome),
         )
     _show(invocation.screen, config, outcomes, left, layered=layered)
     _judge(outcomes, left)
@@ -175,17 +176,10 @@ def _context(config: Config, session: boto3.Session, *, layered: bool) -> CaseCo
     return CaseContext(make=make, region=config.region, retries=retries)
 
 
-def _owner(context: CaseContext) -> str:
-    """The account that is asked; an early word about credentials that do not work."""
-    with explained("asking whose account this is"):
-        return str(context.call("sts.get_caller_identity")["Account"])
-
-
-def _report(note: Callable[[str], None], outcome: Outcome) -> None:
-    """Report at once what differs."""
+def _report(narration: Narration, outcome: Outcome) -> None:
     if outcome.verdict == "differs":
         recorded = " or ".join(str(answer) for answer in outcome.case.answers)
-        note(f"{outcome.case.id} differs: {outcome.seen}; recorded: {recorded}")
+        narration.note(f"{outcome.case.id} differs: {outcome.seen}; recorded: {recorded}")
 
 
 def _show(screen: Screen, config: Config, outcomes: Sequence[Outcome], left: Sequence[str], *, layered: bool) -> None:
@@ -194,7 +188,9 @@ def _show(screen: Screen, config: Config, outcomes: Sequence[Outcome], left: Seq
         rule = outcome.case.rule
         verdict = Text(outcome.verdict, _STYLES[outcome.verdict])
         table.add_row(verdict, rule.id, " ".join(rule.rows), Text(_short(outcome)))
-    screen.show(table, "", f"{_tally(outcomes)}; {len(left)} left (srekv conformance --list explains each rule)")
+    counts = ((verdict, sum(one.verdict == verdict for one in outcomes)) for verdict in _STYLES)
+    tally = ", ".join(f"{count} {verdict}" for verdict, count in counts if count) or "nothing asked"
+    screen.show(table, "", f"{tally}; {len(left)} left (srekv conformance --list explains each rule)")
     for one in left:
         screen.show(f"left: {one}")
     screen.document(
@@ -214,11 +210,6 @@ def _short(outcome: Outcome) -> str:
     if seen is None:
         return outcome.reason
     return str(seen) if outcome.verdict == "differs" or not seen.code else f"{seen.status} {seen.code}"
-
-
-def _tally(outcomes: Sequence[Outcome]) -> str:
-    counts = ((verdict, sum(one.verdict == verdict for one in outcomes)) for verdict in _STYLES)
-    return ", ".join(f"{count} {verdict}" for verdict, count in counts if count) or "nothing asked"
 
 
 def _rule_json(rule: Rule) -> dict[str, Any]:

@@ -40,7 +40,6 @@ class Addresses(ServiceRules):
                 _not_found,
                 made_by="AllocateAddress",
                 things=lambda _, answer: [answer["AllocationId"]],
-                polls=(1, 2),
                 hidden_from="ec2",
                 named=lambda call: named_ids(call.params, "eipalloc-"),
             ),

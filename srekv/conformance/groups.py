@@ -41,7 +41,6 @@ class Groups(ServiceRules):
                 _not_found,
                 made_by="CreateSecurityGroup",
                 things=lambda _, answer: [answer["GroupId"]],
-                polls=(1, 2),
                 hidden_from="ec2",
                 named=lambda call: named_ids(call.params, "sg-"),
             ),
@@ -60,7 +59,6 @@ class Groups(ServiceRules):
                 _in_use,
                 made_by="TerminateInstances",
                 things=self._of_ending,
-                polls=(1, 2),
                 hidden_from="DeleteSecurityGroup",
                 named=param("GroupId"),
             ),
@@ -86,7 +84,9 @@ class Groups(ServiceRules):
             if len(filters) == 1 and filters[0]["Name"] == "group-id" and "NextToken" not in call.params:
                 self._entries.update({listed: set() for listed in filters[0]["Values"]})
             for one in answer["SecurityGroupRules"]:
-                self._entries[one["GroupId"]].add(_entry_of_rule(one))
+                referenced = one.get("ReferencedGroupInfo", {}).get("GroupId")
+                peer = one.get("CidrIpv4") or one.get("CidrIpv6") or one.get("PrefixListId") or referenced or ""
+                self._entries[one["GroupId"]].add(_entry(one, peer, egress=bool(one.get("IsEgress"))))
 
     def _refuse_deleted(self, call: Call) -> Refusal | None:
         return next((_not_found(one) for one in named_ids(call.params, "sg-") if one in self._deleted), None)
@@ -142,12 +142,6 @@ def _entry(permission: Mapping[str, Any], peer: str, *, egress: bool) -> Entry:
     with contextlib.suppress(ValueError):
         peer = str(ipaddress.ip_network(peer, strict=False))  # EC2 keeps the network, whatever host bits were given
     return Entry(egress, protocol, *((-1, -1) if protocol == "-1" else (int(first), int(last))), peer)
-
-
-def _entry_of_rule(rule: Mapping[str, Any]) -> Entry:
-    group = rule.get("ReferencedGroupInfo", {}).get("GroupId")
-    peer = rule.get("CidrIpv4") or rule.get("CidrIpv6") or rule.get("PrefixListId") or group or ""
-    return _entry(rule, peer, egress=bool(rule.get("IsEgress")))
 
 
 def _not_found(group: str) -> Refusal:

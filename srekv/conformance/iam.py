@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from srekv.conformance.model import (
-    Answer,
-    Call,
-    Conditions,
-    EventuallyVisible,
-    Refusal,
-    ResponseRule,
-    ServiceRules,
-)
+from srekv.conformance.model import Answer, Call, Conditions, EventuallyVisible, Refusal, ResponseRule, ServiceRules
 
 _REMOVALS = {
     "RemoveRoleFromInstanceProfile": "Cannot delete entity, must remove roles from instance profile first.",

@@ -7,7 +7,7 @@ import json
 import re
 from functools import partial
 
-from srekv.conformance.model import Answer, Call, Conditions, Refusal, ResponseRule, ServiceRules
+from srekv.conformance.model import Answer, Call, Conditions, Refusal, ResponseRule, ServiceRules, reword
 from srekv.local import auth
 from srekv.local.overlay.errors import refusal_fault
 
@@ -15,8 +15,16 @@ _KINDS: dict[str, auth.RefusalKind] = {"expired": "expired", "invalid": "unknown
 """What the account thinks of its caller's credentials -> the local cloud's name for it."""
 
 _SKEWED = "Signature expired: 20261123T100000Z is now earlier than 20261123T100500Z (20261123T101000Z - 5 min.)"
-_NOT_SUBSCRIBED = "The AWS Access Key Id needs a subscription for the service"
-_NOT_SUBSCRIBED_EC2 = "You are not subscribed to this service. Please go to http://aws.amazon.com to subscribe."
+_NOT_SUBSCRIBED_XML = Refusal("OptInRequired", "The AWS Access Key Id needs a subscription for the service", 403)
+_NOT_SUBSCRIBED = {
+    "ec2": Refusal(
+        "OptInRequired",
+        "You are not subscribed to this service. Please go to http://aws.amazon.com to subscribe.",
+        401,
+    ),
+    "json": Refusal("SubscriptionRequiredException", _NOT_SUBSCRIBED_XML.message),
+}
+"""In the words of each family of services (aws-recorded C4)."""
 
 
 class Credentials(ServiceRules):
@@ -35,20 +43,11 @@ class Credentials(ServiceRules):
             return None
         protocol = call.model.service_model.resolved_protocol
         if state == "not-subscribed":
-            return _refuse_subscription(protocol)
+            return _NOT_SUBSCRIBED.get(protocol, _NOT_SUBSCRIBED_XML)
         # EC2's words for a clock that is behind are not recorded; these are those of its documentation
         message = _SKEWED if state == "skewed" and protocol != "ec2" else ""
         fault = refusal_fault(protocol, auth.Refusal(_KINDS[state], message))
         return Refusal(fault.code, fault.message, fault.status)
-
-
-def _refuse_subscription(protocol: str) -> Refusal:
-    """In the words of each family of services (aws-recorded C4)."""
-    if protocol == "ec2":
-        return Refusal("OptInRequired", _NOT_SUBSCRIBED_EC2, 401)
-    if protocol == "json":
-        return Refusal("SubscriptionRequiredException", _NOT_SUBSCRIBED, 400)
-    return Refusal("OptInRequired", _NOT_SUBSCRIBED, 403)
 
 
 class Images(ServiceRules):
@@ -168,24 +167,11 @@ def _refuse_throughput(call: Call) -> Refusal | None:
 def _refuse_dashboard_name(call: Call) -> Refusal | None:
     if re.fullmatch(r"[A-Za-z0-9_-]+", call.params["DashboardName"]):
         return None
-    text = (
+    return Refusal(
+        "InvalidParameterValue",
         "The value for field DashboardName contains invalid characters. It can only contain alphanumerics, dash (-) "
-        "and underscore (_).\n"
+        "and underscore (_).\n",
     )
-    return Refusal("InvalidParameterValue", text)
-
-
-def _reword(pattern: str, code: str, message: str, _call: Call, error: dict[str, str]) -> None:
-    """Put a backend's refusal, found by its code and text, as AWS puts it; its groups may be used in the message."""
-    found = re.search(pattern, f"{error.get('Code')} {error.get('Message')}")
-    if found:
-        error.update(Code=code, Message=found.expand(message))
-
-
-_KEY_EMPTY = (
-    r"One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty "
-    r"string value. Key: \1"
-)
 
 
 class Inputs(ServiceRules):
@@ -201,32 +187,27 @@ class Inputs(ServiceRules):
         ResponseRule("policy-attach-malformed", "AttachRolePolicy", refuse=_refuse_arn),
         ResponseRule("table-throughput", "CreateTable", refuse=_refuse_throughput),
         ResponseRule("dashboard-name", "PutDashboard", refuse=_refuse_dashboard_name),
-        ResponseRule(
+        reword(
             "table-protected",
             "DeleteTable",
-            reword=partial(
-                _reword,
-                r"^ValidationException .*DeletionProtectionEnabled",
-                "ValidationException",
-                "Resource cannot be deleted as it is currently protected against deletion. "
-                "Disable deletion protection first",
-            ),
+            r"^ValidationException .*DeletionProtectionEnabled",
+            "ValidationException",
+            "Resource cannot be deleted as it is currently protected against deletion. "
+            "Disable deletion protection first",
         ),
-        ResponseRule(
+        reword(
             "item-key-empty",
             "PutItem",
-            reword=partial(
-                _reword, r"^ValidationException .*empty string\. Key: (\w+)", "ValidationException", _KEY_EMPTY
-            ),
+            r"^ValidationException .*empty string\. Key: (\w+)",
+            "ValidationException",
+            "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an "
+            r"empty string value. Key: \1",
         ),
-        ResponseRule(
+        reword(
             "dashboard-body",
             "PutDashboard",
-            reword=partial(
-                _reword,
-                r"^InvalidParameterInput .*invalid JSON",
-                "InvalidParameterInput",
-                "The dashboard body is invalid, there are 1 validation errors: the body is not JSON",
-            ),
+            r"^InvalidParameterInput .*invalid JSON",
+            "InvalidParameterInput",
+            "The dashboard body is invalid, there are 1 validation errors: the body is not JSON",
         ),
     )

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 CALL = "srekv_call"
 """Where botocore's context of a call has our `Call`."""
 
-_SERVICES = (Credentials, Addresses, Iam, Route53Timing, Tables, Ssm, Tagging)
+_SENT_AGAIN = frozenset(
+    ("Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded", "PriorRequestNotComplete")
+)
+"""Codes that let botocore's standard mode send a call again."""
 
 
 class RuleSet:
@@ -45,7 +48,7 @@ class RuleSet:
         self._services = (
             machines,
             *(of_machines(machines) for of_machines in (Launches, Profiles, Groups)),
-            *(service(conditions) for service in _SERVICES),
+            *(of(conditions) for of in (Credentials, Addresses, Iam, Route53Timing, Tables, Ssm, Tagging)),
             *(Route53(), Images(), Alarms(), Inputs()),
         )
         order = {rule: number for number, rule in enumerate(RULES)}
@@ -191,7 +194,8 @@ class Account:
         call: Call = context[CALL]
         if retries.get("mode") != "standard" or attempts >= retries.get("total_max_attempts", 3):
             return None
-        return 0 if call.refused and _is_sent_again(call.refused) else None
+        refused = call.refused
+        return 0 if refused and (refused.status in {500, 502, 503, 504} or refused.code in _SENT_AGAIN) else None
 
     def _ends(self, *, context: dict[str, Any], parsed: dict[str, Any], http_response: Any, **_: Any) -> None:
         """Listens to after-call."""
@@ -218,12 +222,6 @@ class Account:
 
     def end(self, call: Call, *, took_effect: bool) -> None:
         """A call was answered; its caller does not know yet."""
-
-
-def _is_sent_again(refusal: Refusal) -> bool:
-    """Whether botocore's standard mode sends a call again that was refused like this."""
-    passing = {"Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded"}
-    return refusal.status in {500, 502, 503, 504} or refusal.code in passing | {"PriorRequestNotComplete"}
 
 
 class _Body(io.BytesIO):

@@ -70,7 +70,6 @@ class Machines(ServiceRules):
                 lambda id_: Refusal("InvalidInstanceID.NotFound", f"The instance ID '{id_}' does not exist"),
                 made_by="RunInstances",
                 things=lambda _, answer: [one["InstanceId"] for one in answer.get("Instances", ())],
-                polls=(1, 2),
                 hidden_from="ec2",
                 named=lambda call: named_ids(call.params, "i-"),
             ),

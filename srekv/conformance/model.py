@@ -6,6 +6,7 @@ A rule knows what it has seen through its account: what went past it (another se
 from __future__ import annotations
 
 import random
+import re
 import time
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -185,7 +186,7 @@ def hide_new(
     *,
     made_by: str,
     things: Callable[[Call, Answer], Iterable[str]],
-    polls: tuple[int, int],
+    polls: tuple[int, int] = (1, 2),
     hidden_from: str,
     named: Callable[[Call], Iterable[str]],
 ) -> tuple[ResponseRule, ResponseRule]:
@@ -211,6 +212,20 @@ def hide_new(
             unseen.start(thing, conditions.polls(rule, call, *polls))
 
     return ResponseRule(rule, hidden_from, refuse=refuse), ResponseRule(rule, made_by, change=start)
+
+
+def reword(rule: str, targets: str, refused: str, code: str, message: str) -> ResponseRule:
+    """A backend's refusal put as AWS puts it.
+
+    `refused` is a regular expression for the backend's "Code Message"; `message` may use its groups.
+    """
+
+    def change(_call: Call, error: dict[str, str]) -> None:
+        found = re.search(refused, f"{error.get('Code')} {error.get('Message')}")
+        if found:
+            error.update(Code=code, Message=found.expand(message))
+
+    return ResponseRule(rule, targets, reword=change)
 
 
 def param(name: str) -> Callable[..., Iterator[str]]:

@@ -12,7 +12,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from srekv.conformance.model import RULES, Answer, Call, Raw, Refusal, ResponseRule, ServiceRules, bare, named_ids
+from srekv.conformance.model import (
+    RULES,
+    Answer,
+    Call,
+    Raw,
+    Refusal,
+    ResponseRule,
+    ServiceRules,
+    bare,
+    named_ids,
+    reword,
+)
 from srekv.local.names import escaped, problem
 from srekv.local.overlay import checks, records
 
@@ -67,7 +78,8 @@ class Route53(ServiceRules):
             ResponseRule("zone-label-length", "CreateHostedZone", refuse=_refuse_name),
             ResponseRule("zone-reference-once", "CreateHostedZone", refuse=self._refuse_reference),
             ResponseRule("zone-name-taken-in-vpc", "CreateHostedZone", refuse=self._refuse_taken_name),
-            ResponseRule("zone-not-empty", "DeleteHostedZone", refuse=self._refuse_deletion, reword=_reword_not_empty),
+            ResponseRule("zone-not-empty", "DeleteHostedZone", refuse=self._refuse_deletion),
+            reword("zone-not-empty", "DeleteHostedZone", "^HostedZoneNotEmpty ", "HostedZoneNotEmpty", _NOT_EMPTY),
             ResponseRule("check-reference", "CreateHealthCheck", refuse=self._answer_reference),
             ResponseRule("check-deleted-once", "route53", refuse=self._refuse_deleted_check),
             ResponseRule("tag-id-prefix", "ChangeTagsForResource ListTagsForResource", refuse=_refuse_prefix),
@@ -221,11 +233,6 @@ class Route53(ServiceRules):
         """Refuse a health check for the one reason whose text this is."""
         problem = checks.config_problem(checks.normalise(call.params["HealthCheckConfig"]), own_network=_PUBLIC)
         return Refusal("InvalidInput", problem) if problem and re.search(text, problem) else None
-
-
-def _reword_not_empty(_call: Call, error: dict[str, str]) -> None:
-    if error.get("Code") == "HostedZoneNotEmpty":
-        error["Message"] = _NOT_EMPTY
 
 
 def _refuse_region(call: Call) -> Refusal | None:

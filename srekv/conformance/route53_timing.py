@@ -16,10 +16,8 @@ from srekv.conformance.model import (
     hide_new,
 )
 
-_LISTS = ("HostedZones", "HostedZoneSummaries", "HealthChecks")
-_BUSY = Refusal(
-    "PriorRequestNotComplete", "The request was rejected because Route 53 was still processing a prior request."
-)
+_CHANGES = "CreateHostedZone ChangeResourceRecordSets"
+_BUSY = "The request was rejected because Route 53 was still processing a prior request."
 
 _LIMITS = {
     "CreateHostedZone": (40, 2.0),
@@ -35,8 +33,6 @@ _LIMITS = {
 
 _OTHERS = (50, 10.0)
 """Of any other operation, and of all of them together."""
-
-_LONGEST_PAUSE_S = 20.0
 
 
 @dataclass
@@ -59,17 +55,13 @@ class Route53Timing(ServiceRules):
         self._buckets: dict[str, Bucket] = {}
         self._skipped_s = 0.0
         self.rules = (
-            ResponseRule(
-                "change-pending",
-                "CreateHostedZone ChangeResourceRecordSets DeleteHostedZone",
-                change=self._show_new_change,
-            ),
+            ResponseRule("change-pending", f"{_CHANGES} DeleteHostedZone", change=self._show_new_change),
             ResponseRule("change-pending", "GetChange", change=self._show_change),
             *hide_new(
                 "prior-request",
                 conditions,
-                lambda _: _BUSY,
-                made_by="CreateHostedZone ChangeResourceRecordSets",
+                lambda _: Refusal("PriorRequestNotComplete", _BUSY),
+                made_by=_CHANGES,
                 things=lambda call, answer: [bare(call.params.get("HostedZoneId") or answer["HostedZone"]["Id"])],
                 polls=(0, 2),
                 hidden_from="ChangeResourceRecordSets DeleteHostedZone",
@@ -101,7 +93,7 @@ class Route53Timing(ServiceRules):
                 made = answer.get("HostedZone") or answer["HealthCheck"]
                 self._unlisted.start(bare(made["Id"]), self._conditions.polls("route53-lists-lag", call, 0, 1))
         elif call.operation.startswith("List"):
-            for member in answer.keys() & _LISTS:
+            for member in answer.keys() & {"HostedZones", "HostedZoneSummaries", "HealthChecks"}:
                 answer[member] = [one for one in answer[member] if not self._unlisted.poll(_id_of(one))]
         else:
             names = ("Id", "HostedZoneId", "HealthCheckId", "ResourceId")
@@ -116,7 +108,7 @@ class Route53Timing(ServiceRules):
         now = self._conditions.clock() + self._skipped_s
         buckets = [self._filled("", now), self._filled(call.operation, now)]
         if any(bucket.tokens < 1 for bucket in buckets):
-            self._skipped_s += min(2.0 ** (call.attempt - 1), _LONGEST_PAUSE_S)
+            self._skipped_s += min(2.0 ** (call.attempt - 1), 20.0)  # botocore's longest pause is 20 s
             return Refusal("Throttling", "Rate exceeded")
         for bucket in buckets:
             bucket.tokens -= 1

@@ -18,12 +18,11 @@ from srekv.conformance.model import (
     hide_new,
     named_ids,
     param,
+    reword,
 )
 
 _ITEMS = "PutItem GetItem UpdateItem DeleteItem Query Scan BatchGetItem BatchWriteItem"
 _NOT_FOUND = Refusal("ResourceNotFoundException", "Requested resource not found")
-_LEFT_OUT = ("KeySchema", "AttributeDefinitions", "CreationDateTime")
-"""What the description of a table that goes does not have (B5)."""
 
 
 class Tables(ServiceRules):
@@ -58,7 +57,6 @@ class Tables(ServiceRules):
                 ),
                 made_by="CreateTable",
                 things=param("TableName"),
-                polls=(1, 2),
                 hidden_from="UpdateContinuousBackups",
                 named=param("TableName"),
             ),
@@ -95,7 +93,7 @@ class Tables(ServiceRules):
         if call.replayed:
             return
         table = answer["TableDescription"]
-        for member in _LEFT_OUT:
+        for member in ("KeySchema", "AttributeDefinitions", "CreationDateTime"):  # not described any more (B5)
             table.pop(member, None)
         table["TableStatus"] = "DELETING"
         name = table["TableName"]
@@ -132,11 +130,10 @@ class Ssm(ServiceRules):
                 lambda _: Refusal("InvocationDoesNotExist", ""),
                 made_by="SendCommand",
                 things=lambda _, answer: [answer["Command"]["CommandId"]],
-                polls=(1, 2),
                 hidden_from="GetCommandInvocation",
                 named=param("CommandId"),
             ),
-            ResponseRule("ssm-invocation-late", "GetCommandInvocation", reword=_reword_unknown),
+            reword("ssm-invocation-late", "GetCommandInvocation", "^InvalidCommandId ", "InvocationDoesNotExist", ""),
             ResponseRule("ssm-invocations-empty", "SendCommand", change=self._send),
             ResponseRule("ssm-invocations-empty", "ListCommandInvocations", change=self._list_invocations),
         )
@@ -176,11 +173,6 @@ class Ssm(ServiceRules):
             answer["CommandInvocations"] = []
 
 
-def _reword_unknown(_call: Call, error: dict[str, str]) -> None:
-    if error.get("Code") == "InvalidCommandId":
-        error.update(Code="InvocationDoesNotExist", Message="")
-
-
 class Tagging(ServiceRules):
     """Everything that was ever listed: on AWS for hours, here for good."""
 
@@ -190,7 +182,9 @@ class Tagging(ServiceRules):
         self._listed: dict[str, Mapping[str, Any]] = {}
         self.rules = (
             ResponseRule("tagging-lags", "GetResources", change=self._lag),
-            ResponseRule("tagging-last-page", "GetResources", change=_add_token),
+            ResponseRule(
+                "tagging-last-page", "GetResources", change=lambda _, answer: answer.setdefault("PaginationToken", "")
+            ),
         )
 
     def _lag(self, call: Call, answer: Answer) -> None:
@@ -204,10 +198,6 @@ class Tagging(ServiceRules):
         here = {one["ResourceARN"] for one in found}
         ghosts = [one for arn, one in self._listed.items() if arn not in here and _is_wanted(call, one)]
         answer["ResourceTagMappingList"] = [one for one in found if not self._unseen.poll(one["ResourceARN"])] + ghosts
-
-
-def _add_token(_call: Call, answer: Answer) -> None:
-    answer.setdefault("PaginationToken", "")
 
 
 def _is_wanted(call: Call, mapping: Mapping[str, Any]) -> bool:

@@ -8,15 +8,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from string import Template
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from botocore.config import Config as BotoConfig
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from srekv.conformance.cases.catalogue import Answer
-
-T = TypeVar("T")
 
 PREFIX = "srekv-conformance"
 """How every name starts that a case gives."""
@@ -142,7 +140,7 @@ class CaseContext:
     nonce: str = field(default_factory=lambda: secrets.token_hex(4))
     expected: tuple[Answer, ...] = ()
     parent: CaseContext | None = None
-    shared: dict[str, Any] = field(default_factory=dict)
+    shared: dict[Callable[[CaseContext], Any], Any] = field(default_factory=dict)
     _clients: dict[tuple[str, bool, bool], Any] = field(default_factory=dict)
     _removals: list[Removal] = field(default_factory=list)
     _names: Iterator[int] = field(default_factory=itertools.count)
@@ -150,12 +148,6 @@ class CaseContext:
     def child(self, expected: tuple[Answer, ...]) -> CaseContext:
         """A context of its own for one case, with the same clients, the same shared things, and names that differ."""
         return replace(self, expected=expected, parent=self, _removals=[])
-
-    def once(self, what: str, make: Callable[[CaseContext], T]) -> T:
-        """What the run has by this name, made if need be."""
-        if what not in self.shared:
-            self.shared[what] = make(self.parent or self)
-        return cast("T", self.shared[what])
 
     def name(self, short: str = "x") -> str:
         """A name that nothing else has, at most 64 characters."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from srekv.conformance.cases.context import PREFIX, CaseContext, NotAskedError
 
@@ -26,10 +26,23 @@ POLICY = json.dumps(
 ADDRESS = {"Type": "A", "TTL": 10, "ResourceRecords": [{"Value": "192.0.2.1"}]}
 """What a record is unless a case gives more."""
 
-_IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+T = TypeVar("T")
 
 
-def _find_vpc(context: CaseContext) -> str:
+def shared(make: Callable[[CaseContext], T]) -> Callable[[CaseContext], T]:
+    """What it makes, once a run: every case has the same."""
+
+    def made(context: CaseContext) -> T:
+        if make not in context.shared:
+            context.shared[make] = make(context.parent or context)
+        return cast("T", context.shared[make])
+
+    return made
+
+
+@shared
+def vpc(context: CaseContext) -> str:
+    """The id of the default VPC; nothing in it is changed."""
     filters = [{"Name": "is-default", "Values": ["true"]}]
     found = context.call("ec2.describe_vpcs", Filters=filters)["Vpcs"]
     if not found:
@@ -37,12 +50,9 @@ def _find_vpc(context: CaseContext) -> str:
     return str(found[0]["VpcId"])
 
 
-def vpc(context: CaseContext) -> str:
-    """The id of the default VPC; nothing in it is changed."""
-    return context.once("vpc", _find_vpc)
-
-
-def _new_zone(context: CaseContext) -> tuple[str, str]:
+@shared
+def zone(context: CaseContext) -> tuple[str, str]:
+    """The id and the name of a private zone that holds no record of a user's."""
     answer = context.call_with_retries(
         "route53.create_hosted_zone",
         Name=f"{context.name('zone')}.test",
@@ -50,19 +60,14 @@ def _new_zone(context: CaseContext) -> tuple[str, str]:
         VPC={"VPCRegion": context.region, "VPCId": vpc(context)},
         HostedZoneConfig={"Comment": "made by srekv conformance, to be removed", "PrivateZone": True},
     )
-    zone = answer["HostedZone"]
-    return _tag(context, "hostedzone", zone["Id"].rpartition("/")[2]), str(zone["Name"])
+    made = answer["HostedZone"]
+    return _tag(context, "hostedzone", made["Id"].rpartition("/")[2]), str(made["Name"])
 
 
 def _tag(context: CaseContext, kind: str, identifier: str) -> str:
     tags = {"ResourceType": kind, "ResourceId": identifier, "AddTags": context.tags}
     context.call_with_retries("route53.change_tags_for_resource", **tags)
     return identifier
-
-
-def zone(context: CaseContext) -> tuple[str, str]:
-    """The id and the name of a private zone that holds no record of a user's."""
-    return context.once("zone", _new_zone)
 
 
 def new_check(context: CaseContext) -> str:
@@ -72,12 +77,12 @@ def new_check(context: CaseContext) -> str:
     return _tag(context, "healthcheck", str(answer["HealthCheck"]["Id"]))
 
 
-def check(context: CaseContext) -> str:
-    """The id of a disabled health check."""
-    return context.once("check", new_check)
+check = shared(new_check)
 
 
-def _new_group(context: CaseContext) -> tuple[str, str]:
+@shared
+def group(context: CaseContext) -> tuple[str, str]:
+    """The id and the name of a security group without inbound rules."""
     name = context.name("group")
     answer = context.call_with_retries(
         "ec2.create_security_group",
@@ -89,21 +94,11 @@ def _new_group(context: CaseContext) -> tuple[str, str]:
     return str(answer["GroupId"]), name
 
 
-def group(context: CaseContext) -> tuple[str, str]:
-    """The id and the name of a security group without inbound rules."""
-    return context.once("group", _new_group)
-
-
 def new_role(context: CaseContext) -> str:
     """The name of a role without policies made for one question; nothing assumes it."""
     name = context.name("role")
     context.call_with_retries("iam.create_role", RoleName=name, AssumeRolePolicyDocument=TRUST, Tags=context.tags)
     return name
-
-
-def role(context: CaseContext) -> str:
-    """The name of a role without policies."""
-    return context.once("role", new_role)
 
 
 def new_policy(context: CaseContext) -> str:
@@ -131,14 +126,14 @@ def new_table(context: CaseContext, **settings: Any) -> str:
     return name
 
 
-def table(context: CaseContext) -> str:
-    """The name of an empty table, ready."""
-    return context.once("table", new_table)
+table = shared(new_table)
 
 
+@shared
 def image(context: CaseContext) -> str:
     """The newest Amazon Linux."""
-    return context.once("image", lambda home: str(home.call("ssm.get_parameter", Name=_IMAGE)["Parameter"]["Value"]))
+    name = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+    return str(context.call("ssm.get_parameter", Name=name)["Parameter"]["Value"])
 
 
 def new_address(context: CaseContext) -> str:
@@ -204,7 +199,7 @@ _VALUES: dict[str, Callable[[CaseContext], Any]] = {
     "check": check,
     "group": lambda context: group(context)[0],
     "group_name": lambda context: group(context)[1],
-    "role": role,
+    "role": shared(new_role),
     "new_check": new_check,
     "new_role": new_role,
     "new_policy": new_policy,
