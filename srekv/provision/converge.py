@@ -24,8 +24,7 @@ ROUNDS = 3  # how often `up` begins anew because of another one
 
 Role = Mapping[str, Any]
 Instances = Sequence[Mapping[str, Any]]
-Make = Callable[[Run, Role | None], Steps]
-"""Makes the steps of another round, given its run and the role as it is by then."""
+Make = Callable[[Run, Role | None], Steps]  # makes the steps of a round, given its run and the role as it is by then
 
 
 def ensure_whole(steps: Steps, make: Make) -> tuple[Steps, Instances | None]:

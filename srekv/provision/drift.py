@@ -50,10 +50,8 @@ def _brief(value: Any) -> str:
 
 
 def policy_difference(have: Mapping[str, Any], want: Mapping[str, Any]) -> str:
-    """How an IAM policy differs from the wanted one, statement by statement; "" when both allow the same.
-
-    Neither order counts nor whether one action stands in a list: IAM keeps a document as it was written.
-    """
+    """How an IAM policy differs from the wanted one, statement by statement; "" when both allow the same."""
+    # Neither order counts nor whether one action stands in a list: IAM keeps a document as it was written.
     there, wanted = _statements(have), _statements(want)
     parts = [f"{_said(there[key])} not wanted" for key in there if key not in wanted]
     for key, statement in wanted.items():

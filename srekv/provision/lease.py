@@ -12,9 +12,7 @@ from srekv.errors import CommandLine, SrekvError, UsageError
 from srekv.provision.naming import LEASE_TAG
 
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-
-PENDING = "pending"
-"""In place of a time on an instance that is being told another lease: if it stays, that was interrupted."""
+PENDING = "pending"  # instead of a time on an instance that is being told another lease: if it stays, interrupted
 
 SPENT_S = 600.0
 """A node whose lease ends within so many AWS-equivalent seconds is not started again: it might end while it boots."""
@@ -52,15 +50,12 @@ def is_over(end: datetime | None, *, now: datetime) -> bool:
 def refuse_over(end: datetime | None, *, now: datetime) -> None:
     """Raise UsageError when the lease has ended: it is unknown how long the nodes should run now."""
     if end is not None and is_over(end, now=now):
+        renew, without = CommandLine("srekv up --lease 2h"), CommandLine("srekv up --no-lease")
+        choices = renew + " gives it another one, " + without + " runs it without; "
         raise UsageError(
             f"the stack's lease is over: {describe(end, now=now)}",
             why="its nodes have ended, or will at once",
-            next_step=CommandLine("srekv up --lease 2h")
-            + " gives it another one, "
-            + CommandLine("srekv up --no-lease")
-            + " runs it without; "
-            + CommandLine("srekv down")
-            + " removes what is left",
+            next_step=choices + CommandLine("srekv down") + " removes what is left",
         )
 
 
@@ -68,22 +63,14 @@ def explain_end(end: datetime | None, *, now: datetime) -> SrekvError | None:
     """What is to be said of a stack whose nodes are missing because their lease has ended; None if it has not."""
     if end is None or not is_over(end, now=now):
         return None
-    return SrekvError(
-        "the nodes have ended with their lease",
-        why=describe(end, now=now),
-        next_step=CommandLine("srekv down")
-        + " removes the rest; "
-        + CommandLine("srekv up --lease 2h")
-        + " brings the nodes back",
-    )
+    what, renew = "the nodes have ended with their lease", CommandLine("srekv up --lease 2h")
+    next_step = CommandLine("srekv down") + " removes the rest; " + renew + " brings the nodes back"
+    return SrekvError(what, why=describe(end, now=now), next_step=next_step)
 
 
 def at_launch(kept: datetime | None, wanted: datetime | None, *, now: datetime, spent_s: float) -> datetime | None:
-    """The lease that a new instance is launched with; it may get `wanted` over SSM afterwards.
-
-    That is the one the stack had before, if it still lasts: a launch whose answer was lost is then repeated with the
-    same parameters, and EC2 recognises it by its token (E11).
-    """
+    """The lease that a new instance is launched with, the stack's former one if it lasts; SSM may give it `wanted`."""
+    # A launch whose answer was lost is then repeated with the same parameters, and EC2 knows it by its token (E11).
     if kept is None or wanted is None or kept <= now + timedelta(seconds=spent_s):
         return wanted
     return kept

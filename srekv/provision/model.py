@@ -17,19 +17,15 @@ Action = Literal["create", "change", "leave", "delete", "cannot change"]
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One thing done (or, in a dry run, to be done) to one resource; `id` is "" while the cloud has none.
+    """One thing done (or, in a dry run, to be done) to one resource."""
 
-    "cannot change" is in plans only, the command itself refuses, and `next_step` is what to do about that. `section` is
-    the lab's, `detail` has the fields concerned, for a person, for example "ttl 300 -> 10".
-    """
-
-    section: str
+    section: str  # the lab's
     kind: str
     name: str
-    id: str
-    action: Action
-    detail: str = ""
-    next_step: Advice = ""
+    id: str  # "" while the cloud has none
+    action: Action  # "cannot change" is in plans only: the command itself refuses
+    detail: str = ""  # the fields concerned, for a person, for example "ttl 300 -> 10"
+    next_step: Advice = ""  # what to do about a field that cannot change
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,14 +13,9 @@ from srekv.config import DEFAULT_STACK
 STACK_TAG = "srekv:stack"
 NODE_TAG = "srekv:node"
 FAULT_TAG = "srekv:fault"  # on the primary while a drill's fault is in it: what has to be undone
-
-PAYLOAD_TAG = "srekv:payload"
-"""A digest of the user data an instance booted with, so that an outdated node can be told apart."""
-
+PAYLOAD_TAG = "srekv:payload"  # a digest of the user data an instance booted with, so that an outdated node shows
 LEASE_TAG = "srekv:lease"  # on a leased stack's role and instances: when the lease is over, ISO 8601 with the time zone
-
-REGION_TAG = "srekv:region"
-"""On role, profile, zone and checks, which show in every Region: the one that the stack is in."""
+REGION_TAG = "srekv:region"  # on role, profile, zone and checks, which show in every Region: the stack's own
 
 PATH = "/srekv/"  # the IAM path under which the roles and profiles of all stacks are; the next part is the stack's name
 REFERENCE = "srekv"  # how every Route 53 CallerReference of ours begins; the next part is the stack's name
@@ -78,20 +73,15 @@ class Names:
         return f"{BACKUP}.{self.stack}.{name}"
 
 
-def tag_map(tags: list[dict[str, str]] | None) -> dict[str, str]:
+def tag_map(tags: Iterable[Mapping[str, str]] | None) -> dict[str, str]:
     """AWS's tag list as a mapping."""
     return {tag["Key"]: tag["Value"] for tag in tags or []}
 
 
 def lost_tags(have: Mapping[str, str], want: Iterable[Mapping[str, str]]) -> str:
     """Which of the wanted tags are missing or differ, for a person; "" when all are there."""
-    parts = []
-    for tag in want:
-        key, value = tag["Key"], tag["Value"]
-        if key not in have:
-            parts.append(f"{key} lost")
-        elif have[key] != value:
-            parts.append(f"{key} {have[key]} -> {value}")
+    wrong = {key: value for key, value in tag_map(want).items() if have.get(key) != value}
+    parts = [f"{key} {have[key]} -> {value}" if key in have else f"{key} lost" for key, value in wrong.items()]
     return "tags: " + ", ".join(parts) if parts else ""
 
 

@@ -62,13 +62,10 @@ def label(record: Described) -> str:
 
 
 def readable(name: str) -> str:
-    r"""A name of a listing as a person writes it: Route 53 lists "*" as \052 (DNS domain name format).
-
-    A dot within a label, and what no terminal should be sent, stay escaped.
-    """
+    r"""A name of a listing as a person writes it: Route 53 lists "*" as \052 (DNS domain name format)."""
 
     def unescape(code: re.Match[str]) -> str:
-        character = chr(int(code[1], 8))
+        character = chr(int(code[1], 8))  # a dot within a label, and what no terminal should be sent, stay escaped
         return character if "!" <= character <= "~" and character not in ".\\" else code[0]
 
     return re.sub(r"\\([0-3][0-7]{2})", unescape, name)

@@ -18,9 +18,8 @@ from srekv.provision.steps.table import check_name
 
 ROUNDS = 3  # how often everything is removed while a concurrent `up` keeps making it
 
-LISTINGS_TIMEOUT_S = 15
-LINGERING_TIMEOUT_S = 300
-"""How long what is gone may go on being listed; and what hung on an instance, which it may outlive (E30)."""
+LISTINGS_TIMEOUT_S = 15  # how long what is gone may go on being listed
+LINGERING_TIMEOUT_S = 300  # the same for what hung on an instance, which it may outlive (E30)
 
 SHOWN = 3  # so many things are named when they are waited for
 

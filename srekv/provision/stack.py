@@ -51,20 +51,16 @@ class Stack:
         heal: Callable[[Deployment], object] | None = None,
         answer: Callable[[AwsFaultTarget, Deployment], object] = lambda _target, _deployment: None,
     ) -> Deployment | None:
-        """Create or repair everything; with `wait` until both checks pass on observations newer than this call.
+        """Create or repair everything, and with `wait` wait for both checks; the whole stack, None after a dry run.
 
         Args:
-            wait: for the checks.
-            since: when the command started, seconds since the epoch: older observations of the checkers prove nothing;
-                None: now.
+            wait: until both checks pass on observations newer than `since`.
+            since: when the command started, seconds since the epoch; None: now. Older observations prove nothing.
             guard: is shown the fault that a drill noted on the primary, "" if none, before anything is done.
             preflight: is shown the steps once each of them would take the request, if a node or an address has yet to
                 be made, and refuses before anything is.
             heal: is called once everything is repaired that the steps know of, if a fault was noted.
             answer: with `wait`: returns once the name answers the primary.
-
-        Returns:
-            the whole stack; None after a dry run.
         """
         since = time.time() if since is None else since
         lease.refuse_over(self.run.config.lease, now=datetime.now(UTC))

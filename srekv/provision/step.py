@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from srekv.errors import Advice, CommandLine, ImmutableError, SrekvError
 from srekv.provision.engine.answers import ignore_missing
 from srekv.provision.model import Action, Resource
+from srekv.provision.naming import lost_tags
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +93,15 @@ def delete(kind: str, name: str, id_: str, state: str, call: Callable[..., objec
 def leave(kind: str, name: str, id_: str, detail: str = "") -> Op:
     """The Op for a resource that is as it should be."""
     return Op(kind=kind, name=name, id=id_, action="leave", detail=detail)
+
+
+def retag(
+    what: tuple[str, str, str], have: Mapping[str, str], want: Any, call: Callable[..., object], **arguments: Any
+) -> Ops:
+    """The Op that gives a resource, by kind, name and id, the tags back that it has lost, if it has lost any."""
+    lost = lost_tags(have, want)
+    if lost:
+        yield change(*what, lost, call, **arguments)
 
 
 def change_or_leave(kind: str, name: str, id_: str, changes: Iterable[Op], detail: str = "") -> Ops:

@@ -19,11 +19,8 @@ from srekv.provision.steps.firewall import MARK, our_groups, tcp
 ENDED = frozenset({"Success", "Failed", "TimedOut", "Cancelled", "Undeliverable", "Terminated"})
 SHORTEST_DELIVERY_S = 30  # SSM's least TimeoutSeconds (aws-facts 4.10)
 
-FIRST_LOOK_S = 0.5
-"""Before and between the first looks at a command, AWS-equivalent seconds: SSM takes about a second for one."""
-
-TIMEOUT_S = 300
-"""How long an instance may take to stop, and an SSM agent to report after a boot (aws-facts 4.9)."""
+FIRST_LOOK_S = 0.5  # before and between the first looks at a command, AWS-equivalent: SSM takes about a second for one
+TIMEOUT_S = 300  # how long an instance may take to stop, and an SSM agent to report after a boot (aws-facts 4.9)
 
 
 def observation(report: Mapping[str, Any]) -> Observation:

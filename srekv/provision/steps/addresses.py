@@ -18,8 +18,7 @@ from srekv.provision.naming import NODES
 from srekv.provision.step import Op, Ops, change_or_leave, create, delete
 from srekv.provision.steps.base import StackStep
 
-HELD = frozenset({"InvalidIPAddress.InUse", "AuthFailure"})
-"""While a holder that was just deleted still has the address (E23, E24)."""
+HELD = frozenset({"InvalidIPAddress.InUse", "AuthFailure"})  # while a deleted holder still has the address (E23, E24)
 
 
 @dataclass(eq=False)

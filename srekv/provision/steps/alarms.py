@@ -26,13 +26,12 @@ class Alarms(StackStep):
     """Three alarms and a dashboard when --alarms was given; looked for and removed in any case.
 
     They are found by name, so an alarm counts as ours only with our tag, and a dashboard only with our first widget.
-    `wanted_before`: whether the stack was made with alarms.
     """
 
     section = "CloudWatch"
     checking = "checking alarms and dashboard"
     checks: HealthChecks
-    wanted_before: bool
+    wanted_before: bool  # whether the stack was made with alarms
 
     def fit(self) -> None:
         """Refuse an alarm or a dashboard of our name that is another's."""

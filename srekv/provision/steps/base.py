@@ -10,8 +10,7 @@ from srekv.provision.engine.retries import Retrying
 from srekv.provision.engine.run import Run
 from srekv.provision.inventory.existing import Existing
 from srekv.provision.inventory.marks import tags_of
-from srekv.provision.naming import lost_tags
-from srekv.provision.step import Ops, Step, change
+from srekv.provision.step import Ops, Step, retag
 
 T = TypeVar("T")
 
@@ -31,6 +30,4 @@ class StackStep(Step, Retrying):
 
     def _retag(self, kind: str, name: str, id_: str, described: Mapping[str, Any], tags: Any) -> Ops:
         """Give a resource of EC2 the tags back that it has lost."""
-        lost = lost_tags(tags_of(described), tags)
-        if lost:
-            yield change(kind, name, id_, lost, self.ec2.create_tags, Resources=[id_], Tags=tags)
+        return retag((kind, name, id_), tags_of(described), tags, self.ec2.create_tags, Resources=[id_], Tags=tags)

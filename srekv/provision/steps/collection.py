@@ -30,11 +30,7 @@ from srekv.provision.steps.volumes import Volumes
 
 
 class Steps:
-    """Every step of a stack, in the order of the lab's sections; nothing is called yet.
-
-    `role` is the stack's as it was at the beginning of the run; with `waits_for_health` a node that cannot become
-    healthy is an error.
-    """
+    """Every step of a stack, in the order of the lab's sections; `role` is as it was at the beginning of the run."""
 
     def __init__(self, run: Run, role: Mapping[str, Any] | None, *, waits_for_health: bool = False) -> None:
         existing, kept, config = Existing(run.clients, run.names), settings_of(role), run.config

@@ -16,9 +16,9 @@ from srekv.provision.engine.generation import REFERENCES, used_up
 from srekv.provision.engine.run import HeldError
 from srekv.provision.inventory.marks import Described, each, route53_tags
 from srekv.provision.model import Action, Resource
-from srekv.provision.naming import NODES, lost_tags, origin_of
+from srekv.provision.naming import NODES, origin_of
 from srekv.provision.queries import hosted_zones, label, readable, region_of_zone, removable_records, strip_prefix
-from srekv.provision.step import Op, Ops, anew, cannot, change, change_or_leave, create, delete, leave
+from srekv.provision.step import Op, Ops, anew, cannot, change, change_or_leave, create, delete, leave, retag
 from srekv.provision.steps.addresses import Addresses
 from srekv.provision.steps.base import StackStep
 from srekv.provision.steps.health import HealthChecks
@@ -28,12 +28,10 @@ FAILOVER = {"az1": "PRIMARY", "az2": "SECONDARY"}
 BUSY = frozenset({"PriorRequestNotComplete"})
 """While another change of the zone is in flight, for example its making: longer than botocore's own retries (R16)."""
 
-FRESH = BUSY | {"NoSuchHostedZone", "NoSuchHealthCheck"}
-"""What Route 53's parts may say of each other's resources for a moment."""
+FRESH = BUSY | {"NoSuchHostedZone", "NoSuchHealthCheck"}  # what its parts say of each other's resources for a moment
 
 FILLED = "HostedZoneNotEmpty"
-CHANGED = "InvalidChangeBatch"
-"""A record set of the batch is not as the batch has it, or Route 53 does not let it go (R32)."""
+CHANGED = "InvalidChangeBatch"  # a record set is not as the batch has it, or Route 53 does not let it go (R32)
 
 ZONE, RECORD = "hosted zone", "record"
 
@@ -232,9 +230,7 @@ class PrivateZone(StackStep):
     def _drift(self) -> Ops:
         what = (ZONE, self._zone_name, self.zone_id)
         tags = route53_tags(self.route53, "hostedzone", [self.zone_id]).get(self.zone_id, {})
-        lost = lost_tags(tags, self.run.placed_tags(self.config.zone_name))
-        if lost:
-            yield change(*what, lost, self._tag)
+        yield from retag(what, tags, self.run.placed_tags(self.config.zone_name), self._tag)
         if self.network.vpc_id not in self._vpcs({"Id": self.zone_id}):
             detail, call = f"associated with {self.network.vpc_id}", self.route53.associate_vpc_with_hosted_zone
             yield change(*what, detail, call, HostedZoneId=self.zone_id, VPC=self._vpc)
@@ -282,12 +278,10 @@ class PrivateZone(StackStep):
         return [dict(one) for one in listed if one["Name"] == self._record_name and one["Type"] in {"A", "CNAME"}]
 
     def _change(self, remove: Sequence[Described], put: Sequence[Described]) -> str:
-        """One batch, all or nothing: a record of another policy under this name must go in the same change (R26).
-
-        What the batch deletes it creates anew: a DELETE and a CREATE of one record set are documented to go together
-        (ChangeResourceRecordSets), a DELETE and an UPSERT are not (R25).
-        """
+        """One batch, all or nothing: a record of another policy under this name must go in the same change (R26)."""
         changes: Any = [{"Action": "DELETE", "ResourceRecordSet": record} for record in remove]
+        # A DELETE and a CREATE of one record set are documented to go together (ChangeResourceRecordSets), a DELETE and
+        # an UPSERT are not (R25).
         removed = {record.get("SetIdentifier") for record in remove if record["Type"] == "A"}
         for record in put:
             action = "CREATE" if record["SetIdentifier"] in removed else "UPSERT"
@@ -307,10 +301,7 @@ class PrivateZone(StackStep):
         return self.zone_id
 
     def _delete_records(self, zone: Described, records: Sequence[Described]) -> None:
-        """Delete these record sets; when another run has changed or deleted one of them (R32), those that are left.
-
-        Raises HeldError if Route 53 refuses although all of them are there unchanged.
-        """
+        """Delete these record sets; when another run has changed or deleted one of them (R32), those that are left."""
         zone_id, left = strip_prefix(zone["Id"]), records
 
         def delete_left() -> None:
@@ -324,7 +315,7 @@ class PrivateZone(StackStep):
                 if code_of(error) != CHANGED:
                     raise
                 refused, left = left, removable_records(self.route53, zone)
-                if refused == left:
+                if refused == left:  # all of them are there unchanged
                     raise HeldError(
                         f"the records of the hosted zone {zone_id} were not deleted",
                         why=f"Route 53 does not delete {', '.join(map(label, left))}: {message_of(error)}",

@@ -74,13 +74,6 @@ class Rule:
         ports = {} if self.protocol == ANY else {"FromPort": self.first, "ToPort": self.last}
         return {"IpProtocol": self.protocol, kind: source, **ports}
 
-    @property
-    def what(self) -> str:
-        """Protocol and ports, for a person."""
-        if self.protocol == ANY:
-            return "any protocol"
-        return f"{self.protocol} {self.first}" + ("" if self.first == self.last else f"-{self.last}")
-
 
 def tcp(port: int, source: str) -> Rule:
     """The rule that lets a source in to one TCP port."""
@@ -96,8 +89,7 @@ class Firewall(StackStep):
     network: Network
     addresses: Addresses
     group_id: str = field(default="", init=False)
-    _have: dict[Rule, str] | None = field(default=None, init=False)
-    """The rules of a group that was there before."""
+    _have: dict[Rule, str] | None = field(default=None, init=False)  # the rules of a group that was there before
 
     def fit(self) -> None:
         """Refuse a group of our name that is another's, and an operator whose address is unknown."""
@@ -187,19 +179,15 @@ class Firewall(StackStep):
         try:
             filters = [{"Name": "prefix-list-name", "Values": [name]}]
             listed = each(self.ec2, "describe_managed_prefix_lists", "PrefixLists", Filters=filters)
-            lists = [one["PrefixListId"] for one in listed if one["PrefixListName"] == name]
+            if lists := [one["PrefixListId"] for one in listed if one["PrefixListName"] == name]:
+                return (lists[0],)
         except ClientError as error:
             warn(f"cannot read the prefix list {name}: {message_of(error)}")
-            lists = []
-        if lists:
-            return (lists[0],)
         try:
-            ranges = self.route53.get_checker_ip_ranges()["CheckerIpRanges"]
+            if ranges := self.route53.get_checker_ip_ranges()["CheckerIpRanges"]:
+                return tuple(ranges)
         except ClientError as error:
             warn(f"cannot ask Route 53 for its checkers' addresses: {message_of(error)}")
-            ranges = []
-        if ranges:
-            return tuple(ranges)
         warn(
             f"the checkers' addresses are those collected on {COLLECTED}: if a check stays unhealthy, compare them "
             "with ROUTE53_HEALTHCHECKS in AWS's ip-ranges.json"
@@ -290,7 +278,9 @@ def _words(rules: Mapping[Rule, str], so: str) -> str:
     """Rules for a person, grouped by why they are there; `so`: what about them."""
     groups: dict[tuple[str, str], list[str]] = {}
     for rule, text in sorted(rules.items()):
-        groups.setdefault((text.removeprefix(MARK), rule.what), []).append(rule.source)
+        ports = f"{rule.first}" if rule.first == rule.last else f"{rule.first}-{rule.last}"
+        what = "any protocol" if rule.protocol == ANY else f"{rule.protocol} {ports}"
+        groups.setdefault((text.removeprefix(MARK), what), []).append(rule.source)
     return "; ".join(f"ingress {what} from {', '.join(sources)}{so} ({why})" for (why, what), sources in groups.items())
 
 

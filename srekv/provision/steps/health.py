@@ -16,8 +16,8 @@ from srekv.provision.drift import difference
 from srekv.provision.engine.answers import code_of
 from srekv.provision.engine.generation import REFERENCES, used_up
 from srekv.provision.inventory.marks import Described, route53_tags
-from srekv.provision.naming import NODES, REGION_TAG, lost_tags
-from srekv.provision.step import Op, Ops, anew, cannot, change, create, delete, leave
+from srekv.provision.naming import NODES, REGION_TAG
+from srekv.provision.step import Op, Ops, anew, cannot, change, change_or_leave, create, delete, retag
 from srekv.provision.steps.addresses import Addresses
 from srekv.provision.steps.base import StackStep
 
@@ -27,18 +27,13 @@ PATH = "/health"
 
 @dataclass(eq=False)
 class HealthChecks(StackStep):
-    """The two checks; `check_id` is there after ensure, by node.
-
-    Found by their CallerReference, because a crash between creation and tagging leaves an untagged one (aws-facts 1.2).
-    `created` and `changed` are the nodes whose check this run has made, or changed: what its checkers reported before
-    was about something else.
-    """
+    """The two checks, found by their CallerReference: a crash may leave an untagged one (aws-facts 1.2)."""
 
     section = "Route 53"
     addresses: Addresses
-    check_id: dict[str, str] = field(default_factory=dict, init=False)
-    created: set[str] = field(default_factory=set, init=False)
-    changed: set[str] = field(default_factory=set, init=False)
+    check_id: dict[str, str] = field(default_factory=dict, init=False)  # after ensure, by node
+    created: set[str] = field(default_factory=set, init=False)  # the nodes whose check this run has made
+    changed: set[str] = field(default_factory=set, init=False)  # or changed: reports from before are no proof
 
     def limits(self) -> Ops:
         """The request interval cannot change."""
@@ -64,7 +59,8 @@ class HealthChecks(StackStep):
                 yield self._delete_op(node, surplus["Id"])
             if checks:
                 self.check_id[node] = checks[0]["Id"]
-                yield from self._repair(node, checks[0], tags.get(checks[0]["Id"], {}))
+                drift = self._drift(node, checks[0], tags.get(checks[0]["Id"], {}))
+                yield from change_or_leave(KIND, self.names.check(node), checks[0]["Id"], drift)
             else:
                 url = f"http://{self.addresses.public[node]}:{self.config.port}{PATH}"
                 yield create(KIND, self.names.check(node), partial(self._create, node), url)
@@ -123,7 +119,7 @@ class HealthChecks(StackStep):
         if not checks:
             return False
         self.check_id[node] = checks[0]["Id"]
-        for op in self._repair(node, checks[0], {}):
+        for op in self._drift(node, checks[0], {}):
             if op.refusal:
                 raise op.refusal
             if op.call:
@@ -134,18 +130,14 @@ class HealthChecks(StackStep):
         tags = self.run.placed_tags(self.names.check(node))
         self.route53.change_tags_for_resource(ResourceType="healthcheck", ResourceId=check_id, AddTags=tags)
 
-    def _repair(self, node: str, check: Described, tags: Mapping[str, str]) -> Ops:
+    def _drift(self, node: str, check: Described, tags: Mapping[str, str]) -> Ops:
         have, what = check["HealthCheckConfig"], (KIND, self.names.check(node), check["Id"])
-        refused = list(self._limit(node, check))
-        yield from refused
+        yield from self._limit(node, check)
         wrong = {key: value for key, value in self._wanted(node).items() if have.get(key, False) != value}
         if wrong:
             yield change(*what, difference(have, wrong), self._update, node=node, check_id=check["Id"], fields=wrong)
-        lost = lost_tags(tags, self.run.placed_tags(self.names.check(node)))
-        if lost:
-            yield change(*what, lost, self._tag, node=node, check_id=check["Id"])
-        if not wrong and not lost and not refused:
-            yield leave(*what)
+        wanted = self.run.placed_tags(self.names.check(node))
+        yield from retag(what, tags, wanted, self._tag, node=node, check_id=check["Id"])
 
     def _update(self, node: str, check_id: str, fields: Mapping[str, Any]) -> None:
         self.changed.add(node)

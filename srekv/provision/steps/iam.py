@@ -15,18 +15,16 @@ from srekv.provision.engine.answers import code_of, ignore_missing, or_none
 from srekv.provision.engine.run import HeldError
 from srekv.provision.inventory.holders import foreign_profiles
 from srekv.provision.inventory.marks import Described, each
-from srekv.provision.naming import REGION_TAG, STACK_TAG, lost_tags, tag_map
+from srekv.provision.naming import REGION_TAG, STACK_TAG, tag_map
 from srekv.provision.permissions import node_policy
-from srekv.provision.step import Ops, change, change_or_leave, create, delete, leave
+from srekv.provision.step import Ops, change, change_or_leave, create, delete, leave, retag
 from srekv.provision.steps.base import StackStep
 from srekv.provision.steps.settings import as_tags
 
 POLICY = "srekv-node"
 EXISTS = "EntityAlreadyExists"
 FRESH = frozenset({"NoSuchEntity"})  # what IAM says for a moment about a role it has just created (I7)
-
-HELD = frozenset({"DeleteConflict"})
-"""What IAM says while it still sees what was just taken off a role or out of a profile (I5)."""
+HELD = frozenset({"DeleteConflict"})  # while it still sees what was just taken off a role or out of a profile (I5)
 
 TRUST = {
     "Version": "2012-10-17",
@@ -84,10 +82,8 @@ class Identity(StackStep):
         else:
             self._profile_is_new = True
             yield create(PROFILE, self.profile, self._create_profile)
-        changes = list(self._profile_drift(profile))
-        yield from changes
-        if profile and not changes:
-            yield leave(PROFILE, self.profile, profile["Arn"])
+        drift = self._profile_drift(profile)
+        yield from change_or_leave(PROFILE, self.profile, profile["Arn"], drift) if profile else drift
 
     def settle(self) -> Ops:
         """Put the policy: the nodes need it when they serve, not when they are launched."""
@@ -131,9 +127,8 @@ class Identity(StackStep):
 
     def _role_drift(self, role: Described) -> Ops:
         tags, what = self.names.tags(self.names.role), (ROLE, self.names.role, role["Arn"])
-        lost = lost_tags(tag_map(role.get("Tags")), tags)
-        if lost:
-            yield change(*what, lost, self.iam.tag_role, RoleName=self.names.role, Tags=tags)
+        have = tag_map(role.get("Tags"))
+        yield from retag(what, have, tags, self.iam.tag_role, RoleName=self.names.role, Tags=tags)
         trust = policy_difference(role.get("AssumeRolePolicyDocument", {}), TRUST)
         if trust:
             call, document = self.iam.update_assume_role_policy, json.dumps(TRUST)
@@ -187,11 +182,11 @@ class Identity(StackStep):
 
     def _profile_drift(self, profile: Described | None) -> Ops:
         """The tags and the role of a profile, also of one that is just being created."""
-        arn, tags, roles = profile["Arn"] if profile else "", self.run.placed_tags(self.profile), _roles(profile)
-        lost = lost_tags(tag_map(profile.get("Tags")), tags) if profile else ""
-        what = (PROFILE, self.profile, arn)
-        if lost:
-            yield change(*what, lost, self.iam.tag_instance_profile, InstanceProfileName=self.profile, Tags=tags)
+        what, roles = (PROFILE, self.profile, profile["Arn"] if profile else ""), _roles(profile)
+        if profile:
+            have, tags = tag_map(profile.get("Tags")), self.run.placed_tags(self.profile)
+            call = self.iam.tag_instance_profile
+            yield from retag(what, have, tags, call, InstanceProfileName=self.profile, Tags=tags)
         for other in roles:
             if other != self.names.role:
                 yield change(*what, f"role {other} removed", self._take_out, role=other)

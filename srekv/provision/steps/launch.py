@@ -56,21 +56,17 @@ class Image(NamedTuple):
 
 @dataclass(eq=False)
 class Launcher(StackStep):
-    """What a new node is made of; `lease_at_launch` is the one that its user data names.
-
-    The image is looked up beforehand if a node is missing: the parameter moves, so instances that exist are never
-    compared with it.
-    """
+    """What a new node is made of; the image's parameter moves, so instances that exist are never compared with it."""
 
     section = "EC2"
     checking = "finding the machine image"
     identity: Identity
     firewall: Firewall
     keys: KeyPair
-    lease_at_launch: datetime | None
+    lease_at_launch: datetime | None  # the one that its user data names
 
     def fit(self) -> None:
-        """Refuse an image that is not there."""
+        """Refuse an image that is not there, if a node is missing."""
         if not all(of_node(self.existing.instances, node) for node in NODES):
             _ = self.image
 
@@ -119,11 +115,10 @@ class Launcher(StackStep):
         )
 
     def launch(self, node: str, place: Place) -> Described:
-        """Launch a node with this life's next unused token.
+        """Launch a node with this life's next unused token; another run has the same one and gets the same instance.
 
-        Another run that launches the same node has the same token and gets the same instance. A token is used up by an
-        instance that was terminated less than a day ago (E12), or by one with other parameters (E11), as after a crash
-        when there is a newer image by now: then the node has its instance already.
+        A token is used up by an instance that was terminated less than a day ago (E12), or by one with other parameters
+        (E11), as after a crash when there is a newer image by now: then the node has its instance already.
         """
         arguments = self._arguments(node, place)
         # What cannot change between a crash and the next `up`; image, user data and lease can.
@@ -169,6 +164,9 @@ class Launcher(StackStep):
             machine_tags.append({"Key": LEASE_TAG, "Value": lease.as_text(until)})
             optional["InstanceInitiatedShutdownBehavior"] = "terminate"
         disk = {"Encrypted": True, "VolumeType": "gp3", "VolumeSize": image.root_gib, "DeleteOnTermination": True}
+        interface: dict[str, Any] = {"DeviceIndex": 0, "SubnetId": place.subnet_id, "Groups": [self.firewall.group_id]}
+        # The Elastic IP can only come once the instance runs; the first boot needs the internet before.
+        interface |= {"AssociatePublicIpAddress": True, "DeleteOnTermination": True}
         return {
             "ImageId": image.id,
             "InstanceType": self.config.instance_type,
@@ -176,16 +174,7 @@ class Launcher(StackStep):
             "MaxCount": 1,
             "MetadataOptions": {"HttpTokens": "required", "HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 1},
             "BlockDeviceMappings": [{"DeviceName": image.root_device, "Ebs": disk}],
-            "NetworkInterfaces": [
-                {
-                    "DeviceIndex": 0,
-                    "SubnetId": place.subnet_id,
-                    "Groups": [self.firewall.group_id],
-                    # The Elastic IP can only come once the instance runs; the first boot needs the internet before.
-                    "AssociatePublicIpAddress": True,
-                    "DeleteOnTermination": True,
-                }
-            ],
+            "NetworkInterfaces": [interface],
             "TagSpecifications": [
                 {"ResourceType": "instance", "Tags": machine_tags},
                 {"ResourceType": "network-interface", "Tags": tags},

@@ -44,7 +44,7 @@ class Network(StackStep):
 
     section = "Network"
     checking = "checking the network"
-    waits_for_health: bool
+    waits_for_health: bool  # so that a node that cannot become healthy is an error
     vpc_id: str = field(default="", init=False)
     places: tuple[Place, ...] = field(default=(), init=False)
     _attributes: Sequence[bool] | None = field(default=None, init=False)

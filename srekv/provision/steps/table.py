@@ -17,8 +17,8 @@ from srekv.errors import CommandLine, NotOursError, SrekvError, TimeoutExceeded,
 from srekv.provision.engine.answers import code_of, explained, ignore_missing, or_none
 from srekv.provision.engine.clients import Clients
 from srekv.provision.inventory.marks import Described, each
-from srekv.provision.naming import STACK_TAG, lost_tags, tag_map
-from srekv.provision.step import Op, Ops, cannot, change, change_or_leave, create, delete, leave
+from srekv.provision.naming import STACK_TAG, tag_map
+from srekv.provision.step import Op, Ops, cannot, change, change_or_leave, create, delete, leave, retag
 from srekv.provision.steps.base import StackStep
 
 KEY_SCHEMA: Any = [{"AttributeName": "key", "KeyType": "HASH"}]
@@ -192,10 +192,8 @@ class Table(StackStep):
         return str(table["TableArn"])
 
     def _drift(self, table: Described) -> Ops:
-        arn, tags = table["TableArn"], self.names.tags(self.names.table)
-        lost = lost_tags(self._tags, tags)
-        if lost:
-            yield change("table", self.names.table, arn, lost, self.dynamodb.tag_resource, ResourceArn=arn, Tags=tags)
+        arn, tags, tag = table["TableArn"], self.names.tags(self.names.table), self.dynamodb.tag_resource
+        yield from retag(("table", self.names.table, arn), self._tags, tags, tag, ResourceArn=arn, Tags=tags)
         billing = table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")
         if billing != "PAY_PER_REQUEST":
             yield self._update(arn, f"billing {billing} -> PAY_PER_REQUEST", BillingMode="PAY_PER_REQUEST")
