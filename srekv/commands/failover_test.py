@@ -38,11 +38,7 @@ MEASURED = ("outage_s", "detection_s", "switch_s", "recovery_s", "failback_s")  
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The options of `failover-test`.
-
-    Attributes:
-        report: with several rounds, or where another run's report is, it goes into a folder of the run's own in it.
-    """
+    """The options of `failover-test`."""
 
     directory: Path = option(
         "--dir",
@@ -288,7 +284,8 @@ def spread(values: Sequence[float | None]) -> dict[str, float] | None:
 
 
 def _rounds_table(rounds: dict[str, Any]) -> Table:
-    columns, title = ("min", "median", "p95", "max"), f"{rounds['held']} of {rounds['drilled']} rounds held"
+    columns = ("min", "median", "p95", "max")
+    title = f"{rounds['held']} of {rounds['drilled']} rounds held"
     table = plain_table("seconds", *columns, title=title, right=columns)
     for name in MEASURED:
         if found := rounds[name]:

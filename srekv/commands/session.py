@@ -33,14 +33,11 @@ LOCAL_PORT = 8080  # of the service on local nodes: below 1024 a user without pr
 
 
 def pass_invocation(work: Callable[[Invocation, O], None]) -> Callable[[click.Context, O], None]:
-    """Give a command what the options before it and the environment mean together; an error's advice has them too.
-
-    The group leaves the environment of the process in the context.
-    """
+    """Give a command what the options before it and the environment mean together; an error's advice has them too."""
 
     @wraps(work)
     def call(context: click.Context, options: O) -> None:
-        before, environ = context.find_root().params, context.obj
+        before, environ = context.find_root().params, context.obj  # as the group leaves it in the context
         selection = Selection(
             target=before["target"],
             stack=before["stack"],

@@ -207,17 +207,14 @@ def describe_pace(speed: float, keeps: float) -> Advice:
 
 @contextmanager
 def _what_exists(narration: Narration) -> Iterator[None]:
-    """On failure or Ctrl-C, report what this run has created and how to continue or go back.
-
-    Of a stack that was removed meanwhile the error states what is left.
-    """
+    """On failure or Ctrl-C, report what this run has created and how to continue or go back."""
     from srekv.provision.engine.generation import EndedError
 
     try:
         yield
     except (KeyboardInterrupt, SrekvError) as error:
         made = [one for one in narration.changes if one.action == "create"]
-        if made and not isinstance(error, EndedError):
+        if made and not isinstance(error, EndedError):  # that one states what is left
             how = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped half-way"
             names = (
                 f"{one.kind} {one.name}" + (f" ({one.id})" if one.id not in {"", one.name} else "") for one in made
