@@ -153,8 +153,7 @@ FINAL_WAIT_S = 60.0
 def running_load(context: DrillContext) -> Iterator[None]:
     """The load runs inside; it is told to stop whatever happens, and finishes its final reads on the way out.
 
-    Raises:
-        SrekvError: it wrote nothing in time, or did not finish its final reads.
+    Raises SrekvError when it wrote nothing in time, or did not finish its final reads.
     """
     run_id, view = context.settings.run_id, context.view
     context.narrator.started("load")

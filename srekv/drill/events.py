@@ -53,14 +53,11 @@ _TEXTS = Kind("a list of strings", lambda value: isinstance(value, list) and all
 _FLAG = Kind("true or false", lambda value: isinstance(value, bool))
 _WHOLE = Kind("a whole number", lambda value: type(value) is int)
 COUNT = Kind("a whole number, 0 or more", lambda value: type(value) is int and 0 <= value <= sys.maxsize)
-_OBJECT = Kind("an object", lambda value: isinstance(value, dict))
 _SPEED = number(0.001, 1_000_000)
 DURATION = number(0, LONGEST_S, " seconds")
 SHARE = number(0, 1)
 _TTL = number(0, 2**32 - 1, " seconds")
 _NODE = _members(node=_TEXT, address=_TEXT, check=_TEXT)
-_EXPECT = _members(switch=_FLAG, outage=_FLAG, lost=COUNT)
-_PROMISES = _members(max_outage_s=number(0, sys.float_info.max), max_lost=COUNT, min_availability=SHARE)
 _FAULT = {"fault": _TEXT, "node": _TEXT, "what": _TEXT}
 _WORD = {"check": _TEXT, "node": _TEXT, "healthy": _FLAG, "clock": _TEXT}
 
@@ -80,8 +77,8 @@ MEMBERS: dict[str, dict[str, Kind]] = {
         **dict.fromkeys(("primary", "secondary"), _NODE),
         **dict.fromkeys(("clients", "keys"), COUNT),
         **dict.fromkeys(("bound_s", "op_timeout_s"), DURATION),
-        "expect": _EXPECT,
-        "promises": _PROMISES,
+        "expect": _members(switch=_FLAG, outage=_FLAG, lost=COUNT),
+        "promises": _members(max_outage_s=number(0, sys.float_info.max), max_lost=COUNT, min_availability=SHARE),
         "interval": number(1, 86_400, " seconds"),
         "threshold": number(1, 1_000),
         "ttl": _TTL,
@@ -89,7 +86,7 @@ MEMBERS: dict[str, dict[str, Kind]] = {
         "zoo": _TEXTS,
         "seed": _WHOLE,
         "speed": _SPEED,
-        "versions": _OBJECT,
+        "versions": Kind("an object", lambda value: isinstance(value, dict)),
     },
     "fault": _FAULT,
     "heal": _FAULT,

@@ -125,10 +125,8 @@ class Settings:
 class Expectation:
     """What a fault must do to clients that honour the TTL; it is in the history, so that a file can be judged alone.
 
-    Attributes:
-        switch: True: the name must switch to the secondary and back; False: it must not; None: either is right.
-        outage: True: clients see one, which is reported; False: no operation may fail.
-        lost: how many acknowledged writes may be lost.
+    `switch`: the name must switch to the secondary and back, or must not; None: either is right. `outage`: clients see
+    one, which is reported; else no operation may fail. `lost`: how many acknowledged writes may be.
     """
 
     switch: bool | None
@@ -140,10 +138,8 @@ class Expectation:
 class Objectives:
     """What a run is held to, for the clients that honour the TTL; None: no objective.
 
-    Attributes:
-        max_outage_s: the longest outage allowed, AWS-equivalent seconds.
-        max_lost: how many acknowledged writes may be lost; None: none, where the history has final reads.
-        min_availability: the least share of time, 0 to 1, in which they have good answers.
+    `max_outage_s` is in AWS-equivalent seconds; `max_lost` counts acknowledged writes, None: none, where the history
+    has final reads; `min_availability` is the least share of time, 0 to 1, in which they have good answers.
     """
 
     max_outage_s: float | None = None

@@ -62,8 +62,17 @@ class HealthWatch:
         for one in observations:
             first = _Checker(healthy=True) if self._is_new else _Checker(healthy=one.healthy, last=one.at)
             checker = self._checkers.setdefault(one.checker, first)
-            if one.at != checker.last:
-                self._report(checker, one)
+            if one.at == checker.last:
+                continue
+            checker.last = one.at
+            if one.healthy == checker.healthy:
+                checker.against, checker.since = 0, None
+                continue
+            checker.since = checker.since or one.at
+            missed = 1 + int((one.at - checker.since).total_seconds() / self._slowest_s)
+            checker.against = max(checker.against + 1, missed)
+            if checker.against >= self._check.threshold:
+                checker.healthy, checker.against, checker.since = one.healthy, 0, None
         return self.healthy
 
     @property
@@ -71,17 +80,6 @@ class HealthWatch:
         """The verdict: more than 18 % of the checkers say so; disabled and unobserved checks are healthy."""
         opinions = [checker.healthy for checker in self._checkers.values()]
         return verdict(opinions, inverted=self._check.inverted, disabled=self._check.disabled)
-
-    def _report(self, checker: _Checker, one: Observation) -> None:
-        checker.last = one.at
-        if one.healthy == checker.healthy:
-            checker.against, checker.since = 0, None
-            return
-        checker.since = checker.since or one.at
-        missed = 1 + int((one.at - checker.since).total_seconds() / self._slowest_s)
-        checker.against = max(checker.against + 1, missed)
-        if checker.against >= self._check.threshold:
-            checker.healthy, checker.against, checker.since = one.healthy, 0, None
 
 
 CHECK_POLL_S = 2.5

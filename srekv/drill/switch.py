@@ -35,9 +35,7 @@ def fail_over(target: FaultTarget, settings: Settings, narrator: Narrator, *, cl
 def fail_back(target: FaultTarget, settings: Settings, narrator: Narrator, *, clock: Clock = time) -> Switch:
     """Start the primary and wait until it answers /health, then until the name answers it.
 
-    Raises:
-        TimeoutExceeded: the node did not answer /health in time.
-        FindingError: the name did not switch back in time.
+    Raises TimeoutExceeded when the node, FindingError when the name is not so far in time.
     """
     deployment = target.deployment()
     primary = deployment.node("primary")
@@ -57,8 +55,7 @@ def poll(
 ) -> None:
     """Wait until there is no complaint any more: `complaint` returns what still keeps `what` from being so.
 
-    Raises:
-        TimeoutExceeded: there still is one after `wait_s` wall-clock seconds.
+    Raises TimeoutExceeded when there still is one after `wait_s` wall-clock seconds.
     """
     end = clock.time() + wait_s
     while last := complaint():

@@ -19,8 +19,7 @@ import pytest
 
 from srekv.check.verdict import judge_file
 from srekv.drill.model import Settings
-from srekv.drill.payload import payload
-from srekv.drill.vantage import Vantage
+from srekv.drill.vantage import Vantage, payload
 from srekv.errors import SrekvError
 from srekv.probe import transfer
 from srekv.probe.journal import Journal
