@@ -44,11 +44,9 @@ TOKEN_S = 600.0
 """How long a ClientRequestToken is known after its transaction, AWS-equivalent seconds (API: TransactWriteItems)."""
 
 LONGEST_TOKEN = 36
-MOST_WRITES = 25
-"""Requests of a BatchWriteItem."""
+MOST_WRITES = 25  # requests of a BatchWriteItem
 
-Place = tuple[str, dict[str, Any]]
-"""A table's name, and attributes with its key among them."""
+Place = tuple[str, dict[str, Any]]  # a table's name, and attributes with its key among them
 
 LimitedSizeDict.__setitem__ = dict.__setitem__  # type: ignore[method-assign] # its limit is another, its sum quadratic
 
@@ -98,7 +96,8 @@ class DynamoDb(DynamoHandler):
     def _check_part(self, part: Mapping[str, Any]) -> None:
         table = self.dynamodb_backend.tables.get(part["TableName"])
         if table is not None:
-            _check_key(table, part.get("Key"))
+            if part.get("Key") is not None:
+                _check_key(table, part["Key"])
             if item_size(part.get("Item") or {}) > LARGEST_ITEM:
                 raise InvalidValue("Item size has exceeded the maximum allowed size")
 
@@ -198,8 +197,7 @@ def _refusal(check: Callable[[Any], None], value: Any) -> str | None:
 
 def _cancelled(refused: list[str | None]) -> Exception:
     reasons: Any = [("ValidationError", text, None) if text else (None, None, None) for text in refused]
-    error: Exception = TransactionCanceledException(reasons)
-    return error
+    return TransactionCanceledException(reasons)
 
 
 def _parts(action: str, params: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -217,10 +215,8 @@ def _parts(action: str, params: Mapping[str, Any]) -> Iterator[Mapping[str, Any]
         yield params
 
 
-def _check_key(table: Table, key: Mapping[str, Any] | None) -> None:
+def _check_key(table: Table, key: Mapping[str, Any]) -> None:
     """Row B7: a key has its table's attributes, none of them empty or too long."""
-    if key is None:
-        return
     kinds = {table.hash_key_attr: table.hash_key_type}
     if table.range_key_attr is not None:
         kinds[table.range_key_attr] = str(table.range_key_type)

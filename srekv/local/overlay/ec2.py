@@ -22,19 +22,11 @@ if TYPE_CHECKING:
     from moto.ec2.models.elastic_ip_addresses import ElasticAddress
     from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 
-USER_DATA_LIMIT = 16384
-"""Bytes of user data before base64 (aws-recorded E8)."""
-
+USER_DATA_LIMIT = 16384  # bytes before base64 (aws-recorded E8)
 CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 
-_STEPS = {
-    ("pending", "running"): "running",
-    ("pending", "stopped"): "stopped",
-    ("running", "stopped"): "stopped",
-    ("stopping", "stopped"): "stopped",
-    ("shutting-down", "terminated"): "terminated",
-}
-"""An instance's state and what its machine reports -> the instance's next state; anything else is late news."""
+_FROM = {"running": ("pending",), "stopped": ("pending", "running", "stopping"), "terminated": ("shutting-down",)}
+"""What a machine reports -> the states from which its instance follows; in any other it is late news."""
 
 FIRST_ADDRESS, LAST_ADDRESS = 128, 254
 """Last octets of the public addresses in this cloud's /24."""
@@ -115,11 +107,9 @@ def follow(world: World, machine: str, state: str) -> None:
     with world.lock:
         for backend in world.backends("ec2").values():
             instance = backend.get_instance_by_id(machine)
-            following = _STEPS.get((instance.state, state)) if instance else None
-            if following is None:
+            if not instance or instance.state not in _FROM.get(state, ()):
                 continue
-            if (instance.state, state) == ("running", "stopped"):
-                following = _ended_itself(backend, instance)
+            following = _ended_itself(backend, instance) if (instance.state, state) == ("running", "stopped") else state
             _set_state(instance, following)
             if following == "running":
                 world.memory.ran.add(machine)

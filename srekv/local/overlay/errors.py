@@ -11,8 +11,7 @@ from xml.sax.saxutils import escape
 from srekv.local.auth import Refusal, RefusalKind
 
 Protocol = Literal["ec2", "query", "rest-xml", "json"]
-Answer = tuple[int, dict[str, str], bytes]
-"""HTTP status, headers, body."""
+Answer = tuple[int, dict[str, str], bytes]  # HTTP status, headers, body
 
 
 class Fault(NamedTuple):
@@ -65,10 +64,9 @@ def invalid_xml(details: str) -> str:
 
 def not_in_enumeration(value: object, allowed: Iterable[object]) -> str:
     """A word or a number that Route 53's schema does not list."""
-    return invalid_xml(
-        f"lineNumber: 1; columnNumber: 1; cvc-enumeration-valid: Value '{value}' is not facet-valid with respect to "
-        f"enumeration '[{', '.join(map(str, allowed))}]'. It must be a value from the enumeration."
-    )
+    start = f"lineNumber: 1; columnNumber: 1; cvc-enumeration-valid: Value '{value}' is not facet-valid with respect to"
+    listed = ", ".join(map(str, allowed))
+    return invalid_xml(f"{start} enumeration '[{listed}]'. It must be a value from the enumeration.")
 
 
 _INVALID_TOKEN = "The security token included in the request is invalid"  # noqa: S105 - AWS's text, not a token

@@ -44,9 +44,7 @@ _ADDRESSES = {"A": ipaddress.IPv4Address, "AAAA": ipaddress.IPv6Address}
 _FIELDS = {"MX": (2, "Two", 1), "SOA": (7, "Seven", 0), "SRV": (4, "Four", 3)}
 """Type -> how many fields it has, that number as a word, and which of them is a domain name."""
 
-RecordSet = dict[str, Any]
-"""A ResourceRecordSet as the API writes it."""
-
+RecordSet = dict[str, Any]  # a ResourceRecordSet as the API writes it
 Key = tuple[str, str, str]
 Records = dict[Key, RecordSet]  # a zone's, by `_key`
 
@@ -170,15 +168,12 @@ def _meaning_problems(change: Change, zone: str) -> Iterator[str]:
         if alias is None:
             yield "A non-alias primary ResourceRecordSet must have an associated health check. No changes made."
         elif not alias["EvaluateTargetHealth"]:
-            yield (
-                f"{_subject(record)} cannot be a primary without EvaluateTargetHealth set to true or an associated "
-                "health check as a secondary would never be returned."
-            )
+            missing = "EvaluateTargetHealth set to true or an associated health check"
+            reason = "as a secondary would never be returned"
+            yield f"{_subject(record)} cannot be a primary without {missing} {reason}."
     if "HealthCheckId" in record and "SetIdentifier" not in record:
-        yield (
-            "DNS name must have alternate ResourceRecordSet responses configured via a routing policy "
-            "(e.g., Weight, Region, etc.) if a health check is attached. No changes made."
-        )
+        start = "DNS name must have alternate ResourceRecordSet responses configured via a routing policy"
+        yield f"{start} (e.g., Weight, Region, etc.) if a health check is attached. No changes made."
     yield from _kind_problems(record)
     yield from _value_problems(kind, [one["Value"] for one in record.get("ResourceRecords", ())])
 

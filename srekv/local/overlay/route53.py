@@ -43,8 +43,7 @@ class HealthCheck:
     caller_reference: str
     health_check_config: dict[str, Any]
     health_check_version: int = 1
-    failures: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Checker -> the last failure that it reported."""
+    failures: dict[str, dict[str, Any]] = field(default_factory=dict)  # checker -> the last failure that it reported
 
 
 class Route53(MotoRoute53):
@@ -117,10 +116,8 @@ class Route53(MotoRoute53):
     def change_resource_record_sets(self) -> ActionResult:
         """A whole batch or nothing; the rules are in `records`."""
         zone: Any = self.backend.get_hosted_zone(self._get_param("HostedZoneId"))
-        changes = [
-            Change(action=change["Action"], record=normalise_record(change["ResourceRecordSet"]))
-            for change in self._get_param("ChangeBatch.Changes")
-        ]
+        sent = self._get_param("ChangeBatch.Changes")
+        changes = [Change(action=one["Action"], record=normalise_record(one["ResourceRecordSet"])) for one in sent]
         try:
             exists = self.backend.health_checks.__contains__
             current = record_sets(zone.rrsets)
