@@ -193,15 +193,20 @@ def _show(screen: Screen, config: Config, outcomes: Sequence[Outcome], left: Seq
     screen.show(table, "", f"{tally}; {len(left)} left (srekv conformance --list explains each rule)")
     for one in left:
         screen.show(f"left: {one}")
-    screen.document(
+    cases = [
         {
-            "target": config.target,
-            "region": config.region,
-            "layer": layered,
-            "cases": [_case_json(outcome) for outcome in outcomes],
-            "left": list(left),
+            **_rule_json(one.case.rule),
+            "law": one.case.law,
+            "needs": one.case.needs,
+            "recorded": [asdict(answer) for answer in one.case.answers],
+            "seen": asdict(one.seen) if one.seen else None,
+            "verdict": one.verdict,
+            "reason": one.reason,
         }
-    )
+        for one in outcomes
+    ]
+    target = {"target": config.target, "region": config.region, "layer": layered}
+    screen.document({**target, "cases": cases, "left": list(left)})
 
 
 def _short(outcome: Outcome) -> str:
@@ -214,19 +219,6 @@ def _short(outcome: Outcome) -> str:
 
 def _rule_json(rule: Rule) -> dict[str, Any]:
     return {"id": rule.id, "says": rule.says, "rows": list(rule.rows), "source": rule.source}
-
-
-def _case_json(outcome: Outcome) -> dict[str, Any]:
-    case = outcome.case
-    return {
-        **_rule_json(case.rule),
-        "law": case.law,
-        "needs": case.needs,
-        "recorded": [asdict(one) for one in case.answers],
-        "seen": asdict(outcome.seen) if outcome.seen else None,
-        "verdict": outcome.verdict,
-        "reason": outcome.reason,
-    }
 
 
 def _judge(outcomes: Sequence[Outcome], left: Sequence[str]) -> None:

@@ -13,14 +13,13 @@ from botocore.compat import HTTPHeaders
 
 from srekv.conformance.addresses import Addresses
 from srekv.conformance.groups import Groups
-from srekv.conformance.iam import Iam
 from srekv.conformance.inputs import Alarms, Credentials, Images, Inputs
 from srekv.conformance.launches import Launches, Profiles
 from srekv.conformance.machines import Machines
 from srekv.conformance.model import RULES, Answer, Call, Conditions, Raw, Refusal, ResponseRule
 from srekv.conformance.route53 import Route53
 from srekv.conformance.route53_timing import Route53Timing
-from srekv.conformance.services import Ssm, Tables, Tagging
+from srekv.conformance.services import Iam, Ssm, Tables, Tagging
 from srekv.local.overlay.errors import Fault, Protocol, render
 
 if TYPE_CHECKING:

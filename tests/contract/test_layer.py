@@ -12,10 +12,10 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 
 from srekv.conformance.addresses import Addresses
 from srekv.conformance.groups import Groups
-from srekv.conformance.iam import Iam
 from srekv.conformance.launches import Launches, Profiles
 from srekv.conformance.machines import Machines
 from srekv.conformance.model import Conditions
+from srekv.conformance.services import Iam
 
 TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
 WEB = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80}

@@ -19,21 +19,17 @@ from srekv.conformance.cases.catalogue import Answer
 PREFIX = "srekv-conformance"
 """How every name starts that a case gives."""
 
-_NOT_THERE = frozenset(
-    {
-        *("NoSuchEntity", "NoSuchHostedZone", "NoSuchHealthCheck", "ResourceNotFoundException", "ResourceNotFound"),
-        *("InvalidGroup.NotFound", "InvalidInstanceID.NotFound", "InvalidAllocationID.NotFound"),
-        "InvalidAssociationID.NotFound",
-    }
-)
+_NOT_THERE = {
+    *("NoSuchEntity", "NoSuchHostedZone", "NoSuchHealthCheck", "ResourceNotFoundException", "ResourceNotFound"),
+    *("InvalidGroup.NotFound", "InvalidInstanceID.NotFound", "InvalidAllocationID.NotFound"),
+    "InvalidAssociationID.NotFound",
+}
 """Codes for what is not there: no longer, or not yet visible."""
 
-_BUSY = frozenset(
-    {
-        *("PriorRequestNotComplete", "ResourceInUseException", "DependencyViolation", "DeleteConflict"),
-        *("InvalidIPAddress.InUse", "InvalidInstanceID", "IncorrectInstanceState"),
-    }
-)
+_BUSY = {
+    *("PriorRequestNotComplete", "ResourceInUseException", "DependencyViolation", "DeleteConflict"),
+    *("InvalidIPAddress.InUse", "InvalidInstanceID", "IncorrectInstanceState"),
+}
 """Codes that go away by waiting, when something is made ready or removed (aws-recorded R16, B1, E20, E30)."""
 
 _STILL_HELD = _BUSY | {"AuthFailure"}
@@ -44,11 +40,6 @@ _PATIENT = BotoConfig(
 )
 _ONCE = _PATIENT.merge(BotoConfig(retries={"mode": "standard", "total_max_attempts": 1}))
 _UNKNOWN_KEY = {"aws_access_key_id": "AKIASREKVCONFORMANCE", "aws_secret_access_key": "none"}
-_TAKES_NO_TOKEN = frozenset({"ec2.allocate_address"})
-"""Creates that botocore does not send again: a lost answer would leave two."""
-
-_LOOKS = 4
-"""So often must something be missing to have gone."""
 
 FAILURES = (ClientError, BotoCoreError, ResponseParserError)
 """All that a call raises."""
@@ -165,7 +156,7 @@ class CaseContext:
             ClientError: it is refused.
         """
         service, _, operation = call.partition(".")
-        once = unknown_key or call in _TAKES_NO_TOKEN
+        once = unknown_key or call == "ec2.allocate_address"  # it takes no token: a lost answer would leave two
         key = (service, once, unknown_key)
         if key not in self._clients:
             given = (_UNKNOWN_KEY,) if unknown_key else ()
@@ -206,7 +197,7 @@ class CaseContext:
         """
         return self._retry(_NOT_THERE | _BUSY, call, params)
 
-    def _retry(self, passing: frozenset[str], call: str, params: Mapping[str, Any]) -> Any:
+    def _retry(self, passing: set[str], call: str, params: Mapping[str, Any]) -> Any:
         """Call until it is not refused with a code that passes."""
         for _ in range(self.retries.tries - 1):
             try:
@@ -247,8 +238,8 @@ class CaseContext:
         self._removals.append(Removal(what, call, params))
 
     def _remove(self, removal: Removal) -> None:
-        """What is not there may be too new to be seen: ask some times more."""
-        for _ in range(_LOOKS):
+        """What is not there may be too new to be seen: only what is missing four times has gone."""
+        for _ in range(4):
             try:
                 self._retry(_STILL_HELD, removal.call, removal.params)
                 for instance in removal.params.get("InstanceIds", ()):  # what it uses cannot be removed before

@@ -55,11 +55,7 @@ def put(case: Case, home: CaseContext) -> Outcome:
 def put_all(
     cases: Iterable[Case], home: CaseContext, *, expensive: bool, report: Callable[[Outcome], None] = lambda _: None
 ) -> tuple[list[Outcome], list[str]]:
-    """Put them all, then remove what they shared.
-
-    Returns:
-        The outcomes, and what could not be removed.
-    """
+    """Put them all, then remove what they shared: the outcomes, and what could not be removed."""
     outcomes: list[Outcome] = []
     try:
         for case in cases:
