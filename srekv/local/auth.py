@@ -58,8 +58,7 @@ class HttpRequest:
     body: bytes
 
 
-@dataclass(frozen=True, kw_only=True)
-class Caller:
+class Caller(NamedTuple):
     """Who signed. `role` and `machine` are None for the operator."""
 
     role: str | None = None

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from srekv.local.model import HealthCheck
-from srekv.local.prober import PROBED_TYPES, Report, probe
+from srekv.local.prober import PROBED_TYPES, probe
 from srekv.route53 import Opinion, verdict
 
 REGIONS = (
@@ -97,7 +97,15 @@ class Checkers:
             check = watch.check
             report = await probe(check, source=prober.address, speed=self._speed)
             if _asked(check) == _asked(watch.check):
-                prober.record(report, threshold=watch.check.threshold)
+                prober.opinion = prober.opinion.after(report.passed, threshold=watch.check.threshold)
+                held = prober.opinion.healthy
+                prober.observation = {
+                    "checker": prober.address,
+                    "region": prober.region,
+                    "healthy": report.passed if held is None else held,  # without an opinion, the last look speaks
+                    "status": report.status,
+                    "at": time.time(),
+                }
                 self._judge(watch)
             await asyncio.sleep(share * watch.check.interval / self._speed)
 
@@ -144,14 +152,3 @@ class _Prober:
     address: str
     opinion: Opinion = field(default_factory=Opinion)
     observation: dict[str, Any] | None = None
-
-    def record(self, report: Report, *, threshold: int) -> None:
-        """Without an opinion, the last look speaks."""
-        self.opinion = self.opinion.after(report.passed, threshold=threshold)
-        self.observation = {
-            "checker": self.address,
-            "region": self.region,
-            "healthy": report.passed if self.opinion.healthy is None else self.opinion.healthy,
-            "status": report.status,
-            "at": time.time(),
-        }

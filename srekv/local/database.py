@@ -94,9 +94,7 @@ class Database:
 def refuse_unusable(url: str, *, anywhere: bool) -> None:
     """Make sure that a DynamoDB answers there; it must be on this computer unless it may be `anywhere`.
 
-    Raises:
-        UsageError: the URL is none, or leads elsewhere.
-        SrekvError: nothing answers, or what answers is no DynamoDB.
+    Raises UsageError if the URL is none, or leads elsewhere; SrekvError if nothing answers, or what is no DynamoDB.
     """
     try:
         parts = urlsplit(url)
@@ -104,9 +102,8 @@ def refuse_unusable(url: str, *, anywhere: bool) -> None:
     except ValueError:
         good = None
     if not good or parts.query or parts.fragment or parts.username:
-        raise UsageError(
-            f"invalid value for --dynamodb-endpoint: {url}", why="it must be a URL such as http://127.0.0.1:8001"
-        )
+        why = "it must be a URL such as http://127.0.0.1:8001"
+        raise UsageError(f"invalid value for --dynamodb-endpoint: {url}", why=why)
     if not anywhere and not is_loopback(str(parts.hostname)):
         raise UsageError(
             f"--dynamodb-endpoint {url} is not on this computer",
@@ -123,6 +120,5 @@ def refuse_unusable(url: str, *, anywhere: bool) -> None:
     finally:
         database.close()
     if why:
-        raise SrekvError(
-            f"no DynamoDB answers at {url}", why=why, next_step="start it, or leave --dynamodb-endpoint out"
-        )
+        next_step = "start it, or leave --dynamodb-endpoint out"
+        raise SrekvError(f"no DynamoDB answers at {url}", why=why, next_step=next_step)

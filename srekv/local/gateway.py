@@ -167,9 +167,8 @@ class _Listener:
         self._drop_fillers()
 
     def _drop_fillers(self) -> None:
-        for filler in self._fillers:
-            filler.close()
-        self._fillers.clear()
+        while self._fillers:
+            self._fillers.pop().close()
 
     def _reset_silent(self, client: socket.socket) -> None:
         self._loop.remove_reader(client.fileno())

@@ -39,12 +39,9 @@ class LinkClosedError(LinkError):
 
 
 class BaseLink:
-    """One end of the link; what it receives is read by a thread of its own.
+    """One end of the link, which owns the socket; what it receives is read by a thread of its own.
 
-    Args:
-        sock: the connected socket; the link owns it from now on.
-        handlers: method name -> callable, called with the params as keywords.
-        on_close: called once, from the reading thread, when the other side has gone.
+    A handler is called with the params as keywords; `on_close` once, by that thread, when the other side has gone.
     """
 
     def __init__(self, sock: socket.socket, handlers: Mapping[str, Handler], on_close: Callable[[], object]) -> None:

@@ -29,7 +29,7 @@ from srekv.local.link import FD_VARIABLE, LinkClosedError, LinkError
 from srekv.local.machine import shims
 from srekv.local.machine.host import CONSOLE
 from srekv.local.machine.processes import TOKEN, end_process, kill_all
-from srekv.local.model import Machine
+from srekv.local.model import Machine, MachineState
 from srekv.local.runtime import MACHINE_HOSTS, MACHINES, PACKAGE_ROOT, SHIMS, Runtime
 
 State = Literal["pending", "running", "stopping", "stopped", "terminated"]
@@ -134,7 +134,7 @@ class _Runner:
         self._runtime = runtime
         self._on_state = on_state
         self._directory = runtime.directory / MACHINES / machine.id
-        self._wanted: asyncio.Queue[str] = asyncio.Queue()
+        self._wanted: asyncio.Queue[MachineState] = asyncio.Queue()
         self._wanted.put_nowait(machine.state)
         self._process: subprocess.Popen[bytes] | None = None
         self._metadata = imds.MetadataService(machine=lambda: self.machine, credentials=lambda: credentials(machine.id))
@@ -180,7 +180,7 @@ class _Runner:
                 await self._off(patience_s=0)
                 self._set("stopped")
 
-    async def _become(self, wanted: str) -> None:
+    async def _become(self, wanted: MachineState) -> None:
         if wanted == "running":
             await self._on()
             return
@@ -189,9 +189,7 @@ class _Runner:
             await self._off(patience_s=0 if self.machine.hard else SHUTDOWN_S)
         if wanted == "terminated":
             await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
-            self._set("terminated")
-        else:
-            self._set("stopped")
+        self._set(wanted)
 
     async def _on(self) -> None:
         self._set("pending")

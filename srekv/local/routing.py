@@ -73,13 +73,7 @@ class Routes:
 def choose(records: Sequence[Record], routes: Routes, *, depth: int = 0) -> tuple[Record, ...]:
     """The records, none of them an alias, whose values are the answer; none where an alias leads to nothing.
 
-    Args:
-        records: every record of one name and one type.
-        routes: what the choice depends on.
-        depth: aliases that led here.
-
-    Raises:
-        UnemulatedError: the answer depends on what the local cloud does not emulate.
+    `records` are all those of one name and one type; `depth` counts the aliases that led here. Raises UnemulatedError.
     """
     for record in records:
         if record.unemulated:

@@ -146,9 +146,7 @@ def make_private(directory: Path) -> None:
 def refuse_shared(directory: Path) -> None:
     """Make sure that no other user can write the folder, or replace it by writing one above it.
 
-    Raises:
-        OSError: it cannot be examined, or does not exist.
-        SrekvError: another user can; it names the folder that is too open and the command that closes it.
+    Raises OSError if it cannot be examined; SrekvError with the folder that is too open and how to close it.
     """
     for folder in dict.fromkeys((directory, *directory.parents, *directory.resolve().parents)):
         target = folder.stat()

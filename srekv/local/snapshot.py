@@ -15,7 +15,6 @@ from srekv.local.overlay.world import World
 if TYPE_CHECKING:  # importing moto's EC2 costs a second; annotations alone must not
     from moto.ec2.models import EC2Backend
     from moto.ec2.models.instances import Instance
-    from moto.route53.models import RecordSet
 
 _log = logging.getLogger(__name__)
 
@@ -158,20 +157,19 @@ class StoredRecordSet:
     """A record set as the API writes it, under the name and the type that moto sorts by."""
 
     def __init__(self, api: dict[str, Any]) -> None:
-        self.api = api
-        self.name = api["Name"]
-        self.type = api["Type"]
+        self.api, self.name, self.type = api, api["Name"], api["Type"]
 
 
 def record_sets(stored: Iterable[Any]) -> list[dict[str, Any]]:
     """Record sets as the API writes them; those of moto's own, which a public zone is born with, are plain."""
-    return [one.api if isinstance(one, StoredRecordSet) else _as_api(one) for one in stored]
-
-
-def _as_api(record: RecordSet) -> dict[str, Any]:
-    values: list[Any] = record.records or []
-    texts = [{"Value": value["Value"] if isinstance(value, dict) else str(value)} for value in values]
-    return {"Name": record.name, "Type": record.type, "TTL": int(record.ttl or 0), "ResourceRecords": texts}
+    found = []
+    for one in stored:
+        if isinstance(one, StoredRecordSet):
+            found.append(one.api)
+            continue
+        values = [{"Value": value["Value"] if isinstance(value, dict) else str(value)} for value in one.records or ()]
+        found.append({"Name": one.name, "Type": one.type, "TTL": int(one.ttl or 0), "ResourceRecords": values})
+    return found
 
 
 def leftovers(world: World) -> list[str]:

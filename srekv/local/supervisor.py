@@ -44,7 +44,6 @@ NETWORKS = 256
 _NEEDED_HOSTS = (1, 2, 3, 64, 65, 128, 129, 130, 131)
 """Addresses that two nodes use; those that a system without a whole 127.0.0.0/8 must be given."""
 
-_CHILD_END_S = 5.0
 
 # Which speed this machine keeps follows from how long a small piece of work takes while the local cloud starts. At
 # speed 10 a client's timeout of 2 s is 0.2 s, and 20 requests a second are 200: what counts is how much work the
@@ -148,7 +147,7 @@ async def run(runtime: Runtime, listener: socket.socket, directory: Path, pipe: 
     finally:
         link.close()
         child.terminate()
-        await asyncio.to_thread(end_process, child, _CHILD_END_S)
+        await asyncio.to_thread(end_process, child, 5.0)
         await link.ended
 
 
@@ -183,14 +182,10 @@ def _start_control_plane(runtime: Runtime, *, link: int, api: int) -> subprocess
         FD_VARIABLE: str(link),
         "SREKV_API_FD": str(api),
     }
-    arguments = {
-        "--region-default": "us-east-1",  # for requests that name none
-        "--account": runtimes.ACCOUNT,
-        "--subnet": runtime.subnet,
-        "--dynamodb": runtime.dynamodb,
-    }
+    arguments = ["--account", runtimes.ACCOUNT, "--subnet", runtime.subnet, "--dynamodb", runtime.dynamodb]
+    arguments += ["--region-default", "us-east-1"]  # for requests that name none
     return subprocess.Popen(  # noqa: S603 - our own interpreter and our own words
-        [sys.executable, "-P", "-m", "srekv.local.cloud", *(word for pair in arguments.items() for word in pair)],
+        [sys.executable, "-P", "-m", "srekv.local.cloud", *arguments],
         env=environment,
         pass_fds=(link, api),
         stdin=subprocess.DEVNULL,

@@ -36,7 +36,6 @@ LONGEST_NEGATIVE = 300.0
 
 _ROOM = 10_000  # answers in the cache; when that is not enough, the expired ones go, and if need be all
 
-_SOA = dns.rdatatype.SOA
 _CNAME = dns.rdatatype.CNAME
 _ANY = dns.rdatatype.ANY
 
@@ -146,7 +145,7 @@ class _Contents:
         health = judge(self._sets, targets.__getitem__, healthy)
         self._routes = Routes(targets=targets.__getitem__, health=health, region=zone.region, dice=dice)
         self.negative: tuple[RecordSet, ...] = ()
-        if own := self._names[self.origin].get(_SOA):
+        if own := self._names[self.origin].get(dns.rdatatype.SOA):
             soa = self._sets[own[0]]
             minimum = cast("dns.rdtypes.ANY.SOA.SOA", soa.values[0]).minimum
             # What does not exist may be cached for the smaller of the SOA's TTL and its minimum (RFC 2308).
