@@ -24,9 +24,6 @@ REGIONS = (
 )
 """Where Route 53 has health checkers (the API's HealthCheckRegion)."""
 
-PROBERS_PER_REGION = 2
-"""So a check in all eight Regions has sixteen (aws-facts 1.1)."""
-
 _SPREAD = 0.02  # the share of the interval by which a prober's pace may be faster or slower
 
 
@@ -82,7 +79,7 @@ class Checkers:
 
     def _begin(self, watch: _Watch) -> None:
         for index, region in enumerate(REGIONS):
-            for number in range(1, PROBERS_PER_REGION + 1):
+            for number in (1, 2):  # so a check has sixteen probers (aws-facts 1.1)
                 prober = _Prober(region=region, address=f"127.54.{index}.{number}")
                 task = asyncio.create_task(self._run(watch, prober))
                 self._tasks.add(task)

@@ -35,11 +35,10 @@ def find(directory: Path) -> Runtime | None:
     runtime = runtimes.read(directory)
     if runtime is None or not is_alive(directory):
         return None
-    try:
-        answer = _get(runtime, "/_srekv/ping")
-    except (OSError, ValueError):
-        return None
-    return runtime if answer.get("cloud") == runtime.cloud_id else None
+    with contextlib.suppress(OSError, ValueError):
+        if _get(runtime, "/_srekv/ping").get("cloud") == runtime.cloud_id:
+            return runtime
+    return None
 
 
 def ensure(

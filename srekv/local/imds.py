@@ -33,7 +33,6 @@ REFRESH_S = 300  # credentials are renewed when they have less than this left, w
 
 _ROLES = "/latest/meta-data/iam/security-credentials"
 _REQUEST_LIMIT = 16 * 1024
-_IDLE_S = 30
 
 Credentials = Mapping[str, str]
 
@@ -118,7 +117,7 @@ class MetadataService:
         try:
             with contextlib.suppress(OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
                 while True:
-                    async with asyncio.timeout(_IDLE_S):
+                    async with asyncio.timeout(30):
                         head = await reader.readuntil(b"\r\n\r\n")
                     method, path, headers = _parse(head)
                     await reader.readexactly(min(int(headers.get("content-length", "0")), _REQUEST_LIMIT))

@@ -13,7 +13,6 @@ from pathlib import Path
 
 Place = tuple[str, int]  # an IPv4 address and a TCP port
 
-_HOST = re.compile(r"(\[[\da-fA-F:]+\]|[\w.-]+)(?::\d+)?", re.ASCII)
 _NETLINK_SOCK_DIAG = 4
 _SOCK_DIAG_BY_FAMILY = 20
 _MAPPED = b"\0" * 10 + b"\xff\xff"  # before an IPv4 address that an IPv6 socket is connected to, as Java's are
@@ -33,7 +32,7 @@ def host_of(header: str) -> str:
 
     A web page whose owner resolves its name to 127.0.0.1 (DNS rebinding) sends that name, never an address.
     """
-    match = _HOST.fullmatch(header)
+    match = re.fullmatch(r"(\[[\da-fA-F:]+\]|[\w.-]+)(?::\d+)?", header, re.ASCII)
     return match[1].strip("[]") if match else ""
 
 

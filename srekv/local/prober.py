@@ -38,9 +38,6 @@ _HEAD_BYTES = 16_384
 _RAW_BYTES = 65_536  # packed or in chunks, that body is never longer
 _OVERSLEPT = 0.005  # wall seconds by which a timer may be late before we call it a stall of our own
 
-_STATUS_LINE = re.compile(r"HTTP/1\.[01] ([1-5]\d\d)(?: (.*))?")
-_HEADER_LINE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+:.*")
-
 _TIMED_OUT = (
     "Connection timed out. The endpoint or the internet connection is down, or requests are being blocked "
     "by your firewall. See https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-router-firewall-rules.html"
@@ -157,8 +154,8 @@ async def _read_status(reader: asyncio.StreamReader) -> tuple[str, str]:
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
         raise _FailedError(_BAD_ANSWER) from None
     first, *headers = head[:-4].split("\r\n")
-    status = _STATUS_LINE.fullmatch(first)
-    if status is None or not all(_HEADER_LINE.fullmatch(line) for line in headers):
+    status = re.fullmatch(r"HTTP/1\.[01] ([1-5]\d\d)(?: (.*))?", first)
+    if status is None or not all(re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+:.*", line) for line in headers):
         raise _FailedError(_BAD_ANSWER)
     text = f"HTTP Status Code {status[1]}, {status[2] or ''}".rstrip(", ")
     if status[1][0] not in "23":

@@ -30,9 +30,6 @@ _WANTED: dict[str, MachineState] = {
 }
 """What a machine should be, by EC2's word; a terminated instance is simply absent."""
 
-_UNEMULATED = ("GeoLocation", "GeoProximityLocation", "CidrRoutingConfig")
-"""Routing policies that the name servers do not decide."""
-
 
 class Publisher:
     """Sends the data plane a whole snapshot whenever it differs from the last one sent."""
@@ -137,6 +134,7 @@ def _record(record: dict[str, Any]) -> Record:
         name=target["DNSName"],
         evaluate=target["EvaluateTargetHealth"],
     )
+    undecided = ("GeoLocation", "GeoProximityLocation", "CidrRoutingConfig")  # by the name servers
     return Record(
         name=record["Name"],
         type=record["Type"],
@@ -148,7 +146,7 @@ def _record(record: dict[str, Any]) -> Record:
         weight=record.get("Weight"),
         region=record.get("Region"),
         multivalue=bool(record.get("MultiValueAnswer")),
-        unemulated=next((policy for policy in _UNEMULATED if policy in record), None),
+        unemulated=next((policy for policy in undecided if policy in record), None),
         alias=alias,
     )
 

@@ -41,8 +41,6 @@ from srekv.local.machine.processes import die_with_parent, end_process
 from srekv.local.runtime import API_PORT, Runtime
 
 NETWORKS = 256
-_NEEDED_HOSTS = (1, 2, 3, 64, 65, 128, 129, 130, 131)
-"""Addresses that two nodes use; those that a system without a whole 127.0.0.0/8 must be given."""
 
 
 # Which speed this machine keeps follows from how long a small piece of work takes while the local cloud starts. At
@@ -74,7 +72,8 @@ def claimed_network() -> Iterator[tuple[str, socket.socket]]:
                 if error.errno == errno.EADDRINUSE:
                     continue
                 if error.errno == errno.EADDRNOTAVAIL:
-                    commands = "\n".join(f"sudo ifconfig lo0 alias {subnet}.{host} up" for host in _NEEDED_HOSTS)
+                    needed = (1, 2, 3, 64, 65, 128, 129, 130, 131)  # what two nodes use
+                    commands = "\n".join(f"sudo ifconfig lo0 alias {subnet}.{host} up" for host in needed)
                     raise SrekvError(
                         f"{subnet}.1 is not an address of this computer",
                         why="only 127.0.0.1 is configured on its loopback interface",

@@ -33,8 +33,6 @@ SKELETON = (
 )
 """What exists on a freshly installed machine."""
 
-_REAP_S = 2.0
-
 _START = r"(?<![\w./\-~})*])"
 _END = r"(?![\w.-])"
 
@@ -142,7 +140,7 @@ class Host:
     def reap(self) -> None:
         """For ever, collect the dead processes that parents which ended left to us; never a child of `spawn`."""
         while sys.platform == "linux":  # elsewhere they are left to somebody else
-            time.sleep(_REAP_S)
+            time.sleep(2)
             with self._lock:
                 own = {child.pid for child in self._children if child.returncode is None}
                 with contextlib.suppress(ChildProcessError):
