@@ -100,11 +100,7 @@ def _key(one: Leftover, ids: Collection[str]) -> str:
 
 
 def _prove(run: Run, *, keep_table: bool, patient: bool) -> Removal:
-    """List everything; EC2 and IAM may go on listing what is gone, or is going (aws-facts 4.2, 6.1; E30).
-
-    It ends at once when nothing is left that a wait could make disappear; unless `patient`, also when something is
-    there that this run has not deleted and that stays: it was made meanwhile, or its step failed.
-    """
+    """List everything until nothing is left that a wait could make disappear (aws-facts 4.2, 6.1; E30)."""
     seen = Removal()
     kept = {"backup", "table"} if keep_table else {"backup"}
     stack, deleted = run.config.stack, run.deleted
@@ -120,6 +116,7 @@ def _prove(run: Run, *, keep_table: bool, patient: bool) -> Removal:
             calls=inventory.calls,
         )
         waited = going(seen.left, run.refused)
+        # What stays and this run has not deleted was made meanwhile, or its step failed: only the `patient` wait then.
         appeared = any(_key(one, deleted) not in deleted and not _goes_by_itself(one) for one in waited)
         return True if not waited or (appeared and not patient) else None
 

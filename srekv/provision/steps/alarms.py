@@ -23,10 +23,7 @@ Alarm = dict[str, Any]
 
 @dataclass(eq=False)
 class Alarms(StackStep):
-    """Three alarms and a dashboard when --alarms was given; looked for and removed in any case.
-
-    They are found by name, so an alarm counts as ours only with our tag, and a dashboard only with our first widget.
-    """
+    """Three alarms and a dashboard when --alarms was given; looked for and removed in any case."""
 
     section = "CloudWatch"
     checking = "checking alarms and dashboard"
@@ -41,6 +38,7 @@ class Alarms(StackStep):
     @cached_property
     def _at_first(self) -> tuple[dict[str, Alarm], str | None]:
         """The alarms by name and the dashboard's body when they were first asked for; all of them are ours."""
+        # Found by name, an alarm counts as ours only with our tag, and a dashboard only with our first widget.
         body = self._dashboard_body()
         alarms = {alarm["AlarmName"]: (client, alarm) for client, alarm in self._present()}
         for name, (client, alarm) in alarms.items():

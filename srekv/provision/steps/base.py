@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from srekv.provision.engine.retries import Retrying
 from srekv.provision.engine.run import Run
 from srekv.provision.inventory.existing import Existing
 from srekv.provision.inventory.marks import tags_of
 from srekv.provision.step import Ops, Step, retag
-
-T = TypeVar("T")
 
 
 @dataclass(eq=False)

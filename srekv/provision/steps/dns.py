@@ -25,8 +25,8 @@ from srekv.provision.steps.health import HealthChecks
 from srekv.provision.steps.network import Network
 
 FAILOVER = {"az1": "PRIMARY", "az2": "SECONDARY"}
+# While another change of the zone is in flight, for example its making: longer than botocore's own retries (R16).
 BUSY = frozenset({"PriorRequestNotComplete"})
-"""While another change of the zone is in flight, for example its making: longer than botocore's own retries (R16)."""
 
 FRESH = BUSY | {"NoSuchHostedZone", "NoSuchHealthCheck"}  # what its parts say of each other's resources for a moment
 

@@ -56,15 +56,12 @@ with another VPC, does not go by itself."""
 
 @dataclass(frozen=True, order=True)
 class Rule:
-    """One inbound rule. Ports are -1 for a protocol without them, and the protocol -1 for any, as EC2 has it.
+    """One inbound rule."""
 
-    The source is a CIDR block, a prefix list's id or a security group's.
-    """
-
-    first: int
+    first: int  # a port, -1 for a protocol without them
     last: int
-    source: str
-    protocol: str = "tcp"
+    source: str  # a CIDR block, a prefix list's id or a security group's
+    protocol: str = "tcp"  # as EC2 has it, "-1" for any
 
     def permission(self, description: str) -> dict[str, Any]:
         """As one of EC2's IpPermissions."""
@@ -295,10 +292,7 @@ def _rules(permissions: Iterable[Mapping[str, Any]]) -> Iterable[tuple[Rule, str
 
 
 def operator_cidrs(config: Config, endpoint: str | None) -> tuple[str, ...]:
-    """The operator's CIDR blocks: those given, else this machine's own address.
-
-    Seen from an endpoint instead of AWS's that is the one it reaches that from; seen from AWS (None) the public one.
-    """
+    """The operator's CIDR blocks: those given, else this machine's address as the endpoint, or AWS (None), sees it."""
     if config.allow_cidrs:
         # As EC2 writes them: it takes neither an address without its /32 nor a netmask.
         return tuple(str(ipaddress.ip_network(cidr)) for cidr in config.allow_cidrs)

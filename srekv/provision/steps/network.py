@@ -249,11 +249,9 @@ def _full(subnet: Described) -> bool:
 def _refuse_full(subnets: Sequence[Described], chosen: Collection[str]) -> None:
     full = [subnet["SubnetId"] for subnet in subnets if subnet["SubnetId"] in chosen and _full(subnet)]
     if full:
-        raise SrekvError(
-            f"there is no free address in {', '.join(full)}",
-            why="a node takes one of its subnet's addresses",
-            next_step="give other subnets (--subnet twice), or delete what holds their addresses",
-        )
+        what, why = f"there is no free address in {', '.join(full)}", "a node takes one of its subnet's addresses"
+        next_step = "give other subnets (--subnet twice), or delete what holds their addresses"
+        raise SrekvError(what, why=why, next_step=next_step)
 
 
 def _of_nodes(asked: Sequence[str], nodes: Sequence[str]) -> tuple[str, ...]:
