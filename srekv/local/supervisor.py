@@ -228,6 +228,7 @@ def main(arguments: Sequence[str]) -> int:
             _log.error("%s", error)
             _report(pipe, {"what": error.what, "why": error.why, "next_step": str(error.next_step)})
             return error.exit_code
+        os.dup(life.fileno())  # keeps the lock until the process has ended, and not only its work
     return 0
 
 
