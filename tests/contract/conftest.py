@@ -27,6 +27,7 @@ def moto_server(gate: Gate) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def _world(moto_server: str, gate: Gate) -> Iterator[World]:
     world = World(moto_server, gate)
+    world.reset()  # a strict world of this process has the same server
     world.up()
     world.listing()
     # By now the models of botocore and moto are in memory, for good: the collector need not look at them again (it

@@ -9,7 +9,7 @@ import random
 import ssl
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import pairwise
@@ -25,10 +25,9 @@ from srekv.local.checkers import REGIONS, Checkers, pace
 from srekv.local.gateway import Gateway, Uplink
 from srekv.local.model import HealthCheck
 from srekv.local.prober import Report, probe
+from tests.support.servers import listening
 
 pytestmark = pytest.mark.local
-
-Service = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 PORT = 8080
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
@@ -61,37 +60,21 @@ class Endpoint:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one connection; an empty answer hangs until the client goes away."""
-        try:
-            self.requests.append(await reader.readuntil(b"\r\n\r\n"))
-            self.times.append(time.monotonic())
-            self.sources.append(writer.get_extra_info("peername")[0])
-            if not self.answer:
-                await reader.read()
-            writer.write(self.answer)
-            await writer.drain()
-        except (OSError, EOFError):
-            pass
-        finally:
-            writer.close()
+        self.requests.append(await reader.readuntil(b"\r\n\r\n"))
+        self.times.append(time.monotonic())
+        self.sources.append(writer.get_extra_info("peername")[0])
+        if not self.answer:
+            await reader.read()
+        writer.write(self.answer)
+        await writer.drain()
 
 
 @asynccontextmanager
 async def endpoint(address: str, answer: bytes = OK, tls: ssl.SSLContext | None = None) -> AsyncIterator[Endpoint]:
     """Such a server on an address."""
     running = Endpoint(answer)
-    async with listening(address, running.serve, tls):
+    async with listening(address, PORT, running.serve, tls):
         yield running
-
-
-@asynccontextmanager
-async def listening(address: str, serve: Service, tls: ssl.SSLContext | None = None) -> AsyncIterator[None]:
-    """A server on an address that does this with each connection."""
-    server = await asyncio.start_server(serve, address, PORT, ssl=tls)
-    try:
-        yield
-    finally:
-        server.close()
-        await server.wait_closed()
 
 
 @asynccontextmanager
@@ -191,7 +174,7 @@ async def test_a_stall_of_our_own_is_not_the_endpoints_fault(address: str) -> No
             writer.close()
 
     leads = Uplink(public=address, private=private, ports=(PORT,), up=True)
-    async with listening(private, answer_and_stall), gateway(leads):
+    async with listening(private, PORT, answer_and_stall), gateway(leads):
         report = await probe(check(address), source="127.0.0.1", speed=20)
     assert report.passed, report.status
 

@@ -9,12 +9,13 @@ import resource
 import socket
 import struct
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, closing, suppress
 
 import pytest
 
 from srekv.local.gateway import Gateway, Uplink
+from tests.support.servers import Service, listening
 
 pytestmark = pytest.mark.local
 
@@ -23,7 +24,6 @@ SOON = 20.0  # a deadline, never a pause
 SILENCE = 0.3  # how long nothing must happen for it to count as silence
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-Service = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux drops SYNs for a full accept queue")
 
@@ -80,26 +80,15 @@ async def gateway(*uplinks: Uplink) -> AsyncIterator[Gateway]:
 @asynccontextmanager
 async def machine(address: str, service: Service) -> AsyncIterator[None]:
     """A machine whose program does `service` with each connection."""
-    tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
         try:
-            with suppress(OSError, EOFError):
-                await service(reader, writer)
+            await service(reader, writer)
         finally:
             writer.transport.abort()
 
-    server = await asyncio.start_server(serve, address, PORT)
-    try:
+    async with listening(address, PORT, serve):
         yield
-    finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

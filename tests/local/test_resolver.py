@@ -17,6 +17,7 @@ from srekv.local.checkers import Checkers
 from srekv.local.dns import NameServers
 from srekv.local.gateway import Gateway, Uplink
 from srekv.local.model import HealthCheck, Record, Zone
+from tests.support.servers import Service, listening
 
 pytestmark = [
     pytest.mark.local,
@@ -148,24 +149,16 @@ async def cloud(*, ttl: int = 10, secondary_check: str | None = "hc-az2") -> Asy
     """A running cloud with both machines on."""
     running = Cloud(ttl=ttl, secondary_check=secondary_check)
 
-    def program(name: str) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+    def program(name: str) -> Service:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            try:
-                await reader.readuntil(b"\r\n\r\n")
-                writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + name.encode())
-                await writer.drain()
-            except (OSError, EOFError):
-                pass
-            finally:
-                writer.close()
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + name.encode())
 
         return serve
 
     async with AsyncExitStack() as stack:
         for name in NAMES:
-            server = await asyncio.start_server(program(name), running.private[name], PORT)
-            stack.push_async_callback(server.wait_closed)
-            stack.callback(server.close)
+            await stack.enter_async_context(listening(running.private[name], PORT, program(name)))
         stack.push_async_callback(running.close)
         await running.start()
         yield running
