@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -28,7 +29,7 @@ _STOP = "systemctl stop srekv"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Act:
+class Act(ABC):
     """One thing done to the nodes with these roles, and its inverse. Both may be repeated.
 
     `silences`: the nodes answer nothing at all meanwhile, so that their return is to be awaited.
@@ -37,13 +38,13 @@ class Act:
     roles: tuple[Role, ...] = ("primary",)
     silences: bool = False
 
+    @abstractmethod
     def inject(self, target: FaultTarget, deployment: Deployment) -> None:
         """Do it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def heal(self, target: FaultTarget, deployment: Deployment) -> None:
         """Undo it; `deployment` is as it was before."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from srekv.drill.context import FINAL_WAIT_S, require_end
 from srekv.drill.faults import CLEAR, START, attempt_all, run_all
+from srekv.drill.load import FINAL_WAIT_S, require_end
 from srekv.drill.model import Clock, DrillResult, FaultTarget, Narrator, Settings
 from srekv.drill.note import parse, refuse_under_way
 from srekv.drill.runner import EVENTS, HISTORY

@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from srekv.drill.context import DrillContext, Order, running_load
+from srekv.drill.context import DrillContext, Order
 from srekv.drill.faults import Flap
+from srekv.drill.load import running_load
 from srekv.drill.model import Clock, DrillResult, FaultTarget, Narrator, Settings, is_healthy
 from srekv.drill.note import Note, birth, here
 from srekv.drill.observer import CHECK_POLL_S, Observer

@@ -19,8 +19,9 @@ from typing import cast
 
 from srekv.errors import SrekvError
 from srekv.local.model import Zone
+from srekv.local.resolver import Resolver
 from srekv.local.wire import respond
-from srekv.local.zones import Resolver, ZoneTable
+from srekv.local.zones import ZoneTable
 
 _TCP_IDLE = 10.0  # wall seconds without a query before a TCP connection is closed (RFC 7766)
 

@@ -15,6 +15,7 @@ import itertools
 import json
 import socket
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -38,7 +39,7 @@ class LinkClosedError(LinkError):
         super().__init__(what, why="one of them ended", next_step="srekv local logs")
 
 
-class BaseLink:
+class BaseLink(ABC):
     """One end of the link, which owns the socket; what it receives is read by a thread of its own.
 
     A handler is called with the params as keywords; `on_close` once, by that thread, when the other side has gone.
@@ -116,9 +117,9 @@ class BaseLink:
                 self._sock.close()
             self._on_close()
 
+    @abstractmethod
     def _receive(self, message: dict[str, Any]) -> None:
         """Have a request or a notification handled, without waiting for it."""
-        raise NotImplementedError
 
     def _call_handler(self, message: dict[str, Any]) -> Any:
         if message["method"] not in self._handlers:

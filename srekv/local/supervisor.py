@@ -21,34 +21,26 @@ import secrets
 import shutil
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from srekv.config import SPEEDS, fastest
+from srekv.config import fastest
 from srekv.errors import SrekvError
 from srekv.local import runtime as runtimes
 from srekv.local.asynclink import AsyncLink
 from srekv.local.link import FD_VARIABLE, Handler
 from srekv.local.machine.processes import die_with_parent, end_process
+from srekv.local.pace import kept, measure
 from srekv.local.runtime import API_PORT, Runtime
 
 NETWORKS = 256
-
-
-# Which speed this machine keeps follows from how long a small piece of work takes while the local cloud starts. At
-# speed 10 a client's timeout of 2 s is 0.2 s, and 20 requests a second are 200: what counts is how much work the
-# machine does in a second, concurrently with everything else that it is doing.
-ROUNDS = 150_000  # of the piece of work: 6 to 10 ms on a core of its own, in 2026
-PAUSE_S = 0.05  # between two pieces: the machine is for what starts
-BUDGET_S = 0.4  # a machine keeps the speed at which the piece takes no longer than this on the fast clock
 
 _log = logging.getLogger("srekv.local.supervisor")
 
@@ -150,26 +142,6 @@ async def run(runtime: Runtime, listener: socket.socket, directory: Path, pipe: 
         await link.ended
 
 
-async def measure(report: Callable[[float], object]) -> None:
-    """Report the wall-clock seconds of one piece after the other, until cancelled; the event loop stays free."""
-    while True:
-        await asyncio.sleep(PAUSE_S)
-        report(await asyncio.to_thread(_work))
-
-
-def kept(taken_s: Sequence[float]) -> float:
-    """The speed at which the median piece fits the budget; the fastest of SPEEDS without any."""
-    return BUDGET_S / statistics.median(taken_s) if taken_s else SPEEDS[0]
-
-
-def _work() -> float:
-    start = time.monotonic()
-    total = 0
-    for number in range(ROUNDS):
-        total += number * number
-    return time.monotonic() - start
-
-
 def _start_control_plane(runtime: Runtime, *, link: int, api: int) -> subprocess.Popen[bytes]:
     """Start it on these inherited sockets, with nothing of the operator's AWS settings."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "BOTO", "MOTO"))}
@@ -194,7 +166,7 @@ def _start_control_plane(runtime: Runtime, *, link: int, api: int) -> subprocess
 
 
 def _report(pipe: IO[str], message: Mapping[str, object]) -> None:
-    """Tell `control.ensure`, which reads the pipe, that the cloud serves or why not; the first message counts."""
+    """Report to `control.ensure`, which reads the pipe, that the cloud serves or why not; the first message counts."""
     if not pipe.closed:
         with contextlib.suppress(BrokenPipeError), pipe:
             json.dump(message, pipe)

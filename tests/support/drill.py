@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from srekv.drill.vantage import ABSENT
+from srekv.drill.payload import ABSENT
 from srekv.errors import SrekvError
 from srekv.provision.model import Check, CommandResult, Deployment, Node, Observation
 from tests.support.deployment import make_deployment

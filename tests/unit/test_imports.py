@@ -59,7 +59,8 @@ STANDALONE = {"app": (3, 8), "probe": (3, 8)}
 
 PURE = (
     *("config", "errors", "prices", "route53", "provision.model", "provision.engine.denial", "provision.permissions"),
-    *("drill.events", "drill.model", "local.routing", "local.model", "local.names", "report.data"),
+    *("drill.events", "drill.model", "local.machine.unitfile", "local.model", "local.names", "local.resolver"),
+    *("local.routing", "report.data"),
     *("watch.draw", "watch.events", "watch.model", "doctor.facts", "doctor.model"),
     *("doctor.reach", "doctor.rules", "doctor.rules_network", "doctor.rules_records", "check"),
 )

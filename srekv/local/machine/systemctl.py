@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from srekv.local.machine.host import Host
-from srekv.local.machine.units import Service, Unit, UnitError, parse
+from srekv.local.machine.unitfile import Unit, UnitError, parse
+from srekv.local.machine.units import Service
 
 _IMAGE = "amazon-ssm-agent chronyd crond rsyslog sshd systemd-journald systemd-networkd systemd-resolved"
 BUILT_IN = frozenset(f"{name}.service" for name in _IMAGE.split())
@@ -144,7 +145,7 @@ class Systemctl:
     def _restart(self, name: str, call: _Call) -> None:
         service = self._service(name)
         if service.pid or call.verb == "restart":
-            self._load(name)  # one that cannot start goes on running
+            self._load(name)  # one that cannot start keeps running
             service.stop()
             self._start(name, call)
 

@@ -19,7 +19,8 @@ import pytest
 
 from srekv.check.verdict import judge_file
 from srekv.drill.model import Settings
-from srekv.drill.vantage import Vantage, payload
+from srekv.drill.payload import payload
+from srekv.drill.vantage import Vantage
 from srekv.errors import SrekvError
 from srekv.probe import transfer
 from srekv.probe.journal import Journal

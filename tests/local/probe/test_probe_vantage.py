@@ -17,8 +17,9 @@ from srekv.check.model import Verdict
 from srekv.check.verdict import judge_file
 from srekv.drill.faults import entry, fault
 from srekv.drill.model import Settings
+from srekv.drill.payload import Payload, payload
 from srekv.drill.runner import Order, failover_test
-from srekv.drill.vantage import Payload, Vantage, payload
+from srekv.drill.vantage import Vantage
 from srekv.errors import SrekvError
 from tests.support.drill import Log
 from tests.support.interpreters import interpreters

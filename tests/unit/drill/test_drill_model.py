@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from srekv.drill.model import Settings, detection_bound_s, is_healthy, outage_bound_s
 from srekv.drill.observer import HealthWatch
+from srekv.drill.payload import payload
 from srekv.drill.timeline import AWS, ClockOffset, Timeline
-from srekv.drill.vantage import payload
 from srekv.errors import SrekvError
 from srekv.provision.model import Check, Observation
 from tests.support.drill import World

@@ -10,7 +10,8 @@ import dns.rdata
 import dns.rdatatype
 import pytest
 
-from srekv.local.zones import Answer, RecordSet, Resolver
+from srekv.local.resolver import Resolver
+from srekv.local.zones import Answer, RecordSet
 
 NAME = dns.name.from_text("svc.sre-test.local.")
 A = dns.rdatatype.A

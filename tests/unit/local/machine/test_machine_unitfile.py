@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from srekv.local.machine.units import UnitError, command, environment_file, parse
+from srekv.local.machine.unitfile import UnitError, command, environment_file, parse
 
 FULL = r"""
 # a comment

@@ -9,7 +9,7 @@ import pytest
 from srekv.check.steady import SPEEDS as ADVISED
 from srekv.commands.up import describe_pace
 from srekv.config import SPEEDS, fastest
-from srekv.local.supervisor import kept, measure
+from srekv.local.pace import kept, measure
 
 
 @pytest.mark.parametrize(
