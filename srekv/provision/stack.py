@@ -33,6 +33,9 @@ from srekv.provision.target import AwsFaultTarget
 if TYPE_CHECKING:
     import boto3
 
+Answer = Callable[[AwsFaultTarget, Deployment], object]
+"""Returns once the name answers the primary."""
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -49,7 +52,7 @@ class Stack:
         guard: Callable[[str], object] | None = None,
         preflight: Callable[[Steps], object] | None = None,
         heal: Callable[[Deployment], object] | None = None,
-        answer: Callable[[AwsFaultTarget, Deployment], object] = lambda _target, _deployment: None,
+        answer: Answer = lambda _target, _deployment: None,
     ) -> Deployment | None:
         """Create or repair everything, and with `wait` wait for both checks; the whole stack, None after a dry run.
 
@@ -90,21 +93,31 @@ class Stack:
             heal(deployment)
             doubtful = frozenset(steps.addresses.public.values())
         if wait:
-            target = self.fault_target
-            with ThreadPoolExecutor(1, thread_name_prefix="answer") as pool:
-                early = None if steps.run.changed.is_set() or doubtful else pool.submit(answer, target, deployment)
-                try:
-                    steady = await_healthy(steps.run, target, deployment, since=since, doubtful=doubtful)
-                except BaseException:
-                    target.cancel()
-                    raise
-            if early is None or not steady or early.exception():  # of a name that moved, the answer may be too old
-                answer(target, deployment)
+            self._await_service(steps, deployment, since=since, doubtful=doubtful, answer=answer)
         return deployment
+
+    def _await_service(
+        self, steps: Steps, deployment: Deployment, *, since: float, doubtful: frozenset[str], answer: Answer
+    ) -> None:
+        """Wait for both checks and the name; where nothing was changed, for both at the same time.
+
+        An early answer is too old if a check failed meanwhile: the name may have moved.
+        """
+        target = self.fault_target
+        with ThreadPoolExecutor(1, thread_name_prefix="answer") as pool:
+            unchanged = not (steps.run.changed.is_set() or doubtful)
+            early = pool.submit(answer, target, deployment) if unchanged else None
+            try:
+                steady = await_healthy(steps.run, target, deployment, since=since, doubtful=doubtful)
+            except BaseException:
+                target.cancel()
+                raise
+        if early is None or not steady or early.exception():
+            answer(target, deployment)
 
     @property
     def is_new(self) -> bool:
-        """Whether there is no role of this stack yet: `up` would begin from nothing."""
+        """Whether there is no role of this stack yet: `up` would start from nothing."""
         tags: Any = self.role.get("Tags") if self.role else None
         return tag_map(tags).get(STACK_TAG) != self.run.config.stack
 
@@ -115,7 +128,7 @@ class Stack:
         return plan
 
     def _refuse_elsewhere(self, steps: Steps) -> None:
-        """Where no role tells the Region, what else shows in every Region must: the role may have been removed."""
+        """Where no role has the Region, what else shows in every Region must: the role may have been removed."""
         if not self.is_new and region_of(self.role):
             return
         with explained(f"finding the Region of the stack {self.run.config.stack}"):
