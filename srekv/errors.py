@@ -84,7 +84,7 @@ class NotOursError(SrekvError):
 
 
 class ImmutableError(SrekvError):
-    """A declared field differs and AWS cannot change it in place; a resource is "instance srekv-az1 (i-0abc)", say."""
+    """A declared field differs and AWS cannot change it in place; a resource is "instance srekv-az1 (i-0abc)"."""
 
     def __init__(self, resource: str, *, field: str, have: object, want: object, next_step: Advice) -> None:
         why = f"it is {have}, you asked for {want}"

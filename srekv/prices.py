@@ -22,7 +22,7 @@ SLOW_S = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """One price of prices.toml, which says what the members are."""
+    """One price of prices.toml, which explains its members."""
 
     item: str
     usd: float

@@ -27,7 +27,7 @@ from srekv.app.wire import CONNECT_S, READ_S, Answer, Wire
 
 THIN, BOTO3 = KINDS = ("thin", "boto3")
 
-EVERY_S, PAUSE_S = 1.0, 0.3  # between looks whether credentials are due, and after refused ones were fetched anew
+EVERY_S, PAUSE_S = 1.0, 0.3  # between checks whether credentials are due, and after refused ones were fetched anew
 
 _CHECKSUM = re.compile(rb"\r\nx-amz-crc32: *(\d+)\s", re.IGNORECASE)
 _REFUSALS = ("ExpiredTokenException", "UnrecognizedClientException")
@@ -70,7 +70,7 @@ def _demand_whole(url: str, response_dict: Mapping[str, Any], **_: Any) -> None:
 
 
 class Keys(Credentials):
-    """The credentials that botocore had a moment ago; `fetch` makes it look for them anew, once AWS refuses them."""
+    """The credentials that botocore had a moment ago; `fetch` makes it fetch new ones, once AWS refuses them."""
 
     def __init__(self, fetch: Callable[[], Any]) -> None:
         source = fetch()

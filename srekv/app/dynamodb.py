@@ -13,7 +13,7 @@ from botocore.retries.quota import RetryQuota
 from srekv.app.metrics import Metrics
 from srekv.app.model import Condition, Conflict, Item, Page, Refused, Unavailable
 
-ATTEMPTS, BUDGET_S = 3, 2.0  # of a call; no attempt begins later
+ATTEMPTS, BUDGET_S = 3, 2.0  # of a call; no attempt starts later
 PAGES, SCANNED = 5, 200  # a listing asks for so many pages, and for so many items in each, or `limit` if that is more
 QUOTA, COST = 500, 5  # as in botocore's standard mode: an outage ends retries, success brings them back
 

@@ -11,7 +11,7 @@ _UNREAD: Tuple[int, int, FrozenSet[str]] = (0, 0, frozenset())
 
 
 class FaultyStore:
-    """A Store that does what the words in the file at `path` say, else what the real one does; a path may be ""."""
+    """A Store that obeys the words in the file at `path`, else what the real one does; a path may be ""."""
 
     def __init__(self, store: Store, path: str) -> None:
         self._store, self._path = store, path

@@ -6,7 +6,7 @@ from typing import List, NamedTuple, Optional, Protocol, Tuple
 
 MAX_KEY = 2048  # bytes of a partition key
 MAX_ITEM = 400 * 1024  # bytes of an item: attribute names and values
-OVERHEAD = 72  # bytes of an item beside key and value: the names, a number of at most 21, a write's id of 32
+OVERHEAD = 72  # bytes of an item in addition to key and value: the names, a number of at most 21, a write's id of 32
 MAX_LIST = 1000  # keys in a page of a listing
 CALLS, SPARE = 24, 8  # requests that may use the table at a time; threads left for the others, /health above all
 QUEUE, PATIENCE_S = 500, 0.25  # requests that may wait for the table, and how long

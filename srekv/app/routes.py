@@ -72,7 +72,7 @@ def create_app(store: FaultyStore, node: str, stopping: threading.Event, metrics
 
 
 class _Service:
-    """A view for each of the OPERATIONS, called as it is, and what comes before and after them."""
+    """A view for each of the OPERATIONS, called unchanged, and what comes before and after them."""
 
     def __init__(self, store: FaultyStore, node: str, stopping: threading.Event, metrics: Metrics) -> None:
         self._store, self._node, self._stopping, self._metrics = store, node, stopping, metrics
@@ -125,7 +125,7 @@ class _Service:
         return "OK"
 
     def ready(self) -> str:
-        with self._lock:  # all who ask share one look at the table
+        with self._lock:  # concurrent requests share one read of the table
             if self._look is None or self._look.done():
                 self._look = futures.Future()
                 threading.Thread(target=self._find_out, args=(self._look,), daemon=True).start()

@@ -68,7 +68,7 @@ class _Connection:
         else:
             if not data:
                 raise ConnectionResetError
-            if self.last:  # nobody will read it
+            if self.last:  # it will not be read
                 return None
             if not self.data:
                 self.expect(seconds)

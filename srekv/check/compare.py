@@ -71,7 +71,7 @@ def _unknown(run: Measures | Verdict) -> bool:
 
 
 class Difference(NamedTuple):
-    """One measure on both sides, A and B; None: not measured. `worse` None: it cannot be told."""
+    """One measure on both sides, A and B; None: not measured. `worse` None: undecidable."""
 
     measure: str
     a: float | None

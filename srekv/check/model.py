@@ -276,7 +276,7 @@ class ClientOutage:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One bar of the waterfall, seconds since the fault; `end` None: it never ended. `note` says what is uncertain."""
+    """One bar of the waterfall, seconds since the fault; `end` None: it never ended. `note`: what is uncertain."""
 
     name: str
     begin: float
@@ -325,7 +325,7 @@ class Timing:
         expected: the simulated outages; None when the history does not say the settings, or no switch is expected.
         switch_expected: whether the fault must make the name switch; False: it must not; None: either is right.
         outage_allowed: whether the clients may notice; if not, a single error is too much.
-        asked: whether the name was asked after the fault, in a history that says the nodes' addresses.
+        asked: whether the name was asked after the fault, in a history that has the nodes' addresses.
     """
 
     fault: str

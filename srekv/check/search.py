@@ -27,7 +27,7 @@ _Zone = tuple[float, float]
 
 
 class _Question(msgspec.Struct, eq=False, gc=False):
-    """An answer that several writes may explain; with the place of the block that it begins, if it is a cas."""
+    """An answer that several writes may explain; with the place of the block that it starts, if it is a cas."""
 
     answer: Operation
     home: int = -1

@@ -100,7 +100,7 @@ def _moments(events: Sequence[Event], fault_at: float, settings: dict[str, Any])
 
 
 def _failed(events: Sequence[Event], kind: str, since: float, settings: dict[str, Any]) -> float | None:
-    """When the first event says unhealthy of the primary, as far as the event names its subject."""
+    """When the first event reports the primary as unhealthy, as far as the event names its subject."""
     known, others = (_names(settings.get(role, {})) for role in ("primary", "secondary"))
     for one in events:
         if one.event == kind and one.at >= since and not one.members["healthy"]:
@@ -259,7 +259,7 @@ def _outage(name: str, clients: Sequence[list[Operation]], fault_at: float, *, m
 def _gaps(operations: list[Operation]) -> Iterator[_Gap]:
     """From one good answer to the next, if something failed in between.
 
-    A client waits for one operation before it begins the next, so its operations are in order. Idle time around a
+    A client waits for one operation before it starts the next, so its operations are in order. Idle time around a
     failure counts: the client had nothing to show for it.
     """
     operations.sort(key=lambda one: one.invoke)
@@ -283,7 +283,7 @@ def _end(operations: Iterable[Operation]) -> float:
 
 
 def _expected(settings: dict[str, Any], history: History, outage_s: float) -> Expected | None:
-    """What the settings that a `drill` event tells let expect; None when it does not tell them."""
+    """What to expect of the settings in a `drill` event; None when it lacks them."""
     interval, threshold, ttl = (settings.get(name) for name in ("interval", "threshold", "ttl"))
     if not (interval and threshold and ttl):
         return None

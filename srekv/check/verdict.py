@@ -106,7 +106,7 @@ def _judge_objectives(objectives: Objectives, timing: Timing | None) -> list[Jud
         if measured is not None:
             ruling = "held" if sign * measured <= sign * limit else "violated"
         seen = "nothing was" if measured is None else f"{measured:.4g}"
-        summary = f"{seen} measured, {limit:g}{unit} promised"
+        summary = f"{seen} measured, the objective is {limit:g}{unit}"
         found.append(Judgement(checker=checker, verdict=ruling, summary=summary))
     return found
 

@@ -116,7 +116,7 @@ class Register(msgspec.Struct, eq=False, gc=False):
 
     Attributes:
         blocks: what changed the key for certain; each operation of a cluster is in one of them.
-        heads: the places of blocks that begin with a compare-and-set: what it replaced is open.
+        heads: the places of blocks that start with a compare-and-set: what it replaced is open.
         watchers: reads of a value with several writers, and refused compare-and-sets of a value that was written.
         optional: changes of unknown outcome that no answer shows; they never have to take place.
     """

@@ -108,7 +108,7 @@ def _not_found(allocation: str) -> Refusal:
 
 
 def _name_allocation(call: Call, error: dict[str, str]) -> None:
-    """As EC2 says that an id does not exist."""
+    """EC2's refusal of an id that does not exist."""
     wanted = next(named_ids(call.params, "eipalloc-"), "")
     if error.get("Code") == "InvalidAllocationID.NotFound" and wanted:
         error["Message"] = _not_found(wanted).message

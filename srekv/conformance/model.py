@@ -153,7 +153,7 @@ class Conditions:
 
 
 class EventuallyVisible:
-    """For how many more polls a thing stays as it is seen now, by the thing's id."""
+    """For how many more polls a thing stays as it is shown now, by the thing's id."""
 
     def __init__(self) -> None:
         self._left: dict[str, int] = {}

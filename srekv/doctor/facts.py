@@ -154,7 +154,7 @@ class Rival:
 class Host:
     """What stands behind an address: an instance, or a bare network interface (then `instance_id` is "").
 
-    `resolves`: whether its user data makes the zone known to its resolver; None where nobody looked.
+    `resolves`: whether its user data makes the zone known to its resolver; None where that was not read.
     """
 
     instance_id: str

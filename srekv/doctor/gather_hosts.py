@@ -260,7 +260,7 @@ def read_vpcs(reader: Reader, clients: Clients, ids: Sequence[str]) -> dict[str,
 
 
 def read_checkers(reader: Reader, clients: Clients) -> Checkers:
-    """The Region's prefix list, and the ranges: Route 53's answer, or the published ones, which nobody can refuse."""
+    """The Region's prefix list, and the ranges: Route 53's answer, or the published ones, which need no permission."""
     name = f"com.amazonaws.{clients.region}.route53-healthchecks"
     filters = [{"Name": "prefix-list-name", "Values": [name]}]
     lists = reader.ask("the checkers' prefix list", clients.ec2, "describe_managed_prefix_lists", Filters=filters) or {}

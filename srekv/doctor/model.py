@@ -22,7 +22,7 @@ Verdict = Literal["will fail over", "will not fail over", "unknown"]
 class Finding:
     """One thing that is wrong, or that was not examined, about a record, a check, an address, a resource's id.
 
-    `id` is its kind, stable, for scripts: "group-shuts-checkers-out"; `cause` is why what the title says matters,
+    `id` is its kind, stable, for scripts: "group-shuts-checkers-out"; `cause` is why the title matters,
     `proof` the value that was read, `fix` a command or what else to do, `source` where the rule comes from.
     """
 

@@ -39,7 +39,7 @@ AMAZON = "amazon"
 
 
 def refuse(steps: Steps) -> None:
-    """Refuse to begin, by SrekvError, when a finding prevents; warn of everything else."""
+    """Refuse to start, by SrekvError, when a finding prevents; warn of everything else."""
     found = [*_additional(steps)]
     prevents = [one for one in found if one.severity == "prevents"]
     for one in found:

@@ -167,7 +167,7 @@ def unrivalled(facts: Facts, _: Objectives) -> Iterator[Finding]:
 
 
 def unicast(facts: Facts, _: Objectives) -> Iterator[Finding]:
-    """Machines whose resolver takes .local for multicast DNS are told of the zone."""
+    """Machines whose resolver takes .local for multicast DNS know the zone."""
     zone, hosts = facts.zone.label, facts.hosts.values()
     untold = ", ".join(sorted({host.name for host in hosts if host.resolves is False}))
     if covers("local", zone) and (untold or all(host.resolves is None for host in hosts)):

@@ -1,4 +1,4 @@
-"""What records and health checks say: is there a pair, has each a check of its own machine, is it healthy now? Pure."""
+"""Asks of records and health checks: is there a pair, has each a check of its own machine, is it healthy? Pure."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def _is_own(facts: Facts, record: Record, check: HealthCheck) -> bool:
 
 
 def aimed(facts: Facts, _: Objectives) -> Iterator[Finding]:
-    """At the machine of the record, at an address that checkers reach, on a path that tells its health."""
+    """At the machine of the record, at an address that checkers reach, on a path that shows its health."""
     for record in facts.records:
         check = facts.check_of(record)
         if check and check.requests:

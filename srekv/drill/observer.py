@@ -1,7 +1,7 @@
 """Follows the health checks: Route 53's verdict worked out from the checkers' last reports, and what changed recorded.
 
-The API tells what each checker saw last, never what it makes of it: one that failed once is still "healthy" until it
-failed `threshold` times in a row (aws-facts 1.1, 1.2). Whoever takes the last reports for the verdict sees a failure
+The API returns what each checker saw last, never what it makes of it: one that failed once is still "healthy" until it
+failed `threshold` times in a row (aws-facts 1.1, 1.2). Code that takes the last reports for the verdict sees a failure
 some 25 s too early. So the reports are followed over time, and each checker's own count is kept here.
 """
 
@@ -30,8 +30,8 @@ class _Checker:
 class HealthWatch:
     """Follows one check; feed it every answer of `observations`, at least one for each request interval.
 
-    `speed`, AWS-equivalent seconds in one wall-clock second, tells how many reports were missed between two looks.
-    `is_new`: the check was made just now, and its checkers begin with holding the endpoint for healthy (aws-facts 1.1).
+    `speed`, AWS-equivalent seconds in one wall-clock second, gives how many reports were missed between two polls.
+    `is_new`: the check was made just now, and its checkers start with the endpoint as healthy (aws-facts 1.1).
     """
 
     def __init__(self, check: Check, *, speed: float, is_new: bool = False) -> None:
@@ -57,7 +57,7 @@ class HealthWatch:
     def feed(self, observations: Iterable[Observation]) -> bool:
         """Learn the last reports; whether the check is healthy now.
 
-        A checker's first report is taken for its opinion, unless the check is new: nobody can say how many came before.
+        A checker's first report is taken for its opinion, unless the check is new: how many came before is unknown.
         """
         for one in observations:
             first = _Checker(healthy=True) if self._is_new else _Checker(healthy=one.healthy, last=one.at)
@@ -77,7 +77,7 @@ class HealthWatch:
 
     @property
     def healthy(self) -> bool:
-        """The verdict: more than 18 % of the checkers say so; disabled and unobserved checks are healthy."""
+        """The verdict: more than 18 % of the checkers report it; disabled and unobserved checks are healthy."""
         opinions = [checker.healthy for checker in self._checkers.values()]
         return verdict(opinions, inverted=self._check.inverted, disabled=self._check.disabled)
 

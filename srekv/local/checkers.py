@@ -99,7 +99,7 @@ class Checkers:
                 prober.observation = {
                     "checker": prober.address,
                     "region": prober.region,
-                    "healthy": report.passed if held is None else held,  # without an opinion, the last look speaks
+                    "healthy": report.passed if held is None else held,  # without an opinion, the last probe decides
                     "status": report.status,
                     "at": time.time(),
                 }
@@ -119,7 +119,7 @@ def pace(dice: random.Random) -> float:
 
 
 def _asked(check: HealthCheck) -> tuple[object, ...]:
-    """What a look depends on: what was seen of one configuration holds for another one that asks the same."""
+    """What a probe depends on: what was seen of one configuration holds for another one that asks the same."""
     return check.type, check.address, check.port, check.path, check.host, check.search
 
 

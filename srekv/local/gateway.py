@@ -200,7 +200,7 @@ class _Relay:
         self._broken = False  # nothing more can be sent in one direction: the end of the other is a reset
         for sock in (self._client, self._machine):
             sock.setblocking(False)
-            with contextlib.suppress(OSError):  # the client may be gone already; its reads will say so
+            with contextlib.suppress(OSError):  # the client may be gone already; its reads will fail
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._tasks = [asyncio.create_task(self._connect(place))]
 

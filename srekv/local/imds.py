@@ -46,7 +46,7 @@ class Response(NamedTuple):
 
 
 class MetadataService:
-    """Answers for one machine, as it is when a request comes: addresses change. Without a role: no credentials."""
+    """Answers for one machine in its state at each request: addresses change. Without a role: no credentials."""
 
     def __init__(
         self, *, machine: Callable[[], Machine], credentials: Callable[[], Awaitable[Credentials | None]]

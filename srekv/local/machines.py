@@ -76,7 +76,7 @@ class Machines:
         self._route()
 
     def _route(self) -> None:
-        """Tell the gateway; the address of a terminated machine swallows SYNs until another machine has it."""
+        """Update the gateway; the address of a terminated machine swallows SYNs until another machine has it."""
         alive = [link for runner in self._runners.values() if (link := runner.uplink()) is not None]
         self._silent |= {link.public: link.ports for link in alive}
         gone = self._silent.keys() - {link.public for link in alive}

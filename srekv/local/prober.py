@@ -60,7 +60,7 @@ class _FailedError(Exception):
 
 
 async def probe(check: HealthCheck, *, source: str, speed: float) -> Report:
-    """Look at the endpoint of a health check once, from the loopback address `source` where the system has it."""
+    """Probe the endpoint of a health check once, from the loopback address `source` where the system has it."""
     try:
         return Report(passed=True, status=f"Success: {await _look(check, source, speed)}")
     except _FailedError as error:
@@ -148,7 +148,7 @@ async def _connect(check: HealthCheck, source: str) -> tuple[asyncio.StreamReade
 
 
 async def _read_status(reader: asyncio.StreamReader) -> tuple[str, str]:
-    """What the status says, and the whole head."""
+    """The status, and the whole head."""
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):

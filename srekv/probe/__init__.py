@@ -3,7 +3,7 @@
 What the kinds of clients do with an address, which one and the same switch treats unlike:
 
 no-cache       asks for the name before each operation
-honor-ttl      keeps an address as long as the TTL on the wire says
+honor-ttl      keeps an address as long as the TTL on the wire
 keep-alive     keeps one connection while it works, and asks for the name when it has to connect
 cache-forever  asks once in its life, as the JVM did under a security manager (networkaddress.cache.ttl=-1)
 cache-10s      keeps an address for 10 s whatever its TTL, as aiohttp does (TCPConnector, ttl_dns_cache=10)

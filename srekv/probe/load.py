@@ -1,4 +1,4 @@
-"""The load: closed-loop clients and observers that write a history, until they are told to stop.
+"""The load: closed-loop clients and observers that write a history, until they are stopped.
 
 Every value is written once, so that a read tells which write it saw. Every duration is in AWS-equivalent seconds; the
 clock's speed turns it into wall-clock seconds. A SIGTERM, a file FILE.stop, or the end of the time stops the load;
@@ -39,7 +39,7 @@ PIECE = 20_000
 """Rounds of a hash function in such a piece: some 5 ms, in which the other threads of this process can run."""
 
 FINAL_TRIES = 8
-"""How often a final read is tried: it must tell whether an acknowledged write is lost, not whether a packet was."""
+"""How often a final read is tried: it must show whether an acknowledged write is lost, not whether a packet was."""
 
 LAST_TRIES = 3
 """How often a client that is stopped just after an error tries to end on an answer."""
@@ -85,7 +85,7 @@ class Plan(NamedTuple):
 
 
 class Client:
-    """A closed-loop client: one operation at a time, each in the journal before it begins and when it has ended.
+    """A closed-loop client: one operation at a time, each in the journal before it starts and when it has ended.
 
     It has connections, a view of the name, and seeded choices of its own. `kind` is one of srekv.probe.KINDS; `name`,
     its own, decides its choices together with the plan's seed.
@@ -106,7 +106,7 @@ class Client:
         self._in_error = False
 
     def loop(self, stop: threading.Event) -> None:
-        """Operate at the given pace until told to stop; a slow operation delays the next and is not made up for.
+        """Operate at the given pace until stopped; a slow operation delays the next and is not made up for.
 
         After an error it continues for a little: one lost packet at the very end is no outage without an end.
         """
@@ -122,7 +122,7 @@ class Client:
         self._service.close()
 
     def final(self, key: str, deadline: float) -> None:
-        """Read a key until it answers, at most FINAL_TRIES times; no try begins after `deadline` (monotonic)."""
+        """Read a key until it answers, at most FINAL_TRIES times; no try starts after `deadline` (monotonic)."""
         for _ in range(FINAL_TRIES):
             if time.monotonic() >= deadline or self._read(key, final=True).outcome == "ok":
                 return

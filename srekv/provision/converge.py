@@ -20,7 +20,7 @@ from srekv.provision.engine.scheduler import ensure_all
 from srekv.provision.removal import remove
 from srekv.provision.steps.collection import Steps
 
-ROUNDS = 3  # how often `up` begins anew because of another one
+ROUNDS = 3  # how often `up` starts again because of another one
 
 Role = Mapping[str, Any]
 Instances = Sequence[Mapping[str, Any]]

@@ -12,7 +12,7 @@ from srekv.errors import CommandLine, SrekvError, UsageError
 from srekv.provision.naming import LEASE_TAG
 
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-PENDING = "pending"  # instead of a time on an instance that is being told another lease: if it stays, interrupted
+PENDING = "pending"  # instead of a time on an instance that is being given another lease: if it stays, interrupted
 
 SPENT_S = 600.0
 """A node whose lease ends within so many AWS-equivalent seconds is not started again: it might end while it boots."""

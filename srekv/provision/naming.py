@@ -18,12 +18,12 @@ LEASE_TAG = "srekv:lease"  # on a leased stack's role and instances: when the le
 REGION_TAG = "srekv:region"  # on role, profile, zone and checks, which show in every Region: the stack's own
 
 PATH = "/srekv/"  # the IAM path under which the roles and profiles of all stacks are; the next part is the stack's name
-REFERENCE = "srekv"  # how every Route 53 CallerReference of ours begins; the next part is the stack's name
-BACKUP = "srekv"  # how the names of our table backups begin, which take no tags; the next part is the stack's name
+REFERENCE = "srekv"  # how every Route 53 CallerReference of ours starts; the next part is the stack's name
+BACKUP = "srekv"  # how the names of our table backups start, which take no tags; the next part is the stack's name
 TABLE = "SREKeyValue"  # the lab's table
-DASHBOARD = "srekv-dashboard"  # the default stack's dashboard; the names of the others begin with it
-ALARM = "srekv-"  # how the names of our alarms begin
-TITLE = "srekv stack "  # how the text of a dashboard's first widget begins; the stack's name follows
+DASHBOARD = "srekv-dashboard"  # the default stack's dashboard; the names of the others start with it
+ALARM = "srekv-"  # how the names of our alarms start
+TITLE = "srekv stack "  # how the text of a dashboard's first widget starts; the stack's name follows
 NODES = ("az1", "az2")  # the node names; the first is the primary
 
 
@@ -108,7 +108,7 @@ def stack_of_backup(name: str) -> str:
 
 
 def stack_of_title(title: str) -> str:
-    """The stack whose dashboard begins with this text; "" for any other."""
+    """The stack whose dashboard starts with this text; "" for any other."""
     return _stack_in(rf"{TITLE}(\S+)", title)
 
 

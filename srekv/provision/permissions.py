@@ -25,7 +25,7 @@ from srekv.provision.naming import STACK_TAG, Names
 
 VERSION = "2012-10-17"
 LARGEST_POLICY = 6144  # characters of a managed policy, white space not counted (IAM's quota)
-READING = ("Describe", "Get", "List", "Scan", "Simulate")  # how the names of actions begin that change nothing
+READING = ("Describe", "Get", "List", "Scan", "Simulate")  # how the names of actions start that change nothing
 
 Part = Literal["reading", "changing"]
 
@@ -41,7 +41,7 @@ def _named(table: str) -> list[str]:
 
 ACTIONS = {
     # What the services do not let an account narrow, and what is read of any owner's things: the account, a VPC, the
-    # zone that `doctor` looks at, the operator's own role. All but CreateHealthCheck only read.
+    # zone that `doctor` reads, the operator's own role. All but CreateHealthCheck only read.
     "Everywhere": _named("""
         cloudwatch DescribeAlarms ListDashboards
         dynamodb ListBackups ListTables
@@ -95,7 +95,7 @@ ACTIONS = {
 """The actions of each of the operator's statements, by its name."""
 
 TABLE_ACTIONS = _named("dynamodb DeleteItem GetItem PutItem Scan UpdateItem")
-"""Item actions only (aws-facts 6.2), in place of the lab's AmazonDynamoDBFullAccess (10 g)."""
+"""Item actions only (aws-facts 6.2), instead of the lab's AmazonDynamoDBFullAccess (10 g)."""
 
 AGENT_ACTIONS = _named("""
     ec2messages AcknowledgeMessage DeleteMessage FailMessage GetEndpoint GetMessages SendReply
@@ -133,7 +133,7 @@ class Scope:
 
     @property
     def names(self) -> Names:
-        """The stack's names; without one the default stack's, with which others' begin."""
+        """The stack's names; without one the default stack's, with which others' start."""
         return Names(self.stack or DEFAULT_STACK)
 
     def iam(self, kind: str) -> list[str]:
@@ -202,7 +202,7 @@ def _bounds(scope: Scope, ebs_key: str | None) -> Iterator[tuple[str, Sequence[s
     # Without the second condition, an operator who may tag could make anything the stack's.
     making = [action.removeprefix("ec2:") for action in ACTIONS["Make"]]
     yield "TagWhatIsMade", any_kind, {**new, "StringEquals": {"ec2:CreateAction": making}}
-    # An image belongs to no account, as its ARN tells.
+    # An image belongs to no account, as its ARN shows.
     image = scope.arn("ec2", "image/*", account="")
     yield "MakeOf", [*image, *scope.arn("ec2", "key-pair/*", "subnet/*", "vpc/*")], None
     yield "Change", any_kind, scope.tagged("aws:ResourceTag")

@@ -56,7 +56,7 @@ def strip_prefix(resource_id: str) -> str:
 
 
 def label(record: Described) -> str:
-    """What tells a record set from the others of its zone."""
+    """What distinguishes a record set from the others of its zone."""
     parts = (readable(record["Name"]), record["Type"], record.get("SetIdentifier"))
     return "/".join(str(part) for part in parts if part)
 

@@ -20,13 +20,13 @@ start faster on a faster clock."""
 
 
 class Streaks:
-    """What the checkers of one check have reported in a row, as far as they were read; tells when its verdict is sure.
+    """What the checkers of one check have reported in a row, as far as they were read; when its verdict is sure.
 
     Args:
         threshold: consecutive reports that turn a checker (aws-facts 1.1).
         since: seconds since the epoch; older reports prove nothing.
         doubtful: the checkers may hold the endpoint for down: it was, or that is unknown. Then only `threshold` passes
-            in a row tell that a checker has come round; one pass may be the first after many failures.
+            in a row show that a checker has changed its opinion; one pass may be the first after many failures.
     """
 
     def __init__(self, *, threshold: int, since: float, doubtful: bool) -> None:

@@ -33,7 +33,7 @@ Ops = Iterator[Op]
 class Step:
     """The owner of one kind of resource.
 
-    `limits`, `ensure`, `settle` and `destroy` are generators: they look, yield one Op for each thing to do, and are
+    `limits`, `ensure`, `settle` and `destroy` are generators: they read, yield one Op for each thing to do, and are
     resumed when it is done, or, in a dry run, when it has been shown. So a plan and its execution are one and the same
     code.
     """
@@ -47,7 +47,7 @@ class Step:
         return tuple(Resource(kind=op.kind, id=op.id, name=op.name, state=op.state) for op in self.destroy())
 
     def regions(self) -> set[str]:
-        """Where those of its resources that show in every Region say that their stack is."""
+        """The Regions that its resources name as their stack's, where they show in every Region."""
         return set()
 
     def fit(self) -> None:

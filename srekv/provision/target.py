@@ -19,7 +19,7 @@ from srekv.provision.steps.firewall import MARK, our_groups, tcp
 ENDED = frozenset({"Success", "Failed", "TimedOut", "Cancelled", "Undeliverable", "Terminated"})
 SHORTEST_DELIVERY_S = 30  # SSM's least TimeoutSeconds (aws-facts 4.10)
 
-FIRST_LOOK_S = 0.5  # before and between the first looks at a command, AWS-equivalent: SSM takes about a second for one
+FIRST_LOOK_S = 0.5  # before and between the first polls of a command, AWS-equivalent: SSM takes about a second for one
 TIMEOUT_S = 300  # how long an instance may take to stop, and an SSM agent to report after a boot (aws-facts 4.9)
 
 
@@ -36,7 +36,7 @@ def observation(report: Mapping[str, Any]) -> Observation:
 
 
 class AwsFaultTarget:
-    """Stops, starts, inverts, looks, and runs commands inside the VPC by SSM Run Command; SSH is not needed."""
+    """Stops, starts, inverts, reads, and runs commands inside the VPC by SSM Run Command; SSH is not needed."""
 
     def __init__(self, run: Run) -> None:
         self._run, clients = run, run.clients

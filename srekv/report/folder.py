@@ -26,7 +26,7 @@ def digest(history: Path) -> str:
 
 
 def sealed(history: Path) -> str | None:
-    """The digest that the verdict beside a history carries; None when there is no verdict beside it."""
+    """The digest in the verdict of a history's folder; None without a verdict."""
     try:
         document: Any = json.loads((history.parent / VERDICT).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

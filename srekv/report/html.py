@@ -18,8 +18,8 @@ EXPLAINED = {
     "linear": "Does one order of the operations explain every answer?",
     "steady": "Did the service answer under load before the fault?",
     "timing": "Did the fault do what it must, and no more?",
-    "max-outage": "Was the outage as short as promised?",
-    "min-availability": "Was the service there as much as promised?",
+    "max-outage": "Was the outage within the objective?",
+    "min-availability": "Was the availability within the objective?",
     "history": "Could every line be read?",
     "seal": "Is the history the one that was judged?",
 }

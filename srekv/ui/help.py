@@ -11,7 +11,7 @@ import click
 
 
 def keep_examples(text: str | None) -> str:
-    r"""A help text with Click's mark for a paragraph that keeps its lines, `\b`, at each one that begins with `$ `."""
+    r"""A help text with Click's mark for a paragraph that keeps its lines, `\b`, at each one that starts with `$ `."""
     paragraphs = inspect.cleandoc(text or "").split("\n\n")
     return "\n\n".join("\b\n" + one if one.startswith("$ ") else one for one in paragraphs)
 

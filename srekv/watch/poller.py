@@ -35,7 +35,7 @@ TIMEOUT_S = 2.0
 """How long each request may take, AWS-equivalent seconds; as the clients of a drill."""
 
 SHORTEST_TIMEOUT_S = 0.5
-"""But at least so long, wall-clock seconds: that this computer is busy is no outage."""
+"""But at least this, wall-clock seconds: that this computer is busy is no outage."""
 
 
 class Source(Generic[T]):
@@ -105,7 +105,7 @@ class Poller:
         )
 
     def await_first(self, timeout_s: float) -> None:
-        """Wait until each source has been polled, for each at most so long."""
+        """Wait until each source has been polled, each at most `timeout_s`."""
         for source in self._all:
             source.await_first(timeout_s)
 

@@ -1,4 +1,4 @@
-"""Where a case asks from: clients, names of its own, and the promise that what it makes is removed."""
+"""Where a case asks from: clients, names of its own, and the removal of what it makes."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ answer, $Name_Part a part of such a member."""
 
 
 class NotAskedError(Exception):
-    """The question cannot be put here; the message says why."""
+    """The question cannot be put here; the message has the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +120,7 @@ class CaseContext:
         make: makes a client: service, botocore configuration, and the keys to use instead of the account's own.
         region: the account's Region.
         retries: how long to wait for what becomes visible late.
-        nonce: what tells this run's names from others.
+        nonce: distinguishes this run's names from others.
         expected: the recorded answers to the case's question.
         parent: the context whose things are shared: they are removed when the run is over.
     """

@@ -139,7 +139,7 @@ class Host:
 
     def reap(self) -> None:
         """For ever, collect the dead processes that parents which ended left to us; never a child of `spawn`."""
-        while sys.platform == "linux":  # elsewhere they are left to somebody else
+        while sys.platform == "linux":  # elsewhere they are left to another process
             time.sleep(2)
             with self._lock:
                 own = {child.pid for child in self._children if child.returncode is None}

@@ -64,7 +64,7 @@ class Init:
         process = host.spawn(words, directory=home, output=subprocess.PIPE, errors=subprocess.PIPE)
         assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018 - they are pipes
         output = _Output(process.stdout, process.stderr)
-        ended = threading.Thread(target=process.wait, daemon=True)  # wait() with a limit only looks every 50 ms
+        ended = threading.Thread(target=process.wait, daemon=True)  # wait() with a limit polls every 50 ms
         ended.start()
         ended.join(timeout_s)
         if ended.is_alive():
@@ -152,7 +152,7 @@ def _write_script(host: Host, path: Path, body: str) -> list[str]:
 
 
 class _Output:
-    """What a command prints, the start of each stream; all is read, also of a daemon that keeps one: nobody waits."""
+    """What a command prints, the start of each stream; all is read, also of a daemon that keeps one open."""
 
     def __init__(self, *pipes: IO[bytes]) -> None:
         self._lock = threading.Lock()

@@ -6,4 +6,4 @@ from moto.core.exceptions import ServiceException
 
 
 class ApiError(ServiceException):
-    """An answer with Error.Code and message; a class of our own, since moto looks codes up in a class' own module."""
+    """An answer with Error.Code and message; a class of our own, since moto finds codes in a class' own module."""

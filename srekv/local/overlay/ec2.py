@@ -56,7 +56,7 @@ def prepared(world: World, region: str) -> EC2Backend:
 
 
 def take_address(world: World) -> str:
-    """A public address that nobody has, the next one in turn; raises ApiError when all are taken."""
+    """A free public address, the next one in turn; raises ApiError when all are taken."""
     taken = set(world.memory.automatic.values())
     taken.update(address.public_ip for backend in world.backends("ec2").values() for address in backend.addresses)
     last = world.memory.last_address
@@ -92,7 +92,7 @@ def settle_addresses(world: World, backend: EC2Backend) -> None:
 def _holders(backend: EC2Backend) -> Iterator[tuple[NetworkInterface, ElasticAddress]]:
     """Every associated Elastic IP with the interface that has it."""
     for address in backend.addresses:
-        nic: NetworkInterface | None = address.eni  # moto's own annotation says None only
+        nic: NetworkInterface | None = address.eni  # moto's own annotation is None only
         if nic is not None:
             yield nic, address
 
@@ -161,7 +161,7 @@ class Ec2(EC2Response):
         for instance in reservation.instances:
             _set_state(instance, "pending")
             _keep_nothing(instance, self.params)
-            # AWS shows an instance's groups beside those of its interfaces; moto only where no interface was given.
+            # AWS shows an instance's groups and those of its interfaces; moto only where no interface was given.
             groups = [group for interface in instance.nics.values() for group in interface.group_set]
             instance.security_groups = instance.security_groups or groups
         if token:
@@ -306,7 +306,7 @@ class Ec2(EC2Response):
         return result
 
     def _interface(self) -> NetworkInterface | None:
-        """The interface that is to get an address, in a state that allows it; None lets moto say what is missing."""
+        """The interface that is to get an address, in a state that allows it; None leaves the refusal to moto."""
         instance_id, nic_id = self._get_param("InstanceId"), self._get_param("NetworkInterfaceId")
         if instance_id:
             instance = self.ec2_backend.get_instance(instance_id)

@@ -78,7 +78,7 @@ def _defaults(policies: list[ManagedPolicy]) -> Iterator[Policy]:
 
 
 def asked(action: str, request: dict[str, Any], tables: str) -> list[tuple[str, str]]:
-    """What IAM judges a DynamoDB call by: actions and resources, each to be allowed; `tables` begins a table's ARN."""
+    """What IAM judges a DynamoDB call by: actions and resources, each to be allowed; `tables`: a table ARN's start."""
     return list(dict.fromkeys(_asked(action, request, tables))) or [(action, "*")]
 
 
@@ -125,7 +125,7 @@ class Policy(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What policies say to an action, in the simulator's word; `reason` ends AWS's message for a refusal."""
+    """What policies decide about an action, in the simulator's word; `reason` ends AWS's message for a refusal."""
 
     effect: Literal["allowed", "explicitDeny", "implicitDeny"]
     reason: str = ""

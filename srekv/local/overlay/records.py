@@ -89,8 +89,8 @@ def apply_batch(
 ) -> list[RecordSet]:
     """The record sets after a batch; Route 53 applies one change after the other (octodns/octodns#366, #531).
 
-    `zone` is the hosted zone's name, `zone_id` its id: "" where nobody knows which records it has, so that aliases
-    cannot be judged; `has_check` tells whether there is a health check with an id. Raises BatchError.
+    `zone` is the hosted zone's name, `zone_id` its id: "" where its records are unknown, so that aliases
+    cannot be judged; `has_check` returns whether a health check of an id exists. Raises BatchError.
     """
     for number, change in enumerate(changes, start=1):
         for text in _shape_problems(number, change):

@@ -208,7 +208,7 @@ def _read(error: ClientError) -> tuple[str, Advice]:
         return "the credentials have expired", "aws sso login, or renew the keys"
     if code in SKEWED:
         return "AWS refused the signature", "check the secret key and this machine's clock"
-    # Where a service of AWS's, such as a NAT gateway, has an address, these two calls say AuthFailure too (E24).
+    # Where a service of AWS's, such as a NAT gateway, has an address, these two calls return AuthFailure too (E24).
     keys_refused = code == "AuthFailure" and operation not in {"DisassociateAddress", "ReleaseAddress"}
     if code in INVALID_KEYS or keys_refused:
         next_step = "check the keys, and that the Region is enabled for the account"

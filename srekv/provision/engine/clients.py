@@ -92,7 +92,7 @@ def _nearest(region: str, known: Sequence[str]) -> str:
 
 
 def _client(service: str, config: BotoConfig | None = None) -> Any:
-    """A member of `Clients` that is made when it is first used; `config`: in place of the usual patience."""
+    """A member of `Clients` that is made when it is first used; `config`: instead of the usual time limits."""
     return cached_property(lambda clients: clients._make(service, config=config))
 
 
@@ -103,7 +103,7 @@ class Clients:
 
     Args:
         config: the target and the credentials.
-        session: makes the clients, in place of a new session; its events can be listened to.
+        session: makes the clients, instead of a new session; its events are its owner's.
     """
 
     def __init__(self, config: Config, session: boto3.Session | None = None) -> None:

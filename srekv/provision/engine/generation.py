@@ -23,7 +23,7 @@ YOUNG_PAUSES_S = (*UNSEEN_PAUSES_S, 2.0, 4.0)
 
 FIRST_LOOK_S = 2.0
 GROWTH = 1.5
-"""A wait that lasts so long checks whether there is still something to wait for, then after growing pauses."""
+"""A wait of this length checks whether there is still something to wait for, then after growing pauses."""
 
 REFERENCES = 20
 """So many times a zone or a check can be made in one life of a stack: each use takes a reference for good."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import boto3
 
 READ = ("Describe", "Get", "List")
-"""What the names of operations that change nothing begin with."""
+"""How the names of operations that change nothing start."""
 
 KEY = "srekv_reading"
 """Where a call keeps its question, in the context that botocore carries through it."""

@@ -78,9 +78,9 @@ class Retrying:
         on: frozenset[str] = frozenset(),
         timeout_s: float = 60,
     ) -> None:
-        """Make a deleting call, again while it says "not there" of something that is listed.
+        """Make a deleting call, again while it returns "not there" for something that is listed.
 
-        A service that does not see a new thing yet says the same of it as of one that is gone (E15, E27, E35).
+        A service that does not see a new thing yet returns the same as for one that is gone (E15, E27, E35).
         `listed`: whether the thing is; `on`: other error codes that mean "not yet".
         """
 
@@ -130,7 +130,7 @@ class Retrying:
         full: frozenset[str] = frozenset(),
         attempts: int = 3,
     ) -> T:
-        """Create something that takes no token, with a client that retries nothing: look first, then ask again.
+        """Create something that takes no token, with a client that retries nothing: search first, then create again.
 
         `find`: what this call, or another run, has made; None while nothing shows; `full`: the error codes of a quota
         that another run may have used up for the very same thing; `attempts`: how often to ask at most.
@@ -148,7 +148,7 @@ class Retrying:
         return self.create_without_token(what, call, find=find, full=full, attempts=attempts - 1)
 
     def poll_briefly(self, what: str, find: Callable[[], T | None]) -> T | None:
-        """Look for something that may be there and not show yet, for a few seconds; None if it does not."""
+        """Search for something that may be there and not show yet, for a few seconds; None if it does not."""
         try:
             return self.wait(f"{what} to show", find, timeout_s=3)
         except TimeoutExceeded:

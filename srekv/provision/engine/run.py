@@ -112,7 +112,7 @@ class Run:
 
     @contextmanager
     def busy(self, what: str) -> Iterator[None]:
-        """Report to the watcher what goes on inside."""
+        """Report to the watcher that this is under way inside."""
         self.watcher.started(what)
         try:
             yield

@@ -1,4 +1,4 @@
-"""What a stack has on EC2, and its health checks, asked once per run: several steps look at the same ones.
+"""What a stack has on EC2, and its health checks, asked once per run: several steps read the same ones.
 
 Only a tag marks an instance or an address as the stack's, and a user can remove it. Two other signs are asked for
 together: an instance has our address and our instance profile; an address is on our instance and
@@ -21,7 +21,7 @@ LIVE = frozenset({"pending", "running", "stopping", "stopped"})
 """Instance states that can run again and cost money; shutting-down and terminated ones are on their way out."""
 
 FOUND_FOR = "FoundForNode"
-"""In the description of something without our tag: the node it belongs to; its tags may not say."""
+"""In the description of something without our tag: the node it belongs to; its tags may lack it."""
 
 
 class Existing:

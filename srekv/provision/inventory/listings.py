@@ -216,7 +216,7 @@ def _backups(clients: Clients) -> Iterator[Leftover]:
 
 
 def _roles(clients: Clients) -> Iterator[Leftover]:
-    """ListRoles shows no tags (I3), and a role's tell where its stack is; its policies must go before it (I5)."""
+    """ListRoles shows no tags (I3), and a role's name its stack's Region; its policies must go before it (I5)."""
     iam = clients.iam
     for one in each(iam, "list_roles", "Roles", PathPrefix=naming.PATH):
         stack, name = naming.stack_of_path(one["Path"]), one["RoleName"]

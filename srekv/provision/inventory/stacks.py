@@ -113,9 +113,9 @@ def judge(
 
 
 def _home(mine: Sequence[Leftover]) -> str:
-    """The Region of a stack, "" if unknown: its role, its zone or its checks tell, else where its other things are.
+    """The Region of a stack, "" if unknown: that of its role, its zone or its checks, else that of its other things.
 
-    Alarms tell last: those about health checks are not where the stack is (aws-facts 8).
+    Alarms count last: those about health checks are not where the stack is (aws-facts 8).
     """
     for kind in ("role", "hosted zone", "health check"):
         for one in mine:

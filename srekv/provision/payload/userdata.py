@@ -182,7 +182,7 @@ def fitting(packed: bytes) -> bytes:
 
 def _resolver(zone: str) -> str:
     # A .local zone is never sent to a DNS server unless it is configured as a domain (aws-facts 2.8), and a domain
-    # without a server beside it is ignored: what DHCP says belongs to the link (systemd issue 20231).
+    # without a server with it is ignored: what DHCP gives belongs to the link (systemd issue 20231).
     return f"[Resolve]\nDNS={VPC_RESOLVER}\nDomains=~{zone}\n"
 
 

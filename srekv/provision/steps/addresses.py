@@ -117,7 +117,7 @@ class Addresses(StackStep):
         try:
             ignore_missing(self.ec2.disassociate_address, AssociationId=address["AssociationId"])
         except ClientError as error:
-            # What DisassociateAddress says of a service's interface (E24).
+            # What DisassociateAddress returns for a service's interface (E24).
             if code_of(error) not in {"AuthFailure", "OperationNotPermitted"}:
                 raise
             holder = address.get("NetworkInterfaceId", "")

@@ -28,7 +28,7 @@ FAILOVER = {"az1": "PRIMARY", "az2": "SECONDARY"}
 # While another change of the zone is in flight, for example its making: longer than botocore's own retries (R16).
 BUSY = frozenset({"PriorRequestNotComplete"})
 
-FRESH = BUSY | {"NoSuchHostedZone", "NoSuchHealthCheck"}  # what its parts say of each other's resources for a moment
+FRESH = BUSY | {"NoSuchHostedZone", "NoSuchHealthCheck"}  # what its parts return for each other's new resources
 
 FILLED = "HostedZoneNotEmpty"
 CHANGED = "InvalidChangeBatch"  # a record set is not as the batch has it, or Route 53 does not let it go (R32)
@@ -100,7 +100,7 @@ class PrivateZone(StackStep):
             )
 
     def _private(self) -> list[tuple[str, str]]:
-        """Id and name of the VPC's private zones, other accounts' too; the account's where AWS cannot tell by VPC."""
+        """Id and name of the VPC's private zones, other accounts' too; the account's where AWS cannot list by VPC."""
         listed: list[tuple[str, str]] = []
         more = self._vpc
         try:

@@ -44,7 +44,7 @@ RANGES = (
     "177.71.207.128/26",
 )
 """Service ROUTE53_HEALTHCHECKS of ip-ranges.json: every checker Region and GLOBAL (aws-facts 3), for endpoints that
-cannot tell them. Put together on the day COLLECTED from public copies that agree with each other."""
+cannot list them. Put together on the day COLLECTED from public copies that agree with each other."""
 
 ECHO_URL = "https://checkip.amazonaws.com"  # answers with the address that it sees the request come from
 
@@ -266,7 +266,7 @@ def our_groups(ec2: Any, names: Names) -> list[Mapping[str, Any]]:
 
 
 def is_ours(group: Mapping[str, Any], names: Names) -> bool:
-    """Whether name and description, which cannot change, are the stack's, and no tag says that it is another's."""
+    """Whether name and description, which cannot change, are the stack's, and no tag names another stack."""
     mine = (names.security_group, names.group_description, names.stack)
     return mine == (group["GroupName"], group.get("Description"), tags_of(group).get(STACK_TAG, names.stack))
 

@@ -23,7 +23,7 @@ from srekv.provision.steps.settings import as_tags
 
 POLICY = "srekv-node"
 EXISTS = "EntityAlreadyExists"
-FRESH = frozenset({"NoSuchEntity"})  # what IAM says for a moment about a role it has just created (I7)
+FRESH = frozenset({"NoSuchEntity"})  # what IAM returns for a moment for a role it has just created (I7)
 HELD = frozenset({"DeleteConflict"})  # while it still sees what was just taken off a role or out of a profile (I5)
 
 TRUST = {
@@ -87,7 +87,7 @@ class Identity(StackStep):
 
     def settle(self) -> Ops:
         """Put the policy: the nodes need it when they serve, not when they are launched."""
-        # Whether EC2 sees the profile yet only RunInstances can tell (aws-facts 4.2).
+        # Whether EC2 sees the profile yet only RunInstances shows (aws-facts 4.2).
         # A dry run without a role knows no ARN of the table yet, and has nothing to compare it with.
         arn = table_arn(self._arn, self.config.region, self.names.table) if self._arn else ""
         want = node_policy(arn)
@@ -207,7 +207,7 @@ class Identity(StackStep):
         held = instance.get("IamInstanceProfile")
         if not held or self._profile_is_new:
             return False
-        # EC2 goes by the profile's id, and tells it; moto tells the association's id in its place.
+        # EC2 goes by the profile's id, and returns it; moto returns the association's id instead.
         told = str(held.get("Id", ""))
         return told == self._profile_id or not told.startswith("AIPA")
 

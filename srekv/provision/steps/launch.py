@@ -37,7 +37,7 @@ PROFILE_TIMEOUT_S = 150  # Terraform and kops wait two minutes for EC2 to see a 
 
 PROFILE_UNSEEN = {"InvalidParameterValue": ("iamInstanceProfile", "IAM Instance Profile")}
 NOT_SEEN_YET = frozenset({"InvalidParameterValue", "InvalidGroup.NotFound"})
-"""What RunInstances says while EC2 does not see a new instance profile, or a new security group."""
+"""What RunInstances returns while EC2 does not see a new instance profile, or a new security group."""
 
 OTHER_PARAMETERS = "IdempotentParameterMismatch"
 USED_TOKEN = frozenset({"IdempotentInstanceTerminated", OTHER_PARAMETERS})

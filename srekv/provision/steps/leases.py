@@ -68,7 +68,7 @@ class Leases(StackStep):
         """Command the node, then tag it; again if another `up` came between."""
         with self._explained(node, instance_id):  # a node that takes no commands keeps the lease it has, and its tag
             AwsFaultTarget(self.run).await_commands([Instance(instance_id=instance_id)])
-        for _ in range(3):  # while another `up` tells it something else
+        for _ in range(3):  # while another `up` gives it another one
             self._tag(instance_id, lease.PENDING)
             # With a lease, what a shutdown means is set before the node knows when to shut down; without, after.
             if self._want:

@@ -196,7 +196,7 @@ class Network(StackStep):
         return {zone: str(subnet["SubnetId"]) for zone, subnet in order}
 
     def _offerings(self, zones: Sequence[str], name: str, *, otherwise: Sequence[str]) -> list[Any]:
-        """The zones that offer a type, or types of this pattern; `otherwise`: those taken to where EC2 cannot tell."""
+        """The zones that offer a type, or types of this pattern; `otherwise`: those assumed where EC2 lists none."""
         try:
             listed = each(
                 self.ec2,

@@ -151,7 +151,7 @@ class Nodes(StackStep):
         return instance_id
 
     def _is_spent(self, instance: Described) -> bool:
-        """Whether the instance would end as soon as it is started: its lease cannot be renewed before it boots."""
+        """Whether the instance would end once it is started: its lease cannot be renewed before it boots."""
         ready = datetime.now(UTC) + timedelta(seconds=self.config.wall(lease.SPENT_S))
         end = lease.from_text(tags_of(instance).get(LEASE_TAG, ""))
         return instance["State"]["Name"] in STOPPED and lease.is_over(end, now=ready)

@@ -104,7 +104,7 @@ def region_of(role: Mapping[str, Any] | None) -> str:
 
 
 def refuse_elsewhere(config: Config, told: Collection[str]) -> None:
-    """Refuse a command in another Region than all of those that things of the stack say they are in (`told`)."""
+    """Refuse a command in another Region than all of those that things of the stack name as theirs (`told`)."""
     # Half of a stack is the same in every Region: `down` in a wrong one would take that half and prove nothing.
     if told and config.region not in told:
         home = min(told)

@@ -26,7 +26,7 @@ TIMEOUT_S = 180  # how long a table may take to be made, or to be deleted
 
 BUSY = frozenset({"ResourceInUseException"})
 TOO_EARLY = frozenset({"ContinuousBackupsUnavailableException", "TableNotFoundException"})
-"""A table that is ACTIVE may say so for minutes: its backups are being enabled (aws-facts 5)."""
+"""A table that is ACTIVE may return this for minutes: its backups are being enabled (aws-facts 5)."""
 
 BACKUP_BUSY = frozenset({"BackupInUseException", "TableInUseException", "LimitExceededException"})
 """While another operation of the table's control plane is under way (API reference, CreateBackup)."""
@@ -217,7 +217,7 @@ class Table(StackStep):
             try:
                 ignore_missing(self.dynamodb.delete_table, TableName=self.names.table)
             except ClientError as error:
-                # DeleteTable says this of a protected table, and of other things (B5).
+                # DeleteTable returns this for a protected table, and of other things (B5).
                 if code_of(error) == "ValidationException" and (protection := self._protection(self._find() or {})):
                     raise protection from error
                 raise
