@@ -40,7 +40,6 @@ def remove(steps: Steps, *, keep_table: bool = False, backup: str = "") -> Remov
 
     `backup`: back the table up under this name first, "" for no backup.
 
-
     Raises:
         UsageError: there is no table to back up, or the name is no good; nothing was removed.
         SrekvError: the table is protected, nothing was removed; or no call is answered, or none permitted.

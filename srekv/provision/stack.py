@@ -151,7 +151,7 @@ class Stack:
 
     @property
     def fault_target(self) -> AwsFaultTarget:
-        """What a drill may do to this stack; they work on after a round of `up` that another run has cut short."""
+        """What a drill may do to this stack, also after a round of `up` that another run has cut short."""
         return AwsFaultTarget(self.run.again())
 
 
